@@ -1,0 +1,107 @@
+// Package config reads scriptbridge's configuration file: plain structs, read
+// strictly, with secrets hidden. It knows no dialect: what stands under
+// options is handed to the dialect as it came.
+package config
+
+import (
+	"time"
+)
+
+// Config is one configuration, complete: defaults filled in, includes read,
+// every script valid by itself. Scripts of `include` follow those of the file,
+// in the order in which the patterns name them.
+type Config struct {
+	Global   Global
+	Scripts  []*Script
+	Discover []*Discover
+	Events   Events
+
+	// File is the path it was read from; Files are all that took part, the
+	// included ones too: what a watcher must look at.
+	File  string
+	Files []string
+	// Warnings are worth a log line and stop nothing.
+	Warnings []string
+}
+
+// Global holds what a script falls back to.
+type Global struct {
+	Interval      time.Duration // 0 when left out: each dialect has its own default
+	Timeout       time.Duration // 0 when left out
+	MaxConcurrent int
+	AverageWindow time.Duration
+	Labels        map[string]string
+}
+
+// Settings is what a script and a discover entry have in common. A zero value
+// means that the file does not say.
+type Settings struct {
+	Dialect          string
+	Interval         time.Duration // overrides the declared period
+	Timeout          time.Duration // overrides the declared maxruntime
+	Prefix           *string       // nil: the dialect's own
+	Labels           map[string]string
+	Env              map[string]Secret
+	EnvFile          string // absolute
+	User             string
+	WorkingDirectory string // absolute
+	MaxAge           time.Duration
+	MaxSeries        int   // default filled in
+	MaxOutput        int64 // bytes, default filled in
+	AverageWindow    time.Duration
+	HonorTimestamps  bool
+	Probe            bool
+	KeepDescendants  bool // descendants: keep
+	Metrics          map[string]Override
+	Options          Options
+}
+
+// Script is one entry of `scripts`.
+type Script struct {
+	Settings
+	Name string // as configured, or made from the command
+	// Command is the argument list; Program is the index in it of the
+	// script's own file (1 in `python3 /srv/disks.py`). A relative path of
+	// the program has been made absolute, from the folder of the file that
+	// names it.
+	Command []string
+	Program int
+	Pos     Position
+}
+
+// Discover is one entry of `discover`: a folder of scripts.
+type Discover struct {
+	Settings
+	Directory string // absolute
+	Pos       Position
+}
+
+// Override is what the operator says of one metric, by declared id or name.
+type Override struct {
+	Type string // "", gauge, counter, untyped
+	Name string
+	Help string
+	Unit *string // nil: as declared; empty: none
+	Drop bool
+}
+
+// Events is the section `events`.
+type Events struct {
+	Retention time.Duration
+	Log       EventLog
+}
+
+// EventLog says where the event stream goes.
+type EventLog struct {
+	Path   string // "-" is standard output
+	Format string // logfmt or json
+}
+
+// Position is where a thing stands, for messages.
+type Position struct {
+	File string
+	Line int
+}
+
+// Secret is a text that is shown nowhere: it prints as <secret>.
+type Secret string

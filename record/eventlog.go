@@ -1,0 +1,88 @@
+package record
+
+import (
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+)
+
+// EventLog is the Sink that makes the log stream: one line an event, with all
+// its attributes and the whole message. A repeated event is not logged again.
+type EventLog struct {
+	logger log.Logger
+
+	mu   sync.Mutex
+	seen map[sourceKey]*Seen
+}
+
+type sourceKey struct {
+	kind Kind
+	name string
+}
+
+// NewEventLog makes an EventLog that writes to logger, whose format and
+// destination are the caller's business. It adds no time of its own: ts is the
+// event's start.
+func NewEventLog(logger log.Logger) *EventLog {
+	return &EventLog{logger: logger, seen: make(map[sourceKey]*Seen)}
+}
+
+// Put writes the batch's new events. It blocks on the logger's writer and
+// returns its first error; what was not written is tried again when the source
+// repeats the event.
+func (l *EventLog) Put(b *Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := sourceKey{b.Source.Kind, b.Source.Name}
+	if b.Gone {
+		delete(l.seen, key)
+		return nil
+	}
+	if len(b.Events) == 0 {
+		return nil
+	}
+	seen := l.seen[key]
+	if seen == nil {
+		seen = new(Seen)
+		l.seen[key] = seen
+	}
+	var first error
+	for i := range b.Events {
+		e := &b.Events[i]
+		if seen.Again(e.ID, b.Time) {
+			continue
+		}
+		if err := l.logger.Log(eventLine(b.Source, e)...); err != nil {
+			seen.Forget(e.ID)
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	return first
+}
+
+// eventLine lists the fixed keys first and the attributes after them, each
+// behind "attr_", so that no attribute can pose as one of ours.
+func eventLine(s *Source, e *Event) []any {
+	line := []any{
+		"ts", e.Start.UTC().Format(time.RFC3339),
+		string(s.Kind), s.Name,
+		"event", e.Name,
+		"event_id", e.ID,
+		"subject", e.Subject.Kind.String(),
+	}
+	if e.Subject.Name != "" {
+		line = append(line, "subject_name", e.Subject.Name)
+	}
+	line = append(line, "start", e.Start.Unix())
+	if !e.Stop.IsZero() {
+		line = append(line, "stop", e.Stop.Unix())
+	}
+	line = append(line, "message", e.Message)
+	for _, a := range e.Attributes {
+		line = append(line, "attr_"+a.Name, a.Value)
+	}
+	return line
+}

@@ -1,0 +1,277 @@
+// Package record is the one word between the two ways in and the two ways
+// out: a Batch is what one source had to say at one moment. Sources (scripts,
+// receivers) make batches, sinks (the collector, the event log, the uploader)
+// take them; no sink knows a source and no source knows a sink.
+package record
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind tells a script, which we run, from a receiver, which is pushed to.
+type Kind string
+
+// The two kinds of sources. The kind names the health series
+// (scriptbridge_script_…, scriptbridge_receiver_…) and the label of the source.
+const (
+	Script   Kind = "script"
+	Receiver Kind = "receiver"
+)
+
+// Source is who speaks, and how the operator wants it shown. All batches of a
+// source share one Source, which is never changed once it was put: a reload
+// that changes it makes a new Source with the same Kind and Name.
+type Source struct {
+	Kind Kind
+	Name string // unique within its kind
+	// Rank is the position in the configuration: where two sources disagree
+	// about a family, the lower rank wins, whoever spoke first.
+	Rank int
+	// Prefix goes in front of every series' name; empty for none.
+	Prefix string
+	// Labels are the operator's own, on every series of the source.
+	Labels []Label
+	// MaxSeries bounds the series of the source; 0 for no bound.
+	MaxSeries int
+	// AverageWindow is what Average metrics are averaged over.
+	AverageWindow time.Duration
+	// HonorTimestamps puts a sample's own time on the page.
+	HonorTimestamps bool
+}
+
+// Label is a name and a value. In a Sample both are as the source spelled
+// them; order is the source's.
+type Label struct{ Name, Value string }
+
+// Batch is what one source had to say at one moment. A sink must neither
+// change a batch nor keep its slices after Put has returned; Source, Meta and
+// Declared may be kept, since nobody changes them.
+type Batch struct {
+	Source *Source
+	// Time is the moment spoken of: for a script the end of its run.
+	Time time.Time
+	// Declared is all that the source may send; nil: as before.
+	Declared *Declared
+	Samples  []Sample
+	Events   []Event
+	// Whole says that Samples are the complete present state of the source:
+	// what it had before and does not mention now is gone, Add series
+	// excepted. Without it a batch only adds and updates.
+	Whole bool
+	// MaxAge is how long a series lives after its last mention; 0: for ever.
+	MaxAge time.Duration
+	// Run is nil for receivers, and for a script that has not run yet.
+	Run *Run
+	// Err is why the source could not be asked, or what could not be read:
+	// joined errors, among them LineErrors, which are counted by reason. It
+	// never stops the samples that came with it from being used.
+	Err error
+	// Gone says that the source is no longer configured: all of it ends,
+	// its health series too.
+	Gone bool
+}
+
+// Sample is one value of one series, as the source spelled it.
+type Sample struct {
+	Name   string
+	Labels []Label
+	// Value is raw, always: no sink's derivation crosses.
+	Value float64
+	Op    Op
+	// Time is the sample's own; zero when the source gave none.
+	Time    time.Time
+	Subject Subject
+	// Meta is shared by all samples of a metric; nil when nothing is known.
+	Meta *Meta
+	// Line is the line of the source's output it was read from, from 1; 0
+	// when there is none.
+	Line int
+}
+
+// Op says what a value does to its series.
+type Op uint8
+
+const (
+	// Set replaces the value.
+	Set Op = iota
+	// Add adds to a sum that begins at 0 with the process.
+	Add
+)
+
+// Subject is what a sample or event speaks of; the zero value is this host.
+type Subject struct {
+	Kind SubjectKind
+	Name string
+}
+
+// SubjectKind is one of CoScale's three kinds of subject (coscale-api.md, 5).
+type SubjectKind uint8
+
+// Host is the zero value: the machine that scriptbridge runs on.
+const (
+	Host SubjectKind = iota
+	Server
+	Group
+	Application
+)
+
+// String is the word that stands in the label subject.
+func (k SubjectKind) String() string {
+	switch k {
+	case Group:
+		return "group"
+	case Application:
+		return "application"
+	default:
+		return "server"
+	}
+}
+
+// Type is a metric's type on the page.
+type Type uint8
+
+// Unknown is what OpenMetrics calls unknown and the text format untyped.
+const (
+	Unknown Type = iota
+	Gauge
+	Counter
+)
+
+// Meta is what is known of a metric. It is shared and never changed after its
+// first use.
+type Meta struct {
+	// ID is the source's own id of the metric ("3"); empty if it has none.
+	ID string
+	// Name as it was declared.
+	Name string
+	// Rename is the operator's name for it (metrics: {3: {name: …}}); sinks
+	// that continue a history of their own go on using the declared one.
+	Rename string
+	Help   string
+	// Unit as it was declared ("b/s"); each sink maps it.
+	Unit string
+	Type Type
+	// Datatype and Calctype are CoScale's, in their canonical spelling
+	// (GAUGE, COUNT, COUNTER, DOUBLE; Instant, Difference, Average); empty
+	// for sources that are not CoScale's.
+	Datatype string
+	Calctype string
+	// Groups and Tags are CoScale's, as declared.
+	Groups string
+	Tags   string
+	// Dimensions are the names of the labels it may carry, as declared.
+	Dimensions []string
+}
+
+// CalctypeAverage is the one Calctype that changes what a sink shows.
+const CalctypeAverage = "Average"
+
+// Declared is what a source may send.
+type Declared struct {
+	Metrics []*Meta
+	Events  []*EventMeta
+}
+
+// EventMeta is a declared kind of event.
+type EventMeta struct {
+	ID          string
+	Name        string
+	Description string
+	Attributes  []string // declared attribute names
+}
+
+// Result is the verdict on a run.
+type Result string
+
+// The verdicts. Only OK is success.
+const (
+	OK      Result = "ok"
+	Error   Result = "error"   // exit code other than 0, or it could not be started
+	Timeout Result = "timeout" // it ran longer than it may
+	Killed  Result = "killed"  // a signal that was not ours, or too much output
+	Invalid Result = "invalid" // it ended well, but what it said could not be read at all
+)
+
+// Results lists all verdicts in the order in which they are shown.
+func Results() []Result { return []Result{OK, Error, Timeout, Killed, Invalid} }
+
+// Run is what one turn of a script cost and how it ended.
+type Run struct {
+	Result   Result
+	ExitCode int // -1 when it did not exit by itself
+	Start    time.Time
+	Duration time.Duration // from start to end of the deciding process
+	// Interval and Timeout are those in force for the script.
+	Interval, Timeout time.Duration
+	// Wait is how long the turn waited for a free place among
+	// global.max_concurrent.
+	Wait time.Duration
+	// Overruns are the turns that were due since the last batch and were
+	// skipped because the script still ran.
+	Overruns int
+	// User, System and MaxRSS (bytes) are the kernel's accounting of the
+	// finished processes.
+	User, System   time.Duration
+	MaxRSS         int64
+	Stdout, Stderr int64 // bytes written
+}
+
+// LineError is one line, or one declared thing, that could not be read. Sinks
+// count it by Reason; people read Err.
+type LineError struct {
+	Line   int    // from 1; 0 when it is not about a line
+	Text   string // the line as it came
+	Reason string // a word for the label reason, such as "undeclared"
+	Err    error
+}
+
+// Error gives the text for people; the line's own text is not in it.
+func (e *LineError) Error() string { return e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// LineErrors finds every LineError in a tree of joined errors, in order.
+func LineErrors(err error) []*LineError {
+	if err == nil {
+		return nil
+	}
+	if le, ok := err.(*LineError); ok {
+		return []*LineError{le}
+	}
+	switch u := err.(type) {
+	case interface{ Unwrap() []error }:
+		var all []*LineError
+		for _, e := range u.Unwrap() {
+			all = append(all, LineErrors(e)...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		return LineErrors(u.Unwrap())
+	}
+	return nil
+}
+
+// Sink takes batches. Put may block for as long as it takes to make the batch
+// safe; when it returns nil, the sink has it. A refused series is not an
+// error. Put is called from many goroutines, but never twice at once for one
+// source.
+type Sink interface {
+	Put(*Batch) error
+}
+
+// Tee is a Sink that puts every batch to each of its sinks, in order, and
+// joins their errors: one sink's failure never keeps a batch from the others.
+type Tee []Sink
+
+// Put calls every sink.
+func (t Tee) Put(b *Batch) error {
+	var errs []error
+	for _, s := range t {
+		if err := s.Put(b); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
