@@ -1,0 +1,28 @@
+package main
+
+import (
+	_ "github.com/alecthomas/kingpin/v2"
+	_ "github.com/alecthomas/units"
+	_ "github.com/go-kit/log"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/oklog/run"
+	_ "github.com/prometheus/client_golang/prometheus"
+	_ "github.com/prometheus/client_golang/prometheus/collectors"
+	_ "github.com/prometheus/client_golang/prometheus/collectors/version"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/common/expfmt"
+	_ "github.com/prometheus/common/model"
+	_ "github.com/prometheus/common/version"
+	_ "github.com/prometheus/exporter-toolkit/web"
+	_ "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+	_ "github.com/prometheus/otlptranslator"
+	_ "github.com/prometheus/prometheus/model/textparse"
+	_ "github.com/prometheus/prometheus/model/rulefmt"
+	_ "github.com/prometheus/prometheus/promql/parser"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/rogpeppe/go-internal/txtar"
+	_ "github.com/tjhop/slog-gokit"
+	_ "golang.org/x/sync/semaphore"
+	_ "golang.org/x/sys/unix"
+	_ "github.com/google/go-cmp/cmp"
+)
