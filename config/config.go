@@ -105,3 +105,7 @@ type Position struct {
 
 // Secret is a text that is shown nowhere: it prints as <secret>.
 type Secret string
+
+// Options is a dialect's own part of a script's configuration, kept as it
+// stands in the file until the dialect decodes it.
+type Options struct{}

@@ -1,0 +1,101 @@
+// Package script runs other people's monitoring scripts and makes record
+// batches of what they print. script.go holds the dialect table and the words
+// Script, Dialect and Runner; pool.go the schedule and the verdict on each
+// run; exec.go the processes. Each dialect is one file.
+package script
+
+import (
+	"context"
+	"time"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// Dialect is one way in which a script speaks: one file and one line in the
+// table below.
+type Dialect struct {
+	Name string
+	// Interval and Timeout hold for a script when neither it nor the
+	// configuration says anything.
+	Interval, Timeout time.Duration
+	// Prepare reads options strictly and gives what makes the script's
+	// Runner. It touches nothing outside; its error is one of the
+	// configuration and names the option.
+	Prepare func(config.Options) (func(*Script) Runner, error)
+}
+
+// dialects is the table. A new dialect is one line here, one file and one
+// scenario.
+var dialects = []Dialect{
+	coscaleDialect,
+}
+
+// Script is one script, configured or discovered, with everything settled
+// that the configuration can settle.
+type Script struct {
+	Name string
+	// Settings are the configuration's; zero values are filled in from
+	// `global` and the dialect, but for Interval and Timeout, which stay 0
+	// where the configuration is silent, so that a script may declare them.
+	config.Settings
+	// Fallback interval and timeout: what holds when neither the
+	// configuration nor the script says anything.
+	FallbackInterval, FallbackTimeout time.Duration
+	Args                              []string // the command
+	File                              string   // the script's own file
+	Dir                               string   // the working directory
+	Source                            *record.Source
+}
+
+// Runner is what a dialect keeps of one script between its turns: a
+// declaration, the output fed back, a child kept alive. The pool never calls
+// it twice at once.
+type Runner interface {
+	// Turn runs the script once, by means of run, and says what came of it.
+	// It returns soon after ctx has ended.
+	Turn(ctx context.Context, run RunFunc) *Turn
+	// Close ends whatever the Runner keeps alive.
+	Close()
+}
+
+// RunFunc starts one process of the script and waits for its end: args are
+// appended to the script's command line. A zero timeout means the script's
+// own. It never returns nil.
+type RunFunc func(ctx context.Context, invocation Invocation) *Outcome
+
+// Invocation is what a dialect decides about one process; all the rest
+// (directory, environment, user, limits) is the script's.
+type Invocation struct {
+	Args    []string // appended to the script's command line
+	Stdin   []byte   // nil: /dev/null
+	Timeout time.Duration
+}
+
+// Turn is what came of one turn.
+type Turn struct {
+	// Outcomes are the processes of the turn, in order. The last one decides
+	// the exit code and the duration; all count for CPU, memory and bytes.
+	Outcomes []*Outcome
+	// Result is the dialect's verdict where the processes' own is OK, such as
+	// record.Invalid; empty for none.
+	Result record.Result
+	// Err says why the turn failed, or which lines could not be read (joined
+	// record.LineErrors); it does not repeat an Outcome's Err.
+	Err error
+	// Heard says that the script gave its complete present state: the batch
+	// is Whole. Without it the last values stay until they are too old.
+	Heard    bool
+	Declared *record.Declared // nil: as before
+	Samples  []record.Sample
+	Events   []record.Event
+	// Interval and Timeout are what the script declares of itself; 0: nothing.
+	Interval, Timeout time.Duration
+	// RetryAfter asks for the next turn sooner than the schedule would.
+	RetryAfter time.Duration
+	// Warnings are logged once, until their text changes.
+	Warnings []string
+	// Output is the part that Samples were read from, for people; Line in a
+	// sample counts in it. The pool cuts it.
+	Output []byte
+}
