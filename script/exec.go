@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-kit/log"
 	"scriptbridge/record"
 )
 
@@ -44,7 +45,7 @@ type command struct {
 // launcher starts processes and sees to it that none outlives its run.
 type launcher struct{}
 
-func newLauncher() *launcher { return &launcher{} }
+func newLauncher(log.Logger) *launcher { return &launcher{} }
 
 // account is whom a script runs as.
 type account struct{}
