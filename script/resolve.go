@@ -241,3 +241,8 @@ func setEnv(env []string, pairs ...string) []string {
 	}
 	return env
 }
+
+// SameSet reports whether a reload from a to b would change nothing.
+func SameSet(a, b []*Script) bool {
+	return slices.EqualFunc(a, b, func(x, y *Script) bool { return x.Name == y.Name && sameWork(x, y) })
+}
