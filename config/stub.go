@@ -1,6 +1,9 @@
 package config
 
-import "os"
+import (
+	"os"
+	"reflect"
+)
 
 // Stand-ins until the real ones are merged.
 type Error struct {
@@ -17,7 +20,7 @@ func ScriptFiles(string) ([]string, error)           { return nil, nil }
 func NewScript(string, []string, Settings) *Script   { return nil }
 func ReadEnvFile(string) (map[string]Secret, error)  { return nil, nil }
 func (s Secret) Reveal() string                      { return string(s) }
-func (s Settings) Equal(Settings) bool               { return false }
+func (s Settings) Equal(o Settings) bool { return reflect.DeepEqual(s, o) }
 func (o Options) Decode(any) error                   { return nil }
 func OptionsFrom(map[string]string) (Options, error) { return Options{}, nil }
 func ParseCommand(string) ([]string, error)          { return nil, nil }

@@ -35,9 +35,9 @@ var troublemakers = []struct {
 }{
 	{"hang", 10, func(i int) string {
 		if i%2 == 0 {
-			return "trap '' TERM\nwhile :; do sleep 1000; done\n" // already for -c, and deaf
+			return "trap '' TERM\nwhile :; do sleep 86401; done\n" // already for -c, and deaf
 		}
-		return declare + "sleep 1000\n"
+		return declare + "sleep 86401\n"
 	}},
 	{"flood", 5, func(i int) string {
 		if i%2 == 0 {
@@ -48,11 +48,11 @@ var troublemakers = []struct {
 	{"escape", 5, func(i int) string {
 		switch i % 3 {
 		case 0:
-			return declare + "setsid sleep 1001 &\necho 'M1 1'\n"
+			return declare + "setsid sleep 86402 &\necho 'M1 1'\n"
 		case 1: // its parent is gone and its mark too
-			return declare + "(setsid env -i sh -c 'sleep 1002; : '\"$0\" &)\necho 'M1 1'\n"
+			return declare + "(setsid env -i sh -c 'sleep 86403; : '\"$0\" &)\necho 'M1 1'\n"
 		default: // it holds the output open
-			return declare + "setsid sh -c 'trap \"\" TERM HUP; sleep 1003' &\necho 'M1 1'\n"
+			return declare + "setsid sh -c 'trap \"\" TERM HUP; sleep 86404' &\necho 'M1 1'\n"
 		}
 	}},
 	{"die", 10, func(i int) string {
@@ -188,7 +188,8 @@ func leftovers(mark string) (left []string) {
 		}
 		env, _ := os.ReadFile(p + "/environ")
 		args, _ := os.ReadFile(p + "/cmdline")
-		if bytes.Contains(env, []byte("E2E_MARK="+mark+"\x00")) || bytes.Contains(args, []byte(mark)) {
+		// 8640… is how long the troublemakers sleep.
+		if bytes.Contains(env, []byte("E2E_MARK="+mark+"\x00")) || bytes.Contains(args, []byte(mark)) || bytes.Contains(args, []byte("sleep\x008640")) {
 			left = append(left, filepath.Base(p)+" "+string(bytes.ReplaceAll(args, []byte{0}, []byte{' '})))
 		}
 	}
