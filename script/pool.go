@@ -114,7 +114,7 @@ func (p *Pool) leave(u *unit, gone bool) {
 func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
-	for _, u := range p.order {
+	for _, u := range p.units {
 		p.leave(u, false)
 	}
 	ending := slices.Collect(maps.Values(p.leaving))
@@ -227,4 +227,45 @@ func (p *places) give() {
 		p.queue = p.queue[1:]
 		p.running++
 	}
+}
+
+// Once runs each of scripts one time, as many at once as there are places, and
+// gives what people may see of them, in order. Called again with the same
+// scripts it goes on with what their Runners keep. It is the way of `try`; a
+// Pool is used either through Reload or through Once.
+func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
+	var running sync.WaitGroup
+	views := make([]View, len(scripts))
+	for i, s := range scripts {
+		p.mu.Lock()
+		u := p.units[s.Name]
+		if u == nil {
+			u = p.newUnit(s)
+			p.units[s.Name] = u
+			go u.end()
+		}
+		p.mu.Unlock()
+		running.Go(func() {
+			u.turning.Lock()
+			defer u.turning.Unlock()
+			stop := context.AfterFunc(ctx, u.stop)
+			defer stop()
+			if p.places.take(u.ctx) {
+				u.turn(0)
+				p.places.leave()
+			}
+			views[i] = u.snapshot()
+		})
+	}
+	running.Wait()
+	return views
+}
+
+// end is the loop of a unit that runs only when it is asked.
+func (u *unit) end() {
+	<-u.ctx.Done()
+	u.turning.Lock()
+	defer u.turning.Unlock()
+	u.runner.Close()
+	close(u.done)
 }

@@ -34,6 +34,8 @@ type unit struct {
 	done chan struct{} // closed when the loop has ended and nothing is left running
 	gone atomic.Bool   // once stopped: its series end
 
+	turning sync.Mutex // held for a turn that Once asked for
+
 	mu   sync.Mutex
 	view View
 }
