@@ -109,3 +109,6 @@ type Secret string
 // Options is a dialect's own part of a script's configuration, kept as it
 // stands in the file until the dialect decodes it.
 type Options struct{}
+
+// Decode fills in into, strictly.
+func (Options) Decode(into any) error { return nil }
