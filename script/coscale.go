@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/common/model"
-
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -19,6 +17,7 @@ import (
 // plugin: `-c` prints the declaration as JSON, `-d` the data, a line a value.
 var coscaleDialect = Dialect{
 	Name:     "coscale",
+	Prefix:   "coscale",
 	Interval: time.Minute,
 	Timeout:  5 * time.Second,
 	Prepare:  prepareCoscale,
@@ -36,34 +35,22 @@ const (
 
 // coscaleOptions is `options` as it stands in the file.
 type coscaleOptions struct {
-	ConfigTimeout   string `yaml:"config_timeout"`
-	UseFailedOutput bool   `yaml:"use_failed_output"`
+	ConfigTimeout   time.Duration `yaml:"config_timeout"`
+	UseFailedOutput bool          `yaml:"use_failed_output"`
 }
 
 // prepareCoscale is the dialect's Prepare.
 func prepareCoscale(given config.Options) (func(*Script) Runner, error) {
-	var o coscaleOptions
+	o := coscaleOptions{ConfigTimeout: coscaleConfigTimeout}
 	if err := given.Decode(&o); err != nil {
 		return nil, err
 	}
-	timeout, err := o.configTimeout()
-	if err != nil {
-		return nil, err
+	if o.ConfigTimeout <= 0 {
+		return nil, errors.New("options.config_timeout must be above 0 (write it like 5s)")
 	}
 	return func(s *Script) Runner {
-		return &coscaleRunner{script: s, configTimeout: timeout, useFailedOutput: o.UseFailedOutput}
+		return &coscaleRunner{script: s, configTimeout: o.ConfigTimeout, useFailedOutput: o.UseFailedOutput}
 	}, nil
-}
-
-func (o *coscaleOptions) configTimeout() (time.Duration, error) {
-	if o.ConfigTimeout == "" {
-		return coscaleConfigTimeout, nil
-	}
-	d, err := model.ParseDuration(o.ConfigTimeout)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("options.config_timeout: %q is not a duration above 0 (write it like 5s)", o.ConfigTimeout)
-	}
-	return time.Duration(d), nil
 }
 
 // coscaleRunner keeps a script's declaration between turns.

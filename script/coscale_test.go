@@ -32,7 +32,7 @@ func newCoscaleStage(t *testing.T) *coscaleStage {
 	return &coscaleStage{
 		t: t,
 		runner: &coscaleRunner{
-			script:        &Script{FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second},
+			script:        &Script{Script: &config.Script{}, FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second},
 			configTimeout: time.Second,
 		},
 		config: says(`{"metrics": [{"id": 1, "name": "Load"}]}`),
@@ -419,30 +419,38 @@ func TestCoscaleConfigBounds(t *testing.T) {
 
 func TestCoscaleOptions(t *testing.T) {
 	for _, tt := range []struct {
-		given   string
+		given   map[string]string
 		want    time.Duration
+		failed  bool
 		wantErr string
 	}{
-		{"", time.Second, ""},
-		{"5s", 5 * time.Second, ""},
-		{"1m30s", 90 * time.Second, ""},
-		{"5", 0, `options.config_timeout: "5" is not a duration above 0 (write it like 5s)`},
-		{"0s", 0, `options.config_timeout: "0s" is not a duration above 0 (write it like 5s)`},
-		{"-1s", 0, `options.config_timeout: "-1s" is not a duration above 0 (write it like 5s)`},
+		{nil, time.Second, false, ""},
+		{map[string]string{"config_timeout": "5s"}, 5 * time.Second, false, ""},
+		{map[string]string{"config_timeout": "1m30s", "use_failed_output": "true"}, 90 * time.Second, true, ""},
+		{map[string]string{"config_timeout": "5"}, 0, false, `options.config_timeout 5 has no unit (write 5s)`},
+		{map[string]string{"config_timeout": "0s"}, 0, false, `options.config_timeout must be above 0 (write it like 5s)`},
+		{map[string]string{"config_time": "1s"}, 0, false, `options.config_time is not a known key (did you mean config_timeout?)`},
 	} {
-		got, err := (&coscaleOptions{ConfigTimeout: tt.given}).configTimeout()
-		if got != tt.want || (err != nil || tt.wantErr != "") && (err == nil || err.Error() != tt.wantErr) {
-			t.Errorf("%q: %s, %v", tt.given, got, err)
+		options, err := config.OptionsFrom(tt.given)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	make, err := coscaleDialect.Prepare(config.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := make(&Script{Name: "x"}).(*coscaleRunner)
-	defer r.Close()
-	if r.configTimeout != time.Second || r.useFailedOutput || r.script.Name != "x" {
-		t.Errorf("runner %+v", r)
+		newRunner, err := coscaleDialect.Prepare(options)
+		if tt.wantErr != "" {
+			if err == nil || err.Error() != tt.wantErr {
+				t.Errorf("%v: error %v, want %s", tt.given, err, tt.wantErr)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%v: %v", tt.given, err)
+			continue
+		}
+		s := &Script{Script: &config.Script{Name: "x"}}
+		r := newRunner(s).(*coscaleRunner)
+		if r.configTimeout != tt.want || r.useFailedOutput != tt.failed || r.script != s {
+			t.Errorf("%v: runner %+v", tt.given, r)
+		}
 	}
 }
 
