@@ -23,15 +23,15 @@ import (
 // try runs scripts once, or at an interval until ctx ends, and prints what
 // came of it. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
-func try(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	scripts, window, err := tried(f)
+func try(ctx context.Context, f *flags, stdout io.Writer) error {
+	scripts, cfg, err := tried(f)
 	if err != nil {
 		return err
 	}
-	logger := newLogger(stderr, f.logLevel, f.logFormat)
-	page := collector.New(collector.Options{Logger: log.NewNopLogger(), Retention: window.Events.Retention})
+	logger := log.NewNopLogger() // all that it would say is in the report
+	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
 	var events eventList
-	pool := script.NewPool(record.Tee{page, &events}, logger, window.Global.MaxConcurrent)
+	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
 	for {
 		views := pool.Once(ctx, scripts)
@@ -96,6 +96,9 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 		if last.Err != nil {
 			fmt.Fprintln(w, "# error:", printable(last.Err.Error()))
 			failed = true
+		}
+		for _, text := range v.Stderr {
+			fmt.Fprintln(w, "# stderr:", printable(text))
 		}
 		for _, text := range v.Warnings {
 			fmt.Fprintln(w, "# warning:", printable(text))
