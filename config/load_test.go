@@ -166,3 +166,30 @@ func dump(c *Config) string {
 	}
 	return b.String()
 }
+
+// FuzzLoad: any text gives errors of the right form or a configuration whose
+// scripts can be said in YAML again.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := &loader{config: &Config{}, names: make(map[string]Position)}
+		l.read("fuzz.yml", data, l.main())
+		if err := l.join(nil); err != nil {
+			checkJoined(t, err)
+			return
+		}
+		for _, s := range l.config.Scripts {
+			checkYAML(t, s)
+		}
+	})
+}
