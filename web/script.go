@@ -118,7 +118,7 @@ func (p *scriptPage) public(v *script.View, series []Series, now time.Time) {
 	p.SeriesN = number(len(series))
 	p.More = max(0, len(series)-seriesShown)
 	for _, one := range series[:min(len(series), seriesShown)] {
-		p.Series = append(p.Series, Series{Text: visible(one.Text), Value: one.Value})
+		p.Series = append(p.Series, Series{Text: visible(one.Text), Value: visible(one.Value)})
 	}
 	if v.Declared != nil {
 		for _, m := range v.Declared.Metrics {
@@ -288,7 +288,7 @@ func outputOf(v *script.View, series []Series, refusals []Refusal) output {
 	o.split(v.Output)
 	if of.Samples > 0 { // else the series are of an earlier run, and so are their lines
 		for _, s := range series {
-			o.put(s.Line, note{Kind: "series", Text: visible(s.Text), Value: s.Value})
+			o.put(s.Line, note{Kind: "series", Text: visible(s.Text), Value: visible(s.Value)})
 		}
 	}
 	for _, e := range v.Events[:min(len(v.Events), of.Events)] { // newest first

@@ -114,6 +114,7 @@ var orders = []struct {
 	compare           func(a, b *row) int
 }{
 	{"name", "Script", "", false, func(a, b *row) int { return cmp.Compare(a.Name, b.Name) }},
+	{"dialect", "Dialect", "", false, func(a, b *row) int { return cmp.Compare(a.Dialect, b.Dialect) }},
 	{"state", "State", "", false, func(a, b *row) int { return cmp.Compare(urgency(a), urgency(b)) }},
 	{"", "Last runs", "lesser", false, nil},
 	{"last", "Last run", "", true, func(a, b *row) int { return a.view.Since.Compare(b.view.Since) }},
@@ -200,9 +201,9 @@ func (s *server) row(v script.View, series int, private bool, now time.Time) *ro
 func activity(v *script.View, now time.Time) string {
 	switch v.State {
 	case script.Running:
-		return "running for " + roughly(now.Sub(v.Since))
+		return "running " + roughly(now.Sub(v.Since))
 	case script.Waiting:
-		return "waiting its turn"
+		return "waiting"
 	}
 	return ""
 }
