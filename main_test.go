@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -49,6 +50,8 @@ const patience = 30 * time.Second
 //	post PATH STATUS          POST, and leave the answer in the file answer
 //	awaitlog [FILE] REGEXP    wait until the log (or FILE) matches
 //	count N REGEXP FILE       exactly N matches in FILE
+//	same FILE WANT            equal but for the durations that try prints
+//	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
 //	leftovers                 nothing that a script started is running
 func TestScenarios(t *testing.T) {
@@ -72,6 +75,8 @@ func TestScenarios(t *testing.T) {
 			"post":      cmdPost,
 			"awaitlog":  cmdAwaitLog,
 			"count":     cmdCount,
+			"same":      cmdSame,
+			"unescape":  cmdUnescape,
 			"hup":       cmdHup,
 			"stop":      cmdStop,
 			"leftovers": cmdLeftovers,
@@ -253,6 +258,30 @@ func cmdCount(ts *testscript.TestScript, neg bool, args []string) {
 	n := len(regexp.MustCompile("(?m)"+args[1]).FindAllString(text, -1))
 	if strconv.Itoa(n) != args[0] {
 		ts.Fatalf("%d matches of %s, not %s, in:\n%s", n, args[1], args[0], text)
+	}
+}
+
+var duration = regexp.MustCompile(` in \d+\.\d+s`)
+
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same FILE WANT")
+	}
+	got := duration.ReplaceAllString(ts.ReadFile(args[0]), " in Xs")
+	if want := ts.ReadFile(args[1]); got != want {
+		ts.Fatalf("%s is not as in %s:\n%s", args[0], args[1], cmp.Diff(want, got))
+	}
+}
+
+func cmdUnescape(ts *testscript.TestScript, _ bool, args []string) {
+	escape := regexp.MustCompile(`\\r|\\x[0-9a-f]{2}`)
+	for _, name := range args {
+		text := escape.ReplaceAllStringFunc(ts.ReadFile(name), func(e string) string {
+			c, err := strconv.Unquote(`"` + e + `"`)
+			ts.Check(err)
+			return c
+		})
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
 	}
 }
 

@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,8 +13,6 @@ import (
 
 	"scriptbridge/record"
 )
-
-func environ() []string { return os.Environ() }
 
 // unit is one script at work in a Pool: its loop, and what people may see of
 // it.
@@ -207,6 +204,7 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	if t.Output != nil || t.Heard {
 		w.Output, w.OutputCut = cutBytes(t.Output, outputShown)
 		w.Lines = v.Lines
+		w.OutputOf = v
 	}
 	if t.Declared != nil {
 		w.Declared = t.Declared
