@@ -70,6 +70,22 @@ func NewScript(name string, command []string, folder string, s Settings) (*Scrip
 	return script, nil
 }
 
+// FromCommand makes a configuration of one script that no file names, for the
+// command line. Relative paths start from folder.
+func FromCommand(dialect string, command []string, folder string, options map[string]string) (*Config, error) {
+	o, err := OptionsFrom(options)
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewScript("", command, folder, Settings{Dialect: dialect, Options: o})
+	if err != nil {
+		return nil, err
+	}
+	cfg := newLoader("").config
+	cfg.Scripts = []*Script{s}
+	return cfg, nil
+}
+
 func newScript(name string, command []string, folder string, s Settings) (*Script, *fault) {
 	if len(command) == 0 || command[0] == "" {
 		return nil, faultf("", "command is empty")

@@ -53,8 +53,9 @@ type pattern struct {
 	line int
 }
 
-func load(file string) *loader {
-	l := &loader{
+// newLoader holds an empty configuration with its defaults.
+func newLoader(file string) *loader {
+	return &loader{
 		config: &Config{
 			File: file,
 			Global: Global{
@@ -65,6 +66,10 @@ func load(file string) *loader {
 		},
 		names: make(map[string]Position),
 	}
+}
+
+func load(file string) *loader {
+	l := newLoader(file)
 	data, err := os.ReadFile(file)
 	l.config.Files, l.contents = []string{file}, [][]byte{data}
 	if errors.Is(err, fs.ErrNotExist) {

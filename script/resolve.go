@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/user"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -46,7 +46,11 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 			continue
 		}
 		for _, f := range files {
-			c := config.NewScript("", []string{f}, d.Settings)
+			c, err := config.NewScript("", []string{f}, d.Directory, d.Settings)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("discover: %s is left out: %w", f, err))
+				continue
+			}
 			c.Pos = d.Pos
 			if at, ok := taken[c.Name]; ok {
 				problems = append(problems, fmt.Errorf("discover: %s is left out: the name %q is taken already (%s); rename the file or the script", f, c.Name, at))
@@ -93,9 +97,9 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		Name:            c.Name,
 		Rank:            rank,
 		Prefix:          prefix,
-		Labels:          mergeLabels(cfg.Global.Labels, c.Labels),
+		Labels:          sortedLabels(c.Labels),
 		MaxSeries:       c.MaxSeries,
-		AverageWindow:   firstOf(c.AverageWindow, cfg.Global.AverageWindow),
+		AverageWindow:   c.AverageWindow,
 		HonorTimestamps: c.HonorTimestamps,
 	}
 	return s, nil
@@ -118,16 +122,12 @@ func firstOf(ds ...time.Duration) time.Duration {
 	return 0
 }
 
-// mergeLabels sorts by name, so that two loads of one file are equal.
-func mergeLabels(global, own map[string]string) []record.Label {
-	all := maps.Clone(global)
-	if all == nil {
-		all = make(map[string]string)
-	}
-	maps.Copy(all, own)
-	labels := make([]record.Label, 0, len(all))
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		labels = append(labels, record.Label{Name: name, Value: all[name]})
+// sortedLabels is in an order of its own, so that two loads of one file are
+// equal.
+func sortedLabels(by map[string]string) []record.Label {
+	labels := make([]record.Label, 0, len(by))
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		labels = append(labels, record.Label{Name: name, Value: by[name]})
 	}
 	return labels
 }
@@ -138,7 +138,7 @@ func mergeLabels(global, own map[string]string) []record.Label {
 func placeOf(c *config.Script) (file, dir string) {
 	if program := c.Command[c.Program]; filepath.IsAbs(program) {
 		file = program
-	} else if found, err := resolveProgram(program, ""); err == nil {
+	} else if found, err := resolveProgram(program, os.Getenv("PATH")); err == nil {
 		file = found
 	}
 	switch {
@@ -146,7 +146,7 @@ func placeOf(c *config.Script) (file, dir string) {
 		dir = c.WorkingDirectory
 	case file != "" && (c.Program > 0 || filepath.IsAbs(c.Command[0])):
 		dir = filepath.Dir(file)
-	default:
+	case c.Pos.File != "":
 		// A bare word such as `df` belongs to the system: its folder is not
 		// the script's.
 		dir = filepath.Dir(c.Pos.File)
@@ -159,12 +159,9 @@ func placeOf(c *config.Script) (file, dir string) {
 func sameWork(a, b *Script) bool {
 	as, bs := *a.Source, *b.Source
 	as.Rank, bs.Rank = 0, 0
-	return a.Dialect.Name == b.Dialect.Name &&
-		a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
+	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
 		a.File == b.File && a.Dir == b.Dir &&
-		reflect.DeepEqual(as, bs) &&
-		slices.Equal(a.Command, b.Command) && a.Program == b.Program &&
-		a.Settings.Equal(b.Settings)
+		reflect.DeepEqual(as, bs) && a.Script.Equal(b.Script)
 }
 
 // Check looks for what keeps the script from running on this machine, without
@@ -189,11 +186,9 @@ func (s *Script) settle() (command, error) {
 		if err != nil {
 			return c, err
 		}
-		if me, err := user.Current(); err != nil || me.Uid != a.uidString() {
-			c.account = a
-		}
+		c.account = a
 	}
-	env := scrubEnv(environ())
+	env := scrubEnv(os.Environ())
 	if c.account != nil {
 		env = setEnv(env, c.account.env()...)
 	}
@@ -206,18 +201,15 @@ func (s *Script) settle() (command, error) {
 	}
 	c.env = setSecrets(env, s.Env)
 
-	program, err := resolveProgram(c.args[0], s.Dir)
+	program, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
 	if err != nil {
 		return c, err
 	}
 	if err := checkProgram(program, c.account, true); err != nil {
 		return c, err
 	}
-	c.args[0] = program
 	if s.Program > 0 && s.File != "" {
-		if err := checkProgram(s.File, c.account, false); err != nil {
-			return c, err
-		}
+		return c, checkProgram(s.File, c.account, false)
 	}
 	return c, nil
 }

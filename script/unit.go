@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,8 +13,6 @@ import (
 
 	"scriptbridge/record"
 )
-
-func environ() []string { return os.Environ() }
 
 // unit is one script at work in a Pool: its loop, and what people may see of
 // it.
