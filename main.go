@@ -109,14 +109,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case f.try.command != nil && cmd != tryCmd.FullCommand():
 		return fmt.Errorf("only try takes a command behind --")
 	}
-	logger := newLogger(stderr, f.logLevel, f.logFormat)
 	switch cmd {
 	case checkCmd.FullCommand():
 		return check(&f, stdout, stderr)
 	case tryCmd.FullCommand():
-		return try(ctx, &f, stdout, stderr)
+		return try(ctx, &f, stdout)
 	default:
-		return serve(ctx, &f, logger, stdout)
+		return serve(ctx, &f, newLogger(stderr, f.logLevel, f.logFormat), stdout)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/oklog/run"
+	rungroup "github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -99,7 +99,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 			return web.BaseContext(l)
 		},
 	}
-	g := &run.Group{}
+	g := &rungroup.Group{}
 	addServer(g, server, f.serve.web, logger)
 	addPool(g, pool, reloader, listening, f.serve.autoReload)
 	ended := make(chan struct{})
@@ -123,7 +123,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 }
 
 // addServer adds the web side to the group.
-func addServer(g *run.Group, server *http.Server, flags *toolkit.FlagConfig, logger log.Logger) {
+func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig, logger log.Logger) {
 	g.Add(func() error {
 		bridged := slog.New(slgk.NewGoKitHandler(logger, slog.LevelInfo))
 		if err := toolkit.ListenAndServe(server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
@@ -141,7 +141,7 @@ func addServer(g *run.Group, server *http.Server, flags *toolkit.FlagConfig, log
 
 // addPool starts the scripts as soon as the listeners are open: a port that is
 // taken must not cost a run. Then it waits for SIGHUP and looks for changes.
-func addPool(g *run.Group, pool *script.Pool, r *reloader, listening <-chan struct{}, every time.Duration) {
+func addPool(g *rungroup.Group, pool *script.Pool, r *reloader, listening <-chan struct{}, every time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.Add(func() error {
 		select {

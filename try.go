@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/common/expfmt"
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
@@ -21,15 +23,15 @@ import (
 // try runs scripts once, or at an interval until ctx ends, and prints what
 // came of it. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
-func try(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	scripts, window, err := tried(f)
+func try(ctx context.Context, f *flags, stdout io.Writer) error {
+	scripts, cfg, err := tried(f)
 	if err != nil {
 		return err
 	}
-	logger := newLogger(stderr, f.logLevel, f.logFormat)
-	page := collector.New(collector.Options{Logger: log.NewNopLogger(), Retention: window.Events.Retention})
+	logger := log.NewNopLogger() // all that it would say is in the report
+	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
 	var events eventList
-	pool := script.NewPool(record.Tee{page, &events}, logger, window.Global.MaxConcurrent)
+	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
 	for {
 		views := pool.Once(ctx, scripts)
@@ -59,7 +61,11 @@ func tried(f *flags) ([]*script.Script, *config.Config, error) {
 		if len(f.try.names) > 0 {
 			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
 		}
-		cfg, err := config.FromCommand(f.try.dialect, f.try.command, f.try.options)
+		folder, err := os.Getwd()
+		if err != nil {
+			return nil, nil, err
+		}
+		cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -91,26 +97,31 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 			fmt.Fprintln(w, "# error:", printable(last.Err.Error()))
 			failed = true
 		}
+		for _, text := range v.Stderr {
+			fmt.Fprintln(w, "# stderr:", printable(text))
+		}
 		for _, text := range v.Warnings {
 			fmt.Fprintln(w, "# warning:", printable(text))
 		}
 		for _, le := range last.Lines {
 			fmt.Fprintf(w, "# refused: line %d %s: %s (%s)\n", le.Line, quote(le.Text), printable(le.Err.Error()), le.Reason)
 		}
-		refusals, more := page.Refusals(record.Script, v.Script.Name)
+		refusals, all := page.Refusals(record.Script, v.Script.Name)
 		for _, r := range refusals {
 			fmt.Fprintf(w, "# refused: line %d, %s: %s (%s)\n", r.Line, printable(r.Metric), printable(r.Text), r.Reason)
 		}
-		if more > 0 {
+		if more := all - len(refusals); more > 0 {
 			fmt.Fprintf(w, "# refused: %d more\n", more)
 		}
 	}
-	page.WriteText(w, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") })
+	page.WritePage(w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // a terminal that is gone
 	for _, e := range events {
 		fmt.Fprint(w, "# event: ", e)
 	}
 	return failed
 }
+
+var textFormat = expfmt.NewFormat(expfmt.TypeTextPlain)
 
 // quote shows a line as it came, cut, with control characters escaped.
 func quote(s string) string {

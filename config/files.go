@@ -62,7 +62,6 @@ func executable(info fs.FileInfo) bool {
 // refused. Errors never show a value; all lines are judged.
 func ReadEnvFile(file string) (map[string]Secret, error) {
 	info, err := os.Stat(file)
-	var data []byte
 	if err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode()&0o004 != 0 {
 		return nil, &Error{
 			Position: Position{File: file},
@@ -70,7 +69,8 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 			Remedy:   "chmod 600 " + file,
 		}
 	}
-	if data, err = readRegular(file); err != nil {
+	data, err := readRegular(file)
+	if err != nil {
 		return nil, &Error{Position: Position{File: file}, Problem: err.Error()}
 	}
 	var r report
@@ -99,6 +99,7 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 	return env, nil
 }
 
+// envLine reads one line that is neither empty nor a comment.
 func envLine(text string) (string, Secret, error) {
 	name, value, ok := strings.Cut(text, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
@@ -109,34 +110,37 @@ func envLine(text string) (string, Secret, error) {
 		return "", "", fmt.Errorf("%q cannot be the name of a variable", name)
 	case strings.Contains(value, "\x00"):
 		return "", "", fmt.Errorf("the value of %s has a NUL in it", name)
-	case value == "":
-		return name, "", nil
-	}
-	switch quote := value[0]; {
-	case quote != '"' && quote != '\'':
+	case value == "" || value[0] != '"' && value[0] != '\'':
 		if strings.HasSuffix(value, `\`) {
 			return "", "", fmt.Errorf("the value of %s goes on in the next line, which is not read", name)
 		}
 		return name, Secret(value), nil
-	case quote == '\'':
-		if end := strings.IndexByte(value[1:], quote); end != len(value)-2 {
-			return "", "", fmt.Errorf("the value of %s does not end with its quote", name)
-		}
-		return name, Secret(value[1 : len(value)-1]), nil
 	}
+	value, rest, ok := unquote(value)
+	switch {
+	case !ok:
+		return "", "", fmt.Errorf("the value of %s does not end with its quote", name)
+	case rest != "":
+		return "", "", fmt.Errorf("the value of %s goes on after its quote", name)
+	}
+	return name, Secret(value), nil
+}
+
+// unquote gives what is between the quote that s begins with and the next one
+// like it, and what follows; ok is false where there is no next one.
+func unquote(s string) (text, rest string, ok bool) {
 	var b strings.Builder
-	for i := 1; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == '\\' && i+1 < len(value) && strings.IndexByte("\\\"$`", value[i+1]) >= 0:
+	quote := s[0]
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == quote:
+			return b.String(), s[i+1:], true
+		case c == '\\' && quote == '"' && i+1 < len(s) && strings.IndexByte("\\\"$`", s[i+1]) >= 0:
 			i++
-			b.WriteByte(value[i])
-		case c == '"' && i == len(value)-1:
-			return name, Secret(b.String()), nil
-		case c == '"':
-			return "", "", fmt.Errorf("the value of %s goes on after its quote", name)
+			b.WriteByte(s[i])
 		default:
 			b.WriteByte(c)
 		}
 	}
-	return "", "", fmt.Errorf("the value of %s does not end with its quote", name)
+	return "", "", false
 }

@@ -123,8 +123,8 @@ func (l *loader) read(file string, data []byte, keys []key) {
 	e.object(root, keys)
 }
 
-// later is a key that later versions read.
-var later = refused("is not in this version", "")
+// later is a key that other versions read.
+func later(e *entry, f field) { refused("is not in this version", "")(e, f) }
 
 // main are the keys of the main file. `global` comes first: scripts take from
 // it.

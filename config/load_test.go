@@ -53,7 +53,7 @@ func TestLoad(t *testing.T) {
 
 // unpack writes the archive's files into a new folder and goes there; it is
 // also the home, and all scripts in it are executable.
-func unpack(t *testing.T, archive *txtar.Archive) string {
+func unpack(t testing.TB, archive *txtar.Archive) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -165,4 +165,48 @@ func dump(c *Config) string {
 		fmt.Fprintf(&b, "\ndiscover at %s, directory %s\n%s", d.Pos, d.Directory, render(v, true))
 	}
 	return b.String()
+}
+
+// FuzzLoad: any text gives errors of the right form or a configuration whose
+// scripts can be said in YAML again.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 2000 { // the parser's time grows with the square of the depth
+			return
+		}
+		l := &loader{config: &Config{}, names: make(map[string]Position)}
+		l.read("fuzz.yml", data, l.main())
+		if err := l.join(nil); err != nil {
+			checkJoined(t, err)
+			return
+		}
+		for _, s := range l.config.Scripts {
+			checkYAML(t, s)
+		}
+	})
+}
+
+// BenchmarkLoad loads the configuration that has every key.
+func BenchmarkLoad(b *testing.B) {
+	archive, err := txtar.ParseFile("testdata/good-full.txtar")
+	if err != nil {
+		b.Fatal(err)
+	}
+	unpack(b, archive)
+	for b.Loop() {
+		if _, err := Load("scriptbridge.yml"); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

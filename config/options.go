@@ -54,9 +54,10 @@ func (o Options) Equal(p Options) bool {
 // Decode reads o into the struct that into points to, strictly: a key without
 // a field is an error, and so is a value of another type. A field's key is its
 // yaml tag; what the options do not name keeps its value. Fields may be
-// strings, booleans, numbers, time.Duration (read as everywhere in the file),
-// slices, maps by string, structs, pointers, any, and what unmarshals text.
-// The error joins every *Error found.
+// strings, booleans, signed numbers, time.Duration (read as everywhere in the file),
+// slices, maps by string, structs, pointers, any, and what unmarshals text;
+// a field of another type is the caller's mistake, and panics. The error joins
+// every *Error found.
 func (o Options) Decode(into any) error {
 	if o.root == nil {
 		return nil
@@ -82,8 +83,11 @@ func (d *optionDecoder) fail(path string, line int, ft *fault) {
 
 // decode reads v, which messages call path, into to.
 func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value) {
-	if ft := d.single(v, to); ft != nil {
+	single, ft := v.into(to)
+	if ft != nil {
 		d.fail(path, line, ft)
+	}
+	if single {
 		return
 	}
 	switch to.Kind() {
@@ -97,9 +101,7 @@ func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value
 			to.Set(reflect.ValueOf(p))
 		}
 	case reflect.Struct:
-		if !isText(to) {
-			d.structure(path, line, v, to)
-		}
+		d.structure(path, line, v, to)
 	case reflect.Map:
 		if v.kind != object && v.kind != null {
 			d.fail(path, line, faultf("", "is %s, not a map", v.kind))
@@ -122,6 +124,8 @@ func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value
 			d.decode(fmt.Sprintf("%s[%d]", path, i), item.line, item, s.Index(i))
 		}
 		to.Set(s)
+	default:
+		panic("config: options cannot hold a " + to.Type().String())
 	}
 }
 
@@ -150,22 +154,24 @@ func (d *optionDecoder) structure(path string, line int, v *value, to reflect.Va
 	}
 }
 
-// single reads v into to if to's type is one of single values; any other type
-// is left alone.
-func (d *optionDecoder) single(v *value, to reflect.Value) *fault {
+// into reads v into to and reports true if to's type is one of single values;
+// any other type is left alone.
+func (v *value) into(to reflect.Value) (bool, *fault) {
 	var ft *fault
+	text, isText := to.Addr().Interface().(encoding.TextUnmarshaler)
 	switch {
-	case isText(to):
+	case isText:
 		var s string
-		if s, ft = v.single(); ft == nil {
-			if err := to.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
-				ft = faultf("", "%q: %v", s, err)
-			}
+		if s, ft = v.single(); ft != nil {
+			break
+		}
+		if err := text.UnmarshalText([]byte(s)); err != nil {
+			ft = faultf("", "%q: %v", s, err)
 		}
 	case to.Type() == reflect.TypeFor[time.Duration]():
-		var t time.Duration
-		t, ft = v.duration()
-		to.SetInt(int64(t))
+		var d time.Duration
+		d, ft = v.duration()
+		to.SetInt(int64(d))
 	case to.Kind() == reflect.String:
 		var s string
 		s, ft = v.single()
@@ -182,11 +188,8 @@ func (d *optionDecoder) single(v *value, to reflect.Value) *fault {
 		var x float64
 		x, ft = v.float()
 		to.SetFloat(x)
+	default:
+		return false, nil
 	}
-	return ft
-}
-
-func isText(to reflect.Value) bool {
-	_, ok := to.Addr().Interface().(encoding.TextUnmarshaler)
-	return ok
+	return true, ft
 }

@@ -429,7 +429,7 @@ func TestCoscaleOptions(t *testing.T) {
 		{map[string]string{"config_timeout": "1m30s", "use_failed_output": "true"}, 90 * time.Second, true, ""},
 		{map[string]string{"config_timeout": "5"}, 0, false, `options.config_timeout 5 has no unit (write 5s)`},
 		{map[string]string{"config_timeout": "0s"}, 0, false, `options.config_timeout must be above 0 (write it like 5s)`},
-		{map[string]string{"config_time": "1s"}, 0, false, `options.config_time is not a known key (did you mean config_timeout?)`},
+		{map[string]string{"config_time": "1s"}, 0, false, `options.config_time is not known (did you mean "config_timeout"?)`},
 	} {
 		options, err := config.OptionsFrom(tt.given)
 		if err != nil {

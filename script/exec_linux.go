@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,6 +46,10 @@ const (
 	keepBit = 1 << 40
 	ownBits = idBit | (keepBit<<1)*(1<<20-1)
 )
+
+// stormTime is how long children are killed one generation after the other
+// before the whole machine is searched for their descendants.
+const stormTime = 20 * time.Millisecond
 
 // limitLock is held while this process's own limit is not its own, from before
 // a start to after it. A limit belongs to the whole process, and so does its
@@ -175,49 +180,95 @@ func (p *process) finish(killGroup bool) *os.ProcessState {
 // and not waited for again.
 func (r *reaper) sweep() {
 	pause := 50 * time.Microsecond
-	for deadline := time.Now().Add(sweepTime); ; {
+	for start := time.Now(); ; {
 		left := r.pass()
-		if len(left) == 0 {
+		took := time.Since(start)
+		switch {
+		case len(left) == 0:
 			return
-		}
-		if time.Now().After(deadline) {
+		case took > sweepTime:
 			r.giveUp(left)
 			return
+		case took > stormTime:
+			r.endStorm(start.Add(sweepTime))
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, 5*time.Millisecond)
 	}
 }
 
-// pass goes once over our children. It gives those that it killed: they may
-// not be dead yet, and their children have yet to become ours.
-func (r *reaper) pass() (killed []int) {
+// pass goes once over our children. It gives those that are about to die: they
+// have to be reaped, and their children have yet to become ours.
+func (r *reaper) pass() (dying []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, pid := range children() {
 		id := r.owner(pid)
-		main, live := r.live[id]
+		ended := r.ended(id)
 		switch {
-		case r.awaited(pid, id), id == 0 && !r.strangers, live && main == 0:
+		case r.awaited(pid, id), id == 0 && !r.strangers:
 			continue
-		case id != 0 && !live && id&keepBit == 0:
+		case ended:
 			r.killWithGroup(pid)
-			if !r.stuck[pid] {
-				killed = append(killed, pid)
-			}
 		}
-		if got, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid {
+		reaped, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		if reaped == pid {
 			delete(r.stuck, pid)
 		}
+		// Who is dying has no environment any more, and so perhaps no mark.
+		if !r.stuck[pid] && (ended || id == 0 && (reaped == pid || exiting(pid))) {
+			dying = append(dying, pid)
+		}
 	}
-	return killed
+	return dying
+}
+
+// endStorm ends processes that fork faster than pass gets down to them, or
+// that replace those it kills. All are stopped, however deep in the tree, until
+// none is left that could fork; then they are killed.
+func (r *reaper) endStorm(deadline time.Time) {
+	seen := make(map[int]bool)
+	for r.signalEnded(unix.SIGSTOP, seen) && time.Now().Before(deadline) {
+	}
+	r.signalEnded(unix.SIGKILL, make(map[int]bool))
+}
+
+// signalEnded signals whatever on this machine belongs to an ended run, but
+// for those seen before, and reports whether there was anything. A pidfd makes
+// sure that the process signalled is the one whose mark was read.
+func (r *reaper) signalEnded(signal unix.Signal, seen map[int]bool) (found bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, pid := range processes() {
+		if seen[pid] {
+			continue
+		}
+		seen[pid] = true
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue
+		}
+		if r.ended(r.owner(pid)) {
+			found = unix.PidfdSendSignal(fd, signal, nil, 0) == nil || found
+		}
+		unix.Close(fd)
+	}
+	return found
+}
+
+// ended reports whether id is a run of ours that is over and may not leave
+// anything behind.
+func (r *reaper) ended(id uint64) bool {
+	_, live := r.live[id]
+	return id != 0 && !live && id&keepBit == 0
 }
 
 // awaited reports whether os/exec waits for pid, a process of run id, or may
-// be about to: while something is being started, an unmarked child may be it.
+// be about to: while a run is being started, any child of it, and any without
+// a mark, may be its main process.
 func (r *reaper) awaited(pid int, id uint64) bool {
-	for _, main := range r.live {
-		if main == pid || main == 0 && id == 0 {
+	for run, main := range r.live {
+		if main == pid || main == 0 && (id == run || id == 0) {
 			return true
 		}
 	}
@@ -238,13 +289,14 @@ func (r *reaper) giveUp(pids []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, pid := range pids {
-		if r.stuck[pid] {
-			continue // two sweeps met it
+		err := unix.Kill(pid, unix.SIGKILL)
+		if r.stuck[pid] || errors.Is(err, unix.ESRCH) {
+			continue // another sweep met it, or it is reaped
 		}
 		r.stuck[pid] = true
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		level.Error(r.logger).Log("msg", "a process that a run left behind cannot be killed",
-			"pid", pid, "command", strings.TrimSpace(string(name)), "err", unix.Kill(pid, unix.SIGKILL))
+			"pid", pid, "command", strings.TrimSpace(string(name)), "err", err)
 	}
 }
 
@@ -321,6 +373,14 @@ func listedChildren(tasks string) ([]int, error) {
 
 // scannedChildren asks every process for its parent.
 func scannedChildren() []int {
+	self := strconv.Itoa(os.Getpid())
+	return slices.DeleteFunc(processes(), func(pid int) bool {
+		return statField(pid, 4) != self
+	})
+}
+
+// processes lists all processes that can be seen.
+func processes() []int {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -329,25 +389,28 @@ func scannedChildren() []int {
 	names, _ := dir.Readdirnames(-1)
 	var pids []int
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		if parentOf(pid) == os.Getpid() {
+		if pid, err := strconv.Atoi(name); err == nil {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
 }
 
-// parentOf reads the fourth field of stat; the second, the name, may contain
-// anything, so that the third is what follows the last parenthesis.
-func parentOf(pid int) int {
+// exiting reports whether a process is on its way out but not yet a zombie.
+func exiting(pid int) bool {
+	const flagExiting = 4 // PF_EXITING of the kernel's sched.h
+	flags, _ := strconv.ParseUint(statField(pid, 9), 10, 64)
+	return flags&flagExiting != 0
+}
+
+// statField gives a field of /proc/PID/stat, from the third, by its number in
+// proc(5); "" for a process that is gone. The second, the name, may contain
+// anything: the third follows the last parenthesis.
+func statField(pid, n int) string {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 {
-		return 0
+	if len(fields) <= n-3 {
+		return ""
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
-	return parent
+	return string(fields[n-3])
 }

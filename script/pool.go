@@ -251,6 +251,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			stop := context.AfterFunc(ctx, u.stop)
 			defer stop()
 			if p.places.take(u.ctx) {
+				u.stderr = newStderrLog(u.logger) // each round shows its own
 				u.turn(0)
 				p.places.leave()
 			}

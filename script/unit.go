@@ -204,6 +204,7 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	if t.Output != nil || t.Heard {
 		w.Output, w.OutputCut = cutBytes(t.Output, outputShown)
 		w.Lines = v.Lines
+		w.OutputOf = v
 	}
 	if t.Declared != nil {
 		w.Declared = t.Declared

@@ -36,8 +36,9 @@ type View struct {
 	History           []*Verdict // newest first
 	Overruns          int
 	Declared          *record.Declared // the last good one
-	Output            []byte           // of the last run, cut at 64 KiB
+	Output            []byte           // of OutputOf, cut at 64 KiB
 	OutputCut         bool
+	OutputOf          *Verdict            // the last run that said anything; nil before there was one
 	Lines             []*record.LineError // of that output
 	Stderr            []string            // the last lines
 	Events            []record.Event      // newest first

@@ -1,0 +1,229 @@
+// Package collector is the record.Sink that makes Prometheus's pages. What
+// would break a page, or lose a series in silence, is decided at Put, where the
+// culprit is known; so a scrape cannot fail. Put only marks what it changed; a
+// scrape renders that, once for all who ask meanwhile, and serves the finished
+// bytes until the next change or the next expiry.
+package collector
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"scriptbridge/record"
+)
+
+// Options are what a Collector needs from outside; the zero value is good.
+type Options struct {
+	// Logger names refused samples, once each; nil: nobody.
+	Logger log.Logger
+	// Registry gives the process-wide families, gathered for each scrape and
+	// appended to the page; nil: none. Their names begin with scriptbridge_,
+	// go_, process_ or promhttp_, which no source may use.
+	Registry prometheus.Gatherer
+	// Retention is how long a closed event is shown after it was received.
+	Retention time.Duration
+}
+
+// Collector is a record.Sink and the http.Handler of /metrics. All methods
+// are safe for concurrent use; none blocks for longer than a Put or the
+// rendering of a page takes.
+type Collector struct {
+	logger   log.Logger
+	registry prometheus.Gatherer
+	start    time.Time
+
+	mu        sync.Mutex
+	retention time.Duration
+	sources   map[sourceKey]*source
+	names     map[string]*family // by every name that a family claims
+	sheet     sheet
+	due       instant // nothing ends before
+	text      []byte  // scratch
+
+	changed  map[*source]struct{} // other sources that a Put changed
+	unlogged []func() error       // lines to log when the lock is free
+}
+
+type sourceKey struct {
+	kind record.Kind
+	name string
+}
+
+// instant is a moment on the monotonic clock: nanoseconds since the collector
+// was made.
+type instant int64
+
+// never is later than any moment.
+const never instant = math.MaxInt64
+
+// add is d later; never when that is beyond all time.
+func (t instant) add(d time.Duration) instant {
+	if sum := t + instant(d); d < 0 || sum >= t {
+		return sum
+	}
+	return never
+}
+
+func (c *Collector) now() instant { return instant(time.Since(c.start)) }
+
+// New makes a Collector without any series.
+func New(o Options) *Collector {
+	if o.Logger == nil {
+		o.Logger = log.NewNopLogger()
+	}
+	return &Collector{
+		logger:    o.Logger,
+		registry:  o.Registry,
+		start:     time.Now(),
+		retention: o.Retention,
+		sources:   make(map[sourceKey]*source),
+		names:     make(map[string]*family),
+		due:       never,
+		changed:   make(map[*source]struct{}),
+	}
+}
+
+// Put takes a batch; when it returns, a scrape shows all of it. It never
+// fails: a refused sample is counted, kept for Refusals and named in the log
+// once. It blocks while a page is being rendered, and on the log.
+func (c *Collector) Put(b *record.Batch) error {
+	for _, line := range c.take(b) {
+		_ = line() // a log that cannot be written is no reason to lose a batch
+	}
+	return nil
+}
+
+// take does the work of Put under the lock, and returns what is to be logged.
+func (c *Collector) take(b *record.Batch) []func() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.sweep() // so that what a Put finds does not depend on scrapes
+	key := sourceKey{b.Source.Kind, b.Source.Name}
+	s := c.sources[key]
+	if b.Gone {
+		if s != nil {
+			for _, blk := range s.blocks {
+				c.drop(blk)
+			}
+			delete(c.sources, key)
+		}
+		return nil
+	}
+	if s == nil {
+		s = newSource(b.Source)
+		c.sources[key] = s
+		c.announce(s)
+	} else if s.def != b.Source {
+		c.redefine(s, b.Source)
+	}
+	if b.Declared != nil && b.Declared != s.declared {
+		c.declare(s, b.Declared)
+	}
+	s.refusals, s.refused = nil, 0
+	for _, e := range record.LineErrors(b.Err) {
+		s.countRefused(e.Reason, 1)
+	}
+	c.putSamples(s, b, now)
+	c.putEvents(s, b, now)
+	c.putHealth(s, b)
+	c.due = min(c.due, s.due)
+
+	c.changed[s] = struct{}{}
+	for s := range c.changed {
+		c.showSeries(s)
+		c.showRefused(s)
+	}
+	clear(c.changed)
+	lines := c.unlogged
+	c.unlogged = nil
+	return lines
+}
+
+// sweep ends what is too old now. The caller holds the lock.
+func (c *Collector) sweep() (now instant) {
+	now = c.now()
+	if now < c.due {
+		return now
+	}
+	c.due = never
+	for _, s := range c.sources {
+		if s.due <= now {
+			c.expire(s, now)
+		}
+		c.due = min(c.due, s.due)
+	}
+	return now
+}
+
+// SetRetention changes Options.Retention, for the events shown now, too.
+func (c *Collector) SetRetention(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retention = d
+	c.due = 0
+	for _, s := range c.sources {
+		s.due = 0
+	}
+}
+
+// SeriesView is one series of a source, as the page shows it now.
+type SeriesView struct {
+	Text  string  // name{labels}
+	Value float64 // sums and means included
+	Line  int     // of the source's last output that mentioned it; 0 for none
+}
+
+// Series gives the series that a source sent, in the order of the page,
+// without those that the bridge makes of its events and health. It is empty
+// for an unknown source.
+func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sweep()
+	s := c.sources[sourceKey{kind, name}]
+	if s == nil {
+		return nil
+	}
+	var blocks []*block
+	for _, b := range s.blocks {
+		if !b.family.own {
+			blocks = append(blocks, b)
+		}
+	}
+	slices.SortFunc(blocks, (*block).compare)
+	views := make([]SeriesView, 0, len(s.series))
+	for _, b := range blocks {
+		b.sortSeries()
+		for _, se := range b.series {
+			views = append(views, SeriesView{Text: se.text, Value: se.value, Line: int(se.line)})
+		}
+	}
+	return views
+}
+
+// Count is the number of series that Series would give.
+func (c *Collector) Count(kind record.Kind, name string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sweep()
+	if s := c.sources[sourceKey{kind, name}]; s != nil {
+		return len(s.series)
+	}
+	return 0
+}
+
+// Refusals gives the samples that were refused of a source's last batch: the
+// first 100 of them, and their number in all.
+func (c *Collector) Refusals(kind record.Kind, name string) (first []Refusal, all int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.sources[sourceKey{kind, name}]; s != nil {
+		return s.refusals, s.refused
+	}
+	return nil, 0
+}

@@ -1,0 +1,302 @@
+package collector
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"scriptbridge/record"
+)
+
+// kindOf is what a family is on the page.
+type kindOf uint8
+
+const (
+	unknown kindOf = iota
+	gauge
+	counter
+	info
+)
+
+func kindOfType(t record.Type) kindOf {
+	switch t {
+	case record.Gauge:
+		return gauge
+	case record.Counter:
+		return counter
+	default:
+		return unknown
+	}
+}
+
+// family is all series of one name, of however many sources.
+type family struct {
+	name   string // OpenMetrics': without _total and _info
+	kind   kindOf
+	own    bool     // ours, not a source's: no source can take it
+	blocks []*block // in the order of the page, never empty
+}
+
+// claims are the names that a family of this name and kind has on a page, in
+// either format. No other family may have one of them.
+func claims(name string, kind kindOf) []string {
+	switch kind {
+	case counter:
+		return []string{name, name + "_total", name + "_created"}
+	case info:
+		return []string{name, name + "_info"}
+	default:
+		return []string{name}
+	}
+}
+
+// suffix is what a sample's name has that its family's has not.
+func (k kindOf) suffix() string {
+	switch k {
+	case counter:
+		return "_total"
+	case info:
+		return "_info"
+	default:
+		return ""
+	}
+}
+
+// block is the series of one family and one source: the unit in which the
+// page is rendered and in which families are won and lost.
+type block struct {
+	family *family // nil once the block is gone
+	source *source
+	chunk  *chunk // of the sheet that it stands in
+	series []*series
+	sorted bool
+
+	owner    metricID // the metric that it shows; zero for our own families
+	declared bool     // owner was declared
+	help     string
+	unit     string
+	batch    uint32 // the last batch of its source that wrote to it
+}
+
+// series is one line of the page.
+type series struct {
+	text    string // name{labels}, as on the page, and its identity
+	value   float64
+	expires instant
+	block   *block
+	extra   *extra // nil for most
+	line    uint32 // of the source's output
+	batch   uint32 // the last batch of its source that mentioned it
+	sum     bool   // the last operation was an Add
+}
+
+// extra is what few series have.
+type extra struct {
+	stamp  int64 // Unix milliseconds, shown with the value; 0: none
+	points []point
+}
+
+// point is one value of an average.
+type point struct {
+	at    instant
+	value float64
+}
+
+// sortSeries puts the block's series into the order of the page.
+func (b *block) sortSeries() {
+	if !b.sorted {
+		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.text, y.text) })
+		b.sorted = true
+	}
+}
+
+// compare orders blocks as on the page: by family, then as their sources rank.
+func (b *block) compare(o *block) int {
+	if b.family != o.family {
+		return strings.Compare(b.family.name, o.family.name)
+	}
+	return b.source.compare(o.source)
+}
+
+// compare says whose wish counts more where two sources disagree: the lower
+// rank's. Kind and name make it an order even while a reload is under way.
+func (s *source) compare(o *source) int {
+	return cmp.Or(
+		cmp.Compare(s.def.Rank, o.def.Rank),
+		-strings.Compare(string(s.def.Kind), string(o.def.Kind)), // scripts first
+		strings.Compare(s.def.Name, o.def.Name),
+	)
+}
+
+// standing finds the families that hold a name which a family of this name
+// and kind would claim, unless it is that very family.
+func (c *Collector) standing(name string, kind kindOf) []*family {
+	var found []*family
+	for _, n := range claims(name, kind) {
+		f := c.names[n]
+		if f == nil || f.name == name && f.kind == kind || slices.Contains(found, f) {
+			continue
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+// join gives the block of the source in the family that a metric maps to, and
+// makes room for it where it may: the source with the lower rank wins a name,
+// whoever came first, and within a source the metric that came first in the
+// batch.
+func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
+	if b := s.blocks[m.name.family]; b != nil && b.family.kind == m.kind {
+		switch {
+		case b.owner == m.id:
+			return b, nil
+		case !b.yields(whole):
+			return nil, duplicateName(m, b.owner)
+		}
+	}
+	if f := c.names[m.name.family]; f != nil && f.own {
+		return nil, reserved(m)
+	}
+	standing := c.standing(m.name.family, m.kind)
+	for _, f := range standing {
+		if f.own {
+			return nil, reserved(m)
+		}
+		for _, b := range f.blocks {
+			switch {
+			case b.source != s && b.source.compare(s) < 0:
+				return nil, typeConflict(m, f, b.source)
+			case b.source == s && !b.yields(whole):
+				return nil, duplicateName(m, b.owner)
+			}
+		}
+	}
+	if b := s.blocks[m.name.family]; b != nil {
+		c.drop(b)
+	}
+	for _, f := range standing {
+		c.evict(f, s)
+	}
+	b := c.addBlock(s, m.name.family, m.kind, false)
+	b.owner, b.declared, b.help, b.unit = m.id, m.declared, m.help, m.name.unit
+	return b, nil
+}
+
+// yields says whether another metric of the same source may take the block's
+// name: only in a whole batch, which has not mentioned it yet, so that it is
+// about to vanish anyway.
+func (b *block) yields(whole bool) bool {
+	return whole && b.batch != b.source.batch &&
+		!slices.ContainsFunc(b.series, func(se *series) bool { return se.sum })
+}
+
+// evict ends a family for the sake of one that s brings.
+func (c *Collector) evict(f *family, s *source) {
+	for _, b := range slices.Clone(f.blocks) {
+		if b.source != s {
+			c.evicted(b, s)
+		}
+		c.drop(b)
+	}
+}
+
+// addBlock makes the source's block in the family of that name, and the family
+// with it; the names must be free.
+func (c *Collector) addBlock(s *source, name string, kind kindOf, own bool) *block {
+	f := c.names[name]
+	if f == nil {
+		f = &family{name: name, kind: kind, own: own}
+		for _, n := range claims(name, kind) {
+			c.names[n] = f
+		}
+	}
+	b := &block{family: f, source: s, sorted: true}
+	s.blocks[name] = b
+	c.place(b)
+	return b
+}
+
+// place puts a block where it belongs in its family and on the sheet.
+func (c *Collector) place(b *block) {
+	f := b.family
+	i, _ := slices.BinarySearchFunc(f.blocks, b, (*block).compare)
+	if i == 0 && len(f.blocks) > 0 {
+		c.sheet.touch(f.blocks[0]) // it loses the family's header
+	}
+	f.blocks = slices.Insert(f.blocks, i, b)
+	c.sheet.insert(b)
+}
+
+// unplace is the reverse of place; the family may be left without blocks.
+func (c *Collector) unplace(b *block) {
+	f := b.family
+	c.sheet.remove(b)
+	i := slices.Index(f.blocks, b)
+	f.blocks = slices.Delete(f.blocks, i, i+1)
+	if i == 0 && len(f.blocks) > 0 {
+		c.sheet.touch(f.blocks[0]) // it inherits the header
+	}
+}
+
+// drop ends a block and all its series.
+func (c *Collector) drop(b *block) {
+	f := b.family
+	for _, se := range b.series {
+		b.source.forget(se)
+	}
+	c.unplace(b)
+	delete(b.source.blocks, f.name)
+	if len(f.blocks) == 0 {
+		for _, n := range claims(f.name, f.kind) {
+			delete(c.names, n)
+		}
+	}
+	b.family, b.series = nil, nil
+}
+
+// keep drops the series of a block for which wanted is false, and the block
+// when none is left.
+func (c *Collector) keep(b *block, wanted func(*series) bool) {
+	kept := b.series[:0]
+	for _, se := range b.series {
+		if wanted(se) {
+			kept = append(kept, se)
+		} else {
+			b.source.forget(se)
+		}
+	}
+	if len(kept) == len(b.series) {
+		return
+	}
+	clear(b.series[len(kept):])
+	b.series = kept
+	if len(kept) == 0 {
+		c.drop(b)
+		return
+	}
+	c.sheet.touch(b)
+}
+
+// add puts a new series into a block.
+func (c *Collector) add(b *block, text string) *series {
+	se := &series{text: text, block: b, expires: never}
+	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].text < text)
+	b.series = append(b.series, se)
+	c.sheet.touch(b)
+	return se
+}
+
+// twin finds the series of another source that reads exactly the same. Only
+// receivers can have one: a script's name is in all its series.
+func (b *block) twin(text []byte) *series {
+	for _, o := range b.family.blocks {
+		if o == b || o.source.def.Kind == record.Script && b.source.def.Kind == record.Script {
+			continue
+		}
+		if se := o.source.series[string(text)]; se != nil {
+			return se
+		}
+	}
+	return nil
+}

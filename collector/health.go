@@ -1,0 +1,202 @@
+package collector
+
+import (
+	"strings"
+	"time"
+
+	"scriptbridge/record"
+)
+
+// ownFamily is a family that the bridge makes itself.
+type ownFamily struct {
+	name string // a suffix of what stands in front
+	kind kindOf
+	unit string
+	help string
+}
+
+// The families of one source's health (spec/mapping.md, What the bridge says
+// of itself). Their names follow scriptbridge_script_ or scriptbridge_receiver_.
+var (
+	healthSuccess  = &ownFamily{"success", gauge, "", "Whether the last one went well: 1 for yes, 0 for no."}
+	healthDuration = &ownFamily{"duration_seconds", gauge, "seconds", "How long the last run took."}
+	healthExit     = &ownFamily{"exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself."}
+	healthLastRun  = &ownFamily{"last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time."}
+	healthLastGood = &ownFamily{"last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time."}
+	healthLast     = &ownFamily{"last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time."}
+	healthInterval = &ownFamily{"interval_seconds", gauge, "seconds", "The interval in force."}
+	healthTimeout  = &ownFamily{"timeout_seconds", gauge, "seconds", "The timeout in force."}
+	healthSeries   = &ownFamily{"series", gauge, "", "Number of series on the page now, as max_series counts them."}
+	healthRuns     = &ownFamily{"runs", counter, "", "Runs, by verdict."}
+	healthOverruns = &ownFamily{"overruns", counter, "", "Runs that were due while the last one still ran, and were left out."}
+	healthWait     = &ownFamily{"wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent."}
+	healthRefused  = &ownFamily{"refused", counter, "", "Samples and lines that are not shown, by reason."}
+	healthCPU      = &ownFamily{"cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it."}
+	healthRSS      = &ownFamily{"max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it."}
+	healthOutput   = &ownFamily{"output_bytes", counter, "bytes", "Bytes written by finished processes."}
+
+	metricInfo = &ownFamily{"scriptbridge_metric", info, "", "What a source declared of a metric; metric is its name on the page."}
+)
+
+// isHealth tells the families of health, which never end by themselves, from
+// our others.
+func isHealth(f *family) bool {
+	return strings.HasPrefix(f.name, "scriptbridge_") && f.name != metricInfo.name
+}
+
+// runs is what is summed up over a script's runs.
+type runs struct {
+	by           map[record.Result]int
+	overruns     int
+	wait         time.Duration
+	user, system time.Duration
+	out, err     int64
+}
+
+// announce shows what there is to say of a source before it has spoken.
+func (c *Collector) announce(s *source) {
+	c.showSeries(s)
+	if s.def.Kind == record.Script {
+		s.runs.by = make(map[record.Result]int)
+		c.showRuns(s)
+	}
+}
+
+// putHealth says how the batch came about.
+func (c *Collector) putHealth(s *source, b *record.Batch) {
+	if s.def.Kind != record.Script {
+		bad := b.Err != nil && len(b.Samples) == 0 && len(b.Events) == 0
+		c.health(s, healthSuccess, truth(!bad))
+		c.health(s, healthLast, unixSeconds(b.Time))
+		return
+	}
+	r := b.Run
+	if r == nil {
+		return
+	}
+	c.health(s, healthSuccess, truth(r.Result == record.OK))
+	c.health(s, healthDuration, r.Duration.Seconds())
+	c.health(s, healthExit, float64(r.ExitCode))
+	c.health(s, healthLastRun, unixSeconds(b.Time))
+	if r.Result == record.OK {
+		c.health(s, healthLastGood, unixSeconds(b.Time))
+	}
+	c.health(s, healthInterval, r.Interval.Seconds())
+	c.health(s, healthTimeout, r.Timeout.Seconds())
+	c.health(s, healthRSS, float64(r.MaxRSS))
+
+	s.runs.by[r.Result]++
+	s.runs.overruns += r.Overruns
+	s.runs.wait += r.Wait
+	s.runs.user += r.User
+	s.runs.system += r.System
+	s.runs.out += r.Stdout
+	s.runs.err += r.Stderr
+	c.showRuns(s)
+}
+
+// showRuns shows the sums over all runs, each there from 0.
+func (c *Collector) showRuns(s *source) {
+	for _, result := range record.Results() {
+		c.health(s, healthRuns, float64(s.runs.by[result]), record.Label{Name: "result", Value: string(result)})
+	}
+	c.health(s, healthOverruns, float64(s.runs.overruns))
+	c.health(s, healthWait, s.runs.wait.Seconds())
+	c.health(s, healthCPU, s.runs.user.Seconds(), record.Label{Name: "mode", Value: "user"})
+	c.health(s, healthCPU, s.runs.system.Seconds(), record.Label{Name: "mode", Value: "system"})
+	c.health(s, healthOutput, float64(s.runs.out), record.Label{Name: "stream", Value: "stdout"})
+	c.health(s, healthOutput, float64(s.runs.err), record.Label{Name: "stream", Value: "stderr"})
+}
+
+func (c *Collector) showSeries(s *source) {
+	c.health(s, healthSeries, float64(len(s.series)))
+}
+
+func (c *Collector) showRefused(s *source) {
+	for reason, n := range s.refusedBy {
+		c.health(s, healthRefused, float64(n), record.Label{Name: "reason", Value: cut(reason, maxValue)})
+	}
+}
+
+// health sets one series of a source's health.
+func (c *Collector) health(s *source, f *ownFamily, value float64, labels ...record.Label) {
+	kind := string(s.def.Kind)
+	labels = append([]record.Label{{Name: kind, Value: s.def.Name}}, labels...)
+	c.show(s, "scriptbridge_"+kind+"_"+f.name, f, value, labels)
+}
+
+// show sets a series of our own; the labels are in the order of the page. No
+// source can have its name: where one came first, it makes room.
+func (c *Collector) show(s *source, name string, f *ownFamily, value float64, labels []record.Label) *series {
+	c.text = appendLabels(c.text[:0], name+f.kind.suffix(), labels)
+	se := s.ours[string(c.text)]
+	if se == nil {
+		b := s.blocks[name]
+		if b == nil || !b.family.own {
+			for _, n := range claims(name, f.kind) {
+				if o := c.names[n]; o != nil && !o.own {
+					c.evict(o, s)
+				}
+			}
+			b = c.addBlock(s, name, f.kind, true)
+			b.help = f.help
+			if f.unit != "" && strings.HasSuffix(name, "_"+f.unit) {
+				b.unit = f.unit
+			}
+		}
+		se = c.add(b, string(c.text))
+		s.ours[se.text] = se
+	}
+	if se.value != value {
+		se.value = value
+		c.sheet.touch(se.block)
+	}
+	return se
+}
+
+// hide ends a series of our own.
+func (c *Collector) hide(se *series) {
+	c.keep(se.block, func(o *series) bool { return o != se })
+}
+
+// describeMetrics shows one series for each metric that a source declared as
+// CoScale does (spec/mapping.md, Names).
+func (c *Collector) describeMetrics(s *source) {
+	wanted := make(map[*series]bool)
+	for _, meta := range s.declared.Metrics {
+		if meta.Datatype == "" {
+			continue
+		}
+		m := s.metric(meta.Name, meta)
+		if m.refused != nil {
+			continue
+		}
+		labels := []record.Label{
+			{Name: string(s.def.Kind), Value: s.def.Name},
+			{Name: "metric", Value: m.name.sample},
+			{Name: "name", Value: meta.Name},
+			{Name: "unit", Value: meta.Unit},
+			{Name: "groups", Value: meta.Groups},
+			{Name: "tags", Value: meta.Tags},
+			{Name: "datatype", Value: meta.Datatype},
+			{Name: "calctype", Value: meta.Calctype},
+		}
+		for i := range labels {
+			labels[i].Value = cut(labels[i].Value, maxValue)
+		}
+		wanted[c.show(s, metricInfo.name, metricInfo, 1, labels)] = true
+	}
+	if b := s.blocks[metricInfo.name]; b != nil {
+		c.keep(b, func(se *series) bool { return wanted[se] })
+	}
+}
+
+// unixSeconds is a time to the millisecond, as Prometheus keeps times.
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

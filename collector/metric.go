@@ -1,0 +1,333 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"scriptbridge/record"
+)
+
+const (
+	maxName   = 200  // bytes of a name on the page
+	maxValue  = 1024 // bytes of a label value, and of HELP
+	maxLabels = 128  // of one sample; so that one line cannot fill the page
+)
+
+// metricID tells a source's metrics apart where two of them meet in one name.
+type metricID struct {
+	id   string // the source's own
+	name string // as declared or printed
+	kind kindOf
+}
+
+// metric is what the collector knows of one of a source's metrics: the mapping
+// of its name, made once and kept.
+type metric struct {
+	id       metricID
+	meta     *record.Meta // nil when nothing is known
+	name     metricName
+	kind     kindOf
+	help     string
+	declared bool
+	refused  *refusal // why none of its samples can be on the page
+	shape    *shape   // that of its last sample
+	block    *block   // where its last sample went
+	lost     *refusal // why it could not join its family,
+	lostIn   uint32   // in that batch
+}
+
+// metricKey is how samples name their metric.
+type metricKey struct {
+	name string
+	meta *record.Meta
+}
+
+// metric gives the mapping of a sample's metric.
+func (s *source) metric(name string, meta *record.Meta) *metric {
+	key := metricKey{name, meta}
+	m := s.metrics[key]
+	if m == nil {
+		if len(s.metrics) > 1024+2*len(s.blocks) {
+			clear(s.metrics) // a source that makes up names, or Meta, for each batch
+		}
+		m = s.mapMetric(name, meta)
+		for _, n := range claims(m.name.family, m.kind) {
+			owner, ok := s.owners[n]
+			if ok && owner != m.id && m.refused == nil {
+				m.refused = duplicateName(m, owner)
+			}
+			m.declared = m.declared || ok && owner == m.id
+		}
+		s.metrics[key] = m
+	}
+	return m
+}
+
+// mapMetric maps a metric's name, and refuses one that can never be shown.
+func (s *source) mapMetric(name string, meta *record.Meta) *metric {
+	m := &metric{meta: meta, help: name}
+	shown, typ, unit := name, record.Unknown, ""
+	if meta != nil {
+		typ, unit = meta.Type, meta.Unit
+		m.id.id = meta.ID
+		if name == "" {
+			name = meta.Name
+			shown = name
+		}
+		if meta.Rename != "" {
+			shown = meta.Rename
+		}
+		m.help = name
+		if meta.Name != "" {
+			m.help = meta.Name
+		}
+		if meta.Help != "" {
+			m.help = meta.Help
+		}
+	}
+	m.help = cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
+	m.kind = kindOfType(typ)
+	m.id.name, m.id.kind = name, m.kind
+	m.name = mapName(s.prefix, shown, unit, typ, m.id.id)
+	switch {
+	case len(m.name.sample) > maxName:
+		m.refused = nameTooLong(m)
+	case s.reserves(m.name.family, m.kind):
+		m.refused = reserved(m)
+	}
+	return m
+}
+
+// reservedPrefixes begin names that are ours or client_golang's.
+var reservedPrefixes = []string{"scriptbridge_", "go_", "process_", "promhttp_"}
+
+// reserves says whether a source's family would take a name of ours.
+func (s *source) reserves(name string, kind kindOf) bool {
+	for _, n := range claims(name, kind) {
+		for _, p := range reservedPrefixes {
+			if strings.HasPrefix(n, p) {
+				return true
+			}
+		}
+		for _, e := range eventFamilies {
+			if slices.Contains(claims(s.eventPrefix+e.name, e.kind), n) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shape is how the labels of a metric's samples become text, for one list of
+// label names: worked out once for all samples that carry these names.
+type shape struct {
+	raw     []string
+	dims    []string // the declared dimensions
+	subject subject
+	parts   []part // in the order of the page
+	refused bool   // a label name is too long
+}
+
+// subject is whether a shape shows its samples' subject, and of which kind:
+// one more than the kind, or 0.
+type subject uint8
+
+// subjectOf is what a sample shows of its subject. A script's samples are
+// this host's, whatever they say; a receiver's zero Subject is nothing said.
+func (s *source) subjectOf(smp *record.Sample) subject {
+	if s.def.Kind != record.Receiver || smp.Subject == (record.Subject{}) {
+		return 0
+	}
+	return subject(smp.Subject.Kind) + 1
+}
+
+// part is one label: ours, ready-made, or the sample's own.
+type part struct {
+	name  string
+	value string // ours; escaped
+	from  int    // index into the sample's labels, or one of those below
+}
+
+const (
+	fromUs      = -1
+	fromSubject = -2 // the name of the sample's subject
+)
+
+// fits says whether the shape is that of a sample.
+func (sh *shape) fits(labels []record.Label, subject subject) bool {
+	if len(sh.raw) != len(labels) || sh.subject != subject {
+		return false
+	}
+	for i := range labels {
+		if sh.raw[i] != labels[i].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// shapeOf finds or makes the shape of a metric's sample.
+func (s *source) shapeOf(m *metric, smp *record.Sample) *shape {
+	subject := s.subjectOf(smp)
+	if m.shape != nil && m.shape.fits(smp.Labels, subject) {
+		return m.shape
+	}
+	var dims []string
+	if m.meta != nil {
+		dims = m.meta.Dimensions
+	}
+	for _, sh := range s.shapes {
+		if sh.fits(smp.Labels, subject) && slices.Equal(sh.dims, dims) {
+			m.shape = sh
+			return sh
+		}
+	}
+	if len(s.shapes) >= 64 {
+		s.shapes = nil
+	}
+	m.shape = newShape(s.own, smp.Labels, dims, subject)
+	s.shapes = append(s.shapes, m.shape)
+	return m.shape
+}
+
+func newShape(own []record.Label, labels []record.Label, dims []string, subject subject) *shape {
+	sh := &shape{dims: dims, subject: subject}
+	for _, l := range labels {
+		sh.raw = append(sh.raw, l.Name)
+	}
+	ours := make([]string, 0, len(own)+5)
+	for _, l := range own {
+		ours = append(ours, l.Name)
+		sh.parts = append(sh.parts, part{name: l.Name, value: string(appendEscaped(nil, l.Value)), from: fromUs})
+	}
+	if subject > 0 {
+		kind := record.SubjectKind(subject - 1).String()
+		ours = append(ours, "subject", kind)
+		sh.parts = append(sh.parts, part{name: "subject", value: kind, from: fromUs}, part{name: kind, from: fromSubject})
+	}
+	for i, name := range labelNames(ours, sh.raw, dims) {
+		sh.parts = append(sh.parts, part{name: name, from: i})
+		sh.refused = sh.refused || len(name) > maxName
+	}
+	// One order for all sources, whoever's label it is: equal series have
+	// equal texts.
+	slices.SortFunc(sh.parts, func(a, b part) int { return compareLabels(a.name, b.name) })
+	return sh
+}
+
+// compareLabels is the order of labels on the page: script, which most queries
+// ask for, in front.
+func compareLabels(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == "script":
+		return -1
+	case b == "script":
+		return 1
+	}
+	return strings.Compare(a, b)
+}
+
+// appendSeries appends name{labels} of a sample. Labels with empty values are
+// left out: to Prometheus they are not there.
+func (s *source) appendSeries(dst []byte, m *metric, smp *record.Sample) ([]byte, *refusal) {
+	if len(smp.Labels) > maxLabels {
+		return dst, tooManyLabels(smp)
+	}
+	sh := s.shapeOf(m, smp)
+	if sh.refused {
+		return dst, labelNameTooLong()
+	}
+	dst = append(dst, m.name.sample...)
+	open := byte('{')
+	for i := range sh.parts {
+		p := &sh.parts[i]
+		value := p.value
+		switch p.from {
+		case fromUs:
+		case fromSubject:
+			value = smp.Subject.Name
+		default:
+			value = smp.Labels[p.from].Value
+		}
+		if value == "" {
+			continue
+		}
+		dst = append(dst, open)
+		open = ','
+		dst = append(dst, p.name...)
+		dst = append(dst, '=', '"')
+		if p.from == fromUs {
+			dst = append(dst, value...)
+		} else if len(value) > maxValue {
+			return dst, valueTooLong(p.name, len(value))
+		} else {
+			dst = appendEscaped(dst, value)
+		}
+		dst = append(dst, '"')
+	}
+	if open == ',' {
+		dst = append(dst, '}')
+	}
+	return dst, nil
+}
+
+// appendLabels appends name{labels} for a series of ours; the names are valid
+// and different.
+func appendLabels(dst []byte, name string, labels []record.Label) []byte {
+	dst = append(dst, name...)
+	open := byte('{')
+	for _, l := range labels {
+		if l.Value == "" {
+			continue
+		}
+		dst = append(dst, open)
+		open = ','
+		dst = append(dst, l.Name...)
+		dst = append(dst, '=', '"')
+		dst = appendEscaped(dst, l.Value)
+		dst = append(dst, '"')
+	}
+	if open == ',' {
+		dst = append(dst, '}')
+	}
+	return dst
+}
+
+// appendEscaped appends a label value as valid UTF-8, escaped for both formats.
+func appendEscaped(dst []byte, value string) []byte {
+	if !utf8.ValidString(value) {
+		value = strings.ToValidUTF8(value, "\uFFFD")
+	}
+	from := 0
+	for i := 0; i < len(value); i++ {
+		var escaped string
+		switch value[i] {
+		case '\\':
+			escaped = `\\`
+		case '"':
+			escaped = `\"`
+		case '\n':
+			escaped = `\n`
+		default:
+			continue
+		}
+		dst = append(dst, value[from:i]...)
+		dst = append(dst, escaped...)
+		from = i + 1
+	}
+	return append(dst, value[from:]...)
+}
+
+// cut shortens a text to at most n bytes, at a rune's boundary.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

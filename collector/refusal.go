@@ -1,0 +1,149 @@
+package collector
+
+import (
+	"fmt"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/record"
+)
+
+// Refusal is a sample that is not on the page, and why.
+type Refusal struct {
+	Line   int    // of the source's output, from 1; 0 when it has none
+	Metric string // as the source spelled it
+	Reason string // as in the label reason
+	Text   string // a sentence with the remedy
+}
+
+const (
+	maxRefusals = 100  // kept of a batch, for people
+	maxLogged   = 1000 // different refusals named in the log, for each source
+	maxReasons  = 64   // different words in the label reason, for each source
+)
+
+// refusal is why a sample was refused: a word to count by, and a sentence.
+type refusal struct{ reason, text string }
+
+func reserved(m *metric) *refusal {
+	return &refusal{"reserved", fmt.Sprintf("the name %s is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`", m.name.sample)}
+}
+
+func nameTooLong(m *metric) *refusal {
+	return &refusal{"too_long", fmt.Sprintf("the name has %d bytes on the page, more than %d; give the metric a shorter one under `metrics`", len(m.name.sample), maxName)}
+}
+
+func valueTooLong(label string, n int) *refusal {
+	return &refusal{"too_long", fmt.Sprintf("the value of the label %s has %d bytes, more than %d; let the script shorten it", label, n, maxValue)}
+}
+
+func labelNameTooLong() *refusal {
+	return &refusal{"too_long", fmt.Sprintf("a label's name has more than %d bytes; let the script shorten it", maxName)}
+}
+
+func tooManyLabels(smp *record.Sample) *refusal {
+	return &refusal{"too_long", fmt.Sprintf("it has %d labels, more than %d; let the script leave some out", len(smp.Labels), maxLabels)}
+}
+
+func duplicateName(m *metric, owner metricID) *refusal {
+	return &refusal{"duplicate_name", fmt.Sprintf("the metric %s takes the name %s already; give one of them another name under `metrics`", owner, m.name.sample)}
+}
+
+func typeConflict(m *metric, f *family, winner *source) *refusal {
+	return &refusal{"type_conflict", fmt.Sprintf("%s is a %s of the %s %q, which stands earlier in the configuration, and cannot be a %s too; give one of them another `prefix`, or the metric another name or type under `metrics`",
+		m.name.sample, f.kind, winner.def.Kind, winner.def.Name, m.kind)}
+}
+
+func duplicateSeries(winner *source) *refusal {
+	return &refusal{"duplicate", fmt.Sprintf("the %s %q, which stands earlier in the configuration, sends the same series; give one of them another `prefix` or a label", winner.def.Kind, winner.def.Name)}
+}
+
+func tooManySeries(limit int) *refusal {
+	return &refusal{"max_series", fmt.Sprintf("there are %d series already; let the source send fewer, or raise `max_series`", limit)}
+}
+
+func tooManyEvents() *refusal {
+	return &refusal{"max_series", fmt.Sprintf("there are %d different events already; let the source name fewer, and put what differs into attributes", maxEventNames)}
+}
+
+func negativeAdd() *refusal {
+	return &refusal{"negative", "a COUNT cannot go down; let the script print what was added, or declare the metric a GAUGE"}
+}
+
+func endlessAdd() *refusal {
+	return &refusal{"not_finite", "a COUNT that once adds NaN or infinity can never be read again; let the script leave the line out"}
+}
+
+// String names a metric for people.
+func (id metricID) String() string {
+	if id.id != "" {
+		return fmt.Sprintf("%s (%q)", id.id, id.name)
+	}
+	return fmt.Sprintf("%q", id.name)
+}
+
+// String is the type's word on OpenMetrics.
+func (k kindOf) String() string {
+	switch k {
+	case gauge:
+		return "gauge"
+	case counter:
+		return "counter"
+	case info:
+		return "info"
+	default:
+		return "unknown"
+	}
+}
+
+// refuse counts a sample that is not shown, keeps it for people, and names it
+// in the log unless it was named before.
+func (c *Collector) refuse(s *source, smp *record.Sample, r *refusal) {
+	s.countRefused(r.reason, 1)
+	s.refused++
+	if len(s.refusals) < maxRefusals {
+		s.refusals = append(s.refusals, Refusal{Line: smp.Line, Metric: smp.Name, Reason: r.reason, Text: r.text})
+	}
+	c.logRefusal(s, r.reason, smp.Name, r.text)
+}
+
+// evicted tells a source that a family of it made room for another's.
+func (c *Collector) evicted(b *block, winner *source) {
+	s := b.source
+	reason := "type_conflict"
+	text := fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)
+	s.countRefused(reason, len(b.series))
+	name := b.owner.name
+	c.logRefusal(s, reason, name, text)
+	c.changed[s] = struct{}{}
+}
+
+// countRefused counts by reason; a reason is a word of the program's own, but
+// its number is bounded all the same.
+func (s *source) countRefused(reason string, n int) {
+	if reason == "" {
+		reason = "unreadable"
+	}
+	if _, ok := s.refusedBy[reason]; !ok && len(s.refusedBy) >= maxReasons {
+		reason = "other"
+	}
+	s.refusedBy[reason] += n
+}
+
+type loggedKey struct{ reason, metric string }
+
+// logRefusal names a refusal in the log, once. The line is written when the
+// lock is free again: a log may block.
+func (c *Collector) logRefusal(s *source, reason, name, text string) {
+	key := loggedKey{reason, name}
+	if s.logged[key] || len(s.logged) > maxLogged {
+		return
+	}
+	s.logged[key] = true
+	if len(s.logged) > maxLogged {
+		text = "too many different samples are refused; no more of them are named here"
+	}
+	logger := level.Warn(log.With(c.logger, string(s.def.Kind), s.def.Name, "reason", reason, "metric", name))
+	c.unlogged = append(c.unlogged, func() error { return logger.Log("msg", text) })
+}

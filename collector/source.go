@@ -1,0 +1,398 @@
+package collector
+
+import (
+	"math"
+	"slices"
+
+	"github.com/prometheus/common/model"
+
+	"scriptbridge/record"
+)
+
+// source is all that the page has of one record.Source.
+type source struct {
+	def         *record.Source
+	prefix      string
+	eventPrefix string         // what the event families' names begin with
+	own         []record.Label // ours on every series, in the order of the page
+
+	declared *record.Declared
+	owners   map[string]metricID // names that declared metrics claim
+	metrics  map[metricKey]*metric
+	shapes   []*shape
+
+	blocks map[string]*block  // by family name, ours too
+	series map[string]*series // the source's own, by text
+	ours   map[string]*series // what the bridge says of it, by text
+	batch  uint32             // counts batches, to tell who was mentioned
+	due    instant            // nothing of it ends before
+
+	events events
+	runs   runs
+
+	refusals  []Refusal // of the last batch
+	refused   int       // their number
+	refusedBy map[string]int
+	logged    map[loggedKey]bool
+}
+
+func newSource(def *record.Source) *source {
+	s := &source{
+		metrics:   make(map[metricKey]*metric),
+		blocks:    make(map[string]*block),
+		series:    make(map[string]*series),
+		ours:      make(map[string]*series),
+		due:       never,
+		refusedBy: make(map[string]int),
+		logged:    make(map[loggedKey]bool),
+		events:    events{counts: make(map[string]int), due: never},
+	}
+	s.define(def)
+	return s
+}
+
+// define settles what follows from the source's definition.
+func (s *source) define(def *record.Source) {
+	s.def = def
+	s.prefix = validPrefix(def.Prefix)
+	s.eventPrefix = s.prefix
+	if s.prefix == "" {
+		s.eventPrefix = "script"
+	}
+	s.own = ownLabels(def)
+	clear(s.metrics)
+	s.shapes = nil
+}
+
+// validPrefix guards the page against a prefix that the configuration should
+// not have let through.
+func validPrefix(p string) string {
+	b := []byte(p)
+	for i, r := range b {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			b[i] = '_'
+		}
+	}
+	if len(b) > 0 && b[0] >= '0' && b[0] <= '9' {
+		return "_" + string(b)
+	}
+	return string(b)
+}
+
+// ownLabels are script (for scripts) and the operator's, in the order of the
+// page. A name that cannot stand on a page is cleaned as a script's is.
+func ownLabels(def *record.Source) []record.Label {
+	var own []record.Label
+	if def.Kind == record.Script {
+		own = append(own, record.Label{Name: "script", Value: def.Name})
+	}
+	for _, l := range def.Labels {
+		if !model.LabelName(l.Name).IsValidLegacy() || len(l.Name) > 1 && l.Name[:2] == "__" {
+			l.Name = labelName(l.Name)
+		}
+		l.Value = cut(l.Value, maxValue)
+		taken := slices.ContainsFunc(own, func(o record.Label) bool { return o.Name == l.Name })
+		if l.Name != "" && l.Value != "" && !taken {
+			own = append(own, l)
+		}
+	}
+	slices.SortFunc(own, func(a, b record.Label) int { return compareLabels(a.Name, b.Name) })
+	return own
+}
+
+// forget takes a series out of the source's books.
+func (s *source) forget(se *series) {
+	if se.block.family.own {
+		delete(s.ours, se.text)
+	} else {
+		delete(s.series, se.text)
+	}
+}
+
+// redefine takes over a changed definition. A rank moves the source's blocks;
+// a prefix or label would change every text, so that the old series end.
+func (c *Collector) redefine(s *source, def *record.Source) {
+	renamed := s.def.Prefix != def.Prefix || !slices.Equal(s.def.Labels, def.Labels)
+	moved := s.def.Rank != def.Rank
+	if renamed {
+		for _, b := range s.blocks {
+			if !isHealth(b.family) {
+				c.drop(b)
+			}
+		}
+		s.events.shown, s.events.due = nil, never
+	}
+	if moved {
+		for _, b := range s.blocks {
+			c.unplace(b)
+		}
+	}
+	s.define(def)
+	if moved {
+		for _, b := range s.blocks {
+			c.place(b)
+		}
+	}
+	if renamed {
+		c.declare(s, s.declared)
+	}
+}
+
+// declare settles which declared metric has which name, in declared order,
+// and ends the series of those that are declared no more.
+func (c *Collector) declare(s *source, d *record.Declared) {
+	s.declared = d
+	s.owners = make(map[string]metricID)
+	clear(s.metrics)
+	if d == nil {
+		return
+	}
+	for _, meta := range d.Metrics {
+		m := s.mapMetric(meta.Name, meta)
+		names := claims(m.name.family, m.kind)
+		taken := slices.ContainsFunc(names, func(n string) bool {
+			owner, ok := s.owners[n]
+			return ok && owner != m.id
+		})
+		if taken || m.refused != nil {
+			continue
+		}
+		for _, n := range names {
+			s.owners[n] = m.id
+		}
+	}
+	for name, b := range s.blocks {
+		if owner, ok := s.owners[name]; b.declared && (!ok || owner != b.owner) {
+			c.drop(b)
+		}
+	}
+	c.describeMetrics(s)
+	c.declareEvents(s)
+}
+
+// put is one batch's samples on their way in.
+type put struct {
+	source  *source
+	batch   *record.Batch
+	now     instant
+	expires instant
+	text    []byte   // scratch
+	full    *refusal // that of max_series, made once
+}
+
+// putSamples takes the batch's samples, and drops what a whole batch does not
+// mention.
+func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
+	s.batch++
+	p := put{source: s, batch: b, now: now, expires: never}
+	if b.MaxAge > 0 {
+		p.expires = now.add(b.MaxAge)
+	}
+	var full []int // samples that find no place while unmentioned series stand
+	for i := range b.Samples {
+		if !c.putSample(&p, &b.Samples[i], !b.Whole) {
+			full = append(full, i)
+		}
+	}
+	if b.Whole {
+		for _, blk := range s.blocks {
+			if !blk.family.own {
+				c.keep(blk, func(se *series) bool {
+					if se.batch != s.batch && se.sum {
+						se.expires = p.expires // nothing was added, which is news too
+					}
+					return se.batch == s.batch || se.sum
+				})
+			}
+		}
+		s.due = s.events.due
+	}
+	for _, i := range full {
+		c.putSample(&p, &b.Samples[i], true)
+	}
+	if len(s.series) > 0 {
+		s.due = min(s.due, p.expires)
+	}
+}
+
+// putSample takes one sample. It reports false, and does nothing, for one that
+// would be too many while it is not the last word.
+func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
+	s := p.source
+	m := s.metric(smp.Name, smp.Meta)
+	switch {
+	case m.refused != nil:
+		c.refuse(s, smp, m.refused)
+		return true
+	case smp.Op == record.Add && smp.Value < 0:
+		c.refuse(s, smp, negativeAdd())
+		return true
+	case smp.Op == record.Add && (math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0)):
+		c.refuse(s, smp, endlessAdd())
+		return true
+	}
+	var refused *refusal
+	if p.text, refused = s.appendSeries(p.text[:0], m, smp); refused != nil {
+		c.refuse(s, smp, refused)
+		return true
+	}
+	se := s.series[string(p.text)]
+	if se == nil || se.block != m.block {
+		if limit := s.def.MaxSeries; se == nil && limit > 0 && len(s.series) >= limit {
+			if final {
+				if p.full == nil {
+					p.full = tooManySeries(limit)
+				}
+				c.refuse(s, smp, p.full)
+			}
+			return final
+		}
+		if se, refused = c.admit(p, m); refused != nil {
+			c.refuse(s, smp, refused)
+			return true
+		}
+	}
+	c.update(p, m, se, smp)
+	return true
+}
+
+// admit finds or makes the series whose text is p.text, where the rules on
+// names allow it.
+func (c *Collector) admit(p *put, m *metric) (*series, *refusal) {
+	if m.lost != nil && m.lostIn == p.source.batch {
+		return nil, m.lost
+	}
+	b, refused := c.join(p.source, m, p.batch.Whole)
+	if refused != nil {
+		m.lost, m.lostIn = refused, p.source.batch
+		return nil, refused
+	}
+	m.block = b
+	if b.help != m.help || b.unit != m.name.unit { // declared anew
+		b.help, b.unit, b.declared = m.help, m.name.unit, m.declared
+		c.sheet.touch(b)
+	}
+	if se := p.source.series[string(p.text)]; se != nil {
+		return se, nil
+	}
+	for {
+		twin := b.twin(p.text)
+		if twin == nil {
+			break
+		}
+		if twin.block.source.compare(p.source) < 0 {
+			if len(b.series) == 0 {
+				c.drop(b)
+			}
+			return nil, duplicateSeries(twin.block.source)
+		}
+		c.outrank(twin, p.source)
+	}
+	se := c.add(b, string(p.text))
+	p.source.series[se.text] = se
+	return se, nil
+}
+
+// update gives a series its new value.
+func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
+	again := se.batch == p.source.batch // mentioned before in this batch
+	se.batch, se.block.batch = p.source.batch, p.source.batch
+	se.expires = p.expires
+	se.line = uint32(max(smp.Line, 0)) //nolint:gosec // lines are counted from 1
+	se.sum = smp.Op == record.Add
+
+	value := smp.Value
+	switch {
+	case se.sum:
+		value += se.value
+	case m.meta != nil && m.meta.Calctype == record.CalctypeAverage:
+		value = se.average(p.now, p.now.add(-p.source.def.AverageWindow), value, again)
+	}
+	var stamp int64
+	if p.source.def.HonorTimestamps && !smp.Time.IsZero() {
+		// The text format has no room for times before 1970.
+		if ms := smp.Time.UnixMilli(); ms > 0 && ms < maxStamp {
+			stamp = ms
+		}
+	}
+	if stamp != 0 && se.extra == nil {
+		se.extra = new(extra)
+	}
+	if math.Float64bits(value) != math.Float64bits(se.value) || se.extra != nil && se.extra.stamp != stamp {
+		c.sheet.touch(se.block)
+	}
+	se.value = value
+	if se.extra != nil {
+		se.extra.stamp = stamp
+	}
+}
+
+// maxStamp is the year 33658, in Unix milliseconds.
+const maxStamp = 1e15
+
+// maxPoints bounds the memory of one average.
+const maxPoints = 1024
+
+// average takes a value in and gives the mean of those since the window's
+// begin; the newest is always among them. A second value in one batch takes
+// the place of the first.
+func (se *series) average(now, begin instant, value float64, again bool) float64 {
+	if se.extra == nil {
+		se.extra = new(extra)
+	}
+	points := se.extra.points
+	if again && len(points) > 0 {
+		points = points[:len(points)-1]
+	}
+	old := 0
+	for old < len(points) && (points[old].at <= begin || len(points)-old >= maxPoints) {
+		old++
+	}
+	points = slices.Delete(points, 0, old)
+	points = append(points, point{now, value})
+	se.extra.points = points
+	n, sum := float64(len(points)), 0.0
+	for _, p := range points {
+		sum += p.value
+	}
+	if !math.IsInf(sum, 0) {
+		return sum / n
+	}
+	sum = 0
+	for _, p := range points { // without the overflow
+		sum += p.value / n
+	}
+	return sum
+}
+
+// outrank ends a series of another source for the same one of a source that
+// ranks before it.
+func (c *Collector) outrank(se *series, winner *source) {
+	s := se.block.source
+	r := duplicateSeries(winner)
+	s.countRefused(r.reason, 1)
+	c.logRefusal(s, r.reason, se.block.owner.name, r.text)
+	c.changed[s] = struct{}{}
+	c.keep(se.block, func(o *series) bool { return o != se })
+}
+
+// expire ends what is too old, and finds out what is due next.
+func (c *Collector) expire(s *source, now instant) {
+	before := len(s.series)
+	s.due = c.expireEvents(s, now)
+	for _, b := range s.blocks {
+		if b.family.own {
+			continue
+		}
+		c.keep(b, func(se *series) bool {
+			if se.expires <= now {
+				return false
+			}
+			s.due = min(s.due, se.expires)
+			return true
+		})
+	}
+	if len(s.series) != before {
+		c.showSeries(s)
+	}
+}
