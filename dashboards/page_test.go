@@ -129,8 +129,8 @@ func startBridge(t *testing.T) string {
 		fmt.Fprintf(&config, "  - {command: ./%s.sh, interval: 1s, timeout: 5s}\n", name)
 	}
 	examples, err := filepath.Glob("../examples/coscale/*.*")
-	if err != nil || len(examples) == 0 {
-		t.Fatalf("no examples: %v", err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, path := range examples {
 		if path, err = filepath.Abs(path); err != nil {
