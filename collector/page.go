@@ -2,21 +2,14 @@ package collector
 
 import (
 	"bytes"
-	"compress/flate"
-	"encoding/binary"
 	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/expfmt"
 )
-
-// gzipHeader begins a member that says nothing of file, time or system.
-const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 // accepted are the formats that a scrape can ask for; text is what it gets
 // when it asks for none of them.
@@ -30,21 +23,20 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wanted.FormatType() == expfmt.TypeOpenMetrics {
 		v.format = openMetrics
 	}
-	end := ends.Get().(*end)
-	defer ends.Put(end)
-	end.buf.Reset()
-	c.gather(&end.buf, wanted)
+	last := c.gather(wanted)
 
 	c.mu.Lock()
 	c.sweep()
 	p := c.sheet.page(v)
 	c.mu.Unlock()
 
-	last := end.buf.Bytes()
-	size := p.size + len(last)
 	header := w.Header()
+	size := p.size + len(last)
 	if v.gzip {
-		last = end.finish(p)
+		crc := crc32.Update(p.crc, crc32.IEEETable, last)
+		packer := packers.Get().(*packer)
+		defer packers.Put(packer)
+		last = appendTrailer(packer.pack(last, true), crc, p.plain+len(last))
 		size = len(gzipHeader) + p.size + len(last)
 		header.Set("Content-Encoding", "gzip")
 	}
@@ -67,15 +59,16 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(last)
 }
 
-// gather appends the process-wide families, and the end of an OpenMetrics
-// page. What of them cannot be had is left out and said in the log.
-func (c *Collector) gather(buf *bytes.Buffer, f expfmt.Format) {
+// gather gives the process-wide families, and the end of an OpenMetrics page.
+// What of them cannot be had is left out and said in the log.
+func (c *Collector) gather(f expfmt.Format) []byte {
+	var buf bytes.Buffer
 	if c.registry != nil {
 		families, err := c.registry.Gather()
 		if err != nil {
 			_ = level.Error(c.logger).Log("msg", "some process-wide metrics are left out of the page", "err", err)
 		}
-		enc := expfmt.NewEncoder(buf, f)
+		enc := expfmt.NewEncoder(&buf, f)
 		for _, mf := range families {
 			whole := buf.Len()
 			if err := enc.Encode(mf); err != nil {
@@ -87,53 +80,7 @@ func (c *Collector) gather(buf *bytes.Buffer, f expfmt.Format) {
 	if f.FormatType() == expfmt.TypeOpenMetrics {
 		buf.WriteString("# EOF\n")
 	}
-}
-
-// end is what one response adds to the page.
-type end struct {
-	buf    bytes.Buffer
-	packed bytes.Buffer
-	flate  *flate.Writer
-}
-
-var ends = sync.Pool{New: func() any {
-	e := new(end)
-	e.flate, _ = flate.NewWriter(nil, flate.BestSpeed) // the level is a valid one
-	return e
-}}
-
-// finish makes the end of the gzip member that p began: the last stretch of
-// the deflate stream, the checksum and the length.
-func (e *end) finish(p *page) []byte {
-	e.packed.Reset()
-	e.flate.Reset(&e.packed)
-	_, _ = e.flate.Write(e.buf.Bytes()) // a buffer takes everything
-	_ = e.flate.Close()
-	crc := crc32.Update(p.crc, crc32.IEEETable, e.buf.Bytes())
-	trailer := binary.LittleEndian.AppendUint32(e.packed.AvailableBuffer(), crc)
-	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(p.plain+e.buf.Len())) //nolint:gosec // modulo 2^32, as RFC 1952 has it
-	e.packed.Write(trailer)
-	return e.packed.Bytes()
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3).
-func acceptsGzip(h http.Header) bool {
-	any := false
-	for _, line := range h.Values("Accept-Encoding") {
-		for part := range strings.SplitSeq(line, ",") {
-			coding, weight, _ := strings.Cut(part, ";")
-			name, value, _ := strings.Cut(strings.ReplaceAll(weight, " ", ""), "=")
-			q, err := strconv.ParseFloat(value, 64)
-			refused := strings.EqualFold(name, "q") && err == nil && q == 0
-			switch strings.ToLower(strings.TrimSpace(coding)) {
-			case "gzip", "x-gzip":
-				return !refused
-			case "*":
-				any = !refused
-			}
-		}
-	}
-	return any
+	return buf.Bytes()
 }
 
 // WritePage writes the page as it is now, without the process-wide families

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"bytes"
-	"compress/flate"
 	"hash/crc32"
 	"math"
 	"slices"
@@ -38,9 +37,7 @@ func (v variant) index() int {
 type sheet struct {
 	chunks []*chunk
 	pages  [2 * formats]*page // finished; nil after a change
-	flate  *flate.Writer
-	buf    bytes.Buffer // what flate writes to
-	plain  []byte       // scratch
+	plain  []byte             // scratch
 }
 
 // chunk is a stretch of the page.
@@ -86,7 +83,9 @@ func (sh *sheet) find(b *block) int {
 // insert puts a block into its place.
 func (sh *sheet) insert(b *block) {
 	if len(sh.chunks) == 0 {
-		sh.chunks = []*chunk{{}}
+		sh.chunks = []*chunk{newChunk([]*block{b})}
+		sh.touch(b)
+		return
 	}
 	i := sh.find(b)
 	c := sh.chunks[i]
@@ -220,14 +219,9 @@ func (sh *sheet) render(c *chunk, v variant) *rendition {
 	}
 	r.crc = crc32.ChecksumIEEE(sh.plain)
 	r.pow = crcPower(len(sh.plain))
-	sh.buf.Reset()
-	if sh.flate == nil {
-		sh.flate, _ = flate.NewWriter(nil, flate.BestSpeed) // the level is a valid one
-	}
-	sh.flate.Reset(&sh.buf)
-	_, _ = sh.flate.Write(sh.plain) // a buffer takes everything
-	_ = sh.flate.Flush()            // ends at a byte, so that another stretch can follow
-	r.data = bytes.Clone(sh.buf.Bytes())
+	packer := packers.Get().(*packer)
+	defer packers.Put(packer)
+	r.data = bytes.Clone(packer.pack(sh.plain, false))
 	return r
 }
 
@@ -309,32 +303,4 @@ func appendStamp(dst []byte, ms int64, f format) []byte {
 		dst = append(dst, byte('0'+ms/unit%10)) //nolint:gosec // one digit
 	}
 	return dst
-}
-
-// The checksum of two texts in a row is made from theirs: multiplying by
-// x^(8n) modulo the polynomial of CRC-32 takes a checksum past n bytes, as
-// zlib's crc32_combine does. Bits are reversed: the highest is x^0.
-
-// crcPower is x^(8n).
-func crcPower(n int) uint32 {
-	power, square := uint32(1)<<31, uint32(1)<<23
-	for ; n > 0; n >>= 1 {
-		if n&1 == 1 {
-			power = crcMultiply(square, power)
-		}
-		square = crcMultiply(square, square)
-	}
-	return power
-}
-
-// crcMultiply is the product of two polynomials.
-func crcMultiply(a, b uint32) uint32 {
-	var product uint32
-	for ; a != 0; a <<= 1 {
-		if a&(1<<31) != 0 {
-			product ^= b
-		}
-		b = b>>1 ^ crc32.IEEE&-(b&1)
-	}
-	return product
 }

@@ -143,8 +143,8 @@ func (l *looseList) UnmarshalJSON(raw []byte) error {
 func parseCoscaleConfig(out []byte) (*coscaleConfig, error) {
 	out = bytes.TrimPrefix(out, []byte("\ufeff"))
 	if len(bytes.TrimSpace(out)) == 0 {
-		return nil, errors.New("the script printed nothing for -c and exited with 0: it may look for -c as its first argument, " +
-			"and -c comes after the arguments in its command (give those by env: instead)")
+		return nil, errors.New("the script printed nothing for -c and exited with 0: it may expect -c as its first argument, " +
+			"but -c comes last (give the script what it needs by env: instead of arguments)")
 	}
 	declaration, warnings, err := decodeCoscaleConfig(out)
 	if err != nil {

@@ -197,8 +197,8 @@ func (r *reaper) sweep() {
 	}
 }
 
-// pass goes once over our children. It gives those that are about to die: they
-// have to be reaped, and their children have yet to become ours.
+// pass goes once over our children. It gives those that are about to die, or
+// may be: they have to be reaped, and their children have yet to become ours.
 func (r *reaper) pass() (dying []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -215,8 +215,9 @@ func (r *reaper) pass() (dying []int) {
 		if reaped == pid {
 			delete(r.stuck, pid)
 		}
-		// Who is dying has no environment any more, and so perhaps no mark.
-		if !r.stuck[pid] && (ended || id == 0 && (reaped == pid || exiting(pid))) {
+		// Without limits, who is dying or in an exec shows no mark.
+		unsure := id == 0 && !r.limits && (reaped == pid || argless(pid))
+		if !r.stuck[pid] && (ended || unsure) {
 			dying = append(dying, pid)
 		}
 	}
@@ -289,11 +290,14 @@ func (r *reaper) giveUp(pids []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, pid := range pids {
-		err := unix.Kill(pid, unix.SIGKILL)
+		err := unix.Kill(pid, 0)
 		if r.stuck[pid] || errors.Is(err, unix.ESRCH) {
 			continue // another sweep met it, or it is reaped
 		}
 		r.stuck[pid] = true
+		if r.owner(pid) == 0 {
+			continue // it was unsure, and is a stranger
+		}
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 		level.Error(r.logger).Log("msg", "a process that a run left behind cannot be killed",
 			"pid", pid, "command", strings.TrimSpace(string(name)), "err", err)
@@ -373,9 +377,8 @@ func listedChildren(tasks string) ([]int, error) {
 
 // scannedChildren asks every process for its parent.
 func scannedChildren() []int {
-	self := strconv.Itoa(os.Getpid())
 	return slices.DeleteFunc(processes(), func(pid int) bool {
-		return statField(pid, 4) != self
+		return parentOf(pid) != os.Getpid()
 	})
 }
 
@@ -396,21 +399,21 @@ func processes() []int {
 	return pids
 }
 
-// exiting reports whether a process is on its way out but not yet a zombie.
-func exiting(pid int) bool {
-	const flagExiting = 4 // PF_EXITING of the kernel's sched.h
-	flags, _ := strconv.ParseUint(statField(pid, 9), 10, 64)
-	return flags&flagExiting != 0
+// argless reports whether a process shows no arguments: it is dying or in the
+// midst of an exec, and shows no environment either.
+func argless(pid int) bool {
+	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && len(args) == 0
 }
 
-// statField gives a field of /proc/PID/stat, from the third, by its number in
-// proc(5); "" for a process that is gone. The second, the name, may contain
+// parentOf reads the fourth field of stat; the second, the name, may contain
 // anything: the third follows the last parenthesis.
-func statField(pid, n int) string {
+func parentOf(pid int) int {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) <= n-3 {
-		return ""
+	if len(fields) < 2 {
+		return 0
 	}
-	return string(fields[n-3])
+	parent, _ := strconv.Atoi(string(fields[1]))
+	return parent
 }

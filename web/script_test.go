@@ -64,9 +64,12 @@ func TestScriptPrivate(t *testing.T) {
 		})
 		check("tallies", texts(find(doc, "span.warn")), []string{"1 × type_conflict", "1 × undeclared"})
 		check("warnings", texts(find(doc, "div.warn")), []string{"Warnings the declared period 10 is below 60; 60 is used"})
-		check("standard error", texts(find(doc, "pre")), []string{"warning: /mnt/old is not mounted done"})
+		check("standard error and configuration", texts(find(doc, "pre")), []string{
+			"warning: /mnt/old is not mounted done",
+			`name: disks command: [/srv/scripts/disks.py, --all, "two words"] max_series: 0 max_output: 0B`,
+		})
 		check("sections", texts(find(doc, "h2")), []string{
-			"Last output", "Standard error", "Series 2", "Last runs", "Events", "Declared metrics 2",
+			"Last output", "Standard error", "Series 2", "Last runs", "Events", "Declared metrics 2", "Configuration",
 		})
 		tables := find(doc, "table")
 		if got := rows(tables[0]); len(got) != 20 ||

@@ -1,0 +1,219 @@
+package collector
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+
+	"scriptbridge/record"
+)
+
+// tape makes batches of arbitrary bytes.
+type tape struct{ b []byte }
+
+func (t *tape) byte() byte {
+	if len(t.b) == 0 {
+		return 0
+	}
+	b := t.b[0]
+	t.b = t.b[1:]
+	return b
+}
+
+func (t *tape) chance(of int) bool { return int(t.byte())%of == 0 }
+
+// text is one of a few words that like to meet, or raw bytes of the tape.
+func (t *tape) text() string {
+	words := []string{
+		"", "a", "A", "b", "a total", "a_created", "a info", "total", "5", "a bytes", "event", "events", "event_info",
+		"script", "exported_script", "Team", "__name__", "le", "!", "?", "script_series", "info", "go_x", "metric", "subject", "message",
+		"x\xff", "q\"\\\n", "ä", strings.Repeat("n", 180), strings.Repeat("v", 1030),
+	}
+	i := int(t.byte())
+	if i < 200 {
+		return words[i%len(words)]
+	}
+	n := min(int(t.byte()%12), len(t.b))
+	s := string(t.b[:n])
+	t.b = t.b[n:]
+	return s
+}
+
+func (t *tape) value() float64 {
+	values := []float64{0, 1, -1, 2.5, math.NaN(), math.Inf(1), math.Inf(-1), 1e300, -1e-300, 1e15, 123456789012}
+	return values[int(t.byte())%len(values)]
+}
+
+func (t *tape) labels() []record.Label {
+	var ls []record.Label
+	for n := t.byte() % 4; n > 0; n-- {
+		ls = append(ls, record.Label{Name: t.text(), Value: t.text()})
+	}
+	return ls
+}
+
+func (t *tape) meta() *record.Meta {
+	m := &record.Meta{Name: t.text(), Type: record.Type(t.byte() % 3)}
+	switch t.byte() % 6 {
+	case 0:
+		m.Unit, m.Help = t.text(), t.text()
+	case 1:
+		m.ID, m.Datatype, m.Calctype = t.text(), "DOUBLE", record.CalctypeAverage
+	case 2:
+		m.Rename = t.text()
+	case 3:
+		m.Dimensions = []string{t.text(), t.text()}
+	}
+	return m
+}
+
+func (t *tape) source() *record.Source {
+	s := &record.Source{Kind: record.Script, Name: string('a' + t.byte()%3), Rank: int(t.byte() % 4), AverageWindow: time.Minute}
+	if t.chance(3) {
+		s.Kind = record.Receiver
+	}
+	s.Prefix = []string{"", "a", "b", "script", "a_event", "scriptbridge", "Ä", "go"}[t.byte()%8]
+	if t.chance(3) {
+		s.Labels = t.labels()
+	}
+	if t.chance(3) {
+		s.MaxSeries = int(t.byte() % 4)
+	}
+	s.HonorTimestamps = t.chance(3)
+	return s
+}
+
+// batch makes the next batch of one of the sources, which it may replace.
+func (t *tape) batch(sources map[sourceKey]*record.Source, now time.Time) *record.Batch {
+	s := t.source()
+	key := sourceKey{s.Kind, s.Name}
+	if old := sources[key]; old != nil && !t.chance(4) {
+		s = old
+	}
+	sources[key] = s
+	b := &record.Batch{Source: s, Time: now, Whole: t.chance(2), MaxAge: time.Duration(t.byte()%4) * time.Minute, Gone: t.chance(16)}
+	metas := []*record.Meta{nil, t.meta(), t.meta(), t.meta()}
+	if t.chance(2) {
+		b.Declared = &record.Declared{Metrics: metas[1:], Events: []*record.EventMeta{{Name: t.text(), Attributes: []string{t.text(), "a"}}}}
+	}
+	for n := t.byte() % 8; n > 0; n-- {
+		smp := record.Sample{Labels: t.labels(), Value: t.value(), Op: record.Op(t.byte() % 2), Meta: metas[t.byte()%4], Line: int(n)}
+		if smp.Name = t.text(); smp.Meta != nil && t.chance(2) {
+			smp.Name = smp.Meta.Name
+		}
+		if t.chance(4) {
+			smp.Subject = record.Subject{Kind: record.SubjectKind(t.byte() % 4), Name: t.text()}
+			smp.Time = time.Unix(int64(t.byte())-100, 1e6)
+		}
+		b.Samples = append(b.Samples, smp)
+	}
+	for n := t.byte() % 3; n > 0; n-- {
+		e := record.Event{ID: t.text(), Name: t.text(), Message: t.text(), Start: now, Attributes: t.labels()}
+		if b.Declared != nil {
+			e.Meta = b.Declared.Events[0]
+		}
+		if t.chance(2) {
+			e.Stop = now
+		}
+		b.Events = append(b.Events, e)
+	}
+	if t.chance(2) {
+		b.Run = &record.Run{Result: record.Results()[t.byte()%5], ExitCode: int(t.byte())}
+		b.Err = &record.LineError{Reason: t.text(), Err: io.EOF}
+	}
+	return b
+}
+
+// TestPagesAtRandom runs what FuzzPages runs on a few long tapes.
+func TestPagesAtRandom(t *testing.T) {
+	for seed := range uint64(40) {
+		noise := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
+		data := make([]byte, 3000)
+		_, _ = noise.Read(data)
+		testPages(t, data)
+	}
+}
+
+// FuzzPages puts batches of several quarrelling sources, and wants both pages
+// to be good after each: accepted by Prometheus's parsers, no series twice, no
+// family split, and every accepted sample on them with its value.
+func FuzzPages(f *testing.F) {
+	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07"))
+	f.Add(bytes.Repeat([]byte{1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47}, 30))
+	f.Add(bytes.Repeat([]byte("\x01\x00\x10\xff\x20a b c\x03"), 40))
+	f.Fuzz(testPages)
+}
+
+func testPages(t *testing.T, data []byte) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Options{Retention: 2 * time.Minute})
+		sources := map[sourceKey]*record.Source{}
+		for in := (&tape{data}); len(in.b) > 0; {
+			b := in.batch(sources, time.Now())
+			_ = c.Put(b)
+			checkPages(t, c, sources)
+			if in.chance(3) {
+				time.Sleep(time.Duration(in.byte()) * time.Second) // the bubble's clock
+				checkPages(t, c, sources)
+			}
+		}
+	})
+}
+
+// checkPages checks the pages against each other, and against Series.
+func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source) {
+	t.Helper()
+	asText, asOM := pages(t, c)
+	if len(asText.values) != len(asOM.values) {
+		t.Fatalf("%d series as text, %d on OpenMetrics", len(asText.values), len(asOM.values))
+	}
+	for text, v := range asText.values {
+		if om, ok := asOM.values[text]; !ok || !sameFloat(v, om) || asText.stamps[text]-asOM.stamps[text] > 1 { // the parser cuts 1.001 s to 1000 ms
+			t.Fatalf("%s: %v at %d as text, %v at %d on OpenMetrics", text, v, asText.stamps[text], om, asOM.stamps[text])
+		}
+	}
+	for key := range sources {
+		views := c.Series(key.kind, key.name)
+		if n := c.Count(key.kind, key.name); n != len(views) {
+			t.Fatalf("%v: %d series, Count %d", key, len(views), n)
+		}
+		for _, view := range views {
+			if v, ok := asText.values[view.Text]; !ok || !sameFloat(v, view.Value) {
+				t.Fatalf("%v: %+v is %v on the page", key, view, v)
+			}
+		}
+	}
+	checkServed(t, c, asText, expfmt.FmtText)
+	checkServed(t, c, asOM, expfmt.FmtOpenMetrics_1_0_0)
+}
+
+// checkServed checks that what a scrape gets, out of the chunks, is the page.
+func checkServed(t *testing.T, c *Collector, want parsed, f expfmt.Format) {
+	t.Helper()
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.Header.Set("Accept", string(f))
+	r.Header.Set("Accept-Encoding", "gzip")
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, r)
+	z, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.Multistream(false)
+	page, err := io.ReadAll(z)
+	if err != nil || w.Body.Len() > 0 {
+		t.Fatalf("%v, %d bytes after the member", err, w.Body.Len())
+	}
+	if got := parsePage(t, page, f); len(got.values) != len(want.values) {
+		t.Fatalf("%d series served, %d written", len(got.values), len(want.values))
+	}
+}
