@@ -1,2 +1,135 @@
+// Scriptbridge keeps monitoring plugin scripts alive that were written for the
+// CoScale agent, and hands what they measure to Prometheus.
 package main
-func main(){}
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/common/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the program at once
+	}()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, errSaid):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "scriptbridge:", err)
+	default:
+		return
+	}
+	os.Exit(1)
+}
+
+// errSaid ends the program with code 1 where everything has been printed.
+var errSaid = errors.New("failed; the reasons have been printed")
+
+// flags are all that the command line can say.
+type flags struct {
+	configFile string
+	logLevel   string
+	logFormat  string
+
+	serve struct {
+		web           *toolkit.FlagConfig
+		telemetryPath string
+		lifecycle     bool
+		storagePath   string
+		autoReload    time.Duration
+	}
+	check struct{ files []string }
+	try   struct {
+		names    []string
+		dialect  string
+		options  map[string]string
+		interval time.Duration
+		command  []string // what stands behind --
+	}
+}
+
+const addressDefault = ":10469"
+
+// run is the whole program: it returns when ctx has ended, or when there is
+// nothing more to do.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var f flags
+	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts written for the CoScale agent and bridges them to Prometheus.")
+	ended := false // by --help or --version, which kingpin prints itself
+	app.Terminate(func(int) { ended = true })
+	app.UsageWriter(stdout)
+	app.ErrorWriter(stderr)
+	app.HelpFlag.Short('h')
+	app.Version(version.Print("scriptbridge"))
+	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
+	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
+
+	serveCmd := app.Command("serve", "Run the scripts on their schedules and serve what they say (the default).").Default()
+	f.serve.web = kingpinflag.AddFlags(serveCmd, addressDefault)
+	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&f.serve.telemetryPath)
+	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
+	serveCmd.Flag("config.auto-reload-interval", "How often to look whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
+
+	checkCmd := app.Command("check", "Read the configuration and all that it names, run nothing, and print every error found.")
+	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
+
+	tryCmd := app.Command("try", "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
+	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
+	tryCmd.Flag("dialect", "The dialect of the command.").Default("coscale").StringVar(&f.try.dialect)
+	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
+	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
+
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, f.try.command = args[:i], args[i+1:]
+	}
+	cmd, err := app.Parse(args)
+	switch {
+	case ended:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w, try --help", err)
+	case f.try.command != nil && cmd != tryCmd.FullCommand():
+		return fmt.Errorf("only try takes a command behind --")
+	}
+	switch cmd {
+	case checkCmd.FullCommand():
+		return check(&f, stdout, stderr)
+	case tryCmd.FullCommand():
+		return try(ctx, &f, stdout)
+	default:
+		return serve(ctx, &f, newLogger(stderr, f.logLevel, f.logFormat), stdout)
+	}
+}
+
+// newLogger makes the program's own log: ts, level and msg on every line, then
+// script, err and the rest.
+func newLogger(w io.Writer, allow, format string) log.Logger {
+	logger := newFormatLogger(w, format)
+	logger = level.NewFilter(logger, level.Allow(level.ParseDefault(allow, level.InfoValue())))
+	return log.With(logger, "ts", log.TimestampFormat(func() time.Time { return time.Now().UTC() }, "2006-01-02T15:04:05.000Z"))
+}
+
+func newFormatLogger(w io.Writer, format string) log.Logger {
+	if format == "json" {
+		return log.NewJSONLogger(log.NewSyncWriter(w))
+	}
+	return log.NewLogfmtLogger(log.NewSyncWriter(w))
+}

@@ -1,9 +1,15 @@
 // Package config reads scriptbridge's configuration file: plain structs, read
 // strictly, with secrets hidden. It knows no dialect: what stands under
 // options is handed to the dialect as it came.
+//
+// tree.go turns YAML into values that know their line, value.go and object.go
+// read values, load.go and settings.go say what stands in the file, command.go
+// finds the script in a command line.
 package config
 
 import (
+	"reflect"
+	"slices"
 	"time"
 )
 
@@ -34,7 +40,10 @@ type Global struct {
 }
 
 // Settings is what a script and a discover entry have in common. A zero value
-// means that the file does not say.
+// means that the file does not say; Load has filled in the defaults of
+// Dialect, MaxSeries, MaxOutput and AverageWindow, and has put the labels of
+// `global` under those of the entry. Interval and Timeout stay 0, so that a
+// script may declare them before Global's are asked.
 type Settings struct {
 	Dialect          string
 	Interval         time.Duration // overrides the declared period
@@ -46,14 +55,23 @@ type Settings struct {
 	User             string
 	WorkingDirectory string // absolute
 	MaxAge           time.Duration
-	MaxSeries        int   // default filled in
-	MaxOutput        int64 // bytes, default filled in
+	MaxSeries        int
+	MaxOutput        int64 // bytes
 	AverageWindow    time.Duration
 	HonorTimestamps  bool
 	Probe            bool
 	KeepDescendants  bool // descendants: keep
 	Metrics          map[string]Override
 	Options          Options
+}
+
+// Equal reports whether s and t say the same. Where their options stand in a
+// file makes no difference, so that a line inserted above an entry leaves its
+// script alone at a reload.
+func (s Settings) Equal(t Settings) bool {
+	same := s.Options.Equal(t.Options)
+	s.Options, t.Options = Options{}, Options{}
+	return same && reflect.DeepEqual(s, t)
 }
 
 // Script is one entry of `scripts`.
@@ -67,6 +85,13 @@ type Script struct {
 	Command []string
 	Program int
 	Pos     Position
+}
+
+// Equal reports whether s and t are the same script with the same settings,
+// wherever they stand in a file.
+func (s *Script) Equal(t *Script) bool {
+	return s.Name == t.Name && s.Program == t.Program &&
+		slices.Equal(s.Command, t.Command) && s.Settings.Equal(t.Settings)
 }
 
 // Discover is one entry of `discover`: a folder of scripts.
@@ -102,10 +127,3 @@ type Position struct {
 	File string
 	Line int
 }
-
-// Secret is a text that is shown nowhere: it prints as <secret>.
-type Secret string
-
-// Options is a dialect's own part of a script's configuration, kept as it
-// stands in the file until the dialect decodes it.
-type Options struct{}

@@ -1,8 +1,10 @@
 package record
 
 import (
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-kit/log"
 )
@@ -82,7 +84,15 @@ func eventLine(s *Source, e *Event) []any {
 	}
 	line = append(line, "message", e.Message)
 	for _, a := range e.Attributes {
-		line = append(line, "attr_"+a.Name, a.Value)
+		line = append(line, "attr_"+strings.Map(keyRune, a.Name), a.Value)
 	}
 	return line
+}
+
+// keyRune replaces what logfmt cannot have in a key, which it would leave out.
+func keyRune(r rune) rune {
+	if r <= ' ' || r == '=' || r == '"' || r == utf8.RuneError {
+		return '_'
+	}
+	return r
 }

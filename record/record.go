@@ -253,6 +253,26 @@ func LineErrors(err error) []*LineError {
 	return nil
 }
 
+// WithoutLines is what remains of a tree of joined errors when its LineErrors
+// are taken out: why a whole turn failed; nil when only lines were at fault.
+func WithoutLines(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := err.(*LineError); ok {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(LineErrors(err)) == 0 {
+		return err
+	}
+	var rest []error
+	for _, e := range joined.Unwrap() {
+		rest = append(rest, WithoutLines(e))
+	}
+	return errors.Join(rest...)
+}
+
 // Sink takes batches. Put may block for as long as it takes to make the batch
 // safe; when it returns nil, the sink has it. A refused series is not an
 // error. Put is called from many goroutines, but never twice at once for one

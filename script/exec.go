@@ -2,7 +2,18 @@ package script
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"scriptbridge/record"
 )
@@ -20,7 +31,8 @@ type Outcome struct {
 	Start    time.Time
 	End      time.Time // when the main process had ended
 	// User, System and MaxRSS (bytes) are the kernel's accounting of the
-	// process and of those of its children that it waited for.
+	// process and of those of its children that it waited for. MaxRSS is 0
+	// when the kernel does not know it (see maxRSS).
 	User, System time.Duration
 	MaxRSS       int64
 	// StdoutBytes and StderrBytes were written; Stderr's lines went to the
@@ -32,22 +44,228 @@ type Outcome struct {
 type command struct {
 	args      []string
 	dir       string
-	env       []string // complete; the launcher adds its mark
-	account   *account // nil: as ourselves
-	stdin     []byte   // nil: /dev/null
-	timeout   time.Duration
-	maxOutput int64
-	keep      bool              // leave what the run leaves behind alone
-	stderr    func(line []byte) // called for each line, never twice at once; may be nil
+	env       []string      // complete; the launcher adds its mark
+	account   *account      // nil: as ourselves
+	stdin     []byte        // nil: /dev/null
+	timeout   time.Duration // 0: none
+	maxOutput int64         // bytes of standard output; one more ends the run
+	keep      bool          // leave what the run leaves behind alone
+	// stderr is called for each line, without its end and cut at 4 KiB;
+	// never twice at once and never after run has returned; it must not keep
+	// the line. May be nil.
+	stderr func(line []byte)
 }
 
-// launcher starts processes and sees to it that none outlives its run.
-type launcher struct{}
+// The times of the law that a run leaves nothing behind. A run takes at most
+// its timeout and their sum, unless the kernel cannot end its main process.
+const (
+	termTime  = 2 * time.Second // from the polite request to end to SIGKILL
+	drainTime = time.Second     // output is read so much longer than the main process lives
+	sweepTime = 2 * time.Second // what SIGKILL does not end within it is given up
+)
 
-func newLauncher() *launcher { return &launcher{} }
+// runMark is the environment variable that tells whose run a process belongs
+// to.
+const runMark = "SCRIPTBRIDGE_RUN"
+
+// launcher starts processes and sees to it that none outlives its run. It is
+// the only part of the program that has child processes. Its methods may be
+// called from many goroutines.
+type launcher struct {
+	logger log.Logger
+	reaper *reaper // of what leaves its process group; each system's own
+}
+
+// newLauncher makes a launcher. On Linux the whole program becomes a child
+// subreaper: descendants that lose their parent become our children.
+func newLauncher(logger log.Logger) *launcher {
+	return &launcher{logger: logger, reaper: newReaper(logger)}
+}
+
+// Close kills and reaps whatever ended runs left behind and is still ours;
+// what keep runs left goes on. It belongs after the last run has returned.
+func (l *launcher) Close() { l.reaper.sweep() }
+
+// run runs c to its end and never returns nil. It comes back soon after ctx
+// has ended; context.Cause(ctx) is then the reason given.
+func (l *launcher) run(ctx context.Context, c command) *Outcome {
+	o := &Outcome{Args: c.args, ExitCode: -1, Start: time.Now()}
+	fail := func(result record.Result, err error) *Outcome {
+		o.Result, o.Err, o.End = result, err, time.Now()
+		return o
+	}
+	if ctx.Err() != nil {
+		return fail(record.Killed, fmt.Errorf("was not started: %w", context.Cause(ctx)))
+	}
+	s, err := newStreams(&c)
+	if err != nil {
+		return fail(record.Error, fmt.Errorf("cannot be started: %w", err))
+	}
+	p, err := l.start(&c, s.theirs)
+	s.begin(err == nil)
+	if err != nil {
+		return fail(record.Error, err)
+	}
+
+	ended := make(chan time.Time, 1)
+	go func() {
+		p.wait()
+		ended <- time.Now()
+	}()
+	stopped := l.supervise(ctx, &c, p, s.stdout.full, ended, o)
+	if o.End.IsZero() { // not even SIGKILL ended it
+		s.cut()
+		go func() {
+			<-ended
+			p.finish(true)
+		}()
+		o.End = time.Now()
+	} else {
+		s.drain(drainTime)
+		state := p.finish(!c.keep || stopped != nil)
+		s.cut()
+		o.account(state)
+	}
+	o.Stdout, o.StdoutBytes = s.stdout.data, s.stdout.bytes
+	o.StderrBytes = s.stderr.bytes
+	if stopped != nil {
+		o.ExitCode = -1 // even where it had one: it is our doing
+	} else if s.stdout.over() { // the last of it came after its end
+		stopped = tooMuch(&c)
+	}
+	if stopped != nil {
+		o.Result, o.Err = stopped.result, stopped.err
+	}
+	return o
+}
+
+// stop is why a run was not left to end by itself.
+type stop struct {
+	result record.Result
+	err    error
+}
+
+func tooMuch(c *command) *stop {
+	return &stop{record.Killed, fmt.Errorf("wrote more than %v on standard output (max_output): "+
+		"make it print less, or raise max_output", units.Base2Bytes(c.maxOutput))}
+}
+
+// supervise waits until the main process has ended, sets o.End to when it did,
+// and ends it where it may not go on; it then says why. o.End stays zero when
+// the process survives even SIGKILL and ctx has ended: then there is nobody
+// left who could wait for it. While ctx goes on, so does the waiting: the next
+// turn must not add a second such process.
+func (l *launcher) supervise(ctx context.Context, c *command, p *process,
+	full <-chan struct{}, ended <-chan time.Time, o *Outcome) *stop {
+	var expired <-chan time.Time
+	if c.timeout > 0 {
+		timer := time.NewTimer(c.timeout)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	var why *stop
+	select {
+	case o.End = <-ended:
+		return nil
+	case <-expired:
+		why = &stop{record.Timeout, fmt.Errorf("was ended after its timeout of %v", c.timeout)}
+	case <-ctx.Done():
+		why = &stop{record.Killed, fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
+	case <-full:
+		why = tooMuch(c)
+	}
+	for _, end := range []func(){p.terminate, p.kill} {
+		end()
+		select {
+		case o.End = <-ended:
+			return why
+		case <-time.After(termTime):
+		}
+	}
+	level.Error(l.logger).Log("msg", "a process does not end though it was killed; perhaps it waits for a dead disk or file server",
+		"command", strings.Join(c.args, " "), "pid", p.cmd.Process.Pid)
+	select {
+	case o.End = <-ended:
+	case <-ctx.Done():
+	}
+	return why
+}
+
+// account takes over how the process ended and what it cost.
+func (o *Outcome) account(state *os.ProcessState) {
+	o.Result, o.Err = verdict(state)
+	if state == nil {
+		return
+	}
+	o.ExitCode = state.ExitCode()
+	o.User, o.System, o.MaxRSS = state.UserTime(), state.SystemTime(), maxRSS(state)
+}
+
+// verdict judges a process that was left to end by itself.
+func verdict(state *os.ProcessState) (record.Result, error) {
+	if state == nil {
+		return record.Error, errors.New("its end was not seen: something else in this process waited for it")
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		err := fmt.Errorf("was killed by signal %v", status.Signal())
+		if status.Signal() == syscall.SIGKILL {
+			err = fmt.Errorf("%w (by the kernel for want of memory, or by somebody)", err)
+		}
+		return record.Killed, err
+	}
+	if code := state.ExitCode(); code != 0 {
+		return record.Error, fmt.Errorf("exited with code %d", code)
+	}
+	return record.OK, nil
+}
+
+// newCmd gives the exec.Cmd of c for a program and its arguments. files are
+// standard input, output and error; a nil one is /dev/null.
+func newCmd(c *command, path string, args []string, files [3]*os.File) *exec.Cmd {
+	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.dir, Env: slices.Clip(c.env)}
+	if files[0] != nil { // a nil *os.File in the interface would not be nil
+		cmd.Stdin = files[0]
+	}
+	cmd.Stdout, cmd.Stderr = files[1], files[2]
+	return cmd
+}
+
+// lastEnv gives the value of name in env, where a later entry wins.
+func lastEnv(env []string, name string) string {
+	for _, e := range slices.Backward(env) {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// notPassedOn are the variables that speak to the bridge itself: systemd's
+// sockets, credentials and watchdog, and the mark of a run that the bridge
+// itself may be part of. A name that ends in _ stands for all that begin so.
+var notPassedOn = []string{
+	"LISTEN_", "WATCHDOG_", "MEMORY_PRESSURE_",
+	"NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM", runMark,
+}
+
+// scrubEnv gives what of env, the bridge's own environment, a script may see.
+func scrubEnv(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.ContainsFunc(notPassedOn, func(own string) bool {
+			return name == own || strings.HasSuffix(own, "_") && strings.HasPrefix(name, own)
+		})
+	})
+}
 
 // account is whom a script runs as.
-type account struct{}
+type account struct {
+	name, home string
+	uid, gid   uint32
+	groups     []uint32 // supplementary ones
+}
 
-// run runs c to its end.
-func (l *launcher) run(ctx context.Context, c command) *Outcome { panic("exec.go is on its way") }
+// env gives the variables that a login would set.
+func (a *account) env() []string {
+	return []string{"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name}
+}

@@ -6,6 +6,8 @@ package script
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"scriptbridge/config"
@@ -16,6 +18,9 @@ import (
 // table below.
 type Dialect struct {
 	Name string
+	// Prefix goes in front of the names of its series where the
+	// configuration gives none.
+	Prefix string
 	// Interval and Timeout hold for a script when neither it nor the
 	// configuration says anything.
 	Interval, Timeout time.Duration
@@ -26,26 +31,41 @@ type Dialect struct {
 }
 
 // dialects is the table. A new dialect is one line here, one file and one
-// scenario.
-var dialects = []Dialect{
-	coscaleDialect,
+// scenario. It is a function because a dialect's file may use the table's
+// words in turn.
+func dialects() []Dialect {
+	return []Dialect{
+		coscaleDialect,
+	}
+}
+
+func findDialect(name string) (Dialect, error) {
+	var known []string
+	for _, d := range dialects() {
+		if d.Name == name {
+			return d, nil
+		}
+		known = append(known, d.Name)
+	}
+	return Dialect{}, fmt.Errorf("dialect %q is not known (known: %s)", name, strings.Join(known, ", "))
 }
 
 // Script is one script, configured or discovered, with everything settled
 // that the configuration can settle.
 type Script struct {
-	Name string
-	// Settings are the configuration's; zero values are filled in from
+	// Script is the configuration's; its zero values are filled in from
 	// `global` and the dialect, but for Interval and Timeout, which stay 0
 	// where the configuration is silent, so that a script may declare them.
-	config.Settings
-	// Fallback interval and timeout: what holds when neither the
+	*config.Script
+	Dialect Dialect
+	// FallbackInterval and FallbackTimeout hold when neither the
 	// configuration nor the script says anything.
 	FallbackInterval, FallbackTimeout time.Duration
-	Args                              []string // the command
-	File                              string   // the script's own file
-	Dir                               string   // the working directory
+	File                              string // the script's own file; empty when it is not found
+	Dir                               string // the working directory
 	Source                            *record.Source
+
+	newRunner func(*Script) Runner
 }
 
 // Runner is what a dialect keeps of one script between its turns: a

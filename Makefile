@@ -1,0 +1,121 @@
+# scriptbridge. `make` builds it, `make test` tests it, `make help` lists the
+# rest. GNU make; Go and git are needed, for the tests also python3 and, for
+# the race detector, a C compiler. What a target needs beyond that, it says.
+
+.DEFAULT_GOAL := build
+GO ?= go
+
+# All packages but the end-to-end tests, which need a Prometheus: `make e2e`.
+PACKAGES = $(shell $(GO) list ./... | grep -v '/e2e$$')
+
+# --- Building ---------------------------------------------------------------
+
+# What a binary says of itself, in --version and scriptbridge_build_info.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//')
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null)
+BUILDER  ?= $(shell id -un)@$(shell uname -n)
+DATE     ?= $(shell date -u +%Y%m%d-%H:%M:%S)
+
+# The same flags stand in .promu.yml. Go's own VCS stamp is off: it adds
+# nothing to ours and fails in a checkout that somebody else owns.
+STAMP    := github.com/prometheus/common/version
+GO_BUILD  = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w \
+	-X $(STAMP).Version=$(VERSION) -X $(STAMP).Revision=$(REVISION) -X $(STAMP).Branch=$(BRANCH) \
+	-X $(STAMP).BuildUser=$(BUILDER) -X $(STAMP).BuildDate=$(DATE)'
+
+.PHONY: build
+build: ## build ./scriptbridge, static
+	$(GO_BUILD) -o scriptbridge .
+
+PLATFORMS ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+
+.PHONY: cross
+cross: $(PLATFORMS:%=cross-%) ## build for all platforms, into .build/
+cross-%: # Vetting compiles the tests too.
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $(GO) vet ./...
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o .build/$*/ .
+
+# promu has a module of its own, so that what it needs is nothing to us.
+PROMU = $(GO) tool -modfile=tools/go.mod promu
+
+.PHONY: promu tarball
+promu: ## build ./scriptbridge as a release does (.promu.yml)
+	$(PROMU) build
+tarball: promu ## pack ./scriptbridge and its files, into .tarballs/
+	$(PROMU) tarball
+
+# --- Testing ----------------------------------------------------------------
+
+# The race detector where it can be had: it needs cgo.
+RACE      = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+# More flags for go test, such as -count=1 or -run=Name.
+TESTFLAGS ?=
+
+.PHONY: test vet
+test: vet ## run the tests
+	$(GO) test $(RACE) $(TESTFLAGS) $(PACKAGES)
+vet:
+	$(GO) vet ./...
+
+# Without `required` a test whose programs are missing is skipped.
+.PHONY: e2e
+e2e: export SCRIPTBRIDGE_E2E ?= required
+e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
+	$(GO) test -count=1 $(TESTFLAGS) ./e2e
+
+# A time, or a number of inputs with an x. Until Go 1.27 a run limited by time
+# may end in `context deadline exceeded` with nothing found (go.dev/issue/75804).
+FUZZTIME ?= 30s
+# Which targets, as a regular expression.
+FUZZ     ?= ^Fuzz
+
+.PHONY: fuzz
+fuzz: ## fuzz every target of every package for FUZZTIME
+	@list=$$($(GO) test -list '$(FUZZ)' $(PACKAGES)) || { echo "$$list"; exit 1; }; \
+	targets=$$(echo "$$list" | awk '/^Fuzz/ { names[n++] = $$1 } \
+		/^ok/ { for (i = 0; i < n; i++) print $$2, names[i]; n = 0 }'); \
+	test -n "$$targets" || { echo "no fuzz target matches $(FUZZ)"; exit 1; }; \
+	echo "$$targets" | while read -r package target; do \
+		echo "== $$target ($$package)"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+	done
+
+BENCH     ?= .
+BENCHTIME ?= 1s
+
+.PHONY: bench
+bench: ## run the benchmarks, one package after the other
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 $(PACKAGES)
+
+# --- Style ------------------------------------------------------------------
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/golangci-lint)
+
+.PHONY: tools lint-version lint fmt
+tools: ## install the pinned golangci-lint (minutes)
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+lint-version:
+	@test "v$$($(GOLANGCI_LINT) version --short 2>/dev/null)" = $(GOLANGCI_LINT_VERSION) || \
+		{ echo "golangci-lint $(GOLANGCI_LINT_VERSION) is needed: make tools"; exit 1; }
+
+lint: lint-version ## check the laws (.golangci.yml)
+	$(GOLANGCI_LINT) run
+	@for f in $$(grep -rl --include='*_test.go' 'time\.Sleep(' .); do \
+		grep -q '"testing/synctest"' "$$f" || \
+		{ echo "$$f sleeps: a test is given its time (testing/synctest) or polls for the event"; exit 1; }; \
+	done
+
+fmt: lint-version ## format all Go files
+	$(GOLANGCI_LINT) fmt
+
+# ----------------------------------------------------------------------------
+
+.PHONY: clean help
+clean: ## remove what was built
+	rm -rf scriptbridge scriptbridge.exe .build .tarballs .release
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

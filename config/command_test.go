@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseCommand(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		want []string
+	}{
+		{"a", []string{"a"}},
+		{"  a\tb \r\n c ", []string{"a", "b", "c"}},
+		{`'a b' "c d"`, []string{"a b", "c d"}},
+		{`a"b c"d`, []string{"ab cd"}},
+		{`"it's" 'say "x"'`, []string{"it's", `say "x"`}},
+		{`a "" ''`, []string{"a", "", ""}},
+		{`C:\scripts\disks.exe "C:\my disk\"`, []string{`C:\scripts\disks.exe`, `C:\my disk\`}},
+		{`a $HOME *.sh | b > c; d # e`, []string{"a", "$HOME", "*.sh", "|", "b", ">", "c;", "d", "#", "e"}},
+		{"é\u00a0x", []string{"é\u00a0x"}},
+	} {
+		got, err := ParseCommand(tt.line)
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("ParseCommand(%q) = %q, %v; want %q", tt.line, got, err, tt.want)
+		}
+	}
+	for line, want := range map[string]string{
+		"":          "command is empty",
+		" \t\n":     "command is empty",
+		`a "b`:      `command has a quote " that is not closed`,
+		`a 'b" c`:   `command has a quote ' that is not closed`,
+		`it's gone`: `command has a quote ' that is not closed`,
+	} {
+		if got, err := ParseCommand(line); err == nil || err.Error() != want {
+			t.Errorf("ParseCommand(%q) = %q, %v; want the error %s", line, got, err, want)
+		}
+	}
+}
+
+// TestOwnFile: which word of a command is the script's own file.
+func TestOwnFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"here.py", "work/there.py", "lib/x.pl"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct{ command, want, name string }{
+		// The want marks the program; $D is the folder.
+		{"disks.sh", "<disks.sh>", "disks"},
+		{"./disks.v2.sh x/y", "<$D/disks.v2.sh> x/y", "disks.v2"},
+		{"../disks.sh", "<$P/disks.sh>", "disks"},
+		{"/srv/.sh", "</srv/.sh>", ".sh"},
+		{"/srv/disks /etc/x", "</srv/disks> /etc/x", "disks"},
+		{"python3 /srv/disks.py --all /x", "python3 </srv/disks.py> --all /x", "disks"},
+		{"/usr/bin/python3.11 -u srv/disks.py", "/usr/bin/python3.11 -u <$D/srv/disks.py>", "disks"},
+		{"python here.py", "python <$D/here.py>", "here"},
+		{"python there.py", "python <$D/work/there.py>", "there"},
+		{"python gone.py http://localhost/", "<python> gone.py http://localhost/", "python"},
+		{"bin/python here.py", "$D/bin/python <$D/here.py>", "here"},
+		{"perl -I lib lib/x.pl", "perl -I lib <$D/lib/x.pl>", "x"},
+		{"perl -I ./lib lib/x.pl", "perl -I ./lib <$D/lib/x.pl>", "x"},
+		{"sh -c /srv/x|wc", "<sh> -c /srv/x|wc", "sh"},
+		{"bash -lc /srv/x", "<bash> -lc /srv/x", "bash"},
+		{"sh -e /srv/x.sh", "sh -e </srv/x.sh>", "x"},
+		{"perl -we print/3", "<perl> -we print/3", "perl"},
+		{"python3 -m a/b", "<python3> -m a/b", "python3"},
+		{"powershell.exe -NoProfile -File x/y.ps1", "powershell.exe -NoProfile -File <$D/x/y.ps1>", "y"},
+		{"pwsh -Command Get/It", "<pwsh> -Command Get/It", "pwsh"},
+		{"env PATH=/bin:/usr/bin LANG=C python3 /srv/x.py", "env PATH=/bin:/usr/bin LANG=C python3 </srv/x.py>", "x"},
+		{"sudo -u nobody /usr/bin/python2.7 /srv/x.py", "sudo -u nobody /usr/bin/python2.7 </srv/x.py>", "x"},
+		{"nice -n 10 timeout 5 sh -c /srv/x", "<nice> -n 10 timeout 5 sh -c /srv/x", "nice"},
+		{"java -Xmx64m -jar /srv/x.jar", "java -Xmx64m -jar </srv/x.jar>", "x"},
+		{"php - x", "<php> - x", "php"},
+	} {
+		replace := strings.NewReplacer("$D", dir, "$P", filepath.Dir(dir))
+		s, err := NewScript("", strings.Fields(tt.command), dir, Settings{WorkingDirectory: filepath.Join(dir, "work")})
+		if err != nil {
+			t.Errorf("%s: %v", tt.command, err)
+			continue
+		}
+		words := slices.Clone(s.Command)
+		words[s.Program] = "<" + words[s.Program] + ">"
+		if got := strings.Join(words, " "); got != replace.Replace(tt.want) || s.Name != tt.name {
+			t.Errorf("%s\n got %s, named %s\nwant %s, named %s", tt.command, got, s.Name, replace.Replace(tt.want), tt.name)
+		}
+	}
+}
+
+func TestNewScript(t *testing.T) {
+	command := []string{"./a.sh"}
+	s, err := NewScript("x", command, "/srv", Settings{MaxSeries: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Script{
+		Name:    "x",
+		Command: []string{"/srv/a.sh"},
+		Settings: Settings{
+			Dialect:       "coscale",
+			MaxSeries:     3,
+			MaxOutput:     16 << 20,
+			AverageWindow: DefaultAverageWindow,
+		},
+	}
+	if !s.Equal(want) || command[0] != "./a.sh" {
+		t.Errorf("got %+v from %q, want %+v", s, command, want)
+	}
+	_, err = NewScript("", []string{"/srv/a\tb.sh"}, "/srv", Settings{})
+	var e *Error
+	if !errors.As(err, &e) || err.Error() != `name "a\tb" has characters that cannot be printed (give another name:)` {
+		t.Errorf("a name with a tab: %v", err)
+	}
+}
+
+func FuzzParseCommand(f *testing.F) {
+	for _, line := range []string{"", "a b", `'a b' "c d"`, `a"b c"d`, `a "`, "\x00 \xff"} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		words, err := ParseCommand(line)
+		if err != nil {
+			if words != nil {
+				t.Errorf("words %q beside the error %v", words, err)
+			}
+			return
+		}
+		if len(words) == 0 {
+			t.Fatal("no words and no error")
+		}
+		if strings.ContainsAny(strings.Join(words, ""), `"'`) {
+			return // cannot be quoted in turn
+		}
+		again, err := ParseCommand(`"` + strings.Join(words, `" "`) + `"`)
+		if err != nil || !slices.Equal(again, words) {
+			t.Errorf("%q is %q, which gives %q, %v", line, words, again, err)
+		}
+	})
+}

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error is one thing that is wrong in a file. Its text is one line:
+//
+//	scriptbridge.yml:12: scripts[2] "disks": interval 0s is too short (write 1s or more)
+//
+// Entries of a list are counted from 0, file by file.
+type Error struct {
+	Position        // an empty File, a Line of 0: left out of the text
+	Thing    string // what the problem is about; may be empty
+	Problem  string
+	Remedy   string // may be empty
+}
+
+// Error gives file, line, thing, problem and remedy.
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.Position.String() + ": ")
+	}
+	if e.Thing != "" {
+		b.WriteString(e.Thing + ": ")
+	}
+	b.WriteString(e.Problem)
+	if e.Remedy != "" {
+		b.WriteString(" (" + e.Remedy + ")")
+	}
+	return b.String()
+}
+
+// String gives file:line, or the file alone where there is no line.
+func (p Position) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// report collects the errors of one or more files.
+type report struct{ errs []*Error }
+
+// join gives all errors as one, by file in the order of files, then by line;
+// nil when there are none.
+func (r *report) join(files []string) error {
+	slices.SortStableFunc(r.errs, func(a, b *Error) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)),
+			cmp.Compare(a.Line, b.Line),
+		)
+	})
+	all := make([]error, len(r.errs))
+	for i, e := range r.errs {
+		all[i] = e
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// ScriptFiles gives what a discover directory has: the paths of its regular
+// executable files, links followed, sorted by name. It leaves out dot files
+// and what editors and package managers leave behind (~ .bak .swp .rpm*
+// .dpkg-*), and looks into no folder. On Windows an extension (.exe .bat .cmd
+// .ps1) stands for the executable bit.
+func ScriptFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if err != nil {
+		return nil, fmt.Errorf("discover %s: %w", dir, cause(err))
+	}
+	var files []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if leftover(e.Name()) {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil { // a dangling link, or gone since
+			continue
+		}
+		if info.Mode().IsRegular() && executable(info) {
+			files = append(files, path)
+		}
+	}
+	return files, nil
+}
+
+func leftover(name string) bool {
+	ext := filepath.Ext(name)
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
+		ext == ".bak" || ext == ".swp" ||
+		strings.HasPrefix(ext, ".rpm") || strings.HasPrefix(ext, ".dpkg-")
+}
+
+func executable(info fs.FileInfo) bool {
+	if runtime.GOOS == "windows" {
+		ext := strings.ToLower(filepath.Ext(info.Name()))
+		return slices.Contains([]string{".exe", ".bat", ".cmd", ".ps1"}, ext)
+	}
+	return info.Mode()&0o111 != 0
+}
+
+// ReadEnvFile reads an env_file: lines KEY=VALUE, as systemd's EnvironmentFile
+// takes them in the simple form. Empty lines and those that begin with # or ;
+// are skipped, blanks around key and value too. A value may stand in quotes;
+// in double ones a backslash escapes \ " $ and `, elsewhere it is an ordinary
+// character. The last line of a key wins. A file that others may read is
+// refused. Errors never show a value; all lines are judged.
+func ReadEnvFile(file string) (map[string]Secret, error) {
+	info, err := os.Stat(file)
+	if err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode()&0o004 != 0 {
+		return nil, &Error{
+			Position: Position{File: file},
+			Problem:  "is readable by others",
+			Remedy:   "chmod 600 " + file,
+		}
+	}
+	data, err := readRegular(file)
+	if err != nil {
+		return nil, &Error{Position: Position{File: file}, Problem: err.Error()}
+	}
+	var r report
+	env := make(map[string]Secret)
+	line := 0
+	for l := range bytes.Lines(data) {
+		line++
+		text := strings.TrimSpace(string(l))
+		if text == "" || text[0] == '#' || text[0] == ';' {
+			continue
+		}
+		name, value, err := envLine(text)
+		if err != nil {
+			r.errs = append(r.errs, &Error{
+				Position: Position{File: file, Line: line},
+				Problem:  err.Error(),
+				Remedy:   "write KEY=VALUE",
+			})
+			continue
+		}
+		env[name] = value
+	}
+	if err := r.join(nil); err != nil {
+		return nil, err
+	}
+	return env, nil
+}
+
+// envLine reads one line that is neither empty nor a comment.
+func envLine(text string) (string, Secret, error) {
+	name, value, ok := strings.Cut(text, "=")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	switch {
+	case !ok:
+		return "", "", errors.New("the line has no =")
+	case !labelForm.MatchString(name): // variables have the same form
+		return "", "", fmt.Errorf("%q cannot be the name of a variable", name)
+	case strings.Contains(value, "\x00"):
+		return "", "", fmt.Errorf("the value of %s has a NUL in it", name)
+	case value == "" || value[0] != '"' && value[0] != '\'':
+		if strings.HasSuffix(value, `\`) {
+			return "", "", fmt.Errorf("the value of %s goes on in the next line, which is not read", name)
+		}
+		return name, Secret(value), nil
+	}
+	value, rest, ok := unquote(value)
+	switch {
+	case !ok:
+		return "", "", fmt.Errorf("the value of %s does not end with its quote", name)
+	case rest != "":
+		return "", "", fmt.Errorf("the value of %s goes on after its quote", name)
+	}
+	return name, Secret(value), nil
+}
+
+// unquote gives what is between the quote that s begins with and the next one
+// like it, and what follows; ok is false where there is no next one.
+func unquote(s string) (text, rest string, ok bool) {
+	var b strings.Builder
+	quote := s[0]
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == quote:
+			return b.String(), s[i+1:], true
+		case c == '\\' && quote == '"' && i+1 < len(s) && strings.IndexByte("\\\"$`", s[i+1]) >= 0:
+			i++
+			b.WriteByte(s[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", false
+}

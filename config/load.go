@@ -1,0 +1,263 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Load reads file and the files that it includes. The error is a joined list
+// of every *Error found, by file and line; there is a Config only where there
+// is none. What is wrong with the world, such as a missing script, is not
+// looked for.
+func Load(file string) (*Config, error) {
+	l := load(file)
+	if err := l.join(l.config.Files); err != nil {
+		return nil, err
+	}
+	return l.config, nil
+}
+
+// Fingerprint sums up what Load would read now, included files and those that
+// a pattern has begun to match too: it changes when any of it does. It is
+// what tells a watcher to load again, for a broken file as well as for a good
+// one.
+func Fingerprint(file string) string {
+	l := load(file)
+	sum := sha256.New()
+	for i, name := range l.config.Files {
+		fmt.Fprintf(sum, "%q %d\n%s\n", name, len(l.contents[i]), l.contents[i])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// loader reads one configuration.
+type loader struct {
+	report
+	config   *Config
+	contents [][]byte            // of config.Files
+	names    map[string]Position // of the scripts
+	patterns []pattern
+}
+
+// pattern is one item of `include`.
+type pattern struct {
+	text string
+	line int
+}
+
+// newLoader holds an empty configuration with its defaults.
+func newLoader(file string) *loader {
+	return &loader{
+		config: &Config{
+			File: file,
+			Global: Global{
+				MaxConcurrent: DefaultMaxConcurrent,
+				AverageWindow: DefaultAverageWindow,
+			},
+			Events: Events{Retention: DefaultRetention, Log: EventLog{Path: "-", Format: "logfmt"}},
+		},
+		names: make(map[string]Position),
+	}
+}
+
+func load(file string) *loader {
+	l := newLoader(file)
+	data, err := os.ReadFile(file)
+	l.config.Files, l.contents = []string{file}, [][]byte{data}
+	if errors.Is(err, fs.ErrNotExist) {
+		l.fail(file, 0, "examples/scriptbridge.yml is one, which runs on any Linux machine as it is", "there is no such file")
+		return l
+	}
+	if err != nil {
+		l.fail(file, 0, "", "cannot be read: %v", cause(err))
+		return l
+	}
+	l.read(file, data, l.main())
+	for _, p := range l.patterns {
+		l.include(p)
+	}
+	if len(l.config.Scripts)+len(l.config.Discover) == 0 {
+		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover", file))
+	}
+	return l
+}
+
+func (l *loader) fail(file string, line int, remedy, format string, args ...any) {
+	l.errs = append(l.errs, &Error{
+		Position: Position{File: file, Line: line},
+		Problem:  fmt.Sprintf(format, args...),
+		Remedy:   remedy,
+	})
+}
+
+// cause is err without the path, which the message names already.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// read reads one file's text by means of keys.
+func (l *loader) read(file string, data []byte, keys []key) {
+	root := parse(&l.report, file, data)
+	folder, err := filepath.Abs(filepath.Dir(file))
+	if err != nil { // the working directory is gone
+		l.fail(file, 0, "start from a folder that exists", "relative paths lead nowhere: %v", err)
+		return
+	}
+	if root.kind != object && root.kind != null {
+		l.fail(file, root.line, "", "the file is %s, not a map", root.kind)
+		return
+	}
+	e := &entry{report: &l.report, file: file, folder: folder}
+	e.object(root, keys)
+}
+
+// later is a key that other versions read.
+func later(e *entry, f field) { refused("is not in this version", "")(e, f) }
+
+// main are the keys of the main file. `global` comes first: scripts take from
+// it.
+func (l *loader) main() []key {
+	c := l.config
+	return []key{
+		{"global", section([]key{
+			{"interval", duration(&c.Global.Interval, time.Second)},
+			{"timeout", duration(&c.Global.Timeout, time.Millisecond)},
+			{"max_concurrent", count(&c.Global.MaxConcurrent)},
+			{"average_window", duration(&c.Global.AverageWindow, time.Second)},
+			{"labels", texts(&c.Global.Labels, checkLabel)},
+		})},
+		{"include", each(l.pattern)},
+		{"scripts", each(l.script)},
+		{"discover", each(l.discover)},
+		{"events", section([]key{
+			{"retention", duration(&c.Events.Retention, time.Second)},
+			{"log", section([]key{
+				{"path", eventPath(&c.Events.Log.Path)},
+				{"format", word(&c.Events.Log.Format, "logfmt", "json")},
+			})},
+		})},
+		{"receive", later},
+		{"upload", later},
+		{"textfile", later},
+	}
+}
+
+// included are the keys of an included file. It includes nothing itself, so
+// there are no circles.
+func (l *loader) included() []key {
+	keys := l.main()
+	for i := range keys {
+		keys[i].take = refused("may stand only in the main file", "an included file has scripts:")
+		if keys[i].name == "scripts" {
+			keys[i].take = each(l.script)
+		}
+	}
+	return keys
+}
+
+func eventPath(into *string) take {
+	return func(e *entry, f field) {
+		if f.value.text == "-" {
+			*into = "-"
+			return
+		}
+		path(into)(e, f)
+	}
+}
+
+func (l *loader) script(e *entry, item *value) {
+	s := e.script(item, l.config.Global)
+	if s == nil {
+		return
+	}
+	if first, taken := l.names[s.Name]; taken {
+		at := s.Pos.Line
+		if f := item.get("name"); f != nil {
+			at = f.line
+		}
+		e.fail(at, "give one of the two another name:", "the name is taken by the script at %s", first)
+		return
+	}
+	l.names[s.Name] = s.Pos
+	l.config.Scripts = append(l.config.Scripts, s)
+}
+
+func (l *loader) discover(e *entry, item *value) {
+	if d := e.discover(item, l.config.Global); d != nil {
+		l.config.Discover = append(l.config.Discover, d)
+	}
+}
+
+func (l *loader) pattern(e *entry, item *value) {
+	text, ft := item.single()
+	if ft != nil || text == "" {
+		e.fail(item.line, "write a path or a pattern such as conf.d/*.yml", "names no file")
+		return
+	}
+	l.patterns = append(l.patterns, pattern{text, item.line})
+}
+
+// include reads the files that p names and that were not read before. A glob
+// may match nothing, a plain path may not.
+func (l *loader) include(p pattern) {
+	main := l.config.File
+	path := p.text
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(main), path)
+	}
+	files := []string{path}
+	if strings.ContainsAny(p.text, "*?[") {
+		var err error
+		if files, err = filepath.Glob(path); err != nil {
+			l.fail(main, p.line, "", "include %q: %v", p.text, err)
+			return
+		}
+	}
+	for _, file := range files {
+		if slices.Contains(l.config.Files, filepath.Clean(file)) || filepath.Clean(file) == filepath.Clean(main) {
+			continue
+		}
+		data, err := readRegular(file)
+		if err != nil {
+			l.fail(main, p.line, "", "include %q: %v", p.text, err)
+		}
+		// Even one that cannot be read now is worth watching.
+		l.config.Files = append(l.config.Files, file)
+		l.contents = append(l.contents, data)
+		if err == nil {
+			l.read(file, data, l.included())
+		}
+	}
+}
+
+// readRegular reads a file that has an end.
+func readRegular(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errors.New("there is no such file")
+	case err != nil:
+		return nil, cause(err)
+	case info.IsDir():
+		return nil, errors.New("is a folder")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("is not a regular file")
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, cause(err)
+	}
+	return data, nil
+}

@@ -1,0 +1,212 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write what was got into testdata")
+
+// TestLoad loads each archive's scriptbridge.yml, in a folder with its other
+// files, and compares what was understood with the archive's `want`, or the
+// error with its `errors`. $DIR stands for the folder.
+func TestLoad(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		path, err := filepath.Abs(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := unpack(t, archive)
+			cfg, err := Load("scriptbridge.yml")
+			got, section := "", "want"
+			if err != nil {
+				got, section = err.Error()+"\n", "errors"
+				checkJoined(t, err)
+			} else {
+				got = dump(cfg)
+				checkAgain(t, cfg)
+			}
+			got = strings.ReplaceAll(got, dir, "$DIR")
+			compare(t, path, archive, section, got)
+		})
+	}
+}
+
+// unpack writes the archive's files into a new folder and goes there; it is
+// also the home, and all scripts in it are executable.
+func unpack(t testing.TB, archive *txtar.Archive) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range archive.Files {
+		if f.Name == "want" || f.Name == "errors" {
+			continue
+		}
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	t.Setenv("HOME", dir)
+	t.Setenv("USERPROFILE", dir)
+	return dir
+}
+
+func compare(t *testing.T, path string, archive *txtar.Archive, section, got string) {
+	t.Helper()
+	for i, f := range archive.Files {
+		if f.Name != section {
+			continue
+		}
+		if diff := cmp.Diff(string(f.Data), got); diff != "" && !*update {
+			t.Errorf("%s (-want +got):\n%s", section, diff)
+		}
+		if *update {
+			archive.Files[i].Data = []byte(got)
+			if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return
+	}
+	t.Errorf("the archive has no section %s; got:\n%s", section, got)
+}
+
+// checkJoined sees that every error is one line and says where it is.
+func checkJoined(t *testing.T, err error) {
+	t.Helper()
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("%T is no joined error", err)
+	}
+	for _, err := range joined.Unwrap() {
+		var e *Error
+		if !errors.As(err, &e) || e.File == "" || e.Problem == "" || strings.Contains(err.Error(), "\n") {
+			t.Errorf("error %q (%T) has no file, no problem or several lines", err, err)
+		}
+	}
+}
+
+// checkAgain loads the file a second time, and each script's own YAML.
+func checkAgain(t *testing.T, cfg *Config) {
+	t.Helper()
+	again, err := Load(cfg.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(cfg, again) {
+		t.Errorf("the second load differs:\n%s", cmp.Diff(dump(cfg), dump(again)))
+	}
+	for _, s := range cfg.Scripts {
+		checkYAML(t, s)
+	}
+}
+
+// checkYAML sees that s.YAML says all of s but its secrets.
+func checkYAML(t *testing.T, s *Script) {
+	t.Helper()
+	text := "scripts:\n  - " + strings.ReplaceAll(strings.TrimSpace(s.YAML()), "\n", "\n    ") + "\n"
+	l := &loader{config: &Config{}, names: make(map[string]Position)}
+	l.read("again.yml", []byte(text), l.main())
+	if err := l.join(nil); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	want := *s
+	want.Env = nil
+	for name := range s.Env {
+		if want.Env == nil {
+			want.Env = make(map[string]Secret)
+		}
+		want.Env[name] = hidden
+	}
+	got := l.config.Scripts[0]
+	want.Options = got.Options // may hide secrets; the texts below are compared
+	if !got.Equal(&want) || got.YAML() != s.YAML() {
+		t.Errorf("the script's own YAML gives another script:\n%s", cmp.Diff(text, got.YAML()))
+	}
+}
+
+// dump shows all that was understood.
+func dump(c *Config) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "file %s\nfiles %q\nwarnings %q\n", c.File, c.Files, c.Warnings)
+	fmt.Fprintf(&b, "global %+v\nevents %+v\n", c.Global, c.Events)
+	for _, s := range c.Scripts {
+		fmt.Fprintf(&b, "\nscript at %s, program %d\n%s", s.Pos, s.Program, s.YAML())
+	}
+	for _, d := range c.Discover {
+		v := &value{kind: object}
+		d.addTo(v)
+		fmt.Fprintf(&b, "\ndiscover at %s, directory %s\n%s", d.Pos, d.Directory, render(v, true))
+	}
+	return b.String()
+}
+
+// FuzzLoad: any text gives errors of the right form or a configuration whose
+// scripts can be said in YAML again.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(archive.Files[0].Data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 2000 { // the parser's time grows with the square of the depth
+			return
+		}
+		l := &loader{config: &Config{}, names: make(map[string]Position)}
+		l.read("fuzz.yml", data, l.main())
+		if err := l.join(nil); err != nil {
+			checkJoined(t, err)
+			return
+		}
+		for _, s := range l.config.Scripts {
+			checkYAML(t, s)
+		}
+	})
+}
+
+// BenchmarkLoad loads the configuration that has every key.
+func BenchmarkLoad(b *testing.B) {
+	archive, err := txtar.ParseFile("testdata/good-full.txtar")
+	if err != nil {
+		b.Fatal(err)
+	}
+	unpack(b, archive)
+	for b.Loop() {
+		if _, err := Load("scriptbridge.yml"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Defaults of spec/configuration.md.
+const (
+	DefaultDialect       = "coscale"
+	DefaultMaxConcurrent = 16
+	DefaultAverageWindow = 5 * time.Minute
+	DefaultMaxSeries     = 10_000
+	DefaultMaxOutput     = 16 << 20 // bytes
+	DefaultRetention     = 10 * time.Minute
+
+	// largestOutput keeps a slip of a unit from being the end of the memory.
+	largestOutput = 1 << 30
+	// longestLabel is where mapping.md refuses a label's value.
+	longestLabel = 1 << 10
+)
+
+var (
+	prefixForm = regexp.MustCompile(`^([a-z_][a-z0-9_]*)?$`)
+	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+)
+
+// settings are the keys that a script and a discover entry have in common.
+func settings(s *Settings) []key {
+	return []key{
+		{"dialect", text(&s.Dialect)},
+		{"interval", duration(&s.Interval, time.Second)},
+		{"timeout", duration(&s.Timeout, time.Millisecond)},
+		{"prefix", optional(&s.Prefix, checkPrefix)},
+		{"labels", texts(&s.Labels, checkLabel)},
+		{"env", texts(&s.Env, checkEnv)},
+		{"env_file", path(&s.EnvFile)},
+		{"user", text(&s.User)},
+		{"working_directory", path(&s.WorkingDirectory)},
+		{"max_age", duration(&s.MaxAge, time.Second)},
+		{"max_series", count(&s.MaxSeries)},
+		{"max_output", output(&s.MaxOutput)},
+		{"average_window", duration(&s.AverageWindow, time.Second)},
+		{"honor_timestamps", boolean(&s.HonorTimestamps)},
+		{"probe", boolean(&s.Probe)},
+		{"descendants", descendants(&s.KeepDescendants)},
+		{"metrics", overrides(&s.Metrics)},
+		{"options", options(&s.Options)},
+	}
+}
+
+// fill puts the defaults where s is silent, g's before the program's own.
+func (s *Settings) fill(g Global) {
+	if s.Dialect == "" {
+		s.Dialect = DefaultDialect
+	}
+	if s.MaxSeries == 0 {
+		s.MaxSeries = DefaultMaxSeries
+	}
+	if s.MaxOutput == 0 {
+		s.MaxOutput = DefaultMaxOutput
+	}
+	if s.AverageWindow == 0 {
+		s.AverageWindow = g.AverageWindow
+	}
+	if s.AverageWindow == 0 {
+		s.AverageWindow = DefaultAverageWindow
+	}
+	if len(g.Labels) > 0 {
+		labels := maps.Clone(g.Labels)
+		maps.Copy(labels, s.Labels)
+		s.Labels = labels
+	}
+}
+
+// script reads one entry of `scripts`. It gives nil where an error leaves
+// nothing to speak of; e has the error.
+func (e *entry) script(v *value, g Global) *Script {
+	if v.kind != object {
+		e.fail(v.line, "", "is %s, not a map", v.kind)
+		return nil
+	}
+	unnamed := v.get("name") == nil
+	var (
+		name   string
+		script *Script
+		set    Settings
+	)
+	keys := append([]key{
+		{"name", func(e *entry, f field) {
+			s, ft := f.value.single()
+			if ft == nil {
+				ft = checkName(s)
+			}
+			if ft != nil {
+				e.fault(f, ft)
+				return
+			}
+			name = s
+			e.thing = fmt.Sprintf("%s %q", e.thing, name)
+		}},
+		// Before the command, whose bare words may lie there.
+		{"working_directory", path(&set.WorkingDirectory)},
+		{"command", func(e *entry, f field) {
+			if script = e.command(f, name, set); script != nil && unnamed {
+				e.thing = fmt.Sprintf("%s %q", e.thing, script.Name)
+			}
+		}},
+		{"directory", refused("is not a script's", "an entry of discover takes it; a script has working_directory")},
+	}, settings(&set)...)
+	e.object(v, keys)
+	if v.get("command") == nil {
+		e.fail(v.line, "write command: and the script's path", "has no command")
+	}
+	if script == nil || name == "" && !unnamed {
+		return nil
+	}
+	set.fill(g)
+	script.Settings = set
+	script.Pos = Position{File: e.file, Line: v.line}
+	return script
+}
+
+// command reads a line or a list of arguments.
+func (e *entry) command(f field, name string, set Settings) *Script {
+	var words []string
+	if f.value.kind == list {
+		for _, item := range f.value.items {
+			word, ft := item.single()
+			if ft != nil {
+				e.fault(f, &fault{"has a word that " + ft.problem, ft.remedy})
+				return nil
+			}
+			words = append(words, word)
+		}
+	} else {
+		line, ft := f.value.single()
+		if ft != nil {
+			e.fault(f, ft)
+			return nil
+		}
+		var err error
+		if words, err = ParseCommand(line); err != nil {
+			e.fail(f.line, "", "%v", err)
+			return nil
+		}
+	}
+	script, ft := newScript(name, words, e.folder, set)
+	if ft != nil {
+		e.fail(f.line, ft.remedy, "%s", ft.problem)
+		return nil
+	}
+	return script
+}
+
+// homeFolders are the folders, in the user's home, that a dialect's own runner
+// looked into: the default of discover's directory.
+var homeFolders = map[string]string{"instrumental": ".instrumental_scripts"}
+
+// discover reads one entry of `discover`, nil as in script.
+func (e *entry) discover(v *value, g Global) *Discover {
+	if v.kind != object {
+		e.fail(v.line, "", "is %s, not a map", v.kind)
+		return nil
+	}
+	d := &Discover{Pos: Position{File: e.file, Line: v.line}}
+	own := refused("is not for an entry of discover", "each script that it finds has its own")
+	e.object(v, append([]key{
+		{"directory", path(&d.Directory)},
+		{"name", own},
+		{"command", own},
+		{"agent_config", later},
+	}, settings(&d.Settings)...))
+	d.fill(g)
+	if v.get("directory") != nil {
+		return d
+	}
+	folder, ok := homeFolders[d.Dialect]
+	home, err := os.UserHomeDir()
+	if !ok || err != nil {
+		e.fail(v.line, "give a directory:", "has no directory")
+		return nil
+	}
+	d.Directory = filepath.Join(home, folder)
+	return d
+}
+
+func checkPrefix(s string) *fault {
+	if !prefixForm.MatchString(s) {
+		return faultf("it takes a-z, 0-9 and _, no digit first", "%q cannot begin a metric's name", s)
+	}
+	return nil
+}
+
+func checkLabel(name, text string) *fault {
+	switch {
+	case !labelForm.MatchString(name):
+		return faultf("it takes letters, digits and _, no digit first", "cannot be a label's name")
+	case strings.HasPrefix(name, "__"):
+		return faultf("begin it otherwise", "is a name that Prometheus keeps to itself")
+	case name == "script":
+		return faultf("set name: instead", "is the label that holds the script's name")
+	case len(text) > longestLabel:
+		return faultf(fmt.Sprintf("at most %d bytes", longestLabel), "has too long a text")
+	}
+	return nil
+}
+
+func checkEnv(name, text string) *fault {
+	switch {
+	case name == "" || strings.ContainsAny(name, "=\x00"):
+		return faultf("", "cannot be the name of a variable")
+	case strings.Contains(text, "\x00"):
+		return faultf("", "has a text with a NUL in it")
+	}
+	return nil
+}
+
+func output(into *int64) take {
+	return func(e *entry, f field) {
+		n, ft := f.value.bytes()
+		switch {
+		case ft != nil:
+		case n < 1:
+			ft = faultf("write 1 or more", "%s is too small", f.value.text)
+		case n > largestOutput:
+			ft = faultf("write 1GiB or less", "%s is too much", f.value.text)
+		}
+		if ft != nil {
+			e.fault(f, ft)
+			return
+		}
+		*into = n
+	}
+}
+
+func descendants(keep *bool) take {
+	return func(e *entry, f field) {
+		var s string
+		word(&s, "kill", "keep")(e, f)
+		*keep = s == "keep"
+	}
+}
+
+// overrides reads what the operator says of metrics, by id or name.
+func overrides(into *map[string]Override) take {
+	return func(e *entry, f field) {
+		if f.value.kind != object && f.value.kind != null {
+			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+			return
+		}
+		for _, m := range f.value.fields {
+			var o Override
+			e := e.inner(fmt.Sprintf("metrics: %q", m.key))
+			before := len(e.errs)
+			e.object(m.value, []key{
+				{"type", word(&o.Type, "gauge", "counter", "untyped")},
+				{"name", text(&o.Name)},
+				{"help", text(&o.Help)},
+				{"unit", optional(&o.Unit, nil)},
+				{"drop", boolean(&o.Drop)},
+			})
+			if len(e.errs) == before && o == (Override{}) {
+				e.fail(m.line, "give a type, name, help or unit, or drop: true", "changes nothing")
+			}
+			if *into == nil {
+				*into = make(map[string]Override)
+			}
+			(*into)[m.key] = o
+		}
+	}
+}
+
+func options(into *Options) take {
+	return func(e *entry, f field) {
+		switch {
+		case f.value.kind == null:
+		case f.value.kind != object:
+			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+		case len(f.value.fields) > 0:
+			*into = Options{root: f.value, file: e.file, thing: e.thing}
+		}
+	}
+}

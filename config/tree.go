@@ -1,0 +1,269 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// value is one thing of a YAML file: aliases followed, merge keys (<<) merged,
+// nothing of the parser left. An aliased value is shared, and never changed.
+type value struct {
+	kind kind
+	line int // where it stands; for an alias, where its anchor stands
+	// text of a scalar: as written, or the text proper of a string.
+	text   string
+	str    bool // a scalar that is a string, whatever it looks like
+	items  []*value
+	fields []field
+	size   int // scalars, lists and objects in it, aliases written out
+}
+
+// field is one key of an object, with the line of the key.
+type field struct {
+	key   string
+	line  int
+	value *value
+}
+
+type kind uint8
+
+const (
+	null kind = iota
+	scalar
+	list
+	object
+)
+
+// String says what a value is, as in "labels is a list".
+func (k kind) String() string {
+	return [...]string{"empty", "a single value", "a list", "a map"}[k]
+}
+
+// get gives the field named key, or nil.
+func (v *value) get(key string) *field {
+	for i := range v.fields {
+		if v.fields[i].key == key {
+			return &v.fields[i]
+		}
+	}
+	return nil
+}
+
+// maxSize bounds a value with its aliases written out: a dozen lines of
+// aliases to aliases would otherwise fill the memory.
+const maxSize = 100_000
+
+// builder makes values of the parser's nodes.
+type builder struct {
+	*report
+	file    string
+	anchors map[string]*value
+}
+
+// parse reads one YAML document. What cannot be read at all gives an empty
+// value and an error in r; duplicate keys and unknown aliases are errors too,
+// and the rest is still read.
+func parse(r *report, file string, data []byte) *value {
+	b := &builder{report: r, file: file, anchors: make(map[string]*value)}
+	empty := &value{line: 1, size: 1}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if line := invalidLine(data); line > 0 {
+		b.fail(line, "save the file as UTF-8", "the text is not UTF-8")
+		return empty
+	}
+	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		var ye yaml.Error
+		line, message := 0, err.Error()
+		if errors.As(err, &ye) {
+			message = ye.GetMessage()
+			if t := ye.GetToken(); t != nil && t.Position != nil {
+				line = t.Position.Line
+			}
+		}
+		b.fail(line, "", "%s", oneLine(message))
+		return empty
+	}
+	root := empty
+	for _, doc := range tree.Docs {
+		switch {
+		case doc.Body == nil:
+		case root != empty:
+			b.fail(lineOf(doc.Body), "keep one", "there is more than one document")
+			return root
+		default:
+			root = b.build(doc.Body)
+		}
+	}
+	return root
+}
+
+// oneLine makes the parser's message one line: it names tabs as they are.
+func oneLine(message string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(message, "\t", `\t`)), " ")
+}
+
+// invalidLine is the first line that is not UTF-8, 0 for none.
+func invalidLine(data []byte) int {
+	if utf8.Valid(data) {
+		return 0
+	}
+	line := 0
+	for l := range bytes.Lines(data) {
+		line++
+		if !utf8.Valid(l) {
+			break
+		}
+	}
+	return line
+}
+
+func (b *builder) fail(line int, remedy, format string, args ...any) {
+	b.errs = append(b.errs, &Error{
+		Position: Position{File: b.file, Line: line},
+		Problem:  fmt.Sprintf(format, args...),
+		Remedy:   remedy,
+	})
+}
+
+func lineOf(n ast.Node) int {
+	if t := n.GetToken(); t != nil && t.Position != nil {
+		return t.Position.Line
+	}
+	return 0
+}
+
+func (b *builder) build(n ast.Node) *value {
+	if n == nil {
+		return &value{size: 1}
+	}
+	v := &value{line: lineOf(n), size: 1}
+	switch n := n.(type) {
+	case *ast.NullNode:
+	case *ast.StringNode:
+		v.kind, v.text, v.str = scalar, n.Value, true
+	case *ast.LiteralNode:
+		v.kind, v.text, v.str = scalar, n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		v.kind, v.text = scalar, strings.TrimSpace(n.GetToken().Value)
+	case *ast.AnchorNode:
+		v = b.build(n.Value)
+		b.anchors[n.Name.GetToken().Value] = v
+	case *ast.AliasNode:
+		name := n.Value.GetToken().Value
+		anchor, ok := b.anchors[name]
+		if !ok {
+			b.fail(v.line, "", "*%s has no anchor &%s before it", name, name)
+			return v
+		}
+		return anchor
+	case *ast.TagNode:
+		return b.tagged(n)
+	case *ast.SequenceNode:
+		v.kind = list
+		for _, item := range n.Values {
+			v.items = append(v.items, b.build(item))
+		}
+	case *ast.MappingNode:
+		b.object(v, n.Values)
+	case *ast.MappingValueNode:
+		b.object(v, []*ast.MappingValueNode{n})
+	default:
+		b.fail(v.line, "", "%s cannot stand here", strings.ToLower(n.Type().YAMLName()))
+	}
+	return b.measured(v)
+}
+
+// tagged reads the one tag that makes sense here: !!str.
+func (b *builder) tagged(n *ast.TagNode) *value {
+	v := b.build(n.Value)
+	if tag := n.GetToken().Value; tag != "!!str" {
+		b.fail(lineOf(n), "leave it out", "the tag %s is not read", tag)
+		return v
+	}
+	if v.kind == scalar {
+		text := *v // a copy, for an anchor may hold v
+		text.str = true
+		return &text
+	}
+	return v
+}
+
+// object reads the pairs of a map. A merge key gives what the map itself does
+// not say; of several merged maps the earlier one wins.
+func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
+	v.kind = object
+	seen := make(map[string]int)
+	var merged []*value
+	for _, pair := range pairs {
+		line := lineOf(pair.Key)
+		if pair.Key.IsMergeKey() {
+			m := b.build(pair.Value)
+			if m.kind == list {
+				merged = append(merged, m.items...)
+			} else {
+				merged = append(merged, m)
+			}
+			continue
+		}
+		key, ok := keyText(pair.Key)
+		if !ok {
+			b.fail(line, "", "a key must be a plain text")
+			continue
+		}
+		val := b.build(pair.Value)
+		if first, again := seen[key]; again {
+			b.fail(line, "keep one", "the key %q stands in line %d already", key, first)
+			continue
+		}
+		seen[key] = line
+		v.fields = append(v.fields, field{key, line, val})
+	}
+	for _, m := range merged {
+		if m.kind != object {
+			b.fail(v.line, "", "<< merges %s, not a map", m.kind)
+			continue
+		}
+		for _, f := range m.fields {
+			if _, ok := seen[f.key]; !ok {
+				seen[f.key] = f.line
+				v.fields = append(v.fields, f)
+			}
+		}
+	}
+}
+
+func keyText(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
+		return strings.TrimSpace(n.GetToken().Value), true
+	case *ast.MappingKeyNode:
+		return keyText(n.Value)
+	}
+	return "", false
+}
+
+// measured fills in v's size, and empties what is too large.
+func (b *builder) measured(v *value) *value {
+	v.size = 1
+	for _, item := range v.items {
+		v.size += item.size
+	}
+	for _, f := range v.fields {
+		v.size += f.value.size
+	}
+	if v.size > maxSize {
+		b.fail(v.line, "", "holds more than %d values, aliases written out", maxSize)
+		return &value{line: v.line, size: 1}
+	}
+	return v
+}

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain registers the program itself as a command, so that a scenario runs
+// what people run.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"scriptbridge": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+				if err != errSaid { //nolint:errorlint // as main does
+					fmt.Fprintln(os.Stderr, "scriptbridge:", err)
+				}
+				os.Exit(1)
+			}
+		},
+	})
+}
+
+// patience bounds every wait of a scenario; it is never slept through.
+const patience = 30 * time.Second
+
+// TestScenarios runs testdata/script/*.txtar: a configuration, some scripts,
+// and what a person would then see. The commands beyond testscript's own:
+//
+//	serve CONFIG [FLAG…]      start the bridge and wait until it listens
+//	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page
+//	get PATH FILE [STATUS]    fetch a page of the bridge
+//	post PATH STATUS          POST, and leave the answer in the file answer
+//	awaitlog [FILE] REGEXP    wait until the log (or FILE) matches
+//	count N REGEXP FILE       exactly N matches in FILE
+//	same FILE WANT            equal but for the durations that try prints
+//	unescape FILE…            turn \r and \xNN in the files into what they mean
+//	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
+//	leftovers                 nothing that a script started is running
+func TestScenarios(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			examples, err := filepath.Abs("examples")
+			if err != nil {
+				return err
+			}
+			env.Setenv("EXAMPLES", examples)
+			// A mark of our own on all that the scenario starts.
+			env.Setenv("SCENARIO", env.WorkDir)
+			env.Values[bridgeKey{}] = &bridge{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve":     cmdServe,
+			"await":     cmdAwait,
+			"get":       cmdGet,
+			"post":      cmdPost,
+			"awaitlog":  cmdAwaitLog,
+			"count":     cmdCount,
+			"same":      cmdSame,
+			"unescape":  cmdUnescape,
+			"hup":       cmdHup,
+			"stop":      cmdStop,
+			"leftovers": cmdLeftovers,
+		},
+	})
+}
+
+type bridgeKey struct{}
+
+// bridge is the serving process of one scenario.
+type bridge struct {
+	cmd  *exec.Cmd
+	url  string
+	done chan struct{} // closed when it has ended
+	err  error
+}
+
+func bridgeOf(ts *testscript.TestScript) *bridge { return ts.Value(bridgeKey{}).(*bridge) }
+
+var listeningOn = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
+
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: serve CONFIG [FLAG…]")
+	}
+	b := bridgeOf(ts)
+	program, err := exec.LookPath("scriptbridge")
+	if path := ts.Getenv("PATH"); err != nil {
+		for _, dir := range filepath.SplitList(path) {
+			if p := filepath.Join(dir, "scriptbridge"); fileExists(p) {
+				program = p
+				break
+			}
+		}
+	}
+	logFile, err := os.Create(ts.MkAbs("log"))
+	ts.Check(err)
+	events, err := os.Create(ts.MkAbs("events"))
+	ts.Check(err)
+	full := append([]string{"--config.file=" + args[0], "--web.listen-address=127.0.0.1:0"}, args[1:]...)
+	b.cmd = exec.Command(program, full...)
+	b.cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK"} {
+		b.cmd.Env = append(b.cmd.Env, name+"="+ts.Getenv(name))
+	}
+	b.cmd.Stdout, b.cmd.Stderr = events, logFile
+	ts.Check(b.cmd.Start())
+	b.done = make(chan struct{})
+	go func() {
+		b.err = b.cmd.Wait()
+		logFile.Close()
+		events.Close()
+		close(b.done)
+	}()
+	ts.Defer(func() {
+		b.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-b.done:
+		case <-time.After(patience):
+			b.cmd.Process.Kill()
+		}
+	})
+	poll(ts, "the bridge to listen", func() (string, bool) {
+		text := ts.ReadFile("log")
+		m := listeningOn.FindStringSubmatch(text)
+		if m == nil {
+			select {
+			case <-b.done:
+				ts.Fatalf("the bridge ended: %v\n%s", b.err, text)
+			default:
+			}
+			return text, false
+		}
+		b.url = "http://" + m[1]
+		return "", true
+	})
+	ts.Setenv("URL", b.url)
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// poll asks again and again until ok, for as long as patience lasts.
+func poll(ts *testscript.TestScript, what string, ask func() (state string, ok bool)) {
+	deadline := time.Now().Add(patience)
+	for {
+		state, ok := ask()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited in vain for %s; last seen:\n%s", what, state)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func fetch(ts *testscript.TestScript, method, path, accept string) (int, string) {
+	req, err := http.NewRequest(method, bridgeOf(ts).url+path, nil)
+	ts.Check(err)
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	return resp.StatusCode, string(body)
+}
+
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	accept := ""
+	if len(args) > 0 && args[0] == "-om" {
+		accept, args = "application/openmetrics-text; version=1.0.0", args[1:]
+	}
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] await [-om] REGEXP")
+	}
+	re := regexp.MustCompile("(?m)" + args[0])
+	poll(ts, "the page to match "+args[0], func() (string, bool) {
+		status, page := fetch(ts, http.MethodGet, "/metrics", accept)
+		if status != http.StatusOK {
+			ts.Fatalf("a scrape answered %d", status)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs("page"), []byte(page), 0o600))
+		return page, re.MatchString(page) != neg
+	})
+}
+
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: get PATH FILE [STATUS]")
+	}
+	want := http.StatusOK
+	if len(args) == 3 {
+		want, _ = strconv.Atoi(args[2])
+	}
+	status, body := fetch(ts, http.MethodGet, args[0], "")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(body), 0o600))
+	if status != want {
+		ts.Fatalf("GET %s answered %d, not %d:\n%s", args[0], status, want, body)
+	}
+}
+
+func cmdPost(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: post PATH STATUS")
+	}
+	status, body := fetch(ts, http.MethodPost, args[0], "")
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), []byte(body), 0o600))
+	if strconv.Itoa(status) != args[1] {
+		ts.Fatalf("POST %s answered %d, not %s:\n%s", args[0], status, args[1], body)
+	}
+}
+
+func cmdAwaitLog(ts *testscript.TestScript, neg bool, args []string) {
+	file := "log"
+	if len(args) == 2 {
+		file, args = args[0], args[1:]
+	}
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: awaitlog [FILE] REGEXP")
+	}
+	re := regexp.MustCompile("(?m)" + args[0])
+	poll(ts, file+" to match "+args[0], func() (string, bool) {
+		data, err := os.ReadFile(ts.MkAbs(file))
+		return string(data), err == nil && re.Match(data)
+	})
+}
+
+func cmdCount(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: count N REGEXP FILE")
+	}
+	text := ts.ReadFile(args[2])
+	n := len(regexp.MustCompile("(?m)"+args[1]).FindAllString(text, -1))
+	if strconv.Itoa(n) != args[0] {
+		ts.Fatalf("%d matches of %s, not %s, in:\n%s", n, args[1], args[0], text)
+	}
+}
+
+var duration = regexp.MustCompile(` in \d+\.\d+s`)
+
+func cmdSame(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: same FILE WANT")
+	}
+	got := duration.ReplaceAllString(ts.ReadFile(args[0]), " in Xs")
+	if want := ts.ReadFile(args[1]); got != want {
+		ts.Fatalf("%s is not as in %s:\n%s", args[0], args[1], cmp.Diff(want, got))
+	}
+}
+
+func cmdUnescape(ts *testscript.TestScript, _ bool, args []string) {
+	escape := regexp.MustCompile(`\\r|\\x[0-9a-f]{2}`)
+	for _, name := range args {
+		text := escape.ReplaceAllStringFunc(ts.ReadFile(name), func(e string) string {
+			c, err := strconv.Unquote(`"` + e + `"`)
+			ts.Check(err)
+			return c
+		})
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+func cmdHup(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(bridgeOf(ts).cmd.Process.Signal(syscall.SIGHUP))
+}
+
+func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+	b := bridgeOf(ts)
+	ts.Check(b.cmd.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-b.done:
+	case <-time.After(patience):
+		ts.Fatalf("the bridge did not end; its log:\n%s", ts.ReadFile("log"))
+	}
+	if b.err != nil {
+		ts.Fatalf("the bridge ended with %v; its log:\n%s", b.err, ts.ReadFile("log"))
+	}
+	cmdLeftovers(ts, false, nil)
+}
+
+// cmdLeftovers looks through /proc for anything that the scenario started: by
+// its mark in the environment, or by the scenario's folder in its arguments
+// where the environment was cleared.
+func cmdLeftovers(ts *testscript.TestScript, _ bool, _ []string) {
+	own := 0
+	if b := bridgeOf(ts); b.cmd != nil {
+		own = b.cmd.Process.Pid
+	}
+	poll(ts, "all that scripts started to be gone", func() (string, bool) {
+		left := leftovers(ts.Getenv("SCENARIO"), own)
+		return strings.Join(left, "\n"), len(left) == 0
+	})
+}
+
+func leftovers(mark string, except int) (left []string) {
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range procs {
+		if pid, _ := strconv.Atoi(filepath.Base(p)); pid == except || pid == os.Getpid() {
+			continue
+		}
+		env, _ := os.ReadFile(filepath.Join(p, "environ"))
+		args, _ := os.ReadFile(filepath.Join(p, "cmdline"))
+		if bytes.Contains(env, []byte("SCENARIO="+mark+"\x00")) || bytes.Contains(args, []byte(mark)) {
+			left = append(left, filepath.Base(p)+" "+strings.ReplaceAll(string(args), "\x00", " "))
+		}
+	}
+	return left
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"scriptbridge/collector"
+	"scriptbridge/config"
+	"scriptbridge/script"
+)
+
+// wanted is what a configuration asks for.
+type wanted struct {
+	cfg      *config.Config
+	scripts  []*script.Script
+	problems []error // of the world: they cost one script each
+}
+
+// load reads a configuration and everything it names, without side effects.
+func load(file string) (*wanted, error) {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	scripts, problems, err := script.Resolve(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &wanted{cfg: cfg, scripts: scripts, problems: problems}, nil
+}
+
+func (w *wanted) equal(other *wanted) bool {
+	return reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
+		w.cfg.Events == other.cfg.Events &&
+		errorTexts(w.problems) == errorTexts(other.problems) &&
+		script.SameSet(w.scripts, other.scripts)
+}
+
+func errorTexts(errs []error) string {
+	if len(errs) == 0 {
+		return ""
+	}
+	return errors.Join(errs...).Error()
+}
+
+// reloader puts a configuration into force, by difference. A file that cannot
+// be used changes nothing and is told in the log, to who asked, and on the page.
+type reloader struct {
+	file   string
+	logger log.Logger
+	pool   *script.Pool
+	page   *collector.Collector
+	stream *eventStream
+
+	successful, at prometheus.Gauge
+
+	mu      sync.Mutex
+	current *wanted
+	good    time.Time
+	bad     error // of the last attempt
+}
+
+func newReloader(file string, w *wanted, r prometheus.Registerer, logger log.Logger, pool *script.Pool, page *collector.Collector, stream *eventStream) *reloader {
+	rl := &reloader{
+		file: file, logger: logger, pool: pool, page: page, stream: stream, current: w,
+		successful: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "scriptbridge_config_last_reload_successful",
+			Help: "Whether the last attempt to load the configuration succeeded.",
+		}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "scriptbridge_config_last_reload_success_timestamp_seconds",
+			Help: "When a configuration was last put into force.",
+		}),
+	}
+	r.MustRegister(rl.successful, rl.at)
+	return rl
+}
+
+// begin puts the configuration of the start into force.
+func (r *reloader) begin(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.succeed(ctx, r.current)
+	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.scripts))
+}
+
+// reload reads the file again. Unless it was asked for, an unchanged
+// configuration is left alone, and a bad one is told once.
+func (r *reloader) reload(ctx context.Context, asked bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, err := load(r.file)
+	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
+		err = r.stream.use(w.cfg.Events.Log)
+	}
+	if err != nil {
+		if asked || r.bad == nil || r.bad.Error() != err.Error() {
+			for _, line := range strings.Split(err.Error(), "\n") {
+				level.Error(r.logger).Log("msg", "the configuration was not loaded; the old one stays in force", "err", line)
+			}
+		}
+		r.bad = err
+		r.successful.Set(0)
+		return err
+	}
+	if !asked && w.equal(r.current) {
+		if r.bad != nil {
+			level.Info(r.logger).Log("msg", "the configuration is well again, and unchanged")
+			r.bad = nil
+			r.successful.Set(1)
+		}
+		return nil
+	}
+	r.succeed(ctx, w)
+	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.scripts))
+	return nil
+}
+
+// succeed puts w into force. The caller holds r.mu.
+func (r *reloader) succeed(ctx context.Context, w *wanted) {
+	for _, text := range w.cfg.Warnings {
+		level.Warn(r.logger).Log("msg", text)
+	}
+	for _, err := range w.problems {
+		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
+	}
+	r.page.SetRetention(w.cfg.Events.Retention)
+	r.pool.Reload(ctx, w.scripts, w.cfg.Global.MaxConcurrent)
+	r.current, r.bad, r.good = w, nil, time.Now()
+	r.successful.Set(1)
+	r.at.SetToCurrentTime()
+}
+
+// status tells the status page how the last attempt went.
+func (r *reloader) status() (ok bool, at time.Time, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bad != nil {
+		return false, r.good, fmt.Errorf("the file was not loaded and the old configuration is in force: %w", r.bad)
+	}
+	return true, r.good, nil
+}

@@ -1,0 +1,199 @@
+package script
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"scriptbridge/record"
+)
+
+const (
+	coscaleMaxAttributes = 256 // of one event
+	// So many places are tried where the attributes of a line might begin.
+	coscaleMaxStarts = 16
+	// A start or stop above 0 but below this (March 1973) is a number of
+	// seconds without its minus sign.
+	coscaleMinTime = 100_000_000
+	coscaleAhead   = 24 * 60 * 60 // seconds that a clock may be ahead
+)
+
+var (
+	errEventForm = errors.New(`an event is E<id> <start> <stop> "<message>" "<attributes>" and S or A, all on one line`)
+	errEventJSON = errors.New(`the attributes are not a JSON object (write them like "{"Exit code":137}", their quotes as they are, or "{}")`)
+)
+
+// event reads `<id> <start> <stop> "<message>" "<json>" [S|A]`, what follows
+// the E. The quotes within the JSON are not escaped, so the line is read from
+// both ends.
+func (d *coscaleData) event(text []byte) {
+	id, rest, ok := cutID(text)
+	if !ok || len(rest) > 0 && !isBlank(rest[0]) {
+		d.refuse("no_id", errNoNumber)
+		return
+	}
+	meta := d.config.events[id]
+	if meta == nil {
+		d.refuse("undeclared", fmt.Errorf("event %d is not declared by -c, which has %s", id,
+			listIDs(d.config.declared.Events, func(e *record.EventMeta) string { return e.ID })))
+		return
+	}
+	first, rest := cutWord(trimBlanks(rest))
+	second, rest := cutWord(rest)
+	body := rest[:bytes.LastIndexByte(rest, '"')+1]
+	suffix := trimBlanks(rest[len(body):])
+	if looksGlued(rest, false) {
+		d.refuse("glued", errGlued)
+		return
+	}
+	if len(body) == 0 || body[0] != '"' {
+		d.refuse("bad_event", errEventForm)
+		return
+	}
+	message, attributes, err := cutAttributes(body)
+	if err != nil {
+		d.refuse("bad_event", err)
+		return
+	}
+	if word, others := cutWord(suffix); len(others) > 0 {
+		d.refuse("extra_words", fmt.Errorf("event %d: %q is followed by %q", id, clip(word), clip(others)))
+		return
+	}
+	e := record.Event{
+		Name: meta.Name, Message: string(message), Attributes: attributes, Meta: meta, Line: d.number,
+	}
+	if e.Start, err = d.moment(first); err == nil {
+		e.Stop, err = d.moment(second)
+	}
+	if err != nil {
+		d.refuse("bad_time", err)
+		return
+	}
+	switch string(suffix) {
+	case "", "S":
+	case "A":
+		e.Subject.Kind = record.Application
+	default:
+		d.warnings = addWarning(d.warnings, "event %d ends in %q, which is neither S nor A: S is used", id, clip(suffix))
+	}
+	if len(d.events) == coscaleMaxEvents {
+		d.refuse("too_many", fmt.Errorf("the run gave %d events before this one", coscaleMaxEvents))
+		return
+	}
+	d.events = append(d.events, e)
+}
+
+// moment reads a start or stop (spec/mapping.md, Events): at or below 0 it is
+// seconds before the end of the run, above it is Unix seconds.
+func (d *coscaleData) moment(word []byte) (time.Time, error) {
+	v, ok := parseDecimal(word)
+	if !ok {
+		return time.Time{}, fmt.Errorf("the time %q is not a number (write 0 for now, -300 for 300 s ago, or Unix seconds)", clip(word))
+	}
+	at := v
+	if v <= 0 {
+		at += float64(d.end)
+	}
+	switch {
+	case at < coscaleMinTime:
+		return time.Time{}, fmt.Errorf("the time %s is too long ago (Unix seconds, or seconds ago with a minus sign)", clip(word))
+	case at > float64(d.end+coscaleAhead):
+		return time.Time{}, fmt.Errorf("the time %s is more than a day ahead (write seconds, not milliseconds)", clip(word))
+	}
+	return time.Unix(int64(at), 0).UTC(), nil
+}
+
+// cutAttributes divides `"<message>" "<json>"`. The JSON is the text from the
+// last `"{` that makes a valid object of it up to the end; "" is no attributes.
+func cutAttributes(body []byte) (message []byte, attributes []record.Label, err error) {
+	if before, empty := bytes.CutSuffix(body, []byte(`""`)); empty {
+		if message, ok := unquote(before); ok {
+			return message, nil, nil
+		}
+		return nil, nil, errEventForm
+	}
+	text, ok := bytes.CutSuffix(body, []byte(`}"`))
+	if !ok {
+		return nil, nil, errEventJSON
+	}
+	text = body[:len(text)+1]
+	from := len(text)
+	for range coscaleMaxStarts {
+		if from = bytes.LastIndex(text[:from], []byte(`"{`)); from < 0 {
+			break
+		}
+		object := text[from+1:]
+		if !json.Valid(object) {
+			continue
+		}
+		message, ok := unquote(text[:from])
+		if !ok {
+			return nil, nil, errEventForm
+		}
+		attributes, err := decodeAttributes(object)
+		return message, attributes, err
+	}
+	return nil, nil, errEventJSON
+}
+
+// unquote takes the message out of its quotes; other quotes in it are its own.
+func unquote(text []byte) ([]byte, bool) {
+	text = trimBlanks(text)
+	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
+		return nil, false
+	}
+	return text[1 : len(text)-1], true
+}
+
+// decodeAttributes gives the members of a valid JSON object in its order:
+// strings as their text, everything else as compact JSON. Of two members of one
+// name the last counts, as JSON readers have it.
+func decodeAttributes(object []byte) ([]record.Label, error) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil { // the brace
+		return nil, err
+	}
+	var all []record.Label
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err != nil {
+			return nil, err
+		}
+		value, err := attributeText(raw)
+		if err != nil {
+			return nil, err
+		}
+		all = setLabel(all, record.Label{Name: name.(string), Value: value})
+		if len(all) > coscaleMaxAttributes {
+			return nil, fmt.Errorf("the event has more than %d attributes", coscaleMaxAttributes)
+		}
+	}
+	return all, nil
+}
+
+func attributeText(raw json.RawMessage) (string, error) {
+	if raw[0] == '"' {
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return s, err
+	}
+	var compact bytes.Buffer
+	err := json.Compact(&compact, raw)
+	return compact.String(), err
+}
+
+func setLabel(all []record.Label, l record.Label) []record.Label {
+	for i := range all {
+		if all[i].Name == l.Name {
+			all[i] = l
+			return all
+		}
+	}
+	return append(all, l)
+}

@@ -1,0 +1,390 @@
+package script
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"scriptbridge/record"
+)
+
+// tag is a number of seconds to sleep that no other process sleeps, so that a
+// process can be found by its arguments when it has no environment.
+func tag(t testing.TB) string {
+	return fmt.Sprintf("86400.%d%d", os.Getpid(), time.Now().UnixNano())
+}
+
+// holding lists the living processes of the whole machine that have text
+// among their arguments, but for this one.
+func holding(text string) []int {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	var pids []int
+	for _, f := range files {
+		args, _ := os.ReadFile(f)
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if bytes.Contains(args, []byte(text)) && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// marked lists the living processes of the whole machine that carry the mark
+// of one of l's runs.
+func marked(l *launcher) []int {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	var pids []int
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if cmdline, _ := os.ReadFile(dir + "/cmdline"); len(cmdline) > 0 && l.reaper.owner(pid) != 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// checkNothingLeft fails if anything of l's runs lives, or if this process has
+// any child at all, zombies included.
+func checkNothingLeft(t *testing.T, l *launcher) {
+	t.Helper()
+	if pids := marked(l); len(pids) > 0 {
+		t.Errorf("processes %v of ended runs live", pids)
+	}
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	if !errors.Is(err, unix.ECHILD) {
+		t.Errorf("children are left: %v", scannedChildren())
+	}
+}
+
+// forEachMark runs do with both carriers of the mark, and with the environment
+// alone, as on a system that does not let us set limits.
+func forEachMark(t *testing.T, do func(t *testing.T, l *launcher)) {
+	t.Run("limit", func(t *testing.T) {
+		l := testLauncher(t)
+		if !l.reaper.limits {
+			t.Skip("the limit cannot be set here")
+		}
+		do(t, l)
+	})
+	t.Run("environment", func(t *testing.T) {
+		l := testLauncher(t)
+		l.reaper.limits, l.reaper.strangers = false, true
+		do(t, l)
+	})
+}
+
+func TestRunLeavesNothing(t *testing.T) {
+	tests := []struct{ name, text string }{
+		{"background child", "sleep TAG &"},
+		{"background child, quiet", "sleep TAG >/dev/null 2>&1 &"},
+		{"another session", "setsid sleep TAG >/dev/null 2>&1 &"},
+		{"double fork", "setsid sh -c 'setsid sleep TAG & exit' >/dev/null 2>&1"},
+		{"a tree of sessions", "setsid sh -c 'setsid sh -c \"setsid sleep TAG & sleep TAG\" & sleep TAG' >/dev/null 2>&1 & sleep 0.1"},
+		{"ignores signals", "trap '' TERM HUP INT; setsid sleep TAG >/dev/null 2>&1 &"},
+		{"replaces its child", "setsid sh -c 'while :; do sleep TAG; done' >/dev/null 2>&1 &"},
+		{"stopped", "setsid sh -c 'kill -STOP $$; sleep TAG' >/dev/null 2>&1 &"},
+		{"zombies", "setsid sh -c 'sleep 0 & exec sleep TAG' >/dev/null 2>&1 & setsid true"},
+	}
+	forEachMark(t, func(t *testing.T, l *launcher) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				tag := tag(t)
+				o := l.run(t.Context(), shell(strings.ReplaceAll(test.text, "TAG", tag)))
+				checkEnding(t, o, ending{"", record.OK, 0, ""})
+				if pids := holding(tag); len(pids) > 0 {
+					t.Errorf("processes %v live", pids)
+				}
+				checkNothingLeft(t, l)
+			})
+		}
+	})
+}
+
+func TestRunLeavesNothingAfterTimeout(t *testing.T) {
+	forEachMark(t, func(t *testing.T, l *launcher) {
+		tag := tag(t)
+		c := shell("setsid sleep " + tag + " & sleep " + tag + " & wait")
+		c.timeout = 200 * time.Millisecond
+		o := l.run(t.Context(), c)
+		checkEnding(t, o, ending{"", record.Timeout, -1, "was ended after its timeout of 200ms"})
+		if pids := holding(tag); len(pids) > 0 {
+			t.Errorf("processes %v live", pids)
+		}
+		checkNothingLeft(t, l)
+	})
+}
+
+// Whoever clears its environment is found by its limit.
+func TestRunLeavesNothingWithoutEnvironment(t *testing.T) {
+	l := testLauncher(t)
+	if !l.reaper.limits {
+		t.Skip("the limit cannot be set here")
+	}
+	for _, text := range []string{
+		"setsid env -i sleep TAG >/dev/null 2>&1 &",
+		"env -i setsid sh -c 'setsid sleep TAG & sleep TAG' >/dev/null 2>&1 &",
+	} {
+		tag := tag(t)
+		checkEnding(t, l.run(t.Context(), shell(strings.ReplaceAll(text, "TAG", tag))), ending{"", record.OK, 0, ""})
+		if pids := holding(tag); len(pids) > 0 {
+			t.Errorf("%s: processes %v live", text, pids)
+		}
+		checkNothingLeft(t, l)
+	}
+}
+
+// Nobody outruns the reaper: storms are processes that replace themselves
+// faster than one could look.
+func TestRunLeavesNothingOfAStorm(t *testing.T) {
+	perl, err := exec.LookPath("perl")
+	if err != nil {
+		t.Skip("no perl, which would fork without exec")
+	}
+	tests := []struct{ name, program string }{
+		{"in one group", `setsid; while (time < $end) { exit if fork }`},
+		{"a group each", `while (time < $end) { setsid; exit if fork }`},
+		{"guards", `while (time < $end) { setsid; my $p = fork; waitpid($p, 0) if $p }`},
+	}
+	l := testLauncher(t)
+	if !l.reaper.limits {
+		t.Skip("the limit cannot be set here")
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			// Should it win, it ends by itself.
+			program := `my $end = time + 5; open F, ">", shift; exit if fork; ` + test.program
+			sign := filepath.Join(t.TempDir(), "started")
+			o := l.run(t.Context(), shell(fmt.Sprintf(`for i in 1 2 3; do %s -MPOSIX=setsid -e '%s' %s >/dev/null 2>&1; done`,
+				perl, program, sign)))
+			checkEnding(t, o, ending{"", record.OK, 0, ""})
+			if _, err := os.Stat(sign); err != nil {
+				t.Errorf("there was no storm: %v", err)
+			}
+			checkNothingLeft(t, l)
+		})
+	}
+}
+
+// What is not ours is neither killed nor reaped, whoever's child it has become.
+func TestRunLeavesStrangersAlone(t *testing.T) {
+	l := testLauncher(t)
+	if !l.reaper.limits {
+		t.Skip("the limit cannot be set here")
+	}
+	living := exec.Command("sleep", "600")
+	dead := exec.Command("true")
+	for _, cmd := range []*exec.Cmd{living, dead} {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Waitid(unix.P_PID, dead.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkEnding(t, l.run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 &")), ending{"", record.OK, 0, ""})
+	if err := dead.Wait(); err != nil {
+		t.Errorf("the dead one: %v", err)
+	}
+	if err := living.Process.Signal(unix.SIGTERM); err != nil {
+		t.Errorf("the living one: %v", err)
+	}
+	if err := living.Wait(); err == nil || err.Error() != "signal: terminated" {
+		t.Errorf("the living one: %v", err)
+	}
+}
+
+// Two launchers do not disturb each other.
+func TestLaunchersApart(t *testing.T) {
+	one, two := testLauncher(t), testLauncher(t)
+	var wg sync.WaitGroup
+	for _, l := range []*launcher{one, two} {
+		for range 20 {
+			wg.Go(func() {
+				o := l.run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 & sleep 0.02; echo a"))
+				if got := endingOf(o); got != (ending{"a\n", record.OK, 0, ""}) {
+					t.Errorf("outcome %+v", got)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	one.Close()
+	two.Close()
+	checkNothingLeft(t, one)
+	checkNothingLeft(t, two)
+}
+
+// A kept run's descendants survive its end and the launcher's; that they are
+// reaped when they die is the launcher's business still.
+func TestRunKeeps(t *testing.T) {
+	forEachMark(t, func(t *testing.T, l *launcher) {
+		tag := tag(t)
+		c := shell("sleep TAG >/dev/null 2>&1 & setsid sleep TAG >/dev/null 2>&1 & tr '\\0' '\\n' </proc/$$/environ | grep -c ^SCRIPTBRIDGE_RUN=keep-")
+		c.args[2] = strings.ReplaceAll(c.args[2], "TAG", tag)
+		c.keep = true
+		checkEnding(t, l.run(t.Context(), c), ending{"1\n", record.OK, 0, ""})
+		checkEnding(t, l.run(t.Context(), shell("echo another run")), ending{"another run\n", record.OK, 0, ""})
+		l.Close()
+		pids := holding(tag)
+		if len(pids) != 2 {
+			t.Errorf("processes %v live, want two", pids)
+		}
+		for _, pid := range pids {
+			unix.Kill(pid, unix.SIGKILL)
+			unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		}
+		l.run(t.Context(), shell(""))
+		checkNothingLeft(t, l)
+	})
+}
+
+// A timeout ends a kept run's group nevertheless.
+func TestRunKeepsNotAfterTimeout(t *testing.T) {
+	l := testLauncher(t)
+	tag := tag(t)
+	c := shell("sleep " + tag + " & wait")
+	c.keep, c.timeout = true, 100*time.Millisecond
+	checkEnding(t, l.run(t.Context(), c), ending{"", record.Timeout, -1, "was ended after its timeout of 100ms"})
+	if pids := holding(tag); len(pids) > 0 {
+		t.Errorf("processes %v live", pids)
+	}
+}
+
+// Runs at the same time keep apart: none ends another's processes, all end
+// their own, and no descriptor stays open.
+func TestRunConcurrently(t *testing.T) {
+	l := testLauncher(t)
+	l.run(t.Context(), shell("echo warm")) // opens what the runtime keeps open
+	before := openFiles(t)
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			c := shell(fmt.Sprintf("setsid sleep 600 >/dev/null 2>&1 & setsid sh -c 'sleep 0.0%d; setsid sleep 600 &' >/dev/null 2>&1; "+
+				"sleep 0.0%d & wait $!; cat; echo err >&2; exit %d", i, i, i%3))
+			c.stdin = fmt.Appendf(nil, "input %d\n", i)
+			want := ending{string(c.stdin), record.OK, 0, ""}
+			if code := i % 3; code != 0 {
+				want = ending{want.Stdout, record.Error, code, fmt.Sprintf("exited with code %d", code)}
+			}
+			o := l.run(t.Context(), c)
+			if diff := cmp.Diff(want, endingOf(o)); diff != "" {
+				t.Errorf("run %d (-want +got):\n%s", i, diff)
+			}
+		})
+	}
+	wg.Wait()
+	checkNothingLeft(t, l)
+	if len(l.reaper.live) != 0 || len(l.reaper.stuck) != 0 {
+		t.Errorf("runs %v live, %v are stuck", l.reaper.live, l.reaper.stuck)
+	}
+	if after := openFiles(t); len(after) > len(before) {
+		t.Errorf("open before: %v, after: %v", before, after)
+	}
+}
+
+func openFiles(t *testing.T) []string {
+	t.Helper()
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, n := range names {
+		to, _ := os.Readlink("/proc/self/fd/" + n)
+		files = append(files, n+" "+to)
+	}
+	slices.Sort(files)
+	return files
+}
+
+// No start fails into a leak either.
+func TestRunCannotBeStartedLeaksNothing(t *testing.T) {
+	l := testLauncher(t)
+	l.run(t.Context(), shell("echo warm"))
+	lost := writeScript(t, "lost", "#!/no/such/interpreter\n", 0o755)
+	before := openFiles(t)
+	for range 20 {
+		c := command{args: []string{lost}, stdin: []byte("x")}
+		if o := l.run(t.Context(), c); o.Result != record.Error {
+			t.Fatalf("result %s, error %v", o.Result, o.Err)
+		}
+	}
+	checkNothingLeft(t, l)
+	if after := openFiles(t); len(after) > len(before) {
+		t.Errorf("open before: %v, after: %v", before, after)
+	}
+	if len(l.reaper.live) != 0 {
+		t.Errorf("runs %v live", l.reaper.live)
+	}
+}
+
+// Our own limit is our own again after every start.
+func TestLimitRestored(t *testing.T) {
+	var before, after unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	l := testLauncher(t)
+	l.run(t.Context(), shell("echo a"))
+	l.run(t.Context(), command{args: []string{"/"}})
+	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &after); err != nil {
+		t.Fatal(err)
+	}
+	if before != after {
+		t.Errorf("limit %+v, was %+v", after, before)
+	}
+}
+
+func TestListedChildren(t *testing.T) {
+	tasks := t.TempDir()
+	if _, err := listedChildren(tasks); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without lists: error %v", err)
+	}
+	for thread, list := range map[string]string{"10": "11 12 ", "13": "", "14": "15 "} {
+		if err := os.Mkdir(filepath.Join(tasks, thread), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(tasks, thread, "children"), []byte(list), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := listedChildren(tasks)
+	if err != nil || !slices.Equal(got, []int{11, 12, 15}) {
+		t.Errorf("got %v, error %v", got, err)
+	}
+}
+
+// The two ways to list children agree, where the kernel has both.
+func TestChildren(t *testing.T) {
+	cmd := exec.Command("sleep", "600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	if got := scannedChildren(); !slices.Equal(got, []int{cmd.Process.Pid}) {
+		t.Errorf("by scanning: %v, want %d alone", got, cmd.Process.Pid)
+	}
+	if got, err := listedChildren("/proc/self/task"); err == nil && !slices.Equal(got, []int{cmd.Process.Pid}) {
+		t.Errorf("by lists: %v, want %d alone", got, cmd.Process.Pid)
+	}
+}

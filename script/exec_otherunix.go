@@ -1,0 +1,36 @@
+//go:build unix && !linux
+
+package script
+
+import (
+	"os"
+	"os/exec"
+
+	"github.com/go-kit/log"
+)
+
+// reaper has nothing to do here: what leaves its process group cannot be found
+// again, and it is init's child.
+type reaper struct{}
+
+func newReaper(log.Logger) *reaper { return &reaper{} }
+
+func (r *reaper) sweep() {}
+
+func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
+	cmd.Env = append(cmd.Env, runMark+"=1")
+	return &process{cmd: cmd}, cmd.Start()
+}
+
+// wait blocks until the main process has ended, and reaps it. Its group keeps
+// the number from being given away as long as it has members.
+func (p *process) wait() { p.cmd.Wait() }
+
+// finish kills what is left of the group, if asked to, and tells how the main
+// process ended.
+func (p *process) finish(killGroup bool) *os.ProcessState {
+	if killGroup {
+		p.kill()
+	}
+	return p.cmd.ProcessState
+}

@@ -1,0 +1,161 @@
+//go:build unix
+
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// resolveProgram finds args0, the first word of a command, in path, a list of
+// folders as in PATH. A word with a slash is taken as it is. Relative folders
+// are passed over: what they mean depends on the working directory.
+func resolveProgram(args0, path string) (string, error) {
+	if strings.Contains(args0, "/") {
+		return args0, nil
+	}
+	if path == "" {
+		path = "/usr/local/bin:/usr/bin:/bin"
+	}
+	var unusable error
+	for _, dir := range filepath.SplitList(path) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		file := filepath.Join(dir, args0)
+		info, err := os.Stat(file)
+		if err != nil || info.IsDir() {
+			continue
+		}
+		if err := checkExecutable(file); err != nil {
+			unusable = err
+			continue
+		}
+		return file, nil
+	}
+	if unusable != nil {
+		return "", unusable
+	}
+	return "", fmt.Errorf("%s: not found in PATH (%s)", args0, path)
+}
+
+// checkProgram says why file should not be run as runAs (nil: as ourselves):
+// it is missing or a folder, it is started itself (direct) but not executable,
+// or it would run as root though others may write it or replace it. With an
+// interpreter in front of it, it need not be executable.
+func checkProgram(file string, runAs *account, direct bool) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, bare(err))
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s is a folder: name a program in it", file)
+	}
+	if direct {
+		if err := checkExecutable(file); err != nil {
+			return err
+		}
+	}
+	if runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.uid != 0 {
+		return nil
+	}
+	mode := info.Mode()
+	if mode&0o002 != 0 {
+		return fmt.Errorf("%s is writable by everyone (mode %v) and would run as root: chmod o-w %s, or give it a user",
+			file, mode, file)
+	}
+	if gid := groupOf(info); mode&0o020 != 0 && gid != 0 {
+		return fmt.Errorf("%s is writable by group %s (mode %v) and would run as root: chmod g-w %s, or give it a user",
+			file, groupName(gid), mode, file)
+	}
+	// A link and what it leads to can be replaced in either folder.
+	folders := []string{filepath.Dir(file)}
+	if real, err := filepath.EvalSymlinks(file); err == nil && real != file {
+		folders = append(folders, filepath.Dir(real))
+	}
+	for _, dir := range folders {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return fmt.Errorf("%s: %w", dir, bare(err))
+		}
+		if mode := info.Mode(); mode&0o002 != 0 && mode&fs.ModeSticky == 0 {
+			return fmt.Errorf("%s would run as root but everyone may replace it, since its folder %s is writable by everyone (mode %v): chmod o-w %s, or give it a user",
+				file, dir, mode, dir)
+		}
+	}
+	return nil
+}
+
+// checkExecutable says that nobody may execute file. Whether a certain user
+// may is left to the kernel, which also knows access lists.
+func checkExecutable(file string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, bare(err))
+	}
+	if info.Mode()&0o111 == 0 {
+		return fmt.Errorf("%s is not executable (mode %v): chmod +x %s, or put its interpreter in front of it in command",
+			file, info.Mode(), file)
+	}
+	return nil
+}
+
+// groupOf gives the group that a file belongs to.
+func groupOf(info fs.FileInfo) uint32 {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return stat.Gid
+}
+
+func groupName(gid uint32) string {
+	id := strconv.FormatUint(uint64(gid), 10)
+	if g, err := user.LookupGroupId(id); err == nil {
+		return g.Name
+	}
+	return id
+}
+
+// lookupAccount finds a user by name, or else by number.
+func lookupAccount(name string) (*account, error) {
+	u, err := user.Lookup(name)
+	if _, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil {
+		u, err = user.LookupId(name)
+	}
+	var unknownName user.UnknownUserError
+	var unknownID user.UnknownUserIdError
+	if errors.As(err, &unknownName) || errors.As(err, &unknownID) {
+		return nil, fmt.Errorf("user %q is unknown on this machine", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("user %q: %w", name, err)
+	}
+	a := &account{name: u.Username, home: u.HomeDir}
+	gids, err := u.GroupIds()
+	if err != nil {
+		return nil, fmt.Errorf("groups of user %q: %w", name, err)
+	}
+	for _, gid := range gids {
+		if n, err := strconv.ParseUint(gid, 10, 32); err == nil {
+			a.groups = append(a.groups, uint32(n))
+		}
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user %q: uid: %w", name, err)
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user %q: gid: %w", name, err)
+	}
+	a.uid, a.gid = uint32(uid), uint32(gid)
+	return a, nil
+}

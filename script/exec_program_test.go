@@ -1,0 +1,175 @@
+//go:build unix
+
+package script
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/record"
+)
+
+func TestResolveProgram(t *testing.T) {
+	tool := writeScript(t, "tool", "", 0o755)
+	dull := writeScript(t, "tool", "", 0o644)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "tool"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ args0, path, want, err string }{
+		{"/no/matter", "", "/no/matter", ""},
+		{"./tool", filepath.Dir(tool), "./tool", ""},
+		{"tool", filepath.Dir(tool), tool, ""},
+		{"tool", strings.Join([]string{"", ".", dir, filepath.Dir(dull), filepath.Dir(tool)}, ":"), tool, ""},
+		{"tool", filepath.Dir(dull), "", dull + " is not executable (mode -rw-r--r--): chmod +x " + dull +
+			", or put its interpreter in front of it in command"},
+		{"tool", dir, "", "tool: not found in PATH (" + dir + ")"},
+		{"nosuchtool", "", "", "nosuchtool: not found in PATH (/usr/local/bin:/usr/bin:/bin)"},
+	}
+	for _, test := range tests {
+		got, err := resolveProgram(test.args0, test.path)
+		if got != test.want || fmt.Sprint(err) != orNil(test.err) {
+			t.Errorf("%s in %q: got %q, %v; want %q, %s", test.args0, test.path, got, err, test.want, orNil(test.err))
+		}
+	}
+}
+
+// orNil is how fmt prints an error with this text, or none.
+func orNil(text string) string {
+	if text == "" {
+		return "<nil>"
+	}
+	return text
+}
+
+func TestCheckProgram(t *testing.T) {
+	root, nobody := &account{uid: 0}, &account{uid: 65534, gid: 65534}
+	file := writeScript(t, "f", "", 0o755)
+	dir := filepath.Dir(file)
+	elsewhere := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(file, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	owned := os.Geteuid() == 0 && os.Chown(file, 0, 65534) == nil // group is not root's
+	tests := []struct {
+		name           string
+		file           string
+		mode, dirMode  os.FileMode
+		runAs          *account
+		direct         bool
+		want           string
+		needsOwnership bool
+	}{
+		{"good", file, 0o755, 0o755, root, true, "", false},
+		{"missing", "/no/such", 0o755, 0o755, root, true, "/no/such: no such file or directory", false},
+		{"a folder", "/usr", 0o755, 0o755, nobody, true, "/usr is a folder: name a program in it", false},
+		{"not executable", file, 0o640, 0o755, nobody, true,
+			file + " is not executable (mode -rw-r-----): chmod +x " + file + ", or put its interpreter in front of it in command", false},
+		{"not executable, but read by an interpreter", file, 0o644, 0o755, root, false, "", false},
+		{"everyone's", file, 0o757, 0o755, root, true,
+			file + " is writable by everyone (mode -rwxr-xrwx) and would run as root: chmod o-w " + file + ", or give it a user", false},
+		{"everyone's, for an interpreter", file, 0o646, 0o755, root, false,
+			file + " is writable by everyone (mode -rw-r--rw-) and would run as root: chmod o-w " + file + ", or give it a user", false},
+		{"everyone's, not as root", file, 0o777, 0o777, nobody, true, "", false},
+		{"a group's", file, 0o775, 0o755, root, true,
+			file + " is writable by group " + groupName(65534) + " (mode -rwxrwxr-x) and would run as root: chmod g-w " + file + ", or give it a user", true},
+		{"in everyone's folder", file, 0o755, 0o777, root, true,
+			file + " would run as root but everyone may replace it, since its folder " + dir +
+				" is writable by everyone (mode drwxrwxrwx): chmod o-w " + dir + ", or give it a user", false},
+		{"a link into everyone's folder", elsewhere, 0o755, 0o777, root, true,
+			elsewhere + " would run as root but everyone may replace it, since its folder " + dir +
+				" is writable by everyone (mode drwxrwxrwx): chmod o-w " + dir + ", or give it a user", false},
+		{"in everyone's sticky folder", file, 0o755, os.ModeSticky | 0o777, root, true, "", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if test.needsOwnership && !owned {
+				t.Skip("not root")
+			}
+			for f, mode := range map[string]os.FileMode{file: test.mode, dir: test.dirMode} {
+				if err := os.Chmod(f, mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := checkProgram(test.file, test.runAs, test.direct); fmt.Sprint(err) != orNil(test.want) {
+				t.Errorf("got  %v\nwant %s", err, orNil(test.want))
+			}
+		})
+	}
+}
+
+func TestLookupAccount(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byName, err := lookupAccount(me.Username)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byID, err := lookupAccount(me.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(byName, byID, cmp.AllowUnexported(account{})); diff != "" {
+		t.Errorf("by name and by number (-name +number):\n%s", diff)
+	}
+	if got := fmt.Sprint(byName.uid, byName.gid); got != me.Uid+" "+me.Gid {
+		t.Errorf("uid and gid %s, want %s %s", got, me.Uid, me.Gid)
+	}
+	if diff := cmp.Diff([]string{"HOME=" + me.HomeDir, "USER=" + me.Username, "LOGNAME=" + me.Username}, byName.env()); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"no such user", "4294967290"} {
+		if _, err := lookupAccount(name); err == nil || err.Error() != fmt.Sprintf("user %q is unknown on this machine", name) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestRunAs(t *testing.T) {
+	nobody, err := lookupAccount("nobody")
+	if err != nil {
+		t.Skip(err)
+	}
+	l := testLauncher(t)
+	c := shell("setsid sleep 600 >/dev/null 2>&1 & id -u; id -g; id -G; echo $HOME:$USER:$LOGNAME")
+	c.account = nobody
+	c.env = append(c.env, nobody.env()...)
+	o := l.run(t.Context(), c)
+	if os.Geteuid() != 0 {
+		checkEnding(t, o, ending{"", record.Error, -1, "cannot be started as user nobody: operation not permitted " +
+			"(only root may switch users: run scriptbridge as root, or leave out user)"})
+		return
+	}
+	var groups []string
+	for _, g := range nobody.groups {
+		groups = append(groups, fmt.Sprint(g))
+	}
+	checkEnding(t, o, ending{fmt.Sprintf("%d\n%d\n%s\n%s:nobody:nobody\n", nobody.uid, nobody.gid, strings.Join(groups, " "), nobody.home),
+		record.OK, 0, ""})
+	locked := writeScript(t, "locked", "#!/bin/sh\n", 0o700)
+	checkEnding(t, l.run(t.Context(), command{args: []string{locked}, account: nobody}), ending{"", record.Error, -1,
+		"cannot be started: " + locked + ": permission denied (it, its #! interpreter or the working directory cannot be reached " +
+			"by the user it runs as, or the file system is mounted noexec)"})
+}
+
+func TestRunAsOurselves(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := lookupAccount(me.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := shell("id -u")
+	c.account = a
+	checkEnding(t, testLauncher(t).run(t.Context(), c), ending{me.Uid + "\n", record.OK, 0, ""})
+}

@@ -1,0 +1,215 @@
+package script
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	maxLine  = 4 << 10  // bytes kept of a line on standard error
+	maxChunk = 64 << 10 // bytes read at once: what a pipe holds
+)
+
+// streams are the three standard streams of one process.
+type streams struct {
+	// theirs are the process's ends: standard input (nil: /dev/null), output
+	// and error.
+	theirs [3]*os.File
+	ours   [3]*os.File
+	stdin  []byte
+	stdout capture
+	stderr lines
+
+	idle chan struct{} // closed when the output's pipes are at their end
+	all  sync.WaitGroup
+}
+
+// newStreams opens the pipes for c.
+func newStreams(c *command) (*streams, error) {
+	s := &streams{
+		stdin:  c.stdin,
+		stdout: capture{max: c.maxOutput, full: make(chan struct{})},
+		stderr: lines{hook: c.stderr},
+		idle:   make(chan struct{}),
+	}
+	for i := range s.theirs {
+		if i == 0 && c.stdin == nil {
+			continue
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(s.theirs, s.ours)
+			return nil, err
+		}
+		s.theirs[i], s.ours[i] = w, r
+		if i == 0 {
+			s.theirs[i], s.ours[i] = r, w
+		}
+	}
+	return s, nil
+}
+
+func closeAll(files ...[3]*os.File) {
+	for _, three := range files {
+		for _, f := range three {
+			if f != nil {
+				f.Close()
+			}
+		}
+	}
+}
+
+// begin closes the process's ends and starts to feed and to read it, if it was
+// started.
+func (s *streams) begin(started bool) {
+	closeAll(s.theirs)
+	if !started {
+		closeAll(s.ours)
+		return
+	}
+	var outputs sync.WaitGroup
+	outputs.Go(func() { pump(s.ours[1], &s.stdout) })
+	outputs.Go(func() { pump(s.ours[2], &s.stderr) })
+	s.all.Go(func() {
+		outputs.Wait()
+		close(s.idle)
+	})
+	if w := s.ours[0]; w != nil {
+		s.all.Go(func() {
+			w.Write(s.stdin) // a script need not read it: EPIPE is no error
+			w.Close()
+		})
+	}
+}
+
+// drain waits for the end of the output, which a descendant may hold open,
+// but no longer than limit.
+func (s *streams) drain(limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-s.idle:
+	case <-timer.C:
+	}
+}
+
+// cut ends all traffic: afterwards stdout and stderr change no more and the
+// hook is not called again.
+func (s *streams) cut() {
+	s.stdout.close()
+	s.stderr.close()
+	wait := true
+	for _, f := range s.ours {
+		// A closed one has been dealt with. Where the system has no deadlines
+		// for pipes (Windows), the pumps end when the last process closes its
+		// end, and nobody waits for them.
+		if f != nil && errors.Is(f.SetDeadline(time.Now()), os.ErrNoDeadline) {
+			wait = false
+		}
+	}
+	if wait {
+		s.all.Wait()
+	}
+}
+
+// pump copies r to w until its end, a deadline or an error, and closes it.
+func pump(r *os.File, w io.Writer) {
+	defer r.Close()
+	buf := make([]byte, 4<<10) // enough for most scripts; more for those that fill it
+	for {
+		n, err := r.Read(buf)
+		w.Write(buf[:n])
+		if err != nil {
+			return
+		}
+		if n == len(buf) && n < maxChunk {
+			buf = make([]byte, maxChunk)
+		}
+	}
+}
+
+// capture keeps what is written to it, up to a bound, and counts all of it.
+type capture struct {
+	max  int64
+	full chan struct{} // closed when more than max bytes have come
+
+	mu     sync.Mutex
+	data   []byte
+	bytes  int64
+	closed bool
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return len(p), nil
+	}
+	fits := min(int64(len(p)), c.max-int64(len(c.data)))
+	c.data = append(c.data, p[:fits]...)
+	before := c.bytes
+	c.bytes += int64(len(p))
+	if before <= c.max && c.bytes > c.max {
+		close(c.full)
+	}
+	return len(p), nil
+}
+
+func (c *capture) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
+
+// over reports whether more than max bytes came.
+func (c *capture) over() bool { return c.bytes > c.max }
+
+// lines calls hook for every line written to it and counts all bytes.
+type lines struct {
+	hook func(line []byte)
+
+	mu     sync.Mutex
+	line   []byte // what has come of the present line, at most maxLine bytes
+	bytes  int64
+	closed bool
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return len(p), nil
+	}
+	l.bytes += int64(len(p))
+	if l.hook == nil {
+		return len(p), nil
+	}
+	for rest := p; len(rest) > 0; {
+		part, after, ended := bytes.Cut(rest, []byte{'\n'})
+		l.line = append(l.line, part[:min(len(part), maxLine-len(l.line))]...)
+		if ended {
+			l.flush()
+		}
+		rest = after
+	}
+	return len(p), nil
+}
+
+func (l *lines) flush() {
+	l.hook(bytes.TrimSuffix(l.line, []byte{'\r'}))
+	l.line = l.line[:0]
+}
+
+// close flushes a last line without an end.
+func (l *lines) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.line) > 0 {
+		l.flush()
+	}
+	l.closed = true
+}

@@ -1,0 +1,94 @@
+package script
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLines(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	tests := []struct {
+		name   string
+		writes []string
+		want   []string
+	}{
+		{"nothing", nil, nil},
+		{"one line", []string{"a\n"}, []string{"a"}},
+		{"no end", []string{"a\nb"}, []string{"a", "b"}},
+		{"in pieces", []string{"a", "b", "\nc", "\n"}, []string{"ab", "c"}},
+		{"CR LF", []string{"a\r\nb\r", "\n"}, []string{"a", "b"}},
+		{"empty lines", []string{"\n\na\n"}, []string{"", "", "a"}},
+		{"just fits", []string{long + "\nb\n"}, []string{long, "b"}},
+		{"cut", []string{long + "yz\nb\n"}, []string{long, "b"}},
+		{"cut, in pieces", []string{long, "y", "z\nb\n"}, []string{long, "b"}},
+		{"cut, no end", []string{long + "y"}, []string{long}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			l := lines{hook: func(line []byte) { got = append(got, string(line)) }}
+			for _, w := range test.writes {
+				l.Write([]byte(w))
+			}
+			l.close()
+			l.Write([]byte("too late\n"))
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("lines (-want +got):\n%s", diff)
+			}
+			if want := int64(len(strings.Join(test.writes, ""))); l.bytes != want {
+				t.Errorf("counted %d bytes, want %d", l.bytes, want)
+			}
+		})
+	}
+}
+
+func TestCapture(t *testing.T) {
+	tests := []struct {
+		writes []string
+		want   string
+		bytes  int64
+		over   bool
+	}{
+		{nil, "", 0, false},
+		{[]string{"abc", "de"}, "abcde", 5, false},
+		{[]string{"abc", "def"}, "abcde", 6, true},
+		{[]string{"abcde", "f", "gh"}, "abcde", 8, true},
+		{[]string{"abcdefgh"}, "abcde", 8, true},
+	}
+	for _, test := range tests {
+		c := capture{max: 5, full: make(chan struct{})}
+		for _, w := range test.writes {
+			c.Write([]byte(w))
+		}
+		c.close()
+		c.Write([]byte("too late"))
+		if string(c.data) != test.want || c.bytes != test.bytes || c.over() != test.over {
+			t.Errorf("%q: got %q, %d bytes, over %v; want %q, %d, %v",
+				test.writes, c.data, c.bytes, c.over(), test.want, test.bytes, test.over)
+		}
+		full := false
+		select {
+		case <-c.full:
+			full = true
+		default:
+		}
+		if full != test.over {
+			t.Errorf("%q: full is closed: %v, want %v", test.writes, full, test.over)
+		}
+	}
+}
+
+func TestScrubEnv(t *testing.T) {
+	got := scrubEnv([]string{
+		"PATH=/bin", "LISTEN_PID=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "NOTIFY_SOCKET=/run/x",
+		"WATCHDOG_USEC=1", "WATCHDOG_PID=1", "CREDENTIALS_DIRECTORY=/run/c", "INVOCATION_ID=x",
+		"JOURNAL_STREAM=8:1", "MEMORY_PRESSURE_WATCH=/x", "MEMORY_PRESSURE_WRITE=y", "SCRIPTBRIDGE_RUN=1",
+		"LISTENER=kept", "JOURNAL_STREAMS=kept", "EMPTY=", "=odd", "LANG=C=LISTEN_FDS",
+	})
+	want := []string{"PATH=/bin", "LISTENER=kept", "JOURNAL_STREAMS=kept", "EMPTY=", "=odd", "LANG=C=LISTEN_FDS"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+}

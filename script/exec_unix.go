@@ -1,0 +1,173 @@
+//go:build unix
+
+package script
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// start starts c. A program that the kernel does not know how to run, such as
+// a script without a #! line, is given to /bin/sh, as the vendors' agents did
+// (spec/instrumental.md, 1) and os/exec does not. The error is a sentence.
+func (l *launcher) start(c *command, files [3]*os.File) (*process, error) {
+	path, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
+	if err != nil {
+		return nil, fmt.Errorf("cannot be started: %w", err)
+	}
+	// Looked at beforehand, for clear words, and because a start holds up all
+	// other starts: one that waits for a dead file server should wait here.
+	if c.dir != "" {
+		if info, err := os.Stat(c.dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("cannot be started: working directory %s: %w", c.dir, notDir(err))
+		}
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(c.dir, path)
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("cannot be started: %s: %w", path, bare(err))
+	}
+	p, err := l.startAs(c, path, c.args, files)
+	// Busy is a program that is being written, by a deployment for example.
+	for tries := 0; errors.Is(err, syscall.ETXTBSY) && tries < 50; tries++ {
+		time.Sleep(10 * time.Millisecond)
+		p, err = l.startAs(c, path, c.args, files)
+	}
+	if errors.Is(err, syscall.ENOEXEC) && isText(path) {
+		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.args[1:]...), files)
+	}
+	if err != nil {
+		return nil, explain(err, c, path)
+	}
+	return p, nil
+}
+
+func (l *launcher) startAs(c *command, path string, args []string, files [3]*os.File) (*process, error) {
+	cmd := newCmd(c, path, args, files)
+	// A session of its own is a process group too, one that no process of
+	// another run can join, and it has no terminal to ask for passwords.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	// Who is that user already need not switch, and unless root cannot.
+	if a := c.account; a != nil && (os.Geteuid() == 0 || uint32(os.Geteuid()) != a.uid) {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
+	}
+	return l.reaper.start(cmd, c.keep)
+}
+
+func notDir(err error) error {
+	if err == nil {
+		return syscall.ENOTDIR
+	}
+	return bare(err)
+}
+
+// bare gives the kernel's own word alone, without the operation and the path.
+func bare(err error) error {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// explain puts into words why path could not be started.
+func explain(err error, c *command, path string) error {
+	err = bare(err)
+	if c.account != nil && os.Geteuid() != 0 && errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("cannot be started as user %s: %w (only root may switch users: "+
+			"run scriptbridge as root, or leave out user)", c.account.name, err)
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		hint = " (the program loader that it needs may be missing)"
+		if interpreter := interpreter(path); interpreter != "" {
+			hint = fmt.Sprintf(" (its interpreter, %q in the #! line, may be missing)", interpreter)
+		}
+	case errors.Is(err, syscall.EACCES):
+		hint = " (it, its #! interpreter or the working directory cannot be reached by the user it runs as, or the file system is mounted noexec)"
+		if noExec := checkExecutable(path); noExec != nil {
+			return fmt.Errorf("cannot be started: %w", noExec)
+		}
+	case errors.Is(err, syscall.ENOEXEC):
+		hint = " (it is not a program for this machine)"
+	}
+	return fmt.Errorf("cannot be started: %s: %w%s", path, err, hint)
+}
+
+// firstBytes gives the beginning of a file, or nothing.
+func firstBytes(path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	buf := make([]byte, 256)
+	n, _ := f.Read(buf)
+	return buf[:n]
+}
+
+// interpreter gives the program that path's #! line names, with a stray CR if
+// it has one; "" without such a line.
+func interpreter(path string) string {
+	line, _, _ := bytes.Cut(firstBytes(path), []byte{'\n'})
+	rest, ok := bytes.CutPrefix(line, []byte("#!"))
+	name, _, _ := bytes.Cut(bytes.TrimLeft(rest, " \t"), []byte{' '})
+	if !ok {
+		return ""
+	}
+	return string(name)
+}
+
+// isText tells a script for the shell from a program for another machine, as
+// shells do: no NUL in its first line.
+func isText(path string) bool {
+	line, _, _ := bytes.Cut(firstBytes(path), []byte{'\n'})
+	return !bytes.Contains(line, []byte{0})
+}
+
+// terminate asks the process group to end. A stopped process can only follow
+// when it is continued.
+func (p *process) terminate() {
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT)
+}
+
+// kill ends the process group. The kernel sees to it that no fork of a member
+// escapes.
+func (p *process) kill() { syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+
+// maxRSS gives the largest resident size in bytes; 0 when it is unknown. Go
+// starts a child in its own memory (vfork), and Linux then accounts this
+// process's peak to the child: below that, nothing can be known.
+func maxRSS(state *os.ProcessState) int64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS != "linux" {
+		if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+			return int64(usage.Maxrss) // bytes there
+		}
+		return int64(usage.Maxrss) << 10
+	}
+	var own syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) != nil || usage.Maxrss <= own.Maxrss {
+		return 0
+	}
+	return int64(usage.Maxrss) << 10
+}
+
+// process is one started command, the leader of a session and a group.
+type process struct {
+	cmd    *exec.Cmd
+	reaper *reaper
+	id     uint64 // of the run; 0 where the system has no use for it
+}

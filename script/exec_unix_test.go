@@ -1,0 +1,379 @@
+//go:build unix
+
+package script
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/record"
+)
+
+// logTo writes what a launcher logs into the test's log.
+func logTo(t testing.TB) log.Logger {
+	return log.LoggerFunc(func(keyvals ...any) error {
+		t.Log(keyvals...)
+		return nil
+	})
+}
+
+func testLauncher(t testing.TB) *launcher {
+	t.Helper()
+	l := newLauncher(logTo(t))
+	t.Cleanup(l.Close)
+	return l
+}
+
+// shell is a command for /bin/sh with room for everything.
+func shell(text string) command {
+	return command{
+		args:      []string{"/bin/sh", "-c", text},
+		env:       scrubEnv(os.Environ()),
+		timeout:   time.Minute,
+		maxOutput: 1 << 20,
+	}
+}
+
+// writeScript writes a file of the given mode and gives its path.
+func writeScript(t *testing.T, name, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ending is the part of an Outcome that a test names in full.
+type ending struct {
+	Stdout   string
+	Result   record.Result
+	ExitCode int
+	Err      string
+}
+
+func endingOf(o *Outcome) ending {
+	e := ending{string(o.Stdout), o.Result, o.ExitCode, ""}
+	if o.Err != nil {
+		e.Err = o.Err.Error()
+	}
+	return e
+}
+
+func checkEnding(t *testing.T, o *Outcome, want ending) {
+	t.Helper()
+	if diff := cmp.Diff(want, endingOf(o)); diff != "" {
+		t.Errorf("outcome (-want +got):\n%s", diff)
+	}
+}
+
+func TestRunVerdicts(t *testing.T) {
+	with := func(c command, change func(*command)) command {
+		change(&c)
+		return c
+	}
+	tests := []struct {
+		name string
+		c    command
+		want ending
+	}{
+		{"ok", shell("echo a; echo b"), ending{"a\nb\n", record.OK, 0, ""}},
+		{"exit code", shell("echo a; exit 7"), ending{"a\n", record.Error, 7, "exited with code 7"}},
+		{"exit code 255", shell("exit 255"), ending{"", record.Error, 255, "exited with code 255"}},
+		{"signal", shell("kill -SEGV $$"), ending{"", record.Killed, -1, "was killed by signal segmentation fault"}},
+		{"killed", shell("kill -KILL $$"), ending{"", record.Killed, -1,
+			"was killed by signal killed (by the kernel for want of memory, or by somebody)"}},
+		{"timeout", with(shell("echo a; sleep 600"), func(c *command) { c.timeout = 100 * time.Millisecond }),
+			ending{"a\n", record.Timeout, -1, "was ended after its timeout of 100ms"}},
+		{"timeout, then exit 0", with(shell("trap 'echo bye; exit 0' TERM; echo a; while :; do sleep 0.05; done"),
+			func(c *command) { c.timeout = 300 * time.Millisecond }),
+			ending{"a\nbye\n", record.Timeout, -1, "was ended after its timeout of 300ms"}},
+		{"stopped", with(shell("echo a; kill -STOP $$"), func(c *command) { c.timeout = 100 * time.Millisecond }),
+			ending{"a\n", record.Timeout, -1, "was ended after its timeout of 100ms"}},
+		{"no stdin", shell("cat; echo end"), ending{"end\n", record.OK, 0, ""}},
+		{"empty stdin", with(shell("cat; echo end"), func(c *command) { c.stdin = []byte{} }), ending{"end\n", record.OK, 0, ""}},
+		{"stdin", with(shell("cat"), func(c *command) { c.stdin = []byte("fed back\n") }), ending{"fed back\n", record.OK, 0, ""}},
+		{"working directory", with(shell("pwd"), func(c *command) { c.dir = "/" }), ending{"/\n", record.OK, 0, ""}},
+		{"environment", with(shell("echo $A"), func(c *command) { c.env = []string{"A=1", "A=2"} }), ending{"2\n", record.OK, 0, ""}},
+		{"no terminal", shell("(: </dev/tty) 2>/dev/null || echo none"), ending{"none\n", record.OK, 0, ""}},
+		{"exactly as much as it may", with(shell("printf 12345"), func(c *command) { c.maxOutput = 5 }), ending{"12345", record.OK, 0, ""}},
+		{"a byte more", with(shell("printf 123456"), func(c *command) { c.maxOutput = 5 }), ending{"12345", record.Killed, -1,
+			"wrote more than 5B on standard output (max_output): make it print less, or raise max_output"}},
+	}
+	l := testLauncher(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := l.run(t.Context(), test.c)
+			if test.name == "a byte more" { // whether it exits before it is ended is open
+				o.ExitCode = -1
+			}
+			checkEnding(t, o, test.want)
+			if o.Start.IsZero() || o.End.Before(o.Start) {
+				t.Errorf("from %v to %v", o.Start, o.End)
+			}
+			if o.StdoutBytes < int64(len(o.Stdout)) {
+				t.Errorf("counted %d bytes of %d", o.StdoutBytes, len(o.Stdout))
+			}
+		})
+	}
+}
+
+func TestRunCannotBeStarted(t *testing.T) {
+	text := writeScript(t, "text.sh", "echo hi\n", 0o644)
+	lost := writeScript(t, "lost", "#!/no/such/interpreter -x\n", 0o755)
+	crlf := writeScript(t, "crlf", "#!/bin/sh\r\necho hi\r\n", 0o755)
+	elf := writeScript(t, "elf", "\x7fELF\x02\x01\x01\x00\x00\x00for another machine", 0o755)
+	dir := t.TempDir()
+	tests := []struct {
+		name string
+		c    command
+		want string
+	}{
+		{"missing", command{args: []string{"/no/such/file"}}, "cannot be started: /no/such/file: no such file or directory"},
+		{"not in PATH", command{args: []string{"nosuchprogram"}, env: []string{"PATH=/usr/bin:/bin"}},
+			"cannot be started: nosuchprogram: not found in PATH (/usr/bin:/bin)"},
+		{"no interpreter", command{args: []string{lost}},
+			"cannot be started: " + lost + ": no such file or directory (its interpreter, \"/no/such/interpreter\" in the #! line, may be missing)"},
+		{"CR LF", command{args: []string{crlf}},
+			"cannot be started: " + crlf + ": no such file or directory (its interpreter, \"/bin/sh\\r\" in the #! line, may be missing)"},
+		{"not executable", command{args: []string{text}},
+			"cannot be started: " + text + " is not executable (mode -rw-r--r--): chmod +x " + text + ", or put its interpreter in front of it in command"},
+		{"another machine's", command{args: []string{elf}},
+			"cannot be started: " + elf + ": exec format error (it is not a program for this machine)"},
+		{"a folder", command{args: []string{dir}}, "cannot be started: " + dir +
+			": permission denied (it, its #! interpreter or the working directory cannot be reached by the user it runs as, or the file system is mounted noexec)"},
+		{"working directory missing", command{args: []string{"/bin/sh"}, dir: "/no/such/dir"},
+			"cannot be started: working directory /no/such/dir: no such file or directory"},
+		{"working directory a file", command{args: []string{"/bin/sh"}, dir: text},
+			"cannot be started: working directory " + text + ": not a directory"},
+	}
+	l := testLauncher(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			checkEnding(t, l.run(t.Context(), test.c), ending{"", record.Error, -1, test.want})
+		})
+	}
+}
+
+// What has no #! line goes to /bin/sh, with its arguments, from PATH too.
+func TestRunWithoutShebang(t *testing.T) {
+	path := writeScript(t, "plain", "echo \"$0:$1:$2\"\n", 0o755)
+	l := testLauncher(t)
+	for _, c := range []command{
+		{args: []string{path, "a b", "c"}},
+		{args: []string{"plain", "a b", "c"}, env: []string{"PATH=relative:/nowhere:" + filepath.Dir(path)}},
+		{args: []string{"./plain", "a b", "c"}, dir: filepath.Dir(path)},
+	} {
+		c.maxOutput, c.timeout = 1000, time.Minute
+		checkEnding(t, l.run(t.Context(), c), ending{path + ":a b:c\n", record.OK, 0, ""})
+	}
+	empty := writeScript(t, "empty", "", 0o755)
+	checkEnding(t, l.run(t.Context(), command{args: []string{empty}}), ending{"", record.OK, 0, ""})
+}
+
+func TestRunEndedByContext(t *testing.T) {
+	l := testLauncher(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := shell("echo started >&2; sleep 600")
+	c.stderr = func(line []byte) {
+		if string(line) == "started" {
+			cancel(errors.New("its configuration changed"))
+		}
+	}
+	checkEnding(t, l.run(ctx, c), ending{"", record.Killed, -1, "was ended before it was done: its configuration changed"})
+	checkEnding(t, l.run(ctx, c), ending{"", record.Killed, -1, "was not started: its configuration changed"})
+}
+
+func TestRunIgnoresTERM(t *testing.T) {
+	l := testLauncher(t)
+	c := shell("trap '' TERM; echo a; while :; do sleep 600; done")
+	c.timeout = 100 * time.Millisecond
+	o := l.run(t.Context(), c)
+	checkEnding(t, o, ending{"a\n", record.Timeout, -1, "was ended after its timeout of 100ms"})
+	if d := o.End.Sub(o.Start); d < termTime || d > termTime+2*time.Second {
+		t.Errorf("it lived for %v; want the timeout and %v", d, termTime)
+	}
+}
+
+// A script that does not read its input neither hangs nor fails.
+func TestRunUnreadStdin(t *testing.T) {
+	l := testLauncher(t)
+	for _, text := range []string{"echo a", "exec <&-; echo a", "head -c 3 >/dev/null; echo a"} {
+		c := shell(text)
+		c.stdin = bytes.Repeat([]byte("x"), 1<<20)
+		checkEnding(t, l.run(t.Context(), c), ending{"a\n", record.OK, 0, ""})
+	}
+}
+
+func TestRunLargeStdin(t *testing.T) {
+	l := testLauncher(t)
+	c := shell("cat")
+	c.stdin = bytes.Repeat([]byte("0123456789abcde\n"), 1<<16)
+	c.maxOutput = 1 << 20
+	o := l.run(t.Context(), c)
+	if o.Err != nil || !bytes.Equal(o.Stdout, c.stdin) {
+		t.Errorf("%d of %d bytes came back, error %v", len(o.Stdout), len(c.stdin), o.Err)
+	}
+}
+
+func TestRunStderr(t *testing.T) {
+	l := testLauncher(t)
+	var got []string
+	c := shell("echo one >&2; echo out; printf 'two\\r\\nthree' >&2")
+	c.stderr = func(line []byte) { got = append(got, string(line)) }
+	o := l.run(t.Context(), c)
+	checkEnding(t, o, ending{"out\n", record.OK, 0, ""})
+	if diff := cmp.Diff([]string{"one", "two", "three"}, got); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+	if o.StdoutBytes != 4 || o.StderrBytes != 14 {
+		t.Errorf("counted %d and %d bytes, want 4 and 14", o.StdoutBytes, o.StderrBytes)
+	}
+}
+
+// Standard error may be endless: it is counted, and nothing grows or stalls.
+func TestRunEndlessStderr(t *testing.T) {
+	l := testLauncher(t)
+	for _, hook := range []func([]byte){nil, func([]byte) {}} {
+		c := shell("head -c 33554432 /dev/zero >&2; echo end")
+		c.stderr = hook
+		var o *Outcome
+		grown := allocated(func() { o = l.run(t.Context(), c) })
+		checkEnding(t, o, ending{"end\n", record.OK, 0, ""})
+		if o.StderrBytes != 1<<25 {
+			t.Errorf("counted %d bytes, want %d", o.StderrBytes, 1<<25)
+		}
+		if grown > 1<<20 {
+			t.Errorf("allocated %d bytes", grown)
+		}
+	}
+}
+
+// Too much output ends the run, and memory is bounded by max_output.
+func TestRunTooMuchOutput(t *testing.T) {
+	l := testLauncher(t)
+	c := shell("exec cat /dev/zero")
+	c.maxOutput = 16 << 20
+	var o *Outcome
+	grown := allocated(func() { o = l.run(t.Context(), c) })
+	if want := "wrote more than 16MiB on standard output (max_output): make it print less, or raise max_output"; o.Err == nil ||
+		o.Result != record.Killed || o.Err.Error() != want || o.ExitCode != -1 {
+		t.Errorf("result %s, code %d, error %v; want killed, -1, %s", o.Result, o.ExitCode, o.Err, want)
+	}
+	if len(o.Stdout) != 16<<20 || o.StdoutBytes <= 16<<20 {
+		t.Errorf("kept %d of %d bytes, want %d", len(o.Stdout), o.StdoutBytes, 16<<20)
+	}
+	if grown > 6*16<<20 { // all that growing gave back to the collector is in it
+		t.Errorf("allocated %d bytes", grown)
+	}
+	grown = allocated(func() { o = l.run(t.Context(), shell("echo a")) })
+	if grown > 64<<10 {
+		t.Errorf("a short run allocated %d bytes", grown)
+	}
+}
+
+func allocated(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func TestRunUsage(t *testing.T) {
+	l := testLauncher(t)
+	o := l.run(t.Context(), shell("i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"))
+	if o.Err != nil || o.User <= 0 || o.User > o.End.Sub(o.Start) {
+		t.Errorf("user time %v in %v, error %v", o.User, o.End.Sub(o.Start), o.Err)
+	}
+	if o.MaxRSS != 0 && runtime.GOOS == "linux" {
+		t.Errorf("max RSS %d of a small shell; want 0, since it cannot be told from ours", o.MaxRSS)
+	}
+	perl, err := exec.LookPath("perl")
+	if err != nil {
+		t.Skip("no perl, which would need memory")
+	}
+	o = l.run(t.Context(), command{args: []string{perl, "-e", `my $x = "x" x (300 << 20); print length $x`}, maxOutput: 100})
+	checkEnding(t, o, ending{"314572800", record.OK, 0, ""})
+	if o.MaxRSS < 300<<20 || o.MaxRSS > 1000<<20 {
+		t.Errorf("max RSS %d; want a bit more than %d", o.MaxRSS, 300<<20)
+	}
+}
+
+// A background child that holds the output open delays the end by no more
+// than drainTime; one that does not, not at all.
+func TestRunOutputHeldOpen(t *testing.T) {
+	tests := []struct {
+		name, text string
+		keep       bool
+		least      time.Duration
+		want       string
+	}{
+		{"held", "sleep 600 & echo a", false, drainTime, "a\n"},
+		{"held by another session", "setsid sleep 600 & echo a", false, drainTime, "a\n"},
+		{"held, kept", "(sleep 4; echo late) & echo a", true, drainTime, "a\n"},
+		{"not held", "sleep 600 >/dev/null 2>&1 & echo a", false, 0, "a\n"},
+		{"for a while", "(sleep 0.3; echo b) & echo a", false, 300 * time.Millisecond, "a\nb\n"},
+	}
+	l := testLauncher(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := shell(test.text)
+			c.keep = test.keep
+			start := time.Now()
+			o := l.run(t.Context(), c)
+			d := time.Since(start)
+			checkEnding(t, o, ending{test.want, record.OK, 0, ""})
+			if d < test.least || d > test.least+700*time.Millisecond {
+				t.Errorf("took %v; want %v or a little more", d, test.least)
+			}
+		})
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	l := testLauncher(b)
+	for _, test := range []struct {
+		name string
+		c    command
+	}{
+		{"true", command{args: []string{"/bin/true"}, maxOutput: 1 << 20}},
+		{"echo", shell("echo M1 1")},
+		{"1MiB", shell("head -c 1048576 /dev/zero")},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if o := l.run(b.Context(), test.c); o.Err != nil {
+					b.Fatal(o.Err)
+				}
+			}
+		})
+		b.Run(test.name+"/plain", func(b *testing.B) { // what os/exec alone takes
+			b.ReportAllocs()
+			for b.Loop() {
+				cmd := exec.Command(test.c.args[0], test.c.args[1:]...)
+				var stderr strings.Builder
+				cmd.Stderr = &stderr
+				if _, err := cmd.Output(); err != nil {
+					b.Fatal(fmt.Errorf("%w: %s", err, stderr.String()))
+				}
+			}
+		})
+	}
+}

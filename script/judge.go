@@ -1,0 +1,148 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"scriptbridge/record"
+)
+
+// Verdict is the judgement on one turn.
+type Verdict struct {
+	Start    time.Time
+	Duration time.Duration
+	Waited   time.Duration
+	Result   record.Result
+	ExitCode int
+	Err      error               // why it is not OK
+	Lines    []*record.LineError // what could not be read, at most linesKept
+	Refused  int                 // all that could not be read
+	Samples  int
+	Events   int
+}
+
+const linesKept = 1000
+
+func (v *Verdict) text() string {
+	if v.Err == nil {
+		return string(v.Result)
+	}
+	return string(v.Result) + ": " + v.Err.Error()
+}
+
+// judge turns a dialect's Turn into a batch: the one place that decides what a
+// run was worth, for every dialect.
+type judge struct {
+	script    *Script
+	interval  time.Duration // in force
+	timeout   time.Duration
+	overrides *overrides
+
+	overruns   int
+	lastText   string
+	lastFailed bool
+	said       map[[2]string]bool
+}
+
+func newJudge(s *Script) *judge {
+	j := &judge{script: s, overrides: newOverrides(s.Metrics)}
+	j.terms(nil)
+	return j
+}
+
+// terms settles interval and timeout: the configuration's, else the script's
+// own, else the fallback.
+func (j *judge) terms(t *Turn) (interval, timeout time.Duration) {
+	s := j.script
+	j.interval, j.timeout = firstOf(s.Interval, j.interval), firstOf(s.Timeout, j.timeout)
+	if t != nil {
+		j.interval = firstOf(s.Interval, t.Interval, j.interval)
+		j.timeout = firstOf(s.Timeout, t.Timeout, j.timeout)
+	}
+	j.interval = firstOf(j.interval, s.FallbackInterval)
+	j.timeout = firstOf(j.timeout, s.FallbackTimeout)
+	return j.interval, j.timeout
+}
+
+// announce is the batch that makes a script known before its first run.
+func (j *judge) announce(source *record.Source) *record.Batch {
+	return &record.Batch{Source: source, Time: time.Now()}
+}
+
+// judge decides on a turn.
+func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
+	j.terms(t)
+	run := &record.Run{
+		Result: record.OK, Interval: j.interval, Timeout: j.timeout,
+		Wait: waited, Overruns: j.overruns, Start: time.Now(),
+	}
+	j.overruns = 0
+	var outcomeErr error
+	end := time.Now()
+	for _, o := range t.Outcomes {
+		run.User += o.User
+		run.System += o.System
+		run.MaxRSS = max(run.MaxRSS, o.MaxRSS)
+		run.Stdout += o.StdoutBytes
+		run.Stderr += o.StderrBytes
+		run.Result, run.ExitCode, outcomeErr = o.Result, o.ExitCode, o.Err
+		run.Start, run.Duration, end = o.Start, o.End.Sub(o.Start), o.End
+	}
+	if run.Result == record.OK && t.Result != "" {
+		run.Result = t.Result
+	}
+	v := &Verdict{
+		Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
+		Lines: record.LineErrors(t.Err), Samples: len(t.Samples), Events: len(t.Events),
+	}
+	v.Refused = len(v.Lines)
+	v.Lines = v.Lines[:min(len(v.Lines), linesKept)]
+	whole := record.WithoutLines(t.Err)
+	if run.Result == record.OK && whole != nil {
+		run.Result = record.Invalid
+	}
+	v.Result = run.Result
+	if v.Err = outcomeErr; v.Err == nil {
+		v.Err = whole
+	} else if whole != nil {
+		v.Err = fmt.Errorf("%w; %w", outcomeErr, whole)
+	}
+
+	b := &record.Batch{
+		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
+		Samples: j.overrides.samples(t.Samples), Events: t.Events,
+		Whole: t.Heard, MaxAge: firstOf(j.script.MaxAge, 2*j.interval+j.timeout),
+		Run: run, Err: errors.Join(outcomeErr, t.Err),
+	}
+	for i := range b.Events {
+		b.Events[i].ID = b.Events[i].Identify(source)
+	}
+	return b, v
+}
+
+// news reports whether this was not said before. Its memory is bounded: when
+// it is full, everything is news again.
+func (j *judge) news(kind, text string) bool {
+	const most = 1000
+	key := [2]string{kind, text}
+	if j.said[key] {
+		return false
+	}
+	if j.said == nil || len(j.said) >= most {
+		j.said = make(map[[2]string]bool)
+	}
+	j.said[key] = true
+	return true
+}
+
+// lineKey is what makes a refused line the same as yesterday's: its first
+// word. The rest of it may hold a number that is another each time.
+func lineKey(text string) string {
+	for i, r := range text {
+		if r == ' ' || r == '\t' {
+			return cutText(text[:i], 100)
+		}
+	}
+	return cutText(text, 100)
+}

@@ -1,0 +1,272 @@
+package script
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/record"
+)
+
+// Pool runs a set of scripts, each on its own schedule, and puts what they say
+// into one sink. Scrapes have no part in it.
+type Pool struct {
+	sink     record.Sink
+	logger   log.Logger
+	launcher *launcher
+	base     time.Time
+	places   *places
+
+	mu    sync.Mutex
+	units map[string]*unit
+	order []*unit // as in the configuration
+	// leaving are the units that a reload or Close has stopped and that have
+	// not ended yet, by name: a script of that name that comes back must wait
+	// for its former self.
+	leaving map[string]*unit
+	closed  bool
+
+	sinkErrors atomic.Uint64
+}
+
+// NewPool makes a Pool without scripts; Reload gives it some. It owns the
+// processes it starts, and on Linux makes this process adopt their
+// descendants. The sink and the logger stay the caller's.
+func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
+	return &Pool{
+		sink:     sink,
+		logger:   logger,
+		launcher: newLauncher(logger),
+		base:     time.Now(),
+		places:   newPlaces(maxConcurrent),
+		units:    make(map[string]*unit),
+		leaving:  make(map[string]*unit),
+	}
+}
+
+// Reload makes scripts the wanted set, by difference: an unchanged script goes
+// on undisturbed, with its schedule, its last output and whatever its Runner
+// keeps; a changed one is stopped and started anew; one that is gone is
+// stopped and its series end. Reload returns when everything that had to stop
+// has stopped, which takes a few seconds at most, or when ctx has ended.
+func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.places.resize(maxConcurrent)
+	old := p.units
+	p.units = make(map[string]*unit, len(scripts))
+	p.order = p.order[:0:0]
+	var start []*unit
+	for _, s := range scripts {
+		u := old[s.Name]
+		if u != nil && sameWork(u.script, s) {
+			u.source.Store(s.Source) // its rank may be another
+		} else {
+			if u != nil {
+				p.leave(u, false)
+			}
+			u = p.newUnit(s)
+			start = append(start, u)
+		}
+		delete(old, s.Name)
+		p.units[s.Name] = u
+		p.order = append(p.order, u)
+	}
+	for _, u := range old {
+		p.leave(u, true)
+	}
+	ending := slices.Collect(maps.Values(p.leaving))
+	for _, u := range start {
+		former := p.leaving[u.script.Name]
+		go u.loop(former)
+	}
+	p.mu.Unlock()
+	await(ctx, ending)
+}
+
+// leave stops a unit; gone says that its script is no longer configured. The
+// caller holds p.mu.
+func (p *Pool) leave(u *unit, gone bool) {
+	u.gone.Store(gone)
+	u.stop()
+	p.leaving[u.script.Name] = u
+	go func() {
+		<-u.done
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.leaving[u.script.Name] == u {
+			delete(p.leaving, u.script.Name)
+		}
+	}()
+}
+
+// Close stops every script, kills whatever any of them left behind, and
+// returns when that is done. Values stay in the sinks.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	for _, u := range p.units {
+		p.leave(u, false)
+	}
+	ending := slices.Collect(maps.Values(p.leaving))
+	p.mu.Unlock()
+	await(context.Background(), ending)
+	p.launcher.Close()
+}
+
+func await(ctx context.Context, units []*unit) {
+	for _, u := range units {
+		select {
+		case <-u.done:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Ready reports whether every script has had its first turn.
+func (p *Pool) Ready() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.order {
+		if !u.hadTurn() {
+			return false
+		}
+	}
+	return true
+}
+
+// SinkErrors is how many batches a sink could not take since the start.
+func (p *Pool) SinkErrors() uint64 { return p.sinkErrors.Load() }
+
+// Running is how many scripts run at this moment, and Waiting how many wait
+// for a free place.
+func (p *Pool) Running() int { running, _ := p.places.count(); return running }
+
+// Waiting is how many scripts are due and wait for a free place.
+func (p *Pool) Waiting() int { _, waiting := p.places.count(); return waiting }
+
+func (p *Pool) put(b *record.Batch) {
+	if err := p.sink.Put(b); err != nil {
+		p.sinkErrors.Add(1)
+		level.Error(p.logger).Log("msg", "a sink could not take what the script said", "script", b.Source.Name, "err", err)
+	}
+}
+
+// places are the turns that may run at once: first come, first served, so that
+// no script can be overtaken for ever.
+type places struct {
+	mu      sync.Mutex
+	limit   int
+	running int
+	queue   []chan struct{} // closed when the place is given
+}
+
+func newPlaces(limit int) *places { return &places{limit: limit} }
+
+// take waits for a place. It reports false when ctx ended first.
+func (p *places) take(ctx context.Context) bool {
+	p.mu.Lock()
+	if p.running < p.limit && len(p.queue) == 0 {
+		p.running++
+		p.mu.Unlock()
+		return true
+	}
+	mine := make(chan struct{})
+	p.queue = append(p.queue, mine)
+	p.mu.Unlock()
+	select {
+	case <-mine:
+		return true
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.queue, mine); i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
+		return false
+	}
+	p.running-- // it was given in the same moment
+	p.give()
+	return false
+}
+
+func (p *places) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running--
+	p.give()
+}
+
+func (p *places) resize(limit int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = limit
+	p.give()
+}
+
+func (p *places) count() (running, waiting int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running, len(p.queue)
+}
+
+// give hands free places to those who wait. The caller holds p.mu.
+func (p *places) give() {
+	for p.running < p.limit && len(p.queue) > 0 {
+		close(p.queue[0])
+		p.queue = p.queue[1:]
+		p.running++
+	}
+}
+
+// Once runs each of scripts one time, as many at once as there are places, and
+// gives what people may see of them, in order. Called again with the same
+// scripts it goes on with what their Runners keep. It is the way of `try`; a
+// Pool is used either through Reload or through Once.
+func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
+	var running sync.WaitGroup
+	views := make([]View, len(scripts))
+	for i, s := range scripts {
+		p.mu.Lock()
+		u := p.units[s.Name]
+		if u == nil {
+			u = p.newUnit(s)
+			p.units[s.Name] = u
+			go u.end()
+		}
+		p.mu.Unlock()
+		running.Go(func() {
+			u.turning.Lock()
+			defer u.turning.Unlock()
+			stop := context.AfterFunc(ctx, u.stop)
+			defer stop()
+			if p.places.take(u.ctx) {
+				u.stderr = newStderrLog(u.logger) // each round shows its own
+				u.turn(0)
+				p.places.leave()
+			}
+			views[i] = u.snapshot()
+		})
+	}
+	running.Wait()
+	return views
+}
+
+// end is the loop of a unit that runs only when it is asked.
+func (u *unit) end() {
+	<-u.ctx.Done()
+	u.turning.Lock()
+	defer u.turning.Unlock()
+	u.runner.Close()
+	close(u.done)
+}

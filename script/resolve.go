@@ -1,0 +1,240 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// Resolve makes the wanted set of scripts of a configuration: the configured
+// ones in their order, then those that its directories hold. What is wrong
+// with the configuration is the error, with everything that is wrong in it;
+// what is wrong with the world (a folder that is missing, a file whose name is
+// taken) costs that script alone and is given as problems.
+func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error) {
+	var errs []error
+	taken := make(map[string]config.Position)
+	add := func(c *config.Script) {
+		s, err := newScript(cfg, c, len(scripts))
+		if err != nil {
+			errs = append(errs, err)
+			return
+		}
+		taken[s.Name] = c.Pos
+		scripts = append(scripts, s)
+	}
+	for _, c := range cfg.Scripts {
+		add(c)
+	}
+	for _, d := range cfg.Discover {
+		if _, err := prepare(d.Settings); err != nil {
+			errs = append(errs, &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()})
+			continue
+		}
+		files, err := config.ScriptFiles(d.Directory)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("discover: %w", err))
+			continue
+		}
+		for _, f := range files {
+			c, err := config.NewScript("", []string{f}, d.Directory, d.Settings)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("discover: %s is left out: %w", f, err))
+				continue
+			}
+			c.Pos = d.Pos
+			if at, ok := taken[c.Name]; ok {
+				problems = append(problems, fmt.Errorf("discover: %s is left out: the name %q is taken already (%s); rename the file or the script", f, c.Name, at))
+				continue
+			}
+			add(c)
+		}
+	}
+	return scripts, problems, errors.Join(errs...)
+}
+
+// newScript settles one script: defaults of the dialect and of `global`, its
+// own file and folder, and its Source.
+func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) {
+	fail := func(err error) error {
+		return &config.Error{Position: c.Pos, Thing: fmt.Sprintf("script %q", c.Name), Problem: err.Error()}
+	}
+	d, err := findDialect(c.Dialect)
+	if err != nil {
+		return nil, fail(err)
+	}
+	newRunner, err := d.Prepare(c.Options)
+	if err != nil {
+		// The options know their own place in the file.
+		if ce := (*config.Error)(nil); errors.As(err, &ce) {
+			return nil, err
+		}
+		return nil, fail(err)
+	}
+	s := &Script{
+		Script:           c,
+		Dialect:          d,
+		FallbackInterval: firstOf(cfg.Global.Interval, d.Interval),
+		FallbackTimeout:  firstOf(cfg.Global.Timeout, d.Timeout),
+		newRunner:        newRunner,
+	}
+	s.File, s.Dir = placeOf(c)
+	prefix := d.Prefix
+	if c.Prefix != nil {
+		prefix = *c.Prefix
+	}
+	s.Source = &record.Source{
+		Kind:            record.Script,
+		Name:            c.Name,
+		Rank:            rank,
+		Prefix:          prefix,
+		Labels:          sortedLabels(c.Labels),
+		MaxSeries:       c.MaxSeries,
+		AverageWindow:   c.AverageWindow,
+		HonorTimestamps: c.HonorTimestamps,
+	}
+	return s, nil
+}
+
+func prepare(set config.Settings) (func(*Script) Runner, error) {
+	d, err := findDialect(set.Dialect)
+	if err != nil {
+		return nil, err
+	}
+	return d.Prepare(set.Options)
+}
+
+func firstOf(ds ...time.Duration) time.Duration {
+	for _, d := range ds {
+		if d != 0 {
+			return d
+		}
+	}
+	return 0
+}
+
+// sortedLabels is in an order of its own, so that two loads of one file are
+// equal.
+func sortedLabels(by map[string]string) []record.Label {
+	labels := make([]record.Label, 0, len(by))
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		labels = append(labels, record.Label{Name: name, Value: by[name]})
+	}
+	return labels
+}
+
+// placeOf finds the script's own file and the folder it runs in: the
+// configured one, else the file's own (coscale-scripts.md, 2.19: scripts keep
+// state in relative files), else that of the configuration.
+func placeOf(c *config.Script) (file, dir string) {
+	if program := c.Command[c.Program]; filepath.IsAbs(program) {
+		file = program
+	} else if found, err := resolveProgram(program, os.Getenv("PATH")); err == nil {
+		file = found
+	}
+	switch {
+	case c.WorkingDirectory != "":
+		dir = c.WorkingDirectory
+	case file != "" && (c.Program > 0 || filepath.IsAbs(c.Command[0])):
+		dir = filepath.Dir(file)
+	case c.Pos.File != "":
+		// A bare word such as `df` belongs to the system: its folder is not
+		// the script's.
+		dir = filepath.Dir(c.Pos.File)
+	}
+	return file, dir
+}
+
+// sameWork reports whether a reload may leave the script running as it is:
+// only its place in the configuration may differ.
+func sameWork(a, b *Script) bool {
+	as, bs := *a.Source, *b.Source
+	as.Rank, bs.Rank = 0, 0
+	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
+		a.File == b.File && a.Dir == b.Dir &&
+		reflect.DeepEqual(as, bs) && a.Script.Equal(b.Script)
+}
+
+// Check looks for what keeps the script from running on this machine, without
+// running it: the errors of the world that `check` prints and `serve` lives
+// with.
+func (s *Script) Check() error {
+	_, err := s.settle()
+	return err
+}
+
+// settle makes the command of the script from what it finds on the machine
+// now: the program, the account, the environment.
+func (s *Script) settle() (command, error) {
+	c := command{
+		args:      slices.Clone(s.Command),
+		dir:       s.Dir,
+		maxOutput: s.MaxOutput,
+		keep:      s.KeepDescendants,
+	}
+	if s.User != "" {
+		a, err := lookupAccount(s.User)
+		if err != nil {
+			return c, err
+		}
+		c.account = a
+	}
+	env := scrubEnv(os.Environ())
+	if c.account != nil {
+		env = setEnv(env, c.account.env()...)
+	}
+	if s.EnvFile != "" {
+		vars, err := config.ReadEnvFile(s.EnvFile)
+		if err != nil {
+			return c, err
+		}
+		env = setSecrets(env, vars)
+	}
+	c.env = setSecrets(env, s.Env)
+
+	program, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
+	if err != nil {
+		return c, err
+	}
+	if err := checkProgram(program, c.account, true); err != nil {
+		return c, err
+	}
+	if s.Program > 0 && s.File != "" {
+		return c, checkProgram(s.File, c.account, false)
+	}
+	return c, nil
+}
+
+func setSecrets(env []string, vars map[string]config.Secret) []string {
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		env = setEnv(env, name+"="+vars[name].Reveal())
+	}
+	return env
+}
+
+// setEnv puts each NAME=VALUE in the place of an earlier one of that name.
+func setEnv(env []string, pairs ...string) []string {
+	for _, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		env = slices.DeleteFunc(env, func(e string) bool {
+			n, _, _ := strings.Cut(e, "=")
+			return n == name
+		})
+		env = append(env, pair)
+	}
+	return env
+}
+
+// SameSet reports whether a reload from a to b would change nothing.
+func SameSet(a, b []*Script) bool {
+	return slices.EqualFunc(a, b, func(x, y *Script) bool { return x.Name == y.Name && sameWork(x, y) })
+}

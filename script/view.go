@@ -1,0 +1,93 @@
+package script
+
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"scriptbridge/record"
+)
+
+// State is what a script is doing.
+type State string
+
+// The states of a script.
+const (
+	Waiting State = "waiting" // due, for a free place
+	Running State = "running"
+	Idle    State = "idle" // until its next slot
+)
+
+// What is kept of each script for people to look at.
+const (
+	historyMax  = 20
+	eventsShown = 100
+	outputShown = 64 << 10
+)
+
+// View is a script as people see it: a snapshot, which nobody changes.
+type View struct {
+	Script            *Script
+	State             State
+	Since             time.Time // when the present or last run began
+	Next              time.Time // when it is due
+	Interval, Timeout time.Duration
+	Last              *Verdict   // nil before the first run has ended
+	History           []*Verdict // newest first
+	Overruns          int
+	Declared          *record.Declared // the last good one
+	Output            []byte           // of OutputOf, cut at 64 KiB
+	OutputCut         bool
+	OutputOf          *Verdict            // the last run that said anything; nil before there was one
+	Lines             []*record.LineError // of that output
+	Stderr            []string            // the last lines
+	Events            []record.Event      // newest first
+	Warnings          []string
+}
+
+// Views gives every script, in the order of the configuration.
+func (p *Pool) Views() []View {
+	p.mu.Lock()
+	order := slices.Clone(p.order)
+	p.mu.Unlock()
+	views := make([]View, len(order))
+	for i, u := range order {
+		views[i] = u.snapshot()
+	}
+	return views
+}
+
+// View gives one script; false when there is none of that name.
+func (p *Pool) View(name string) (View, bool) {
+	p.mu.Lock()
+	u := p.units[name]
+	p.mu.Unlock()
+	if u == nil {
+		return View{}, false
+	}
+	return u.snapshot(), true
+}
+
+func (u *unit) snapshot() View {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	v := u.view
+	v.Events = slices.Clone(v.Events)
+	return v
+}
+
+// cutBytes copies at most n bytes of b, so that the rest can be freed.
+func cutBytes(b []byte, n int) (kept []byte, cut bool) {
+	return slices.Clone(b[:min(len(b), n)]), len(b) > n
+}
+
+// cutText cuts at a rune's border, in at most n bytes.
+func cutText(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

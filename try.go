@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/common/expfmt"
+
+	"scriptbridge/collector"
+	"scriptbridge/config"
+	"scriptbridge/record"
+	"scriptbridge/script"
+)
+
+// try runs scripts once, or at an interval until ctx ends, and prints what
+// came of it. All that is not the page itself is printed as comments, so that
+// the output is a page that promtool reads.
+func try(ctx context.Context, f *flags, stdout io.Writer) error {
+	scripts, cfg, err := tried(f)
+	if err != nil {
+		return err
+	}
+	logger := log.NewNopLogger() // all that it would say is in the report
+	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
+	var events eventList
+	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
+	defer pool.Close()
+	for {
+		views := pool.Once(ctx, scripts)
+		if ctx.Err() != nil {
+			return nil
+		}
+		failed := report(stdout, page, views, events.take())
+		if f.try.interval == 0 {
+			if failed {
+				return errSaid
+			}
+			return nil
+		}
+		select {
+		case <-time.After(f.try.interval):
+			fmt.Fprintln(stdout)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// tried is what the command line asks to run: the command behind --, or
+// configured scripts.
+func tried(f *flags) ([]*script.Script, *config.Config, error) {
+	if f.try.command != nil {
+		if len(f.try.names) > 0 {
+			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
+		}
+		folder, err := os.Getwd()
+		if err != nil {
+			return nil, nil, err
+		}
+		cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
+		if err != nil {
+			return nil, nil, err
+		}
+		scripts, _, err := script.Resolve(cfg)
+		return scripts, cfg, err
+	}
+	w, err := load(f.configFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range f.try.names {
+		if !slices.ContainsFunc(w.scripts, func(s *script.Script) bool { return s.Name == name }) {
+			return nil, nil, fmt.Errorf("%s has no script %q", f.configFile, name)
+		}
+	}
+	if len(f.try.names) > 0 {
+		w.scripts = slices.DeleteFunc(w.scripts, func(s *script.Script) bool { return !slices.Contains(f.try.names, s.Name) })
+	}
+	return w.scripts, w.cfg, nil
+}
+
+// report prints one round and tells whether a script failed.
+func report(w io.Writer, page *collector.Collector, views []script.View, events []string) (failed bool) {
+	for _, v := range views {
+		last := v.Last
+		fmt.Fprintf(w, "# script %s: %s in %.3fs, exit code %d, %d series, %s, %s refused\n", v.Script.Name, last.Result, last.Duration.Seconds(),
+			last.ExitCode, page.Count(record.Script, v.Script.Name), count(last.Events, "event"), count(last.Refused, "line"))
+		if last.Err != nil {
+			fmt.Fprintln(w, "# error:", printable(last.Err.Error()))
+			failed = true
+		}
+		for _, text := range v.Stderr {
+			fmt.Fprintln(w, "# stderr:", printable(text))
+		}
+		for _, text := range v.Warnings {
+			fmt.Fprintln(w, "# warning:", printable(text))
+		}
+		for _, le := range last.Lines {
+			fmt.Fprintf(w, "# refused: line %d %s: %s (%s)\n", le.Line, quote(le.Text), printable(le.Err.Error()), le.Reason)
+		}
+		refusals, all := page.Refusals(record.Script, v.Script.Name)
+		for _, r := range refusals {
+			fmt.Fprintf(w, "# refused: line %d, %s: %s (%s)\n", r.Line, printable(r.Metric), printable(r.Text), r.Reason)
+		}
+		if more := all - len(refusals); more > 0 {
+			fmt.Fprintf(w, "# refused: %d more\n", more)
+		}
+	}
+	page.WritePage(w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // a terminal that is gone
+	for _, e := range events {
+		fmt.Fprint(w, "# event: ", e)
+	}
+	return failed
+}
+
+var textFormat = expfmt.NewFormat(expfmt.TypeTextPlain)
+
+// quote shows a line as it came, cut, with control characters escaped.
+func quote(s string) string {
+	const most = 200
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// printable escapes what would move a terminal's cursor or break a comment.
+func printable(s string) string {
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// eventList is the Sink that keeps events as lines of the event log.
+type eventList struct {
+	text strings.Builder
+	log  *record.EventLog
+}
+
+// Put keeps the batch's new events.
+func (l *eventList) Put(b *record.Batch) error {
+	if l.log == nil {
+		l.log = record.NewEventLog(log.NewLogfmtLogger(log.NewSyncWriter(&l.text)))
+	}
+	return l.log.Put(b)
+}
+
+func (l *eventList) take() []string {
+	lines := slices.Collect(strings.Lines(l.text.String()))
+	l.text.Reset()
+	return lines
+}

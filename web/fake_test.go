@@ -1,0 +1,153 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+	"scriptbridge/script"
+)
+
+// fakes stand for the pool and the collector.
+type fakes struct {
+	views    []script.View
+	series   map[string][]Series
+	refusals map[string][]Refusal
+}
+
+func (f *fakes) Views() []script.View { return f.views }
+
+func (f *fakes) View(name string) (script.View, bool) {
+	for _, v := range f.views {
+		if v.Script.Name == name {
+			return v, true
+		}
+	}
+	return script.View{}, false
+}
+
+func (f *fakes) Count(name string) int              { return len(f.series[name]) }
+func (f *fakes) Series(name string) []Series        { return f.series[name] }
+func (f *fakes) Refusals(n string) ([]Refusal, int) { return f.refusals[n], len(f.refusals[n]) }
+
+// options are those of a bridge in good order.
+func (f *fakes) options() Options {
+	return Options{
+		Scripts: f, Page: f, TelemetryPath: "/metrics", Version: "1.2.3", Logger: log.NewNopLogger(),
+		Metrics:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "metrics") }),
+		Ready:        func() bool { return true },
+		ConfigStatus: func() (bool, time.Time, error) { return true, time.Now().Add(-3 * time.Hour), nil },
+		Reload:       func() error { return nil },
+		Quit:         func() {},
+	}
+}
+
+func newScript(name, dialect string, command ...string) *script.Script {
+	c := &config.Script{Name: name, Command: command}
+	return &script.Script{Script: c, Dialect: script.Dialect{Name: dialect}, File: command[0], Dir: "/srv/scripts"}
+}
+
+// diskView is a script that reads well but for two lines.
+func diskView(now time.Time) (script.View, []Series, []Refusal) {
+	lines := []*record.LineError{{
+		Line: 3, Text: "M9 42", Reason: "undeclared",
+		Err: errors.New(`metric 9 is not declared (declare it in -c)`),
+	}}
+	last := &script.Verdict{
+		Start: now.Add(-12 * time.Second), Duration: 310 * time.Millisecond, Result: record.OK,
+		Lines: lines, Refused: 1, Samples: 3, Events: 1,
+	}
+	history := []*script.Verdict{last}
+	for i := 1; i < 20; i++ {
+		v := &script.Verdict{
+			Start: now.Add(-12*time.Second - time.Duration(i)*time.Minute), Result: record.OK,
+			Duration: time.Duration(200+(i*71)%190) * time.Millisecond, Samples: 3,
+		}
+		if i == 7 {
+			v.Result, v.ExitCode, v.Err, v.Samples = record.Error, 2, errors.New("exit code 2"), 0
+		}
+		history = append(history, v)
+	}
+	v := script.View{
+		Script: newScript("disks", "coscale", "/srv/scripts/disks.py", "--all", "two words"),
+		State:  script.Idle, Since: last.Start, Next: now.Add(48 * time.Second),
+		Interval: time.Minute, Timeout: 5 * time.Second, Last: last, History: history, Overruns: 2,
+		Output: []byte("# disks\nM1 \"/\" 73.5\nM9 42\nM1 \"/home\" 12\n\nM2 5\nE7 -10 0 \"disk replaced\" \"{}\"\n"),
+		Lines:  lines, OutputOf: last,
+		Stderr:   []string{"warning: /mnt/old is not mounted", "done"},
+		Warnings: []string{"the declared period 10 is below 60; 60 is used"},
+		Declared: &record.Declared{Metrics: []*record.Meta{
+			{ID: "1", Name: "Disk usage", Unit: "%", Datatype: "DOUBLE", Calctype: "Instant", Dimensions: []string{"mount"}, Help: "How full each disk is"},
+			{ID: "2", Name: "Inodes", Unit: "#", Datatype: "GAUGE", Calctype: "Instant"},
+		}},
+		Events: []record.Event{{
+			ID: "0011223344556677", Name: "maintenance", Message: "disk replaced", Line: 7,
+			Start: now.Add(-22 * time.Second), Attributes: []record.Label{{Name: "bay", Value: "3"}},
+		}},
+	}
+	series := []Series{
+		{Text: `coscale_disk_usage_percent{script="disks",mount="/"}`, Value: "73.5", Line: 2},
+		{Text: `coscale_disk_usage_percent{script="disks",mount="/home"}`, Value: "12", Line: 4},
+	}
+	refusals := []Refusal{{Line: 6, Metric: "Inodes", Reason: "type_conflict", Text: `the family coscale_inodes is a counter of script "fs" already; rename one of them`}}
+	return v, series, refusals
+}
+
+// crowd is n scripts in every state there is.
+func crowd(n int, now time.Time) *fakes {
+	f := &fakes{series: make(map[string][]Series), refusals: make(map[string][]Refusal)}
+	disks, series, refusals := diskView(now)
+	f.views = append(f.views, disks)
+	f.series["disks"], f.refusals["disks"] = series, refusals
+	kinds := []string{"nginx", "postgres", "redis", "backup-age", "queue_depth", "certs", "raid", "http checks of the shop", "ntp", "mail"}
+	dialects := []string{"coscale", "coscale", "instrumental", "scalyr", "prometheus", "nagios"}
+	for i := 1; i < n; i++ {
+		name := fmt.Sprintf("%s-%03d", kinds[i%len(kinds)], i)
+		f.views = append(f.views, member(i, newScript(name, dialects[i%len(dialects)], "/opt/"+name+".sh"), now))
+		for j := range i * 7 % 40 {
+			f.series[name] = append(f.series[name], Series{Text: "x{script=" + strconv.Quote(name) + ",n=\"" + strconv.Itoa(j) + "\"}", Value: "1"})
+		}
+	}
+	return f
+}
+
+func member(i int, s *script.Script, now time.Time) script.View {
+	v := script.View{Script: s, State: script.Idle, Interval: time.Minute, Timeout: 5 * time.Second}
+	v.Next = now.Add(time.Duration(i*13%60) * time.Second)
+	if i%41 == 5 {
+		v.State = script.Waiting
+		return v
+	}
+	for j := range 20 {
+		h := &script.Verdict{
+			Start:    now.Add(-time.Duration(i*17%60)*time.Second - time.Duration(j)*time.Minute),
+			Duration: time.Duration(20+i*i*(j+3)%900) * time.Millisecond, Result: record.OK, Samples: 4,
+		}
+		switch {
+		case i%19 == 3 && j < 4:
+			h.Result, h.ExitCode, h.Err = record.Error, 1, fmt.Errorf("exit code 1; its last words: %s", strings.Repeat("cannot connect to db-1.example.org: connection refused ", i%3+1))
+		case i%50 == 7 && j < 2:
+			h.Result, h.ExitCode, h.Duration, h.Err = record.Timeout, -1, 5*time.Second, errors.New("it ran longer than its timeout of 5s and was ended")
+		case i%67 == 9 && j == 0:
+			h.Result, h.Err = record.Invalid, errors.New("what it printed is not a configuration: unexpected end of JSON input")
+		case i%11 == 2 && j == 9:
+			h.Result, h.ExitCode, h.Err = record.Killed, -1, errors.New("it was ended by signal 9")
+		case i%23 == 4 && j == 0:
+			h.Refused = i % 6
+		}
+		v.History = append(v.History, h)
+	}
+	v.Last = v.History[0]
+	v.Since = v.Last.Start
+	if i%29 == 6 {
+		v.State, v.Since = script.Running, now.Add(-3*time.Second)
+	}
+	return v
+}

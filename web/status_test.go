@@ -1,0 +1,248 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"scriptbridge/record"
+	"scriptbridge/script"
+)
+
+// shop is a bridge with one script in each condition.
+func shop() *fakes {
+	now := time.Now()
+	disks, series, refusals := diskView(now)
+	view := func(name, dialect string) script.View {
+		return script.View{
+			Script: newScript(name, dialect, "/opt/"+name), State: script.Idle,
+			Interval: time.Minute, Timeout: 5 * time.Second, Next: now.Add(20 * time.Second),
+		}
+	}
+	ran := func(v *script.View, last script.Verdict) {
+		last.Start = now.Add(-40 * time.Second)
+		v.Last, v.History, v.Since = &last, []*script.Verdict{&last}, last.Start
+	}
+	mail := view("mail", "nagios")
+	ran(&mail, script.Verdict{Result: record.OK, Duration: 2 * time.Second, Samples: 1})
+	mail.State, mail.Since = script.Running, now.Add(-4*time.Second)
+	queue := view("queue", "coscale")
+	queue.State, queue.Next = script.Waiting, now
+	redis := view("redis", "prometheus")
+	ran(&redis, script.Verdict{Result: record.Timeout, ExitCode: -1, Duration: 5 * time.Second, Err: errors.New("it ran on after 5s; it had said <b>busy</b>")})
+	certs := view("a/b ?", "scalyr")
+	ran(&certs, script.Verdict{Result: record.Error, ExitCode: 3, Duration: 900 * time.Microsecond, Err: errors.New("exit code 3: \x1b[31mno certificate")})
+	return &fakes{
+		views:    []script.View{disks, mail, queue, redis, certs},
+		series:   map[string][]Series{"disks": series, "redis": make([]Series, 1200)},
+		refusals: map[string][]Refusal{"disks": refusals},
+	}
+}
+
+// rows gives the table as one reads it, a line a script.
+func rows(doc *html.Node) []string {
+	var list []string
+	for _, tr := range find(doc, "tr")[1:] {
+		var cells []string
+		for n := range tr.ChildNodes() {
+			if n.Type != html.ElementNode {
+				continue
+			}
+			cell := text(n)
+			for _, svg := range find(n, "svg") {
+				cell = attribute(svg, "aria-label")
+			}
+			cells = append(cells, cell)
+		}
+		list = append(list, strings.Join(cells, " | "))
+	}
+	return list
+}
+
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := handler(t, shop().options())
+		for _, c := range []struct {
+			name string
+			r    *http.Request
+			want []string
+		}{
+			{"private", request("GET", "/"), []string{
+				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | it ran on after 5s; it had said <b>busy</b>",
+				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 | exit code 3: ␛[31mno certificate",
+				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 refused",
+				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 | ",
+				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 | ",
+			}},
+			{"public", stranger("GET", "/?sort=-series"), []string{
+				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | ran longer than its timeout of 5 s",
+				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 refused",
+				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 | ",
+				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 | ",
+				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 | exit code 3",
+			}},
+		} {
+			doc := page(t, h, c.r)
+			if diff := cmp.Diff(c.want, rows(doc)); diff != "" {
+				t.Errorf("%s: %s", c.name, diff)
+			}
+			if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 1,202 series. Configuration read 3 h ago."; got != want {
+				t.Errorf("%s: %q, want %q", c.name, got, want)
+			}
+			want := []string{"5 all", "2 failing", "2 ok", "1 not yet run", "1 running", "1 waiting"}
+			if got := texts(find(find(doc, "nav.filters")[0], "a")); !slices.Equal(got, want) {
+				t.Errorf("%s: filters %q, want %q", c.name, got, want)
+			}
+		}
+		time.Sleep(50 * time.Hour) // in the bubble
+		if got, want := text(find(page(t, h, request("GET", "/")), "footer")[0]), "scriptbridge 1.2.3 · up 2 d"; got != want {
+			t.Errorf("footer %q, want %q", got, want)
+		}
+	})
+}
+
+func TestStatusQuery(t *testing.T) {
+	h := handler(t, shop().options())
+	for query, want := range map[string]string{
+		"":                         "redis, a/b ?, disks, mail, queue",
+		"?sort=-state":             "disks, mail, queue, redis, a/b ?",
+		"?sort=name":               "a/b ?, disks, mail, queue, redis",
+		"?sort=-name":              "redis, queue, mail, disks, a/b ?",
+		"?sort=dialect":            "disks, queue, mail, redis, a/b ?",
+		"?sort=-duration":          "redis, mail, disks, a/b ?, queue",
+		"?sort=-exit":              "a/b ?, disks, mail, queue, redis",
+		"?sort=-last":              "mail, disks, redis, a/b ?, queue",
+		"?sort=next":               "queue, mail, redis, a/b ?, disks",
+		"?sort=nonsense&state=odd": "redis, a/b ?, disks, mail, queue",
+		"?state=failing":           "redis, a/b ?",
+		"?state=ok&sort=-name":     "mail, disks",
+		"?state=new":               "queue",
+		"?state=running":           "mail",
+		"?state=waiting":           "queue",
+		"?q=+COSCALE+":             "disks, queue",
+		"?q=IS&state=ok":           "disks",
+	} {
+		doc := page(t, h, request("GET", "/"+query))
+		if got := strings.Join(texts(find(doc, "th.name")), ", "); got != want {
+			t.Errorf("%q: %s, want %s", query, got, want)
+		}
+	}
+	for query, want := range map[string]string{
+		"?q=nothing":         "No script is like that. Show all",
+		"?state=new&q=disks": "No script is like that. Show all",
+	} {
+		doc := page(t, h, request("GET", "/"+query))
+		if got := text(find(doc, "p.box")[0]); got != want {
+			t.Errorf("%q: %q, want %q", query, got, want)
+		}
+	}
+	none := page(t, handler(t, (&fakes{}).options()), request("GET", "/"))
+	if got, want := text(find(none, "p.box")[0]), "No script is configured yet."; got != want {
+		t.Errorf("no scripts: %q, want %q", got, want)
+	}
+}
+
+// Each link changes one thing and keeps the rest.
+func TestStatusLinks(t *testing.T) {
+	h := handler(t, shop().options())
+	doc := page(t, h, request("GET", "/?sort=-duration&state=failing&q=a%2Fb&refresh=30"))
+	links := make(map[string]string)
+	for _, a := range find(doc, "a") {
+		links[text(a)] = attribute(a, "href")
+	}
+	for name, want := range map[string]string{
+		"Took ↓":          "?q=a%2Fb&refresh=30&sort=duration&state=failing",
+		"Script":          "?q=a%2Fb&refresh=30&sort=name&state=failing",
+		"State":           "?q=a%2Fb&refresh=30&state=failing",
+		"Series":          "?q=a%2Fb&refresh=30&sort=-series&state=failing",
+		"5 all":           "?q=a%2Fb&refresh=30&sort=-duration",
+		"2 ok":            "?q=a%2Fb&refresh=30&sort=-duration&state=ok",
+		"Stop refreshing": "?q=a%2Fb&sort=-duration&state=failing",
+		"Metrics":         "./metrics",
+	} {
+		if links[name] != want {
+			t.Errorf("%s: %q, want %q", name, links[name], want)
+		}
+	}
+	if got := attribute(find(doc, "meta")[3], "content"); got != "30" {
+		t.Errorf("refresh: %q, want 30", got)
+	}
+	fields := make(map[string]string)
+	for _, in := range find(doc, "input") {
+		fields[attribute(in, "name")] = attribute(in, "value")
+	}
+	want := map[string]string{"sort": "-duration", "state": "failing", "refresh": "30", "q": "a/b"}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Error(diff)
+	}
+	// A name of any shape leads to its page.
+	for _, a := range find(page(t, h, request("GET", "/?state=failing")), "a") {
+		if text(a) != "a/b ?" {
+			continue
+		}
+		if got := attribute(a, "href"); got != "scripts/a%2Fb%20%3F" {
+			t.Errorf("link %q", got)
+		}
+		doc := page(t, h, request("GET", "/"+attribute(a, "href")))
+		if got := text(find(doc, "h1")[0]); got != "a/b ?" {
+			t.Errorf("heading %q", got)
+		}
+	}
+}
+
+func TestStatusConfigRefused(t *testing.T) {
+	o := disksOnly().options()
+	at := time.Now().Add(-3 * time.Minute)
+	o.ConfigStatus = func() (bool, time.Time, error) {
+		return false, at, errors.New(`a.yml:3: interval "<i>" is too short`)
+	}
+	h := handler(t, o)
+	for _, c := range []struct {
+		r    *http.Request
+		want string
+	}{
+		{request("GET", "/"), `The last reload failed. The former configuration goes on. a.yml:3: interval "<i>" is too short`},
+		{stranger("GET", "/"), "The last reload failed. The former configuration goes on. The log says why."},
+	} {
+		doc := page(t, h, c.r)
+		if got := text(find(doc, "div.box")[0]); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+		if got, want := text(find(doc, "p.lead")[0]), "1 script, 2 series. Configuration refused 3 min ago."; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestWhy(t *testing.T) {
+	for want, v := range map[string]script.Verdict{
+		"exit code 2":                          {Result: record.Error, ExitCode: 2},
+		"could not be run":                     {Result: record.Error, ExitCode: -1},
+		"failed":                               {Result: record.Error},
+		"ran longer than its timeout of 1 min": {Result: record.Timeout, ExitCode: -1},
+		"ended by a signal, or for too much output": {Result: record.Killed, ExitCode: -1},
+		"what it printed could not be read":         {Result: record.Invalid},
+	} {
+		if got := why(&v, time.Minute); got != want {
+			t.Errorf("%+v: %q, want %q", v, got, want)
+		}
+	}
+}
+
+func BenchmarkStatus200(b *testing.B) {
+	h := handler(b, crowd(200, time.Now()).options())
+	r := request("GET", "/")
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := answer(h, r); w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+	}
+}

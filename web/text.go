@@ -1,0 +1,161 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// visible makes a script's text safe to look at: control characters become
+// their pictures (␛), other characters that have no shape or turn the reading
+// direction become their number, and what is not UTF-8 becomes U+FFFD.
+// Newlines and tabs stay.
+func visible(s string) string {
+	if isPlain(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 16)
+	for _, r := range s {
+		switch {
+		case r == '\n' || r == '\t':
+			b.WriteRune(r)
+		case r < ' ':
+			b.WriteRune('␀' + r)
+		case r == 0x7f:
+			b.WriteRune('␡')
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
+			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
+		default:
+			b.WriteRune(r) // U+FFFD for each byte that is not UTF-8
+		}
+	}
+	return b.String()
+}
+
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c >= utf8.RuneSelf || c == 0x7f || c < ' ' && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// shorten cuts at a rune's border, in at most n bytes and the ellipsis.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// moment is a time for the template: how long ago or how soon, and exactly.
+// The zero value shows as a dash.
+type moment struct {
+	Text  string // "12 s ago"
+	Exact string // 2006-01-02 15:04:05 -0700
+	ISO   string // for <time datetime>
+}
+
+func exactly(t time.Time, text string) moment {
+	return moment{Text: text, Exact: t.Format("2006-01-02 15:04:05 -0700"), ISO: t.UTC().Format(time.RFC3339)}
+}
+
+func ago(t, now time.Time) moment {
+	switch d := now.Sub(t); {
+	case t.IsZero():
+		return moment{}
+	case d < 0:
+		return exactly(t, "in "+roughly(-d))
+	case d < time.Second:
+		return exactly(t, "just now")
+	default:
+		return exactly(t, roughly(d)+" ago")
+	}
+}
+
+func soon(t, now time.Time) moment {
+	switch d := t.Sub(now); {
+	case t.IsZero():
+		return moment{}
+	case d < time.Second:
+		return exactly(t, "now")
+	default:
+		return exactly(t, "in "+roughly(d))
+	}
+}
+
+// roughly gives the largest unit of a duration, which never shows less than
+// one of it.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "1 s"
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < 2*time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	default:
+		return strconv.Itoa(int(d/(24*time.Hour))) + " d"
+	}
+}
+
+// took gives a duration as people read it, to about three digits.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return strconv.FormatInt(d.Microseconds(), 10) + " µs"
+	case d < time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	case d < 100*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+	}
+	return span(d.Round(time.Second))
+}
+
+// span gives a configured duration exactly: "60 s", "5 min", "1 h 30 min".
+func span(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.FormatFloat(d.Seconds(), 'g', -1, 64) + " s"
+	}
+	var parts []string
+	for _, u := range []struct {
+		size time.Duration
+		name string
+	}{{24 * time.Hour, " d"}, {time.Hour, " h"}, {time.Minute, " min"}} {
+		if d >= u.size {
+			parts = append(parts, strconv.Itoa(int(d/u.size))+u.name)
+			d %= u.size
+		}
+	}
+	if d > 0 {
+		parts = append(parts, strconv.FormatFloat(d.Seconds(), 'g', -1, 64)+" s")
+	}
+	return strings.Join(parts, " ")
+}
+
+// number groups thousands: 10,000.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// count is a number with its noun, whose plural takes an s.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return number(n) + " " + noun
+}

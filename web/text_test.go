@@ -1,0 +1,115 @@
+package web
+
+import (
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestVisible(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\ttext\n":                "plain\ttext\n",
+		"\x1b[31mred\x1b[0m":           "␛[31mred␛[0m",
+		"a\x00b\r\x7f":                 "a␀b␍␡",
+		"caf\xe9 \xff\xfe":             "caf\uFFFD \uFFFD\uFFFD",
+		"naïve 日本 😀":                   "naïve 日本 😀",
+		"user\u202egpj.exe":            "user⟨U+202E⟩gpj.exe",
+		"\u0085\u2028\ufeffzero\u200b": "⟨U+0085⟩⟨U+2028⟩⟨U+FEFF⟩zero⟨U+200B⟩",
+	} {
+		if got := visible(in); got != want {
+			t.Errorf("visible(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzVisible(f *testing.F) {
+	f.Add("plain")
+	f.Add("\x1b]0;title\x07\xff\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := visible(s)
+		if !utf8.ValidString(got) {
+			t.Fatalf("%q is not UTF-8", got)
+		}
+		for _, r := range got {
+			if r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+				t.Fatalf("%q holds %U", got, r)
+			}
+		}
+		if again := visible(got); again != got {
+			t.Fatalf("%q becomes %q", got, again)
+		}
+	})
+}
+
+func TestDurations(t *testing.T) {
+	for _, c := range []struct {
+		d                   time.Duration
+		roughly, took, span string
+	}{
+		{0, "1 s", "0 µs", "0 s"},
+		{250 * time.Microsecond, "1 s", "250 µs", "0.00025 s"},
+		{310 * time.Millisecond, "1 s", "310 ms", "0.31 s"},
+		{5 * time.Second, "5 s", "5.0 s", "5 s"},
+		{90 * time.Second, "90 s", "90.0 s", "1 min 30 s"},
+		{5 * time.Minute, "5 min", "5 min", "5 min"},
+		{90 * time.Minute, "90 min", "1 h 30 min", "1 h 30 min"},
+		{49*time.Hour + 400*time.Millisecond, "2 d", "2 d 1 h", "2 d 1 h 0.4 s"},
+	} {
+		if got := roughly(c.d); got != c.roughly {
+			t.Errorf("roughly(%v) = %q, want %q", c.d, got, c.roughly)
+		}
+		if got := took(c.d); got != c.took {
+			t.Errorf("took(%v) = %q, want %q", c.d, got, c.took)
+		}
+		if got := span(c.d); got != c.span {
+			t.Errorf("span(%v) = %q, want %q", c.d, got, c.span)
+		}
+	}
+}
+
+func TestMoments(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
+	earlier := moment{Text: "12 s ago", Exact: "2026-03-01 11:59:48 +0100", ISO: "2026-03-01T10:59:48Z"}
+	if got := ago(now.Add(-12*time.Second), now); got != earlier {
+		t.Errorf("ago: %+v, want %+v", got, earlier)
+	}
+	for _, c := range []struct {
+		got  moment
+		want string
+	}{
+		{ago(time.Time{}, now), ""},
+		{ago(now, now), "just now"},
+		{ago(now.Add(time.Hour), now), "in 60 min"}, // an event may say so
+		{soon(time.Time{}, now), ""},
+		{soon(now.Add(-time.Minute), now), "now"},
+		{soon(now.Add(48*time.Second), now), "in 48 s"},
+	} {
+		if c.got.Text != c.want {
+			t.Errorf("got %q, want %q", c.got.Text, c.want)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := number(n); got != want {
+			t.Errorf("number(%d) = %q, want %q", n, got, want)
+		}
+	}
+	if got := count(1, "script") + ", " + count(2, "script"); got != "1 script, 2 scripts" {
+		t.Error(got)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		n    int
+		want string
+	}{{"short", 5, "short"}, {"longer", 5, "longe…"}, {"aé", 2, "a…"}, {"\x80\x80\x80", 2, "…"}} {
+		if got := shorten(c.in, c.n); got != c.want {
+			t.Errorf("shorten(%q, %d) = %q, want %q", c.in, c.n, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+// Package web is what people and supervisors see over HTTP: the status page, a
+// page for each script, health, reload and quit. The metrics page itself is
+// the collector's; it is only mounted here.
+//
+// Everything works without JavaScript, and every text that a script made goes
+// through visible and html/template.
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/script"
+)
+
+// Scripts is the pool as seen from here: *script.Pool.
+type Scripts interface {
+	// Views gives every script, in the order of the configuration.
+	Views() []script.View
+	// View gives one; false when there is none of that name.
+	View(name string) (script.View, bool)
+}
+
+// Page is the metrics page as seen from here: the collector's scripts.
+type Page interface {
+	// Count is the number of series that a script has now. It is asked for
+	// every script whenever the status page is shown.
+	Count(name string) int
+	// Series lists a script's series in the order of the page.
+	Series(name string) []Series
+	// Refusals lists what the page could not take of a script's last batch,
+	// and says how many there were in all, since the list may be cut.
+	Refusals(name string) (kept []Refusal, all int)
+}
+
+// Series is one series of a script.
+type Series struct {
+	Text  string // name{labels}
+	Value string // as it stands on the page
+	Line  int    // of the script's output, from 1; 0 when there is none
+}
+
+// Refusal is one sample that the metrics page did not take.
+type Refusal struct {
+	Line   int    // of the script's output, from 1; 0 when there is none
+	Metric string // as the script named it
+	Reason string // the label reason, such as "type_conflict"
+	Text   string // a sentence for people, with the remedy
+}
+
+// Options is what the pages are made of. Every field is needed but for those
+// that say otherwise. All functions are called from many goroutines.
+type Options struct {
+	Scripts Scripts
+	Page    Page
+	// Metrics answers GET and HEAD at TelemetryPath.
+	Metrics       http.Handler
+	TelemetryPath string
+	// Ready says whether the first turns are over: /-/ready.
+	Ready func() bool
+	// Lifecycle allows POST /-/reload and POST /-/quit. Reload blocks until
+	// the new configuration is at work or refused, and Quit must not block.
+	Lifecycle bool
+	Reload    func() error
+	Quit      func()
+	// ConfigStatus tells of the last attempt to read the configuration: when
+	// it was, and what was wrong with the file where it was refused.
+	ConfigStatus func() (ok bool, at time.Time, err error)
+	// WebConfigFile is exporter-toolkit's file, empty when there is none. It
+	// is read again for each page, as exporter-toolkit does, to learn whether
+	// users are configured.
+	WebConfigFile string
+	Version       string
+	Logger        log.Logger
+}
+
+//go:embed page/style.css
+var styleSheet []byte
+
+//go:embed page/layout.html
+var layoutHTML string
+
+//go:embed page/status.html
+var statusHTML string
+
+//go:embed page/script.html
+var scriptHTML string
+
+// elsewhere are the endpoints that other rooms mount beside ours.
+var elsewhere = []string{"/probe", "/discovery", "/api"}
+
+type server struct {
+	Options
+	started   time.Time
+	stylePath string // with a hash in it, so that it can be cached for ever
+	status    *template.Template
+	script    *template.Template
+}
+
+// New makes the handler of all endpoints but /probe, /discovery and /api: the
+// caller mounts those before it. Its http.Server needs BaseContext, or no page
+// is private.
+func New(o Options) (http.Handler, error) {
+	s := &server{Options: o, started: time.Now()}
+	sum := sha256.Sum256(styleSheet)
+	s.stylePath = "style-" + hex.EncodeToString(sum[:6]) + ".css"
+	if err := s.checkTelemetryPath(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.status, err = parse(statusHTML); err != nil {
+		return nil, err
+	}
+	if s.script, err = parse(scriptHTML); err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.serveStatus)
+	mux.HandleFunc("GET /scripts/{name}", s.serveScript)
+	mux.HandleFunc("GET /"+s.stylePath, serveStyle)
+	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
+	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
+	mux.HandleFunc("GET /-/ready", s.serveReady)
+	mux.HandleFunc("POST /-/reload", s.lifecycle(s.serveReload))
+	mux.HandleFunc("POST /-/quit", s.lifecycle(s.serveQuit))
+	return http.NewCrossOriginProtection().Handler(mux), nil
+}
+
+func parse(body string) (*template.Template, error) {
+	t, err := template.New("layout").Parse(layoutHTML)
+	if err != nil {
+		return nil, err
+	}
+	return t.Parse(body)
+}
+
+// checkTelemetryPath refuses what the mux would panic at, and what would hide
+// another endpoint.
+func (s *server) checkTelemetryPath() error {
+	p := s.TelemetryPath
+	fail := func(problem string) error {
+		return fmt.Errorf("--web.telemetry-path %q %s (the default is /metrics)", p, problem)
+	}
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return fail("does not begin with a slash")
+	case p != path.Clean(p) || strings.ContainsAny(p, "{}?#% \t\r\n"):
+		return fail("is not a plain path")
+	case p == "/":
+		return fail("is the path of the status page")
+	}
+	for _, taken := range append([]string{"/-", "/scripts", "/" + s.stylePath}, elsewhere...) {
+		if p == taken || strings.HasPrefix(p, taken+"/") {
+			return fail("is taken by another endpoint")
+		}
+	}
+	return nil
+}
+
+// render answers with a page. It is made in memory first, so that a fault in
+// it can still become a status 500.
+func (s *server) render(w http.ResponseWriter, t *template.Template, data any) {
+	var page bytes.Buffer
+	if err := t.Execute(&page, data); err != nil {
+		level.Error(s.Logger).Log("msg", "a page could not be made", "err", err)
+		plain(w, http.StatusInternalServerError, "the page could not be made; the log says why")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(page.Len()))
+	h.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	_, _ = w.Write(page.Bytes()) // the reader has gone: nobody to tell
+}
+
+// plain answers with a text, be it an error or not: http.Error sets the
+// headers of one, nosniff among them.
+func plain(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, text, code)
+}
+
+func serveStyle(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/css; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(styleSheet)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(styleSheet)
+}
+
+func (s *server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusOK, "scriptbridge is healthy")
+}
+
+func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
+	if !s.Ready() {
+		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready: some script has not had its first turn")
+		return
+	}
+	plain(w, http.StatusOK, "scriptbridge is ready")
+}
+
+// lifecycle lets a request through only where the operator allowed it.
+func (s *server) lifecycle(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !s.Lifecycle {
+			plain(w, http.StatusForbidden, "this is switched off; start scriptbridge with --web.enable-lifecycle to allow it")
+			return
+		}
+		level.Info(s.Logger).Log("msg", "asked over HTTP", "path", r.URL.Path, "remote", r.RemoteAddr)
+		next(w, r)
+	}
+}
+
+func (s *server) serveReload(w http.ResponseWriter, _ *http.Request) {
+	if err := s.Reload(); err != nil {
+		plain(w, http.StatusInternalServerError, "not reloaded, the former configuration goes on:\n"+err.Error())
+		return
+	}
+	plain(w, http.StatusOK, "reloaded")
+}
+
+func (s *server) serveQuit(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusOK, "quitting")
+	s.Quit()
+}

@@ -1,0 +1,282 @@
+package web
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"scriptbridge/script"
+)
+
+// disksOnly is a bridge with the script disks alone.
+func disksOnly() *fakes {
+	v, series, refusals := diskView(time.Now())
+	return &fakes{
+		views:    []script.View{v},
+		series:   map[string][]Series{"disks": series},
+		refusals: map[string][]Refusal{"disks": refusals},
+	}
+}
+
+func handler(t testing.TB, o Options) http.Handler {
+	t.Helper()
+	h, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// request is one that may see everything, by its listener and host.
+func request(method, target string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	r.Host = "localhost"
+	return r.WithContext(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}))
+}
+
+// stranger is one that may not.
+func stranger(method, target string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	return r.WithContext(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4zero}}))
+}
+
+func answer(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// page gives the document that a request is answered with.
+func page(t testing.TB, h http.Handler, r *http.Request) *html.Node {
+	t.Helper()
+	w := answer(h, r)
+	if w.Code != http.StatusOK {
+		t.Fatalf("%s: status %d: %s", r.URL, w.Code, w.Body)
+	}
+	doc, err := html.Parse(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// find gives the elements of a kind, below n, in order: "tr", "tr.class" or
+// ".class".
+func find(n *html.Node, kind string) []*html.Node {
+	tag, class, _ := strings.Cut(kind, ".")
+	var found []*html.Node
+	for d := range n.Descendants() {
+		if d.Type == html.ElementNode && (tag == "" || d.Data == tag) &&
+			(class == "" || strings.Contains(" "+attribute(d, "class")+" ", " "+class+" ")) {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+func attribute(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// text is what one reads of an element, blanks run together.
+func text(n *html.Node) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data)
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func texts(nodes []*html.Node) []string {
+	var list []string
+	for _, n := range nodes {
+		list = append(list, text(n))
+	}
+	return list
+}
+
+func TestEndpoints(t *testing.T) {
+	ready := false
+	o := disksOnly().options()
+	o.Ready = func() bool { return ready }
+	o.TelemetryPath = "/prom/metrics"
+	h := handler(t, o)
+	for _, c := range []struct {
+		request, body string
+		status        int
+		allow         string
+	}{
+		{"GET /-/healthy", "scriptbridge is healthy\n", 200, ""},
+		{"HEAD /-/healthy", "scriptbridge is healthy\n", 200, ""}, // a recorder keeps what a server leaves out
+		{"GET /-/ready", "scriptbridge is not ready: some script has not had its first turn\n", 503, ""},
+		{"GET /prom/metrics", "metrics\n", 200, ""},
+		{"GET /metrics", "404 page not found\n", 404, ""},
+		{"GET /scripts/nobody", "there is no script of this name\n", 404, ""},
+		{"GET /scripts/", "404 page not found\n", 404, ""},
+		{"GET /anything", "404 page not found\n", 404, ""},
+		{"POST /", "Method Not Allowed\n", 405, "GET, HEAD"},
+		{"DELETE /scripts/disks", "Method Not Allowed\n", 405, "GET, HEAD"},
+		{"POST /prom/metrics", "Method Not Allowed\n", 405, "GET, HEAD"},
+		{"GET /-/reload", "Method Not Allowed\n", 405, "POST"},
+		{"GET /-/quit", "Method Not Allowed\n", 405, "POST"},
+	} {
+		method, target, _ := strings.Cut(c.request, " ")
+		w := answer(h, request(method, target))
+		if w.Code != c.status || w.Body.String() != c.body || w.Header().Get("Allow") != c.allow {
+			t.Errorf("%s: %d %q, Allow %q; want %d %q, %q", c.request, w.Code, w.Body, w.Header().Get("Allow"), c.status, c.body, c.allow)
+		}
+	}
+	ready = true
+	if w := answer(h, request("GET", "/-/ready")); w.Code != 200 || w.Body.String() != "scriptbridge is ready\n" {
+		t.Errorf("ready: %d %q", w.Code, w.Body)
+	}
+}
+
+func TestLifecycle(t *testing.T) {
+	var reloadErr error
+	calls := ""
+	o := disksOnly().options()
+	o.Reload = func() error { calls += "reload "; return reloadErr }
+	o.Quit = func() { calls += "quit " }
+	check := func(what string, r *http.Request, status int, body string) {
+		t.Helper()
+		if w := answer(handler(t, o), r); w.Code != status || w.Body.String() != body {
+			t.Errorf("%s: %d %q, want %d %q", what, w.Code, w.Body, status, body)
+		}
+	}
+	const off = "this is switched off; start scriptbridge with --web.enable-lifecycle to allow it\n"
+	check("reload, off", request("POST", "/-/reload"), 403, off)
+	check("quit, off", request("POST", "/-/quit"), 403, off)
+	if calls != "" {
+		t.Fatalf("calls while it was off: %s", calls)
+	}
+
+	o.Lifecycle = true
+	foreign := request("POST", "/-/quit")
+	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
+	check("quit from a foreign page", foreign, 403, "cross-origin request detected from Sec-Fetch-Site header\n")
+	old := request("POST", "/-/reload")
+	old.Header.Set("Origin", "https://evil.example")
+	check("reload from a foreign page in an old browser", old, 403, "cross-origin request detected, and/or browser is out of date: Sec-Fetch-Site is missing, and Origin does not match Host\n")
+	if calls != "" {
+		t.Fatalf("calls from foreign pages: %s", calls)
+	}
+
+	check("reload", request("POST", "/-/reload"), 200, "reloaded\n")
+	reloadErr = errors.Join(errors.New("a.yml:3: interval 0s is too short"), errors.New("a.yml:9: unknown key comand"))
+	check("reload, refused", request("POST", "/-/reload"), 500,
+		"not reloaded, the former configuration goes on:\na.yml:3: interval 0s is too short\na.yml:9: unknown key comand\n")
+	check("quit", request("POST", "/-/quit"), 200, "quitting\n")
+	if calls != "reload reload quit " {
+		t.Errorf("calls: %q", calls)
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	h := handler(t, disksOnly().options())
+	for _, target := range []string{"/", "/scripts/disks"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			got := answer(h, request(method, target)).Header()
+			for name, want := range map[string]string{
+				"Content-Type":            "text/html; charset=utf-8",
+				"Cache-Control":           "no-store",
+				"X-Content-Type-Options":  "nosniff",
+				"Referrer-Policy":         "same-origin",
+				"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+			} {
+				if got.Get(name) != want {
+					t.Errorf("%s %s: %s: %q, want %q", method, target, name, got.Get(name), want)
+				}
+			}
+		}
+	}
+}
+
+// The pages need no script, and load nothing but their style sheet, which is
+// there and may be cached.
+func TestPagesStandAlone(t *testing.T) {
+	h := handler(t, disksOnly().options())
+	for _, target := range []string{"/", "/scripts/disks"} {
+		doc := page(t, h, request("GET", target))
+		for n := range doc.Descendants() {
+			for _, a := range n.Attr {
+				if a.Key == "style" || strings.HasPrefix(a.Key, "on") {
+					t.Errorf("%s: <%s> has the attribute %s, which the policy forbids", target, n.Data, a.Key)
+				}
+			}
+		}
+		if len(find(doc, "script"))+len(find(doc, "style"))+len(find(doc, "img")) > 0 {
+			t.Errorf("%s: an element that the policy forbids", target)
+		}
+		for _, link := range find(doc, "link") {
+			if attribute(link, "rel") != "stylesheet" {
+				continue
+			}
+			r := request("GET", target)
+			sheet, err := r.URL.Parse(attribute(link, "href"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := answer(h, request("GET", sheet.Path))
+			if w.Code != 200 || w.Header().Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+				t.Errorf("%s: %d %v", sheet, w.Code, w.Header())
+			}
+		}
+		if lang := attribute(find(doc, "html")[0], "lang"); lang != "en" || text(find(doc, "title")[0]) == "" {
+			t.Errorf("%s: lang %q, title %q", target, lang, text(find(doc, "title")[0]))
+		}
+	}
+}
+
+func TestTelemetryPath(t *testing.T) {
+	const end = " (the default is /metrics)"
+	for path, want := range map[string]string{
+		"/metrics":   "",
+		"/a/b":       "",
+		"metrics":    `--web.telemetry-path "metrics" does not begin with a slash` + end,
+		"":           `--web.telemetry-path "" does not begin with a slash` + end,
+		"/":          `--web.telemetry-path "/" is the path of the status page` + end,
+		"/m/":        `--web.telemetry-path "/m/" is not a plain path` + end,
+		"/{x}":       `--web.telemetry-path "/{x}" is not a plain path` + end,
+		"/-/ready":   `--web.telemetry-path "/-/ready" is taken by another endpoint` + end,
+		"/scripts/a": `--web.telemetry-path "/scripts/a" is taken by another endpoint` + end,
+		"/probe":     `--web.telemetry-path "/probe" is taken by another endpoint` + end,
+	} {
+		o := disksOnly().options()
+		o.TelemetryPath = path
+		got := ""
+		if _, err := New(o); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", path, got, want)
+		}
+	}
+}
+
+// A page that cannot be made is said so, and the log says why.
+func TestRenderFails(t *testing.T) {
+	broken, err := parse(`{{define "main"}}{{.NoSuchField}}{{end}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{Options: disksOnly().options()}
+	w := httptest.NewRecorder()
+	s.render(w, broken, frame{})
+	if w.Code != 500 || w.Body.String() != "the page could not be made; the log says why\n" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
