@@ -71,6 +71,7 @@ func (p page) check(t *testing.T, q query) {
 		case *parser.VectorSelector:
 			if len(p.selected(n.LabelMatchers)) == 0 {
 				t.Errorf("%s: no series on the page is selected by %s", q.where, n)
+				break
 			}
 			for _, m := range n.LabelMatchers {
 				need(n, m.Name)

@@ -28,7 +28,7 @@ const patience = time.Minute
 // series that a dashboard or a rule names.
 var scripts = map[string]string{
 	// All that the explorer can show: groups and units, a gauge and a sum, an
-	// event with an end, one without.
+	// event that lasted and one of a moment, a line that is refused.
 	"story": `#!/bin/sh
 if [ "$1" = -c ]; then
 cat <<'END'
@@ -46,12 +46,12 @@ begun=$(cat begun)
 echo 'M1 "1:main" 4096'
 echo 'M1 "1:spare" 1000'
 echo 'M2 3'
+echo 'M9 1'
 echo "E1 $((begun - 3600)) $((begun - 1800)) \"release 42\" \"{\"Exit code\":137}\" S"
-echo "E1 $((begun - 600)) 0 \"release 43\" \"{\"Exit code\":1}\" S"
+echo "E1 $((begun - 600)) $((begun - 600)) \"release 43\" \"{\"Exit code\":1}\" S"
 fi
 `,
 	"failing": declare + "echo 'M1 1'\nexit 3\n",
-	"refused": declare + "echo 'M1 1'\necho 'M9 1'\necho no metric >&2\n",
 	"overrun": declare + "sleep 1.5\necho 'M1 1'\n",
 }
 
@@ -65,7 +65,7 @@ var wanted = []string{
 	`coscale_lines_seen_total\{.*script="story".*\} `,
 	`coscale_event_end_timestamp_seconds\{.*script="story".*\} `,
 	`scriptbridge_script_success\{script="failing"\} 0`,
-	`scriptbridge_script_refused_total\{script="refused",reason="undeclared"\} `,
+	`scriptbridge_script_refused_total\{script="story",reason="undeclared"\} `,
 	`scriptbridge_script_overruns_total\{script="overrun"\} [1-9]`,
 	`scriptbridge_script_duration_seconds\{script="overrun"\} `,
 }
@@ -103,7 +103,8 @@ func start(t *testing.T, dir, name string, args ...string) *process {
 		cmd.Wait() //nolint:errcheck // how it ends is not what is tested
 		late.Stop()
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", filepath.Base(name), p.text())
+			text := p.text()
+			t.Logf("the end of the log of %s:\n%s", filepath.Base(name), text[max(0, len(text)-4000):])
 		}
 	})
 	return p
@@ -117,7 +118,8 @@ func startBridge(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "scriptbridge")
-	build := exec.Command("go", "build", "-o", program, "..")
+	const version = "github.com/prometheus/common/version."
+	build := exec.Command("go", "build", "-ldflags=-X "+version+"Version=1.2.3 -X "+version+"Branch=main", "-o", program, "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("the program does not build: %v\n%s", err, out)
@@ -128,15 +130,14 @@ func startBridge(t *testing.T) string {
 		write(t, dir, name+".sh", text)
 		fmt.Fprintf(&config, "  - {command: ./%s.sh, interval: 1s, timeout: 5s}\n", name)
 	}
-	examples, err := filepath.Glob("../examples/coscale/*.*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range examples {
-		if path, err = filepath.Abs(path); err != nil {
+	for _, path := range examples(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&config, "  - {command: [%q], interval: 2s, timeout: 20s, options: {config_timeout: 20s}}\n", path)
+		name := filepath.Base(path)
+		write(t, dir, name, string(text)) // some keep a file beside them
+		fmt.Fprintf(&config, "  - {command: ./%s, interval: 2s, timeout: 20s, options: {config_timeout: 20s}}\n", name)
 	}
 	file := write(t, dir, "scriptbridge.yml", config.String())
 	p := start(t, dir, program, "--config.file="+file, "--web.listen-address=127.0.0.1:0")
@@ -162,6 +163,26 @@ func startBridge(t *testing.T) string {
 		return nil
 	})
 	return address
+}
+
+// examples are the CoScale scripts among ../examples: what is executable.
+func examples(t *testing.T) (paths []string) {
+	t.Helper()
+	all, err := filepath.Glob("../examples/coscale/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		if info, err := os.Stat(path); err != nil {
+			t.Fatal(err)
+		} else if info.Mode()&0o111 != 0 {
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) == 0 {
+		t.Fatal("there are no examples")
+	}
+	return paths
 }
 
 // page is every series that a Prometheus has which scrapes one bridge, with
