@@ -71,6 +71,7 @@ const addressDefault = ":10469"
 // nothing more to do.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var f flags
+	f.try.options = make(map[string]string)
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts written for the CoScale agent and bridges them to Prometheus.")
 	ended := false // by --help or --version, which kingpin prints itself
 	app.Terminate(func(int) { ended = true })

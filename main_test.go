@@ -205,8 +205,19 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("a scrape answered %d", status)
 		}
 		ts.Check(os.WriteFile(ts.MkAbs("page"), []byte(page), 0o600))
-		return page, re.MatchString(page) != neg
+		return ofScripts(page), re.MatchString(page) != neg
 	})
+}
+
+// ofScripts is what of a page a failing scenario should show.
+func ofScripts(page string) string {
+	var b strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.Contains(line, `{script="`) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 func cmdGet(ts *testscript.TestScript, neg bool, args []string) {

@@ -28,11 +28,9 @@ type wanted struct {
 // load reads a configuration and everything it names, without side effects.
 func load(file string) (*wanted, error) {
 	cfg, err := config.Load(file)
-	if err != nil {
-		return nil, err
-	}
-	scripts, problems, err := script.Resolve(cfg)
-	if err != nil {
+	// Each room finds errors of its own, and all are worth telling at once.
+	scripts, problems, errDialects := script.Resolve(cfg)
+	if err := errors.Join(err, errDialects); err != nil {
 		return nil, err
 	}
 	return &wanted{cfg: cfg, scripts: scripts, problems: problems}, nil

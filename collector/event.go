@@ -11,10 +11,10 @@ import (
 // The families of events (spec/mapping.md, Events). Their names follow the
 // source's prefix.
 var (
-	eventCount = &ownFamily{"_events", counter, "", "Events received, by declared event."}
-	eventInfo  = &ownFamily{"_event", info, "", "Events of late, and those still open, with their declared attributes."}
-	eventStart = &ownFamily{"_event_start_timestamp_seconds", gauge, "seconds", "When an event began, in Unix time."}
-	eventEnd   = &ownFamily{"_event_end_timestamp_seconds", gauge, "seconds", "When an event ended, in Unix time; absent while it is open."}
+	eventCount = ours("_events", counter, "", "Events received, by declared event.")
+	eventInfo  = ours("_event", info, "", "Events of late, and those still open, with their declared attributes.")
+	eventStart = ours("_event_start_timestamp_seconds", gauge, "seconds", "When an event began, in Unix time.")
+	eventEnd   = ours("_event_end_timestamp_seconds", gauge, "seconds", "When an event ended, in Unix time; absent while it is open.")
 
 	eventFamilies = []*ownFamily{eventCount, eventInfo, eventStart, eventEnd}
 )

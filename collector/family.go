@@ -70,12 +70,8 @@ type block struct {
 	chunk  *chunk // of the sheet that it stands in
 	series []*series
 	sorted bool
-
-	owner    metricID // the metric that it shows; zero for our own families
-	declared bool     // owner was declared
-	help     string
-	unit     string
-	batch    uint32 // the last batch of its source that wrote to it
+	metric *metric // that it shows
+	batch  uint32  // the last batch of its source that wrote to it
 }
 
 // series is one line of the page.
@@ -147,18 +143,17 @@ func (c *Collector) standing(name string, kind kindOf) []*family {
 // whoever came first, and within a source the metric that came first in the
 // batch.
 func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
-	if b := s.blocks[m.name.family]; b != nil && b.family.kind == m.kind {
-		switch {
-		case b.owner == m.id:
-			return b, nil
-		case !b.yields(whole):
-			return nil, duplicateName(m, b.owner)
-		}
+	name := m.family()
+	if b := s.blocks[name]; b != nil && b.metric.id == m.id {
+		return b, nil
 	}
-	if f := c.names[m.name.family]; f != nil && f.own {
+	if f := c.names[name]; f != nil && f.own {
 		return nil, reserved(m)
 	}
-	standing := c.standing(m.name.family, m.kind)
+	if b := s.blocks[name]; b != nil && !b.yields(whole) {
+		return nil, duplicateName(m, b.metric.id)
+	}
+	standing := c.standing(name, m.id.kind)
 	for _, f := range standing {
 		if f.own {
 			return nil, reserved(m)
@@ -168,19 +163,17 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 			case b.source != s && b.source.compare(s) < 0:
 				return nil, typeConflict(m, f, b.source)
 			case b.source == s && !b.yields(whole):
-				return nil, duplicateName(m, b.owner)
+				return nil, duplicateName(m, b.metric.id)
 			}
 		}
 	}
-	if b := s.blocks[m.name.family]; b != nil {
+	if b := s.blocks[name]; b != nil {
 		c.drop(b)
 	}
 	for _, f := range standing {
 		c.evict(f, s)
 	}
-	b := c.addBlock(s, m.name.family, m.kind, false)
-	b.owner, b.declared, b.help, b.unit = m.id, m.declared, m.help, m.name.unit
-	return b, nil
+	return c.addBlock(s, name, m, false), nil
 }
 
 // yields says whether another metric of the same source may take the block's
@@ -203,15 +196,15 @@ func (c *Collector) evict(f *family, s *source) {
 
 // addBlock makes the source's block in the family of that name, and the family
 // with it; the names must be free.
-func (c *Collector) addBlock(s *source, name string, kind kindOf, own bool) *block {
+func (c *Collector) addBlock(s *source, name string, m *metric, own bool) *block {
 	f := c.names[name]
 	if f == nil {
-		f = &family{name: name, kind: kind, own: own}
-		for _, n := range claims(name, kind) {
+		f = &family{name: name, kind: m.id.kind, own: own}
+		for _, n := range claims(name, f.kind) {
 			c.names[n] = f
 		}
 	}
-	b := &block{family: f, source: s, sorted: true}
+	b := &block{family: f, source: s, metric: m, sorted: true}
 	s.blocks[name] = b
 	c.place(b)
 	return b

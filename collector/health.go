@@ -9,33 +9,35 @@ import (
 
 // ownFamily is a family that the bridge makes itself.
 type ownFamily struct {
-	name string // a suffix of what stands in front
-	kind kindOf
-	unit string
-	help string
+	name   string // a suffix of what stands in front
+	metric metric // its kind, unit and help
+}
+
+func ours(name string, kind kindOf, unit, help string) *ownFamily {
+	return &ownFamily{name, metric{id: metricID{kind: kind}, unit: unit, help: help}}
 }
 
 // The families of one source's health (spec/mapping.md, What the bridge says
 // of itself). Their names follow scriptbridge_script_ or scriptbridge_receiver_.
 var (
-	healthSuccess  = &ownFamily{"success", gauge, "", "Whether the last one went well: 1 for yes, 0 for no."}
-	healthDuration = &ownFamily{"duration_seconds", gauge, "seconds", "How long the last run took."}
-	healthExit     = &ownFamily{"exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself."}
-	healthLastRun  = &ownFamily{"last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time."}
-	healthLastGood = &ownFamily{"last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time."}
-	healthLast     = &ownFamily{"last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time."}
-	healthInterval = &ownFamily{"interval_seconds", gauge, "seconds", "The interval in force."}
-	healthTimeout  = &ownFamily{"timeout_seconds", gauge, "seconds", "The timeout in force."}
-	healthSeries   = &ownFamily{"series", gauge, "", "Number of series on the page now, as max_series counts them."}
-	healthRuns     = &ownFamily{"runs", counter, "", "Runs, by verdict."}
-	healthOverruns = &ownFamily{"overruns", counter, "", "Runs that were due while the last one still ran, and were left out."}
-	healthWait     = &ownFamily{"wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent."}
-	healthRefused  = &ownFamily{"refused", counter, "", "Samples and lines that are not shown, by reason."}
-	healthCPU      = &ownFamily{"cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it."}
-	healthRSS      = &ownFamily{"max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it."}
-	healthOutput   = &ownFamily{"output_bytes", counter, "bytes", "Bytes written by finished processes."}
+	healthSuccess  = ours("success", gauge, "", "Whether the last one went well: 1 for yes, 0 for no.")
+	healthDuration = ours("duration_seconds", gauge, "seconds", "How long the last run took.")
+	healthExit     = ours("exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself.")
+	healthLastRun  = ours("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
+	healthLastGood = ours("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
+	healthLast     = ours("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
+	healthInterval = ours("interval_seconds", gauge, "seconds", "The interval in force.")
+	healthTimeout  = ours("timeout_seconds", gauge, "seconds", "The timeout in force.")
+	healthSeries   = ours("series", gauge, "", "Number of series on the page now, as max_series counts them.")
+	healthRuns     = ours("runs", counter, "", "Runs, by verdict.")
+	healthOverruns = ours("overruns", counter, "", "Runs that were due while the last one still ran, and were left out.")
+	healthWait     = ours("wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent.")
+	healthRefused  = ours("refused", counter, "", "Samples and lines that are not shown, by reason.")
+	healthCPU      = ours("cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it.")
+	healthRSS      = ours("max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it.")
+	healthOutput   = ours("output_bytes", counter, "bytes", "Bytes written by finished processes.")
 
-	metricInfo = &ownFamily{"scriptbridge_metric", info, "", "What a source declared of a metric; metric is its name on the page."}
+	metricInfo = ours("scriptbridge_metric", info, "", "What a source declared of a metric; metric is its name on the page.")
 )
 
 // isHealth tells the families of health, which never end by themselves, from
@@ -128,21 +130,17 @@ func (c *Collector) health(s *source, f *ownFamily, value float64, labels ...rec
 // show sets a series of our own; the labels are in the order of the page. No
 // source can have its name: where one came first, it makes room.
 func (c *Collector) show(s *source, name string, f *ownFamily, value float64, labels []record.Label) *series {
-	c.text = appendLabels(c.text[:0], name+f.kind.suffix(), labels)
+	c.text = appendLabels(c.text[:0], name+f.metric.id.kind.suffix(), labels)
 	se := s.ours[string(c.text)]
 	if se == nil {
 		b := s.blocks[name]
 		if b == nil || !b.family.own {
-			for _, n := range claims(name, f.kind) {
+			for _, n := range claims(name, f.metric.id.kind) {
 				if o := c.names[n]; o != nil && !o.own {
 					c.evict(o, s)
 				}
 			}
-			b = c.addBlock(s, name, f.kind, true)
-			b.help = f.help
-			if f.unit != "" && strings.HasSuffix(name, "_"+f.unit) {
-				b.unit = f.unit
-			}
+			b = c.addBlock(s, name, &f.metric, true)
 		}
 		se = c.add(b, string(c.text))
 		s.ours[se.text] = se
@@ -173,7 +171,7 @@ func (c *Collector) describeMetrics(s *source) {
 		}
 		labels := []record.Label{
 			{Name: string(s.def.Kind), Value: s.def.Name},
-			{Name: "metric", Value: m.name.sample},
+			{Name: "metric", Value: m.sample},
 			{Name: "name", Value: meta.Name},
 			{Name: "unit", Value: meta.Unit},
 			{Name: "groups", Value: meta.Groups},

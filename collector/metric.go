@@ -26,15 +26,20 @@ type metricID struct {
 type metric struct {
 	id       metricID
 	meta     *record.Meta // nil when nothing is known
-	name     metricName
-	kind     kindOf
+	sample   string       // what stands in front of the labels
+	unit     string       // for # UNIT; empty when the name does not end in it
 	help     string
 	declared bool
 	refused  *refusal // why none of its samples can be on the page
 	shape    *shape   // that of its last sample
 	block    *block   // where its last sample went
 	lost     *refusal // why it could not join its family,
-	lostIn   uint32   // in that batch
+	lostIn   uint32   // in that batch of its source
+}
+
+// family is the name of the metric's family.
+func (m *metric) family() string {
+	return strings.TrimSuffix(m.sample, m.id.kind.suffix())
 }
 
 // metricKey is how samples name their metric.
@@ -52,7 +57,7 @@ func (s *source) metric(name string, meta *record.Meta) *metric {
 			clear(s.metrics) // a source that makes up names, or Meta, for each batch
 		}
 		m = s.mapMetric(name, meta)
-		for _, n := range claims(m.name.family, m.kind) {
+		for _, n := range claims(m.family(), m.id.kind) {
 			owner, ok := s.owners[n]
 			if ok && owner != m.id && m.refused == nil {
 				m.refused = duplicateName(m, owner)
@@ -87,13 +92,12 @@ func (s *source) mapMetric(name string, meta *record.Meta) *metric {
 		}
 	}
 	m.help = cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
-	m.kind = kindOfType(typ)
-	m.id.name, m.id.kind = name, m.kind
-	m.name = mapName(s.prefix, shown, unit, typ, m.id.id)
+	m.id.name, m.id.kind = name, kindOfType(typ)
+	m.sample, m.unit = mapName(s.prefix, shown, unit, typ, m.id.id)
 	switch {
-	case len(m.name.sample) > maxName:
+	case len(m.sample) > maxName:
 		m.refused = nameTooLong(m)
-	case s.reserves(m.name.family, m.kind):
+	case s.reserves(m.family(), m.id.kind):
 		m.refused = reserved(m)
 	}
 	return m
@@ -111,7 +115,7 @@ func (s *source) reserves(name string, kind kindOf) bool {
 			}
 		}
 		for _, e := range eventFamilies {
-			if slices.Contains(claims(s.eventPrefix+e.name, e.kind), n) {
+			if slices.Contains(claims(s.eventPrefix+e.name, e.metric.id.kind), n) {
 				return true
 			}
 		}
@@ -240,7 +244,7 @@ func (s *source) appendSeries(dst []byte, m *metric, smp *record.Sample) ([]byte
 	if sh.refused {
 		return dst, labelNameTooLong()
 	}
-	dst = append(dst, m.name.sample...)
+	dst = append(dst, m.sample...)
 	open := byte('{')
 	for i := range sh.parts {
 		p := &sh.parts[i]

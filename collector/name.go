@@ -15,17 +15,11 @@ import (
 // script calls things goes in, what Prometheus may see comes out
 // (spec/mapping.md, Names and Families and series).
 
-// metricName is what a metric is called on the page.
-type metricName struct {
-	family string // without a counter's _total
-	sample string // what stands in front of the labels
-	unit   string // for # UNIT; empty when the name does not end in it
-}
-
-// mapName gives a metric its name on the page. A name of which nothing is
-// left becomes metric_<id>. It never fails: prefix must be a valid one or
-// empty, all else may be any text.
-func mapName(prefix, name, unit string, typ record.Type, id string) metricName {
+// mapName gives a metric its name on the page, which ends in _total for a
+// counter, and its unit, where the name (before _total) ends in that. A name of
+// which nothing is left becomes metric_<id>. It never fails: prefix must be a
+// valid one or empty, all else may be any text.
+func mapName(prefix, name, unit string, typ record.Type, id string) (sample, shownUnit string) {
 	counter := typ == record.Counter
 	tokens := words(name)
 	if counter {
@@ -58,7 +52,8 @@ func mapName(prefix, name, unit string, typ record.Type, id string) metricName {
 	}
 
 	namer := otlptranslator.MetricNamer{Namespace: prefix, WithMetricSuffixes: true}
-	sample, err := namer.Build(otlptranslator.Metric{
+	var err error
+	sample, err = namer.Build(otlptranslator.Metric{
 		Name: strings.Join(tokens, "_"),
 		Unit: finished(main, per),
 		Type: namerTypes[typ],
@@ -66,14 +61,10 @@ func mapName(prefix, name, unit string, typ record.Type, id string) metricName {
 	if err != nil { // it is of names with nothing left, which there are none of here
 		sample = "metric"
 	}
-	n := metricName{family: sample, sample: sample}
-	if counter {
-		n.family = strings.TrimSuffix(sample, "_total")
+	if family := strings.TrimSuffix(sample, kindOfType(typ).suffix()); !strings.HasSuffix(family, "_"+shown) {
+		shown = ""
 	}
-	if shown != "" && strings.HasSuffix(n.family, "_"+shown) {
-		n.unit = shown
-	}
-	return n
+	return sample, shown
 }
 
 var namerTypes = map[record.Type]otlptranslator.MetricType{

@@ -27,11 +27,11 @@ const (
 type refusal struct{ reason, text string }
 
 func reserved(m *metric) *refusal {
-	return &refusal{"reserved", fmt.Sprintf("the name %s is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`", m.name.sample)}
+	return &refusal{"reserved", fmt.Sprintf("the name %s is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`", m.sample)}
 }
 
 func nameTooLong(m *metric) *refusal {
-	return &refusal{"too_long", fmt.Sprintf("the name has %d bytes on the page, more than %d; give the metric a shorter one under `metrics`", len(m.name.sample), maxName)}
+	return &refusal{"too_long", fmt.Sprintf("the name has %d bytes on the page, more than %d; give the metric a shorter one under `metrics`", len(m.sample), maxName)}
 }
 
 func valueTooLong(label string, n int) *refusal {
@@ -47,12 +47,12 @@ func tooManyLabels(smp *record.Sample) *refusal {
 }
 
 func duplicateName(m *metric, owner metricID) *refusal {
-	return &refusal{"duplicate_name", fmt.Sprintf("the metric %s takes the name %s already; give one of them another name under `metrics`", owner, m.name.sample)}
+	return &refusal{"duplicate_name", fmt.Sprintf("the metric %s takes the name %s already; give one of them another name under `metrics`", owner, m.sample)}
 }
 
 func typeConflict(m *metric, f *family, winner *source) *refusal {
 	return &refusal{"type_conflict", fmt.Sprintf("%s is a %s of the %s %q, which stands earlier in the configuration, and cannot be a %s too; give one of them another `prefix`, or the metric another name or type under `metrics`",
-		m.name.sample, f.kind, winner.def.Kind, winner.def.Name, m.kind)}
+		m.sample, f.kind, winner.def.Kind, winner.def.Name, m.id.kind)}
 }
 
 func duplicateSeries(winner *source) *refusal {
@@ -114,7 +114,7 @@ func (c *Collector) evicted(b *block, winner *source) {
 	reason := "type_conflict"
 	text := fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)
 	s.countRefused(reason, len(b.series))
-	name := b.owner.name
+	name := b.metric.id.name
 	c.logRefusal(s, reason, name, text)
 	c.changed[s] = struct{}{}
 }

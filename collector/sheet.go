@@ -175,7 +175,7 @@ func (c *chunk) split() []*chunk {
 func (b *block) size() int {
 	n := 0
 	if b == b.family.blocks[0] {
-		n += 2*len(b.family.name) + len(b.help) + 32
+		n += 2*len(b.family.name) + len(b.metric.help) + 32
 	}
 	for _, se := range b.series {
 		n += len(se.text) + 12
@@ -201,6 +201,9 @@ func (sh *sheet) page(v variant) *page {
 		p.size += len(r.data)
 		p.plain += r.size
 		p.crc = crcMultiply(r.pow, p.crc) ^ r.crc
+	}
+	if v.gzip { // small, and dear to write in pieces
+		p.pieces = [][]byte{bytes.Join(p.pieces, nil)}
 	}
 	sh.pages[i] = p
 	return p
@@ -265,12 +268,12 @@ func (b *block) appendHeader(dst []byte, f format) []byte {
 		dst = append(dst, value...)
 		dst = append(dst, '\n')
 	}
-	if b.help != "" {
-		meta("HELP", helpEscapers[f].Replace(b.help))
+	if b.metric.help != "" {
+		meta("HELP", helpEscapers[f].Replace(b.metric.help))
 	}
 	meta("TYPE", word)
-	if f == openMetrics && b.unit != "" {
-		meta("UNIT", b.unit)
+	if f == openMetrics && b.metric.unit != "" {
+		meta("UNIT", b.metric.unit)
 	}
 	return dst
 }

@@ -149,7 +149,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 	}
 	for _, meta := range d.Metrics {
 		m := s.mapMetric(meta.Name, meta)
-		names := claims(m.name.family, m.kind)
+		names := claims(m.family(), m.id.kind)
 		taken := slices.ContainsFunc(names, func(n string) bool {
 			owner, ok := s.owners[n]
 			return ok && owner != m.id
@@ -162,7 +162,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 		}
 	}
 	for name, b := range s.blocks {
-		if owner, ok := s.owners[name]; b.declared && (!ok || owner != b.owner) {
+		if owner, ok := s.owners[name]; b.metric.declared && (!ok || owner != b.metric.id) {
 			c.drop(b)
 		}
 	}
@@ -268,10 +268,10 @@ func (c *Collector) admit(p *put, m *metric) (*series, *refusal) {
 		return nil, refused
 	}
 	m.block = b
-	if b.help != m.help || b.unit != m.name.unit { // declared anew
-		b.help, b.unit, b.declared = m.help, m.name.unit, m.declared
+	if b.metric.help != m.help || b.metric.unit != m.unit { // declared anew
 		c.sheet.touch(b)
 	}
+	b.metric = m
 	if se := p.source.series[string(p.text)]; se != nil {
 		return se, nil
 	}
@@ -371,7 +371,7 @@ func (c *Collector) outrank(se *series, winner *source) {
 	s := se.block.source
 	r := duplicateSeries(winner)
 	s.countRefused(r.reason, 1)
-	c.logRefusal(s, r.reason, se.block.owner.name, r.text)
+	c.logRefusal(s, r.reason, se.block.metric.id.name, r.text)
 	c.changed[s] = struct{}{}
 	c.keep(se.block, func(o *series) bool { return o != se })
 }

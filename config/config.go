@@ -23,7 +23,7 @@ type Config struct {
 	Events   Events
 
 	// File is the path it was read from; Files are all that took part, the
-	// included ones too: what a watcher must look at.
+	// included ones too.
 	File  string
 	Files []string
 	// Warnings are worth a log line and stop nothing.

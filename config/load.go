@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,35 +12,19 @@ import (
 )
 
 // Load reads file and the files that it includes. The error is a joined list
-// of every *Error found, by file and line; there is a Config only where there
-// is none. What is wrong with the world, such as a missing script, is not
-// looked for.
+// of every *Error found, by file and line; with one, the Config holds what
+// could be read, so that a check can go on with it, and is not to be put to
+// work. What is wrong with the world, such as a missing script, is not looked
+// for.
 func Load(file string) (*Config, error) {
 	l := load(file)
-	if err := l.join(l.config.Files); err != nil {
-		return nil, err
-	}
-	return l.config, nil
-}
-
-// Fingerprint sums up what Load would read now, included files and those that
-// a pattern has begun to match too: it changes when any of it does. It is
-// what tells a watcher to load again, for a broken file as well as for a good
-// one.
-func Fingerprint(file string) string {
-	l := load(file)
-	sum := sha256.New()
-	for i, name := range l.config.Files {
-		fmt.Fprintf(sum, "%q %d\n%s\n", name, len(l.contents[i]), l.contents[i])
-	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return l.config, l.join(l.config.Files)
 }
 
 // loader reads one configuration.
 type loader struct {
 	report
 	config   *Config
-	contents [][]byte            // of config.Files
 	names    map[string]Position // of the scripts
 	patterns []pattern
 }
@@ -71,7 +53,7 @@ func newLoader(file string) *loader {
 func load(file string) *loader {
 	l := newLoader(file)
 	data, err := os.ReadFile(file)
-	l.config.Files, l.contents = []string{file}, [][]byte{data}
+	l.config.Files = []string{file}
 	if errors.Is(err, fs.ErrNotExist) {
 		l.fail(file, 0, "examples/scriptbridge.yml is one, which runs on any Linux machine as it is", "there is no such file")
 		return l
@@ -233,9 +215,7 @@ func (l *loader) include(p pattern) {
 		if err != nil {
 			l.fail(main, p.line, "", "include %q: %v", p.text, err)
 		}
-		// Even one that cannot be read now is worth watching.
 		l.config.Files = append(l.config.Files, file)
-		l.contents = append(l.contents, data)
 		if err == nil {
 			l.read(file, data, l.included())
 		}

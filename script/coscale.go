@@ -160,9 +160,12 @@ func (r *coscaleRunner) understand(o *Outcome) (*coscaleConfig, error) {
 	case record.Timeout:
 		return nil, fmt.Errorf("-c must print the configuration within %s (a slow script gets longer by options: {config_timeout: %s})",
 			r.configTimeout, max(5*time.Second, 2*r.configTimeout))
-	default:
-		return nil, errors.New("-c must print the configuration and exit with 0")
+	case record.Error:
+		if o.ExitCode > 0 {
+			return nil, errors.New("-c must print the configuration and exit with 0")
+		}
 	}
+	return nil, nil // the outcome's own error says it all
 }
 
 // postpone doubles the wait for the next -c: up to the interval while nothing

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -133,7 +134,25 @@ func TestLookupAccount(t *testing.T) {
 	}
 }
 
+// Only root may run a script as somebody else.
+func TestRunAsNeedsRoot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("this is root")
+	}
+	root, err := lookupAccount("root")
+	if err != nil {
+		t.Skip(err)
+	}
+	c := shell("id -u")
+	c.account = root
+	checkEnding(t, testLauncher(t).run(t.Context(), c), ending{"", record.Error, -1, "cannot be started as user root: operation not permitted " +
+		"(only root may switch users: run scriptbridge as root, or leave out user)"})
+}
+
 func TestRunAs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("this is not root")
+	}
 	nobody, err := lookupAccount("nobody")
 	if err != nil {
 		t.Skip(err)
@@ -143,11 +162,6 @@ func TestRunAs(t *testing.T) {
 	c.account = nobody
 	c.env = append(c.env, nobody.env()...)
 	o := l.run(t.Context(), c)
-	if os.Geteuid() != 0 {
-		checkEnding(t, o, ending{"", record.Error, -1, "cannot be started as user nobody: operation not permitted " +
-			"(only root may switch users: run scriptbridge as root, or leave out user)"})
-		return
-	}
 	var groups []string
 	for _, g := range nobody.groups {
 		groups = append(groups, fmt.Sprint(g))
@@ -172,4 +186,57 @@ func TestRunAsOurselves(t *testing.T) {
 	c := shell("id -u")
 	c.account = a
 	checkEnding(t, testLauncher(t).run(t.Context(), c), ending{me.Uid + "\n", record.OK, 0, ""})
+}
+
+func TestRunCannotBeStarted(t *testing.T) {
+	text := writeScript(t, "text.sh", "echo hi\n", 0o644)
+	lost := writeScript(t, "lost", "#!/no/such/interpreter -x\n", 0o755)
+	crlf := writeScript(t, "crlf", "#!/bin/sh\r\necho hi\r\n", 0o755)
+	elf := writeScript(t, "elf", "\x7fELF\x02\x01\x01\x00\x00\x00for another machine", 0o755)
+	dir := t.TempDir()
+	tests := []struct {
+		name string
+		c    command
+		want string
+	}{
+		{"missing", command{args: []string{"/no/such/file"}}, "cannot be started: /no/such/file: no such file or directory"},
+		{"not in PATH", command{args: []string{"nosuchprogram"}, env: []string{"PATH=/usr/bin:/bin"}},
+			"cannot be started: nosuchprogram: not found in PATH (/usr/bin:/bin)"},
+		{"no interpreter", command{args: []string{lost}},
+			"cannot be started: " + lost + ": no such file or directory (its interpreter, \"/no/such/interpreter\" in the #! line, may be missing)"},
+		{"CR LF", command{args: []string{crlf}},
+			"cannot be started: " + crlf + ": no such file or directory (its interpreter, \"/bin/sh\\r\" in the #! line, may be missing)"},
+		{"not executable", command{args: []string{text}},
+			"cannot be started: " + text + " is not executable (mode -rw-r--r--): chmod +x " + text + ", or put its interpreter in front of it in command"},
+		{"another machine's", command{args: []string{elf}},
+			"cannot be started: " + elf + ": exec format error (it is not a program for this machine)"},
+		{"a folder", command{args: []string{dir}}, "cannot be started: " + dir +
+			": permission denied (it, its #! interpreter or the working directory cannot be reached by the user it runs as, or the file system is mounted noexec)"},
+		{"working directory missing", command{args: []string{"/bin/sh"}, dir: "/no/such/dir"},
+			"cannot be started: working directory /no/such/dir: no such file or directory"},
+		{"working directory a file", command{args: []string{"/bin/sh"}, dir: text},
+			"cannot be started: working directory " + text + ": not a directory"},
+	}
+	l := testLauncher(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			checkEnding(t, l.run(t.Context(), test.c), ending{"", record.Error, -1, test.want})
+		})
+	}
+}
+
+// What has no #! line goes to /bin/sh, with its arguments, from PATH too.
+func TestRunWithoutShebang(t *testing.T) {
+	path := writeScript(t, "plain", "echo \"$0:$1:$2\"\n", 0o755)
+	l := testLauncher(t)
+	for _, c := range []command{
+		{args: []string{path, "a b", "c"}},
+		{args: []string{"plain", "a b", "c"}, env: []string{"PATH=relative:/nowhere:" + filepath.Dir(path)}},
+		{args: []string{"./plain", "a b", "c"}, dir: filepath.Dir(path)},
+	} {
+		c.maxOutput, c.timeout = 1000, time.Minute
+		checkEnding(t, l.run(t.Context(), c), ending{path + ":a b:c\n", record.OK, 0, ""})
+	}
+	empty := writeScript(t, "empty", "", 0o755)
+	checkEnding(t, l.run(t.Context(), command{args: []string{empty}}), ending{"", record.OK, 0, ""})
 }

@@ -3,7 +3,6 @@ package script
 import (
 	"bytes"
 	"errors"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -72,8 +71,8 @@ func (s *streams) begin(started bool) {
 		return
 	}
 	var outputs sync.WaitGroup
-	outputs.Go(func() { pump(s.ours[1], &s.stdout) })
-	outputs.Go(func() { pump(s.ours[2], &s.stderr) })
+	outputs.Go(func() { pump(s.ours[1], s.stdout.take) })
+	outputs.Go(func() { pump(s.ours[2], s.stderr.take) })
 	s.all.Go(func() {
 		outputs.Wait()
 		close(s.idle)
@@ -116,13 +115,14 @@ func (s *streams) cut() {
 	}
 }
 
-// pump copies r to w until its end, a deadline or an error, and closes it.
-func pump(r *os.File, w io.Writer) {
+// pump hands all of r to take until its end, a deadline or an error, and
+// closes it. take must not keep what it gets.
+func pump(r *os.File, take func([]byte)) {
 	defer r.Close()
 	buf := make([]byte, 4<<10) // enough for most scripts; more for those that fill it
 	for {
 		n, err := r.Read(buf)
-		w.Write(buf[:n])
+		take(buf[:n])
 		if err != nil {
 			return
 		}
@@ -132,7 +132,7 @@ func pump(r *os.File, w io.Writer) {
 	}
 }
 
-// capture keeps what is written to it, up to a bound, and counts all of it.
+// capture keeps what it takes, up to a bound, and counts all of it.
 type capture struct {
 	max  int64
 	full chan struct{} // closed when more than max bytes have come
@@ -143,11 +143,11 @@ type capture struct {
 	closed bool
 }
 
-func (c *capture) Write(p []byte) (int, error) {
+func (c *capture) take(p []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return len(p), nil
+		return
 	}
 	fits := min(int64(len(p)), c.max-int64(len(c.data)))
 	c.data = append(c.data, p[:fits]...)
@@ -156,7 +156,6 @@ func (c *capture) Write(p []byte) (int, error) {
 	if before <= c.max && c.bytes > c.max {
 		close(c.full)
 	}
-	return len(p), nil
 }
 
 func (c *capture) close() {
@@ -168,7 +167,7 @@ func (c *capture) close() {
 // over reports whether more than max bytes came.
 func (c *capture) over() bool { return c.bytes > c.max }
 
-// lines calls hook for every line written to it and counts all bytes.
+// lines calls hook for every line that it takes and counts all bytes.
 type lines struct {
 	hook func(line []byte)
 
@@ -178,15 +177,15 @@ type lines struct {
 	closed bool
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *lines) take(p []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return len(p), nil
+		return
 	}
 	l.bytes += int64(len(p))
 	if l.hook == nil {
-		return len(p), nil
+		return
 	}
 	for rest := p; len(rest) > 0; {
 		part, after, ended := bytes.Cut(rest, []byte{'\n'})
@@ -196,7 +195,6 @@ func (l *lines) Write(p []byte) (int, error) {
 		}
 		rest = after
 	}
-	return len(p), nil
 }
 
 func (l *lines) flush() {

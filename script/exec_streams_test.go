@@ -30,10 +30,10 @@ func TestLines(t *testing.T) {
 			var got []string
 			l := lines{hook: func(line []byte) { got = append(got, string(line)) }}
 			for _, w := range test.writes {
-				l.Write([]byte(w))
+				l.take([]byte(w))
 			}
 			l.close()
-			l.Write([]byte("too late\n"))
+			l.take([]byte("too late\n"))
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("lines (-want +got):\n%s", diff)
 			}
@@ -60,10 +60,10 @@ func TestCapture(t *testing.T) {
 	for _, test := range tests {
 		c := capture{max: 5, full: make(chan struct{})}
 		for _, w := range test.writes {
-			c.Write([]byte(w))
+			c.take([]byte(w))
 		}
 		c.close()
-		c.Write([]byte("too late"))
+		c.take([]byte("too late"))
 		if string(c.data) != test.want || c.bytes != test.bytes || c.over() != test.over {
 			t.Errorf("%q: got %q, %d bytes, over %v; want %q, %d, %v",
 				test.writes, c.data, c.bytes, c.over(), test.want, test.bytes, test.over)
