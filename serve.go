@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -125,7 +126,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 // addServer adds the web side to the group.
 func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig, logger log.Logger) {
 	g.Add(func() error {
-		bridged := slog.New(slgk.NewGoKitHandler(logger, slog.LevelInfo))
+		bridged := slog.New(slgk.NewGoKitHandler(withoutKeys(logger, "caller", "time"), slog.LevelInfo))
 		if err := toolkit.ListenAndServe(server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("web: %w", err)
 		}
@@ -136,6 +137,20 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 		if err := server.Shutdown(ctx); err != nil {
 			server.Close()
 		}
+	})
+}
+
+// withoutKeys leaves some keys out, so that the lines of a library are like
+// ours.
+func withoutKeys(logger log.Logger, keys ...string) log.Logger {
+	return log.LoggerFunc(func(keyvals ...any) error {
+		var kept []any
+		for i := 0; i+1 < len(keyvals); i += 2 {
+			if k, ok := keyvals[i].(string); !ok || !slices.Contains(keys, k) {
+				kept = append(kept, keyvals[i], keyvals[i+1])
+			}
+		}
+		return logger.Log(kept...)
 	})
 }
 

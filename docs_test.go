@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config"
+)
+
+// block is a fenced part of a page of the docs.
+type block struct {
+	page, lang, text string
+}
+
+func docBlocks(t *testing.T) (blocks []block) {
+	t.Helper()
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no docs: %v", err)
+	}
+	fence := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	for _, page := range append(pages, "README.md", "CONTRIBUTING.md", "dashboards/README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range fence.FindAllSubmatch(text, -1) {
+			blocks = append(blocks, block{page, string(m[1]), string(m[2])})
+		}
+	}
+	return blocks
+}
+
+// TestDocsCommands runs every command that the docs show, and holds what they
+// show of its output against what it prints.
+func TestDocsCommands(t *testing.T) {
+	page := examplesPage(t)
+	check := map[string]func(t *testing.T, output string){
+		"go run . --config.file=examples/scriptbridge.yml": func(*testing.T, string) {}, // page is its
+		"make test": func(t *testing.T, _ string) {
+			if text, err := os.ReadFile("Makefile"); err != nil || !strings.Contains(string(text), "\ntest:") {
+				t.Errorf("the Makefile has no target test: %v", err)
+			}
+		},
+		"scriptbridge check": func(t *testing.T, _ string) { program(t, "examples", "check") },
+		"scriptbridge try":   func(t *testing.T, _ string) { program(t, "examples", "try") },
+		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--", "examples/coscale/load.sh")
+		},
+		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
+			dir := t.TempDir()
+			for _, b := range docBlocks(t) {
+				if b.page == "README.md" && b.lang == "sh" {
+					if err := os.WriteFile(filepath.Join(dir, "queue.sh"), []byte(b.text), 0o700); err != nil { //nolint:gosec // it is to be run
+						t.Fatal(err)
+					}
+				}
+			}
+			took := regexp.MustCompile(`\d\.\d{3}s`)
+			got := took.ReplaceAllString(program(t, dir, "try", "--", "./queue.sh"), "?")
+			if diff := cmp.Diff(took.ReplaceAllString(output, "?"), got); diff != "" {
+				t.Errorf("the README shows another output: %s", diff)
+			}
+		},
+		`curl -s localhost:10469/metrics | grep -E '^coscale_(disk_size|load_1m|network_received)'`: func(t *testing.T, output string) {
+			for line := range strings.Lines(output) {
+				name, _, _ := strings.Cut(line, "{")
+				if !strings.Contains(page, "\n"+name+"{") {
+					t.Errorf("the page has no %s", name)
+				}
+			}
+		},
+	}
+	run := map[string]bool{}
+	for _, b := range docBlocks(t) {
+		if b.lang != "console" {
+			continue
+		}
+		for _, part := range strings.Split("\n"+b.text, "\n$ ")[1:] {
+			command, output, _ := strings.Cut(part, "\n")
+			f := check[command]
+			if f == nil {
+				t.Errorf("%s: no test runs `%s`", b.page, command)
+				continue
+			}
+			run[command] = true
+			t.Run(command, func(t *testing.T) { f(t, output) })
+		}
+	}
+	if want := slices.Sorted(maps.Keys(check)); !slices.Equal(want, slices.Sorted(maps.Keys(run))) {
+		t.Errorf("the docs show %q, the test knows %q", slices.Sorted(maps.Keys(run)), want)
+	}
+}
+
+// program runs the program in dir and gives what it prints.
+func program(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	t.Chdir(dir)
+	var stdout, stderr bytes.Buffer
+	if err := run(t.Context(), args, &stdout, &stderr); err != nil {
+		t.Errorf("%q: %v\n%s%s", args, err, &stdout, &stderr)
+	}
+	return stdout.String()
+}
+
+// examplesPage is the page of the first command of the README, once every
+// example has run.
+func examplesPage(t *testing.T) (page string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	logged, log := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"--config.file=examples/scriptbridge.yml", "--web.listen-address=127.0.0.1:0"}, io.Discard, log)
+		log.Close()
+	}()
+	address := make(chan string, 1)
+	go func() {
+		var text []byte
+		part := make([]byte, 4096)
+		for {
+			n, err := logged.Read(part)
+			if err != nil {
+				return
+			}
+			text = append(text, part[:n]...)
+			if m := listeningOn.FindSubmatch(text); m != nil && len(address) == 0 {
+				address <- string(m[1])
+			}
+		}
+	}()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the bridge ended with %v", err)
+		}
+	}()
+	select {
+	case at := <-address:
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 5; {
+			if time.Now().After(deadline) {
+				t.Fatalf("the examples did not all run:\n%s", page)
+			}
+			<-time.After(50 * time.Millisecond)
+			page = string(httpGet(t, "http://"+at+"/metrics"))
+		}
+	case err := <-done:
+		done <- err
+		t.Fatalf("the bridge ended: %v", err)
+	case <-time.After(patience):
+		t.Fatal("the bridge does not listen")
+	}
+	return page
+}
+
+func httpGet(t *testing.T, url string) []byte {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// TestDocsConfigurations loads every configuration that the docs show.
+func TestDocsConfigurations(t *testing.T) {
+	n := 0
+	for _, b := range docBlocks(t) {
+		if b.lang != "yaml" || !strings.HasPrefix(b.text, "scripts:") && !strings.HasPrefix(b.text, "discover:") && !strings.HasPrefix(b.text, "global:") {
+			continue
+		}
+		n++
+		file := filepath.Join(t.TempDir(), "scriptbridge.yml")
+		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(file); err != nil {
+			t.Errorf("%s: %v\n%s", b.page, err, b.text)
+		}
+	}
+	if n < 3 {
+		t.Errorf("only %d configurations were found", n)
+	}
+}
