@@ -90,15 +90,16 @@ func (p page) check(t *testing.T, q query) {
 	})
 }
 
-// labelsOf are the labels of the series that the selectors under a node name
-// (whatever else they ask of them), and those that are made on the way.
+// labelsOf are the labels of the series that the selectors under a node name,
+// of the script that they name (whatever else they ask of them), and those that
+// are made on the way.
 func (p page) labelsOf(node parser.Node) map[string]bool {
 	there := make(map[string]bool)
 	parser.Inspect(node, func(node parser.Node, _ []parser.Node) error {
 		switch n := node.(type) {
 		case *parser.VectorSelector:
 			named := slices.DeleteFunc(slices.Clone(n.LabelMatchers), func(m *labels.Matcher) bool {
-				return m.Name != labels.MetricName && m.Name != "script"
+				return m.Name != model.MetricNameLabel && m.Name != "script"
 			})
 			for _, l := range p.selected(named) {
 				l.Range(func(l labels.Label) { there[l.Name] = true })
