@@ -38,19 +38,19 @@ func (s schedule) after(t time.Time, interval time.Duration) time.Time {
 	return s.base.Add(phase + n*interval)
 }
 
-// second gives the slot that follows a first run at t: at least half an
-// interval later (spec/configuration.md, Schedule).
-func (s schedule) second(t time.Time, interval time.Duration) time.Time {
-	return s.after(t.Add(interval/2), interval)
-}
-
-// following gives the first slot after the one that was due, and how many
-// slots had already passed by now and are skipped.
-func (s schedule) following(due, now time.Time, interval time.Duration) (next time.Time, skipped int) {
-	next = s.after(due.Add(1), interval)
-	if next.Before(now) {
-		skipped = int((now.Sub(next)-1)/interval) + 1
-		next = next.Add(time.Duration(skipped) * interval)
+// next gives the slot after the one that was due, and how many slots had
+// passed already by now and are skipped. A first run was due at no slot: it is
+// followed by the first one that is at least half an interval later
+// (spec/configuration.md, Schedule).
+func (s schedule) next(due, now time.Time, interval time.Duration, first bool) (slot time.Time, skipped int) {
+	earliest := due.Add(1)
+	if first {
+		earliest = due.Add(interval / 2)
 	}
-	return next, skipped
+	slot = s.after(earliest, interval)
+	if slot.Before(now) {
+		skipped = int((now.Sub(slot)-1)/interval) + 1
+		slot = slot.Add(time.Duration(skipped) * interval)
+	}
+	return slot, skipped
 }

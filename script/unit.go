@@ -114,11 +114,7 @@ func (u *unit) sleep(due time.Time) bool {
 func (u *unit) plan(due time.Time, retry time.Duration, first bool) time.Time {
 	now := time.Now()
 	interval := u.judge.interval
-	from := due
-	if first {
-		from = due.Add(interval / 2).Add(-1) // half an interval later at least
-	}
-	next, skipped := u.slots.following(from, now, interval)
+	next, skipped := u.slots.next(due, now, interval, first)
 	if skipped > 0 {
 		u.judge.overruns += skipped
 		level.Warn(u.logger).Log("msg", "the script was due while it still ran", "skipped", skipped, "interval", interval)
