@@ -101,7 +101,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	}
 	g := &rungroup.Group{}
 	addServer(g, server, f.serve.web, logger)
-	addPool(g, pool, reloader, listening, f.serve.autoReload)
+	addPool(g, reloader, listening, f.serve.autoReload)
 	ended := make(chan struct{})
 	g.Add(func() error {
 		select {
@@ -141,7 +141,7 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 
 // addPool starts the scripts as soon as the listeners are open: a port that is
 // taken must not cost a run. Then it waits for SIGHUP and looks for changes.
-func addPool(g *rungroup.Group, pool *script.Pool, r *reloader, listening <-chan struct{}, every time.Duration) {
+func addPool(g *rungroup.Group, r *reloader, listening <-chan struct{}, every time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.Add(func() error {
 		select {

@@ -98,7 +98,7 @@ func (p page) labelsOf(node parser.Node) map[string]bool {
 		switch n := node.(type) {
 		case *parser.VectorSelector:
 			named := slices.DeleteFunc(slices.Clone(n.LabelMatchers), func(m *labels.Matcher) bool {
-				return m.Name != labels.MetricName && m.Name != "script"
+				return m.Name != model.MetricNameLabel && m.Name != "script"
 			})
 			for _, l := range p.selected(named) {
 				l.Range(func(l labels.Label) { there[l.Name] = true })

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 )
@@ -98,9 +99,9 @@ func start(t *testing.T, dir, name string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended
+		cmd.Process.Signal(syscall.SIGTERM)
 		late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-		cmd.Wait() //nolint:errcheck // how it ends is not what is tested
+		cmd.Wait()
 		late.Stop()
 		if t.Failed() {
 			text := p.text()
@@ -195,7 +196,7 @@ func readPage(t *testing.T, address string) page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	series := page{labels.FromStrings(labels.MetricName, "up", "job", "j", "instance", "i")}
+	series := page{labels.FromStrings(model.MetricNameLabel, "up", "job", "j", "instance", "i")}
 	p := textparse.NewPromParser([]byte(text), labels.NewSymbolTable(), false)
 	for {
 		entry, err := p.Next()

@@ -38,12 +38,6 @@ func (s schedule) after(t time.Time, interval time.Duration) time.Time {
 	return s.base.Add(phase + n*interval)
 }
 
-// second gives the slot that follows a first run at t: at least half an
-// interval later (spec/configuration.md, Schedule).
-func (s schedule) second(t time.Time, interval time.Duration) time.Time {
-	return s.after(t.Add(interval/2), interval)
-}
-
 // following gives the first slot after the one that was due, and how many
 // slots had already passed by now and are skipped.
 func (s schedule) following(due, now time.Time, interval time.Duration) (next time.Time, skipped int) {
