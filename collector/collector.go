@@ -126,7 +126,7 @@ func (c *Collector) take(b *record.Batch) []func() error {
 	}
 	s.refusals, s.refused = nil, 0
 	for _, e := range record.LineErrors(b.Err) {
-		s.countRefused(e.Reason, 1)
+		s.countRefused(e.Reason, 1+e.More)
 	}
 	c.putSamples(s, b, now)
 	c.putEvents(s, b, now)

@@ -85,7 +85,9 @@ func (c *Collector) putHealth(s *source, b *record.Batch) {
 	}
 	c.health(s, healthInterval, r.Interval.Seconds())
 	c.health(s, healthTimeout, r.Timeout.Seconds())
-	c.health(s, healthRSS, float64(r.MaxRSS))
+	if r.MaxRSS > 0 { // unknown is not none
+		c.health(s, healthRSS, float64(r.MaxRSS))
+	}
 
 	s.runs.by[r.Result]++
 	s.runs.overruns += r.Overruns

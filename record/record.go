@@ -224,6 +224,9 @@ type LineError struct {
 	Text   string // the line as it came
 	Reason string // a word for the label reason, such as "undeclared"
 	Err    error
+	// More is how many further lines it stands for, where a source refuses
+	// more than it is worth to keep.
+	More int
 }
 
 // Error gives the text for people; the line's own text is not in it.

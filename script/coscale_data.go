@@ -123,7 +123,7 @@ func (d *coscaleData) refuse(reason string, err error) {
 func (d *coscaleData) err() error {
 	if d.more > 0 {
 		d.refused = append(d.refused, &record.LineError{
-			Reason: "too_many", Err: fmt.Errorf("%d more lines were refused after the first %d", d.more, coscaleMaxRefused),
+			Reason: "too_many", Err: fmt.Errorf("%d more lines were refused after the first %d", d.more, coscaleMaxRefused), More: d.more - 1,
 		})
 	}
 	return errors.Join(d.refused...)

@@ -10,13 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"scriptbridge/config"
 	"scriptbridge/record"
 )
 
 // TestCoscaleExamples runs every script of examples/coscale in both modes, from
 // a folder of its own, and reads every line that it prints.
 func TestCoscaleExamples(t *testing.T) {
-	paths, err := filepath.Glob("../examples/coscale/*")
+	// As discovery finds them: the watcher keeps a state file beside itself.
+	paths, err := config.ScriptFiles("../examples/coscale")
 	if err != nil || len(paths) < 5 {
 		t.Fatalf("%d examples: %v", len(paths), err)
 	}

@@ -31,8 +31,9 @@ type Outcome struct {
 	Start    time.Time
 	End      time.Time // when the main process had ended
 	// User, System and MaxRSS (bytes) are the kernel's accounting of the
-	// process and of those of its children that it waited for. MaxRSS is 0
-	// when the kernel does not know it (see maxRSS).
+	// process and of those of its children that it waited for. MaxRSS is at
+	// least what it says, and 0 when the kernel does not know it (see maxRSS
+	// and watchPeak).
 	User, System time.Duration
 	MaxRSS       int64
 	// StdoutBytes and StderrBytes were written; Stderr's lines went to the
@@ -108,10 +109,14 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 	}
 
 	ended := make(chan time.Time, 1)
+	over := make(chan struct{})
 	go func() {
 		p.wait()
 		ended <- time.Now()
+		close(over)
 	}()
+	peak := make(chan int64, 1)
+	go func() { peak <- watchPeak(p.cmd.Process.Pid, over) }()
 	stopped := l.supervise(ctx, &c, p, s.stdout.full, ended, o)
 	if o.End.IsZero() { // not even SIGKILL ended it
 		s.cut()
@@ -125,6 +130,7 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 		state := p.finish(!c.keep || stopped != nil)
 		s.cut()
 		o.account(state)
+		o.MaxRSS = max(o.MaxRSS, <-peak)
 	}
 	o.Stdout, o.StdoutBytes = s.stdout.data, s.stdout.bytes
 	o.StderrBytes = s.stderr.bytes
@@ -199,6 +205,23 @@ func (o *Outcome) account(state *os.ProcessState) {
 	}
 	o.ExitCode = state.ExitCode()
 	o.User, o.System, o.MaxRSS = state.UserTime(), state.SystemTime(), maxRSS(state)
+}
+
+// watchPeak looks at a running process until over is closed, less and less
+// often, and gives the largest resident size in bytes that the kernel noted
+// for it; 0 when there was no time to look. It is what is known of a process
+// that was smaller than the bridge (see maxRSS).
+func watchPeak(pid int, over <-chan struct{}) (peak int64) {
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-over:
+			timer.Stop()
+			return peak
+		case <-timer.C:
+			peak = max(peak, peakOf(pid))
+		}
+	}
 }
 
 // verdict judges a process that was left to end by itself.

@@ -34,3 +34,6 @@ func (p *process) finish(killGroup bool) *os.ProcessState {
 	}
 	return p.cmd.ProcessState
 }
+
+// peakOf cannot look at a process that still runs.
+func peakOf(int) int64 { return 0 }

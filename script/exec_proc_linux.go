@@ -118,3 +118,16 @@ func parentOf(pid int) int {
 	parent, _ := strconv.Atoi(string(fields[1]))
 	return parent
 }
+
+// peakOf gives the largest resident size that a process has had, in bytes; 0
+// for one that has ended.
+func peakOf(pid int) int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
+	fields := bytes.Fields(rest[:min(len(rest), 64)])
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
+	return kib << 10
+}

@@ -96,7 +96,9 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 		Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
 		Lines: record.LineErrors(t.Err), Samples: len(t.Samples), Events: len(t.Events),
 	}
-	v.Refused = len(v.Lines)
+	for _, le := range v.Lines {
+		v.Refused += 1 + le.More
+	}
 	v.Lines = v.Lines[:min(len(v.Lines), linesKept)]
 	whole := record.WithoutLines(t.Err)
 	if run.Result == record.OK && whole != nil {
