@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-				if err != errSaid { //nolint:errorlint // as main does
+				if err != errSaid {
 					fmt.Fprintln(os.Stderr, "scriptbridge:", err)
 				}
 				os.Exit(1)

@@ -101,14 +101,14 @@ func start(t *testing.T, dir, name string, args ...string) *process {
 	return p
 }
 
-func (p *process) signal(s os.Signal) { p.cmd.Process.Signal(s) } //nolint:errcheck // it may have ended
+func (p *process) signal(s os.Signal) { p.cmd.Process.Signal(s) }
 
 func (p *process) stop() {
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		p.cmd.Process.Kill() //nolint:errcheck // likewise
+		p.cmd.Process.Kill()
 		<-p.done
 	}
 }

@@ -108,7 +108,7 @@ func borrowLimit(id uint64) (restore func(), err error) {
 	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: id, Max: own.Max}, nil); err != nil {
 		return nil, err
 	}
-	return func() { unix.Prlimit(0, unix.RLIMIT_RTTIME, &own, nil) }, nil
+	return func() { _ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &own, nil) }, nil
 }
 
 // start starts cmd as a new run. It may block for as long as the kernel needs
@@ -163,8 +163,8 @@ func (p *process) finish(killGroup bool) *os.ProcessState {
 		p.kill()
 	}
 	r := p.reaper
-	r.mu.Lock() // no child disappears while a sweep reads their list
-	p.cmd.Wait()
+	r.mu.Lock()      // no child disappears while a sweep reads their list
+	_ = p.cmd.Wait() // the state has it all
 	delete(r.live, p.id)
 	r.mu.Unlock()
 	r.sweep()

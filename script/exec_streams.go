@@ -79,7 +79,7 @@ func (s *streams) begin(started bool) {
 	})
 	if w := s.ours[0]; w != nil {
 		s.all.Go(func() {
-			w.Write(s.stdin) // a script need not read it: EPIPE is no error
+			_, _ = w.Write(s.stdin) // a script need not read it: EPIPE is no error
 			w.Close()
 		})
 	}
