@@ -63,7 +63,7 @@ func TestDocsCommands(t *testing.T) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
 				if b.page == "README.md" && b.lang == "sh" {
-					if err := os.WriteFile(filepath.Join(dir, "queue.sh"), []byte(b.text), 0o700); err != nil { //nolint:gosec // it is to be run
+					if err := os.WriteFile(filepath.Join(dir, "queue.sh"), []byte(b.text), 0o700); err != nil {
 						t.Fatal(err)
 					}
 				}

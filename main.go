@@ -52,7 +52,6 @@ type flags struct {
 		web           *toolkit.FlagConfig
 		telemetryPath string
 		lifecycle     bool
-		storagePath   string
 		autoReload    time.Duration
 	}
 	check struct{ files []string }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"sync"
@@ -61,10 +60,12 @@ type reloader struct {
 
 	successful, at prometheus.Gauge
 
-	mu      sync.Mutex
+	mu      sync.Mutex // held for a whole reload, which may take seconds
 	current *wanted
-	good    time.Time
-	bad     error // of the last attempt
+
+	state sync.Mutex // of the last attempt
+	good  time.Time
+	bad   error
 }
 
 func newReloader(file string, w *wanted, r prometheus.Registerer, logger log.Logger, pool *script.Pool, page *collector.Collector, stream *eventStream) *reloader {
@@ -101,20 +102,19 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 		err = r.stream.use(w.cfg.Events.Log)
 	}
 	if err != nil {
-		if asked || r.bad == nil || r.bad.Error() != err.Error() {
+		_, _, before := r.status()
+		if asked || before == nil || before.Error() != err.Error() {
 			for _, line := range strings.Split(err.Error(), "\n") {
 				level.Error(r.logger).Log("msg", "the configuration was not loaded; the old one stays in force", "err", line)
 			}
 		}
-		r.bad = err
-		r.successful.Set(0)
+		r.note(time.Time{}, err)
 		return err
 	}
 	if !asked && w.equal(r.current) {
-		if r.bad != nil {
+		if ok, _, _ := r.status(); !ok {
 			level.Info(r.logger).Log("msg", "the configuration is well again, and unchanged")
-			r.bad = nil
-			r.successful.Set(1)
+			r.note(time.Time{}, nil)
 		}
 		return nil
 	}
@@ -133,17 +133,29 @@ func (r *reloader) succeed(ctx context.Context, w *wanted) {
 	}
 	r.page.SetRetention(w.cfg.Events.Retention)
 	r.pool.Reload(ctx, w.scripts, w.cfg.Global.MaxConcurrent)
-	r.current, r.bad, r.good = w, nil, time.Now()
-	r.successful.Set(1)
+	r.current = w
+	r.note(time.Now(), nil)
 	r.at.SetToCurrentTime()
 }
 
-// status tells the status page how the last attempt went.
-func (r *reloader) status() (ok bool, at time.Time, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.bad != nil {
-		return false, r.good, fmt.Errorf("the file was not loaded and the old configuration is in force: %w", r.bad)
+// note keeps how an attempt went; at is zero when nothing was put into force.
+func (r *reloader) note(at time.Time, err error) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	if !at.IsZero() {
+		r.good = at
 	}
-	return true, r.good, nil
+	r.bad = err
+	r.successful.Set(0)
+	if err == nil {
+		r.successful.Set(1)
+	}
+}
+
+// status tells the status page when a configuration was last put into force,
+// and why the last attempt failed, if it did.
+func (r *reloader) status() (ok bool, at time.Time, err error) {
+	r.state.Lock()
+	defer r.state.Unlock()
+	return r.bad == nil, r.good, r.bad
 }

@@ -71,12 +71,8 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		Metrics:       page,
 		TelemetryPath: f.serve.telemetryPath,
 		Ready: func() bool {
-			select {
-			case <-listening:
-				return pool.Ready() || time.Since(started) > readyAfter
-			default:
-				return false
-			}
+			_, inForce, _ := reloader.status() // which it is only after the listeners are open
+			return !inForce.IsZero() && (pool.Ready() || time.Since(started) > readyAfter)
 		},
 		Lifecycle:     f.serve.lifecycle,
 		Reload:        func() error { return reloader.reload(ctx, true) },
@@ -101,8 +97,9 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		},
 	}
 	g := &rungroup.Group{}
+	// When the group ends, it stops its members in this order.
+	addPool(g, pool, reloader, listening, f.serve.autoReload)
 	addServer(g, server, f.serve.web, logger)
-	addPool(g, reloader, listening, f.serve.autoReload)
 	ended := make(chan struct{})
 	g.Add(func() error {
 		select {
@@ -114,9 +111,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		}
 		return nil
 	}, func(error) { close(ended) })
-	err = g.Run()
-	pool.Close() // the sources; then, by the deferred calls, the sinks
-	if err != nil {
+	if err := g.Run(); err != nil {
 		return err
 	}
 	level.Info(logger).Log("msg", "stopped; nothing is left running")
@@ -156,7 +151,7 @@ func withoutKeys(logger log.Logger, keys ...string) log.Logger {
 
 // addPool starts the scripts as soon as the listeners are open: a port that is
 // taken must not cost a run. Then it waits for SIGHUP and looks for changes.
-func addPool(g *rungroup.Group, r *reloader, listening <-chan struct{}, every time.Duration) {
+func addPool(g *rungroup.Group, pool *script.Pool, r *reloader, listening <-chan struct{}, every time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.Add(func() error {
 		select {
@@ -185,7 +180,10 @@ func addPool(g *rungroup.Group, r *reloader, listening <-chan struct{}, every ti
 				return nil
 			}
 		}
-	}, func(error) { cancel() })
+	}, func(error) {
+		cancel()
+		pool.Close()
+	})
 }
 
 func registerPool(r prometheus.Registerer, pool *script.Pool) {
