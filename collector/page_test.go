@@ -2,9 +2,13 @@ package collector
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"math"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -128,3 +132,37 @@ func pages(t testing.TB, c *Collector) (asText, asOM parsed) {
 }
 
 func sameFloat(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
+
+// get scrapes the page, and checks the headers and the gzip member.
+func get(t testing.TB, c *Collector, f expfmt.Format, packed bool) []byte {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", string(f))
+	if packed {
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, r)
+	if got := w.Header().Get("Content-Type"); !strings.HasPrefix(got, string(f)) {
+		t.Fatalf("Content-Type %q, want %q", got, f)
+	}
+	if got := w.Header().Get("Content-Length"); got != strconv.Itoa(w.Body.Len()) {
+		t.Fatalf("Content-Length %s of %d bytes", got, w.Body.Len())
+	}
+	if !packed {
+		return w.Body.Bytes()
+	}
+	if got := w.Header().Get("Content-Encoding"); got != "gzip" {
+		t.Fatalf("Content-Encoding %q", got)
+	}
+	z, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.Multistream(false)
+	page, err := io.ReadAll(z)
+	if err != nil || w.Body.Len() > 0 {
+		t.Fatalf("%v, %d bytes after the first member", err, w.Body.Len())
+	}
+	return page
+}

@@ -66,7 +66,7 @@ type page struct {
 const (
 	// chunkSize weighs the work for one changed block against the bytes that
 	// compression loses at each beginning.
-	chunkSize = 32 << 10
+	chunkSize = 64 << 10
 	// maxBlocks keeps insertion cheap where blocks are many and small.
 	maxBlocks = 512
 )
