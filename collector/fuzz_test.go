@@ -2,11 +2,9 @@ package collector
 
 import (
 	"bytes"
-	"compress/gzip"
 	"io"
 	"math"
 	"math/rand/v2"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,21 +197,7 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 // checkServed checks that what a scrape gets, out of the chunks, is the page.
 func checkServed(t *testing.T, c *Collector, want parsed, f expfmt.Format) {
 	t.Helper()
-	r := httptest.NewRequest("GET", "/metrics", nil)
-	r.Header.Set("Accept", string(f))
-	r.Header.Set("Accept-Encoding", "gzip")
-	w := httptest.NewRecorder()
-	c.ServeHTTP(w, r)
-	z, err := gzip.NewReader(w.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	z.Multistream(false)
-	page, err := io.ReadAll(z)
-	if err != nil || w.Body.Len() > 0 {
-		t.Fatalf("%v, %d bytes after the member", err, w.Body.Len())
-	}
-	if got := parsePage(t, page, f); len(got.values) != len(want.values) {
+	if got := parsePage(t, get(t, c, f, true), f); len(got.values) != len(want.values) {
 		t.Fatalf("%d series served, %d written", len(got.values), len(want.values))
 	}
 }

@@ -20,7 +20,8 @@ func ours(name string, kind kindOf, unit, help string) *ownFamily {
 // The families of one source's health (spec/mapping.md, What the bridge says
 // of itself). Their names follow scriptbridge_script_ or scriptbridge_receiver_.
 var (
-	healthSuccess  = ours("success", gauge, "", "Whether the last one went well: 1 for yes, 0 for no.")
+	healthSuccess  = ours("success", gauge, "", "Whether the last run succeeded: 1 for yes, 0 for no.")
+	healthReadable = ours("success", gauge, "", "Whether the last batch could be read, in part at least: 1 for yes, 0 for no.")
 	healthDuration = ours("duration_seconds", gauge, "seconds", "How long the last run took.")
 	healthExit     = ours("exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself.")
 	healthLastRun  = ours("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
@@ -68,7 +69,7 @@ func (c *Collector) announce(s *source) {
 func (c *Collector) putHealth(s *source, b *record.Batch) {
 	if s.def.Kind != record.Script {
 		bad := b.Err != nil && len(b.Samples) == 0 && len(b.Events) == 0
-		c.health(s, healthSuccess, truth(!bad))
+		c.health(s, healthReadable, truth(!bad))
 		c.health(s, healthLast, unixSeconds(b.Time))
 		return
 	}

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/go-kit/log/level"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
 
@@ -68,6 +70,9 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 		if err != nil {
 			_ = level.Error(c.logger).Log("msg", "some process-wide metrics are left out of the page", "err", err)
 		}
+		if f.FormatType() == expfmt.TypeOpenMetrics {
+			untangle(families)
+		}
 		enc := expfmt.NewEncoder(&buf, f)
 		for _, mf := range families {
 			whole := buf.Len()
@@ -81,6 +86,28 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 		buf.WriteString("# EOF\n")
 	}
 	return buf.Bytes()
+}
+
+// untangle makes families of their own of counters that OpenMetrics would give
+// another family's name: go_memstats_alloc_bytes_total, beside the gauge
+// go_memstats_alloc_bytes, becomes one of unknown type.
+func untangle(families []*dto.MetricFamily) {
+	names := make(map[string]bool, len(families))
+	for _, mf := range families {
+		names[mf.GetName()] = true
+	}
+	for i, mf := range families {
+		name, ok := strings.CutSuffix(mf.GetName(), "_total")
+		if !ok || mf.GetType() != dto.MetricType_COUNTER || !names[name] {
+			continue
+		}
+		parted := &dto.MetricFamily{Name: mf.Name, Help: mf.Help, Type: dto.MetricType_UNTYPED.Enum()}
+		for _, m := range mf.GetMetric() {
+			value := m.GetCounter().GetValue()
+			parted.Metric = append(parted.Metric, &dto.Metric{Label: m.GetLabel(), Untyped: &dto.Untyped{Value: &value}})
+		}
+		families[i] = parted
+	}
 }
 
 // WritePage writes the page as it is now, without the process-wide families

@@ -66,7 +66,7 @@ type page struct {
 const (
 	// chunkSize weighs the work for one changed block against the bytes that
 	// compression loses at each beginning.
-	chunkSize = 32 << 10
+	chunkSize = 64 << 10
 	// maxBlocks keeps insertion cheap where blocks are many and small.
 	maxBlocks = 512
 )
@@ -140,7 +140,7 @@ func (sh *sheet) balance() {
 			c.size += b.size()
 		}
 		switch last := len(out) - 1; {
-		case last >= 0 && out[last].size+c.size <= chunkSize:
+		case last >= 0 && out[last].size+c.size <= chunkSize && len(out[last].blocks)+len(c.blocks) <= maxBlocks:
 			joined := newChunk(append(out[last].blocks, c.blocks...))
 			joined.size = out[last].size + c.size
 			out[last] = joined

@@ -1,0 +1,141 @@
+package collector
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"scriptbridge/record"
+)
+
+var restarted = &record.EventMeta{ID: "1", Name: "Restarted", Attributes: []string{"Cause", "event", "by whom"}}
+
+// happened is an event of a script; its times are seconds from now.
+func happened(s *record.Source, message string, start, stop int, attributes ...string) record.Event {
+	e := record.Event{Name: restarted.Name, Meta: restarted, Message: message, Start: time.Now().Add(time.Duration(start) * time.Second)}
+	if stop != 0 {
+		e.Stop = time.Now().Add(time.Duration(stop) * time.Second)
+	}
+	for i := 0; i < len(attributes); i += 2 {
+		e.Attributes = append(e.Attributes, record.Label{Name: attributes[i], Value: attributes[i+1]})
+	}
+	e.ID = e.Identify(s)
+	return e
+}
+
+func news(s *record.Source, events ...record.Event) *record.Batch {
+	return &record.Batch{Source: s, Time: time.Now(), Events: events}
+}
+
+func TestEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // it is midnight of 2000-01-01
+		c, s := New(Options{Retention: time.Minute}), script("s", 0)
+		s.Prefix, s.Labels = "coscale", []record.Label{{Name: "event_id", Value: "no"}, {Name: "team", Value: "x"}}
+		_ = c.Put(&record.Batch{Source: s, Declared: &record.Declared{Events: []*record.EventMeta{restarted, {Name: "Never"}}}})
+		want(t, onPage(t, c, "coscale"),
+			`coscale_events_total{script="s",event="Never",event_id="no",team="x"} 0`,
+			`coscale_events_total{script="s",event="Restarted",event_id="no",team="x"} 0`)
+
+		e := happened(s, "it \"crashed\"", -10, -5, "Cause", "bug", "event", "x", "by whom", "ops", "secret", "y")
+		open := happened(s, strings.Repeat("ä", 200), -3, 0)
+		open.Subject = record.Subject{Kind: record.Application}
+		_ = c.Put(news(s, e, open, e))
+		first := []string{
+			fmt.Sprintf(`coscale_event_end_timestamp_seconds{script="s",event="Restarted",event_id="%s",team="x"} 9.46684795e+08`, e.ID),
+			fmt.Sprintf(`coscale_event_info{script="s",event="Restarted",event_id="%s",subject="server",message="it \"crashed\"",team="x",by_whom="ops",cause="bug",exported_event="x"} 1`, e.ID),
+			fmt.Sprintf(`coscale_event_start_timestamp_seconds{script="s",event="Restarted",event_id="%s",team="x"} 9.4668479e+08`, e.ID),
+		}
+		second := []string{
+			fmt.Sprintf(`coscale_event_info{script="s",event="Restarted",event_id="%s",subject="application",message="%s",team="x"} 1`, open.ID, strings.Repeat("ä", 128)),
+			fmt.Sprintf(`coscale_event_start_timestamp_seconds{script="s",event="Restarted",event_id="%s",team="x"} 9.46684797e+08`, open.ID),
+		}
+		both := func(kind string) []string {
+			var all []string
+			for _, l := range append(append([]string{}, first...), second...) {
+				if strings.HasPrefix(l, "coscale_event_"+kind) {
+					all = append(all, l)
+				}
+			}
+			if len(all) == 2 && all[0] > all[1] {
+				all[0], all[1] = all[1], all[0]
+			}
+			return all
+		}
+		for _, kind := range []string{"info", "start", "end"} {
+			want(t, onPage(t, c, "coscale_event_"+kind), both(kind)...)
+		}
+		want(t, onPage(t, c, "coscale_events"),
+			`coscale_events_total{script="s",event="Never",event_id="no",team="x"} 0`,
+			`coscale_events_total{script="s",event="Restarted",event_id="no",team="x"} 2`)
+
+		// Repeated, it is not counted again, and its time goes on.
+		time.Sleep(time.Minute - 1)
+		_ = c.Put(news(s, e))
+		want(t, onPage(t, c, "coscale_event_info"), both("info")...)
+		time.Sleep(1)
+		first = nil
+		want(t, onPage(t, c, "coscale_event_info"), both("info")...)
+		_ = c.Put(news(s, e)) // its time is over
+		want(t, onPage(t, c, "coscale_event_info"), both("info")...)
+		want(t, onPage(t, c, "coscale_event_end"))
+		want(t, onPage(t, c, "coscale_events"),
+			`coscale_events_total{script="s",event="Never",event_id="no",team="x"} 0`,
+			`coscale_events_total{script="s",event="Restarted",event_id="no",team="x"} 2`)
+
+		// An open one ends after a day at most.
+		time.Sleep(24*time.Hour - time.Minute - 1)
+		want(t, onPage(t, c, "coscale_event_info"), both("info")...)
+		time.Sleep(1)
+		want(t, onPage(t, c, "coscale_event_"))
+	})
+}
+
+// TestEventIsClosed: an API's event keeps its ID.
+func TestEventIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, r := New(Options{Retention: time.Minute}), receiver("coscale", 0)
+		e := record.Event{ID: "42", Name: "Deploy", Start: time.Now(), Subject: record.Subject{Kind: record.Server, Name: "web-1"}}
+		_ = c.Put(news(r, e))
+		time.Sleep(time.Hour)
+		want(t, onPage(t, c, "script_event"),
+			`script_event_info{receiver="coscale",event="Deploy",event_id="42",subject="server",server="web-1"} 1`,
+			`script_event_start_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466848e+08`,
+			`script_events_total{receiver="coscale",event="Deploy"} 1`)
+		e.Stop, e.Message = time.Now(), "done"
+		_ = c.Put(news(r, e))
+		want(t, onPage(t, c, "script_event"),
+			`script_event_end_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466884e+08`,
+			`script_event_info{receiver="coscale",event="Deploy",event_id="42",subject="server",message="done",server="web-1"} 1`,
+			`script_event_start_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466848e+08`,
+			`script_events_total{receiver="coscale",event="Deploy"} 1`)
+		// A longer retention holds for it at once.
+		c.SetRetention(2 * time.Minute)
+		time.Sleep(2*time.Minute - 1)
+		want(t, onPage(t, c, "script_event_end"), `script_event_end_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466884e+08`)
+		c.SetRetention(time.Minute)
+		want(t, onPage(t, c, "script_event"), `script_events_total{receiver="coscale",event="Deploy"} 1`)
+	})
+}
+
+func TestNewestEvents(t *testing.T) {
+	c, s := New(Options{Retention: time.Hour}), script("s", 0)
+	for i := range 2 * maxEvents {
+		_ = c.Put(news(s, record.Event{ID: fmt.Sprintf("%03d", i), Name: "e"}))
+	}
+	got := onPage(t, c, "script_event_info")
+	if len(got) != maxEvents || got[0] != fmt.Sprintf(`script_event_info{script="s",event="e",event_id="%03d",subject="server"} 1`, maxEvents) {
+		t.Errorf("%d events, the first is %s", len(got), got[0])
+	}
+	want(t, onPage(t, c, "script_events"), fmt.Sprintf(`script_events_total{script="s",event="e"} %d`, 2*maxEvents))
+	for i := range 2 * maxEventNames {
+		_ = c.Put(news(s, record.Event{ID: fmt.Sprint("n", i), Name: fmt.Sprint("n", i)}))
+	}
+	if n := len(onPage(t, c, "script_events")); n != maxEventNames {
+		t.Errorf("%d counters", n)
+	}
+	want(t, reasons(c, s), fmt.Sprintf("n%d: max_series", 2*maxEventNames-1))
+	_ = c.Put(&record.Batch{Source: s, Gone: true})
+	want(t, onPage(t, c, ""))
+}

@@ -1,0 +1,91 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"scriptbridge/record"
+)
+
+func TestHealth(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	s.Prefix, s.Labels = "p", []record.Label{{Name: "team", Value: "x"}} // neither is on health
+	b := whole(s, set(gaugeMeta, "a", 1), set(gaugeMeta, "b", 1))
+	b.Time = time.UnixMilli(1769012345678)
+	b.Run = &record.Run{
+		Result: record.OK, Duration: 1500 * time.Millisecond, Interval: time.Minute, Timeout: 5 * time.Second, Wait: 2 * time.Second,
+		Overruns: 3, User: 250 * time.Millisecond, System: 125 * time.Millisecond, MaxRSS: 4096, Stdout: 100, Stderr: 7,
+	}
+	b.Err = errors.Join(
+		&record.LineError{Reason: "undeclared", Err: errors.New("x")},
+		fmt.Errorf("wrapped: %w", &record.LineError{Reason: "undeclared", Err: errors.New("y")}),
+		&record.LineError{Err: errors.New("z")}, errors.New("no line"))
+	_ = c.Put(b)
+	failed := &record.Batch{Source: s, Time: time.UnixMilli(1769012405678), Err: errors.New("exit status 3"), Run: &record.Run{
+		Result: record.Error, ExitCode: 3, Duration: time.Second, Interval: time.Minute, Timeout: 5 * time.Second,
+		Overruns: 1, User: 250 * time.Millisecond, MaxRSS: 1024, Stdout: 1,
+	}}
+	_ = c.Put(failed)
+	want(t, onPage(t, c, "scriptbridge_"),
+		`scriptbridge_script_cpu_seconds_total{script="s",mode="system"} 0.125`,
+		`scriptbridge_script_cpu_seconds_total{script="s",mode="user"} 0.5`,
+		`scriptbridge_script_duration_seconds{script="s"} 1`,
+		`scriptbridge_script_exit_code{script="s"} 3`,
+		`scriptbridge_script_interval_seconds{script="s"} 60`,
+		`scriptbridge_script_last_run_timestamp_seconds{script="s"} 1.769012405678e+09`,
+		`scriptbridge_script_last_success_timestamp_seconds{script="s"} 1.769012345678e+09`,
+		`scriptbridge_script_max_rss_bytes{script="s"} 1024`,
+		`scriptbridge_script_output_bytes_total{script="s",stream="stderr"} 7`,
+		`scriptbridge_script_output_bytes_total{script="s",stream="stdout"} 101`,
+		`scriptbridge_script_overruns_total{script="s"} 4`,
+		`scriptbridge_script_refused_total{script="s",reason="undeclared"} 2`,
+		`scriptbridge_script_refused_total{script="s",reason="unreadable"} 1`,
+		`scriptbridge_script_runs_total{script="s",result="error"} 1`,
+		`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="killed"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="ok"} 1`,
+		`scriptbridge_script_runs_total{script="s",result="timeout"} 0`,
+		`scriptbridge_script_series{script="s"} 2`,
+		`scriptbridge_script_success{script="s"} 0`,
+		`scriptbridge_script_timeout_seconds{script="s"} 5`,
+		`scriptbridge_script_wait_seconds_total{script="s"} 2`)
+	_ = c.Put(&record.Batch{Source: s, Gone: true})
+	want(t, onPage(t, c, ""))
+}
+
+func TestReceiverHealth(t *testing.T) {
+	c, r := New(Options{}), receiver("statsd", 0)
+	page := func(success int, at string, refused ...string) {
+		t.Helper()
+		want(t, onPage(t, c, "scriptbridge_"), append([]string{
+			`scriptbridge_receiver_last_batch_timestamp_seconds{receiver="statsd"} ` + at,
+		}, append(refused,
+			`scriptbridge_receiver_series{receiver="statsd"} 1`,
+			fmt.Sprintf(`scriptbridge_receiver_success{receiver="statsd"} %d`, success))...)...)
+	}
+	b := partial(r, set(nil, "a", 1))
+	b.Time = time.Unix(1000, 0)
+	_ = c.Put(b)
+	page(1, "1000")
+	// Half readable is half used, and no failure.
+	b = partial(r, set(nil, "a", 2))
+	b.Time, b.Err = time.Unix(2000, 0), &record.LineError{Reason: "bad_line", Err: errors.New("x")}
+	_ = c.Put(b)
+	refused := `scriptbridge_receiver_refused_total{receiver="statsd",reason="bad_line"} 1`
+	page(1, "2000", refused)
+	_ = c.Put(&record.Batch{Source: r, Time: time.Unix(3000, 0), Err: errors.New("nothing could be read")})
+	page(0, "3000", refused)
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	for i := range 2 * maxReasons {
+		_ = c.Put(&record.Batch{Source: s, Err: &record.LineError{Reason: fmt.Sprint("r", i), Err: errors.New("x")}})
+	}
+	got := onPage(t, c, "scriptbridge_script_refused")
+	if len(got) != maxReasons+1 || got[0] != fmt.Sprintf(`scriptbridge_script_refused_total{script="s",reason="other"} %d`, maxReasons) {
+		t.Errorf("%d reasons, the first is %s", len(got), got[0])
+	}
+}

@@ -1,0 +1,130 @@
+package collector
+
+import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"scriptbridge/record"
+)
+
+// TestSheet lets many sources come and go, grow and shrink, so that chunks are
+// cut, joined, filled and emptied, and wants what is served from the chunks to
+// be what all blocks in a row are.
+func TestSheet(t *testing.T) {
+	c := New(Options{})
+	dice := rand.New(rand.NewPCG(1, 2))
+	var sources []*record.Source
+	for i := range 40 {
+		sources = append(sources, script(fmt.Sprint("s", i), i))
+	}
+	chunks := 0
+	for range 300 {
+		i := dice.IntN(len(sources))
+		var samples []record.Sample
+		for range dice.IntN(4) * dice.IntN(300) {
+			samples = append(samples, set(gaugeMeta, fmt.Sprint("m", dice.IntN(2000)), float64(dice.IntN(10)), "l", fmt.Sprint(dice.IntN(100))))
+		}
+		b := whole(sources[i], samples...)
+		b.Gone = dice.IntN(10) == 0
+		if dice.IntN(10) == 0 {
+			moved := *sources[i]
+			moved.Rank = dice.IntN(40)
+			sources[i], b.Source = &moved, &moved
+		}
+		_ = c.Put(b)
+		checkSheet(t, c)
+		chunks = max(chunks, len(c.sheet.chunks))
+		f := accepted[dice.IntN(2)]
+		var page bytes.Buffer
+		if err := c.WritePage(&page, f, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(page.Bytes(), get(t, c, f, dice.IntN(2) == 0)) {
+			t.Fatal("what is served is not the page")
+		}
+		parsePage(t, page.Bytes(), f)
+	}
+	if chunks < 5 {
+		t.Errorf("only %d chunks, which is no test", chunks)
+	}
+	for _, s := range sources {
+		_ = c.Put(&record.Batch{Source: s, Gone: true})
+	}
+	if len(c.sheet.chunks)+len(c.names)+len(c.sources) != 0 {
+		t.Error("something is left of nothing")
+	}
+}
+
+// checkSheet checks the order of the blocks, and that they know their chunk.
+func checkSheet(t *testing.T, c *Collector) {
+	t.Helper()
+	var last *block
+	for _, ch := range c.sheet.chunks {
+		if len(ch.blocks) == 0 || len(ch.blocks) > maxBlocks {
+			t.Fatalf("a chunk of %d blocks", len(ch.blocks))
+		}
+		for _, b := range ch.blocks {
+			if b.chunk != ch || last != nil && last.compare(b) >= 0 || len(b.series) == 0 {
+				t.Fatalf("%s of %s is out of place", b.family.name, b.source.def.Name)
+			}
+			last = b
+		}
+	}
+}
+
+// TestOnlyChangesAreRendered: a chunk without a change keeps its bytes.
+func TestOnlyChangesAreRendered(t *testing.T) {
+	c, batches := load{scripts: 20, metrics: 10, dims: 50}.fill(nil)
+	before := c.sheet.page(variant{}).pieces
+	if len(before) < 5 {
+		t.Fatalf("only %d chunks", len(before))
+	}
+	batches[3].Samples[0].Value++
+	_ = c.Put(batches[3])
+	after := c.sheet.page(variant{}).pieces
+	kept := 0
+	for i := range before {
+		if i < len(after) && &before[i][0] == &after[i][0] {
+			kept++
+		}
+	}
+	if kept < len(before)/2 || kept == len(before) {
+		t.Errorf("%d of %d chunks are kept", kept, len(before))
+	}
+}
+
+func TestCRC(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		text := make([]byte, dice.IntN(5000))
+		for i := range text {
+			text[i] = byte(dice.Uint32())
+		}
+		at := dice.IntN(len(text) + 1)
+		a, b := text[:at], text[at:]
+		if got := crcMultiply(crcPower(len(b)), crc32.ChecksumIEEE(a)) ^ crc32.ChecksumIEEE(b); got != crc32.ChecksumIEEE(text) {
+			t.Fatalf("%d and %d bytes: %08x, want %08x", len(a), len(b), got, crc32.ChecksumIEEE(text))
+		}
+	}
+}
+
+func TestAppendValue(t *testing.T) {
+	for _, tt := range []struct {
+		value float64
+		want  string
+	}{
+		{0, "0"}, {-1, "-1"}, {123456789012345, "123456789012345"}, {1e15, "1e+15"}, {0.1, "0.1"}, {-2.5e-300, "-2.5e-300"},
+		{math.NaN(), "NaN"}, {math.Inf(1), "+Inf"}, {math.Inf(-1), "-Inf"}, {math.MaxFloat64, "1.7976931348623157e+308"},
+	} {
+		if got := string(appendValue(nil, tt.value)); got != tt.want {
+			t.Errorf("%v: got %s, want %s", tt.value, got, tt.want)
+		}
+	}
+	if got := string(appendStamp(nil, 1769012345005, openMetrics)); got != "1769012345.005" {
+		t.Error(got)
+	}
+}
