@@ -38,6 +38,9 @@ type Source struct {
 	AverageWindow time.Duration
 	// HonorTimestamps puts a sample's own time on the page.
 	HonorTimestamps bool
+	// Verbatim says that names and labels are those of a Prometheus
+	// exposition already: a sink that shows one must not make them over.
+	Verbatim bool
 }
 
 // Label is a name and a value. In a Sample both are as the source spelled

@@ -40,7 +40,7 @@ type coscaleOptions struct {
 }
 
 // prepareCoscale is the dialect's Prepare.
-func prepareCoscale(given config.Options) (func(*Script) Runner, error) {
+func prepareCoscale(given config.Options) (NewRunner, error) {
 	o := coscaleOptions{ConfigTimeout: coscaleConfigTimeout}
 	if err := given.Decode(&o); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func prepareCoscale(given config.Options) (func(*Script) Runner, error) {
 	if o.ConfigTimeout <= 0 {
 		return nil, errors.New("options.config_timeout must be above 0 (write it like 5s)")
 	}
-	return func(s *Script) Runner {
+	return func(s *Script, _ Memory) Runner {
 		return &coscaleRunner{script: s, configTimeout: o.ConfigTimeout, useFailedOutput: o.UseFailedOutput}
 	}, nil
 }

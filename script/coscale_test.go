@@ -447,7 +447,7 @@ func TestCoscaleOptions(t *testing.T) {
 			continue
 		}
 		s := &Script{Script: &config.Script{Name: "x"}}
-		r := newRunner(s).(*coscaleRunner)
+		r := newRunner(s, nil).(*coscaleRunner)
 		if r.configTimeout != tt.want || r.useFailedOutput != tt.failed || r.script != s {
 			t.Errorf("%v: runner %+v", tt.given, r)
 		}

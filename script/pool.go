@@ -33,6 +33,8 @@ type Pool struct {
 	closed  bool
 
 	sinkErrors atomic.Uint64
+
+	memory func(*Script) Memory
 }
 
 // NewPool makes a Pool without scripts; Reload gives it some. It owns the
@@ -47,8 +49,15 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		places:   newPlaces(maxConcurrent),
 		units:    make(map[string]*unit),
 		leaving:  make(map[string]*unit),
+		memory:   func(*Script) Memory { return forgetful{} },
 	}
 }
+
+// forgetful is the Memory of a bridge without a storage folder.
+type forgetful struct{}
+
+func (forgetful) Load() ([]byte, error) { return nil, nil }
+func (forgetful) Save([]byte) error     { return nil }
 
 // Reload makes scripts the wanted set, by difference: an unchanged script goes
 // on undisturbed, with its schedule, its last output and whatever its Runner

@@ -98,7 +98,7 @@ func newTestScript(name string, interval time.Duration, p *player) *Script {
 		Script:           &config.Script{Name: name, Command: []string{"/bin/" + name}, Settings: config.Settings{Interval: interval}},
 		FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second,
 		Source:    &record.Source{Kind: record.Script, Name: name},
-		newRunner: func(*Script) Runner { return p },
+		newRunner: func(*Script, Memory) Runner { return p },
 	}
 }
 

@@ -101,11 +101,12 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		MaxSeries:       c.MaxSeries,
 		AverageWindow:   c.AverageWindow,
 		HonorTimestamps: c.HonorTimestamps,
+		Verbatim:        d.Verbatim,
 	}
 	return s, nil
 }
 
-func prepare(set config.Settings) (func(*Script) Runner, error) {
+func prepare(set config.Settings) (NewRunner, error) {
 	d, err := findDialect(set.Dialect)
 	if err != nil {
 		return nil, err

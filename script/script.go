@@ -24,10 +24,32 @@ type Dialect struct {
 	// Interval and Timeout hold for a script when neither it nor the
 	// configuration says anything.
 	Interval, Timeout time.Duration
+	// Aligned puts the turns at multiples of the interval since the epoch, by
+	// the wall clock, the first one included.
+	Aligned bool
+	// Admit, if not nil, says before each turn why the script's file must not
+	// be run, beyond what holds for every program.
+	Admit func(*Script) error
+	// Verbatim says that names, types and labels are those of a Prometheus
+	// exposition, which stand on the page as they are.
+	Verbatim bool
 	// Prepare reads options strictly and gives what makes the script's
 	// Runner. It touches nothing outside; its error is one of the
 	// configuration and names the option.
-	Prepare func(config.Options) (func(*Script) Runner, error)
+	Prepare func(config.Options) (NewRunner, error)
+}
+
+// NewRunner makes the Runner of a script, which may keep a little in memory
+// from one start of the bridge to the next.
+type NewRunner func(*Script, Memory) Runner
+
+// Memory keeps a few bytes of one script, over restarts where there is a
+// storage folder. Its methods are not called twice at once.
+type Memory interface {
+	// Load gives what was saved last; nil when there is nothing.
+	Load() ([]byte, error)
+	// Save replaces it; when it returns nil, the bytes are safe.
+	Save([]byte) error
 }
 
 // dialects is the table. A new dialect is one line here, one file and one
@@ -65,7 +87,7 @@ type Script struct {
 	Dir                               string // the working directory
 	Source                            *record.Source
 
-	newRunner func(*Script) Runner
+	newRunner NewRunner
 }
 
 // Runner is what a dialect keeps of one script between its turns: a

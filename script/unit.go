@@ -43,7 +43,7 @@ func (p *Pool) newUnit(s *Script) *unit {
 		pool:   p,
 		script: s,
 		slots:  newSchedule(p.base, s.Name),
-		runner: s.newRunner(s),
+		runner: s.newRunner(s, p.memory(s)),
 		judge:  newJudge(s),
 		logger: log.With(p.logger, "script", s.Name),
 		ctx:    ctx,
