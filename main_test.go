@@ -3,8 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -50,6 +58,7 @@ const patience = 30 * time.Second
 //	post PATH STATUS          POST, and leave the answer in the file answer
 //	awaitlog [FILE] REGEXP    wait until the log (or FILE) matches
 //	count N REGEXP FILE       exactly N matches in FILE
+//	certificate CERT KEY      make a self-signed certificate for 127.0.0.1; the bridge is then asked by https
 //	same FILE WANT            equal but for the durations that try prints
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
@@ -65,21 +74,22 @@ func TestScenarios(t *testing.T) {
 			env.Setenv("EXAMPLES", examples)
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
-			env.Values[bridgeKey{}] = &bridge{}
+			env.Values[bridgeKey{}] = &bridge{scheme: "http"}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":     cmdServe,
-			"await":     cmdAwait,
-			"get":       cmdGet,
-			"post":      cmdPost,
-			"awaitlog":  cmdAwaitLog,
-			"count":     cmdCount,
-			"same":      cmdSame,
-			"unescape":  cmdUnescape,
-			"hup":       cmdHup,
-			"stop":      cmdStop,
-			"leftovers": cmdLeftovers,
+			"serve":       cmdServe,
+			"await":       cmdAwait,
+			"get":         cmdGet,
+			"post":        cmdPost,
+			"awaitlog":    cmdAwaitLog,
+			"count":       cmdCount,
+			"certificate": cmdCertificate,
+			"same":        cmdSame,
+			"unescape":    cmdUnescape,
+			"hup":         cmdHup,
+			"stop":        cmdStop,
+			"leftovers":   cmdLeftovers,
 		},
 	})
 }
@@ -88,10 +98,11 @@ type bridgeKey struct{}
 
 // bridge is the serving process of one scenario.
 type bridge struct {
-	cmd  *exec.Cmd
-	url  string
-	done chan struct{} // closed when it has ended
-	err  error
+	cmd    *exec.Cmd
+	scheme string
+	url    string
+	done   chan struct{} // closed when it has ended
+	err    error
 }
 
 func bridgeOf(ts *testscript.TestScript) *bridge { return ts.Value(bridgeKey{}).(*bridge) }
@@ -150,7 +161,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			return text, false
 		}
-		b.url = "http://" + m[1]
+		b.url = b.scheme + "://" + m[1]
 		return "", true
 	})
 	ts.Setenv("URL", b.url)
@@ -182,7 +193,14 @@ func fetch(ts *testscript.TestScript, method, path, accept string) (int, string)
 	if accept != "" {
 		req.Header.Set("Accept", accept)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	if user, password, ok := strings.Cut(ts.Getenv("AUTH"), ":"); ok {
+		req.SetBasicAuth(user, password)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the certificate was made a moment ago
+	}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
@@ -270,6 +288,28 @@ func cmdCount(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(n) != args[0] {
 		ts.Fatalf("%d matches of %s, not %s, in:\n%s", n, args[1], args[0], text)
 	}
+}
+
+func cmdCertificate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: certificate CERT KEY")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	ts.Check(err)
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for i, b := range []*pem.Block{{Type: "CERTIFICATE", Bytes: cert}, {Type: "PRIVATE KEY", Bytes: secret}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(b), 0o600))
+	}
+	bridgeOf(ts).scheme = "https"
 }
 
 var duration = regexp.MustCompile(` in \d+\.\d+s`)
