@@ -256,6 +256,20 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+func TestManyShapes(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	var samples []record.Sample
+	for i := range 200 {
+		samples = append(samples, set(gaugeMeta, "a", float64(i), fmt.Sprint("l", i), "v"))
+	}
+	_ = c.Put(whole(s, samples...))
+	_ = c.Put(whole(s, samples...))
+	got := shown(c, s)
+	if len(got) != 200 || got[199] != `a{script="s",l9="v"} 9` {
+		t.Errorf("%d series, the last is %s", len(got), got[len(got)-1])
+	}
+}
+
 func TestSubject(t *testing.T) {
 	sample := set(gaugeMeta, "a", 1, "server", "x")
 	sample.Subject = record.Subject{Kind: record.Group, Name: "web"}
