@@ -303,7 +303,7 @@ func appendStamp(dst []byte, ms int64, f format) []byte {
 	dst = strconv.AppendInt(dst, ms/1000, 10)
 	dst = append(dst, '.')
 	for unit := int64(100); unit > 0; unit /= 10 {
-		dst = append(dst, byte('0'+ms/unit%10)) //nolint:gosec // one digit
+		dst = append(dst, byte('0'+ms/unit%10))
 	}
 	return dst
 }

@@ -87,7 +87,7 @@ func ownLabels(def *record.Source) []record.Label {
 		own = append(own, record.Label{Name: "script", Value: def.Name})
 	}
 	for _, l := range def.Labels {
-		if !model.LabelName(l.Name).IsValidLegacy() || len(l.Name) > 1 && l.Name[:2] == "__" {
+		if !model.LegacyValidation.IsValidLabelName(l.Name) || len(l.Name) > 1 && l.Name[:2] == "__" {
 			l.Name = labelName(l.Name)
 		}
 		l.Value = cut(l.Value, maxValue)
@@ -298,7 +298,7 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 	again := se.batch == p.source.batch // mentioned before in this batch
 	se.batch, se.block.batch = p.source.batch, p.source.batch
 	se.expires = p.expires
-	se.line = uint32(max(smp.Line, 0)) //nolint:gosec // lines are counted from 1
+	se.line = uint32(max(smp.Line, 0))
 	se.sum = smp.Op == record.Add
 
 	value := smp.Value
