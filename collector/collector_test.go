@@ -60,7 +60,7 @@ func aged(b *record.Batch, age time.Duration) *record.Batch {
 	return b
 }
 
-// series is what the page has of a source: text and value.
+// shown is what the page has of a source: text and value.
 func shown(c *Collector, s *record.Source) []string {
 	var all []string
 	for _, v := range c.Series(s.Kind, s.Name) {
