@@ -60,7 +60,7 @@ func aged(b *record.Batch, age time.Duration) *record.Batch {
 	return b
 }
 
-// series is what the page has of a source: text and value.
+// shown is what the page has of a source: text and value.
 func shown(c *Collector, s *record.Source) []string {
 	var all []string
 	for _, v := range c.Series(s.Kind, s.Name) {
@@ -140,7 +140,7 @@ func TestExpiry(t *testing.T) {
 		_ = c.Put(aged(partial(s, set(gaugeMeta, "a", 2)), time.Minute))
 		time.Sleep(30*time.Second - 1)
 		want(t, shown(c, s), `a{script="s"} 2`, `b{script="s"} 1`, `n_total{script="s"} 1`)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want(t, onPage(t, c, ""),
 			`a{script="s"} 2`,
 			`scriptbridge_script_cpu_seconds_total{script="s",mode="system"} 0`,
@@ -253,6 +253,20 @@ func TestLabels(t *testing.T) {
 		}
 		want(t, got, tt.want)
 		pages(t, c)
+	}
+}
+
+func TestManyShapes(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	var samples []record.Sample
+	for i := range 200 {
+		samples = append(samples, set(gaugeMeta, "a", float64(i), fmt.Sprint("l", i), "v"))
+	}
+	_ = c.Put(whole(s, samples...))
+	_ = c.Put(whole(s, samples...))
+	got := shown(c, s)
+	if len(got) != 200 || got[199] != `a{script="s",l9="v"} 9` {
+		t.Errorf("%d series, the last is %s", len(got), got[len(got)-1])
 	}
 }
 

@@ -50,6 +50,14 @@ func claims(name string, kind kindOf) []string {
 	}
 }
 
+// String is the type's word on OpenMetrics.
+func (k kindOf) String() string { return [...]string{"unknown", "gauge", "counter", "info"}[k] }
+
+// noun is the type in a sentence.
+func (k kindOf) noun() string {
+	return [...]string{"an untyped metric", "a gauge", "a counter", "an info"}[k]
+}
+
 // suffix is what a sample's name has that its family's has not.
 func (k kindOf) suffix() string {
 	switch k {
@@ -148,7 +156,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		return b, nil
 	}
 	if f := c.names[name]; f != nil && f.own {
-		return nil, reserved(m)
+		return nil, reserved(m.sample)
 	}
 	if b := s.blocks[name]; b != nil && !b.yields(whole) {
 		return nil, duplicateName(m, b.metric.id)
@@ -156,7 +164,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	standing := c.standing(name, m.id.kind)
 	for _, f := range standing {
 		if f.own {
-			return nil, reserved(m)
+			return nil, reserved(m.sample)
 		}
 		for _, b := range f.blocks {
 			switch {
@@ -171,7 +179,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		c.drop(b)
 	}
 	for _, f := range standing {
-		c.evict(f, s)
+		c.evict(f, s, outranked(s))
 	}
 	return c.addBlock(s, name, m, false), nil
 }
@@ -184,11 +192,12 @@ func (b *block) yields(whole bool) bool {
 		!slices.ContainsFunc(b.series, func(se *series) bool { return se.sum })
 }
 
-// evict ends a family for the sake of one that s brings.
-func (c *Collector) evict(f *family, s *source) {
+// evict ends a family for the sake of one that s brings, and tells the other
+// sources why.
+func (c *Collector) evict(f *family, s *source, why *refusal) {
 	for _, b := range slices.Clone(f.blocks) {
 		if b.source != s {
-			c.evicted(b, s)
+			c.evicted(b.source, b.metric.id.name, len(b.series), why)
 		}
 		c.drop(b)
 	}

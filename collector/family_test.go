@@ -14,6 +14,7 @@ import (
 func TestConflicts(t *testing.T) {
 	a, b, d := script("a", 1), script("b", 2), script("d", 3)
 	gone := func(s *record.Source) *record.Batch { return &record.Batch{Source: s, Gone: true} }
+	prefixed := &record.Source{Kind: record.Script, Name: "p", Rank: 9, Prefix: "p"}
 	unknownMeta := &record.Meta{}
 	type wanted struct{ series, refused []string }
 	for _, tt := range []struct {
@@ -61,6 +62,10 @@ func TestConflicts(t *testing.T) {
 				a: {series: []string{`x_total{script="a"} 1`}},
 				b: {series: []string{`x_count{script="b"} 2`}, refused: []string{"x total: type_conflict", "x_created: type_conflict"}},
 			}},
+		{"also within a source",
+			[]*record.Batch{whole(a, set(gaugeMeta, "x total", 1), set(counterMeta, "x", 2))},
+			map[*record.Source]wanted{a: {series: []string{`x_total{script="a"} 1`}, refused: []string{"x: duplicate_name"}}},
+		},
 		{"a counter may meet several families, and ends all or none",
 			[]*record.Batch{whole(a, set(gaugeMeta, "x total", 1)), whole(d, set(gaugeMeta, "x_created", 3)), whole(b, set(counterMeta, "x", 2))},
 			map[*record.Source]wanted{
@@ -94,13 +99,23 @@ func TestConflicts(t *testing.T) {
 					"script_event: reserved", "script_event_info: reserved", "script events: reserved", "script_event_start_timestamp_seconds: reserved"},
 			}},
 		},
-		{"the same series of two receivers",
+		{"our own names of another source's prefix",
 			[]*record.Batch{
-				partial(receiver("r2", 5), set(nil, "x", 2, "script", "q", "y", "1"), set(nil, "z", 2)),
-				partial(receiver("r1", 4), set(nil, "x", 1, "y", "1", "script", "q")),
-				partial(receiver("r2", 5), set(nil, "x", 3, "y", "1", "script", "q")),
+				{Source: prefixed, Declared: &record.Declared{Events: []*record.EventMeta{{Name: "e"}}}, Events: []record.Event{{ID: "1", Name: "e"}}},
+				whole(a, set(nil, "p_event_info", 1), set(nil, "p_events_total", 1), set(counterMeta, "p_events", 1), set(counterMeta, "p event", 1), set(nil, "p_even", 1)),
 			},
-			nil},
+			map[*record.Source]wanted{a: {
+				series:  []string{`p_even{script="a"} 1`},
+				refused: []string{"p_event_info: reserved", "p_events_total: reserved", "p_events: reserved", "p event: reserved"},
+			}},
+		},
+		{"whoever came first",
+			[]*record.Batch{
+				whole(a, set(nil, "p_event_info", 1), set(nil, "p_events_total", 1), set(counterMeta, "p event", 1), set(nil, "p_even", 1)),
+				{Source: prefixed, Declared: &record.Declared{Events: []*record.EventMeta{{Name: "e"}}}, Events: []record.Event{{ID: "1", Name: "e"}}},
+			},
+			map[*record.Source]wanted{a: {series: []string{`p_even{script="a"} 1`}}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := New(Options{})
@@ -123,7 +138,12 @@ func TestEviction(t *testing.T) {
 	_ = c.Put(whole(a, set(gaugeMeta, "x", 1)))
 	want(t, onPage(t, c, "scriptbridge_script_refused"), `scriptbridge_script_refused_total{script="b",reason="type_conflict"} 2`)
 	want(t, onPage(t, c, "scriptbridge_script_series"), `scriptbridge_script_series{script="a"} 1`, `scriptbridge_script_series{script="b"} 0`)
-	want(t, lines.lines, "level warn script b reason type_conflict metric x msg its series made room for those of the script \"a\", which stands earlier in the configuration; give one of them another `prefix`")
+	own := &record.Source{Kind: record.Script, Name: "o", Rank: 9, Prefix: "o"}
+	_ = c.Put(whole(a, set(gaugeMeta, "o_events", 1)))
+	_ = c.Put(&record.Batch{Source: own, Declared: &record.Declared{Events: []*record.EventMeta{{Name: "e"}}}})
+	want(t, onPage(t, c, "o_events"), `o_events_total{script="o",event="e"} 0`)
+	want(t, lines.lines, "level warn script b reason type_conflict metric x msg its series made room for those of the script \"a\", which stands earlier in the configuration; give one of them another `prefix`",
+		"level warn script a reason reserved metric o_events msg the name o_events is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`")
 }
 
 func TestConflictEndsWithAge(t *testing.T) {

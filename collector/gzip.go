@@ -17,7 +17,7 @@ const gzipHeader = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 // appendTrailer ends a member: the checksum and the length of the text.
 func appendTrailer(dst []byte, crc uint32, size int) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, crc)
-	return binary.LittleEndian.AppendUint32(dst, uint32(size))
+	return binary.LittleEndian.AppendUint32(dst, uint32(size)) // modulo 2^32, as RFC 1952 has it
 }
 
 // packer makes stretches of deflate streams, each readable by itself.

@@ -140,7 +140,7 @@ func (c *Collector) show(s *source, name string, f *ownFamily, value float64, la
 		if b == nil || !b.family.own {
 			for _, n := range claims(name, f.metric.id.kind) {
 				if o := c.names[n]; o != nil && !o.own {
-					c.evict(o, s)
+					c.evict(o, s, reserved(n))
 				}
 			}
 			b = c.addBlock(s, name, &f.metric, true)

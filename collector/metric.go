@@ -98,7 +98,7 @@ func (s *source) mapMetric(name string, meta *record.Meta) *metric {
 	case len(m.sample) > maxName:
 		m.refused = nameTooLong(m)
 	case s.reserves(m.family(), m.id.kind):
-		m.refused = reserved(m)
+		m.refused = reserved(m.sample)
 	}
 	return m
 }

@@ -26,8 +26,13 @@ const (
 // refusal is why a sample was refused: a word to count by, and a sentence.
 type refusal struct{ reason, text string }
 
-func reserved(m *metric) *refusal {
-	return &refusal{"reserved", fmt.Sprintf("the name %s is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`", m.sample)}
+func reserved(name string) *refusal {
+	return &refusal{"reserved", fmt.Sprintf("the name %s is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`", name)}
+}
+
+// outranked is what is said to a source whose family had to go.
+func outranked(winner *source) *refusal {
+	return &refusal{"type_conflict", fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)}
 }
 
 func nameTooLong(m *metric) *refusal {
@@ -51,8 +56,8 @@ func duplicateName(m *metric, owner metricID) *refusal {
 }
 
 func typeConflict(m *metric, f *family, winner *source) *refusal {
-	return &refusal{"type_conflict", fmt.Sprintf("%s is a %s of the %s %q, which stands earlier in the configuration, and cannot be a %s too; give one of them another `prefix`, or the metric another name or type under `metrics`",
-		m.sample, f.kind, winner.def.Kind, winner.def.Name, m.id.kind)}
+	return &refusal{"type_conflict", fmt.Sprintf("%s is %s of the %s %q, which stands earlier in the configuration, and cannot be %s too; give one of them another `prefix`, or the metric another name or type under `metrics`",
+		m.sample, f.kind.noun(), winner.def.Kind, winner.def.Name, m.id.kind.noun())}
 }
 
 func duplicateSeries(winner *source) *refusal {
@@ -83,20 +88,6 @@ func (id metricID) String() string {
 	return fmt.Sprintf("%q", id.name)
 }
 
-// String is the type's word on OpenMetrics.
-func (k kindOf) String() string {
-	switch k {
-	case gauge:
-		return "gauge"
-	case counter:
-		return "counter"
-	case info:
-		return "info"
-	default:
-		return "unknown"
-	}
-}
-
 // refuse counts a sample that is not shown, keeps it for people, and names it
 // in the log unless it was named before.
 func (c *Collector) refuse(s *source, smp *record.Sample, r *refusal) {
@@ -108,14 +99,10 @@ func (c *Collector) refuse(s *source, smp *record.Sample, r *refusal) {
 	c.logRefusal(s, r.reason, smp.Name, r.text)
 }
 
-// evicted tells a source that a family of it made room for another's.
-func (c *Collector) evicted(b *block, winner *source) {
-	s := b.source
-	reason := "type_conflict"
-	text := fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)
-	s.countRefused(reason, len(b.series))
-	name := b.metric.id.name
-	c.logRefusal(s, reason, name, text)
+// evicted tells a source that n series of a metric were ended.
+func (c *Collector) evicted(s *source, metric string, n int, r *refusal) {
+	s.countRefused(r.reason, n)
+	c.logRefusal(s, r.reason, metric, r.text)
 	c.changed[s] = struct{}{}
 }
 

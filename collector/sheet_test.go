@@ -22,7 +22,7 @@ func TestSheet(t *testing.T) {
 		sources = append(sources, script(fmt.Sprint("s", i), i))
 	}
 	chunks := 0
-	for range 300 {
+	for range 80 {
 		i := dice.IntN(len(sources))
 		var samples []record.Sample
 		for range dice.IntN(4) * dice.IntN(300) {

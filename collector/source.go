@@ -368,11 +368,7 @@ func (se *series) average(now, begin instant, value float64, again bool) float64
 // outrank ends a series of another source for the same one of a source that
 // ranks before it.
 func (c *Collector) outrank(se *series, winner *source) {
-	s := se.block.source
-	r := duplicateSeries(winner)
-	s.countRefused(r.reason, 1)
-	c.logRefusal(s, r.reason, se.block.metric.id.name, r.text)
-	c.changed[s] = struct{}{}
+	c.evicted(se.block.source, se.block.metric.id.name, 1, duplicateSeries(winner))
 	c.keep(se.block, func(o *series) bool { return o != se })
 }
 
