@@ -77,6 +77,12 @@ func TestScenarios(t *testing.T) {
 			env.Values[bridgeKey{}] = &bridge{scheme: "http"}
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return os.Geteuid() == 0, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":       cmdServe,
 			"await":       cmdAwait,
