@@ -50,7 +50,14 @@ type command struct {
 	stdin     []byte        // nil: /dev/null
 	timeout   time.Duration // 0: none
 	maxOutput int64         // bytes of standard output; one more ends the run
-	keep      bool          // leave what the run leaves behind alone
+	// stdout, if not nil, is called for each line of standard output, as
+	// stderr is, and none of it is kept.
+	stdout func(line []byte)
+	// message, if not nil, gives the process a pipe as descriptor 3 and is
+	// called for each whole line of it, on the terms of stderr; a line of more
+	// than maxMessage bytes, or an error that it returns, ends the run.
+	message func(line []byte) error
+	keep    bool // leave what the run leaves behind alone
 	// stderr is called for each line, without its end and cut at 4 KiB;
 	// never twice at once and never after run has returned; it must not keep
 	// the line. May be nil.
@@ -117,7 +124,7 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 	}()
 	peak := make(chan int64, 1)
 	go func() { peak <- watchPeak(p.cmd.Process.Pid, over) }()
-	stopped := l.supervise(ctx, &c, p, s.stdout.full, ended, o)
+	stopped := l.supervise(ctx, &c, p, s, ended, o)
 	if o.End.IsZero() { // not even SIGKILL ended it
 		s.cut()
 		go func() {
@@ -133,11 +140,14 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 		o.MaxRSS = max(o.MaxRSS, <-peak)
 	}
 	o.Stdout, o.StdoutBytes = s.stdout.data, s.stdout.bytes
+	o.StdoutBytes += s.printed.bytes
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {
 		o.ExitCode = -1 // even where it had one: it is our doing
 	} else if s.stdout.over() { // the last of it came after its end
 		stopped = tooMuch(&c)
+	} else if s.messages.err != nil { // likewise
+		stopped = &stop{record.Invalid, s.messages.err}
 	}
 	if stopped != nil {
 		o.Result, o.Err = stopped.result, stopped.err
@@ -162,7 +172,7 @@ func tooMuch(c *command) *stop {
 // left who could wait for it. While ctx goes on, so does the waiting: the next
 // turn must not add a second such process.
 func (l *launcher) supervise(ctx context.Context, c *command, p *process,
-	full <-chan struct{}, ended <-chan time.Time, o *Outcome) *stop {
+	s *streams, ended <-chan time.Time, o *Outcome) *stop {
 	var expired <-chan time.Time
 	if c.timeout > 0 {
 		timer := time.NewTimer(c.timeout)
@@ -177,8 +187,10 @@ func (l *launcher) supervise(ctx context.Context, c *command, p *process,
 		why = &stop{record.Timeout, fmt.Errorf("was ended after its timeout of %v", c.timeout)}
 	case <-ctx.Done():
 		why = &stop{record.Killed, fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
-	case <-full:
+	case <-s.stdout.full:
 		why = tooMuch(c)
+	case <-s.messages.broken:
+		why = &stop{record.Invalid, s.messages.err}
 	}
 	for _, end := range []func(){p.terminate, p.kill} {
 		end()
@@ -242,14 +254,17 @@ func verdict(state *os.ProcessState) (record.Result, error) {
 	return record.OK, nil
 }
 
-// newCmd gives the exec.Cmd of c for a program and its arguments. files are
-// standard input, output and error; a nil one is /dev/null.
-func newCmd(c *command, path string, args []string, files [3]*os.File) *exec.Cmd {
+// newCmd gives the exec.Cmd of c for a program, its arguments and its ends of
+// the streams.
+func newCmd(c *command, path string, args []string, f files) *exec.Cmd {
 	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.dir, Env: slices.Clip(c.env)}
-	if files[0] != nil { // a nil *os.File in the interface would not be nil
-		cmd.Stdin = files[0]
+	if f[0] != nil { // a nil *os.File in the interface would not be nil
+		cmd.Stdin = f[0]
 	}
-	cmd.Stdout, cmd.Stderr = files[1], files[2]
+	cmd.Stdout, cmd.Stderr = f[1], f[2]
+	if f[3] != nil {
+		cmd.ExtraFiles = []*os.File{f[3]}
+	}
 	return cmd
 }
 

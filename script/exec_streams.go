@@ -3,25 +3,33 @@ package script
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/alecthomas/units"
 )
 
 const (
-	maxLine  = 4 << 10  // bytes kept of a line on standard error
-	maxChunk = 64 << 10 // bytes read at once: what a pipe holds
+	maxLine    = 4 << 10  // bytes kept of a line on standard error
+	maxMessage = 4 << 20  // bytes of a line on descriptor 3; a longer one ends the run
+	maxChunk   = 64 << 10 // bytes read at once: what a pipe holds
 )
 
-// streams are the three standard streams of one process.
+// files are the ends of a process's streams: standard input (nil: /dev/null),
+// output and error, and descriptor 3 (nil: none).
+type files [4]*os.File
+
+// streams are the streams of one process.
 type streams struct {
-	// theirs are the process's ends: standard input (nil: /dev/null), output
-	// and error.
-	theirs [3]*os.File
-	ours   [3]*os.File
-	stdin  []byte
-	stdout capture
-	stderr lines
+	theirs   files
+	ours     files
+	stdin    []byte
+	stdout   capture
+	printed  lines // standard output, where it has a hook
+	stderr   lines
+	messages messages // descriptor 3
 
 	idle chan struct{} // closed when the output's pipes are at their end
 	all  sync.WaitGroup
@@ -30,13 +38,15 @@ type streams struct {
 // newStreams opens the pipes for c.
 func newStreams(c *command) (*streams, error) {
 	s := &streams{
-		stdin:  c.stdin,
-		stdout: capture{max: c.maxOutput, full: make(chan struct{})},
-		stderr: lines{hook: c.stderr},
-		idle:   make(chan struct{}),
+		stdin:    c.stdin,
+		stdout:   capture{max: c.maxOutput, full: make(chan struct{})},
+		printed:  lines{hook: c.stdout},
+		stderr:   lines{hook: c.stderr},
+		messages: messages{hook: c.message, broken: make(chan struct{})},
+		idle:     make(chan struct{}),
 	}
 	for i := range s.theirs {
-		if i == 0 && c.stdin == nil {
+		if i == 0 && c.stdin == nil || i == 3 && c.message == nil {
 			continue
 		}
 		r, w, err := os.Pipe()
@@ -52,9 +62,9 @@ func newStreams(c *command) (*streams, error) {
 	return s, nil
 }
 
-func closeAll(files ...[3]*os.File) {
-	for _, three := range files {
-		for _, f := range three {
+func closeAll(ends ...files) {
+	for _, fs := range ends {
+		for _, f := range fs {
 			if f != nil {
 				f.Close()
 			}
@@ -71,8 +81,15 @@ func (s *streams) begin(started bool) {
 		return
 	}
 	var outputs sync.WaitGroup
-	outputs.Go(func() { pump(s.ours[1], s.stdout.take) })
+	take := s.stdout.take
+	if s.printed.hook != nil {
+		take = s.printed.take
+	}
+	outputs.Go(func() { pump(s.ours[1], take) })
 	outputs.Go(func() { pump(s.ours[2], s.stderr.take) })
+	if r := s.ours[3]; r != nil {
+		outputs.Go(func() { pump(r, s.messages.take) })
+	}
 	s.all.Go(func() {
 		outputs.Wait()
 		close(s.idle)
@@ -96,11 +113,13 @@ func (s *streams) drain(limit time.Duration) {
 	}
 }
 
-// cut ends all traffic: afterwards stdout and stderr change no more and the
-// hook is not called again.
+// cut ends all traffic: afterwards stdout and stderr change no more and no
+// hook is called again.
 func (s *streams) cut() {
 	s.stdout.close()
+	s.printed.close()
 	s.stderr.close()
+	s.messages.close()
 	wait := true
 	for _, f := range s.ours {
 		// A closed one has been dealt with. Where the system has no deadlines
@@ -210,4 +229,52 @@ func (l *lines) close() {
 		l.flush()
 	}
 	l.closed = true
+}
+
+// messages calls hook for every line that it takes, which must not be longer
+// than maxMessage, until there is something wrong with one.
+type messages struct {
+	hook   func(line []byte) error
+	broken chan struct{} // closed when err is set
+
+	mu     sync.Mutex
+	line   []byte // what has come of the present line
+	err    error
+	closed bool
+}
+
+func (m *messages) take(p []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for rest := p; len(rest) > 0 && !m.closed && m.err == nil; {
+		part, after, ended := bytes.Cut(rest, []byte{'\n'})
+		rest = after
+		if len(m.line)+len(part) > maxMessage {
+			m.fail(fmt.Errorf("wrote a line of more than %v on descriptor 3", units.Base2Bytes(maxMessage)))
+			return
+		}
+		m.line = append(m.line, part...)
+		if !ended {
+			return
+		}
+		if err := m.hook(m.line); err != nil {
+			m.fail(err)
+			return
+		}
+		if m.line = m.line[:0]; cap(m.line) > maxChunk {
+			m.line = nil // one large line must not cost its memory for ever
+		}
+	}
+}
+
+func (m *messages) fail(err error) {
+	m.err, m.line = err, nil
+	close(m.broken)
+}
+
+// close drops a last line without an end: it is not a message.
+func (m *messages) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
 }

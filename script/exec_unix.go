@@ -17,7 +17,7 @@ import (
 // start starts c. A program that the kernel does not know how to run, such as
 // a script without a #! line, is given to /bin/sh, as the vendors' agents did
 // (spec/instrumental.md, 1) and os/exec does not. The error is a sentence.
-func (l *launcher) start(c *command, files [3]*os.File) (*process, error) {
+func (l *launcher) start(c *command, f files) (*process, error) {
 	path, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: %w", err)
@@ -35,14 +35,14 @@ func (l *launcher) start(c *command, files [3]*os.File) (*process, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("cannot be started: %s: %w", path, bare(err))
 	}
-	p, err := l.startAs(c, path, c.args, files)
+	p, err := l.startAs(c, path, c.args, f)
 	// Busy is a program that is being written, by a deployment for example.
 	for tries := 0; errors.Is(err, syscall.ETXTBSY) && tries < 50; tries++ {
 		time.Sleep(10 * time.Millisecond)
-		p, err = l.startAs(c, path, c.args, files)
+		p, err = l.startAs(c, path, c.args, f)
 	}
 	if errors.Is(err, syscall.ENOEXEC) && isText(path) {
-		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.args[1:]...), files)
+		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.args[1:]...), f)
 	}
 	if err != nil {
 		return nil, explain(err, c, path)
@@ -50,8 +50,8 @@ func (l *launcher) start(c *command, files [3]*os.File) (*process, error) {
 	return p, nil
 }
 
-func (l *launcher) startAs(c *command, path string, args []string, files [3]*os.File) (*process, error) {
-	cmd := newCmd(c, path, args, files)
+func (l *launcher) startAs(c *command, path string, args []string, f files) (*process, error) {
+	cmd := newCmd(c, path, args, f)
 	// A session of its own is a process group too, one that no process of
 	// another run can join, and it has no terminal to ask for passwords.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,7 +31,10 @@ type process struct {
 
 // start starts c; a PowerShell script is given to powershell, as
 // instrument_server did (spec/instrumental.md, 1).
-func (l *launcher) start(c *command, files [3]*os.File) (*process, error) {
+func (l *launcher) start(c *command, f files) (*process, error) {
+	if c.message != nil {
+		return nil, errors.New("cannot be started: this system passes on no descriptor 3")
+	}
 	args := c.args
 	if strings.EqualFold(filepath.Ext(args[0]), ".ps1") {
 		args = append([]string{"powershell", "-File"}, args...)
@@ -43,7 +47,7 @@ func (l *launcher) start(c *command, files [3]*os.File) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: its job object: %w", err)
 	}
-	p := &process{cmd: newCmd(c, path, args, files), job: job}
+	p := &process{cmd: newCmd(c, path, args, f), job: job}
 	p.cmd.Env = append(p.cmd.Env, runMark+"=1")
 	if err := p.cmd.Start(); err != nil {
 		windows.CloseHandle(job)

@@ -114,7 +114,7 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,
-		Whole: t.Heard, MaxAge: firstOf(j.script.MaxAge, 2*j.interval+j.timeout),
+		Whole: t.Heard, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
 	}
 	for i := range b.Events {

@@ -34,7 +34,8 @@ type Pool struct {
 
 	sinkErrors atomic.Uint64
 
-	memory func(*Script) Memory
+	memory   func(*Script) Memory
+	unpacked unpacked
 }
 
 // NewPool makes a Pool without scripts; Reload gives it some. It owns the
@@ -130,6 +131,7 @@ func (p *Pool) Close() {
 	p.mu.Unlock()
 	await(context.Background(), ending)
 	p.launcher.Close()
+	p.unpacked.remove(p.logger)
 }
 
 func await(ctx context.Context, units []*unit) {
@@ -240,7 +242,8 @@ func (p *places) give() {
 
 // Once runs each of scripts one time, as many at once as there are places, and
 // gives what people may see of them, in order. Called again with the same
-// scripts it goes on with what their Runners keep. It is the way of `try`; a
+// scripts it goes on with what their Runners keep; of one that is kept alive it
+// waits for the next turn that has not been given. It is the way of `try`; a
 // Pool is used either through Reload or through Once.
 func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 	var running sync.WaitGroup
@@ -251,7 +254,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 		if u == nil {
 			u = p.newUnit(s)
 			p.units[s.Name] = u
-			go u.end()
+			go u.serveOnce()
 		}
 		p.mu.Unlock()
 		running.Go(func() {
@@ -259,7 +262,9 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			defer u.turning.Unlock()
 			stop := context.AfterFunc(ctx, u.stop)
 			defer stop()
-			if p.places.take(u.ctx) {
+			if _, kept := u.runner.(Keeper); kept {
+				u.nextTurn()
+			} else if p.places.take(u.ctx) {
 				u.stderr = newStderrLog(u.logger) // each round shows its own
 				u.turn(0)
 				p.places.leave()
@@ -271,8 +276,13 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 	return views
 }
 
-// end is the loop of a unit that runs only when it is asked.
-func (u *unit) end() {
+// serveOnce is the loop of a unit that runs only when it is asked; one that is
+// kept alive does so in between as well.
+func (u *unit) serveOnce() {
+	if _, kept := u.runner.(Keeper); kept {
+		u.loop(nil)
+		return
+	}
 	<-u.ctx.Done()
 	u.turning.Lock()
 	defer u.turning.Unlock()

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -87,7 +88,11 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		FallbackTimeout:  firstOf(cfg.Global.Timeout, d.Timeout),
 		newRunner:        newRunner,
 	}
-	s.File, s.Dir = placeOf(c)
+	if d.Locate == nil {
+		s.File, s.Dir = placeOf(c)
+	} else {
+		s.locate()
+	}
 	prefix := d.Prefix
 	if c.Prefix != nil {
 		prefix = *c.Prefix
@@ -104,6 +109,16 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		Verbatim:        d.Verbatim,
 	}
 	return s, nil
+}
+
+// locate settles what a script without a command is, as its dialect says.
+func (s *Script) locate() {
+	c := *s.Script
+	var dir string
+	c.Command, s.File, dir = s.Dialect.Locate(s.Script)
+	s.Script = &c
+	s.Dir = cmp.Or(c.WorkingDirectory, dir)
+	s.version = versionOf(s.File)
 }
 
 func prepare(set config.Settings) (NewRunner, error) {
@@ -161,7 +176,7 @@ func sameWork(a, b *Script) bool {
 	as, bs := *a.Source, *b.Source
 	as.Rank, bs.Rank = 0, 0
 	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
-		a.File == b.File && a.Dir == b.Dir &&
+		a.File == b.File && a.Dir == b.Dir && a.version == b.version &&
 		reflect.DeepEqual(as, bs) && a.Script.Equal(b.Script)
 }
 
@@ -209,7 +224,7 @@ func (s *Script) settle() (command, error) {
 	if err := checkProgram(program, c.account, true); err != nil {
 		return c, err
 	}
-	if s.Program > 0 && s.File != "" {
+	if (s.Program > 0 || s.Dialect.Locate != nil) && s.File != "" {
 		return c, checkProgram(s.File, c.account, false)
 	}
 	return c, nil

@@ -7,6 +7,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -33,6 +34,13 @@ type Dialect struct {
 	// Verbatim says that names, types and labels are those of a Prometheus
 	// exposition, which stand on the page as they are.
 	Verbatim bool
+	// Files, if not nil, are what the dialect's scripts need on disk. The pool
+	// unpacks them once, into a folder of its own (see Invocation.Program).
+	Files fs.FS
+	// Locate, for a dialect whose scripts are named by options instead of a
+	// command, gives the program that runs one, its own file ("" when it is
+	// not found) and the folder it runs in where none is configured.
+	Locate func(*config.Script) (command []string, file, dir string)
 	// Prepare reads options strictly and gives what makes the script's
 	// Runner. It touches nothing outside; its error is one of the
 	// configuration and names the option.
@@ -88,6 +96,9 @@ type Script struct {
 	Source                            *record.Source
 
 	newRunner NewRunner
+	// version is that of File, of a script that is kept alive and so does not
+	// see by itself that the file has changed.
+	version fileVersion
 }
 
 // Runner is what a dialect keeps of one script between its turns: a
@@ -112,6 +123,15 @@ type Invocation struct {
 	Args    []string // appended to the script's command line
 	Stdin   []byte   // nil: /dev/null
 	Timeout time.Duration
+	// Program, if not empty, is one of Dialect.Files: its path on disk goes in
+	// front of Args.
+	Program string
+	// Message, if not nil, makes the process one that lives for as long as it
+	// likes: Timeout does not hold, standard output is lines for the log, and
+	// the process has a pipe as descriptor 3, each line of which (4 MiB at
+	// most) is given to Message: one at a time, none after the RunFunc has
+	// returned. Message must not keep the line; an error ends the process.
+	Message func(line []byte) error
 }
 
 // Turn is what came of one turn.
@@ -133,6 +153,9 @@ type Turn struct {
 	Events   []record.Event
 	// Interval and Timeout are what the script declares of itself; 0: nothing.
 	Interval, Timeout time.Duration
+	// MaxAge is how long values live after their last mention, where the
+	// configuration does not say; 0: twice the interval plus the timeout.
+	MaxAge time.Duration
 	// RetryAfter asks for the next turn sooner than the schedule would.
 	RetryAfter time.Duration
 	// Warnings are logged once, until their text changes.

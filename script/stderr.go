@@ -34,8 +34,16 @@ func newStderrLog(logger log.Logger) *stderrLog {
 	return &stderrLog{logger: logger, limit: rate.NewLimiter(stderrPerSecond, stderrBurst)}
 }
 
-func (l *stderrLog) line(b []byte) {
-	text := cutText(strings.ToValidUTF8(strings.TrimRight(string(b), "\r\n"), "\uFFFD"), stderrLine)
+func (l *stderrLog) line(b []byte) { l.say(level.InfoValue(), string(b), "stream", "stderr") }
+
+// printed takes a line of standard output of a script that gives its values
+// otherwise.
+func (l *stderrLog) printed(b []byte) { l.say(level.InfoValue(), string(b), "stream", "stdout") }
+
+// say writes a text of the script's to the log, behind the keyvals, as far as
+// the limit allows, and keeps it.
+func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
+	text = cutText(strings.ToValidUTF8(strings.TrimRight(text, "\r\n"), "\uFFFD"), stderrLine)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.last) == stderrTail {
@@ -46,7 +54,7 @@ func (l *stderrLog) line(b []byte) {
 		l.suppressed++
 		return
 	}
-	level.Info(l.logger).Log("stream", "stderr", "msg", text)
+	log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
 }
 
 // flush tells, at the end of a turn, what the limit kept out of the log.

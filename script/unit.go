@@ -31,7 +31,8 @@ type unit struct {
 	done chan struct{} // closed when the loop has ended and nothing is left running
 	gone atomic.Bool   // once stopped: its series end
 
-	turning sync.Mutex // held for a turn that Once asked for
+	turning sync.Mutex    // held for a turn that Once asked for
+	turned  chan struct{} // has one when there was a turn that nextTurn has not seen
 
 	mu   sync.Mutex
 	view View
@@ -49,6 +50,7 @@ func (p *Pool) newUnit(s *Script) *unit {
 		ctx:    ctx,
 		stop:   cancel,
 		done:   make(chan struct{}),
+		turned: make(chan struct{}, 1),
 	}
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger)
@@ -68,6 +70,18 @@ func (u *unit) loop(former *unit) {
 	if u.ctx.Err() == nil {
 		u.pool.put(u.judge.announce(u.source.Load()))
 	}
+	if k, ok := u.runner.(Keeper); ok {
+		u.keep(k)
+	} else {
+		u.repeat()
+	}
+	if u.gone.Load() {
+		u.pool.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+	}
+}
+
+// repeat runs the script at its slots, until the unit is stopped.
+func (u *unit) repeat() {
 	first := true
 	due := time.Now()
 	for u.sleep(due) {
@@ -82,9 +96,6 @@ func (u *unit) loop(former *unit) {
 		}
 		due = u.plan(due, retry, first)
 		first = false
-	}
-	if u.gone.Load() {
-		u.pool.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 	}
 }
 
@@ -137,11 +148,20 @@ func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 	if u.ctx.Err() != nil && u.interrupted(turn) {
 		return 0 // a run cut short by a reload or the end says nothing of the script
 	}
+	u.settle(turn, waited)
+	return turn.RetryAfter
+}
+
+// settle judges a turn and puts what came of it.
+func (u *unit) settle(turn *Turn, waited time.Duration) {
 	batch, verdict := u.judge.judge(turn, u.source.Load(), waited)
 	u.logVerdict(verdict, turn)
 	u.pool.put(batch)
 	u.remember(turn, batch, verdict)
-	return turn.RetryAfter
+	select {
+	case u.turned <- struct{}{}:
+	default:
+	}
 }
 
 func (u *unit) interrupted(t *Turn) bool {
@@ -156,10 +176,20 @@ func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
 	if err != nil {
 		return &Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
 	}
+	if in.Program != "" {
+		path, err := u.pool.unpacked.path(u.script.Dialect, in.Program, c.account)
+		if err != nil {
+			return &Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
+		}
+		c.args = append(c.args, path)
+	}
 	c.args = append(c.args, in.Args...)
 	c.stdin = in.Stdin
 	c.timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
 	c.stderr = u.stderr.line
+	if in.Message != nil {
+		c.message, c.stdout, c.timeout = in.Message, u.stderr.printed, 0
+	}
 	return u.pool.launcher.run(ctx, c)
 }
 

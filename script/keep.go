@@ -1,0 +1,143 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/record"
+)
+
+// Keeper is a Runner whose script stays alive and speaks when it likes. The
+// pool prefers Keep to Turn, starts again what has ended, and never calls two
+// of its methods at once.
+type Keeper interface {
+	Runner
+	// Keep starts the script by means of run, an Invocation with a Message,
+	// and hands a Turn to life whenever it has spoken. It returns when the
+	// script has ended, with the Turn that tells why; soon after ctx has
+	// ended.
+	Keep(ctx context.Context, run RunFunc, life Life) *Turn
+	// Inspect starts the script, has it look at its configuration, and ends it
+	// before it measures anything. The error is all that is wrong.
+	Inspect(ctx context.Context, run RunFunc) error
+}
+
+// Life is what a kept script tells while it lives. Its functions must not be
+// called twice at once, nor after Keep has returned.
+type Life struct {
+	Put func(*Turn)
+	// Log takes what the script itself logs; it is limited as standard error
+	// is.
+	Log func(at level.Value, text string, keyvals ...any)
+}
+
+// A kept script that has ended is started again after keepFirst, then after
+// twice as long each time, up to keepMost; one that lived for keepWell begins
+// anew. It holds a place among max_concurrent until it has spoken, but no
+// longer than keepStart: starts are what costs, and who lives for ever would
+// never give the place back.
+const (
+	keepFirst = time.Second
+	keepMost  = 5 * time.Minute
+	keepWell  = 10 * time.Minute
+	keepStart = 10 * time.Second
+)
+
+// keep has the script alive until the unit is stopped.
+func (u *unit) keep(k Keeper) {
+	var backoff time.Duration
+	due := time.Now()
+	for u.sleep(due) && u.pool.places.take(u.ctx) {
+		started := time.Now()
+		u.live(k, started.Sub(due))
+		if u.ctx.Err() != nil {
+			return
+		}
+		if time.Since(started) >= keepWell {
+			backoff = 0
+		}
+		backoff = min(max(2*backoff, keepFirst), keepMost)
+		due = time.Now().Add(backoff)
+	}
+}
+
+// live is one life of the script, from start to end. The caller has taken a
+// place, which it gives back.
+func (u *unit) live(k Keeper, waited time.Duration) {
+	u.mu.Lock()
+	u.view.State, u.view.Since = Running, time.Now()
+	u.mu.Unlock()
+	leave := sync.OnceFunc(u.pool.places.leave)
+	defer leave()
+	defer time.AfterFunc(keepStart, leave).Stop()
+	hear := func(t *Turn) {
+		u.stderr.flush()
+		u.settle(t, waited)
+		waited = 0
+	}
+	last := k.Keep(u.ctx, u.run, Life{
+		Put: func(t *Turn) {
+			leave()
+			hear(t)
+			u.mu.Lock()
+			u.view.State = Running // it goes on
+			u.mu.Unlock()
+		},
+		Log: u.stderr.say,
+	})
+	if u.ctx.Err() == nil { // an end that we wanted says nothing of the script
+		hear(last)
+	}
+}
+
+// nextTurn waits for a turn that was not waited for yet.
+func (u *unit) nextTurn() {
+	select {
+	case <-u.turned:
+	case <-u.ctx.Done():
+	}
+}
+
+// Inspect has those of scripts that are kept alive look at their configuration,
+// as many at once as there are places. It gives an error for each of scripts,
+// nil for one that has nothing to object or is not of this kind.
+func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
+	errs := make([]error, len(scripts))
+	var running sync.WaitGroup
+	for i, s := range scripts {
+		u := p.newUnit(s)
+		k, kept := u.runner.(Keeper)
+		if !kept {
+			u.runner.Close()
+			continue
+		}
+		running.Go(func() {
+			defer k.Close()
+			if !p.places.take(ctx) {
+				errs[i] = fmt.Errorf("was not looked at: %w", context.Cause(ctx))
+				return
+			}
+			defer p.places.leave()
+			errs[i] = k.Inspect(ctx, u.run)
+		})
+	}
+	running.Wait()
+	return errs
+}
+
+// IsKept reports whether the script is one that stays alive.
+func (s *Script) IsKept() bool {
+	r := s.newRunner(s, forgetful{})
+	defer r.Close()
+	_, kept := r.(Keeper)
+	return kept
+}
+
+// ended is the Outcome of a moment in the life of a process that goes on.
+func ended(end time.Time, took time.Duration) *Outcome {
+	return &Outcome{Result: record.OK, Start: end.Add(-took), End: end}
+}
