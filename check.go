@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/record"
+	"scriptbridge/script"
 )
 
 // check reads every file and what it names, and prints all that is wrong with
 // the file and with the world.
-func check(f *flags, stdout, stderr io.Writer) error {
+func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	files := f.check.files
 	if len(files) == 0 {
 		files = []string{f.configFile}
@@ -20,12 +26,7 @@ func check(f *flags, stdout, stderr io.Writer) error {
 			failed = true
 			continue
 		}
-		problems := w.problems
-		for _, s := range w.scripts {
-			if err := s.Check(); err != nil {
-				problems = append(problems, fmt.Errorf("%s: script %q: %w", s.Pos, s.Name, err))
-			}
-		}
+		problems := append(w.problems, checkScripts(ctx, w)...)
 		for _, text := range w.cfg.Warnings {
 			fmt.Fprintln(stderr, "warning:", text)
 		}
@@ -42,6 +43,32 @@ func check(f *flags, stdout, stderr io.Writer) error {
 		return errSaid
 	}
 	return nil
+}
+
+// checkScripts looks for what keeps scripts from running on this machine.
+func checkScripts(ctx context.Context, w *wanted) (problems []error) {
+	var sound []*script.Script
+	problem := func(s *script.Script, err error) {
+		problems = append(problems, fmt.Errorf("%s: script %q: %w", s.Pos, s.Name, err))
+	}
+	for _, s := range w.scripts {
+		if err := s.Check(); err != nil {
+			problem(s, err)
+		} else if s.IsKept() {
+			sound = append(sound, s)
+		}
+	}
+	if len(sound) == 0 {
+		return problems
+	}
+	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), w.cfg.Global.MaxConcurrent)
+	defer pool.Close()
+	for i, err := range pool.Inspect(ctx, sound) {
+		if err != nil {
+			problem(sound[i], err)
+		}
+	}
+	return problems
 }
 
 func count(n int, thing string) string {

@@ -111,7 +111,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch cmd {
 	case checkCmd.FullCommand():
-		return check(&f, stdout, stderr)
+		return check(ctx, &f, stdout, stderr)
 	case tryCmd.FullCommand():
 		return try(ctx, &f, stdout)
 	default:

@@ -31,6 +31,12 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 	logger := log.NewNopLogger() // all that it would say is in the report
 	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
 	var events eventList
+	pause := f.try.interval
+	for _, s := range scripts {
+		if f.try.interval > 0 && s.IsKept() {
+			s.Interval, pause = f.try.interval, 0 // it is paced by its own samples
+		}
+	}
 	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
 	for {
@@ -46,7 +52,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 			return nil
 		}
 		select {
-		case <-time.After(f.try.interval):
+		case <-time.After(pause):
 			fmt.Fprintln(stdout)
 		case <-ctx.Done():
 			return nil
@@ -57,7 +63,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 // tried is what the command line asks to run: the command behind --, or
 // configured scripts.
 func tried(f *flags) ([]*script.Script, *config.Config, error) {
-	if f.try.command != nil {
+	if f.try.command != nil || len(f.try.options) > 0 {
 		if len(f.try.names) > 0 {
 			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
 		}
@@ -102,6 +108,11 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 		}
 		for _, text := range v.Warnings {
 			fmt.Fprintln(w, "# warning:", printable(text))
+		}
+		if v.Script.IsKept() { // what it would have written to its agent's log
+			for line := range strings.Lines(string(v.Output)) {
+				fmt.Fprintln(w, "#", printable(strings.TrimSuffix(line, "\n")))
+			}
 		}
 		for _, le := range last.Lines {
 			fmt.Fprintf(w, "# refused: line %d %s: %s (%s)\n", le.Line, quote(le.Text), printable(le.Err.Error()), le.Reason)

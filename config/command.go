@@ -62,7 +62,13 @@ func ParseCommand(line string) ([]string, error) {
 // paths start from folder, which is absolute; nothing need exist. The error is
 // an *Error without a position.
 func NewScript(name string, command []string, folder string, s Settings) (*Script, error) {
-	script, ft := newScript(name, command, folder, s)
+	var script *Script
+	var ft *fault
+	if isModular(s.Dialect) && len(command) == 0 {
+		script, ft = newModule(name, s)
+	} else {
+		script, ft = newScript(name, command, folder, s)
+	}
 	if ft != nil {
 		return nil, &Error{Problem: ft.problem, Remedy: ft.remedy}
 	}

@@ -81,7 +81,8 @@ type Script struct {
 	// Command is the argument list; Program is the index in it of the
 	// script's own file (1 in `python3 /srv/disks.py`). A relative path of
 	// the program has been made absolute, from the folder of the file that
-	// names it.
+	// names it. A script of the dialect scalyr has no Command: its options
+	// name a module.
 	Command []string
 	Program int
 	Pos     Position
@@ -94,11 +95,13 @@ func (s *Script) Equal(t *Script) bool {
 		slices.Equal(s.Command, t.Command) && s.Settings.Equal(t.Settings)
 }
 
-// Discover is one entry of `discover`: a folder of scripts.
+// Discover is one entry of `discover`: a folder of scripts, or the
+// configuration of an agent that ran them.
 type Discover struct {
 	Settings
-	Directory string // absolute
-	Pos       Position
+	Directory   string // absolute
+	AgentConfig string // absolute; then there is no Directory
+	Pos         Position
 }
 
 // Override is what the operator says of one metric, by declared id or name.

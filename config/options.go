@@ -55,7 +55,7 @@ func (o Options) Equal(p Options) bool {
 // a field is an error, and so is a value of another type. A field's key is its
 // yaml tag; what the options do not name keeps its value. Fields may be
 // strings, booleans, signed numbers, time.Duration (read as everywhere in the file),
-// slices, maps by string, structs, pointers, any, and what unmarshals text;
+// slices, maps by string, structs, pointers, any, Raw, and what unmarshals text;
 // a field of another type is the caller's mistake, and panics. The error joins
 // every *Error found.
 func (o Options) Decode(into any) error {
@@ -83,6 +83,10 @@ func (d *optionDecoder) fail(path string, line int, ft *fault) {
 
 // decode reads v, which messages call path, into to.
 func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value) {
+	if raw, ok := to.Addr().Interface().(*Raw); ok {
+		raw.v = v
+		return
+	}
 	single, ft := v.into(to)
 	if ft != nil {
 		d.fail(path, line, ft)

@@ -22,7 +22,9 @@ func (s *Script) YAML() string {
 	for _, w := range s.Command {
 		words.items = append(words.items, textValue(w))
 	}
-	v.addValue("command", words)
+	if !isModular(s.Dialect) {
+		v.addValue("command", words)
+	}
 	s.addTo(v)
 	return render(v, true)
 }

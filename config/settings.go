@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -114,8 +115,16 @@ func (e *entry) script(v *value, g Global) *Script {
 		{"directory", refused("is not a script's", "an entry of discover takes it; a script has working_directory")},
 	}, settings(&set)...)
 	e.object(v, keys)
-	if v.get("command") == nil {
+	switch modular := isModular(set.Dialect); {
+	case v.get("command") == nil && !modular:
 		e.fail(v.line, "write command: and the script's path", "has no command")
+	case modular && v.get("command") != nil:
+		e.fail(v.get("command").line, "name the module under options", "command is not for the dialect %s", set.Dialect)
+		return nil
+	case modular:
+		if script = e.module(v, name, set); script != nil && unnamed {
+			e.thing = fmt.Sprintf("%s %q", e.thing, script.Name)
+		}
 	}
 	if script == nil || name == "" && !unnamed {
 		return nil
@@ -124,6 +133,45 @@ func (e *entry) script(v *value, g Global) *Script {
 	script.Settings = set
 	script.Pos = Position{File: e.file, Line: v.line}
 	return script
+}
+
+// modular are the dialects whose scripts are modules, named under options
+// instead of by a command.
+var modular = []string{"scalyr"}
+
+func isModular(dialect string) bool { return slices.Contains(modular, dialect) }
+
+// module is a script of a modular dialect.
+func (e *entry) module(v *value, name string, set Settings) *Script {
+	script, ft := newModule(name, set)
+	if ft != nil {
+		line := v.line
+		if f := v.get("options"); f != nil {
+			line = f.line
+		}
+		e.fail(line, ft.remedy, "%s", ft.problem)
+		return nil
+	}
+	return script
+}
+
+// newModule makes the Script of a modular dialect. An empty name is made from
+// the last word of options.module and options.id.
+func newModule(name string, s Settings) (*Script, *fault) {
+	module, id := s.Options.text("module"), s.Options.text("id")
+	if module == "" {
+		return nil, faultf("write options: {module: random_coin_monitor}", "options has no module")
+	}
+	if name == "" {
+		name = module[strings.LastIndexByte(module, '.')+1:]
+		if id != "" {
+			name += "-" + id
+		}
+	}
+	if ft := checkName(name); ft != nil {
+		return nil, &fault{"name " + ft.problem, ft.remedy}
+	}
+	return &Script{Settings: s, Name: name}, nil
 }
 
 // command reads a line or a list of arguments.
@@ -174,10 +222,20 @@ func (e *entry) discover(v *value, g Global) *Discover {
 		{"directory", path(&d.Directory)},
 		{"name", own},
 		{"command", own},
-		{"agent_config", later},
+		{"agent_config", path(&d.AgentConfig)},
 	}, settings(&d.Settings)...))
 	d.fill(g)
-	if v.get("directory") != nil {
+	switch directory, agent := v.get("directory"), v.get("agent_config"); {
+	case isModular(d.Dialect) && directory != nil:
+		e.fail(directory.line, "write agent_config: and the path of agent.json", "directory is not for the dialect %s", d.Dialect)
+		return nil
+	case isModular(d.Dialect) && agent == nil:
+		e.fail(v.line, "write agent_config: and the path of agent.json", "has no agent_config")
+		return nil
+	case !isModular(d.Dialect) && agent != nil:
+		e.fail(agent.line, "write dialect: scalyr", "agent_config is not for the dialect %s", d.Dialect)
+		return nil
+	case directory != nil || agent != nil:
 		return d
 	}
 	folder, ok := homeFolders[d.Dialect]

@@ -262,14 +262,17 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			defer u.turning.Unlock()
 			stop := context.AfterFunc(ctx, u.stop)
 			defer stop()
-			if _, kept := u.runner.(Keeper); kept {
+			_, kept := u.runner.(Keeper)
+			if kept {
 				u.nextTurn()
 			} else if p.places.take(u.ctx) {
 				u.stderr = newStderrLog(u.logger) // each round shows its own
 				u.turn(0)
 				p.places.leave()
 			}
-			views[i] = u.snapshot()
+			if views[i] = u.snapshot(); kept {
+				u.stderr.forget()
+			}
 		})
 	}
 	running.Wait()

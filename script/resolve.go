@@ -33,10 +33,29 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 		taken[s.Name] = c.Pos
 		scripts = append(scripts, s)
 	}
+	// found adds one that discover has found, unless its name is taken.
+	found := func(c *config.Script, what string) {
+		if at, ok := taken[c.Name]; ok {
+			problems = append(problems, fmt.Errorf("discover: %s is left out: the name %q is taken already (%s); rename the file or the script", what, c.Name, at))
+			return
+		}
+		add(c)
+	}
 	for _, c := range cfg.Scripts {
 		add(c)
 	}
 	for _, d := range cfg.Discover {
+		if d.AgentConfig != "" {
+			monitors, err := discoverAgent(d)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			for _, c := range monitors {
+				found(c, d.AgentConfig)
+			}
+			continue
+		}
 		if _, err := prepare(d.Settings); err != nil {
 			errs = append(errs, &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()})
 			continue
@@ -53,11 +72,7 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 				continue
 			}
 			c.Pos = d.Pos
-			if at, ok := taken[c.Name]; ok {
-				problems = append(problems, fmt.Errorf("discover: %s is left out: the name %q is taken already (%s); rename the file or the script", f, c.Name, at))
-				continue
-			}
-			add(c)
+			found(c, f)
 		}
 	}
 	return scripts, problems, errors.Join(errs...)
@@ -109,6 +124,28 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		Verbatim:        d.Verbatim,
 	}
 	return s, nil
+}
+
+// discoverAgent gives the scripts that an agent's configuration names. What is
+// wrong with it is wrong with ours, an error for each line of the dialect's.
+func discoverAgent(entry *config.Discover) ([]*config.Script, error) {
+	d, err := findDialect(entry.Dialect)
+	var scripts []*config.Script
+	switch {
+	case err != nil:
+	case d.Discover == nil:
+		err = fmt.Errorf("agent_config is not for the dialect %s", d.Name)
+	default:
+		scripts, err = d.Discover(entry)
+	}
+	if ce := (*config.Error)(nil); err == nil || errors.As(err, &ce) {
+		return scripts, err
+	}
+	var errs []error
+	for text := range strings.SplitSeq(err.Error(), "\n") {
+		errs = append(errs, &config.Error{Position: entry.Pos, Thing: "discover", Problem: text})
+	}
+	return nil, errors.Join(errs...)
 }
 
 // locate settles what a script without a command is, as its dialect says.

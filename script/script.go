@@ -41,6 +41,10 @@ type Dialect struct {
 	// command, gives the program that runs one, its own file ("" when it is
 	// not found) and the folder it runs in where none is configured.
 	Locate func(*config.Script) (command []string, file, dir string)
+	// Discover, if not nil, gives the scripts that the configuration of an
+	// agent names (discover: {agent_config: …}). The error joins all that is
+	// wrong with it.
+	Discover func(*config.Discover) ([]*config.Script, error)
 	// Prepare reads options strictly and gives what makes the script's
 	// Runner. It touches nothing outside; its error is one of the
 	// configuration and names the option.
@@ -66,6 +70,7 @@ type Memory interface {
 func dialects() []Dialect {
 	return []Dialect{
 		coscaleDialect,
+		scalyrDialect,
 	}
 }
 

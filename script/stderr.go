@@ -68,6 +68,13 @@ func (l *stderrLog) flush() {
 	l.suppressed = 0
 }
 
+// forget makes the tail empty.
+func (l *stderrLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = nil
+}
+
 func (l *stderrLog) tail() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,379 @@
+package script
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"scriptbridge/config"
+)
+
+// scalyrAgent is an agent's configuration, all of its files in one
+// (spec/scalyr.md, 2.2).
+type scalyrAgent struct {
+	file     string
+	global   map[string]any // all keys, monitors too
+	monitors []scalyrMonitor
+}
+
+// scalyrMonitor is one entry of `monitors`.
+type scalyrMonitor struct {
+	module, id string
+	config     map[string]any // the entry, whole
+	file       string         // that it stands in
+	hasID      bool
+}
+
+// short is the last part of the module's name.
+func (m *scalyrMonitor) short() string { return m.module[strings.LastIndexByte(m.module, '.')+1:] }
+
+// Keys that may stand in several files, where the lists and maps are put
+// together; any other may stand in one alone.
+var scalyrShared = []string{"import_vars", "logs", "journald_logs", "k8s_logs", "monitors", "server_attributes", "workers"}
+
+// readScalyrAgent reads file and the *.json files of its configuration folder,
+// as the agent does; env gives the environment's variables, empty for none. The
+// error joins all that is wrong. The monitors that the agent adds by itself
+// (system and process metrics) are not added.
+func readScalyrAgent(file string, env func(string) string) (*scalyrAgent, error) {
+	a := &scalyrAgent{file: file, global: make(map[string]any)}
+	main, err := readScalyrFile(file, env)
+	if err != nil {
+		return nil, err
+	}
+	from := make(map[string]string) // the file of each key
+	errs := []error{a.merge(file, main, from)}
+	folder, _ := a.global["config_directory"].(string)
+	folders := []string{besides(file, cmp.Or(folder, "agent.d"))}
+	if extra := env("SCALYR_EXTRA_CONFIG_DIR"); extra != "" {
+		folders = append(folders, besides(file, extra))
+	}
+	for _, folder := range folders {
+		// ReadDir sorts; a folder that is missing has no files.
+		entries, err := os.ReadDir(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		for _, e := range entries {
+			if filepath.Ext(e.Name()) != ".json" {
+				continue
+			}
+			path := filepath.Join(folder, e.Name())
+			part, err := readScalyrFile(path, env)
+			if err == nil {
+				err = a.merge(path, part, from)
+			}
+			errs = append(errs, err)
+		}
+	}
+	errs = append(errs, a.identify())
+	return a, errors.Join(errs...)
+}
+
+// besides makes a path absolute that starts from file's folder.
+func besides(file, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}
+
+// readScalyrFile reads one file and puts its import_vars in place.
+func readScalyrFile(file string, env func(string) string) (map[string]any, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	v, err := parseRelaxedJSON(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	root, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%s: is not an object", file)
+	}
+	replacer, err := scalyrImports(root["import_vars"], env)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	delete(root, "import_vars")
+	return replaceTexts(root, replacer).(map[string]any), nil
+}
+
+// scalyrImports makes what replaces $NAME for every name of import_vars.
+func scalyrImports(v any, env func(string) string) (*strings.Replacer, error) {
+	if v == nil {
+		return strings.NewReplacer(), nil
+	}
+	entries, ok := v.([]any)
+	if !ok {
+		return nil, errors.New("import_vars is not a list")
+	}
+	values := make(map[string]string)
+	for i, e := range entries {
+		name, ok := e.(string)
+		fallback := ""
+		if object, isObject := e.(map[string]any); isObject {
+			name, ok = object["var"].(string)
+			fallback, _ = object["default"].(string)
+		}
+		if !ok || name == "" {
+			return nil, fmt.Errorf("import_vars[%d] is neither a name nor {var: …, default: …}", i)
+		}
+		values["$"+name] = cmp.Or(env(name), fallback)
+	}
+	// The longest first: $HOST must not spoil $HOSTNAME.
+	names := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
+	})
+	var pairs []string
+	for _, name := range names {
+		pairs = append(pairs, name, values[name])
+	}
+	return strings.NewReplacer(pairs...), nil
+}
+
+// replaceTexts replaces in every text within v, but not in keys.
+func replaceTexts(v any, r *strings.Replacer) any {
+	switch v := v.(type) {
+	case string:
+		return r.Replace(v)
+	case []any:
+		for i := range v {
+			v[i] = replaceTexts(v[i], r)
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = replaceTexts(v[key], r)
+		}
+	}
+	return v
+}
+
+// merge takes one file's keys in.
+func (a *scalyrAgent) merge(file string, part map[string]any, from map[string]string) error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(part)) {
+		v := part[key]
+		first, again := from[key]
+		from[key] = cmp.Or(first, file)
+		switch {
+		case again && !slices.Contains(scalyrShared, key):
+			errs = append(errs, fmt.Errorf("%s: %q stands in %s already", file, key, first))
+			continue
+		case key == "monitors":
+			errs = append(errs, a.add(file, v))
+		}
+		switch have := a.global[key].(type) {
+		case []any:
+			if more, ok := v.([]any); ok {
+				v = slices.Concat(have, more)
+			}
+		case map[string]any:
+			if more, ok := v.(map[string]any); ok {
+				maps.Copy(have, more)
+				v = have
+			}
+		}
+		a.global[key] = v
+	}
+	return errors.Join(errs...)
+}
+
+// add takes the entries of one file's monitors.
+func (a *scalyrAgent) add(file string, v any) error {
+	entries, ok := v.([]any)
+	if !ok {
+		return fmt.Errorf("%s: monitors is not a list", file)
+	}
+	var errs []error
+	for i, e := range entries {
+		entry, ok := e.(map[string]any)
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: monitors[%d] is not an object", file, i))
+			continue
+		}
+		m := scalyrMonitor{config: entry, file: file}
+		if m.module, _ = entry["module"].(string); m.module == "" {
+			errs = append(errs, fmt.Errorf("%s: monitors[%d] has no module", file, i))
+			continue
+		}
+		switch id := entry["id"].(type) {
+		case nil:
+		case string, json.Number, bool:
+			m.id, m.hasID = fmt.Sprint(id), true
+		default:
+			errs = append(errs, fmt.Errorf("%s: monitors[%d] (%s): id is not a text", file, i, m.module))
+			continue
+		}
+		a.monitors = append(a.monitors, m)
+	}
+	return errors.Join(errs...)
+}
+
+// identify gives an id to the monitors that have none: a running number among
+// those of the same short name; none to the only one of its name. Of two with
+// the same module and id, which the agent would let write over each other, the
+// second is an error.
+func (a *scalyrAgent) identify() error {
+	of := make(map[string]int)
+	for i := range a.monitors {
+		of[a.monitors[i].short()]++
+	}
+	var errs []error
+	number := make(map[string]int)
+	first := make(map[[2]string]string)
+	for i := range a.monitors {
+		m := &a.monitors[i]
+		if !m.hasID && of[m.short()] > 1 {
+			number[m.short()]++
+			m.id = strconv.Itoa(number[m.short()])
+		}
+		key := [2]string{m.module, m.id}
+		if file, taken := first[key]; taken {
+			errs = append(errs, fmt.Errorf("%s: monitors: module %q with id %q stands in %s already (give one of the two another id)", m.file, m.module, m.id, file))
+			continue
+		}
+		first[key] = m.file
+	}
+	return errors.Join(errs...)
+}
+
+// interval is how often a monitor samples; 0 where neither its entry nor the
+// agent's configuration nor env says so.
+func (a *scalyrAgent) interval(m *scalyrMonitor, env func(string) string) (time.Duration, error) {
+	const global = "global_monitor_sample_interval"
+	for _, v := range []any{m.config["sample_interval"], a.global[global], env("SCALYR_" + strings.ToUpper(global))} {
+		if v == nil || v == "" {
+			continue
+		}
+		secs, err := strconv.ParseFloat(fmt.Sprint(v), 64)
+		if err != nil || !(secs >= 0.1 && secs <= 1e9) {
+			return 0, fmt.Errorf("%s: module %q with id %q: sample_interval %v is not a number of seconds (0.1 or more)", m.file, m.module, m.id, v)
+		}
+		return time.Duration(secs * float64(time.Second)), nil
+	}
+	return 0, nil
+}
+
+// modulePaths are the folders that the agent looks for modules in, besides
+// those that Python knows: monitors/local and monitors/contrib beside its own
+// package, then additional_monitor_module_paths. Last come the monitors of the
+// agent itself, where users put theirs as well, if it is installed.
+func (a *scalyrAgent) modulePaths(agentPackage string, env func(string) string) []string {
+	roots := []string{agentPackage}
+	if agentPackage == "" {
+		roots = []string{
+			filepath.Join(filepath.Dir(filepath.Dir(a.file)), "py"), // of a tarball: DIR/config/agent.json
+			"/usr/share/scalyr-agent-2/py",
+		}
+	}
+	var paths, builtin []string
+	for _, root := range roots {
+		for _, sub := range []string{"monitors/local", "monitors/contrib"} {
+			if dir := filepath.Join(root, sub); isDir(dir) {
+				paths = append(paths, dir)
+			}
+		}
+		if dir := filepath.Join(root, "scalyr_agent", "builtin_monitors"); isDir(dir) {
+			builtin = append(builtin, dir)
+		}
+	}
+	additional, ok := a.global["additional_monitor_module_paths"].(string)
+	if !ok {
+		additional = env("SCALYR_ADDITIONAL_MONITOR_MODULE_PATHS")
+	}
+	for _, path := range filepath.SplitList(additional) {
+		if path != "" {
+			paths = append(paths, besides(a.file, path))
+		}
+	}
+	return append(paths, builtin...)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// discoverScalyr makes scripts of an agent's monitors. All that is wrong with
+// its files is the error.
+func discoverScalyr(d *config.Discover) ([]*config.Script, error) {
+	var o scalyrOptions
+	if err := d.Options.Decode(&o); err != nil {
+		return nil, err
+	}
+	if o.Module != "" || o.ID != "" || o.Config.Plain() != nil {
+		return nil, errors.New("module, id and config are not for an entry of discover: each monitor of agent_config has its own")
+	}
+	env, err := settingsEnv(&d.Settings)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := readScalyrAgent(d.AgentConfig, env)
+	if err != nil {
+		return nil, err
+	}
+	var paths []any
+	for _, p := range slices.Concat(o.ModulePaths, agent.modulePaths(o.AgentPackage, env)) {
+		paths = append(paths, p)
+	}
+	var scripts []*config.Script
+	var errs []error
+	for i := range agent.monitors {
+		m := &agent.monitors[i]
+		set := d.Settings
+		if set.Interval == 0 {
+			var err error
+			if set.Interval, err = agent.interval(m, env); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		given := maps.Clone(m.config)
+		delete(given, "module")
+		delete(given, "id")
+		fields := map[string]any{"module": m.module, "config": given, "module_paths": paths, "agent_config": cmp.Or(o.AgentConfig, d.AgentConfig)}
+		if m.id != "" {
+			fields["id"] = m.id
+		}
+		set.Options = d.Options.With(fields)
+		s, err := config.NewScript("", nil, "", set)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: module %q with id %q: %w", m.file, m.module, m.id, err))
+			continue
+		}
+		s.Pos = d.Pos
+		scripts = append(scripts, s)
+	}
+	return scripts, errors.Join(errs...)
+}
+
+// settingsEnv looks variables up as a script of these settings would see them.
+func settingsEnv(set *config.Settings) (func(string) string, error) {
+	var fromFile map[string]config.Secret
+	if set.EnvFile != "" {
+		var err error
+		if fromFile, err = config.ReadEnvFile(set.EnvFile); err != nil {
+			return nil, err
+		}
+	}
+	return func(name string) string {
+		if v, ok := set.Env[name]; ok {
+			return v.Reveal()
+		}
+		if v, ok := fromFile[name]; ok {
+			return v.Reveal()
+		}
+		return os.Getenv(name)
+	}, nil
+}

@@ -1,0 +1,515 @@
+package script
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/record"
+)
+
+// The protocol between the bridge and the host, the Python program that runs
+// one monitor, is described in script/scalyr/PROTOCOL.md.
+const (
+	scalyrProtocol = 1
+	scalyrHost     = "scriptbridge_host.py"
+
+	// A monitor whose values are not renewed loses them after three
+	// intervals, but not before this time (spec/mapping.md, Freshness).
+	scalyrLeastAge = time.Minute
+	// A monitor is hung that has said nothing for three intervals and this
+	// time, unless a timeout is configured.
+	scalyrPatience = time.Minute
+	// An Inspect may take this long.
+	scalyrInspect = time.Minute
+	// Texts of the metric log that may become events, a minute.
+	scalyrEvents = 60
+)
+
+// scalyrRequest is the document that the host reads.
+type scalyrRequest struct {
+	Protocol     int            `json:"protocol"`
+	Mode         string         `json:"mode"`
+	Module       string         `json:"module"`
+	ID           string         `json:"id"`
+	Config       map[string]any `json:"config"`
+	Interval     float64        `json:"interval"`
+	ModulePaths  []string       `json:"module_paths"`
+	AgentPackage string         `json:"agent_package"`
+	AgentConfig  map[string]any `json:"agent_config"`
+	Debug        int            `json:"debug"`
+}
+
+// scalyrMessage is one line of the host's, of whatever kind.
+type scalyrMessage struct {
+	Type     string `json:"t"`
+	Protocol int    `json:"protocol"` // hello
+	Package  string `json:"package"`
+
+	Attributes map[string]any      `json:"attributes"` // define
+	Metrics    []scalyrDeclaration `json:"metrics"`
+
+	Kind   string `json:"kind"` // refused
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+
+	Interval float64 `json:"interval"` // ready
+	OwnRun   bool    `json:"own_run"`  // it does not sample by gather_sample
+
+	Time     float64       `json:"time"` // batch
+	Duration float64       `json:"duration"`
+	Gather   bool          `json:"gather"`
+	More     bool          `json:"more"`
+	Error    string        `json:"error"`
+	Records  []scalyrEntry `json:"records"`
+	Lines    []struct {
+		Text string  `json:"text"`
+		ID   *string `json:"id"`
+	} `json:"lines"`
+
+	Level string `json:"level"` // log
+	Code  string `json:"code"`
+	Where string `json:"where"`
+
+	Reason  string `json:"reason"`  // bye
+	Message string `json:"message"` // log, refused, bye
+}
+
+// scalyrEntry is one record of a batch: a list of name, value, fields,
+// monitor_id and time in milliseconds.
+type scalyrEntry struct {
+	record scalyrRecord
+	id     *string
+	at     time.Time
+}
+
+// UnmarshalJSON reads the list.
+func (e *scalyrEntry) UnmarshalJSON(data []byte) error {
+	var parts []json.RawMessage
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return err
+	}
+	if len(parts) < 2 {
+		return errors.New("a record has no name or value")
+	}
+	parts = append(parts, nil, nil, nil)
+	if err := json.Unmarshal(parts[0], &e.record.name); err != nil {
+		return err
+	}
+	e.record.value = scalyrJSON(parts[1])
+	if isObject(parts[2]) {
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(parts[2], &fields); err != nil {
+			return err
+		}
+		for name, raw := range fields {
+			e.record.fields = append(e.record.fields, scalyrField{name, scalyrJSON(raw)})
+		}
+		slices.SortFunc(e.record.fields, func(a, b scalyrField) int { return strings.Compare(a.name, b.name) })
+	}
+	if len(parts[3]) > 0 {
+		if err := json.Unmarshal(parts[3], &e.id); err != nil {
+			return err
+		}
+	}
+	var ms float64
+	if len(parts[4]) > 0 && json.Unmarshal(parts[4], &ms) == nil && ms > 0 && ms < 1e15 {
+		e.at = time.UnixMilli(int64(ms))
+	}
+	return nil
+}
+
+// scalyrJSON reads a value: as JSON has it, or {"f": "NaN"} for a number that
+// JSON has not.
+func scalyrJSON(raw json.RawMessage) scalyrValue {
+	var text string
+	switch {
+	case isObject(raw):
+		var special struct {
+			F string `json:"f"`
+		}
+		if json.Unmarshal(raw, &special) == nil {
+			if x, ok := scalyrNotFinite[special.F]; ok {
+				return scalyrValue{kind: scalyrNumber, number: x, text: special.F}
+			}
+		}
+	case json.Unmarshal(raw, &text) == nil && len(raw) > 0 && raw[0] == '"':
+		return scalyrValue{kind: scalyrText, text: text}
+	default:
+		if v, ok := scalyrScalar(string(raw)); ok {
+			return v
+		}
+	}
+	return scalyrValue{text: cutText(string(raw), 40)}
+}
+
+func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
+
+// scalyrRunner keeps one monitor alive.
+type scalyrRunner struct {
+	script  *Script
+	options scalyrOptions
+	config  map[string]any
+}
+
+// Close does nothing: no process outlives Keep.
+func (r *scalyrRunner) Close() {}
+
+// Turn has the monitor alive for one sample.
+func (r *scalyrRunner) Turn(ctx context.Context, run RunFunc) *Turn {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var first *Turn
+	last := r.Keep(ctx, run, Life{
+		Put: func(t *Turn) {
+			if first == nil {
+				first = t
+				end()
+			}
+		},
+		Log: func(level.Value, string, ...any) {},
+	})
+	return cmp.Or(first, last)
+}
+
+// request makes the host's document.
+func (r *scalyrRunner) request(mode string) ([]byte, error) {
+	o := &r.options
+	q := scalyrRequest{
+		Protocol: scalyrProtocol, Mode: mode, Module: o.Module, ID: o.ID,
+		Config: make(map[string]any), Interval: r.interval().Seconds(),
+		ModulePaths: o.ModulePaths, AgentPackage: o.AgentPackage,
+	}
+	for key, v := range r.config {
+		q.Config[key] = v
+	}
+	if r.script.Interval > 0 { // the operator's word counts more than the monitor's
+		q.Config["sample_interval"] = q.Interval
+	}
+	if o.AgentConfig != "" {
+		env, err := settingsEnv(&r.script.Settings)
+		if err != nil {
+			return nil, err
+		}
+		agent, err := readScalyrAgent(o.AgentConfig, env)
+		if err != nil {
+			return nil, err
+		}
+		q.AgentConfig = agent.global
+	}
+	return json.Marshal(q)
+}
+
+var (
+	errScalyrHung    = errors.New("hung")
+	errScalyrInspect = fmt.Errorf("it did not get ready within %v", scalyrInspect)
+)
+
+// Keep is one life of the monitor.
+func (r *scalyrRunner) Keep(ctx context.Context, run RunFunc, life Life) *Turn {
+	stdin, err := r.request("run")
+	if err != nil {
+		return &Turn{Err: err}
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	l := &scalyrLife{
+		runner: r, life: life, mapper: newScalyrMapper(&r.options),
+		interval: r.interval(), hung: func() { end(errScalyrHung) },
+	}
+	l.watch = time.AfterFunc(l.patience(), l.hung)
+	o := run(ctx, Invocation{Program: scalyrHost, Stdin: stdin, Message: l.message})
+	l.watch.Stop()
+	return l.last(o, context.Cause(ctx))
+}
+
+// Inspect has the monitor loaded and initialised.
+func (r *scalyrRunner) Inspect(ctx context.Context, run RunFunc) error {
+	stdin, err := r.request("check")
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithTimeoutCause(ctx, scalyrInspect, errScalyrInspect)
+	defer end()
+	l := &scalyrLife{
+		runner: r, mapper: newScalyrMapper(&r.options), interval: r.interval(),
+		life: Life{Put: func(*Turn) {}, Log: func(level.Value, string, ...any) {}},
+	}
+	o := run(ctx, Invocation{Program: scalyrHost, Stdin: stdin, Message: l.message})
+	if l.bye != nil && l.bye.Reason == "checked" && l.refused == nil {
+		return nil
+	}
+	t := l.last(o, context.Cause(ctx))
+	return cmp.Or(t.Err, o.Err)
+}
+
+// scalyrLife is what is known of a monitor while it lives.
+type scalyrLife struct {
+	runner *scalyrRunner
+	life   Life
+	mapper *scalyrMapper
+
+	interval time.Duration
+	watch    *time.Timer // nil: nobody waits for samples
+	hung     func()
+
+	declared *record.Declared // that no Turn has carried yet
+	refused  *scalyrMessage
+	bye      *scalyrMessage
+	events   []record.Event // of the present batch
+	recent   []time.Time    // when the latest events came
+}
+
+// timeout is how much longer than its interval a monitor may be silent.
+func (l *scalyrLife) timeout() time.Duration {
+	return cmp.Or(l.runner.script.Timeout, 2*l.interval+scalyrPatience)
+}
+
+// patience is how long a monitor may be silent.
+func (l *scalyrLife) patience() time.Duration { return l.interval + l.timeout() }
+
+// message takes one line of the host's.
+func (l *scalyrLife) message(line []byte) error {
+	var m scalyrMessage
+	if err := json.Unmarshal(line, &m); err != nil {
+		return fmt.Errorf("wrote on descriptor 3 what is not the protocol: %w", err)
+	}
+	switch m.Type {
+	case "hello":
+		if m.Protocol != scalyrProtocol {
+			return fmt.Errorf("speaks version %d of the protocol, not %d", m.Protocol, scalyrProtocol)
+		}
+	case "define":
+		l.declared = l.mapper.declare(m.Metrics, m.Attributes)
+	case "refused":
+		l.refused = &m
+	case "ready":
+		if m.Interval > 0 && m.Interval < math.MaxInt32 {
+			l.interval = time.Duration(m.Interval * float64(time.Second))
+		}
+		if m.OwnRun { // there may never be a sample to wait for
+			l.stopWatch()
+			l.put(&m)
+		}
+		l.renew()
+	case "batch":
+		l.batch(&m)
+	case "log":
+		l.log(&m)
+	case "bye":
+		l.bye = &m
+	}
+	return nil
+}
+
+func (l *scalyrLife) stopWatch() {
+	if l.watch != nil {
+		l.watch.Stop()
+		l.watch = nil
+	}
+}
+
+// renew begins the wait for the next sign of life.
+func (l *scalyrLife) renew() {
+	if l.watch != nil {
+		l.watch.Reset(l.patience())
+	}
+}
+
+// batch takes a batch, or a part of one.
+func (l *scalyrLife) batch(m *scalyrMessage) {
+	l.renew()
+	at := time.Now()
+	if m.Time > 0 && m.Time < math.MaxInt32*100 {
+		at = time.UnixMicro(int64(m.Time * 1e6))
+	}
+	for i := range m.Records {
+		e := &m.Records[i]
+		id, when := l.runner.options.ID, at
+		if e.id != nil {
+			id = *e.id
+		}
+		if !e.at.IsZero() {
+			when = e.at
+		}
+		l.mapper.show(when, id, e.record.line())
+		l.record(e.record, id, e.at)
+	}
+	for _, line := range m.Lines {
+		id := l.runner.options.ID
+		if line.ID != nil {
+			id = *line.ID
+		}
+		l.mapper.show(at, id, line.Text)
+		records, ok := parseScalyrLine(line.Text)
+		if !ok {
+			l.event(line.Text, id, at)
+			continue
+		}
+		for _, r := range records {
+			l.record(r, id, time.Time{})
+		}
+	}
+	if !m.More {
+		l.put(m)
+	}
+}
+
+// record has a record mapped, unless the batch is too large: what a batch may
+// have is bounded by what the page may.
+func (l *scalyrLife) record(r scalyrRecord, id string, at time.Time) {
+	const least = 100_000
+	if len(l.mapper.batch.samples) >= max(least, l.runner.script.MaxSeries) {
+		l.mapper.refuse("too_many", "", "a sample has more than %d values", max(least, l.runner.script.MaxSeries))
+		return
+	}
+	l.mapper.record(r, id, at)
+}
+
+// event makes an event of a text in the metric log, as many as one minute may
+// have.
+func (l *scalyrLife) event(text, id string, at time.Time) {
+	now := time.Now()
+	for len(l.recent) > 0 && now.Sub(l.recent[0]) >= time.Minute {
+		l.recent = l.recent[1:]
+	}
+	if len(l.recent) >= scalyrEvents {
+		l.mapper.refuse("too_many_events", "", "more than %d texts a minute in the metric log", scalyrEvents)
+		return
+	}
+	l.recent = append(l.recent, now)
+	e := record.Event{
+		Name: scalyrEvent.Name, Message: text, Start: at, Stop: at, Meta: scalyrEvent, Line: l.mapper.batch.lines,
+		Attributes: []record.Label{{Name: "monitor", Value: l.mapper.monitor}},
+	}
+	if id != "" {
+		e.Attributes = append(e.Attributes, record.Label{Name: "monitor_id", Value: id})
+	}
+	l.events = append(l.events, e)
+}
+
+// scalyrEvent is the kind of all events.
+var scalyrEvent = &record.EventMeta{
+	ID: "metric_log", Name: "metric log", Description: "A text that the monitor wrote to its metric log.",
+	Attributes: []string{"monitor", "monitor_id"},
+}
+
+// put makes a Turn of what has come.
+func (l *scalyrLife) put(m *scalyrMessage) {
+	took := time.Duration(0)
+	if m.Duration > 0 && m.Duration < 1e6 {
+		took = time.Duration(m.Duration * float64(time.Second))
+	}
+	t := l.turn(ended(time.Now(), took))
+	b := l.mapper.take()
+	t.Samples, t.Events, t.Output = b.samples, l.events, []byte(b.output.String())
+	t.Warnings = l.mapper.warnings
+	l.events = nil
+	if m.Error != "" {
+		t.Result = record.Error
+		t.Err = fmt.Errorf("gather_sample raised %s", m.Error)
+	}
+	t.Err = errors.Join(append([]error{t.Err}, b.refused...)...)
+	l.life.Put(t)
+}
+
+// turn is a Turn with what all of a life have.
+func (l *scalyrLife) turn(o *Outcome) *Turn {
+	t := &Turn{
+		Outcomes: []*Outcome{o}, Declared: l.declared,
+		Interval: l.interval, Timeout: l.timeout(), MaxAge: max(3*l.interval, scalyrLeastAge),
+	}
+	l.declared = nil
+	return t
+}
+
+// log hands a line of the monitor's own log on.
+func (l *scalyrLife) log(m *scalyrMessage) {
+	at := level.InfoValue()
+	switch m.Level {
+	case "DEBUG":
+		at = level.DebugValue()
+	case "WARNING":
+		at = level.WarnValue()
+	case "ERROR", "CRITICAL":
+		at = level.ErrorValue()
+	}
+	keyvals := []any{"stream", "log"}
+	if m.Where != "" {
+		keyvals = append(keyvals, "where", m.Where)
+	}
+	if m.Code != "" {
+		keyvals = append(keyvals, "code", m.Code)
+	}
+	l.life.Log(at, m.Message, keyvals...)
+}
+
+// last is the Turn that tells how the life ended, which is never well.
+func (l *scalyrLife) last(o *Outcome, cause error) *Turn {
+	t := l.turn(o)
+	switch {
+	case l.refused != nil:
+		t.Result, t.Err = record.Invalid, l.refused.refusal()
+	case errors.Is(cause, errScalyrHung):
+		o.Result = record.Timeout
+		o.Err = fmt.Errorf("was ended: it has not sampled for %v (its interval of %v and the timeout of %v)", l.patience(), l.interval, l.timeout())
+	case o.Result != record.OK:
+		if l.bye != nil && l.bye.Message != "" {
+			t.Err = errors.New(l.bye.Message)
+		}
+	case l.bye == nil:
+		t.Result, t.Err = record.Error, errors.New("ended without a word: something in it has ended the interpreter")
+	case l.bye.Reason == "finished":
+		t.Result, t.Err = record.Error, errors.New("the monitor's run has returned: it measures nothing any more")
+	default:
+		t.Result, t.Err = record.Error, fmt.Errorf("the monitor has %s%s", l.bye.Reason, behindColon(l.bye.Message))
+	}
+	return t
+}
+
+func behindColon(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}
+
+// refusal says why a monitor does not run.
+func (m *scalyrMessage) refusal() error {
+	what := map[string]string{
+		"module":      "the module cannot be loaded",
+		"class":       "the module has no monitor that could be made",
+		"config":      "the configuration is refused",
+		"initialize":  "the monitor cannot be initialised",
+		"unsupported": "the monitor does not run on this system",
+		"disabled":    "the monitor has disabled itself",
+	}[m.Kind]
+	remedy := ""
+	switch {
+	case m.Kind == "config" && m.Field != "":
+		what += fmt.Sprintf(": field %q", m.Field)
+		remedy = fmt.Sprintf(" (set it under options: {config: {%s: …}})", m.Field)
+	case m.Kind == "module":
+		remedy = " (options: {module_paths: […]} names the folders that have it, options: {python: …} an interpreter with the libraries that it needs)"
+	}
+	return fmt.Errorf("%s%s%s", cmp.Or(what, "the monitor is refused"), behindColon(m.Message), remedy)
+}
+
+// line is the record as it stands in the agent's metric log.
+func (r scalyrRecord) line() string {
+	text := r.name + " " + r.value.line()
+	for _, f := range r.fields {
+		text += " " + f.name + "=" + f.value.line()
+	}
+	return text
+}
+
+var _ Keeper = (*scalyrRunner)(nil)
