@@ -86,12 +86,13 @@ func (d *instrumentalData) read() {
 		return
 	}
 	value, ok := parseDecimal(number)
+	problem := "is not a decimal number (options: {lenient_numbers: true} reads it as the vendor's agent did)"
 	if d.lenient {
 		value, ok = rubyFloat(number)
+		problem = "is too large"
 	}
 	if !ok {
-		d.refuse("not_a_number", "the value of %q, %q, is not a decimal number (options: {lenient_numbers: true} reads it as the vendor's agent did)",
-			clip(name), clip(number))
+		d.refuse("not_a_number", "the value of %q, %q, %s", clip(name), clip(number), problem)
 		return
 	}
 	var at time.Time
