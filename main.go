@@ -53,6 +53,7 @@ type flags struct {
 		telemetryPath string
 		lifecycle     bool
 		autoReload    time.Duration
+		storage       string
 	}
 	check struct{ files []string }
 	try   struct {
@@ -87,6 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&f.serve.telemetryPath)
 	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
 	serveCmd.Flag("config.auto-reload-interval", "How often to look whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
+	serveCmd.Flag("storage.path", "A folder for what scripts are given back after a restart; it is made when missing. None by default.").StringVar(&f.serve.storage)
 
 	checkCmd := app.Command("check", "Read the configuration and all that it names, run nothing, and print every error found.")
 	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)

@@ -72,7 +72,7 @@ func tried(f *flags) ([]*script.Script, *config.Config, error) {
 		scripts, _, err := script.Resolve(cfg)
 		return scripts, cfg, err
 	}
-	w, err := load(f.configFile)
+	w, err := load(f.configFile, true)
 	if err != nil {
 		return nil, nil, err
 	}

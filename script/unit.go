@@ -50,6 +50,7 @@ func (p *Pool) newUnit(s *Script) *unit {
 		stop:   cancel,
 		done:   make(chan struct{}),
 	}
+	u.slots.aligned = s.Dialect.Aligned
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger)
 	u.view = View{Script: s, State: Waiting}
@@ -69,7 +70,7 @@ func (u *unit) loop(former *unit) {
 		u.pool.put(u.judge.announce(u.source.Load()))
 	}
 	first := true
-	due := time.Now()
+	due := u.slots.begin(time.Now(), u.judge.interval)
 	for u.sleep(due) {
 		if !u.pool.places.take(u.ctx) {
 			break
