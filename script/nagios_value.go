@@ -189,7 +189,7 @@ func nagiosDigital(uom string) (nagiosScale, bool) {
 
 var (
 	errDecimalComma = errors.New("a decimal comma is no number (give the plugin env: {LC_ALL: C})")
-	errNagiosNumber = errors.New("the value is not a number with a unit behind it")
+	errNagiosNumber = errors.New("the value is not a number, with a unit or without")
 )
 
 // longestUOM bounds a unit, in bytes.
