@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	tryCmd := app.Command("try", "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
 	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
-	tryCmd.Flag("dialect", "The dialect of the command.").Default("coscale").StringVar(&f.try.dialect)
+	tryCmd.Flag("dialect", "The dialect of the command. Left out, it is guessed: from the folder, the text or the name of the script; where they tell nothing, by running it as it is; at last by running it with -c.").StringVar(&f.try.dialect)
 	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
 	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
 

@@ -146,7 +146,7 @@ func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 }
 
 func (u *unit) interrupted(t *Turn) bool {
-	return len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK
+	return !t.Answered && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
 // run is the RunFunc that the dialects get: the script's command with the
@@ -160,8 +160,16 @@ func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
 	c.args = append(c.args, in.Args...)
 	c.stdin = in.Stdin
 	c.timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
-	c.stderr = u.stderr.line
-	return u.pool.launcher.run(ctx, c)
+	var stderr []byte
+	c.stderr = func(line []byte) {
+		if len(stderr) < maxLine {
+			stderr = append(append(stderr, line...), '\n')
+		}
+		u.stderr.line(line)
+	}
+	o := u.pool.launcher.run(ctx, c)
+	o.Stderr = stderr
+	return o
 }
 
 // logVerdict says once what changed: a script that goes on failing in the same
@@ -181,6 +189,9 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 		if u.judge.news(le.Reason, lineKey(le.Text)) {
 			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", cutText(le.Text, 200))
 		}
+	}
+	for _, line := range t.Log {
+		level.Info(u.logger).Log("stream", "stdout", "msg", line)
 	}
 	for _, w := range t.Warnings {
 		if u.judge.news("warning", w) {
@@ -206,7 +217,7 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	if t.Declared != nil {
 		w.Declared = t.Declared
 	}
-	w.Warnings = t.Warnings
+	w.Warnings, w.Log = t.Warnings, t.Log
 	w.Stderr = u.stderr.tail()
 	for _, e := range b.Events {
 		w.Events = slices.DeleteFunc(w.Events, func(have record.Event) bool { return have.ID == e.ID })
