@@ -58,6 +58,7 @@ type Memory interface {
 func dialects() []Dialect {
 	return []Dialect{
 		coscaleDialect,
+		prometheusDialect,
 	}
 }
 
