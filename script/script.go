@@ -64,6 +64,7 @@ func dialects() []Dialect {
 		coscaleDialect,
 		instrumentalDialect,
 		nagiosDialect,
+		prometheusDialect,
 	}
 }
 
