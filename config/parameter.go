@@ -122,7 +122,10 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 			refuse(name, "would begin its word with -, and so be an option")
 		}
 	}
-	return words, errors.Join(errs...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return words, nil
 }
 
 // parameters reads what a request may say.
