@@ -114,7 +114,9 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 			fmt.Fprintf(w, "# refused: %d more\n", more)
 		}
 	}
-	page.WritePage(w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // a terminal that is gone
+	var text strings.Builder
+	page.WritePage(&text, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // memory
+	fmt.Fprint(w, strings.Map(visible, text.String()))
 	for _, e := range events {
 		fmt.Fprint(w, "# event: ", e)
 	}
@@ -130,6 +132,20 @@ func quote(s string) string {
 		return strconv.Quote(s[:most]) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// visible shows a control character of a label's value as a picture: the page
+// goes to a terminal, which would obey it.
+func visible(r rune) rune {
+	switch {
+	case r == '\n':
+		return r
+	case r < ' ':
+		return '\u2400' + r
+	case r >= 0x7f && r < 0xa0:
+		return '\ufffd'
+	}
+	return r
 }
 
 // printable escapes what would move a terminal's cursor or break a comment.
