@@ -121,7 +121,8 @@ type Invocation struct {
 	Timeout time.Duration
 }
 
-// Turn is what came of one turn.
+// Turn is what came of one turn. Its slices are kept for a while and shared:
+// nobody changes them any more.
 type Turn struct {
 	// Outcomes are the processes of the turn, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.
