@@ -90,6 +90,7 @@ func (e *entry) script(v *value, g Global) *Script {
 	var (
 		name   string
 		script *Script
+		params map[string]Parameter
 		set    Settings
 	)
 	keys := append([]key{
@@ -112,6 +113,7 @@ func (e *entry) script(v *value, g Global) *Script {
 				e.thing = fmt.Sprintf("%s %q", e.thing, script.Name)
 			}
 		}},
+		{"parameters", parameters(&params)},
 		{"directory", refused("is not a script's", "an entry of discover takes it; a script has working_directory")},
 	}, settings(&set)...)
 	e.object(v, keys)
@@ -131,6 +133,8 @@ func (e *entry) script(v *value, g Global) *Script {
 	}
 	set.fill(g)
 	script.Settings = set
+	script.Parameters = params
+	e.checkParameters(v, script)
 	script.Pos = Position{File: e.file, Line: v.line}
 	return script
 }
@@ -222,6 +226,7 @@ func (e *entry) discover(v *value, g Global) *Discover {
 		{"directory", path(&d.Directory)},
 		{"name", own},
 		{"command", own},
+		{"parameters", refused("is not for an entry of discover", "a parameter needs a place in a command: name the script under scripts")},
 		{"agent_config", path(&d.AgentConfig)},
 	}, settings(&d.Settings)...))
 	d.fill(g)

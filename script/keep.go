@@ -76,7 +76,9 @@ func (u *unit) live(k Keeper, waited time.Duration) {
 	defer time.AfterFunc(keepStart, leave).Stop()
 	hear := func(t *Turn) {
 		u.stderr.flush()
-		u.settle(t, waited)
+		batch, verdict := u.judge.judge(t, u.source.Load(), waited)
+		u.logVerdict(verdict, t)
+		u.publish(t, batch, verdict)
 		waited = 0
 	}
 	last := k.Keep(u.ctx, u.run, Life{
@@ -109,13 +111,15 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 	errs := make([]error, len(scripts))
 	var running sync.WaitGroup
 	for i, s := range scripts {
-		u := p.newUnit(s)
+		u := p.newUnit(ctx, s, forgetful{})
 		k, kept := u.runner.(Keeper)
 		if !kept {
 			u.runner.Close()
+			u.stop()
 			continue
 		}
 		running.Go(func() {
+			defer u.stop()
 			defer k.Close()
 			if !p.places.take(ctx) {
 				errs[i] = fmt.Errorf("was not looked at: %w", context.Cause(ctx))
