@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // value is one thing of a YAML file: aliases followed, merge keys (<<) merged,
@@ -59,6 +61,8 @@ func (v *value) get(key string) *field {
 // maxSize bounds a value with its aliases written out: a dozen lines of
 // aliases to aliases would otherwise fill the memory.
 const maxSize = 100_000
+
+var integerForm = regexp.MustCompile(`^-?[1-9][0-9]*$`)
 
 // builder makes values of the parser's nodes.
 type builder struct {
@@ -149,6 +153,9 @@ func (b *builder) build(n ast.Node) *value {
 	case *ast.NullNode:
 	case *ast.StringNode:
 		v.kind, v.text, v.str = scalar, n.Value, true
+		if n.Token.Type == token.StringType && integerForm.MatchString(n.Value) {
+			v.str = false // the parser takes an integer that it cannot hold for a text
+		}
 	case *ast.LiteralNode:
 		v.kind, v.text, v.str = scalar, n.Value.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:

@@ -299,9 +299,13 @@ func (m *scalyrMapper) take() scalyrBatch {
 	return b
 }
 
+// scalyrOneLine keeps a text of several lines in one, for Line to count.
+var scalyrOneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
 // show writes one line of the output that people see, in the agent's format.
 func (m *scalyrMapper) show(at time.Time, id, text string) {
 	b := &m.batch
+	text = scalyrOneLine.Replace(text)
 	b.lines++
 	b.shown = cutText(text, 500)
 	if b.output.Len() < outputShown {

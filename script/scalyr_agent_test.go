@@ -1,0 +1,175 @@
+package script
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/config"
+)
+
+// unpackTxtar writes an archive's files into a fresh folder.
+func unpackTxtar(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, f := range txtar.Parse([]byte(text)).Files {
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestDiscoverScalyr(t *testing.T) {
+	dir := unpackTxtar(t, `
+-- agent.json --
+// The agent's own.
+{
+  api_key: "secret"
+  import_vars: [ "TOKEN", { var: "TOKEN_FILE", default: "/etc/token" }, "UNSET" ]
+  global_monitor_sample_interval: 20
+  additional_monitor_module_paths: "/srv/a:plugins"
+  monitors: [
+    { module: "one", given: "$TOKEN", file: "$TOKEN_FILE", no: "$UNSET", as_it_is: "$HOME ${TOKEN}", gone: null, big: 123456789012345678901 }
+    { module: "pkg.two", sample_interval: 7.5 }
+    { module: "other.two", id: "x" }
+    { module: "two" }
+  ]
+}
+-- agent.d/b.json --
+{ monitors: [ { module: "three", id: 5, nested: { list: [ "$TOKEN" ] } } ], logs: [] }
+-- agent.d/a.json --
+{ import_vars: [ "TOKEN" ], monitors: [ { module: "four", t: "$TOKEN" } ] }
+-- agent.d/c.txt --
+not read
+-- extra/d.json --
+{ monitors: [ { module: "five" } ] }
+-- monitors/local/x.py --
+`)
+	t.Setenv("SCALYR_EXTRA_CONFIG_DIR", "extra")
+	t.Setenv("UNSET", "")
+	t.Setenv("TOKEN", "not this")
+	d := &config.Discover{AgentConfig: filepath.Join(dir, "agent.json")}
+	d.Dialect, d.Env = "scalyr", map[string]config.Secret{"TOKEN": "abc"}
+	var err error
+	if d.Options, err = config.OptionsFrom(map[string]string{"python": "python3.9", "module_paths": "[/first]", "agent_package": dir}); err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config.Config{Discover: []*config.Discover{d}}
+	scripts, problems, err := Resolve(cfg)
+	if err != nil || problems != nil {
+		t.Fatalf("errors %v, problems %v", err, problems)
+	}
+	// What is the same in all of them.
+	common := strings.NewReplacer(dir, "DIR",
+		"  agent_package: "+dir+"\n  python: python3.9\n  agent_config: "+dir+"/agent.json\n", "",
+		"  module_paths: [/first, "+dir+"/monitors/local, /srv/a, "+dir+"/plugins]\n", "")
+	var got strings.Builder
+	for _, s := range scripts {
+		_, options, _ := strings.Cut(s.YAML(), "options:\n")
+		got.WriteString(s.Name + " " + s.Interval.String() + " " + strings.Join(s.Command, " ") + "\n" + common.Replace(options))
+	}
+	want := `one 20s python3.9 -u
+  config:
+    as_it_is: "$HOME ${TOKEN}"
+    big: 123456789012345678901
+    file: /etc/token
+    given: abc
+    "no": ""
+  module: one
+two-1 7.5s python3.9 -u
+  config:
+    sample_interval: 7.5
+  id: "1"
+  module: pkg.two
+two-x 20s python3.9 -u
+  config: {}
+  id: x
+  module: other.two
+two-2 20s python3.9 -u
+  config: {}
+  id: "2"
+  module: two
+four 20s python3.9 -u
+  config:
+    t: abc
+  module: four
+three-5 20s python3.9 -u
+  config:
+    nested:
+      list: ["$TOKEN"]
+  id: "5"
+  module: three
+five 20s python3.9 -u
+  config: {}
+  module: five
+`
+	if diff := cmp.Diff(want, got.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestDiscoverScalyrErrors(t *testing.T) {
+	for _, test := range []struct{ name, files, want string }{
+		{"missing", "", "discover: open DIR/agent.json: no such file or directory"},
+		{"syntax", "-- agent.json --\n{\n a: ]\n}\n", "discover: DIR/agent.json: line 2: a value is missing before ']'"},
+		{"a list", "-- agent.json --\n[]\n", "discover: DIR/agent.json: is not an object"},
+		{"twice", "-- agent.json --\n{monitors: [{module: \"a.m\", id: \"x\"}, {module: \"a.m\", id: \"x\"}, {module: \"b.m\", id: \"x\"}]}\n",
+			`discover: DIR/agent.json: monitors: module "a.m" with id "x" stands in DIR/agent.json already (give one of the two another id)`},
+		{"many", "-- agent.json --\n{api_key: \"a\", monitors: [{}, 1, {module: \"m\", id: []}], import_vars: [{}]}\n", "discover: DIR/agent.json: import_vars[0] is neither a name nor {var: …, default: …}"},
+		{"monitors", "-- agent.json --\n{api_key: \"a\", monitors: [{}, 1, {module: \"m\", id: []}, {module: \"ok\"}]}\n-- agent.d/x.json --\n{api_key: \"b\", monitors: 1}\n",
+			"discover: DIR/agent.json: monitors[0] has no module\n" +
+				"discover: DIR/agent.json: monitors[1] is not an object\n" +
+				"discover: DIR/agent.json: monitors[2] (m): id is not a text\n" +
+				"discover: DIR/agent.d/x.json: \"api_key\" stands in DIR/agent.json already\n" +
+				"discover: DIR/agent.d/x.json: monitors is not a list"},
+		{"interval", "-- agent.json --\n{monitors: [{module: \"m\", sample_interval: \"often\"}]}\n",
+			`discover: DIR/agent.json: module "m" with id "": sample_interval often is not a number of seconds (0.1 or more)`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := unpackTxtar(t, test.files)
+			d := &config.Discover{AgentConfig: filepath.Join(dir, "agent.json")}
+			d.Dialect = "scalyr"
+			_, _, err := Resolve(&config.Config{Discover: []*config.Discover{d}})
+			got := ""
+			if err != nil {
+				got = strings.ReplaceAll(err.Error(), dir, "DIR")
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// The interval: an entry's, else the agent's, else the environment's.
+func TestScalyrInterval(t *testing.T) {
+	env := map[string]string{"SCALYR_GLOBAL_MONITOR_SAMPLE_INTERVAL": "40"}
+	for _, test := range []struct {
+		file string
+		want time.Duration
+	}{
+		{`{monitors: [{module: "m"}]}`, 40 * time.Second},
+		{`{global_monitor_sample_interval: 10, monitors: [{module: "m"}]}`, 10 * time.Second},
+		{`{global_monitor_sample_interval: 10, monitors: [{module: "m", sample_interval: "0.5"}]}`, 500 * time.Millisecond},
+	} {
+		file := filepath.Join(unpackTxtar(t, "-- agent.json --\n"+test.file+"\n"), "agent.json")
+		a, err := readScalyrAgent(file, func(name string) string { return env[name] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := a.interval(&a.monitors[0], func(name string) string { return env[name] })
+		if err != nil || got != test.want {
+			t.Errorf("%s: %v, %v; want %v", test.file, got, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,368 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// scalyrScript is a script of these options, each in YAML.
+func scalyrScript(t testing.TB, options map[string]string) *Script {
+	t.Helper()
+	if options["module"] == "" {
+		options["module"] = "some.demo_monitor"
+	}
+	cfg, err := config.FromCommand("scalyr", nil, t.TempDir(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, _, err := Resolve(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scripts[0]
+}
+
+// newScalyrLife is a life that shows in b what it tells.
+func newScalyrLife(t testing.TB, options map[string]string, b *strings.Builder) *scalyrLife {
+	s := scalyrScript(t, options)
+	r := s.newRunner(s, forgetful{}).(*scalyrRunner)
+	return &scalyrLife{
+		runner: r, mapper: newScalyrMapper(&r.options), interval: r.interval(),
+		life: Life{
+			Put: func(t *Turn) { dumpScalyr(b, t) },
+			Log: func(at level.Value, text string, keyvals ...any) { fmt.Fprintf(b, "log %s %q %q\n", at, text, keyvals) },
+		},
+	}
+}
+
+// TestScalyrMessages reads every testdata/scalyr/*.txtar: `options` are a
+// script's, `messages` what the host says of its monitor, `want` the turns that
+// are made of it.
+func TestScalyrMessages(t *testing.T) {
+	for _, path := range scalyrCases(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			l := newScalyrLife(t, scalyrOptionsOf(a), &b)
+			for line := range bytes.Lines(coscalePart(a, "messages")) {
+				if err := l.message(bytes.TrimSpace(line)); err != nil {
+					fmt.Fprintf(&b, "broken: %v\n", err)
+					break
+				}
+			}
+			if l.bye != nil {
+				b.WriteString("at its end:\n")
+				dumpScalyr(&b, l.last(&Outcome{Result: record.OK}, nil))
+			}
+			for i := range a.Files {
+				if a.Files[i].Name != "want" {
+					continue
+				}
+				if *update {
+					a.Files[i].Data = []byte(b.String())
+				}
+				if diff := cmp.Diff(string(a.Files[i].Data), b.String()); diff != "" {
+					t.Errorf("-want +got:\n%s", diff)
+				}
+			}
+			if *update {
+				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func scalyrCases(t testing.TB) []string {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/scalyr/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	return paths
+}
+
+func scalyrOptionsOf(a *txtar.Archive) map[string]string {
+	options := make(map[string]string)
+	for line := range strings.Lines(string(coscalePart(a, "options"))) {
+		key, value, _ := strings.Cut(line, ":")
+		options[key] = strings.TrimSpace(value)
+	}
+	return options
+}
+
+// dumpScalyr shows a turn, one thing a line.
+func dumpScalyr(b *strings.Builder, t *Turn) {
+	fmt.Fprintf(b, "turn: interval %v, timeout %v, max age %v", t.Interval, t.Timeout, t.MaxAge)
+	if t.Result != "" {
+		fmt.Fprintf(b, ", %s", t.Result)
+	}
+	b.WriteString("\n")
+	if t.Declared != nil {
+		for _, m := range t.Declared.Metrics {
+			dumpMeta(b, m)
+		}
+	}
+	b.Write(t.Output)
+	types := map[record.Type]string{record.Unknown: "untyped", record.Gauge: "gauge", record.Counter: "counter"}
+	for _, s := range t.Samples {
+		fmt.Fprintf(b, "%d: %s", s.Line, s.Name)
+		for _, l := range s.Labels {
+			fmt.Fprintf(b, " %s=%q", l.Name, l.Value)
+		}
+		fmt.Fprintf(b, " = %v %s", s.Value, types[s.Meta.Type])
+		if !s.Time.IsZero() {
+			fmt.Fprintf(b, " at %v", s.Time.UnixMilli())
+		}
+		b.WriteString("\n")
+	}
+	for _, e := range t.Events {
+		fmt.Fprintf(b, "%d: event %q %d to %d %q %q\n", e.Line, e.Name, e.Start.Unix(), e.Stop.Unix(), e.Message, e.Attributes)
+	}
+	dumpWarnings(b, t.Warnings)
+	if whole := record.WithoutLines(t.Err); whole != nil {
+		fmt.Fprintf(b, "error: %s\n", whole)
+	}
+	for _, le := range record.LineErrors(t.Err) {
+		fmt.Fprintf(b, "%d: refused, %s: %s [%s]", le.Line, le.Reason, le, le.Text)
+		if le.More > 0 {
+			fmt.Fprintf(b, " and %d more", le.More)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// FuzzScalyrMessages: whatever stands on descriptor 3, nothing panics, what is
+// not JSON is told, and what has been said in front of it is not lost.
+func FuzzScalyrMessages(f *testing.F) {
+	for _, path := range scalyrCases(f) {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(coscalePart(a, "messages"))
+	}
+	var shown strings.Builder
+	template := newScalyrLife(f, map[string]string{"text_values": "{pi: numeric, state: state, info: info}"}, &shown)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := *template
+		l.mapper = newScalyrMapper(&l.runner.options)
+		turns := 0
+		l.life.Put = func(turn *Turn) {
+			turns++
+			for _, s := range turn.Samples {
+				if s.Name == "" || s.Meta == nil || s.Line < 0 || len(s.Labels) == 0 || s.Labels[0].Name != "monitor" {
+					t.Fatalf("sample %+v", s)
+				}
+			}
+			for _, le := range record.LineErrors(turn.Err) {
+				if le.Reason == "" || le.Err == nil {
+					t.Fatalf("refusal %+v", le)
+				}
+			}
+		}
+		good := []byte(`{"t":"batch","gather":true,"records":[["good",1,null,null,null]],"lines":[]}`)
+		if err := l.message(good); err != nil || turns != 1 {
+			t.Fatalf("a good batch made %d turns, error %v", turns, err)
+		}
+		for line := range bytes.Lines(data) {
+			err := l.message(line)
+			if err == nil && !json.Valid(line) {
+				t.Fatalf("%q was taken", line)
+			}
+			if err != nil {
+				break
+			}
+		}
+		l.last(&Outcome{Result: record.OK}, nil)
+	})
+}
+
+func TestScalyrLines(t *testing.T) {
+	tests := []struct {
+		line string
+		want string // "text" for no metric
+	}{
+		{`df.1kblocks.total 264212084 mount="/" fstype="ext4"`, `df.1kblocks.total 264212084 mount="/" fstype="ext4"`},
+		{`proc.stat.cpu 1.5 node="0" type="user"`, `proc.stat.cpu 1.5 node="0" type="user"`},
+		{`  up true  x=1  `, `up true x=1`},
+		{`a-b.c -1e-05`, `a-b.c -1e-05`},
+		{`n NaN a=Infinity b=-Infinity`, `n NaN a=Infinity b=-Infinity`},
+		{`big 123456789012345678901234567890`, `big 123456789012345678901234567890`},
+		{`response "a \"b\" é\n" status=200`, `response "a \"b\" é\n" status=200`},
+		{`response "a\d" k="\"x\""`, `response "a\\d" k="\"x\""`},
+		{`nothing null`, `nothing null`},
+		{`a=1 b=2.5 c="text" d=true`, `a 1; b 2.5; c "text"; d true`},
+		{`one=1`, `one 1`},
+		{`instance 1 monitor="x"`, `instance 1 monitor="x"`},
+		{``, `text`},
+		{`word`, `text`},
+		{`took 5 seconds`, `text`},
+		{`9lives 1`, `text`},
+		{`a b`, `text`},
+		{`a 01`, `text`},
+		{`a 1.`, `text`},
+		{`a 0x10`, `text`},
+		{`a 1 b`, `text`},
+		{`a 1 b=`, `text`},
+		{`a 1 b="c`, `text`},
+		{`a 1 b="c"d`, `text`},
+		{`a 1 b="c\`, `text`},
+		{`a 1 9=1`, `text`},
+		{`a=1 word`, `text`},
+		{`a {"x":1}`, `text`},
+		{`connection to host=db failed`, `text`},
+	}
+	for _, test := range tests {
+		records, ok := parseScalyrLine(test.line)
+		var parts []string
+		for _, r := range records {
+			parts = append(parts, r.line())
+		}
+		got := strings.Join(parts, "; ")
+		if !ok {
+			got = "text"
+		}
+		if got != test.want {
+			t.Errorf("%s: got %s, want %s", test.line, got, test.want)
+		}
+	}
+}
+
+// FuzzScalyrLine: a line that is a metric stays the same metric when it is
+// written anew.
+func FuzzScalyrLine(f *testing.F) {
+	for _, line := range []string{`df.total 1 mount="/"`, `a=1 b="\"" c=true`, `n NaN`, `a "\u00e9\ud83d"`, `x 1 y=`} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		records, ok := parseScalyrLine(line)
+		if !ok {
+			return
+		}
+		for _, r := range records {
+			again, ok := parseScalyrLine(r.line())
+			if !ok || len(again) != 1 || again[0].line() != r.line() {
+				t.Errorf("%q gave %q, which gives %+v", line, r.line(), again)
+			}
+		}
+	})
+}
+
+func TestScalyrName(t *testing.T) {
+	for _, test := range [][2]string{
+		{"gauss", "gauss"}, {"a.b-c_d", "a.b-c_d"}, {"_x", "_x"}, {"", "sa_"}, {"-", "sa_-"}, {"9x.y", "sa_9x.y"},
+		{"1.3.6.1", "sa_1.3.6.1"}, {"a b/c", "a_b_c"}, {"é", "sa_é"}, {"aé", "aé"}, {"a:b", "a_b"}, {" a", "_a"},
+		{"value", "value_"}, {"value_", "value_"}, {"instance", "instance_"}, {"serverHost", "serverHost"}, {"\xff", "_"},
+	} {
+		if got := scalyrName(test[0]); got != test[1] {
+			t.Errorf("%q became %q, want %q", test[0], got, test[1])
+		}
+		if again := scalyrName(test[1]); again != test[1] {
+			t.Errorf("%q became %q, not itself", test[1], again)
+		}
+	}
+}
+
+func TestScalyrUnit(t *testing.T) {
+	for _, test := range []struct {
+		declared, unit string
+		scale          float64
+	}{
+		{"", "", 1}, {"bytes", "bytes", 1}, {"bytes:1024", "bytes", 1024}, {"secs:0.01", "seconds", 0.01}, {"sec:.01", "seconds", 0.01},
+		{"milliseconds", "seconds", 0.001}, {"percent", "", 1}, {"requests:2", "", 1}, {"Bytes", "bytes", 1}, {"secs:x", "seconds", 1}, {"secs:-1", "seconds", 1},
+	} {
+		unit, scale := scalyrUnit(test.declared)
+		if unit != test.unit || scale != test.scale {
+			t.Errorf("%q: %q × %v, want %q × %v", test.declared, unit, scale, test.unit, test.scale)
+		}
+	}
+}
+
+func TestScalyrOptions(t *testing.T) {
+	for _, test := range []struct {
+		options map[string]string
+		want    string
+	}{
+		{map[string]string{"module": "m"}, ""},
+		{map[string]string{"id": "x"}, "options has no module (write options: {module: random_coin_monitor})"},
+		{map[string]string{"module": "a..b"}, `script "b": options.module "a..b" is not the name of a Python module (part 2 of it, between dots)`},
+		{map[string]string{"module": "'a/b'"}, `script "a/b": options.module "a/b" is not the name of a Python module (part 1 of it, between dots)`},
+		{map[string]string{"module": "m", "conf": "{}"}, `options.conf is not known (did you mean "config"?)`},
+		{map[string]string{"module": "m", "config": "[1]"}, `script "m": options.config is not a map`},
+		{map[string]string{"module": "m", "config": "'{a: 1'"}, `script "m": options.config: line 1: the text ends before a }`},
+		{map[string]string{"module": "m", "text_values": "{a: text}"}, `script "m": options.text_values.a: "text" is not known (write numeric, state or info)`},
+		{map[string]string{"module": "m", "max_families": "0"}, `script "m": options.max_families: 0 is too small (write 1 or more)`},
+		{map[string]string{"module": "m", "labels": "cpu"}, `options.labels is a single value, not a list`},
+	} {
+		cfg, err := config.FromCommand("scalyr", nil, t.TempDir(), test.options)
+		if err == nil {
+			_, _, err = Resolve(cfg)
+		}
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%v: got %s, want %s", test.options, got, test.want)
+		}
+	}
+}
+
+// What the host is told: numbers in all their digits, nothing that is null.
+func TestScalyrRequest(t *testing.T) {
+	dir := t.TempDir()
+	agent := filepath.Join(dir, "agent.json")
+	if err := os.WriteFile(agent, []byte(`{api_key: "x", n: 012 // remark`+"\n}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := scalyrScript(t, map[string]string{
+		"module": "pkg.m", "id": "7", "agent_config": agent, "module_paths": "[/a, b]", "agent_package": "/opt/py",
+		"config": `{module: other, big: 123456789012345678901234567890, one: 1.0, no: null, list: [null, {no: null, yes: true}], text: "12", hex: 0x10}`,
+	})
+	s.Interval = 5 * time.Second
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := s.newRunner(s, forgetful{}).(*scalyrRunner).request("run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"protocol":1,"mode":"run","module":"pkg.m","id":"7",` +
+		`"config":{"big":123456789012345678901234567890,"hex":16,"list":[null,{"yes":true}],"one":1.0,"sample_interval":5,"text":"12"},` +
+		`"interval":5,"module_paths":["/a","` + folder + `/b"],"agent_package":"/opt/py","agent_config":{"api_key":"x","n":12},"debug":0}`
+	if diff := cmp.Diff(want, string(data)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// speaking is a RunFunc whose host says lines and then does what end does.
+func speaking(end func(ctx context.Context) *Outcome, lines ...string) RunFunc {
+	return func(ctx context.Context, in Invocation) *Outcome {
+		for _, line := range lines {
+			if err := in.Message([]byte(line)); err != nil {
+				return &Outcome{Result: record.Invalid, Err: err}
+			}
+		}
+		return end(ctx)
+	}
+}
