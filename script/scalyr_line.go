@@ -154,7 +154,7 @@ func cutScalyrValue(s string) (v scalyrValue, rest string, ok bool) {
 			var text string
 			if json.Unmarshal([]byte(s[:i+1]), &text) != nil {
 				// emit_values escaped quotes alone.
-				text = strings.ReplaceAll(s[1:i], `\"`, `"`)
+				text = strings.ToValidUTF8(strings.ReplaceAll(s[1:i], `\"`, `"`), "\uFFFD")
 			}
 			return scalyrValue{kind: scalyrText, text: text}, s[i+1:], true
 		}
