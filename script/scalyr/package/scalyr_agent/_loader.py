@@ -1,0 +1,106 @@
+"""Finds a monitor's class and makes a monitor of it."""
+
+import importlib
+import inspect
+import os
+import sys
+
+from scalyr_agent import builtin_monitors, scalyr_logging
+from scalyr_agent._registry import MonitorInformation
+from scalyr_agent.json_lib.objects import to_json_types
+from scalyr_agent.scalyr_monitor import ScalyrMonitor
+
+# The stand-in for six is for interpreters that have none.
+_FALLBACK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fallback")
+
+
+class NoMonitorClass(Exception):
+    """A module has no class that derives from ScalyrMonitor."""
+
+
+def add_module_paths(paths):
+    """Has monitors looked for in these folders too, after all others, in order.
+
+    scalyr_agent.builtin_monitors.NAME finds NAME in them as well: users of the
+    agent keep monitors in that package.
+    """
+    for path in paths:
+        if path not in sys.path:
+            sys.path.append(path)
+        if path not in builtin_monitors.__path__:
+            builtin_monitors.__path__.append(path)
+    if _FALLBACK in sys.path:
+        sys.path.remove(_FALLBACK)
+    sys.path.append(_FALLBACK)
+    importlib.invalidate_caches()
+
+
+def load_monitor_class(module_name):
+    """Imports a module and returns its monitor class.
+
+    Raises NoMonitorClass, and whatever the import raises.
+    """
+    module = importlib.import_module(module_name)
+    candidates = [
+        value for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, ScalyrMonitor) and value is not ScalyrMonitor]
+    # A class of the module's own comes before one that it imports, a subclass
+    # before what it derives from, and the first before the others.
+    own = [cls for cls in candidates if cls.__module__ == module.__name__] or candidates
+    leaves = [cls for cls in own if not any(other is not cls and issubclass(other, cls) for other in own)]
+    if not leaves:
+        raise NoMonitorClass(
+            "the module %s (%s) has no class that derives from ScalyrMonitor; a module of the same name that "
+            "Python finds earlier hides a monitor" % (module_name, getattr(module, "__file__", "built in")))
+    distinct = sorted(set(leaves), key=leaves.index)
+    if len(distinct) > 1:
+        _log.warning("the module %s has several monitor classes: %s is run, not %s", module_name,
+                     distinct[0].__name__, ", ".join(cls.__name__ for cls in distinct[1:]))
+    return distinct[0]
+
+
+def build_monitor(config, global_config=None):
+    """Makes the monitor that config (a dict with module and id) describes.
+
+    Raises what load_monitor_class does and what the monitor's constructor does.
+    """
+    config = to_json_types(dict(config))
+    module_name = config["module"]
+    config.setdefault("id", "")
+    cls = load_monitor_class(module_name)
+    MonitorInformation.set_monitor_info(module_name, description=inspect.cleandoc(cls.__doc__ or ""))
+    logger = scalyr_logging.getLogger("%s(%s)" % (module_name, config["id"]))
+    if _accepts(cls.__init__, "global_config"):
+        return cls(config, logger, global_config=global_config)
+    # A constructor from before 2015.
+    monitor = cls(config, logger)
+    monitor._global_config = global_config
+    return monitor
+
+
+def _accepts(function, keyword):
+    parameters = inspect.signature(function).parameters
+    return keyword in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+class GlobalConfig(object):
+    """The agent's configuration, as far as it is known: a setting is an attribute."""
+
+    # What monitors read most and the agent has defaults for.
+    server_attributes = {}
+    agent_log_path = "/var/log/scalyr-agent-2"
+    agent_data_path = "/var/lib/scalyr-agent-2"
+    additional_monitor_module_paths = ""
+    global_monitor_sample_interval = 30.0
+    global_monitor_sample_interval_enable_jitter = False
+    calculate_rate_metric_names = ()
+    metric_name_blacklist = ()
+
+    def __init__(self, settings):
+        self.__dict__.update(to_json_types(settings))
+
+    def __getattr__(self, name):
+        raise AttributeError("the agent's configuration that was given has no %s" % name)
+
+
+_log = scalyr_logging.getLogger(__name__)

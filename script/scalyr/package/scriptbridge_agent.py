@@ -1,0 +1,204 @@
+"""The two packages that a monitor can run under: ours, and the Scalyr agent's own.
+
+Each is a class with the same methods. Only one of them is made, once, and only
+its constructor imports scalyr_agent.
+"""
+
+import inspect
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+
+FAILED = "failedMonitor"
+
+
+class AgentMissing(Exception):
+    """The folder that is to hold the agent's own package does not."""
+
+
+class Ours(object):
+    """The package that comes with the host.
+
+    batches takes metrics and lines, log takes every logging.LogRecord.
+    """
+
+    def __init__(self, document, batches, log):
+        from scalyr_agent import _loader, scalyr_logging, scalyr_monitor
+
+        class HostOutput(scalyr_logging.Output):
+            def metric(self, monitor, name, value, fields, monitor_id, timestamp):
+                batches.record(name, value, fields, monitor_id, timestamp)
+
+            def line(self, monitor, text, monitor_id, timestamp):
+                batches.line(text, monitor_id)
+
+            def log(self, record):
+                log(record)
+
+        self._loader = _loader
+        self._monitor_module = scalyr_monitor
+        self._agent_config = document["agent_config"]
+        self.name = "scriptbridge"
+        scalyr_logging.set_output(HostOutput())
+        scalyr_logging.set_debug_level(document["debug"])
+        scalyr_monitor.ScalyrMonitor.DEFAULT_SAMPLE_INTERVAL_SECS = float(document["interval"])
+        _loader.add_module_paths(document["module_paths"])
+
+    def build(self, config):
+        """Makes the monitor. Raises what its module and its constructor raise."""
+        global_config = None
+        if self._agent_config is not None:
+            global_config = self._loader.GlobalConfig(self._agent_config)
+        return self._loader.build_monitor(config, global_config)
+
+    def refusal(self, error):
+        """Returns why a monitor was not made: a word for the kind, the field if there is one, a line."""
+        if isinstance(error, self._loader.NoMonitorClass):
+            return "class", None, str(error)
+        return _refusal(self._monitor_module, error)
+
+    def information(self, module):
+        return self._monitor_module.MonitorInformation.get_monitor_info(module)
+
+    def runs_loop(self, monitor):
+        """Tells whether the monitor is sampled, which one with a run of its own may not be."""
+        return type(monitor).run is self._monitor_module.ScalyrMonitor.run
+
+
+class TheAgents(object):
+    """A real scalyr_agent package, in a folder that the document names."""
+
+    def __init__(self, document, batches, log):
+        folder = document["agent_package"]
+        if not os.path.isfile(os.path.join(folder, "scalyr_agent", "__init__.py")):
+            raise AgentMissing("agent_package: there is no package scalyr_agent in %s" % folder)
+        sys.path.insert(0, folder)
+        from scalyr_agent import __scalyr__, scalyr_logging, scalyr_monitor
+        from scalyr_agent.monitors_manager import MonitorsManager
+
+        self._manager = MonitorsManager
+        self._monitor_module = scalyr_monitor
+        self._document = document
+        self.name = "scalyr-agent-2 %s" % __scalyr__.SCALYR_VERSION
+        # To standard output, so that it opens no files; what is then written
+        # there is kept back by _hook.
+        scalyr_logging.set_log_destination(use_stdout=True)
+        if document["debug"]:
+            scalyr_logging.set_log_level(getattr(scalyr_logging, "DEBUG_LEVEL_%d" % document["debug"]))
+        _hook(scalyr_logging.AgentLogger, batches, log)
+        for path in document["module_paths"]:
+            self._extend_builtin_monitors(path)
+
+    @staticmethod
+    def _extend_builtin_monitors(path):
+        from scalyr_agent import builtin_monitors
+        builtin_monitors.__path__.append(path)
+
+    def build(self, config):
+        from scalyr_agent.util import json_scalyr_config_decode
+        # The agent takes only configurations of its own types.
+        config = json_scalyr_config_decode(json.dumps(config))
+        return self._manager.build_monitor(
+            config, os.pathsep.join(self._document["module_paths"]), float(self._document["interval"]),
+            self._global_config())
+
+    def _global_config(self):
+        settings = self._document["agent_config"]
+        if settings is None:
+            return None
+        from scalyr_agent.configuration import Configuration
+        from scalyr_agent.platform_controller import PlatformController
+        # The agent reads its configuration from files only.
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "agent.json")
+            with open(path, "w") as stream:
+                json.dump(settings, stream)
+            config = Configuration(path, PlatformController.new_platform().default_paths, None)
+            config.parse()
+        # Jitter is the bridge's business.
+        return config
+
+    def refusal(self, error):
+        # What the agent does with a module that has no monitor class.
+        if isinstance(error, TypeError) and "'NoneType' object is not callable" in str(error):
+            return "class", None, "the module has no class that derives from ScalyrMonitor"
+        return _refusal(self._monitor_module, error)
+
+    def information(self, module):
+        return self._monitor_module.MonitorInformation.get_monitor_info(module)
+
+    def runs_loop(self, monitor):
+        return type(monitor).run is self._monitor_module.ScalyrMonitor.run
+
+
+def _hook(logger_class, batches, log):
+    """Has the agent's loggers report to us, and to nobody else."""
+    emits = threading.local()
+    emit_value = logger_class.emit_value
+    signature = inspect.signature(emit_value)
+
+    def hooked_emit_value(self, *args, **kwargs):
+        emits.line = None
+        emits.active = True
+        try:
+            result = emit_value(self, *args, **kwargs)
+        finally:
+            emits.active = False
+        # Where the agent wrote no line it dropped the metric.
+        if emits.line is not None:
+            given = signature.bind(self, *args, **kwargs).arguments
+            fields = given.get("extra_fields") or {}
+            batches.record(
+                _valid(self, given["metric_name"], True), given["metric_value"],
+                {_valid(self, key, False): value for key, value in fields.items()},
+                given.get("monitor_id_override"), given.get("timestamp"))
+        return result
+
+    def hooked_call_handlers(self, record):
+        if getattr(record, "metric_log_for_monitor", None) is None:
+            log(record)
+        elif getattr(emits, "active", False):
+            emits.line = record
+        else:
+            batches.line(record.getMessage(), _overridden_id(record))
+
+    logger_class.emit_value = hooked_emit_value
+    logger_class.callHandlers = hooked_call_handlers
+
+
+def _valid(logger, name, is_metric):
+    return logger.force_valid_metric_or_field_name(name, is_metric=is_metric)
+
+
+def _overridden_id(record):
+    """Returns the id that a line was given in place of the monitor's, None where it was not."""
+    ids = [re.search(r"\((.*)\)\Z", text or "", re.DOTALL) for text in (record.monitor_name, record.name)]
+    if ids[0] is None or (ids[1] is not None and ids[0].group(1) == ids[1].group(1)):
+        return None
+    return ids[0].group(1)
+
+
+def _refusal(monitor_module, error):
+    if isinstance(error, monitor_module.BadMonitorConfiguration):
+        return "config", error.field, str(error.message)
+    if isinstance(error, monitor_module.UnsupportedSystem):
+        return "unsupported", None, str(error)
+    if isinstance(error, (ImportError, SyntaxError)):
+        return "module", None, "%s: %s" % (type(error).__name__, error)
+    return "initialize", None, "%s: %s" % (type(error).__name__, error)
+
+
+class RootHandler(logging.Handler):
+    """Takes what loggers report that are not of the agent's kind: those of libraries."""
+
+    def __init__(self, log):
+        logging.Handler.__init__(self)
+        self._log = log
+
+    def emit(self, record):
+        if not getattr(record, "agent_logger", False):
+            self._log(record)

@@ -1,0 +1,278 @@
+"""Runs one Scalyr monitor for scriptbridge, in a process of its own.
+
+It reads what to run from standard input and writes what the monitor reports to
+file descriptor 3. PROTOCOL.md, beside this package's folder, describes both.
+"""
+
+import json
+import logging
+import os
+import platform
+import select
+import signal
+import sys
+import threading
+import traceback
+
+import scriptbridge_agent
+import scriptbridge_protocol
+from scriptbridge_protocol import one_line
+
+# How long a monitor may take to stop, in seconds.
+STOP_SECONDS = 5
+
+DEFAULTS = {
+    "mode": "run", "id": "", "config": {}, "interval": 30.0, "module_paths": [], "agent_package": "",
+    "agent_config": None, "debug": 0}
+
+
+class Host(object):
+    def __init__(self, channel, document):
+        self._channel = channel
+        self._document = document
+        self._batches = scriptbridge_protocol.Batches(channel, self._define_what_is_new)
+        self._agent = None
+        self._monitor = None
+        self._defined = None
+        self._define_lock = threading.Lock()
+        self._gather_error = None  # the exception that the last batch told
+        self._failure = ""  # why run() ended, if not by itself
+        self._wake, self._awaken = os.pipe()
+
+    def main(self):
+        """Runs the monitor; returns how it ended, a reason and a message."""
+        # Libraries log through the root logger.
+        logging.getLogger().addHandler(scriptbridge_agent.RootHandler(self._log))
+        logging.getLogger().setLevel(logging.DEBUG if self._document["debug"] else logging.INFO)
+        try:
+            if self._document["agent_package"]:
+                self._agent = scriptbridge_agent.TheAgents(self._document, self._batches, self._log)
+            else:
+                self._agent = scriptbridge_agent.Ours(self._document, self._batches, self._log)
+        except Exception as error:
+            self._hello("none")
+            return self._refuse("module", None, one_line(error), error)
+        self._hello(self._agent.name)
+        try:
+            self._monitor = self._agent.build(self._config())
+        except (Exception, SystemExit) as error:
+            kind, field, message = self._agent.refusal(error)
+            return self._refuse(kind, field, message, None if kind in ("config", "class", "unsupported") else error)
+        self._define_what_is_new()
+        if getattr(self._monitor, "disabled", False):
+            return self._refuse("disabled", None, "the monitor has set itself disabled", None)
+        if self._document["mode"] == "check":
+            self._ready()
+            return "checked", ""
+        return self._run()
+
+    def _config(self):
+        return dict(self._document["config"], module=self._document["module"], id=self._document["id"])
+
+    def _run(self):
+        monitor = self._monitor
+        gather, run = monitor.gather_sample, monitor.run
+        monitor.gather_sample = lambda: self._gather(gather)
+        monitor.run = lambda: self._guard(run)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        try:
+            monitor.open_metric_log()
+        except Exception as error:
+            return self._refuse("initialize", None, "open_metric_log: " + one_line(error), error)
+        self._ready()
+        threading.Thread(target=self._batches.flush_forever, daemon=True).start()
+        monitor.start()
+        stopped = self._wait()
+        if stopped:
+            self._stop()
+        self._batches.flush()
+        if stopped:
+            return "stopped", ""
+        return ("failed", self._failure) if self._failure else ("finished", "")
+
+    def _on_signal(self, number, frame):
+        os.write(self._awaken, b"s")
+
+    def _wait(self):
+        """Waits for a signal or the end of run(); returns whether it was a signal.
+
+        The end of the bridge ends the program: nobody reads any more.
+        """
+        if not hasattr(select, "poll"):
+            return os.read(self._wake, 1) == b"s"
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.register(self._channel.fd, 0)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == self._wake:
+                    return os.read(self._wake, 1) == b"s"
+                scriptbridge_protocol.die()
+
+    def _stop(self):
+        """Calls the monitor's stop, in a thread of its own: it may be overridden and never return."""
+        def stop():
+            try:
+                try:
+                    self._monitor.stop(wait_on_join=True, join_timeout=STOP_SECONDS)
+                except TypeError:
+                    self._monitor.stop()
+            except BaseException as error:
+                self._send_log("ERROR", "stop: " + one_line(error), None, "")
+        thread = threading.Thread(target=stop, daemon=True)
+        thread.start()
+        thread.join(STOP_SECONDS)
+
+    # --- In the monitor's thread ---
+
+    def _gather(self, gather):
+        self._batches.begin_gather()
+        try:
+            gather()
+        except BaseException as error:
+            self._gather_error = error
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                self._failure = "gather_sample raised " + one_line(error)
+            # Without this method's own line.
+            trace = traceback.format_exception(type(error), error, error.__traceback__.tb_next)
+            self._batches.end_gather(one_line(error), "".join(trace))
+            raise
+        self._batches.end_gather()
+
+    def _guard(self, run):
+        try:
+            run()
+        except BaseException as error:
+            if not self._failure:
+                self._failure = "run() raised " + one_line(error)
+                self._send_log("ERROR", self._failure + "\n" + traceback.format_exc(), None, "")
+        finally:
+            os.write(self._awaken, b"e")
+
+    # --- What is sent ---
+
+    def _hello(self, package):
+        self._channel.send(
+            "hello", protocol=scriptbridge_protocol.VERSION, python=platform.python_version(), package=package)
+
+    def _ready(self):
+        self._channel.send(
+            "ready", interval=float(self._monitor._sample_interval_secs),
+            samples=self._agent.runs_loop(self._monitor))
+
+    def _refuse(self, kind, field, message, error):
+        detail = ""
+        if error is not None:
+            detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self._channel.send(
+            "refused", kind=kind, field=field, message=" ".join(message.split()), detail=detail)
+        return "refused", " ".join(message.split())
+
+    def _define_what_is_new(self):
+        """Tells what the monitor is and what it has declared, unless that has been told."""
+        if self._monitor is None:
+            return
+        module = self._document["module"]
+        information = self._agent.information(module)
+        metrics = []
+        for metric in information.metrics if information else ():
+            metrics.append({
+                "name": _text(metric.metric_name), "description": _text(metric.description),
+                "unit": None if metric.unit is None else _text(metric.unit), "cumulative": bool(metric.cumulative),
+                "extra_fields": {_text(key): _text(value) for key, value in (metric.extra_fields or {}).items()}})
+        attributes = {}
+        given = self._monitor.log_config.get("attributes") if hasattr(self._monitor.log_config, "get") else None
+        for key, value in given.items() if hasattr(given, "items") else ():
+            if isinstance(value, str):
+                attributes[_text(key)] = value
+        definition = {
+            "monitor": module.rpartition(".")[2], "id": str(self._document["id"]),
+            "class": type(self._monitor).__name__, "attributes": attributes,
+            "description": _text(information and information.description or ""), "metrics": metrics}
+        with self._define_lock:
+            if definition != self._defined:
+                self._defined = definition
+                self._channel.send("define", **definition)
+
+    def _log(self, record):
+        """Sends a logging.LogRecord, from any thread."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and error is self._gather_error:
+            return  # The batch has told it.
+        try:
+            message = record.getMessage()
+        except Exception as bad:
+            message = "%s (%s)" % (record.msg, one_line(bad))
+        code = getattr(record, "error_code", None)
+        if error is not None:
+            if code == scriptbridge_agent.FAILED and not self._failure:
+                self._failure = "run() raised " + one_line(error)
+            message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        self._send_log(
+            _level(record.levelno), message, None if code is None else _text(code),
+            "%s:%d" % (record.filename, record.lineno))
+
+    def _send_log(self, level, message, code, where):
+        self._channel.send("log", level=level, message=message, code=code, where=where)
+
+
+def _text(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _level(number):
+    for level in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO):
+        if number >= level:
+            return logging.getLevelName(level)
+    return "DEBUG"
+
+
+def read_document(stream):
+    """Reads what to run. Raises ValueError."""
+    document = json.loads(stream.read().decode("utf-8"))
+    if document.get("protocol") != scriptbridge_protocol.VERSION:
+        raise ValueError("protocol %r is not %d" % (document.get("protocol"), scriptbridge_protocol.VERSION))
+    if not isinstance(document.get("module"), str) or not document["module"]:
+        raise ValueError("there is no module")
+    return dict(DEFAULTS, **document)
+
+
+def take_descriptors():
+    """Returns the descriptor of the protocol, which no plugin and no child of one can reach.
+
+    What they print lands in standard error.
+    """
+    fd = os.dup(3)
+    os.close(3)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: os.close(fd))
+    return fd
+
+
+def main():
+    try:
+        document = read_document(sys.stdin.buffer)
+        channel = scriptbridge_protocol.Channel(take_descriptors())
+    except (ValueError, OSError) as error:
+        sys.stderr.write("scriptbridge_host: %s\n" % one_line(error))
+        os._exit(2)
+    try:
+        reason, message = Host(channel, document).main()
+    except Exception:
+        traceback.print_exc()
+        reason, message = "failed", "the host itself failed, see its standard error"
+    scriptbridge_protocol.flush_streams()
+    channel.send("bye", reason=reason, message=message)
+    # Threads of the monitor may be left, and would keep the program.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
