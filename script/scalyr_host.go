@@ -62,7 +62,7 @@ type scalyrMessage struct {
 	Detail string `json:"detail"`
 
 	Interval float64 `json:"interval"` // ready
-	OwnRun   bool    `json:"own_run"`  // it does not sample by gather_sample
+	Samples  *bool   `json:"samples"`  // false: its run is its own
 
 	Time     float64       `json:"time"` // batch
 	Duration float64       `json:"duration"`
@@ -291,11 +291,12 @@ func (l *scalyrLife) message(line []byte) error {
 		l.declared = l.mapper.declare(m.Metrics, m.Attributes)
 	case "refused":
 		l.refused = &m
+		l.traceback(&m)
 	case "ready":
 		if m.Interval > 0 && m.Interval < math.MaxInt32 {
 			l.interval = time.Duration(m.Interval * float64(time.Second))
 		}
-		if m.OwnRun { // there may never be a sample to wait for
+		if m.Samples != nil && !*m.Samples { // there may never be one to wait for
 			l.stopWatch()
 			l.put(&m)
 		}
@@ -414,6 +415,7 @@ func (l *scalyrLife) put(m *scalyrMessage) {
 	t.Warnings = l.mapper.warnings
 	l.events = nil
 	if m.Error != "" {
+		l.traceback(m)
 		t.Result = record.Error
 		t.Err = fmt.Errorf("gather_sample raised %s", m.Error)
 	}
@@ -429,6 +431,13 @@ func (l *scalyrLife) turn(o *Outcome) *Turn {
 	}
 	l.declared = nil
 	return t
+}
+
+// traceback logs what Python tells of an exception.
+func (l *scalyrLife) traceback(m *scalyrMessage) {
+	if m.Detail != "" {
+		l.life.Log(level.ErrorValue(), m.Detail, "stream", "traceback")
+	}
 }
 
 // log hands a line of the monitor's own log on.
