@@ -59,9 +59,13 @@ func (o *overrides) note(d *record.Declared) {
 	o.warnings = nil
 	for _, key := range slices.Sorted(maps.Keys(o.by)) {
 		if !known[key] {
-			o.warnings = append(o.warnings, fmt.Sprintf("metrics: the script declares no metric with the id or name %q", key))
+			o.warnings = append(o.warnings, unknownMetric(key))
 		}
 	}
+}
+
+func unknownMetric(key string) string {
+	return fmt.Sprintf("metrics: the script declares no metric with the id or name %q", key)
 }
 
 // samples gives the samples with the operator's Meta, without dropped ones.
@@ -105,6 +109,10 @@ func (o *overrides) meta(m *record.Meta) *record.Meta {
 	made := m
 	if by, ok := o.find(m); ok {
 		made = override(m, by)
+		if len(o.warnings) > 0 { // it was not declared, but it is there
+			known := []string{unknownMetric(m.ID), unknownMetric(m.Name)}
+			o.warnings = slices.DeleteFunc(o.warnings, func(w string) bool { return slices.Contains(known, w) })
+		}
 	}
 	o.made[m] = made
 	return made

@@ -227,7 +227,7 @@ func (r *scalyrRunner) Keep(ctx context.Context, run RunFunc, life Life) *Turn {
 	}
 	l.watch = time.AfterFunc(l.patience(), l.hung)
 	o := run(ctx, Invocation{Program: scalyrHost, Stdin: stdin, Message: l.message})
-	l.watch.Stop()
+	l.stopWatch()
 	return l.last(o, context.Cause(ctx))
 }
 

@@ -1,0 +1,350 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// lodger is a Keeper whose lives are functions.
+type lodger struct {
+	player
+	live func(ctx context.Context, n int, life Life) *Turn // n counts from 1
+}
+
+func (k *lodger) Keep(ctx context.Context, _ RunFunc, life Life) *Turn {
+	k.mu.Lock()
+	k.starts = append(k.starts, time.Now())
+	n := len(k.starts)
+	k.mu.Unlock()
+	return k.live(ctx, n, life)
+}
+
+func (k *lodger) Inspect(ctx context.Context, _ RunFunc) error {
+	if k.live == nil {
+		return errors.New("no life")
+	}
+	return nil
+}
+
+// sampling is a life that samples every second, for as long as d.
+func sampling(d time.Duration) func(context.Context, int, Life) *Turn {
+	return func(ctx context.Context, _ int, life Life) *Turn {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		for ctx.Err() == nil {
+			life.Put(&Turn{Outcomes: []*Outcome{ended(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+		return &Turn{Outcomes: []*Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
+	}
+}
+
+func newKept(name string, k *lodger) *Script {
+	s := newTestScript(name, 0, &k.player)
+	s.newRunner = func(*Script, Memory) Runner { return k }
+	return s
+}
+
+// A kept script that ends is started again: after a second, then after twice as
+// long each time, five minutes at most; one that lived long begins anew. Every
+// batch and every end is a run.
+func TestKeepBackoff(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		k := &lodger{}
+		k.live = func(ctx context.Context, n int, life Life) *Turn {
+			if n == 14 {
+				return sampling(11*time.Minute)(ctx, n, life)
+			}
+			return sampling(1500*time.Millisecond)(ctx, n, life)
+		}
+		p.Reload(t.Context(), []*Script{newKept("s", k)}, 1)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		var gaps []time.Duration
+		for i := 1; i < 17; i++ {
+			lived := 1500 * time.Millisecond
+			if i == 14 {
+				lived = 11 * time.Minute
+			}
+			gaps = append(gaps, k.starts[i].Sub(k.starts[i-1])-lived)
+		}
+		s := time.Second
+		want := []time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 32 * s, 64 * s, 128 * s, 256 * s, 300 * s, 300 * s, 300 * s, 300 * s, s, 2 * s, 4 * s}
+		if diff := cmp.Diff(want, gaps); diff != "" {
+			t.Errorf("pauses (-want +got):\n%s", diff)
+		}
+		runs := m.runs("s")
+		results := []record.Result{runs[0].Run.Result, runs[1].Run.Result, runs[2].Run.Result, runs[3].Run.Result}
+		if diff := cmp.Diff([]record.Result{record.OK, record.OK, record.Error, record.OK}, results); diff != "" {
+			t.Errorf("results (-want +got):\n%s", diff)
+		}
+		if b := runs[0]; b.MaxAge != time.Minute || b.Whole || b.Run.Interval != time.Second || b.Run.Duration != time.Millisecond {
+			t.Errorf("a batch: %+v, %+v", b, b.Run)
+		}
+		if b := runs[2]; b.Run.ExitCode != 3 || b.Err == nil {
+			t.Errorf("an end: %+v, %+v", b, b.Run)
+		}
+	})
+}
+
+// Those who are kept alive hold no place once they have spoken, or after ten
+// seconds: all get their start, and scripts that are run get their turns.
+func TestKeepPlaces(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		var scripts []*Script
+		var kept []*lodger
+		for i := range 3 {
+			k := &lodger{live: sampling(time.Hour)}
+			if i == 0 { // it does not speak
+				k.live = func(ctx context.Context, _ int, _ Life) *Turn {
+					<-ctx.Done()
+					return &Turn{}
+				}
+			}
+			kept = append(kept, k)
+			scripts = append(scripts, newKept(fmt.Sprint("k", i), k))
+		}
+		run := &player{play: lasting(time.Second)}
+		scripts = append(scripts, newTestScript("run", 30*time.Second, run))
+		p.Reload(t.Context(), scripts, 1)
+		time.Sleep(10*time.Second + 5*time.Second)
+		synctest.Wait()
+		for i, k := range kept {
+			if k.count() != 1 {
+				t.Errorf("kept script %d was started %d times", i, k.count())
+			}
+		}
+		if run.count() != 1 || p.Running() != 0 || p.Waiting() != 0 {
+			t.Errorf("the script ran %d times; %d hold a place, %d wait", run.count(), p.Running(), p.Waiting())
+		}
+		if v, _ := p.View("k1"); v.State != Running {
+			t.Errorf("a script that is alive is %s", v.State)
+		}
+	})
+}
+
+// A reload leaves an unchanged one alone, also one whose file is the same, and
+// starts one anew whose file has changed.
+func TestKeepReload(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		k := &lodger{live: sampling(time.Hour)}
+		first := newKept("s", k)
+		first.version = fileVersion{1, 2}
+		p.Reload(t.Context(), []*Script{first}, 1)
+		time.Sleep(time.Minute)
+		same := newKept("s", k)
+		same.version = fileVersion{1, 2}
+		p.Reload(t.Context(), []*Script{same}, 1)
+		time.Sleep(time.Minute)
+		if k.count() != 1 {
+			t.Errorf("started %d times though nothing has changed", k.count())
+		}
+		changed := newKept("s", k)
+		changed.version = fileVersion{1, 3}
+		p.Reload(t.Context(), []*Script{changed}, 1)
+		time.Sleep(time.Minute)
+		if k.count() != 2 {
+			t.Errorf("started %d times, want again for a changed file", k.count())
+		}
+		p.Reload(t.Context(), nil, 1)
+		if !m.has("s", func(b *record.Batch) bool { return b.Gone }) {
+			t.Error("it is not gone")
+		}
+		for _, b := range m.runs("s") {
+			if b.Run.Result != record.OK {
+				t.Fatalf("an end that we wanted is told as %+v", b.Run)
+			}
+		}
+	})
+}
+
+// Once waits for the next turn of a script that goes on living in between.
+func TestKeepOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		p := NewPool(m, log.NewNopLogger(), 1)
+		scripts := []*Script{newKept("s", &lodger{live: sampling(time.Hour)})}
+		var ends []time.Duration
+		begin := time.Now()
+		for range 3 {
+			views := p.Once(t.Context(), scripts)
+			if views[0].Last == nil || views[0].Last.Result != record.OK {
+				t.Fatalf("%+v", views[0])
+			}
+			ends = append(ends, time.Since(begin))
+		}
+		if diff := cmp.Diff([]time.Duration{0, time.Second, 2 * time.Second}, ends); diff != "" {
+			t.Errorf("rounds ended (-want +got):\n%s", diff)
+		}
+		p.Close()
+	})
+}
+
+func TestInspect(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		errs := p.Inspect(t.Context(), []*Script{
+			newKept("bad", &lodger{}), newTestScript("run", time.Minute, &player{}), newKept("good", &lodger{live: sampling(time.Hour)}),
+		})
+		if len(errs) != 3 || errs[0] == nil || errs[0].Error() != "no life" || errs[1] != nil || errs[2] != nil {
+			t.Errorf("got %v", errs)
+		}
+	})
+}
+
+func TestUnpacked(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	d := Dialect{Name: "d", Files: fstest.MapFS{"host.py": {Data: []byte("host")}, "pkg/sub/__init__.py": {Data: []byte("init")}}}
+	var u unpacked
+	path, err := u.path(d, "host.py", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(path)
+	mode := func() os.FileMode {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Mode().Perm()
+	}
+	if mode() != 0o700 {
+		t.Errorf("the folder has mode %v", mode())
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "pkg/sub/__init__.py")); string(data) != "init" {
+		t.Errorf("got %q, %v", data, err)
+	}
+	if again, err := u.path(d, "host.py", &account{uid: uint32(os.Geteuid()) + 1}); again != path || err != nil || mode() != 0o755 {
+		t.Errorf("again it is %s, %v, mode %v", again, err, mode())
+	}
+	// Somebody cleans up.
+	if err := os.RemoveAll(filepath.Join(dir, "pkg")); err != nil {
+		t.Fatal(err)
+	}
+	again, err := u.path(d, "pkg/sub/__init__.py", nil)
+	if data, _ := os.ReadFile(again); err != nil || string(data) != "init" {
+		t.Errorf("a file that was lost is not back: %q, %v", data, err)
+	}
+	u.remove(log.NewNopLogger())
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A monitor that says nothing for its interval and the timeout is hung.
+func TestScalyrHung(t *testing.T) {
+	wait := func(ctx context.Context) *Outcome {
+		<-ctx.Done()
+		return &Outcome{Result: record.Killed, ExitCode: -1, Err: context.Cause(ctx), End: time.Now()}
+	}
+	batch := `{"t":"batch","gather":true,"records":[],"lines":[]}`
+	for _, test := range []struct {
+		name    string
+		timeout time.Duration
+		lines   []string
+		after   time.Duration // 0: never
+	}{
+		{"from the start", 0, nil, 150 * time.Second},
+		{"after a sample", 0, []string{`{"t":"ready","interval":10,"samples":true}`, batch}, 90 * time.Second},
+		{"with a timeout", 5 * time.Second, []string{`{"t":"ready","interval":10,"samples":true}`, batch}, 15 * time.Second},
+		{"with a run of its own", 0, []string{`{"t":"ready","interval":10,"samples":false}`}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := scalyrScript(t, map[string]string{"module": "m"})
+			s.Timeout = test.timeout
+			r := s.newRunner(s, forgetful{}).(Keeper)
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				last := r.Keep(ctx, speaking(wait, test.lines...), Life{Put: func(*Turn) {}})
+				result, after := last.Outcomes[0].Result, time.Since(begin)
+				if test.after == 0 {
+					if result != record.Killed || after != time.Hour {
+						t.Errorf("%s after %v", result, after)
+					}
+				} else if result != record.Timeout || after != test.after {
+					t.Errorf("%s after %v, want a timeout after %v", result, after, test.after)
+				}
+			})
+		})
+	}
+}
+
+func TestMessages(t *testing.T) {
+	long := bytes.Repeat([]byte("x"), maxMessage)
+	for _, test := range []struct {
+		name   string
+		writes [][]byte
+		want   []int // lengths
+		err    string
+	}{
+		{"lines", [][]byte{[]byte("a\nbc"), []byte("d\n"), []byte("no end")}, []int{1, 3}, ""},
+		{"just fits", [][]byte{long, []byte("\na\n")}, []int{maxMessage, 1}, ""},
+		{"too long", [][]byte{[]byte("a\n"), long, []byte("x\nb\n")}, []int{1}, "wrote a line of more than 4MiB on descriptor 3"},
+		{"refused", [][]byte{[]byte("a\nbad\nb\n"), []byte("c\n")}, []int{1}, "no"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []int
+			m := messages{broken: make(chan struct{}), hook: func(line []byte) error {
+				if string(line) == "bad" {
+					return errors.New("no")
+				}
+				got = append(got, len(line))
+				return nil
+			}}
+			for _, w := range test.writes {
+				m.take(w)
+			}
+			m.close()
+			m.take([]byte("late\n"))
+			text := ""
+			if m.err != nil {
+				text = m.err.Error()
+				<-m.broken
+			}
+			if !slices.Equal(got, test.want) || text != test.err {
+				t.Errorf("got %v, error %q", got, text)
+			}
+		})
+	}
+}
+
+// The configuration says what a kept script must not have.
+func TestModularScripts(t *testing.T) {
+	set := config.Settings{Dialect: "scalyr", Probe: true}
+	set.Options, _ = config.OptionsFrom(map[string]string{"module": "m"})
+	c, err := config.NewScript("", nil, "/", set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = Resolve(&config.Config{Scripts: []*config.Script{c}})
+	if err == nil || err.Error() != `script "m": probe is not for the dialect scalyr, whose scripts run all the time` {
+		t.Errorf("probe: %v", err)
+	}
+	if c, err = config.NewScript("", []string{"/bin/true"}, "/", set); err != nil {
+		t.Fatal(err)
+	}
+	c.Probe = false
+	_, _, err = Resolve(&config.Config{Scripts: []*config.Script{c}})
+	if err == nil || err.Error() != `script "true": a command is not for the dialect scalyr: options name the module` {
+		t.Errorf("command: %v", err)
+	}
+}
