@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import threading
 
 FAILED = "failedMonitor"
@@ -110,8 +109,11 @@ class TheAgents(object):
         settings = self._document["agent_config"]
         if settings is None:
             return None
+        import tempfile
         from scalyr_agent.configuration import Configuration
         from scalyr_agent.platform_controller import PlatformController
+        # When monitors are sampled is the bridge's business.
+        settings = dict(settings, global_monitor_sample_interval_enable_jitter=False)
         # The agent reads its configuration from files only.
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "agent.json")
@@ -119,7 +121,6 @@ class TheAgents(object):
                 json.dump(settings, stream)
             config = Configuration(path, PlatformController.new_platform().default_paths, None)
             config.parse()
-        # Jitter is the bridge's business.
         return config
 
     def refusal(self, error):

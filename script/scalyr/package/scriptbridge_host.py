@@ -7,7 +7,6 @@ file descriptor 3. PROTOCOL.md, beside this package's folder, describes both.
 import json
 import logging
 import os
-import platform
 import select
 import signal
 import sys
@@ -154,7 +153,8 @@ class Host(object):
 
     def _hello(self, package):
         self._channel.send(
-            "hello", protocol=scriptbridge_protocol.VERSION, python=platform.python_version(), package=package)
+            "hello", protocol=scriptbridge_protocol.VERSION, package=package,
+            python="%d.%d.%d" % sys.version_info[:3])
 
     def _ready(self):
         self._channel.send(

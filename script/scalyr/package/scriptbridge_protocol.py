@@ -55,8 +55,12 @@ class Channel(object):
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def send(self, kind, **fields):
-        self.send_line('{"t":"%s"%s' % (kind, self._tail(fields)))
+    def send(self, t, **fields):
+        """Writes a message of the kind t. The texts among its fields are cut."""
+        message = {"t": t}
+        for key, value in fields.items():
+            message[key] = value[:MAX_TEXT] if isinstance(value, str) else value
+        self.send_line(_encode(message))
 
     def send_line(self, text):
         """Writes a JSON object that is encoded already, without its line feed."""
@@ -69,11 +73,6 @@ class Channel(object):
                     data = data[os.write(self.fd, data):]
             except OSError:
                 die()
-
-    @staticmethod
-    def _tail(fields):
-        cut = {key: value[:MAX_TEXT] if isinstance(value, str) else value for key, value in fields.items()}
-        return ("," if cut else "") + _encode(cut)[1:]
 
 
 def die():
