@@ -60,6 +60,7 @@ type flags struct {
 		names    []string
 		dialect  string
 		options  map[string]string
+		params   map[string]string
 		interval time.Duration
 		command  []string // what stands behind --
 	}
@@ -71,7 +72,7 @@ const addressDefault = ":10469"
 // nothing more to do.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var f flags
-	f.try.options = make(map[string]string)
+	f.try.options, f.try.params = make(map[string]string), make(map[string]string)
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts written for the CoScale agent and bridges them to Prometheus.")
 	ended := false // by --help or --version, which kingpin prints itself
 	app.Terminate(func(int) { ended = true })
@@ -95,8 +96,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	tryCmd := app.Command("try", "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
 	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
-	tryCmd.Flag("dialect", "The dialect of the command.").Default("coscale").StringVar(&f.try.dialect)
+	tryCmd.Flag("dialect", "The dialect of the command. Left out, it is guessed: from the folder, the text or the name of the script; where they tell nothing, by running it as it is; at last by running it with -c.").StringVar(&f.try.dialect)
 	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
+	tryCmd.Flag("parameter", "A parameter that a probe would give, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
 	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
 
 	if i := slices.Index(args, "--"); i >= 0 {

@@ -35,6 +35,10 @@ import (
 // answering 200.
 const readyAfter = time.Minute
 
+// writeTimeout is for a whole answer: a client that does not read must not hold
+// a page for ever.
+const writeTimeout = 2 * time.Minute
+
 // serve runs the bridge until ctx ends. Sources end first, then the sinks, so
 // that what a script said is on the page and in the log before either goes.
 func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) error {
@@ -93,10 +97,10 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		return err
 	}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           withProbes(pool, handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
-		WriteTimeout:      2 * time.Minute, // a client that does not read must not hold a page for ever
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext: func(l net.Listener) context.Context {

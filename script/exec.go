@@ -24,6 +24,9 @@ type Outcome struct {
 	// Stdout is all that it wrote, up to the script's max_output. After too
 	// much output or a timeout it holds what had come by then.
 	Stdout []byte
+	// Stderr is the beginning of its standard error, whole lines of some
+	// 4 KiB. Only the pool fills it in.
+	Stderr []byte
 	// Result is OK exactly when it exited with 0.
 	Result   record.Result
 	ExitCode int   // -1 when it did not exit by itself

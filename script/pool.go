@@ -87,7 +87,7 @@ func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int)
 			if u != nil {
 				p.leave(u, false)
 			}
-			u = p.newUnit(s)
+			u = p.newUnit(context.Background(), s, p.memory(s))
 			start = append(start, u)
 		}
 		delete(old, s.Name)
@@ -253,7 +253,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 		p.mu.Lock()
 		u := p.units[s.Name]
 		if u == nil {
-			u = p.newUnit(s)
+			u = p.newUnit(context.Background(), s, p.memory(s))
 			p.units[s.Name] = u
 			go u.end()
 		}

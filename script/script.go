@@ -63,6 +63,8 @@ func dialects() []Dialect {
 	return []Dialect{
 		coscaleDialect,
 		instrumentalDialect,
+		nagiosDialect,
+		prometheusDialect,
 	}
 }
 
@@ -119,7 +121,8 @@ type Invocation struct {
 	Timeout time.Duration
 }
 
-// Turn is what came of one turn.
+// Turn is what came of one turn. Its slices are kept for a while and shared:
+// nobody changes them any more.
 type Turn struct {
 	// Outcomes are the processes of the turn, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.
@@ -127,6 +130,9 @@ type Turn struct {
 	// Result is the dialect's verdict where the processes' own is OK, such as
 	// record.Invalid; empty for none.
 	Result record.Result
+	// Answered says that the last process's exit code, whatever it is, is the
+	// script's answer and no failure.
+	Answered bool
 	// Err says why the turn failed, or which lines could not be read (joined
 	// record.LineErrors); it does not repeat an Outcome's Err.
 	Err error
@@ -142,6 +148,9 @@ type Turn struct {
 	RetryAfter time.Duration
 	// Warnings are logged once, until their text changes.
 	Warnings []string
+	// Log are lines of the script's for the log, at level info. The dialect
+	// gives them when there is news, and bounds their number and length.
+	Log []string
 	// Output is the part that Samples were read from, for people; Line in a
 	// sample counts in it. The pool cuts it.
 	Output []byte
