@@ -47,9 +47,24 @@ var contracts = map[string]contract{
 		good:    "memory 1024.0\nload 0.7\nqueue 3 1500000000\n",
 		mixed:   "\xff\x00\nmemory 1024.0\none\nload 0.7\nload now\na b c d\nqueue 3 1500000000\nqueue 4 now\n\r\nx",
 		samples: 3,
-		script:  func(body string) string { return "#!/bin/sh\n" + body },
+		script:  plainScript,
+	},
+	"nagios": {
+		good:    "OK - fine | time=0.5s;1;2 size=10B\n",
+		mixed:   "OK - fine | time=0.5s;1;2 bad=x size=10B\n",
+		samples: 6,
+		script:  plainScript,
+	},
+	"prometheus": {
+		good:    "# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"out\"} 2.5\nup 1\n",
+		mixed:   "\xff\x00\n# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"in} 1\nqueue_length{queue=\"out\"} 2.5\n9up 1\nup 1\nup now\n{",
+		samples: 3,
+		script:  plainScript,
 	},
 }
+
+// plainScript is one that is asked for nothing but its data.
+func plainScript(body string) string { return "#!/bin/sh\n" + body }
 
 func TestEveryDialectHasAContract(t *testing.T) {
 	var names []string
