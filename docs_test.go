@@ -60,6 +60,9 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
+		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
@@ -133,6 +136,10 @@ func program(t *testing.T, dir string, args ...string) string {
 // example has run.
 func examplesPage(t *testing.T) (page string) {
 	t.Helper()
+	examples, err := config.Load("examples/scriptbridge.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	logged, log := io.Pipe()
 	done := make(chan error, 1)
@@ -163,7 +170,7 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 5; {
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < len(examples.Scripts); {
 			if time.Now().After(deadline) {
 				t.Fatalf("the examples did not all run:\n%s", page)
 			}
