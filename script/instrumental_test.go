@@ -122,6 +122,25 @@ func TestInstrumentalTwoRounds(t *testing.T) {
 	s.turn(ran(1120, 0, ""), "1090 1", "raw 9")
 }
 
+// A run of which no line can be used is none to be believed; one that prints
+// nothing has nothing to show.
+func TestInstrumentalInvalid(t *testing.T) {
+	s := newInstrumentalStage(t, nil)
+	turn := s.turn(ran(1000, 0, "\nmysql: not found\nhelp\n"), "0", "")
+	_, v := newJudge(s.script).judge(turn, nil, 0)
+	want := `no line of the output can be used; the first that cannot: the value of "mysql:", "not", is not a decimal number ` +
+		`(options: {lenient_numbers: true} reads it as the vendor's agent did)`
+	if turn.Heard || v.Result != record.Invalid || v.Err == nil || v.Err.Error() != want || v.Refused != 2 {
+		t.Errorf("heard %t, %s: %v, %d refused", turn.Heard, v.Result, v.Err, v.Refused)
+	}
+	for _, silent := range []string{"", "\r\n \n"} {
+		turn := newInstrumentalStage(t, nil).turn(ran(1000, 0, silent), "0", "")
+		if !turn.Heard || turn.Err != nil {
+			t.Errorf("%q: heard %t, %v", silent, turn.Heard, turn.Err)
+		}
+	}
+}
+
 func TestInstrumentalStatus(t *testing.T) {
 	for _, c := range []struct {
 		o          *Outcome
