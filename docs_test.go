@@ -59,6 +59,9 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
+		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
