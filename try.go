@@ -63,7 +63,7 @@ func tried(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *
 		}
 		return triedCommand(ctx, f, stdout)
 	}
-	w, err := load(f.configFile)
+	w, err := load(f.configFile, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +75,28 @@ func tried(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *
 	if len(f.try.names) > 0 {
 		w.scripts = slices.DeleteFunc(w.scripts, func(s *script.Script) bool { return !slices.Contains(f.try.names, s.Name) })
 	}
-	return w.scripts, w.cfg, nil
+	scripts, err := filled(w.scripts, f)
+	return scripts, w.cfg, err
+}
+
+// filled gives the scripts with the parameters of the command line. One that
+// runs only when it is probed is left out unless it is named.
+func filled(scripts []*script.Script, f *flags) (all []*script.Script, err error) {
+	query := make(map[string][]string)
+	for name, value := range f.try.params {
+		query[name] = []string{value}
+	}
+	for _, s := range scripts {
+		with, err := s.With(query)
+		if err != nil && s.ProbeOnly() && len(f.try.names) == 0 {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("script %q: %w (--parameter=NAME=VALUE gives one)", s.Name, err)
+		}
+		all = append(all, with)
+	}
+	return all, nil
 }
 
 // triedCommand is the command behind --, which no file names. Where the command
