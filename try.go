@@ -24,14 +24,14 @@ import (
 // came of it. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
 func try(ctx context.Context, f *flags, stdout io.Writer) error {
-	scripts, cfg, err := tried(f)
+	scripts, cfg, err := tried(ctx, f, stdout)
 	if err != nil {
 		return err
 	}
 	logger := log.NewNopLogger() // all that it would say is in the report
 	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
-	var events eventList
-	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
+	events := newEventList()
+	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
 	for {
 		views := pool.Once(ctx, scripts)
@@ -56,23 +56,14 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 
 // tried is what the command line asks to run: the command behind --, or
 // configured scripts.
-func tried(f *flags) ([]*script.Script, *config.Config, error) {
+func tried(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
 	if f.try.command != nil {
 		if len(f.try.names) > 0 {
 			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
 		}
-		folder, err := os.Getwd()
-		if err != nil {
-			return nil, nil, err
-		}
-		cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
-		if err != nil {
-			return nil, nil, err
-		}
-		scripts, _, err := script.Resolve(cfg)
-		return scripts, cfg, err
+		return triedCommand(ctx, f, stdout)
 	}
-	w, err := load(f.configFile)
+	w, err := load(f.configFile, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,6 +99,29 @@ func filled(scripts []*script.Script, f *flags) (all []*script.Script, err error
 	return all, nil
 }
 
+// triedCommand is the command behind --, which no file names. Where the command
+// line does not say its dialect, it is guessed, and stdout tells which and why.
+func triedCommand(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.try.dialect == "" {
+		dialect, why, err := script.Guess(ctx, cfg.Scripts[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		fmt.Fprintf(stdout, "# dialect: %s, since %s\n", dialect, printable(why))
+		cfg.Scripts[0].Dialect = dialect
+	}
+	scripts, _, err := script.Resolve(cfg)
+	return scripts, cfg, err
+}
+
 // report prints one round and tells whether a script failed.
 func report(w io.Writer, page *collector.Collector, views []script.View, events []string) (failed bool) {
 	for _, v := range views {
@@ -120,6 +134,9 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 		}
 		for _, text := range v.Stderr {
 			fmt.Fprintln(w, "# stderr:", printable(text))
+		}
+		for _, text := range v.Log {
+			fmt.Fprintln(w, "# log:", printable(text))
 		}
 		for _, text := range v.Warnings {
 			fmt.Fprintln(w, "# warning:", printable(text))
@@ -181,13 +198,14 @@ type eventList struct {
 	log  *record.EventLog
 }
 
-// Put keeps the batch's new events.
-func (l *eventList) Put(b *record.Batch) error {
-	if l.log == nil {
-		l.log = record.NewEventLog(log.NewLogfmtLogger(log.NewSyncWriter(&l.text)))
-	}
-	return l.log.Put(b)
+func newEventList() *eventList {
+	l := new(eventList)
+	l.log = record.NewEventLog(log.NewLogfmtLogger(log.NewSyncWriter(&l.text)))
+	return l
 }
+
+// Put keeps the batch's new events.
+func (l *eventList) Put(b *record.Batch) error { return l.log.Put(b) }
 
 func (l *eventList) take() []string {
 	lines := slices.Collect(strings.Lines(l.text.String()))

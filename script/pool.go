@@ -53,6 +53,10 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 	}
 }
 
+// UseMemory gives every script's Runner a Memory; without it none is kept. It
+// belongs before the first Reload.
+func (p *Pool) UseMemory(of func(*Script) Memory) { p.memory = of }
+
 // forgetful is the Memory of a bridge without a storage folder.
 type forgetful struct{}
 

@@ -66,6 +66,7 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m Memory) *unit {
 		next:    newFlight(),
 		flights: make(map[string]*flight),
 	}
+	u.slots.aligned = s.Dialect.Aligned
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger)
 	u.view = View{Script: s, State: Waiting}
@@ -95,7 +96,7 @@ func (u *unit) loop(former *unit) {
 		u.pool.put(u.judge.announce(u.source.Load()))
 	}
 	first := true
-	due := time.Now()
+	due := u.slots.begin(time.Now(), u.judge.interval)
 	for u.sleep(due) {
 		wanted := due
 		if now := time.Now(); now.Before(due) { // somebody asked
@@ -197,7 +198,7 @@ func (u *unit) play(waited time.Duration) (*Turn, *record.Batch, *Verdict) {
 }
 
 func (u *unit) interrupted(t *Turn) bool {
-	return len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK
+	return !t.Answered && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
 // run is the RunFunc that the dialects get: the script's command with the
@@ -214,8 +215,16 @@ func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
 	c.args = append(c.args, in.Args...)
 	c.stdin = in.Stdin
 	c.timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
-	c.stderr = u.stderr.line
-	return u.pool.launcher.run(ctx, c)
+	var stderr []byte
+	c.stderr = func(line []byte) {
+		if len(stderr) < maxLine {
+			stderr = append(append(stderr, line...), '\n')
+		}
+		u.stderr.line(line)
+	}
+	o := u.pool.launcher.run(ctx, c)
+	o.Stderr = stderr
+	return o
 }
 
 // logVerdict says once what changed: a script that goes on failing in the same
@@ -235,6 +244,9 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 		if u.judge.news(le.Reason, lineKey(le.Text)) {
 			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", cutText(le.Text, 200))
 		}
+	}
+	for _, line := range t.Log {
+		level.Info(u.logger).Log("stream", "stdout", "msg", line)
 	}
 	for _, w := range t.Warnings {
 		if u.judge.news("warning", w) {
@@ -260,7 +272,7 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	if t.Declared != nil {
 		w.Declared = t.Declared
 	}
-	w.Warnings = t.Warnings
+	w.Warnings, w.Log = t.Warnings, t.Log
 	w.Stderr = u.stderr.tail()
 	for _, e := range b.Events {
 		w.Events = slices.DeleteFunc(w.Events, func(have record.Event) bool { return have.ID == e.ID })
