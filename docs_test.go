@@ -166,7 +166,7 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 5; {
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 6; {
 			if time.Now().After(deadline) {
 				t.Fatalf("the examples did not all run:\n%s", page)
 			}
