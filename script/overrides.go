@@ -11,7 +11,8 @@ import (
 type overrides struct {
 	by map[string]config.Override
 	// made holds the changed Meta of each of the dialect's; nil for a metric
-	// that is dropped. It lives as long as the declaration.
+	// that is dropped. It lives as long as the declaration; where there is
+	// none, until it holds many that are not sent any more.
 	made map[*record.Meta]*record.Meta
 	// undeclared is the same for samples that come without Meta, by name.
 	undeclared map[string]*record.Meta
@@ -43,6 +44,9 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 func (o *overrides) samples(all []record.Sample) []record.Sample {
 	if o == nil {
 		return all
+	}
+	if len(o.made) > 1000+2*len(all) {
+		clear(o.made)
 	}
 	kept := make([]record.Sample, 0, len(all))
 	for _, s := range all {
