@@ -32,10 +32,11 @@ PLATFORMS ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 win
 
 .PHONY: cross
 cross: $(PLATFORMS:%=cross-%) ## build for all platforms, into .build/
-# The processes differ most between systems; vetting compiles their tests too.
+# The processes differ most between systems; vetting compiles their tests too,
+# and -trimpath lets it use what the build compiled.
 cross-%:
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o .build/$*/ .
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $(GO) vet ./script
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $(GO) vet -trimpath ./script
 
 # promu has a module of its own, so that what it needs is nothing to us.
 PROMU = $(GO) tool -modfile=tools/go.mod promu

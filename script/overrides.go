@@ -11,12 +11,15 @@ import (
 type overrides struct {
 	by map[string]config.Override
 	// made holds the changed Meta of each of the dialect's; nil for a metric
-	// that is dropped. It lives as long as the declaration; where there is
-	// none, until it holds many that are not sent any more.
+	// that is dropped. It lives as long as the declaration, or until it is
+	// full: a script without one may make up names.
 	made map[*record.Meta]*record.Meta
 	// undeclared is the same for samples that come without Meta, by name.
 	undeclared map[string]*record.Meta
 }
+
+// overridesKept bounds made, for a source that has ever new metrics.
+const overridesKept = 100_000
 
 func newOverrides(by map[string]config.Override) *overrides {
 	if len(by) == 0 {
@@ -44,9 +47,6 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 func (o *overrides) samples(all []record.Sample) []record.Sample {
 	if o == nil {
 		return all
-	}
-	if len(o.made) > 1000+2*len(all) {
-		clear(o.made)
 	}
 	kept := make([]record.Sample, 0, len(all))
 	for _, s := range all {
@@ -77,6 +77,9 @@ func (o *overrides) samples(all []record.Sample) []record.Sample {
 func (o *overrides) meta(m *record.Meta) *record.Meta {
 	if made, ok := o.made[m]; ok {
 		return made
+	}
+	if len(o.made) >= overridesKept {
+		clear(o.made)
 	}
 	made := m
 	if by, ok := o.find(m); ok {
