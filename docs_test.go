@@ -59,6 +59,9 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
+		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
