@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -75,6 +76,19 @@ func TestDocsCommands(t *testing.T) {
 			got := took.ReplaceAllString(program(t, dir, "try", "--", "./queue.sh"), "?")
 			if diff := cmp.Diff(took.ReplaceAllString(output, "?"), got); diff != "" {
 				t.Errorf("the README shows another output: %s", diff)
+			}
+		},
+		"scriptbridge try tcp --parameter=target=localhost:10469": func(t *testing.T, output string) {
+			// Nothing need listen there: the port is this test's own.
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			number := regexp.MustCompile(`(?m)\d\.\d{3}s| 0\.\d+$| \d(\.\d+)?e-\d+$`)
+			got := number.ReplaceAllString(program(t, "examples", "try", "tcp", "--parameter=target="+l.Addr().String()), "?")
+			if diff := cmp.Diff(number.ReplaceAllString(output, "?"), got); diff != "" {
+				t.Errorf("the page shows another output: %s", diff)
 			}
 		},
 		`curl -s localhost:10469/metrics | grep -E '^coscale_(disk_size|load_1m|network_received)'`: func(t *testing.T, output string) {
