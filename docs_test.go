@@ -63,6 +63,12 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
 		},
+		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
+		},
+		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
@@ -136,9 +142,15 @@ func program(t *testing.T, dir string, args ...string) string {
 // example has run.
 func examplesPage(t *testing.T) (page string) {
 	t.Helper()
-	examples, err := config.Load("examples/scriptbridge.yml")
+	examples, err := load("examples/scriptbridge.yml", false)
 	if err != nil {
 		t.Fatal(err)
+	}
+	scheduled := 0
+	for _, s := range examples.scripts {
+		if !s.ProbeOnly() {
+			scheduled++
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	logged, log := io.Pipe()
@@ -170,7 +182,7 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < len(examples.Scripts); {
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < scheduled; {
 			if time.Now().After(deadline) {
 				t.Fatalf("the examples did not all run:\n%s", page)
 			}
