@@ -60,14 +60,14 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
-		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
-			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
-		},
 		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
 		},
 		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
+		},
+		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
 		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
@@ -142,16 +142,11 @@ func program(t *testing.T, dir string, args ...string) string {
 // example has run.
 func examplesPage(t *testing.T) (page string) {
 	t.Helper()
-	examples, err := load("examples/scriptbridge.yml", false)
+	examples, err := config.Load("examples/scriptbridge.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	scheduled := 0
-	for _, s := range examples.scripts {
-		if !s.ProbeOnly() {
-			scheduled++
-		}
-	}
+	scheduled := slices.DeleteFunc(examples.Scripts, (*config.Script).ProbeOnly)
 	ctx, cancel := context.WithCancel(t.Context())
 	logged, log := io.Pipe()
 	done := make(chan error, 1)
@@ -182,7 +177,7 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < scheduled; {
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < len(scheduled); {
 			if time.Now().After(deadline) {
 				t.Fatalf("the examples did not all run:\n%s", page)
 			}
