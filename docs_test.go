@@ -63,6 +63,9 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
 		},
+		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {

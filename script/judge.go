@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -120,6 +121,9 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,
 		Whole: t.Heard, MaxAge: firstOf(j.script.MaxAge, 2*j.interval+j.timeout),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
+	}
+	if j.overrides != nil {
+		t.Warnings = slices.Concat(t.Warnings, j.overrides.warnings)
 	}
 	for i := range b.Events {
 		b.Events[i].ID = b.Events[i].Identify(source)

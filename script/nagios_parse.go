@@ -56,9 +56,11 @@ type nagiosSeries struct{ label, unit string }
 //
 // (Nagios Plugin API; all lines but the first may be missing). A line is cut at
 // its first stroke. Further lines without one are text until one has come that
-// has it, and performance data from there on. An item that cannot be used is
-// refused alone; the error joins a record.LineError for each. units keeps the
-// Meta of samples from run to run. Nothing returned refers to out.
+// has it, and performance data from there on. Where not even one item begins it
+// is text all the same: the usage of many plugins is full of strokes. An item
+// that cannot be used is refused alone; the error joins a record.LineError for
+// each. units keeps the Meta of samples from run to run. Nothing returned refers
+// to out.
 func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagiosSaid, error) {
 	r := nagiosReader{
 		units: units, maxSamples: max(nagiosMaxSamples, maxSeries),
@@ -72,6 +74,9 @@ func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagi
 		text, data, stroke := bytes.Cut(line, []byte("|"))
 		if inData && !stroke {
 			text, data = nil, line
+		}
+		if data = trimBlanks(data); len(data) > 0 && !hasNagiosItem(data) {
+			text, data, stroke = line, nil, false
 		}
 		inData = inData || stroke && r.inText
 		r.text(bytes.TrimSpace(text))
@@ -112,9 +117,20 @@ func cutStatus(text string) string {
 	return cutText(text, nagiosMaxStatus-len("…"))
 }
 
-// data reads items of performance data, separated by blanks.
+// hasNagiosItem reports whether an item begins anywhere in data.
+func hasNagiosItem(data []byte) bool {
+	for len(data) > 0 {
+		if _, _, err := cutNagiosLabel(data); err == nil {
+			return true
+		}
+		_, data = cutWord(data)
+	}
+	return false
+}
+
+// data reads items of performance data, separated by blanks; none is in front.
 func (r *nagiosReader) data(data []byte) {
-	for data = trimBlanks(data); len(data) > 0; {
+	for len(data) > 0 {
 		label, value, err := cutNagiosLabel(data)
 		if err != nil {
 			word, rest := cutWord(data)

@@ -1,6 +1,10 @@
 package script
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -16,6 +20,7 @@ type overrides struct {
 	made map[*record.Meta]*record.Meta
 	// undeclared is the same for samples that come without Meta, by name.
 	undeclared map[string]*record.Meta
+	warnings   []string
 }
 
 // overridesKept bounds made, for a source that has ever new metrics.
@@ -34,6 +39,7 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 		return d
 	}
 	clear(o.made)
+	o.note(d)
 	out := &record.Declared{Events: d.Events}
 	for _, m := range d.Metrics {
 		if m = o.meta(m); m != nil {
@@ -41,6 +47,21 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 		}
 	}
 	return out
+}
+
+// note remembers which overrides meet nothing that the script declares: most
+// often a name that is misspelt.
+func (o *overrides) note(d *record.Declared) {
+	known := make(map[string]bool)
+	for _, m := range d.Metrics {
+		known[m.ID], known[m.Name] = true, true
+	}
+	o.warnings = nil
+	for _, key := range slices.Sorted(maps.Keys(o.by)) {
+		if !known[key] {
+			o.warnings = append(o.warnings, fmt.Sprintf("metrics: the script declares no metric with the id or name %q", key))
+		}
+	}
 }
 
 // samples gives the samples with the operator's Meta, without dropped ones.
