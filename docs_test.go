@@ -60,11 +60,11 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
-		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
-			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
-		},
 		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
+		},
+		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
 		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
@@ -169,7 +169,7 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 5; {
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 6; {
 			if time.Now().After(deadline) {
 				t.Fatalf("the examples did not all run:\n%s", page)
 			}

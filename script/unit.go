@@ -123,7 +123,7 @@ func (u *unit) loop(former *unit) {
 func (u *unit) sleep(due time.Time) bool {
 	u.mu.Lock()
 	u.view.Next = due
-	if u.view.State == Running {
+	if u.view.State == Running || time.Now().Before(due) {
 		u.view.State = Idle
 	}
 	u.mu.Unlock()
