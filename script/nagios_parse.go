@@ -14,11 +14,10 @@ import (
 // max_series is.
 const (
 	nagiosMaxSamples = 100_000
-	nagiosMaxRefused = 10_000 // items said one by one; the rest are one error
-	nagiosMaxText    = 1024   // bytes kept of a refused item
-	nagiosMaxLabel   = 1024   // bytes; a label's value is not longer on the page either
-	nagiosMaxStatus  = 256    // bytes of the status text on its series
-	nagiosQuoted     = 100    // bytes of what a message quotes
+	nagiosMaxText    = 1024 // bytes kept of what a failed plugin said
+	nagiosMaxLabel   = 1024 // bytes; a label's value is not longer on the page either
+	nagiosMaxStatus  = 256  // bytes of the status text on its series
+	nagiosQuoted     = 100  // bytes of what a message quotes
 )
 
 // nagiosSaid is what a plugin's output says.
@@ -39,8 +38,7 @@ type nagiosReader struct {
 	number     int  // of the line being read
 	inText     bool // the first line with anything on it is behind
 	seen       map[nagiosSeries]bool
-	refused    []error
-	more       int // refused beyond nagiosMaxRefused
+	refused    refusals
 }
 
 // nagiosSeries is what two items of performance data may not share.
@@ -88,7 +86,7 @@ func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagi
 		Labels: []record.Label{{Name: "state", Value: nagiosStates[state]}, {Name: "text", Value: cutStatus(r.said.text)}},
 	}
 	r.said.samples[0].Line = min(r.number, 1)
-	return &r.said, r.err()
+	return &r.said, r.refused.err()
 }
 
 // text takes a line's text.
@@ -279,20 +277,5 @@ func (it *nagiosItem) add(what int, v float64) {
 }
 
 func (r *nagiosReader) refuse(raw []byte, reason string, err error) {
-	if len(r.refused) == nagiosMaxRefused {
-		r.more++
-		return
-	}
-	r.refused = append(r.refused, &record.LineError{
-		Line: r.number, Text: string(raw[:min(len(raw), nagiosMaxText)]), Reason: reason, Err: err,
-	})
-}
-
-func (r *nagiosReader) err() error {
-	if r.more > 0 {
-		r.refused = append(r.refused, &record.LineError{
-			Reason: "too_many", Err: fmt.Errorf("%d more items were refused after the first %d", r.more, nagiosMaxRefused), More: r.more - 1,
-		})
-	}
-	return errors.Join(r.refused...)
+	r.refused.add(r.number, raw, reason, err)
 }
