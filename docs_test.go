@@ -66,6 +66,9 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
 		},
+		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
@@ -139,6 +142,11 @@ func program(t *testing.T, dir string, args ...string) string {
 // example has run.
 func examplesPage(t *testing.T) (page string) {
 	t.Helper()
+	examples, err := config.Load("examples/scriptbridge.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheduled := slices.DeleteFunc(examples.Scripts, (*config.Script).ProbeOnly)
 	ctx, cancel := context.WithCancel(t.Context())
 	logged, log := io.Pipe()
 	done := make(chan error, 1)
@@ -169,13 +177,13 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); !strings.Contains(string(httpGet(t, "http://"+at+"/-/ready")), "is ready"); {
+		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < len(scheduled); {
 			if time.Now().After(deadline) {
-				t.Fatal("the examples did not all run")
+				t.Fatalf("the examples did not all run:\n%s", page)
 			}
 			<-time.After(50 * time.Millisecond)
+			page = string(httpGet(t, "http://"+at+"/metrics"))
 		}
-		page = string(httpGet(t, "http://"+at+"/metrics"))
 	case err := <-done:
 		done <- err
 		t.Fatalf("the bridge ended: %v", err)
