@@ -60,6 +60,15 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
+		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
+		},
+		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
+		},
+		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
@@ -163,13 +172,13 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 5; {
+		for deadline := time.Now().Add(patience); !strings.Contains(string(httpGet(t, "http://"+at+"/-/ready")), "is ready"); {
 			if time.Now().After(deadline) {
-				t.Fatalf("the examples did not all run:\n%s", page)
+				t.Fatal("the examples did not all run")
 			}
 			<-time.After(50 * time.Millisecond)
-			page = string(httpGet(t, "http://"+at+"/metrics"))
 		}
+		page = string(httpGet(t, "http://"+at+"/metrics"))
 	case err := <-done:
 		done <- err
 		t.Fatalf("the bridge ended: %v", err)

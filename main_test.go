@@ -63,6 +63,7 @@ const patience = 30 * time.Second
 //	same FILE WANT            equal but for the durations that try prints
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
+//	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
 //	leftovers                 nothing that a script started is running
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -97,6 +98,7 @@ func TestScenarios(t *testing.T) {
 			"hup":         cmdHup,
 			"stop":        cmdStop,
 			"leftovers":   cmdLeftovers,
+			"unchanged":   cmdUnchanged,
 		},
 	})
 }

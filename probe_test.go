@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -208,5 +210,17 @@ func TestDiscovery(t *testing.T) {
 	pool.script.Parameters = map[string]config.Parameter{"to": {}}
 	if got := get(false); got != "[]\n" {
 		t.Errorf("a script that needs a value: %s", got)
+	}
+}
+
+// BenchmarkProbePage makes the page of a script with a thousand series.
+func BenchmarkProbePage(b *testing.B) {
+	meta := &record.Meta{Name: "Size", Unit: "bytes", Type: record.Gauge}
+	batch := &record.Batch{Source: newOnePool("s").script.Source, Time: time.Now(), Whole: true, Run: &record.Run{Result: record.OK}}
+	for i := range 1000 {
+		batch.Samples = append(batch.Samples, record.Sample{Name: "Size", Meta: meta, Value: float64(i), Labels: []record.Label{{Name: "disk", Value: strconv.Itoa(i)}}})
+	}
+	for b.Loop() {
+		writeProbe(io.Discard, expfmt.FmtText, batch)
 	}
 }

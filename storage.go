@@ -18,7 +18,7 @@ import (
 // time:
 //
 //	lock                 held as long as the process lives; it has its pid
-//	scripts/NAME.HASH    what a script's Runner wants to find after a restart
+//	scripts/NAME-HASH    what a script's Runner wants to find after a restart
 type storage struct {
 	folder string
 	lock   *os.File
@@ -82,7 +82,8 @@ func memoryName(script string) string {
 		}
 		return '_'
 	}, script)
-	return fmt.Sprintf("%s.%x", safe[:min(len(safe), most)], sha256.Sum256([]byte(script)))[:min(len(safe), most)+1+16]
+	hash := sha256.Sum256([]byte(script))
+	return fmt.Sprintf("%s-%x", safe[:min(len(safe), most)], hash[:8])
 }
 
 // memoryFile is a script.Memory in a file: a line that tells whose it is and

@@ -32,14 +32,14 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 	}
 	logger := log.NewNopLogger() // all that it would say is in the report
 	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
-	var events eventList
+	events := newEventList()
 	pause := f.try.interval
 	for _, s := range scripts {
 		if f.try.interval > 0 && s.IsKept() {
 			s.Interval, pause = f.try.interval, 0 // it is paced by its own samples
 		}
 	}
-	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
+	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
 	for {
 		views := pool.Once(ctx, scripts)
@@ -223,18 +223,17 @@ func printable(s string) string {
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
-// eventList is the Sink that keeps events as lines of the event log.
+// eventList keeps events as lines of the event log, which is its Sink. Its text
+// is read when no script runs.
 type eventList struct {
 	text strings.Builder
-	log  *record.EventLog
+	*record.EventLog
 }
 
-// Put keeps the batch's new events.
-func (l *eventList) Put(b *record.Batch) error {
-	if l.log == nil {
-		l.log = record.NewEventLog(log.NewLogfmtLogger(log.NewSyncWriter(&l.text)))
-	}
-	return l.log.Put(b)
+func newEventList() *eventList {
+	l := new(eventList)
+	l.EventLog = record.NewEventLog(log.NewLogfmtLogger(&l.text))
+	return l
 }
 
 func (l *eventList) take() []string {

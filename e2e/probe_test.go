@@ -82,7 +82,9 @@ scrape_configs:
 	if b.err != nil {
 		t.Errorf("the bridge ended with %v", b.err)
 	}
-	if left := leftovers(dir); len(left) > 0 {
-		t.Errorf("processes are left:\n%s", strings.Join(left, "\n"))
+	for _, left := range leftovers(dir) {
+		if !strings.Contains(left, "sleep 97531") { // those of another test
+			t.Errorf("left: %s", left)
+		}
 	}
 }

@@ -230,7 +230,7 @@ type Run struct {
 // count it by Reason; people read Err.
 type LineError struct {
 	Line   int    // from 1; 0 when it is not about a line
-	Text   string // the line as it came
+	Text   string // the line as it came, or the item of it that is meant
 	Reason string // a word for the label reason, such as "undeclared"
 	Err    error
 	// More is how many further lines it stands for, where a source refuses

@@ -164,9 +164,13 @@ func (r *instrumentalRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 		return t // not exported, and that is no fault of the lines
 	}
 	var warnings []string
-	t.Heard = true
 	t.Samples, warnings, t.Err = r.parser.parse(o.Stdout)
 	t.Warnings = append(t.Warnings, warnings...)
+	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
+		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
+		return t
+	}
+	t.Heard = true
 	return t
 }
 

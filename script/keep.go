@@ -141,7 +141,7 @@ func (s *Script) IsKept() bool {
 	return kept
 }
 
-// ended is the Outcome of a moment in the life of a process that goes on.
-func ended(end time.Time, took time.Duration) *Outcome {
+// moment is the Outcome of a moment in the life of a process that goes on.
+func moment(end time.Time, took time.Duration) *Outcome {
 	return &Outcome{Result: record.OK, Start: end.Add(-took), End: end}
 }

@@ -47,7 +47,7 @@ func sampling(d time.Duration) func(context.Context, int, Life) *Turn {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		for ctx.Err() == nil {
-			life.Put(&Turn{Outcomes: []*Outcome{ended(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
+			life.Put(&Turn{Outcomes: []*Outcome{moment(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():

@@ -39,7 +39,7 @@ func FuzzNagios(f *testing.F) {
 		// An item stands for itself: garbage in front of the performance data
 		// costs nothing.
 		at := bytes.IndexByte(out, '|')
-		if at < 0 {
+		if line, _, _ := bytes.Cut(out[at+1:], []byte("\n")); at < 0 || !hasNagiosItem(trimBlanks(line)) {
 			return
 		}
 		worse := append(append(bytes.Clone(out[:at+1]), nagiosGarbage...), out[at+1:]...)

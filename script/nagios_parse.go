@@ -14,11 +14,10 @@ import (
 // max_series is.
 const (
 	nagiosMaxSamples = 100_000
-	nagiosMaxRefused = 10_000 // items said one by one; the rest are one error
-	nagiosMaxText    = 1024   // bytes kept of a refused item
-	nagiosMaxLabel   = 1024   // bytes; a label's value is not longer on the page either
-	nagiosMaxStatus  = 256    // bytes of the status text on its series
-	nagiosQuoted     = 100    // bytes of what a message quotes
+	nagiosMaxText    = 1024 // bytes kept of what a failed plugin said
+	nagiosMaxLabel   = 1024 // bytes; a label's value is not longer on the page either
+	nagiosMaxStatus  = 256  // bytes of the status text on its series
+	nagiosQuoted     = 100  // bytes of what a message quotes
 )
 
 // nagiosSaid is what a plugin's output says.
@@ -39,8 +38,7 @@ type nagiosReader struct {
 	number     int  // of the line being read
 	inText     bool // the first line with anything on it is behind
 	seen       map[nagiosSeries]bool
-	refused    []error
-	more       int // refused beyond nagiosMaxRefused
+	refused    refusals
 }
 
 // nagiosSeries is what two items of performance data may not share.
@@ -56,9 +54,11 @@ type nagiosSeries struct{ label, unit string }
 //
 // (Nagios Plugin API; all lines but the first may be missing). A line is cut at
 // its first stroke. Further lines without one are text until one has come that
-// has it, and performance data from there on. An item that cannot be used is
-// refused alone; the error joins a record.LineError for each. units keeps the
-// Meta of samples from run to run. Nothing returned refers to out.
+// has it, and performance data from there on. Where not even one item begins it
+// is text all the same: the usage of many plugins is full of strokes. An item
+// that cannot be used is refused alone; the error joins a record.LineError for
+// each. units keeps the Meta of samples from run to run. Nothing returned refers
+// to out.
 func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagiosSaid, error) {
 	r := nagiosReader{
 		units: units, maxSamples: max(nagiosMaxSamples, maxSeries),
@@ -73,6 +73,9 @@ func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagi
 		if inData && !stroke {
 			text, data = nil, line
 		}
+		if data = trimBlanks(data); len(data) > 0 && !hasNagiosItem(data) {
+			text, data, stroke = line, nil, false
+		}
 		inData = inData || stroke && r.inText
 		r.text(bytes.TrimSpace(text))
 		r.inText = r.inText || stroke || len(r.said.text) > 0
@@ -83,7 +86,7 @@ func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagi
 		Labels: []record.Label{{Name: "state", Value: nagiosStates[state]}, {Name: "text", Value: cutStatus(r.said.text)}},
 	}
 	r.said.samples[0].Line = min(r.number, 1)
-	return &r.said, r.err()
+	return &r.said, r.refused.err()
 }
 
 // text takes a line's text.
@@ -112,9 +115,20 @@ func cutStatus(text string) string {
 	return cutText(text, nagiosMaxStatus-len("…"))
 }
 
-// data reads items of performance data, separated by blanks.
+// hasNagiosItem reports whether an item begins anywhere in data.
+func hasNagiosItem(data []byte) bool {
+	for len(data) > 0 {
+		if _, _, err := cutNagiosLabel(data); err == nil {
+			return true
+		}
+		_, data = cutWord(data)
+	}
+	return false
+}
+
+// data reads items of performance data, separated by blanks; none is in front.
 func (r *nagiosReader) data(data []byte) {
-	for data = trimBlanks(data); len(data) > 0; {
+	for len(data) > 0 {
 		label, value, err := cutNagiosLabel(data)
 		if err != nil {
 			word, rest := cutWord(data)
@@ -263,20 +277,5 @@ func (it *nagiosItem) add(what int, v float64) {
 }
 
 func (r *nagiosReader) refuse(raw []byte, reason string, err error) {
-	if len(r.refused) == nagiosMaxRefused {
-		r.more++
-		return
-	}
-	r.refused = append(r.refused, &record.LineError{
-		Line: r.number, Text: string(raw[:min(len(raw), nagiosMaxText)]), Reason: reason, Err: err,
-	})
-}
-
-func (r *nagiosReader) err() error {
-	if r.more > 0 {
-		r.refused = append(r.refused, &record.LineError{
-			Reason: "too_many", Err: fmt.Errorf("%d more items were refused after the first %d", r.more, nagiosMaxRefused), More: r.more - 1,
-		})
-	}
-	return errors.Join(r.refused...)
+	r.refused.add(r.number, raw, reason, err)
 }

@@ -204,6 +204,31 @@ func TestProbeAtTheSlot(t *testing.T) {
 	})
 }
 
+// Aligned slots stay where they are, and a probe before the first one does not
+// wait for it.
+func TestProbeAligned(t *testing.T) {
+	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
+		pl := &player{play: lasting(time.Second)}
+		s := probed("s", time.Minute, pl)
+		s.Dialect.Aligned = true
+		time.Sleep(20 * time.Second)
+		p.Reload(t.Context(), []*Script{s}, 16)
+		synctest.Wait()
+		slot := p.Views()[0].Next
+		a := ask(t.Context(), p, "s", nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !a.done || a.at != time.Second || pl.count() != 1 {
+			t.Errorf("answered %t after %s, %d runs", a.done, a.at, pl.count())
+		}
+		time.Sleep(time.Until(slot.Add(time.Minute)))
+		synctest.Wait()
+		if pl.count() != 3 || !pl.starts[1].Equal(slot) || !pl.starts[2].Equal(slot.Add(time.Minute)) {
+			t.Errorf("after the slot at %s it ran at %s", slot, pl.starts)
+		}
+	})
+}
+
 // Who cannot wait any longer leaves; the script's own run goes on.
 func TestProbeDeadline(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {

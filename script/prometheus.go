@@ -66,7 +66,7 @@ func (r *prometheusRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
 		t.Heard = false
 		t.Result = record.Invalid
-		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0]), t.Err)
+		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
 	}
 	return t
 }

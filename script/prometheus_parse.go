@@ -2,7 +2,6 @@ package script
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -13,10 +12,8 @@ import (
 )
 
 const (
-	promMaxRefused = 10_000 // lines said one by one; the rest are one error
-	promMaxText    = 1 << 10
-	promMaxLabels  = 256  // of one sample; no page shows so many
-	promMaxMillis  = 1e15 // the year 33658
+	promMaxLabels = 256  // of one sample; no page shows so many
+	promMaxMillis = 1e15 // the year 33658
 )
 
 // promData is the reading of one run's output.
@@ -30,8 +27,7 @@ type promData struct {
 	families    map[string]*promFamily
 	names       map[string]promName // what samples were called so far
 	labelNames  map[string]string   // interned
-	refused     []error
-	more        int // refused beyond promMaxRefused
+	refused     refusals
 
 	pairs  []record.Label // of the line being read
 	labels []record.Label // samples' labels are slices of it
@@ -74,7 +70,7 @@ func parsePrometheus(out []byte, maxSamples int, known map[string]*record.Meta) 
 		}
 	}
 	metas = d.finish(known)
-	return d.samples, metas, d.err()
+	return d.samples, metas, d.refused.err()
 }
 
 // isOpenMetrics looks for the line that ends an OpenMetrics document.
@@ -99,33 +95,19 @@ func dropPrometheus(out []byte) error {
 	for line := range bytes.Lines(out) {
 		d.number++
 		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
-			d.line = string(line[:min(len(line), promMaxText)])
+			d.line = string(line[:min(len(line), maxRefusedText)])
 			d.refuse("failed_run", errFailedRun)
 		}
 	}
-	return d.err()
+	return d.refused.err()
 }
 
 func (d *promData) refuse(reason string, err error) {
-	if len(d.refused) == promMaxRefused {
-		d.more++
-		return
-	}
-	text := strings.Clone(d.line[:min(len(d.line), promMaxText)])
-	d.refused = append(d.refused, &record.LineError{Line: d.number, Text: text, Reason: reason, Err: err})
+	d.refused.add(d.number, []byte(d.line[:min(len(d.line), maxRefusedText)]), reason, err)
 }
 
 func (d *promData) refusef(reason, format string, args ...any) {
 	d.refuse(reason, fmt.Errorf(format, args...))
-}
-
-func (d *promData) err() error {
-	if d.more > 0 {
-		d.refused = append(d.refused, &record.LineError{
-			Reason: "too_many", Err: fmt.Errorf("%d more lines were refused after the first %d", d.more, promMaxRefused), More: d.more - 1,
-		})
-	}
-	return errors.Join(d.refused...)
 }
 
 // sample reads `name{label="value",…} value [time] [# exemplar]`.

@@ -103,13 +103,13 @@ func TestPrometheusBounds(t *testing.T) {
 	if got := reasons(err); len(samples) != 5 || got != "too_many:6 too_many:7" {
 		t.Errorf("%d samples, %s", len(samples), got)
 	}
-	_, _, err = parsePrometheus(many(promMaxRefused+5, "a"), 5, nil)
+	_, _, err = parsePrometheus(many(maxRefused+5, "a"), 5, nil)
 	all := record.LineErrors(err)
-	if last := all[len(all)-1]; len(all) != promMaxRefused+1 || last.More != 4 || last.Reason != "too_many" {
+	if last := all[len(all)-1]; len(all) != maxRefused+1 || last.More != 4 || last.Reason != "too_many" {
 		t.Errorf("%d errors, the last %+v", len(all), last)
 	}
-	err = dropPrometheus(many(promMaxRefused+5, "a 1"))
-	if all := record.LineErrors(err); len(all) != promMaxRefused+1 {
+	err = dropPrometheus(many(maxRefused+5, "a 1"))
+	if all := record.LineErrors(err); len(all) != maxRefused+1 {
 		t.Errorf("%d errors of a failed run", len(all))
 	}
 	var pairs []string

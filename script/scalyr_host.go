@@ -409,7 +409,7 @@ func (l *scalyrLife) put(m *scalyrMessage) {
 	if m.Duration > 0 && m.Duration < 1e6 {
 		took = time.Duration(m.Duration * float64(time.Second))
 	}
-	t := l.turn(ended(time.Now(), took))
+	t := l.turn(moment(time.Now(), took))
 	b := l.mapper.take()
 	t.Samples, t.Events, t.Output = b.samples, l.events, []byte(b.output.String())
 	t.Warnings = l.mapper.warnings

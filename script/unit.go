@@ -134,7 +134,7 @@ func (u *unit) repeat() {
 func (u *unit) sleep(due time.Time) bool {
 	u.mu.Lock()
 	u.view.Next = due
-	if u.view.State == Running {
+	if u.view.State == Running || time.Now().Before(due) {
 		u.view.State = Idle
 	}
 	u.mu.Unlock()
