@@ -28,10 +28,14 @@ func runDialects(ctx context.Context, t *testing.T, timeout time.Duration, body 
 		if !ok {
 			t.Fatalf("%s has no entry in contracts", d.Name)
 		}
-		if err := os.WriteFile(filepath.Join(dir, d.Name+".sh"), []byte(c.script(body(c))), 0o700); err != nil {
+		name, entry := d.Name+".sh", "command: ./"+d.Name+".sh"
+		if c.kept {
+			name, entry = d.Name+"_module.py", fmt.Sprintf("name: %s, interval: 1s, options: {module: %[1]s_module}", d.Name)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(c.script(body(c))), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&conf, "  - {dialect: %s, command: ./%[1]s.sh, timeout: %s}\n", d.Name, timeout)
+		fmt.Fprintf(&conf, "  - {dialect: %s, timeout: %s, %s}\n", d.Name, timeout, entry)
 	}
 	file := filepath.Join(dir, "scriptbridge.yml")
 	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {

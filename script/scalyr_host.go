@@ -351,8 +351,10 @@ func (l *scalyrLife) batch(m *scalyrMessage) {
 		}
 		l.mapper.show(at, id, line.Text)
 		records, ok := parseScalyrLine(line.Text)
-		if !ok {
+		if !ok && strings.TrimSpace(line.Text) != "" {
 			l.event(line.Text, id, at)
+		}
+		if !ok {
 			continue
 		}
 		for _, r := range records {

@@ -91,15 +91,14 @@ func parseScalyrLine(line string) ([]scalyrRecord, bool) {
 	line = strings.TrimSpace(line)
 	name, rest, _ := strings.Cut(line, " ")
 	if strings.Contains(name, "=") {
-		fields, ok := scalyrPairs(line)
-		if !ok {
-			return nil, false
-		}
+		fields, ok := scalyrPairs(line, true)
+		numbers := false
 		var records []scalyrRecord
 		for _, f := range fields {
+			numbers = numbers || f.value.kind == scalyrNumber || f.value.kind == scalyrBool
 			records = append(records, scalyrRecord{name: f.name, value: f.value})
 		}
-		return records, true
+		return records, ok && numbers
 	}
 	if !scalyrWord(name) {
 		return nil, false
@@ -108,15 +107,16 @@ func parseScalyrLine(line string) ([]scalyrRecord, bool) {
 	if !ok {
 		return nil, false
 	}
-	fields, ok := scalyrPairs(rest)
+	fields, ok := scalyrPairs(rest, false)
 	if !ok {
 		return nil, false
 	}
 	return []scalyrRecord{{name: name, value: value, fields: fields}}, true
 }
 
-// scalyrPairs reads key=value pairs with blanks between them.
-func scalyrPairs(s string) ([]scalyrField, bool) {
+// scalyrPairs reads key=value pairs with blanks between them. Texts may be
+// bare where emit_values wrote them so.
+func scalyrPairs(s string, bare bool) ([]scalyrField, bool) {
 	var fields []scalyrField
 	for {
 		s = strings.TrimLeft(s, " ")
@@ -127,12 +127,15 @@ func scalyrPairs(s string) ([]scalyrField, bool) {
 		if !ok || !scalyrWord(key) {
 			return nil, false
 		}
-		value, rest, ok := cutScalyrValue(rest)
+		value, after, ok := cutScalyrValue(rest)
+		if word, behind, _ := strings.Cut(rest, " "); !ok && bare {
+			value, after, ok = scalyrValue{kind: scalyrText, text: strings.ReplaceAll(word, `\"`, `"`)}, behind, true
+		}
 		if !ok {
 			return nil, false
 		}
 		fields = append(fields, scalyrField{key, value})
-		s = rest
+		s = after
 	}
 }
 

@@ -212,6 +212,8 @@ func TestScalyrLines(t *testing.T) {
 		{`nothing null`, `nothing null`},
 		{`a=1 b=2.5 c="text" d=true`, `a 1; b 2.5; c "text"; d true`},
 		{`one=1`, `one 1`},
+		{`a=1 b=text c="two words" d=x\"y\"`, `a 1; b "text"; c "two words"; d "x\"y\""`},
+		{`user=bob action="log in"`, `text`},
 		{`instance 1 monitor="x"`, `instance 1 monitor="x"`},
 		{``, `text`},
 		{`word`, `text`},
