@@ -205,6 +205,11 @@ class AgentLogger(logging.Logger):
             monitor_id_override=monitor_id_override, timestamp=timestamp, agent_logger=True)
         logging.Logger._log(self, level, msg, args, exc_info=exc_info, extra=extra, **kwargs)
 
+    def isEnabledFor(self, level):
+        # logging's own remembers its answers and is told of changes only for
+        # loggers that it has made.
+        return level > self.manager.disable and level >= self.getEffectiveLevel()
+
     def callHandlers(self, record):
         monitor = record.metric_log_for_monitor
         if monitor is not None:

@@ -1,0 +1,161 @@
+"""What the tests share: the package on sys.path, an output that remembers, and the host as a process."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import unittest
+
+sys.dont_write_bytecode = True
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "package")
+sys.path.insert(0, PACKAGE)
+
+from scalyr_agent import scalyr_logging  # noqa: E402
+
+# Long enough for a busy machine; only a test that fails waits for it.
+PATIENCE = 30
+
+
+class Recorder(scalyr_logging.Output):
+    """Remembers what monitors report."""
+
+    def __init__(self):
+        self.metrics = []
+        self.lines = []
+        self.logs = []
+
+    def metric(self, monitor, name, value, fields, monitor_id, timestamp):
+        self.metrics.append((name, value, fields, monitor_id, timestamp))
+
+    def line(self, monitor, text, monitor_id, timestamp):
+        self.lines.append((text, monitor_id, timestamp))
+
+    def log(self, record):
+        self.logs.append((record.levelname, record.error_code, record.getMessage()))
+
+
+class Case(unittest.TestCase):
+    """A test with a Recorder in self.output and a folder in self.folder."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self.output = Recorder()
+        before = scalyr_logging._output
+        scalyr_logging.set_output(self.output)
+        self.addCleanup(scalyr_logging.set_output, before)
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, name, text):
+        """Writes a file into the folder, or below it, and returns its path."""
+        path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(textwrap.dedent(text))
+        return path
+
+    def environment(self, **variables):
+        """Sets environment variables for the time of the test; None unsets one."""
+        for name, value in variables.items():
+            before = os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+            if before is None:
+                self.addCleanup(os.environ.pop, name, None)
+            else:
+                self.addCleanup(os.environ.__setitem__, name, before)
+
+
+def python_environment():
+    """Returns an environment in which Python writes no bytecode and finds our package only."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SCALYR_")}
+    environment["PYTHONPATH"] = PACKAGE
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    environment["PYTHONIOENCODING"] = "utf-8"
+    return environment
+
+
+class HostProcess(object):
+    """The host, running a document. messages() yields what it sends; stderr holds what it printed, at its end."""
+
+    def __init__(self, document, interpreter_options=("-u", "-W", "error")):
+        reader, writer = os.pipe()
+        # The host wants it as descriptor 3, and only there.
+        command = [sys.executable, "-c", LAUNCHER, str(writer), sys.executable] + list(interpreter_options)
+        command.append(os.path.join(PACKAGE, "scriptbridge_host.py"))
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writer,),
+            env=python_environment(), start_new_session=True)
+        os.close(writer)
+        self.reader = os.fdopen(reader, "r", encoding="ascii")
+        self.stdout = self.stderr = ""
+        self._outputs = threading.Thread(target=self._read_outputs)
+        self.process.stdin.write(json.dumps(document).encode("utf-8"))
+        self.process.stdin.close()
+        self._outputs.start()
+        self._timer = threading.Timer(PATIENCE, self.kill)
+        self._timer.start()
+
+    def _read_outputs(self):
+        errors = []
+        other = threading.Thread(target=lambda: errors.append(self.process.stderr.read()))
+        other.start()
+        self.stdout = self.process.stdout.read().decode("utf-8")
+        other.join()
+        self.stderr = errors[0].decode("utf-8")
+
+    def messages(self):
+        for line in self.reader:
+            yield json.loads(line)
+
+    def until(self, wanted):
+        """Returns the first message for which wanted is true."""
+        for message in self.messages():
+            if wanted(message):
+                return message
+        raise AssertionError("the host has ended, stderr:\n" + self.stderr)
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+    def wait(self):
+        """Waits for the end; returns the exit code."""
+        code = self.process.wait()
+        self.kill()
+        self._timer.cancel()
+        self._outputs.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+        self.reader.close()
+        return code
+
+
+LAUNCHER = """
+import os, sys
+fd = int(sys.argv[1])
+if fd != 3:
+    os.dup2(fd, 3)
+    os.close(fd)
+os.set_inheritable(3, True)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def run_host(document):
+    """Runs the host to its end; returns its messages, its standard error and its exit code."""
+    host = HostProcess(document)
+    messages = list(host.messages())
+    code = host.wait()
+    return messages, host.stderr, code
