@@ -1,5 +1,5 @@
-// Scriptbridge keeps monitoring plugin scripts alive that were written for the
-// CoScale agent, and hands what they measure to Prometheus.
+// Scriptbridge keeps monitoring plugin scripts alive that were written for
+// agents that are gone, and hands what they measure to Prometheus.
 package main
 
 import (
@@ -73,7 +73,7 @@ const addressDefault = ":10469"
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var f flags
 	f.try.options, f.try.params = make(map[string]string), make(map[string]string)
-	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts written for the CoScale agent and bridges them to Prometheus.")
+	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
 	ended := false // by --help or --version, which kingpin prints itself
 	app.Terminate(func(int) { ended = true })
 	app.UsageWriter(stdout)
