@@ -74,16 +74,21 @@ func TestScenarios(t *testing.T) {
 				return err
 			}
 			env.Setenv("EXAMPLES", examples)
+			// A checkout of scalyr-agent-2, to compare with.
+			env.Setenv("SCALYR_AGENT", os.Getenv("SCALYR_AGENT"))
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
 			env.Values[bridgeKey{}] = &bridge{scheme: "http"}
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "root" {
-				return false, fmt.Errorf("unknown condition %q", name)
+			switch name {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "scalyr":
+				return os.Getenv("SCALYR_AGENT") != "", nil
 			}
-			return os.Geteuid() == 0, nil
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":       cmdServe,
