@@ -66,6 +66,18 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
 		},
+		"scriptbridge try --dialect=scalyr --option=module=random_coin_monitor --option=config='{gauss_mean: 8.5}' --interval=5s": func(t *testing.T, output string) {
+			t.Chdir("examples/scalyr")
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			stdout := &until{text: " gauss ", end: cancel} // it runs until it is interrupted
+			if err := run(ctx, []string{"try", "--dialect=scalyr", "--option=module=random_coin_monitor", "--option=config={gauss_mean: 8.5}", "--interval=5s"}, stdout, io.Discard); err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(stdout.String(), "[random_coin_monitor()] gauss ") || !strings.Contains(stdout.String(), "\nscalyr_gauss{") {
+				t.Errorf("it printed:\n%s", stdout)
+			}
+		},
 		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
 		},
@@ -125,6 +137,21 @@ func TestDocsCommands(t *testing.T) {
 	if want := slices.Sorted(maps.Keys(check)); !slices.Equal(want, slices.Sorted(maps.Keys(run))) {
 		t.Errorf("the docs show %q, the test knows %q", slices.Sorted(maps.Keys(run)), want)
 	}
+}
+
+// until is a buffer that calls end a moment after it was given a text: at the
+// next write after the page has begun.
+type until struct {
+	bytes.Buffer
+	text string
+	end  func()
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	if strings.Contains(u.String(), u.text) && strings.Contains(u.String(), "\nscalyr_") {
+		u.end()
+	}
+	return u.Buffer.Write(p)
 }
 
 // program runs the program in dir and gives what it prints.

@@ -93,6 +93,27 @@ func checkProgram(file string, runAs *account, direct bool) error {
 	return nil
 }
 
+// checkFolder says why programs should not be looked for in dir when they run
+// as runAs (nil: as ourselves): root would run what others put there. A folder
+// that is not there has nothing in it.
+func checkFolder(dir string, runAs *account) error {
+	info, err := os.Stat(dir)
+	if err != nil || runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.uid != 0 {
+		return nil
+	}
+	who := ""
+	switch gid := groupOf(info); {
+	case info.Mode()&0o002 != 0:
+		who = "everyone"
+	case info.Mode()&0o020 != 0 && gid != 0:
+		who = "group " + groupName(gid)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s is a folder where %s may put programs (mode %v), and they would run as root: chmod go-w %s, or give it a user",
+		dir, who, info.Mode(), dir)
+}
+
 // checkExecutable says that nobody may execute file. Whether a certain user
 // may is left to the kernel, which also knows access lists.
 func checkExecutable(file string) error {

@@ -26,6 +26,7 @@ var scalyrDialect = Dialect{
 	Files:    scalyrPackage(),
 	Prepare:  prepareScalyr,
 	Locate:   locateScalyr,
+	Admit:    admitScalyr,
 	Discover: discoverScalyr,
 }
 
@@ -191,6 +192,22 @@ func locateScalyr(c *config.Script) (command []string, file, dir string) {
 		dir = filepath.Dir(file)
 	}
 	return []string{o.Python, "-u"}, file, dir
+}
+
+// admitScalyr refuses folders of modules that others may put files into, where
+// they would run as root: Python takes whatever module of a name it finds.
+func admitScalyr(s *Script, runAs *account) error {
+	o, _, err := readScalyrOptions(s.Options)
+	if err != nil {
+		return err
+	}
+	o = o.absolute(folderOf(s.Script))
+	for _, dir := range append(o.ModulePaths, o.AgentPackage) {
+		if err := checkFolder(dir, runAs); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // moduleFile finds the module's file: in the module paths, whose files are also

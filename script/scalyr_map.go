@@ -235,6 +235,9 @@ func (m *scalyrMapper) role(metric, field string, kind scalyrKind) scalyrRole {
 	}
 }
 
+// scalyrFields is how many fields a metric may have on average that are labels.
+const scalyrFields = 20
+
 // bounded reports whether a field may be a label with this value too. One that
 // may not is no label of the metric any more: a cut value would make different
 // series look alike, and one of many values would fill the page.
@@ -253,6 +256,10 @@ func (m *scalyrMapper) bounded(metric, field, value string) bool {
 	have := m.values[key]
 	if have[value] {
 		return true
+	}
+	if have == nil && len(m.values)+len(m.dropped) >= scalyrFields*m.options.MaxFamilies {
+		m.refuse("label_values", "", "the field %s of %s is one too many: the monitor has had %d", field, metric, len(m.values)+len(m.dropped))
+		return false
 	}
 	if len(have) >= m.options.MaxLabelValues {
 		m.dropped[key] = "label_values"
@@ -317,6 +324,9 @@ func (m *scalyrMapper) show(at time.Time, id, text string) {
 // zero for none.
 func (m *scalyrMapper) record(r scalyrRecord, id string, at time.Time) {
 	name := scalyrName(r.name)
+	if !m.family(name) {
+		return
+	}
 	labels := []record.Label{{Name: "monitor", Value: m.monitor}}
 	if id != "" {
 		labels = append(labels, record.Label{Name: "monitor_id", Value: id})
@@ -449,14 +459,22 @@ func (m *scalyrMapper) state(name, text string, labels []record.Label, at time.T
 // maxScalyrStates bounds the series whose states are remembered.
 const maxScalyrStates = 1000
 
-// sample adds one sample, unless its family is one too many.
-func (m *scalyrMapper) sample(name string, meta *record.Meta, value float64, labels []record.Label, at time.Time) {
+// family reports whether there is room for a metric of this name.
+func (m *scalyrMapper) family(name string) bool {
 	if !m.families[name] {
 		if len(m.families) >= m.options.MaxFamilies {
 			m.refuse("max_families", "", "%s is one metric too many: the monitor has had %d (options.max_families)", name, len(m.families))
-			return
+			return false
 		}
 		m.families[name] = true
+	}
+	return true
+}
+
+// sample adds one sample, unless its family is one too many.
+func (m *scalyrMapper) sample(name string, meta *record.Meta, value float64, labels []record.Label, at time.Time) {
+	if !m.family(name) {
+		return
 	}
 	m.batch.samples = append(m.batch.samples, record.Sample{
 		Name: name, Labels: labels, Value: value, Time: at, Meta: meta, Line: m.batch.lines,
