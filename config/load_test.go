@@ -162,7 +162,7 @@ func dump(c *Config) string {
 	for _, d := range c.Discover {
 		v := &value{kind: object}
 		d.addTo(v)
-		fmt.Fprintf(&b, "\ndiscover at %s, directory %s\n%s", d.Pos, d.Directory, render(v, true))
+		fmt.Fprintf(&b, "\ndiscover at %s, directory %s%s\n%s", d.Pos, d.Directory, d.AgentConfig, render(v, true))
 	}
 	return b.String()
 }
