@@ -14,7 +14,7 @@ func check(f *flags, stdout, stderr io.Writer) error {
 	}
 	failed := false
 	for _, file := range files {
-		w, err := load(file)
+		w, err := load(file, false)
 		if err != nil {
 			fmt.Fprintln(stderr, err)
 			failed = true

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -59,6 +60,15 @@ func TestDocsCommands(t *testing.T) {
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},
+		"scriptbridge try -- examples/nagios/check_files.sh /etc 5000 9000": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--", "examples/nagios/check_files.sh", "/etc", "5000", "9000")
+		},
+		"scriptbridge try --dialect=prometheus -- examples/prometheus/processes.py": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=prometheus", "--", "examples/prometheus/processes.py")
+		},
+		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
+			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
+		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
 			for _, b := range docBlocks(t) {
@@ -72,6 +82,19 @@ func TestDocsCommands(t *testing.T) {
 			got := took.ReplaceAllString(program(t, dir, "try", "--", "./queue.sh"), "?")
 			if diff := cmp.Diff(took.ReplaceAllString(output, "?"), got); diff != "" {
 				t.Errorf("the README shows another output: %s", diff)
+			}
+		},
+		"scriptbridge try tcp --parameter=target=localhost:10469": func(t *testing.T, output string) {
+			// Nothing need listen there: the port is this test's own.
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			number := regexp.MustCompile(`(?m)\d\.\d{3}s| 0\.\d+$| \d(\.\d+)?e-\d+$`)
+			got := number.ReplaceAllString(program(t, "examples", "try", "tcp", "--parameter=target="+l.Addr().String()), "?")
+			if diff := cmp.Diff(number.ReplaceAllString(output, "?"), got); diff != "" {
+				t.Errorf("the page shows another output: %s", diff)
 			}
 		},
 		`curl -s localhost:10469/metrics | grep -E '^coscale_(disk_size|load_1m|network_received)'`: func(t *testing.T, output string) {
@@ -149,13 +172,13 @@ func examplesPage(t *testing.T) (page string) {
 	}()
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); strings.Count(page, `scriptbridge_script_success{`) < 5; {
+		for deadline := time.Now().Add(patience); !strings.Contains(string(httpGet(t, "http://"+at+"/-/ready")), "is ready"); {
 			if time.Now().After(deadline) {
-				t.Fatalf("the examples did not all run:\n%s", page)
+				t.Fatal("the examples did not all run")
 			}
 			<-time.After(50 * time.Millisecond)
-			page = string(httpGet(t, "http://"+at+"/metrics"))
 		}
+		page = string(httpGet(t, "http://"+at+"/metrics"))
 	case err := <-done:
 		done <- err
 		t.Fatalf("the bridge ended: %v", err)

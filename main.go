@@ -1,5 +1,5 @@
-// Scriptbridge keeps monitoring plugin scripts alive that were written for the
-// CoScale agent, and hands what they measure to Prometheus.
+// Scriptbridge keeps monitoring plugin scripts alive that were written for
+// agents that are gone, and hands what they measure to Prometheus.
 package main
 
 import (
@@ -53,12 +53,14 @@ type flags struct {
 		telemetryPath string
 		lifecycle     bool
 		autoReload    time.Duration
+		storage       string
 	}
 	check struct{ files []string }
 	try   struct {
 		names    []string
 		dialect  string
 		options  map[string]string
+		params   map[string]string
 		interval time.Duration
 		command  []string // what stands behind --
 	}
@@ -70,8 +72,8 @@ const addressDefault = ":10469"
 // nothing more to do.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var f flags
-	f.try.options = make(map[string]string)
-	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts written for the CoScale agent and bridges them to Prometheus.")
+	f.try.options, f.try.params = make(map[string]string), make(map[string]string)
+	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
 	ended := false // by --help or --version, which kingpin prints itself
 	app.Terminate(func(int) { ended = true })
 	app.UsageWriter(stdout)
@@ -87,14 +89,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&f.serve.telemetryPath)
 	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
 	serveCmd.Flag("config.auto-reload-interval", "How often to look whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
+	serveCmd.Flag("storage.path", "A folder for what scripts are given back after a restart; it is made when missing. None by default.").StringVar(&f.serve.storage)
 
 	checkCmd := app.Command("check", "Read the configuration and all that it names, run nothing, and print every error found.")
 	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 
 	tryCmd := app.Command("try", "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
 	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
-	tryCmd.Flag("dialect", "The dialect of the command.").Default("coscale").StringVar(&f.try.dialect)
+	tryCmd.Flag("dialect", "The dialect of the command. Left out, it is guessed: from the folder, the text or the name of the script; where they tell nothing, by running it as it is; at last by running it with -c.").StringVar(&f.try.dialect)
 	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
+	tryCmd.Flag("parameter", "A parameter that a probe would give, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
 	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
 
 	if i := slices.Index(args, "--"); i >= 0 {

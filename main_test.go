@@ -53,7 +53,8 @@ const patience = 30 * time.Second
 // and what a person would then see. The commands beyond testscript's own:
 //
 //	serve CONFIG [FLAG…]      start the bridge and wait until it listens
-//	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page
+//	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page;
+//	                          with -at PATH, another page than /metrics
 //	get PATH FILE [STATUS]    fetch a page of the bridge
 //	post PATH STATUS          POST, and leave the answer in the file answer
 //	awaitlog [FILE] REGEXP    wait until the log (or FILE) matches
@@ -62,6 +63,7 @@ const patience = 30 * time.Second
 //	same FILE WANT            equal but for the durations that try prints
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
+//	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
 //	leftovers                 nothing that a script started is running
 func TestScenarios(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -96,6 +98,7 @@ func TestScenarios(t *testing.T) {
 			"hup":         cmdHup,
 			"stop":        cmdStop,
 			"leftovers":   cmdLeftovers,
+			"unchanged":   cmdUnchanged,
 		},
 	})
 }
@@ -215,16 +218,19 @@ func fetch(ts *testscript.TestScript, method, path, accept string) (int, string)
 }
 
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
-	accept := ""
+	accept, path := "", "/metrics"
 	if len(args) > 0 && args[0] == "-om" {
 		accept, args = "application/openmetrics-text; version=1.0.0", args[1:]
 	}
+	if len(args) > 1 && args[0] == "-at" {
+		path, args = args[1], args[2:]
+	}
 	if len(args) != 1 {
-		ts.Fatalf("usage: [!] await [-om] REGEXP")
+		ts.Fatalf("usage: [!] await [-om] [-at PATH] REGEXP")
 	}
 	re := regexp.MustCompile("(?m)" + args[0])
 	poll(ts, "the page to match "+args[0], func() (string, bool) {
-		status, page := fetch(ts, http.MethodGet, "/metrics", accept)
+		status, page := fetch(ts, http.MethodGet, path, accept)
 		if status != http.StatusOK {
 			ts.Fatalf("a scrape answered %d", status)
 		}

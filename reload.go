@@ -21,22 +21,29 @@ import (
 type wanted struct {
 	cfg      *config.Config
 	scripts  []*script.Script
-	problems []error // of the world: they cost one script each
+	problems []error  // of the world: they cost one script each
+	made     []string // folders that were missing
 }
 
-// load reads a configuration and everything it names, without side effects.
-func load(file string) (*wanted, error) {
+// load reads a configuration and everything it names. Its one side effect is
+// asked for by makeFolders: folders of discover that the dialect itself makes.
+func load(file string, makeFolders bool) (*wanted, error) {
 	cfg, err := config.Load(file)
+	w := &wanted{cfg: cfg}
+	if makeFolders && err == nil {
+		w.made, w.problems = script.MakeFolders(cfg)
+	}
 	// Each room finds errors of its own, and all are worth telling at once.
 	scripts, problems, errDialects := script.Resolve(cfg)
 	if err := errors.Join(err, errDialects); err != nil {
 		return nil, err
 	}
-	return &wanted{cfg: cfg, scripts: scripts, problems: problems}, nil
+	w.scripts, w.problems = scripts, append(w.problems, problems...)
+	return w, nil
 }
 
 func (w *wanted) equal(other *wanted) bool {
-	return reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
+	return len(w.made) == 0 && reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
 		w.cfg.Events == other.cfg.Events &&
 		errorTexts(w.problems) == errorTexts(other.problems) &&
 		script.SameSet(w.scripts, other.scripts)
@@ -97,7 +104,7 @@ func (r *reloader) begin(ctx context.Context) {
 func (r *reloader) reload(ctx context.Context, asked bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w, err := load(r.file)
+	w, err := load(r.file, true)
 	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
 		err = r.stream.use(w.cfg.Events.Log)
 	}
@@ -128,6 +135,9 @@ func (r *reloader) succeed(ctx context.Context, w *wanted) {
 	for _, text := range w.cfg.Warnings {
 		level.Warn(r.logger).Log("msg", text)
 	}
+	for _, folder := range w.made {
+		level.Info(r.logger).Log("msg", "made the folder of scripts that was missing", "folder", folder)
+	}
 	for _, err := range w.problems {
 		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
 	}
@@ -150,6 +160,22 @@ func (r *reloader) note(at time.Time, err error) {
 	if err == nil {
 		r.successful.Set(1)
 	}
+}
+
+// untilLook is how long to wait before looking for changes: as long as
+// --config.auto-reload-interval says, but no longer than a round of folders
+// whose scripts run at multiples of an interval. Looks come shortly before
+// such a multiple, so that a script dropped in runs within a round.
+func (r *reloader) untilLook(now time.Time, every time.Duration) time.Duration {
+	r.mu.Lock()
+	round := script.Round(r.current.cfg)
+	r.mu.Unlock()
+	if round == 0 {
+		return every
+	}
+	every = min(every, round)
+	lead := min(time.Second, every/4)
+	return every - time.Duration(now.Add(lead).UnixNano()%int64(every))
 }
 
 // status tells the status page when a configuration was last put into force,

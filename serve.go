@@ -35,10 +35,14 @@ import (
 // answering 200.
 const readyAfter = time.Minute
 
+// writeTimeout is for a whole answer: a client that does not read must not hold
+// a page for ever.
+const writeTimeout = 2 * time.Minute
+
 // serve runs the bridge until ctx ends. Sources end first, then the sinks, so
 // that what a script said is on the page and in the log before either goes.
 func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) error {
-	set, err := load(f.configFile)
+	set, err := load(f.configFile, true)
 	if err != nil {
 		return err
 	}
@@ -57,6 +61,14 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	}
 	defer stream.close()
 	pool := script.NewPool(record.Tee{page, record.NewEventLog(stream)}, logger, set.cfg.Global.MaxConcurrent)
+	if f.serve.storage != "" {
+		kept, err := openStorage(f.serve.storage)
+		if err != nil {
+			return err
+		}
+		defer kept.close()
+		pool.UseMemory(kept.memory)
+	}
 	registerPool(registry, pool)
 	reloader := newReloader(f.configFile, set, registry, logger, pool, page, stream)
 
@@ -85,10 +97,10 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		return err
 	}
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           withProbes(pool, handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
-		WriteTimeout:      2 * time.Minute, // a client that does not read must not hold a page for ever
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext: func(l net.Listener) context.Context {
@@ -163,18 +175,16 @@ func addPool(g *rungroup.Group, pool *script.Pool, r *reloader, listening <-chan
 		signal.Notify(hup, syscall.SIGHUP)
 		defer signal.Stop(hup)
 		r.begin(ctx)
-		var tick <-chan time.Time
-		if every > 0 {
-			t := time.NewTicker(every)
-			defer t.Stop()
-			tick = t.C
-		}
+		var look <-chan time.Time
 		for {
+			if every > 0 {
+				look = time.After(r.untilLook(time.Now(), every))
+			}
 			select {
 			case <-hup:
 				r.stream.reopen()
 				r.reload(ctx, true) //nolint:errcheck // it has been logged and is on the page
-			case <-tick:
+			case <-look:
 				r.reload(ctx, false) //nolint:errcheck // likewise
 			case <-ctx.Done():
 				return nil

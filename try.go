@@ -24,14 +24,14 @@ import (
 // came of it. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
 func try(ctx context.Context, f *flags, stdout io.Writer) error {
-	scripts, cfg, err := tried(f)
+	scripts, cfg, err := tried(ctx, f, stdout)
 	if err != nil {
 		return err
 	}
 	logger := log.NewNopLogger() // all that it would say is in the report
 	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
-	var events eventList
-	pool := script.NewPool(record.Tee{page, &events}, logger, cfg.Global.MaxConcurrent)
+	events := newEventList()
+	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
 	for {
 		views := pool.Once(ctx, scripts)
@@ -56,23 +56,14 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 
 // tried is what the command line asks to run: the command behind --, or
 // configured scripts.
-func tried(f *flags) ([]*script.Script, *config.Config, error) {
+func tried(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
 	if f.try.command != nil {
 		if len(f.try.names) > 0 {
 			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
 		}
-		folder, err := os.Getwd()
-		if err != nil {
-			return nil, nil, err
-		}
-		cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
-		if err != nil {
-			return nil, nil, err
-		}
-		scripts, _, err := script.Resolve(cfg)
-		return scripts, cfg, err
+		return triedCommand(ctx, f, stdout)
 	}
-	w, err := load(f.configFile)
+	w, err := load(f.configFile, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,7 +75,51 @@ func tried(f *flags) ([]*script.Script, *config.Config, error) {
 	if len(f.try.names) > 0 {
 		w.scripts = slices.DeleteFunc(w.scripts, func(s *script.Script) bool { return !slices.Contains(f.try.names, s.Name) })
 	}
-	return w.scripts, w.cfg, nil
+	scripts, err := filled(w.scripts, f)
+	return scripts, w.cfg, err
+}
+
+// filled gives the scripts with the parameters of the command line. One that
+// runs only when it is probed is left out unless it is named.
+func filled(scripts []*script.Script, f *flags) (all []*script.Script, err error) {
+	query := make(map[string][]string)
+	for name, value := range f.try.params {
+		query[name] = []string{value}
+	}
+	for _, s := range scripts {
+		with, err := s.With(query)
+		if err != nil && s.ProbeOnly() && len(f.try.names) == 0 {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("script %q: %w (--parameter=NAME=VALUE gives one)", s.Name, err)
+		}
+		all = append(all, with)
+	}
+	return all, nil
+}
+
+// triedCommand is the command behind --, which no file names. Where the command
+// line does not say its dialect, it is guessed, and stdout tells which and why.
+func triedCommand(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.try.dialect == "" {
+		dialect, why, err := script.Guess(ctx, cfg.Scripts[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		fmt.Fprintf(stdout, "# dialect: %s, since %s\n", dialect, printable(why))
+		cfg.Scripts[0].Dialect = dialect
+	}
+	scripts, _, err := script.Resolve(cfg)
+	return scripts, cfg, err
 }
 
 // report prints one round and tells whether a script failed.
@@ -100,6 +135,9 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 		for _, text := range v.Stderr {
 			fmt.Fprintln(w, "# stderr:", printable(text))
 		}
+		for _, text := range v.Log {
+			fmt.Fprintln(w, "# log:", printable(text))
+		}
 		for _, text := range v.Warnings {
 			fmt.Fprintln(w, "# warning:", printable(text))
 		}
@@ -114,7 +152,9 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 			fmt.Fprintf(w, "# refused: %d more\n", more)
 		}
 	}
-	page.WritePage(w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // a terminal that is gone
+	var text strings.Builder
+	page.WritePage(&text, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // memory
+	fmt.Fprint(w, strings.Map(visible, text.String()))
 	for _, e := range events {
 		fmt.Fprint(w, "# event: ", e)
 	}
@@ -132,24 +172,37 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// visible shows a control character of a label's value as a picture: the page
+// goes to a terminal, which would obey it.
+func visible(r rune) rune {
+	switch {
+	case r == '\n':
+		return r
+	case r < ' ':
+		return '\u2400' + r
+	case r >= 0x7f && r < 0xa0:
+		return '\ufffd'
+	}
+	return r
+}
+
 // printable escapes what would move a terminal's cursor or break a comment.
 func printable(s string) string {
 	q := strconv.Quote(s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
-// eventList is the Sink that keeps events as lines of the event log.
+// eventList keeps events as lines of the event log, which is its Sink. Its text
+// is read when no script runs.
 type eventList struct {
 	text strings.Builder
-	log  *record.EventLog
+	*record.EventLog
 }
 
-// Put keeps the batch's new events.
-func (l *eventList) Put(b *record.Batch) error {
-	if l.log == nil {
-		l.log = record.NewEventLog(log.NewLogfmtLogger(log.NewSyncWriter(&l.text)))
-	}
-	return l.log.Put(b)
+func newEventList() *eventList {
+	l := new(eventList)
+	l.EventLog = record.NewEventLog(log.NewLogfmtLogger(&l.text))
+	return l
 }
 
 func (l *eventList) take() []string {

@@ -166,7 +166,7 @@ func attributes(e *record.Event, ours []record.Label) []record.Label {
 	for _, l := range ours {
 		taken = append(taken, l.Name)
 	}
-	for i, name := range labelNames(taken, raw, e.Meta.Attributes) {
+	for i, name := range labelNames(taken, raw, e.Meta.Attributes, labelName) {
 		labels[i].Name = name
 	}
 	slices.SortFunc(labels, func(a, b record.Label) int { return compareLabels(a.Name, b.Name) })

@@ -16,6 +16,9 @@ const (
 	gauge
 	counter
 	info
+	bareCounter // a counter whose name has no _total, which OpenMetrics knows none of
+	histogram
+	summary
 )
 
 func kindOfType(t record.Type) kindOf {
@@ -31,7 +34,7 @@ func kindOfType(t record.Type) kindOf {
 
 // family is all series of one name, of however many sources.
 type family struct {
-	name   string // OpenMetrics': without _total and _info
+	name   string // OpenMetrics': without _total, _info, _bucket and the like
 	kind   kindOf
 	own    bool     // ours, not a source's: no source can take it
 	blocks []*block // in the order of the page, never empty
@@ -45,20 +48,26 @@ func claims(name string, kind kindOf) []string {
 		return []string{name, name + "_total", name + "_created"}
 	case info:
 		return []string{name, name + "_info"}
+	case histogram:
+		return []string{name, name + "_bucket", name + "_sum", name + "_count", name + "_created"}
+	case summary:
+		return []string{name, name + "_sum", name + "_count", name + "_created"}
 	default:
 		return []string{name}
 	}
 }
 
 // String is the type's word on OpenMetrics.
-func (k kindOf) String() string { return [...]string{"unknown", "gauge", "counter", "info"}[k] }
+func (k kindOf) String() string {
+	return [...]string{"unknown", "gauge", "counter", "info", "unknown", "histogram", "summary"}[k]
+}
 
 // noun is the type in a sentence.
 func (k kindOf) noun() string {
-	return [...]string{"an untyped metric", "a gauge", "a counter", "an info"}[k]
+	return [...]string{"an untyped metric", "a gauge", "a counter", "an info", "a counter without _total", "a histogram", "a summary"}[k]
 }
 
-// suffix is what a sample's name has that its family's has not.
+// suffix is what the name of every sample has that its family's has not.
 func (k kindOf) suffix() string {
 	switch k {
 	case counter:
@@ -84,7 +93,7 @@ type block struct {
 
 // series is one line of the page.
 type series struct {
-	text    string // name{labels}, as on the page, and its identity
+	text    string // name{labels}, as on the page
 	value   float64
 	expires instant
 	block   *block
@@ -96,7 +105,8 @@ type series struct {
 
 // extra is what few series have.
 type extra struct {
-	stamp  int64 // Unix milliseconds, shown with the value; 0: none
+	key    string // see series.key; empty where the text is the key
+	stamp  int64  // Unix milliseconds, shown with the value; 0: none
 	points []point
 }
 
@@ -106,10 +116,19 @@ type point struct {
 	value float64
 }
 
+// key is the identity of a series within its source, and its place in its
+// family: the text, but for the parts of a histogram and the like (verbatim.go).
+func (se *series) key() string {
+	if se.extra != nil && se.extra.key != "" {
+		return se.extra.key
+	}
+	return se.text
+}
+
 // sortSeries puts the block's series into the order of the page.
 func (b *block) sortSeries() {
 	if !b.sorted {
-		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.text, y.text) })
+		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.key(), y.key()) })
 		b.sorted = true
 	}
 }
@@ -151,7 +170,7 @@ func (c *Collector) standing(name string, kind kindOf) []*family {
 // whoever came first, and within a source the metric that came first in the
 // batch.
 func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
-	name := m.family()
+	name := m.family
 	if b := s.blocks[name]; b != nil && b.metric.id == m.id {
 		return b, nil
 	}
@@ -281,22 +300,25 @@ func (c *Collector) keep(b *block, wanted func(*series) bool) {
 }
 
 // add puts a new series into a block.
-func (c *Collector) add(b *block, text string) *series {
+func (c *Collector) add(b *block, key, text string) *series {
 	se := &series{text: text, block: b, expires: never}
-	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].text < text)
+	if key != text {
+		se.extra = &extra{key: key}
+	}
+	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].key() < key)
 	b.series = append(b.series, se)
 	c.sheet.touch(b)
 	return se
 }
 
-// twin finds the series of another source that reads exactly the same. Only
+// twin finds the series of another source that has the same key. Only
 // receivers can have one: a script's name is in all its series.
-func (b *block) twin(text []byte) *series {
+func (b *block) twin(key []byte) *series {
 	for _, o := range b.family.blocks {
 		if o == b || o.source.def.Kind == record.Script && b.source.def.Kind == record.Script {
 			continue
 		}
-		if se := o.source.series[string(text)]; se != nil {
+		if se := o.source.series[string(key)]; se != nil {
 			return se
 		}
 	}

@@ -34,6 +34,7 @@ func (t *tape) text() string {
 	words := []string{
 		"", "a", "A", "b", "a total", "a_created", "a info", "total", "5", "a bytes", "event", "events", "event_info",
 		"script", "exported_script", "Team", "__name__", "le", "!", "?", "script_series", "info", "go_x", "metric", "subject", "message",
+		"a_total", "a_info", "a_bucket", "a_sum", "a_count", "le", "quantile", "1", "1.0", "+Inf", "-0", "0", "9", "A:b", "B",
 		"x\xff", "q\"\\\n", "ä", strings.Repeat("n", 180), strings.Repeat("v", 1030),
 	}
 	i := int(t.byte())
@@ -60,7 +61,7 @@ func (t *tape) labels() []record.Label {
 }
 
 func (t *tape) meta() *record.Meta {
-	m := &record.Meta{Name: t.text(), Type: record.Type(t.byte() % 3)}
+	m := &record.Meta{Name: t.text(), Type: record.Type(t.byte() % 6)}
 	switch t.byte() % 6 {
 	case 0:
 		m.Unit, m.Help = t.text(), t.text()
@@ -87,6 +88,7 @@ func (t *tape) source() *record.Source {
 		s.MaxSeries = int(t.byte() % 4)
 	}
 	s.HonorTimestamps = t.chance(3)
+	s.Verbatim = t.chance(2)
 	return s
 }
 
@@ -105,8 +107,9 @@ func (t *tape) batch(sources map[sourceKey]*record.Source, now time.Time) *recor
 	}
 	for n := t.byte() % 8; n > 0; n-- {
 		smp := record.Sample{Labels: t.labels(), Value: t.value(), Op: record.Op(t.byte() % 2), Meta: metas[t.byte()%4], Line: int(n)}
-		if smp.Name = t.text(); smp.Meta != nil && t.chance(2) {
-			smp.Name = smp.Meta.Name
+		if smp.Name = t.text(); smp.Meta != nil && !t.chance(3) {
+			smp.Name = smp.Meta.Name + []string{"", "_total", "_info", "_bucket", "_sum", "_count", "_created"}[t.byte()%7]
+			smp.Labels = append(smp.Labels, record.Label{Name: []string{"le", "quantile", "a"}[t.byte()%3], Value: t.text()})
 		}
 		if t.chance(4) {
 			smp.Subject = record.Subject{Kind: record.SubjectKind(t.byte() % 4), Name: t.text()}

@@ -145,7 +145,8 @@ func (c *Collector) show(s *source, name string, f *ownFamily, value float64, la
 			}
 			b = c.addBlock(s, name, &f.metric, true)
 		}
-		se = c.add(b, string(c.text))
+		text := string(c.text)
+		se = c.add(b, text, text)
 		s.ours[se.text] = se
 	}
 	if se.value != value {

@@ -27,6 +27,8 @@ type metric struct {
 	id       metricID
 	meta     *record.Meta // nil when nothing is known
 	sample   string       // what stands in front of the labels
+	family   string       // the name of its family
+	part     *part        // which of its family's samples it is; nil where all have one name
 	unit     string       // for # UNIT; empty when the name does not end in it
 	help     string
 	declared bool
@@ -35,11 +37,6 @@ type metric struct {
 	block    *block   // where its last sample went
 	lost     *refusal // why it could not join its family,
 	lostIn   uint32   // in that batch of its source
-}
-
-// family is the name of the metric's family.
-func (m *metric) family() string {
-	return strings.TrimSuffix(m.sample, m.id.kind.suffix())
 }
 
 // metricKey is how samples name their metric.
@@ -57,7 +54,7 @@ func (s *source) metric(name string, meta *record.Meta) *metric {
 			clear(s.metrics) // a source that makes up names, or Meta, for each batch
 		}
 		m = s.mapMetric(name, meta)
-		for _, n := range claims(m.family(), m.id.kind) {
+		for _, n := range claims(m.family, m.id.kind) {
 			owner, ok := s.owners[n]
 			if ok && owner != m.id && m.refused == nil {
 				m.refused = duplicateName(m, owner)
@@ -71,6 +68,24 @@ func (s *source) metric(name string, meta *record.Meta) *metric {
 
 // mapMetric maps a metric's name, and refuses one that can never be shown.
 func (s *source) mapMetric(name string, meta *record.Meta) *metric {
+	var m *metric
+	if s.def.Verbatim {
+		m = s.keepMetric(name, meta)
+	} else {
+		m = s.makeMetric(name, meta)
+	}
+	switch {
+	case m.refused != nil:
+	case len(m.sample) > maxName:
+		m.refused = nameTooLong(m)
+	case s.reserves(m.family, m.id.kind):
+		m.refused = reserved(m.sample)
+	}
+	return m
+}
+
+// makeMetric makes a name of what a source calls its metric.
+func (s *source) makeMetric(name string, meta *record.Meta) *metric {
 	m := &metric{meta: meta, help: name}
 	shown, typ, unit := name, record.Unknown, ""
 	if meta != nil {
@@ -94,12 +109,7 @@ func (s *source) mapMetric(name string, meta *record.Meta) *metric {
 	m.help = cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
 	m.id.name, m.id.kind = name, kindOfType(typ)
 	m.sample, m.unit = mapName(s.prefix, shown, unit, typ, m.id.id)
-	switch {
-	case len(m.sample) > maxName:
-		m.refused = nameTooLong(m)
-	case s.reserves(m.family(), m.id.kind):
-		m.refused = reserved(m.sample)
-	}
+	m.family = strings.TrimSuffix(m.sample, m.id.kind.suffix())
 	return m
 }
 
@@ -129,8 +139,8 @@ type shape struct {
 	raw     []string
 	dims    []string // the declared dimensions
 	subject subject
-	parts   []part // in the order of the page
-	refused bool   // a label name is too long
+	labels  []label // in the order of the page
+	refused bool    // a label name is too long
 }
 
 // subject is whether a shape shows its samples' subject, and of which kind:
@@ -146,8 +156,8 @@ func (s *source) subjectOf(smp *record.Sample) subject {
 	return subject(smp.Subject.Kind) + 1
 }
 
-// part is one label: ours, ready-made, or the sample's own.
-type part struct {
+// label is one of a shape's: ours, ready-made, or the sample's own.
+type label struct {
 	name  string
 	value string // ours; escaped
 	from  int    // index into the sample's labels, or one of those below
@@ -157,6 +167,18 @@ const (
 	fromUs      = -1
 	fromSubject = -2 // the name of the sample's subject
 )
+
+// of is the label's value in a sample; one of ours is escaped already.
+func (l *label) of(smp *record.Sample) string {
+	switch l.from {
+	case fromUs:
+		return l.value
+	case fromSubject:
+		return smp.Subject.Name
+	default:
+		return smp.Labels[l.from].Value
+	}
+}
 
 // fits says whether the shape is that of a sample.
 func (sh *shape) fits(labels []record.Label, subject subject) bool {
@@ -190,33 +212,37 @@ func (s *source) shapeOf(m *metric, smp *record.Sample) *shape {
 	if len(s.shapes) >= 64 {
 		s.shapes = nil
 	}
-	m.shape = newShape(s.own, smp.Labels, dims, subject)
+	m.shape = s.newShape(smp.Labels, dims, subject)
 	s.shapes = append(s.shapes, m.shape)
 	return m.shape
 }
 
-func newShape(own []record.Label, labels []record.Label, dims []string, subject subject) *shape {
+func (s *source) newShape(labels []record.Label, dims []string, subject subject) *shape {
 	sh := &shape{dims: dims, subject: subject}
 	for _, l := range labels {
 		sh.raw = append(sh.raw, l.Name)
 	}
-	ours := make([]string, 0, len(own)+5)
-	for _, l := range own {
+	ours := make([]string, 0, len(s.own)+2)
+	for _, l := range s.own {
 		ours = append(ours, l.Name)
-		sh.parts = append(sh.parts, part{name: l.Name, value: string(appendEscaped(nil, l.Value)), from: fromUs})
+		sh.labels = append(sh.labels, label{name: l.Name, value: string(appendEscaped(nil, l.Value)), from: fromUs})
 	}
 	if subject > 0 {
 		kind := record.SubjectKind(subject - 1).String()
 		ours = append(ours, "subject", kind)
-		sh.parts = append(sh.parts, part{name: "subject", value: kind, from: fromUs}, part{name: kind, from: fromSubject})
+		sh.labels = append(sh.labels, label{name: "subject", value: kind, from: fromUs}, label{name: kind, from: fromSubject})
 	}
-	for i, name := range labelNames(ours, sh.raw, dims) {
-		sh.parts = append(sh.parts, part{name: name, from: i})
+	clean := labelName
+	if s.def.Verbatim {
+		clean = keepLabelName
+	}
+	for i, name := range labelNames(ours, sh.raw, dims, clean) {
+		sh.labels = append(sh.labels, label{name: name, from: i})
 		sh.refused = sh.refused || len(name) > maxName
 	}
 	// One order for all sources, whoever's label it is: equal series have
 	// equal texts.
-	slices.SortFunc(sh.parts, func(a, b part) int { return compareLabels(a.name, b.name) })
+	slices.SortFunc(sh.labels, func(a, b label) int { return compareLabels(a.name, b.name) })
 	return sh
 }
 
@@ -234,9 +260,10 @@ func compareLabels(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// appendSeries appends name{labels} of a sample. Labels with empty values are
-// left out: to Prometheus they are not there.
-func (s *source) appendSeries(dst []byte, m *metric, smp *record.Sample) ([]byte, *refusal) {
+// appendSeries appends name{labels} of a sample, without one of the labels
+// unless that is empty. Labels with empty values are left out: to Prometheus
+// they are not there.
+func (s *source) appendSeries(dst []byte, name string, m *metric, smp *record.Sample, without string) ([]byte, *refusal) {
 	if len(smp.Labels) > maxLabels {
 		return dst, tooManyLabels(smp)
 	}
@@ -244,29 +271,22 @@ func (s *source) appendSeries(dst []byte, m *metric, smp *record.Sample) ([]byte
 	if sh.refused {
 		return dst, labelNameTooLong()
 	}
-	dst = append(dst, m.sample...)
+	dst = append(dst, name...)
 	open := byte('{')
-	for i := range sh.parts {
-		p := &sh.parts[i]
-		value := p.value
-		switch p.from {
-		case fromUs:
-		case fromSubject:
-			value = smp.Subject.Name
-		default:
-			value = smp.Labels[p.from].Value
-		}
-		if value == "" {
+	for i := range sh.labels {
+		l := &sh.labels[i]
+		value := l.of(smp)
+		if value == "" || l.name == without {
 			continue
 		}
 		dst = append(dst, open)
 		open = ','
-		dst = append(dst, p.name...)
+		dst = append(dst, l.name...)
 		dst = append(dst, '=', '"')
-		if p.from == fromUs {
+		if l.from == fromUs {
 			dst = append(dst, value...)
 		} else if len(value) > maxValue {
-			return dst, valueTooLong(p.name, len(value))
+			return dst, valueTooLong(l.name, len(value))
 		} else {
 			dst = appendEscaped(dst, value)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/otlptranslator"
 
 	"scriptbridge/record"
@@ -217,12 +218,21 @@ func labelName(raw string) string {
 	return name
 }
 
+// keepLabelName leaves a name as it is where it can stand on a page.
+func keepLabelName(raw string) string {
+	if model.LegacyValidation.IsValidLabelName(raw) && !strings.HasPrefix(raw, "__") {
+		return raw
+	}
+	return labelName(raw)
+}
+
 // labelNames gives each of a series' labels its name on the page, in the order
 // of raw. own are the names that are ours; declared are the metric's
-// dimensions, whose order decides where two labels meet. The outcome for a
+// dimensions, whose order decides where two labels meet; clean makes a name of
+// a raw one, or nothing where nothing is left. The outcome for a
 // label does not depend on the order of raw, unless one name stands in it
 // twice.
-func labelNames(own, raw, declared []string) []string {
+func labelNames(own, raw, declared []string, clean func(string) string) []string {
 	order := make([]int, len(raw))
 	for i := range order {
 		order[i] = i
@@ -241,7 +251,7 @@ func labelNames(own, raw, declared []string) []string {
 	taken := make(map[string]bool, len(raw))
 	var colliding []int
 	for n, i := range order {
-		name := labelName(raw[i])
+		name := clean(raw[i])
 		if name == "" {
 			name = "dimension_" + strconv.Itoa(max(n+1, position(i)))
 		}

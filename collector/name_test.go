@@ -124,7 +124,7 @@ func TestLabelNames(t *testing.T) {
 		{[]string{"script", "SCRIPT"}, nil, []string{"exported_exported_script", "exported_script"}},
 	}
 	for _, tt := range tests {
-		if got := labelNames(own, tt.raw, tt.declared); !slices.Equal(got, tt.want) {
+		if got := labelNames(own, tt.raw, tt.declared, labelName); !slices.Equal(got, tt.want) {
 			t.Errorf("%q of %q: got %q, want %q", tt.raw, tt.declared, got, tt.want)
 		}
 	}
@@ -168,7 +168,7 @@ func FuzzName(f *testing.F) {
 		}
 		raw := strings.Split(name+","+unit+","+id, ",")
 		own := []string{"script", "a_2"}
-		labels := labelNames(own, raw, strings.Split(id, ","))
+		labels := labelNames(own, raw, strings.Split(id, ","), labelName)
 		seen := map[string]bool{"script": true, "a_2": true}
 		for _, l := range labels {
 			if seen[l] || !validLabel.MatchString(l) || strings.HasPrefix(l, "__") {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -112,14 +113,14 @@ func parsePage(t testing.TB, page []byte, f expfmt.Format) parsed {
 	}
 }
 
-// isPart says whether a name is one of a histogram's or summary's, which only
-// client_golang's families are.
+// isPart says whether a name is another one that a family of the type has.
 func isPart(name, family string, typ model.MetricType) bool {
-	if typ != model.MetricTypeSummary && typ != model.MetricTypeHistogram {
-		return false
+	if typ == model.MetricTypeCounter { // in text, the family has the name of the total
+		return name == strings.TrimSuffix(family, "_total")+"_created"
 	}
 	suffix, ok := strings.CutPrefix(name, family)
-	return ok && (suffix == "" || suffix == "_sum" || suffix == "_count" || suffix == "_bucket")
+	return ok && (typ == model.MetricTypeSummary && slices.Contains(summaryParts, suffix) ||
+		typ == model.MetricTypeHistogram && slices.Contains(histogramParts, suffix))
 }
 
 // pages gives both pages, without the registry's families, parsed.

@@ -35,6 +35,10 @@ func outranked(winner *source) *refusal {
 	return &refusal{"type_conflict", fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)}
 }
 
+func badName(m *metric) *refusal {
+	return &refusal{"bad_name", fmt.Sprintf("%q cannot be a metric's name, which takes letters, digits, _ and :, no digit first; give the metric another one under `metrics`", cut(m.sample, maxName))}
+}
+
 func nameTooLong(m *metric) *refusal {
 	return &refusal{"too_long", fmt.Sprintf("the name has %d bytes on the page, more than %d; give the metric a shorter one under `metrics`", len(m.sample), maxName)}
 }
@@ -62,6 +66,10 @@ func typeConflict(m *metric, f *family, winner *source) *refusal {
 
 func duplicateSeries(winner *source) *refusal {
 	return &refusal{"duplicate", fmt.Sprintf("the %s %q, which stands earlier in the configuration, sends the same series; give one of them another `prefix` or a label", winner.def.Kind, winner.def.Name)}
+}
+
+func printedTwice(se *series) *refusal {
+	return &refusal{"duplicate", fmt.Sprintf("line %d has the same series, and the first value stays; let the script print each series once", se.line)}
 }
 
 func tooManySeries(limit int) *refusal {

@@ -257,6 +257,8 @@ func (b *block) appendHeader(dst []byte, f format) []byte {
 			word = "gauge"
 		case unknown:
 			word = "untyped"
+		case bareCounter:
+			word = "counter"
 		}
 	}
 	meta := func(key, value string) {

@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/prometheus/common/model"
-
 	"scriptbridge/record"
 )
 
@@ -22,8 +20,8 @@ type source struct {
 	shapes   []*shape
 
 	blocks map[string]*block  // by family name, ours too
-	series map[string]*series // the source's own, by text
-	ours   map[string]*series // what the bridge says of it, by text
+	series map[string]*series // the source's own, by key
+	ours   map[string]*series // what the bridge says of it, by key
 	batch  uint32             // counts batches, to tell who was mentioned
 	due    instant            // nothing of it ends before
 
@@ -87,9 +85,7 @@ func ownLabels(def *record.Source) []record.Label {
 		own = append(own, record.Label{Name: "script", Value: def.Name})
 	}
 	for _, l := range def.Labels {
-		if !model.LegacyValidation.IsValidLabelName(l.Name) || len(l.Name) > 1 && l.Name[:2] == "__" {
-			l.Name = labelName(l.Name)
-		}
+		l.Name = keepLabelName(l.Name)
 		l.Value = cut(l.Value, maxValue)
 		taken := slices.ContainsFunc(own, func(o record.Label) bool { return o.Name == l.Name })
 		if l.Name != "" && l.Value != "" && !taken {
@@ -103,16 +99,16 @@ func ownLabels(def *record.Source) []record.Label {
 // forget takes a series out of the source's books.
 func (s *source) forget(se *series) {
 	if se.block.family.own {
-		delete(s.ours, se.text)
+		delete(s.ours, se.key())
 	} else {
-		delete(s.series, se.text)
+		delete(s.series, se.key())
 	}
 }
 
 // redefine takes over a changed definition. A rank moves the source's blocks;
-// a prefix or label would change every text, so that the old series end.
+// what would change every text ends the old series.
 func (c *Collector) redefine(s *source, def *record.Source) {
-	renamed := s.def.Prefix != def.Prefix || !slices.Equal(s.def.Labels, def.Labels)
+	renamed := s.def.Prefix != def.Prefix || s.def.Verbatim != def.Verbatim || !slices.Equal(s.def.Labels, def.Labels)
 	moved := s.def.Rank != def.Rank
 	if renamed {
 		for _, b := range s.blocks {
@@ -149,7 +145,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 	}
 	for _, meta := range d.Metrics {
 		m := s.mapMetric(meta.Name, meta)
-		names := claims(m.family(), m.id.kind)
+		names := claims(m.family, m.id.kind)
 		taken := slices.ContainsFunc(names, func(n string) bool {
 			owner, ok := s.owners[n]
 			return ok && owner != m.id
@@ -176,6 +172,7 @@ type put struct {
 	batch   *record.Batch
 	now     instant
 	expires instant
+	key     []byte   // of the sample's series
 	text    []byte   // scratch
 	full    *refusal // that of max_series, made once
 }
@@ -232,11 +229,11 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		return true
 	}
 	var refused *refusal
-	if p.text, refused = s.appendSeries(p.text[:0], m, smp); refused != nil {
+	if p.key, refused = s.appendKey(p.key[:0], m, smp); refused != nil {
 		c.refuse(s, smp, refused)
 		return true
 	}
-	se := s.series[string(p.text)]
+	se := s.series[string(p.key)]
 	if se == nil || se.block != m.block {
 		if limit := s.def.MaxSeries; se == nil && limit > 0 && len(s.series) >= limit {
 			if final {
@@ -247,20 +244,32 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 			}
 			return final
 		}
-		if se, refused = c.admit(p, m); refused != nil {
+		if se, refused = c.admit(p, m, smp); refused != nil {
 			c.refuse(s, smp, refused)
 			return true
 		}
+	}
+	if s.def.Verbatim && se.batch == s.batch {
+		c.refuse(s, smp, printedTwice(se))
+		return true
 	}
 	c.update(p, m, se, smp)
 	return true
 }
 
-// admit finds or makes the series whose text is p.text, where the rules on
-// names allow it.
-func (c *Collector) admit(p *put, m *metric) (*series, *refusal) {
+// admit finds or makes the series whose key is p.key, where the rules on names
+// allow it.
+func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refusal) {
 	if m.lost != nil && m.lostIn == p.source.batch {
 		return nil, m.lost
+	}
+	text := p.key
+	if m.part != nil {
+		var refused *refusal
+		if p.text, refused = p.source.appendSeries(p.text[:0], m.sample, m, smp, ""); refused != nil {
+			return nil, refused
+		}
+		text = p.text
 	}
 	b, refused := c.join(p.source, m, p.batch.Whole)
 	if refused != nil {
@@ -272,11 +281,11 @@ func (c *Collector) admit(p *put, m *metric) (*series, *refusal) {
 		c.sheet.touch(b)
 	}
 	b.metric = m
-	if se := p.source.series[string(p.text)]; se != nil {
+	if se := p.source.series[string(p.key)]; se != nil {
 		return se, nil
 	}
 	for {
-		twin := b.twin(p.text)
+		twin := b.twin(p.key)
 		if twin == nil {
 			break
 		}
@@ -288,8 +297,8 @@ func (c *Collector) admit(p *put, m *metric) (*series, *refusal) {
 		}
 		c.outrank(twin, p.source)
 	}
-	se := c.add(b, string(p.text))
-	p.source.series[se.text] = se
+	se := c.add(b, string(p.key), string(text))
+	p.source.series[se.key()] = se
 	return se, nil
 }
 

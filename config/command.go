@@ -136,6 +136,8 @@ type leader struct {
 	// stands in the command line: perl -e, python3 -m, pwsh -Command and
 	// -EncodedCommand.
 	code string
+	// joins: all that follows such an option is code.
+	joins bool
 }
 
 var leaders = map[string]leader{
@@ -148,7 +150,7 @@ var leaders = map[string]leader{
 	"sh": {code: "c"}, "zsh": {code: "c"}, "expect": {code: "c"}, "tclsh": {},
 	"python": {code: "cm"}, "pypy": {code: "cm"}, "perl": {code: "eE"}, "ruby": {code: "e"}, "lua": {code: "e"},
 	"php": {code: "r"}, "node": {code: "ep"}, "nodejs": {code: "ep"}, "java": {}, "mono": {},
-	"powershell": {code: "cd"}, "pwsh": {code: "cd"}, "cscript": {}, "wscript": {},
+	"powershell": {code: "cd", joins: true}, "pwsh": {code: "cd", joins: true}, "cscript": {}, "wscript": {},
 }
 
 // ownFile finds the script's own file: argv[0], or what an interpreter or a
@@ -176,6 +178,26 @@ func ownFile(words []string, folder, workingDirectory string) (int, string) {
 		return 0, absolute(folder, words[0])
 	}
 	return 0, words[0]
+}
+
+// freeWords is the index of the first word of a command that may come from
+// somebody else: behind the script's own file, or behind the code of a `sh -c`,
+// since a word before would choose what is run. Where an interpreter or a
+// wrapper is given neither, no word is free.
+func freeWords(words []string, program int) int {
+	l, leads := leaders[programName(words[0])]
+	if program > 0 || !leads {
+		return program + 1
+	}
+	for i, w := range words[1:] {
+		if strings.HasPrefix(w, "-") && announcesCode(w, l.code) && !l.joins {
+			return 1 + i + 2
+		}
+		if next, ok := leaders[programName(w)]; ok && l.wrapper {
+			l = next
+		}
+	}
+	return len(words)
 }
 
 // programName is path's base name without .exe and version digits, as in

@@ -4,10 +4,12 @@
 //
 // tree.go turns YAML into values that know their line, value.go and object.go
 // read values, load.go and settings.go say what stands in the file, command.go
-// finds the script in a command line.
+// finds the script in a command line, parameter.go the places in it that a
+// request may fill.
 package config
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -84,14 +86,18 @@ type Script struct {
 	// names it.
 	Command []string
 	Program int
-	Pos     Position
+	// Parameters are what a request to /probe may put into the command, by
+	// name; see Words.
+	Parameters map[string]Parameter
+	Pos        Position
 }
 
 // Equal reports whether s and t are the same script with the same settings,
 // wherever they stand in a file.
 func (s *Script) Equal(t *Script) bool {
 	return s.Name == t.Name && s.Program == t.Program &&
-		slices.Equal(s.Command, t.Command) && s.Settings.Equal(t.Settings)
+		slices.Equal(s.Command, t.Command) && maps.EqualFunc(s.Parameters, t.Parameters, Parameter.equal) &&
+		s.Settings.Equal(t.Settings)
 }
 
 // Discover is one entry of `discover`: a folder of scripts.

@@ -65,6 +65,7 @@ func TestEqual(t *testing.T) {
 		{"x: 1", "x: 2"}, {"x: 1", `x: "1"`}, {"[2]", "[]"}, {"    options: {x: 1, y: [2]}\n", ""},
 		{"a: b", "a: c"}, {"a.sh", "b.sh"}, {"a.sh", "a.sh x"}, {"command:", "name: n\n    command:"},
 		{"labels:", "interval: 5s\n    labels:"}, {"labels:", "env: {A: b}\n    labels:"},
+		{"command: a.sh", "command: a.sh {p}\n    probe: true\n    parameters: {p: {pattern: x}}"},
 	} {
 		other := loadText(t, strings.Replace(text, change[0], change[1], 1)).Scripts[0]
 		if one.Equal(other) || other.Equal(one) {
@@ -73,7 +74,21 @@ func TestEqual(t *testing.T) {
 	}
 }
 
-func loadText(t *testing.T, text string) *Config {
+func TestEqualParameters(t *testing.T) {
+	const text = "scripts: [{command: 'a.sh {p}', probe: true, parameters: {p: {pattern: x*, default: x}}}]"
+	one := loadText(t, text).Scripts[0]
+	if !one.Equal(loadText(t, text).Scripts[0]) {
+		t.Error("a second load gives another script")
+	}
+	for _, change := range [][2]string{{"x*", "x+"}, {"default: x", "default: xx"}, {", default: x", ""}} {
+		other := loadText(t, strings.Replace(text, change[0], change[1], 1)).Scripts[0]
+		if one.Equal(other) || other.Equal(one) {
+			t.Errorf("%q in place of %q makes no difference", change[1], change[0])
+		}
+	}
+}
+
+func loadText(t testing.TB, text string) *Config {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "scriptbridge.yml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

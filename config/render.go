@@ -23,6 +23,16 @@ func (s *Script) YAML() string {
 		words.items = append(words.items, textValue(w))
 	}
 	v.addValue("command", words)
+	if len(s.Parameters) > 0 {
+		all := &value{kind: object}
+		for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
+			p := &value{kind: object}
+			p.add("pattern", s.Parameters[name].Pattern)
+			p.addOptional("default", s.Parameters[name].Default)
+			all.addValue(name, p)
+		}
+		v.addValue("parameters", all)
+	}
 	s.addTo(v)
 	return render(v, true)
 }

@@ -89,6 +89,7 @@ func (e *entry) script(v *value, g Global) *Script {
 	var (
 		name   string
 		script *Script
+		params map[string]Parameter
 		set    Settings
 	)
 	keys := append([]key{
@@ -111,6 +112,7 @@ func (e *entry) script(v *value, g Global) *Script {
 				e.thing = fmt.Sprintf("%s %q", e.thing, script.Name)
 			}
 		}},
+		{"parameters", parameters(&params)},
 		{"directory", refused("is not a script's", "an entry of discover takes it; a script has working_directory")},
 	}, settings(&set)...)
 	e.object(v, keys)
@@ -122,6 +124,8 @@ func (e *entry) script(v *value, g Global) *Script {
 	}
 	set.fill(g)
 	script.Settings = set
+	script.Parameters = params
+	e.checkParameters(v, script)
 	script.Pos = Position{File: e.file, Line: v.line}
 	return script
 }
@@ -174,6 +178,7 @@ func (e *entry) discover(v *value, g Global) *Discover {
 		{"directory", path(&d.Directory)},
 		{"name", own},
 		{"command", own},
+		{"parameters", refused("is not for an entry of discover", "a parameter needs a place in a command: name the script under scripts")},
 		{"agent_config", later},
 	}, settings(&d.Settings)...))
 	d.fill(g)

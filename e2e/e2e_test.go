@@ -166,13 +166,24 @@ func eventually(t *testing.T, what string, ask func() error) {
 	}
 }
 
-// prom is a running Prometheus that scrapes one bridge every second.
+// prom is a running Prometheus.
 type prom struct {
 	*process
 	api string
 }
 
+// startPrometheus starts one that scrapes a bridge every second.
 func startPrometheus(t *testing.T, target string) *prom {
+	t.Helper()
+	return startPrometheusWith(t, fmt.Sprintf(`
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: scriptbridge
+    static_configs: [{targets: [%q]}]
+`, target))
+}
+
+func startPrometheusWith(t *testing.T, config string) *prom {
 	t.Helper()
 	binary := need(t, "prometheus")
 	dir := t.TempDir()
@@ -182,12 +193,7 @@ func startPrometheus(t *testing.T, target string) *prom {
 	}
 	address := l.Addr().String()
 	l.Close()
-	write(t, dir, "prometheus.yml", fmt.Sprintf(`
-global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-  - job_name: scriptbridge
-    static_configs: [{targets: [%q]}]
-`, target))
+	write(t, dir, "prometheus.yml", config)
 	p := &prom{api: "http://" + address + "/api/v1/"}
 	p.process = start(t, dir, binary, "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address, "--log.level=warn")

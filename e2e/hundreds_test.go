@@ -35,9 +35,9 @@ var troublemakers = []struct {
 }{
 	{"hang", 10, func(i int) string {
 		if i%2 == 0 {
-			return "trap '' TERM\nwhile :; do sleep 86401; done\n" // already for -c, and deaf
+			return "trap '' TERM\nwhile :; do sleep 975311; done\n" // already for -c, and deaf
 		}
-		return declare + "sleep 86401\n"
+		return declare + "sleep 975311\n"
 	}},
 	{"flood", 5, func(i int) string {
 		if i%2 == 0 {
@@ -48,11 +48,11 @@ var troublemakers = []struct {
 	{"escape", 5, func(i int) string {
 		switch i % 3 {
 		case 0:
-			return declare + "setsid sleep 86402 &\necho 'M1 1'\n"
+			return declare + "setsid sleep 975312 &\necho 'M1 1'\n"
 		case 1: // its parent is gone and its mark too
-			return declare + "(setsid env -i sh -c 'sleep 86403; : '\"$0\" &)\necho 'M1 1'\n"
+			return declare + "(setsid env -i sh -c 'sleep 975313; : '\"$0\" &)\necho 'M1 1'\n"
 		default: // it holds the output open
-			return declare + "setsid sh -c 'trap \"\" TERM HUP; sleep 86404' &\necho 'M1 1'\n"
+			return declare + "setsid sh -c 'trap \"\" TERM HUP; sleep 975314' &\necho 'M1 1'\n"
 		}
 	}},
 	{"die", 10, func(i int) string {
@@ -188,8 +188,8 @@ func leftovers(mark string) (left []string) {
 		}
 		env, _ := os.ReadFile(p + "/environ")
 		args, _ := os.ReadFile(p + "/cmdline")
-		// 8640… is how long the troublemakers sleep.
-		if bytes.Contains(env, []byte("E2E_MARK="+mark+"\x00")) || bytes.Contains(args, []byte(mark)) || bytes.Contains(args, []byte("sleep\x008640")) {
+		// 97531… is how long the troublemakers sleep.
+		if bytes.Contains(env, []byte("E2E_MARK="+mark+"\x00")) || bytes.Contains(args, []byte(mark)) || bytes.Contains(args, []byte("sleep\x0097531")) {
 			left = append(left, filepath.Base(p)+" "+string(bytes.ReplaceAll(args, []byte{0}, []byte{' '})))
 		}
 	}

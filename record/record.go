@@ -139,6 +139,11 @@ const (
 	Unknown Type = iota
 	Gauge
 	Counter
+	// Those below come only from sources that are Verbatim. A sample of such
+	// a metric has its own name (foo_bucket), Meta that of the family (foo).
+	Histogram
+	Summary
+	Info
 )
 
 // Meta is what is known of a metric. It is shared and never changed after its
@@ -146,7 +151,8 @@ const (
 type Meta struct {
 	// ID is the source's own id of the metric ("3"); empty if it has none.
 	ID string
-	// Name as it was declared.
+	// Name as it was declared; of a Verbatim source, that of the family as it
+	// was printed.
 	Name string
 	// Rename is the operator's name for it (metrics: {3: {name: …}}); sinks
 	// that continue a history of their own go on using the declared one.
@@ -224,7 +230,7 @@ type Run struct {
 // count it by Reason; people read Err.
 type LineError struct {
 	Line   int    // from 1; 0 when it is not about a line
-	Text   string // the line as it came
+	Text   string // the line as it came, or the item of it that is meant
 	Reason string // a word for the label reason, such as "undeclared"
 	Err    error
 	// More is how many further lines it stands for, where a source refuses

@@ -21,7 +21,6 @@ const (
 	coscaleMaxPeriod     = 7 * 24 * time.Hour
 	coscaleMaxRunTime    = time.Minute
 	coscaleMaxWarnings   = 50
-	coscaleMaxText       = 1024 // bytes kept of a refused line
 )
 
 // coscaleConfig is what a script declares with -c, ready for reading lines.
@@ -228,7 +227,7 @@ func (b *coscaleConfigBuilder) warn(format string, args ...any) {
 
 func (b *coscaleConfigBuilder) refuse(raw []byte, reason, format string, args ...any) {
 	b.refused = append(b.refused, &record.LineError{
-		Text: string(raw[:min(len(raw), coscaleMaxText)]), Reason: reason, Err: fmt.Errorf(format, args...),
+		Text: string(raw[:min(len(raw), maxRefusedText)]), Reason: reason, Err: fmt.Errorf(format, args...),
 	})
 }
 

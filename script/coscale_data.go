@@ -17,7 +17,6 @@ import (
 const (
 	coscaleMaxSamples = 100_000
 	coscaleMaxEvents  = 10_000
-	coscaleMaxRefused = 10_000 // lines said one by one; the rest are one error
 )
 
 // coscaleData is the reading of one run's output.
@@ -29,8 +28,7 @@ type coscaleData struct {
 	samples  []record.Sample
 	events   []record.Event
 	warnings []string
-	refused  []error
-	more     int // refused beyond coscaleMaxRefused
+	refused  refusals
 
 	// Where in samples a series is, to find a second value for it: by metric
 	// for one without dimensions, by key for one with. A place is the index
@@ -78,7 +76,7 @@ func parseCoscaleData(c *coscaleConfig, out []byte, end time.Time) (samples []re
 			d.event(line[1:])
 		}
 	}
-	return d.samples, d.events, d.warnings, d.err()
+	return d.samples, d.events, d.warnings, d.refused.err()
 }
 
 // coscaleLines gives every line of out, without the blanks around it.
@@ -103,7 +101,7 @@ func dropCoscaleData(out []byte) error {
 			d.refuse("failed_run", errFailedRun)
 		}
 	}
-	return d.err()
+	return d.refused.err()
 }
 
 var (
@@ -113,20 +111,7 @@ var (
 )
 
 func (d *coscaleData) refuse(reason string, err error) {
-	if len(d.refused) == coscaleMaxRefused {
-		d.more++
-		return
-	}
-	d.refused = append(d.refused, &record.LineError{Line: d.number, Text: string(d.line[:min(len(d.line), coscaleMaxText)]), Reason: reason, Err: err})
-}
-
-func (d *coscaleData) err() error {
-	if d.more > 0 {
-		d.refused = append(d.refused, &record.LineError{
-			Reason: "too_many", Err: fmt.Errorf("%d more lines were refused after the first %d", d.more, coscaleMaxRefused), More: d.more - 1,
-		})
-	}
-	return errors.Join(d.refused...)
+	d.refused.add(d.number, d.line, reason, err)
 }
 
 // metric reads `<id> ["<dims>"] <value>`, what follows the M.

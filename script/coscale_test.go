@@ -367,11 +367,11 @@ func TestCoscaleBounds(t *testing.T) {
 	for range coscaleMaxEvents + 1 {
 		out.WriteString("E1 0 0 \"m\" \"{}\"\n")
 	}
-	out.WriteString(strings.Repeat("M2 1\n", coscaleMaxRefused+3))
+	out.WriteString(strings.Repeat("M2 1\n", maxRefused+3))
 	s.data = says(out.String())
 	turn := s.expect("-c 1s, -d 5s")
 	lines := record.LineErrors(turn.Err)
-	if len(turn.Samples) != coscaleMaxSamples || len(turn.Events) != coscaleMaxEvents || len(lines) != coscaleMaxRefused+1 {
+	if len(turn.Samples) != coscaleMaxSamples || len(turn.Events) != coscaleMaxEvents || len(lines) != maxRefused+1 {
 		t.Fatalf("%d samples, %d events, %d refused", len(turn.Samples), len(turn.Events), len(lines))
 	}
 	last := lines[len(lines)-1]

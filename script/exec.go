@@ -24,9 +24,13 @@ type Outcome struct {
 	// Stdout is all that it wrote, up to the script's max_output. After too
 	// much output or a timeout it holds what had come by then.
 	Stdout []byte
+	// Stderr is the beginning of its standard error, whole lines of some
+	// 4 KiB. Only the pool fills it in.
+	Stderr []byte
 	// Result is OK exactly when it exited with 0.
 	Result   record.Result
 	ExitCode int   // -1 when it did not exit by itself
+	Signal   int   // what it died of where that was not our doing; 0: nothing
 	Err      error // nil exactly when Result is OK; a sentence for people
 	Start    time.Time
 	End      time.Time // when the main process had ended
@@ -135,7 +139,7 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 	o.Stdout, o.StdoutBytes = s.stdout.data, s.stdout.bytes
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {
-		o.ExitCode = -1 // even where it had one: it is our doing
+		o.ExitCode, o.Signal = -1, 0 // even where it had one: it is our doing
 	} else if s.stdout.over() { // the last of it came after its end
 		stopped = tooMuch(&c)
 	}
@@ -204,6 +208,9 @@ func (o *Outcome) account(state *os.ProcessState) {
 		return
 	}
 	o.ExitCode = state.ExitCode()
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		o.Signal = int(status.Signal())
+	}
 	o.User, o.System, o.MaxRSS = state.UserTime(), state.SystemTime(), maxRSS(state)
 }
 

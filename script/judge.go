@@ -3,6 +3,8 @@ package script
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"scriptbridge/record"
@@ -42,11 +44,11 @@ type judge struct {
 	overruns   int
 	lastText   string
 	lastFailed bool
-	said       map[[2]string]bool
+	said       *said
 }
 
 func newJudge(s *Script) *judge {
-	j := &judge{script: s, overrides: newOverrides(s.Metrics)}
+	j := &judge{script: s, overrides: newOverrides(s.Metrics), said: new(said)}
 	j.terms(nil)
 	return j
 }
@@ -89,6 +91,9 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 		run.Result, run.ExitCode, outcomeErr = o.Result, o.ExitCode, o.Err
 		run.Start, run.Duration, end = o.Start, o.End.Sub(o.Start), o.End
 	}
+	if t.Answered && run.Result == record.Error && run.ExitCode > 0 {
+		run.Result, outcomeErr = record.OK, nil
+	}
 	if run.Result == record.OK && t.Result != "" {
 		run.Result = t.Result
 	}
@@ -117,32 +122,47 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 		Whole: t.Heard, MaxAge: firstOf(j.script.MaxAge, 2*j.interval+j.timeout),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
 	}
+	if j.overrides != nil {
+		t.Warnings = slices.Concat(t.Warnings, j.overrides.warnings)
+	}
 	for i := range b.Events {
 		b.Events[i].ID = b.Events[i].Identify(source)
 	}
 	return b, v
 }
 
-// news reports whether this was not said before. Its memory is bounded: when
-// it is full, everything is news again.
-func (j *judge) news(kind, text string) bool {
+// news reports whether this was not said before.
+func (j *judge) news(kind, text string) bool { return j.said.news(kind, text) }
+
+// said remembers what stands in the log already. Its memory is bounded: when
+// it is full, everything is news again. The zero value is ready; it may be
+// used by many goroutines.
+type said struct {
+	mu    sync.Mutex
+	texts map[[2]string]bool
+}
+
+func (s *said) news(kind, text string) bool {
 	const most = 1000
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := [2]string{kind, text}
-	if j.said[key] {
+	if s.texts[key] {
 		return false
 	}
-	if j.said == nil || len(j.said) >= most {
-		j.said = make(map[[2]string]bool)
+	if s.texts == nil || len(s.texts) >= most {
+		s.texts = make(map[[2]string]bool)
 	}
-	j.said[key] = true
+	s.texts[key] = true
 	return true
 }
 
 // lineKey is what makes a refused line the same as yesterday's: its first
-// word. The rest of it may hold a number that is another each time.
+// word, up to an equals sign. The rest of it may hold a number that is another
+// each time.
 func lineKey(text string) string {
 	for i, r := range text {
-		if r == ' ' || r == '\t' {
+		if r == ' ' || r == '\t' || r == '=' {
 			return cutText(text[:i], 100)
 		}
 	}

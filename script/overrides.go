@@ -1,6 +1,10 @@
 package script
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -11,11 +15,16 @@ import (
 type overrides struct {
 	by map[string]config.Override
 	// made holds the changed Meta of each of the dialect's; nil for a metric
-	// that is dropped. It lives as long as the declaration.
+	// that is dropped. It lives as long as the declaration, or until it is
+	// full: a script without one may make up names.
 	made map[*record.Meta]*record.Meta
 	// undeclared is the same for samples that come without Meta, by name.
 	undeclared map[string]*record.Meta
+	warnings   []string
 }
+
+// overridesKept bounds made, for a source that has ever new metrics.
+const overridesKept = 100_000
 
 func newOverrides(by map[string]config.Override) *overrides {
 	if len(by) == 0 {
@@ -30,6 +39,7 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 		return d
 	}
 	clear(o.made)
+	o.note(d)
 	out := &record.Declared{Events: d.Events}
 	for _, m := range d.Metrics {
 		if m = o.meta(m); m != nil {
@@ -37,6 +47,21 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 		}
 	}
 	return out
+}
+
+// note remembers which overrides meet nothing that the script declares: most
+// often a name that is misspelt.
+func (o *overrides) note(d *record.Declared) {
+	known := make(map[string]bool)
+	for _, m := range d.Metrics {
+		known[m.ID], known[m.Name] = true, true
+	}
+	o.warnings = nil
+	for _, key := range slices.Sorted(maps.Keys(o.by)) {
+		if !known[key] {
+			o.warnings = append(o.warnings, fmt.Sprintf("metrics: the script declares no metric with the id or name %q", key))
+		}
+	}
 }
 
 // samples gives the samples with the operator's Meta, without dropped ones.
@@ -73,6 +98,9 @@ func (o *overrides) samples(all []record.Sample) []record.Sample {
 func (o *overrides) meta(m *record.Meta) *record.Meta {
 	if made, ok := o.made[m]; ok {
 		return made
+	}
+	if len(o.made) >= overridesKept {
+		clear(o.made)
 	}
 	made := m
 	if by, ok := o.find(m); ok {

@@ -53,6 +53,10 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 	}
 }
 
+// UseMemory gives every script's Runner a Memory; without it none is kept. It
+// belongs before the first Reload.
+func (p *Pool) UseMemory(of func(*Script) Memory) { p.memory = of }
+
 // forgetful is the Memory of a bridge without a storage folder.
 type forgetful struct{}
 
@@ -83,7 +87,7 @@ func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int)
 			if u != nil {
 				p.leave(u, false)
 			}
-			u = p.newUnit(s)
+			u = p.newUnit(context.Background(), s, p.memory(s))
 			start = append(start, u)
 		}
 		delete(old, s.Name)
@@ -249,7 +253,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 		p.mu.Lock()
 		u := p.units[s.Name]
 		if u == nil {
-			u = p.newUnit(s)
+			u = p.newUnit(context.Background(), s, p.memory(s))
 			p.units[s.Name] = u
 			go u.end()
 		}

@@ -367,6 +367,9 @@ func TestOverrides(t *testing.T) {
 	if m := d.Metrics[0]; m.Type != record.Counter || m.Rename != "renamed" || m.Name != "Third" || m.Help != "of the operator" || m.Unit != "" {
 		t.Errorf("overridden: %+v", m)
 	}
+	if got := fmt.Sprint(o.warnings); got != `[metrics: the script declares no metric with the id or name "bare"]` {
+		t.Errorf("warnings: %s", got)
+	}
 	if third.Type != record.Gauge {
 		t.Error("the dialect's own Meta was changed")
 	}

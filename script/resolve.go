@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -36,11 +37,15 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 		add(c)
 	}
 	for _, d := range cfg.Discover {
-		if _, err := prepare(d.Settings); err != nil {
+		dialect, err := prepare(d.Settings)
+		if err != nil {
 			errs = append(errs, &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()})
 			continue
 		}
 		files, err := config.ScriptFiles(d.Directory)
+		if dialect.MakesFolder && errors.Is(err, fs.ErrNotExist) {
+			continue // MakeFolders sees to it
+		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("discover: %w", err))
 			continue
@@ -84,9 +89,9 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		Script:           c,
 		Dialect:          d,
 		FallbackInterval: firstOf(cfg.Global.Interval, d.Interval),
-		FallbackTimeout:  firstOf(cfg.Global.Timeout, d.Timeout),
 		newRunner:        newRunner,
 	}
+	s.FallbackTimeout = firstOf(cfg.Global.Timeout, d.Timeout, c.Interval, s.FallbackInterval)
 	s.File, s.Dir = placeOf(c)
 	prefix := d.Prefix
 	if c.Prefix != nil {
@@ -106,12 +111,49 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 	return s, nil
 }
 
-func prepare(set config.Settings) (NewRunner, error) {
+// prepare gives the dialect of a set of settings if its options are good.
+func prepare(set config.Settings) (Dialect, error) {
 	d, err := findDialect(set.Dialect)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		_, err = d.Prepare(set.Options)
 	}
-	return d.Prepare(set.Options)
+	return d, err
+}
+
+// MakeFolders makes the folders of discover that are missing and whose dialect
+// makes its own, for their owner alone; not the folders above them. made are
+// those that it made, problems why one could not be.
+func MakeFolders(cfg *config.Config) (made []string, problems []error) {
+	for _, d := range cfg.Discover {
+		dialect, err := findDialect(d.Dialect)
+		if err != nil || !dialect.MakesFolder {
+			continue
+		}
+		switch err := os.Mkdir(d.Directory, 0o700); {
+		case err == nil:
+			made = append(made, d.Directory)
+		case !errors.Is(err, fs.ErrExist):
+			problems = append(problems, fmt.Errorf("discover: a missing folder cannot be made: %w", err))
+		}
+	}
+	return made, problems
+}
+
+// Round is the shortest interval among the folders of discover whose dialect
+// has aligned turns; 0 when there is none. What is dropped into such a folder
+// is to run within a round.
+func Round(cfg *config.Config) time.Duration {
+	var round time.Duration
+	for _, d := range cfg.Discover {
+		dialect, err := findDialect(d.Dialect)
+		if err != nil || !dialect.Aligned {
+			continue
+		}
+		if interval := firstOf(d.Interval, cfg.Global.Interval, dialect.Interval); round == 0 || interval < round {
+			round = interval
+		}
+	}
+	return round
 }
 
 func firstOf(ds ...time.Duration) time.Duration {
@@ -210,7 +252,12 @@ func (s *Script) settle() (command, error) {
 		return c, err
 	}
 	if s.Program > 0 && s.File != "" {
-		return c, checkProgram(s.File, c.account, false)
+		if err := checkProgram(s.File, c.account, false); err != nil {
+			return c, err
+		}
+	}
+	if s.Dialect.Admit != nil {
+		return c, s.Dialect.Admit(s, c.account)
 	}
 	return c, nil
 }

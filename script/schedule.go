@@ -8,10 +8,14 @@ import (
 // schedule gives the slots of one script: every interval, at an offset that
 // spreads scripts over the interval and is the same for a name at every start.
 // Slots are counted from base by the monotonic clock, so that a step of the
-// wall clock neither skips nor doubles a run.
+// wall clock neither skips nor doubles a run. Aligned ones are at multiples of
+// the interval since the epoch, by the wall clock as it stands at the end of
+// each turn; the wait for one is measured by the monotonic clock too, so that
+// a step of the wall clock costs at most one slot.
 type schedule struct {
-	base   time.Time // carries a monotonic reading
-	offset uint64
+	base    time.Time // carries a monotonic reading
+	offset  uint64
+	aligned bool
 }
 
 func newSchedule(base time.Time, name string) schedule {
@@ -38,11 +42,35 @@ func (s schedule) after(t time.Time, interval time.Duration) time.Time {
 	return s.base.Add(phase + n*interval)
 }
 
+// begin gives the moment of the first turn: at once, or at the first multiple
+// of the interval.
+func (s schedule) begin(now time.Time, interval time.Duration) time.Time {
+	if s.aligned {
+		return multipleAfter(now, interval)
+	}
+	return now
+}
+
+// multipleAfter gives the first multiple of interval since the epoch after t.
+func multipleAfter(t time.Time, interval time.Duration) time.Time {
+	return t.Add(interval - time.Duration(t.UnixNano()%int64(interval)))
+}
+
+// nextAligned is next for aligned slots. A wall clock that was set back a
+// little must not double a turn.
+func (s schedule) nextAligned(due, now time.Time, interval time.Duration) (slot time.Time, skipped int) {
+	since := now.Sub(due)
+	return multipleAfter(now.Add(max(0, interval/2-since)), interval), int(since / interval)
+}
+
 // next gives the slot after the one that was due, and how many slots had
 // passed already by now and are skipped. A first run was due at no slot: it is
 // followed by the first one that is at least half an interval later
 // (spec/configuration.md, Schedule).
 func (s schedule) next(due, now time.Time, interval time.Duration, first bool) (slot time.Time, skipped int) {
+	if s.aligned {
+		return s.nextAligned(due, now, interval)
+	}
 	earliest := due.Add(1)
 	if first {
 		earliest = due.Add(interval / 2)

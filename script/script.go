@@ -22,14 +22,18 @@ type Dialect struct {
 	// configuration gives none.
 	Prefix string
 	// Interval and Timeout hold for a script when neither it nor the
-	// configuration says anything.
+	// configuration says anything. A Timeout of 0 is the script's interval.
 	Interval, Timeout time.Duration
 	// Aligned puts the turns at multiples of the interval since the epoch, by
 	// the wall clock, the first one included.
 	Aligned bool
-	// Admit, if not nil, says before each turn why the script's file must not
-	// be run, beyond what holds for every program.
-	Admit func(*Script) error
+	// Admit, if not nil, says before each process why the script's file must
+	// not be run as runAs (nil: as ourselves), beyond what holds for every
+	// program. Check asks it too.
+	Admit func(s *Script, runAs *account) error
+	// MakesFolder says that a folder of discover that is missing is made, for
+	// its owner alone, as the dialect's own runner did.
+	MakesFolder bool
 	// Verbatim says that names, types and labels are those of a Prometheus
 	// exposition, which stand on the page as they are.
 	Verbatim bool
@@ -58,6 +62,9 @@ type Memory interface {
 func dialects() []Dialect {
 	return []Dialect{
 		coscaleDialect,
+		instrumentalDialect,
+		nagiosDialect,
+		prometheusDialect,
 	}
 }
 
@@ -114,7 +121,8 @@ type Invocation struct {
 	Timeout time.Duration
 }
 
-// Turn is what came of one turn.
+// Turn is what came of one turn. Its slices are kept for a while and shared:
+// nobody changes them any more.
 type Turn struct {
 	// Outcomes are the processes of the turn, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.
@@ -122,6 +130,9 @@ type Turn struct {
 	// Result is the dialect's verdict where the processes' own is OK, such as
 	// record.Invalid; empty for none.
 	Result record.Result
+	// Answered says that the last process's exit code, whatever it is, is the
+	// script's answer and no failure.
+	Answered bool
 	// Err says why the turn failed, or which lines could not be read (joined
 	// record.LineErrors); it does not repeat an Outcome's Err.
 	Err error
@@ -137,6 +148,9 @@ type Turn struct {
 	RetryAfter time.Duration
 	// Warnings are logged once, until their text changes.
 	Warnings []string
+	// Log are lines of the script's for the log, at level info. The dialect
+	// gives them when there is news, and bounds their number and length.
+	Log []string
 	// Output is the part that Samples were read from, for people; Line in a
 	// sample counts in it. The pool cuts it.
 	Output []byte

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,26 +34,45 @@ type unit struct {
 
 	turning sync.Mutex // held for a turn that Once asked for
 
+	guest  bool           // it is for one run that a request asked for (probe.go)
+	asked  chan struct{}  // holds something when a turn is wanted before it is due
+	flying sync.WaitGroup // the runs in flights
+
 	mu   sync.Mutex
 	view View
+	// For who asks for a run (probe.go).
+	last     *record.Batch      // of the last turn, if the script may be probed
+	next     *flight            // the turn that is under way or comes next
+	flights  map[string]*flight // runs with parameters, by command; landed ones while they are fresh
+	airborne int                // those that have not landed
+	left     bool               // the loop has ended, and no run begins any more
 }
 
-func (p *Pool) newUnit(s *Script) *unit {
-	ctx, cancel := context.WithCancel(context.Background())
+// newUnit makes a unit that ends with ctx.
+func (p *Pool) newUnit(ctx context.Context, s *Script, m Memory) *unit {
+	ctx, cancel := context.WithCancel(ctx)
 	u := &unit{
 		pool:   p,
 		script: s,
 		slots:  newSchedule(p.base, s.Name),
-		runner: s.newRunner(s, p.memory(s)),
+		runner: s.newRunner(s, m),
 		judge:  newJudge(s),
 		logger: log.With(p.logger, "script", s.Name),
 		ctx:    ctx,
 		stop:   cancel,
 		done:   make(chan struct{}),
+
+		asked:   make(chan struct{}, 1),
+		next:    newFlight(),
+		flights: make(map[string]*flight),
 	}
+	u.slots.aligned = s.Dialect.Aligned
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger)
 	u.view = View{Script: s, State: Waiting}
+	if s.ProbeOnly() {
+		u.view.State = Idle
+	}
 	u.view.Interval, u.view.Timeout = u.judge.terms(nil)
 	return u
 }
@@ -62,25 +82,35 @@ func (p *Pool) newUnit(s *Script) *unit {
 func (u *unit) loop(former *unit) {
 	defer close(u.done)
 	defer u.runner.Close()
+	defer u.dismiss()
 	if former != nil {
 		<-former.done
+	}
+	if u.script.ProbeOnly() {
+		// What a former self had is no more brought up to date.
+		u.pool.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+		<-u.ctx.Done()
+		return
 	}
 	if u.ctx.Err() == nil {
 		u.pool.put(u.judge.announce(u.source.Load()))
 	}
 	first := true
-	due := time.Now()
+	due := u.slots.begin(time.Now(), u.judge.interval)
 	for u.sleep(due) {
+		wanted := due
+		if now := time.Now(); now.Before(due) { // somebody asked
+			wanted = now
+		}
 		if !u.pool.places.take(u.ctx) {
 			break
 		}
-		started := time.Now()
-		retry := u.turn(started.Sub(due))
+		retry := u.turn(time.Since(wanted))
 		u.pool.places.leave()
 		if u.ctx.Err() != nil {
 			break
 		}
-		due = u.plan(due, retry, first)
+		due = u.plan(due, wanted, retry, first)
 		first = false
 	}
 	if u.gone.Load() {
@@ -88,11 +118,12 @@ func (u *unit) loop(former *unit) {
 	}
 }
 
-// sleep waits until due and reports whether the unit is still wanted.
+// sleep waits until due, or until somebody asks for a run, and reports whether
+// the unit is still wanted.
 func (u *unit) sleep(due time.Time) bool {
 	u.mu.Lock()
 	u.view.Next = due
-	if u.view.State == Running {
+	if u.view.State == Running || time.Now().Before(due) {
 		u.view.State = Idle
 	}
 	u.mu.Unlock()
@@ -100,24 +131,33 @@ func (u *unit) sleep(due time.Time) bool {
 	defer wait.Stop()
 	select {
 	case <-wait.C:
+	case <-u.asked:
 	case <-u.ctx.Done():
 		return false
 	}
 	u.mu.Lock()
 	u.view.State = Waiting
+	select {
+	case <-u.asked: // in the moment in which it was due
+	default:
+	}
 	u.mu.Unlock()
 	return u.ctx.Err() == nil
 }
 
 // plan gives the moment of the next turn, and counts the slots that passed
-// while the script ran.
-func (u *unit) plan(due time.Time, retry time.Duration, first bool) time.Time {
+// while the script ran. A turn that was wanted before it was due changes
+// nothing, unless it went on until then.
+func (u *unit) plan(due, wanted time.Time, retry time.Duration, first bool) time.Time {
 	now := time.Now()
-	interval := u.judge.interval
-	next, skipped := u.slots.next(due, now, interval, first)
-	if skipped > 0 {
-		u.judge.overruns += skipped
-		level.Warn(u.logger).Log("msg", "the script was due while it still ran", "skipped", skipped, "interval", interval)
+	next := due
+	if !now.Before(due) {
+		var skipped int
+		interval := u.judge.interval
+		if next, skipped = u.slots.next(wanted, now, interval, first); skipped > 0 {
+			u.judge.overruns += skipped
+			level.Warn(u.logger).Log("msg", "the script was due while it still ran", "skipped", skipped, "interval", interval)
+		}
 	}
 	if sooner := now.Add(retry); retry > 0 && sooner.Before(next) {
 		next = sooner
@@ -132,20 +172,33 @@ func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 
-	turn := u.runner.Turn(u.ctx, u.run)
-	u.stderr.flush()
-	if u.ctx.Err() != nil && u.interrupted(turn) {
-		return 0 // a run cut short by a reload or the end says nothing of the script
+	turn, batch, verdict := u.play(waited)
+	if batch == nil {
+		return 0
 	}
-	batch, verdict := u.judge.judge(turn, u.source.Load(), waited)
-	u.logVerdict(verdict, turn)
 	u.pool.put(batch)
 	u.remember(turn, batch, verdict)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.landed(batch)
 	return turn.RetryAfter
 }
 
+// play runs the script once and judges it. The batch is nil for a run cut short
+// by a reload or the end, which says nothing of the script.
+func (u *unit) play(waited time.Duration) (*Turn, *record.Batch, *Verdict) {
+	turn := u.runner.Turn(u.ctx, u.run)
+	u.stderr.flush()
+	if u.ctx.Err() != nil && u.interrupted(turn) {
+		return turn, nil, nil
+	}
+	batch, verdict := u.judge.judge(turn, u.source.Load(), waited)
+	u.logVerdict(verdict, turn)
+	return turn, batch, verdict
+}
+
 func (u *unit) interrupted(t *Turn) bool {
-	return len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK
+	return !t.Answered && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
 // run is the RunFunc that the dialects get: the script's command with the
@@ -153,14 +206,25 @@ func (u *unit) interrupted(t *Turn) bool {
 func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
 	now := time.Now()
 	c, err := u.script.settle()
+	if err == nil {
+		c.args, err = u.script.Words(nil)
+	}
 	if err != nil {
 		return &Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
 	}
 	c.args = append(c.args, in.Args...)
 	c.stdin = in.Stdin
 	c.timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
-	c.stderr = u.stderr.line
-	return u.pool.launcher.run(ctx, c)
+	var stderr []byte
+	c.stderr = func(line []byte) {
+		if len(stderr) < maxLine {
+			stderr = append(append(stderr, line...), '\n')
+		}
+		u.stderr.line(line)
+	}
+	o := u.pool.launcher.run(ctx, c)
+	o.Stderr = stderr
+	return o
 }
 
 // logVerdict says once what changed: a script that goes on failing in the same
@@ -169,7 +233,7 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 	text := v.text()
 	if text != u.judge.lastText {
 		switch {
-		case v.Result != record.OK:
+		case v.Result != record.OK && (!u.guest || u.judge.news("probe", strings.Join(u.script.Command, " ")+": "+text)):
 			level.Error(u.logger).Log("msg", "the run failed", "result", v.Result, "err", v.Err)
 		case u.judge.lastFailed:
 			level.Info(u.logger).Log("msg", "the script is well again")
@@ -180,6 +244,9 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 		if u.judge.news(le.Reason, lineKey(le.Text)) {
 			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", cutText(le.Text, 200))
 		}
+	}
+	for _, line := range t.Log {
+		level.Info(u.logger).Log("stream", "stdout", "msg", line)
 	}
 	for _, w := range t.Warnings {
 		if u.judge.news("warning", w) {
@@ -205,7 +272,7 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	if t.Declared != nil {
 		w.Declared = t.Declared
 	}
-	w.Warnings = t.Warnings
+	w.Warnings, w.Log = t.Warnings, t.Log
 	w.Stderr = u.stderr.tail()
 	for _, e := range b.Events {
 		w.Events = slices.DeleteFunc(w.Events, func(have record.Event) bool { return have.ID == e.ID })
@@ -215,10 +282,11 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	w.State = Idle
 }
 
+// hadTurn reports whether the script has had its first turn, if it takes any.
 func (u *unit) hadTurn() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.view.Last != nil
+	return u.view.Last != nil || u.script.ProbeOnly()
 }
 
 // ProgramName is what people call the script's own file.

@@ -43,6 +43,7 @@ type View struct {
 	Stderr            []string            // the last lines
 	Events            []record.Event      // newest first
 	Warnings          []string
+	Log               []string // what the last run gave for the log
 }
 
 // Views gives every script, in the order of the configuration.

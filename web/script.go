@@ -136,7 +136,11 @@ func (p *scriptPage) public(v *script.View, series []Series, now time.Time) {
 func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 	add := func(name, text string) { p.Facts = append(p.Facts, fact{Name: name, Text: text}) }
 	add("Dialect", v.Script.Dialect.Name)
-	add("Interval", span(v.Interval))
+	if v.Script.ProbeOnly() {
+		add("Interval", "none: it runs only when it is probed")
+	} else {
+		add("Interval", span(v.Interval))
+	}
 	add("Timeout", span(v.Timeout))
 	if l := v.Last; l != nil {
 		p.Facts = append(p.Facts, fact{Name: "Last run", Time: ago(l.Start, now)})

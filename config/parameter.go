@@ -1,0 +1,213 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// longestParameter bounds the value that a request may give, in bytes.
+const longestParameter = 1 << 10
+
+// Parameter is what a request to /probe may say: one value, which stands in
+// the script's command where {its name} stands in the configuration.
+type Parameter struct {
+	// Pattern is a regular expression (RE2) that the whole value must match.
+	Pattern string
+	// Default is the value where none is given; nil: one must be given, and
+	// so the script runs only when it is probed.
+	Default *string
+
+	form *regexp.Regexp // Pattern, preferring the longest match
+}
+
+func (p Parameter) equal(q Parameter) bool {
+	if p.Default == nil || q.Default == nil {
+		return p.Pattern == q.Pattern && p.Default == q.Default
+	}
+	return p.Pattern == q.Pattern && *p.Default == *q.Default
+}
+
+// ParameterError says which parameter of a request cannot be used, and why. It
+// holds neither the value nor the pattern: the first is the asker's, the
+// second the operator's.
+type ParameterError struct{ Name, Problem string }
+
+// Error gives one line for whoever asked.
+func (e *ParameterError) Error() string { return fmt.Sprintf("parameter %q %s", e.Name, e.Problem) }
+
+// dashed reports whether the pattern says in so many words that a value may
+// begin with -.
+func (p Parameter) dashed() bool { return strings.HasPrefix(strings.TrimPrefix(p.Pattern, "^"), "-") }
+
+// check says what is wrong with a value; empty for nothing.
+func (p Parameter) check(value string) string {
+	switch {
+	case len(value) > longestParameter:
+		return fmt.Sprintf("has %d bytes, more than %d", len(value), longestParameter)
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsGraphic(r) }):
+		return "has characters that cannot be printed"
+	}
+	// Not ^(?:…)$ around the pattern: what opens a group or a quotation in it
+	// could end ours. Where the whole value matches at all, the leftmost
+	// longest match is the whole.
+	if at := p.form.FindStringIndex(value); at == nil || at[0] != 0 || at[1] != len(value) {
+		return "does not match its pattern"
+	}
+	return ""
+}
+
+// placeholder is a parameter's place in a command.
+var placeholder = regexp.MustCompile(`\{([a-zA-Z_][a-zA-Z0-9_]*)\}`)
+
+// ProbeOnly reports whether the script runs only when it is probed: one of its
+// parameters has no default.
+func (s *Script) ProbeOnly() bool {
+	for _, p := range s.Parameters {
+		if p.Default == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Words gives the command with every parameter in its place: the value of a
+// request, or else the default. Names in values that the script does not know
+// are ignored. A value is never more than a part of its word, and does not make
+// an option of it: what comes of a word that begins with a parameter begins
+// with - only if that parameter's pattern does. The error is a *ParameterError
+// for each value that is missing, given twice or refused.
+func (s *Script) Words(values map[string][]string) ([]string, error) {
+	words := slices.Clone(s.Command)
+	if len(s.Parameters) == 0 {
+		return words, nil
+	}
+	var errs []error
+	refuse := func(name, problem string) { errs = append(errs, &ParameterError{name, problem}) }
+	filled := make(map[string]string, len(s.Parameters))
+	for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
+		p, given := s.Parameters[name], values[name]
+		switch {
+		case len(given) > 1:
+			refuse(name, "is given more than once")
+		case len(given) == 1:
+			if problem := p.check(given[0]); problem != "" {
+				refuse(name, problem)
+			}
+			filled[name] = given[0]
+		case p.Default == nil:
+			refuse(name, "is not given, and has no default")
+		default:
+			filled[name] = *p.Default
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	for i, word := range words {
+		words[i] = placeholder.ReplaceAllStringFunc(word, func(place string) string {
+			return filled[place[1:len(place)-1]]
+		})
+		at := placeholder.FindStringSubmatchIndex(word)
+		if at == nil || at[0] > 0 || !strings.HasPrefix(words[i], "-") {
+			continue
+		}
+		if name := word[at[2]:at[3]]; !s.Parameters[name].dashed() {
+			refuse(name, "would begin its word with -, and so be an option")
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return words, nil
+}
+
+// parameters reads what a request may say.
+func parameters(into *map[string]Parameter) take {
+	return func(e *entry, f field) {
+		if f.value.kind != object && f.value.kind != null {
+			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+			return
+		}
+		for _, m := range f.value.fields {
+			if *into == nil {
+				*into = make(map[string]Parameter)
+			}
+			(*into)[m.key] = e.inner(fmt.Sprintf("parameters: %q", m.key)).parameter(m)
+		}
+	}
+}
+
+func (e *entry) parameter(f field) (p Parameter) {
+	switch {
+	case f.key == "script":
+		e.fail(f.line, "give it another name", "is what a request names the script by")
+	case !labelForm.MatchString(f.key):
+		e.fail(f.line, "it takes letters, digits and _, no digit first", "cannot be a parameter's name")
+	}
+	e.object(f.value, []key{
+		{"pattern", func(e *entry, f field) {
+			text(&p.Pattern)(e, f)
+			form, err := regexp.Compile(p.Pattern)
+			if se := (*syntax.Error)(nil); errors.As(err, &se) {
+				e.fault(f, faultf("", "is not a regular expression: %s in %q", se.Code, se.Expr))
+				return
+			}
+			form.Longest()
+			p.form = form
+		}},
+		{"default", func(e *entry, f field) {
+			optional(&p.Default, nil)(e, f)
+			if p.Default == nil || p.form == nil {
+				return
+			}
+			if problem := p.check(*p.Default); problem != "" {
+				e.fault(f, faultf("", "%q %s", *p.Default, problem))
+			} else if strings.HasPrefix(*p.Default, "-") && !p.dashed() {
+				e.fault(f, faultf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
+			}
+		}},
+	})
+	if f.value.get("pattern") == nil {
+		e.fail(f.line, "write pattern: and a regular expression that the whole value must match", "has no pattern")
+	}
+	return p
+}
+
+// checkParameters holds the parameters of the script that v describes against
+// its command: each has a place, each place a parameter, and none is where a
+// value would choose the program or become code. Without probe and parameters,
+// braces are ordinary characters.
+func (e *entry) checkParameters(v *value, s *Script) {
+	declared := v.get("parameters")
+	if declared != nil && !s.Probe {
+		e.fail(declared.line, "write probe: true", "has parameters, which are for a script that may be probed")
+	}
+	if declared == nil && !s.Probe {
+		return
+	}
+	line := v.get("command").line
+	free := freeWords(s.Command, s.Program)
+	placed := make(map[string]bool)
+	for i, word := range s.Command {
+		for _, m := range placeholder.FindAllStringSubmatch(word, -1) {
+			placed[m[1]] = true
+			if _, known := s.Parameters[m[1]]; !known {
+				e.fail(line, "declare it under parameters:, or move what it stands in into the script", "command: {%s} is not a parameter", m[1])
+			} else if i < free {
+				e.fail(line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
+		if !placed[name] {
+			e.fail(declared.value.get(name).line, fmt.Sprintf("write {%s} where its value belongs", name), "parameters: %q has no place in command", name)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// contract is what the suite must know of a dialect to hold it to what all
+// dialects promise. Every line of the table in script.go needs one.
+type contract struct {
+	// declares is what a script prints for a first argument with which it is
+	// asked for something else than its data.
+	declares map[string]string
+	// good is output that makes as many samples as samples says, and mixed
+	// the same with lines, or parts of lines, that make none.
+	good, mixed string
+	samples     int
+	// script gives the text of a script that runs body where it is asked for
+	// its data.
+	script func(body string) string
+}
+
+var contracts = map[string]contract{
+	"coscale": {
+		declares: map[string]string{"-c": `{"metrics": [{"id": 1, "name": "One"}, {"id": 2, "name": "Two", "dimensions": [{"id": 1, "name": "a"}]}]}`},
+		good:     "M1 1\nM2 \"1:x\" 2.5\nM2 \"1:y\" 3\n",
+		mixed:    "banner\nM1 None\nM1 1\nM9 1\nM2 \"1:x\" 2.5\nM2 \"9:x\" 1\n\xff\x00\nM2 \"1:y\" 3\nM1 1 2\nM",
+		samples:  3,
+		script: func(body string) string {
+			return "#!/bin/sh\n[ \"$1\" = -c ] && { echo '{\"metrics\": [{\"id\": 1, \"name\": \"One\"}, {\"id\": 2, \"name\": \"Two\", \"dimensions\": [{\"id\": 1, \"name\": \"a\"}]}]}'; exit; }\n" + body
+		},
+	},
+	"instrumental": {
+		good:    "memory 1024.0\nload 0.7\nqueue 3 1500000000\n",
+		mixed:   "\xff\x00\nmemory 1024.0\none\nload 0.7\nload now\na b c d\nqueue 3 1500000000\nqueue 4 now\n\r\nx",
+		samples: 3,
+		script:  plainScript,
+	},
+	"nagios": {
+		good:    "OK - fine | time=0.5s;1;2 size=10B\n",
+		mixed:   "OK - fine | time=0.5s;1;2 bad=x size=10B\n",
+		samples: 6,
+		script:  plainScript,
+	},
+	"prometheus": {
+		good:    "# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"out\"} 2.5\nup 1\n",
+		mixed:   "\xff\x00\n# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"in} 1\nqueue_length{queue=\"out\"} 2.5\n9up 1\nup 1\nup now\n{",
+		samples: 3,
+		script:  plainScript,
+	},
+}
+
+// plainScript is one that is asked for nothing but its data.
+func plainScript(body string) string { return "#!/bin/sh\n" + body }
+
+func TestEveryDialectHasAContract(t *testing.T) {
+	var names []string
+	for _, d := range dialects() {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(contracts))); diff != "" {
+		t.Errorf("dialects and contracts (-dialects +contracts):\n%s", diff)
+	}
+}
+
+// forEachDialect runs a test of what all dialects promise.
+func forEachDialect(t *testing.T, test func(t *testing.T, d Dialect, c contract)) {
+	for _, d := range dialects() {
+		t.Run(d.Name, func(t *testing.T) {
+			c, ok := contracts[d.Name]
+			if !ok {
+				t.Fatal("it has no entry in contracts")
+			}
+			test(t, d, c)
+		})
+	}
+}
+
+// runner is a Runner of the dialect for a script that is nowhere.
+func (c *contract) runner(t *testing.T, d Dialect) (*Script, Runner) {
+	t.Helper()
+	newRunner, err := d.Prepare(config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Script{
+		Script:  &config.Script{Name: "s", Command: []string{"/nowhere/s"}, Settings: config.Settings{MaxSeries: config.DefaultMaxSeries}},
+		Dialect: d, FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second,
+		File:   "/nowhere/s",
+		Source: &record.Source{Kind: record.Script, Name: "s"},
+	}
+	return s, newRunner(s, forgetful{})
+}
+
+// prints is a RunFunc of a script that declares what the contract says and
+// prints out.
+func (c *contract) prints(out string) RunFunc {
+	return func(_ context.Context, in Invocation) *Outcome {
+		o := &Outcome{Result: record.OK, Stdout: []byte(out), Start: time.Now(), End: time.Now()}
+		if len(in.Args) > 0 {
+			if text, ok := c.declares[in.Args[0]]; ok {
+				o.Stdout = []byte(text)
+			}
+		}
+		return o
+	}
+}
+
+// Good lines survive bad ones, with the same values.
+func TestGoodLinesSurvive(t *testing.T) {
+	forEachDialect(t, func(t *testing.T, d Dialect, c contract) {
+		_, runner := c.runner(t, d)
+		defer runner.Close()
+		good := runner.Turn(t.Context(), c.prints(c.good))
+		if len(good.Samples) != c.samples || !good.Heard || good.Err != nil {
+			t.Fatalf("%d samples, heard %t, error %v", len(good.Samples), good.Heard, good.Err)
+		}
+		mixed := runner.Turn(t.Context(), c.prints(c.mixed))
+		if diff := cmp.Diff(good.Samples, mixed.Samples, cmpopts.IgnoreFields(record.Sample{}, "Line")); diff != "" {
+			t.Errorf("bad lines change good ones (-without +with):\n%s", diff)
+		}
+		refused := record.LineErrors(mixed.Err)
+		if len(refused) == 0 || record.WithoutLines(mixed.Err) != nil || !mixed.Heard {
+			t.Errorf("heard %t, %d lines refused: %v", mixed.Heard, len(refused), mixed.Err)
+		}
+		for _, le := range refused {
+			if le.Line < 1 || le.Reason == "" || le.Text == "" || le.Err == nil {
+				t.Errorf("refused %+v", le)
+			}
+		}
+	})
+}
+
+// Whatever a script prints, wherever it prints it and however it ends: a turn
+// ends, with a verdict, and its samples are of lines that there are.
+func TestGarbage(t *testing.T) {
+	forEachDialect(t, func(t *testing.T, d Dialect, c contract) {
+		garbage := []string{
+			"", "\n", "\r\n\r\n", "\x00", "\xff\xfe", "\ufeff", " ", "\"", "{", "}", "[", "null", "{}", "[]", "\\", "|", "#", "# TYPE", "M", "E", "=",
+			"NaN", "-", string(bytes.Repeat([]byte("x"), 1<<16)), string(bytes.Repeat([]byte("\n"), 1<<16)), string(bytes.Repeat([]byte("{"), 1<<16)),
+		}
+		for cut := range len(c.good) {
+			garbage = append(garbage, c.good[:cut], c.good[cut:], c.mixed[:cut])
+		}
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 300 {
+			text := []byte(c.mixed)
+			for range 1 + random.IntN(8) {
+				text[random.IntN(len(text))] = byte(random.IntN(256))
+			}
+			garbage = append(garbage, string(text))
+		}
+		ends := []struct {
+			result record.Result
+			code   int
+			err    error
+		}{{record.OK, 0, nil}, {record.Error, 1, errors.New("exited with code 1")}, {record.Timeout, -1, errors.New("timeout")}, {record.Killed, -1, errors.New("killed")}}
+		s, runner := c.runner(t, d)
+		defer runner.Close()
+		judge := newJudge(s)
+		for _, text := range garbage {
+			for _, end := range ends {
+				run := func(ctx context.Context, in Invocation) *Outcome {
+					o := c.prints(text)(ctx, in)
+					o.Result, o.ExitCode, o.Err = end.result, end.code, end.err
+					return o
+				}
+				checkTurn(t, judge, runner.Turn(t.Context(), run), text)
+			}
+			// Garbage for all that it is asked, of a script that was not heard yet.
+			s, fresh := c.runner(t, d)
+			all := contract{}
+			checkTurn(t, newJudge(s), fresh.Turn(t.Context(), all.prints(text)), text)
+			fresh.Close()
+		}
+	})
+}
+
+func checkTurn(t *testing.T, j *judge, turn *Turn, text string) {
+	t.Helper()
+	batch, verdict := j.judge(turn, j.script.Source, 0)
+	if verdict.Result == "" || (verdict.Result == record.OK) != (verdict.Err == nil) {
+		t.Errorf("%s: verdict %s: %v", quoted(text), verdict.Result, verdict.Err)
+	}
+	lines := 1 + bytes.Count([]byte(text), []byte("\n"))
+	for _, sample := range batch.Samples {
+		if sample.Line < 0 || sample.Line > lines || sample.Name == "" && sample.Meta == nil {
+			t.Errorf("%s: sample %+v of %d lines", quoted(text), sample, lines)
+		}
+	}
+	for _, le := range verdict.Lines {
+		if le.Line < 0 || le.Line > lines || le.Reason == "" || le.Err == nil {
+			t.Errorf("%s: refused %+v of %d lines", quoted(text), le, lines)
+		}
+	}
+}
+
+func quoted(text string) string { return fmt.Sprintf("%.100q", text) }

@@ -1,0 +1,53 @@
+//go:build unix
+
+package script
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"scriptbridge/config"
+)
+
+// TestGuessRuns guesses real files, through an interpreter as well.
+func TestGuessRuns(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"plugin":  "#!/bin/sh\necho run >>calls\necho 'RAID WARNING - slow'\nexit 1\n",
+		"scalyr":  "#!/bin/sh\necho run >>calls\n# ScalyrMonitor\n",
+		"coscale": "#!/bin/sh\necho run >>calls\ncase $1 in -c) ;; -d) ;; esac\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		command           []string
+		dialect, why, err string
+		calls             string
+	}{
+		{[]string{"./plugin"}, "nagios", "it says WARNING and exits with 1", "", "run\n"},
+		{[]string{"sh", "plugin", "-w", "1"}, "nagios", "it says WARNING and exits with 1", "", "run\n"},
+		{[]string{"./coscale"}, "coscale", "its text asks whether its argument is -c or -d", "", ""},
+		{[]string{"./missing"}, "coscale", "nothing tells (--dialect names another)", "", ""},
+		{[]string{"./scalyr"}, "", "", "the command seems to speak scalyr, since its text speaks of ScalyrMonitor, but dialect \"scalyr\" is not known (known: ", ""},
+	} {
+		t.Run(strings.Join(tt.command, " "), func(t *testing.T) {
+			os.Remove(filepath.Join(dir, "calls"))
+			cfg, err := config.FromCommand("", tt.command, dir, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dialect, why, err := Guess(t.Context(), cfg.Scripts[0])
+			if dialect != tt.dialect || why != tt.why || (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
+				t.Errorf("guessed %q, since %q, error %v", dialect, why, err)
+			}
+			calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
+			if string(calls) != tt.calls {
+				t.Errorf("it was run: %q, want %q", calls, tt.calls)
+			}
+		})
+	}
+}

@@ -1,0 +1,150 @@
+package script
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// nagiosDialect runs plugins of Nagios and its kin (Icinga, Naemon, Centreon):
+// the exit code is a state, the output a line for people with performance data
+// behind a stroke (Monitoring Plugins Development Guidelines).
+var nagiosDialect = Dialect{
+	Name:     "nagios",
+	Prefix:   "nagios",
+	Interval: time.Minute,
+	Timeout:  time.Minute, // Nagios's own service_check_timeout
+	Prepare:  prepareNagios,
+}
+
+// nagiosStates are the states by their exit codes.
+var nagiosStates = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}
+
+// nagiosMaxLog bounds the lines of long output that one change of state puts
+// into the log.
+const nagiosMaxLog = 50
+
+// prepareNagios is the dialect's Prepare; there are no options.
+func prepareNagios(given config.Options) (NewRunner, error) {
+	if err := given.Decode(new(struct{})); err != nil {
+		return nil, err
+	}
+	return func(s *Script, _ Memory) Runner {
+		return &nagiosRunner{script: s, units: make(nagiosUnits), state: -1}
+	}, nil
+}
+
+// nagiosRunner keeps what a plugin answered last.
+type nagiosRunner struct {
+	script *Script
+	units  nagiosUnits
+	state  int // -1: it has not answered yet
+}
+
+// Close does nothing: no process outlives its turn.
+func (r *nagiosRunner) Close() {}
+
+// Turn runs the command as it is. The codes 0 to 3 are the plugin's answer;
+// with any other end there is none.
+func (r *nagiosRunner) Turn(ctx context.Context, run RunFunc) *Turn {
+	o := run(ctx, Invocation{})
+	t := &Turn{Outcomes: []*Outcome{o}, Output: o.Stdout}
+	ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0
+	if !ended {
+		return t // the outcome's own error says it all
+	}
+	if t.Err = nagiosFailure(o); t.Err != nil {
+		return t
+	}
+	said, err := parseNagios(r.units, o.ExitCode, o.Stdout, r.script.MaxSeries)
+	t.Answered, t.Heard, t.Samples, t.Err = true, true, said.samples, err
+	if said.blank {
+		t.Warnings = []string{"it prints nothing on standard output, so that nothing but its exit code is known (a plugin prints at least one line)"}
+	}
+	if o.ExitCode != r.state {
+		r.state = o.ExitCode
+		t.Log = said.log()
+	}
+	return t
+}
+
+// nagiosFailure says why a process that ended by itself did not answer; nil
+// when it did.
+func nagiosFailure(o *Outcome) error {
+	if line := missingLibrary(o); line != "" {
+		return fmt.Errorf("a library that it needs is missing: %s (install the package that has it)", line)
+	}
+	said := ""
+	if line := lastLine(o.Stderr); line != "" {
+		said = ": " + line
+	}
+	switch code := o.ExitCode; {
+	case code < len(nagiosStates):
+		return nil
+	case code == 126:
+		return fmt.Errorf("with 126 a shell says that a program is there but cannot be executed%s", said)
+	case code == 127:
+		return fmt.Errorf("with 127 a shell says that a program is not found%s", said)
+	case code > 128 && code <= 128+64:
+		return fmt.Errorf("with %d a shell says that a program was ended by signal %d (%v)%s", code, code-128, syscall.Signal(code-128), said)
+	default:
+		return fmt.Errorf("%d is no state of a plugin (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN)%s", code, said)
+	}
+}
+
+var (
+	// What the system's loaders write: glibc's, musl's and Apple's. Only
+	// these count in the plugin's own output, and only where they stand
+	// alone, as from a wrapper that runs `plugin 2>&1`.
+	loaderError = regexp.MustCompile(`^\S+: error while loading shared libraries: |^Error loading shared library |^dyld(\[\d+\])?: Library not loaded: `)
+	// What interpreters write. They end with 1 or 2, as if they were in the
+	// state to say so, and print nothing.
+	moduleError = regexp.MustCompile(`^(ModuleNotFoundError|ImportError): |^Can't locate \S+ in @INC |cannot load such file -- \S+ \(LoadError\)`)
+)
+
+// missingLibrary gives the line that tells that the plugin did not find a
+// library or a module; empty when there is none.
+func missingLibrary(o *Outcome) string {
+	for line := range strings.Lines(string(o.Stderr)) {
+		if loaderError.MatchString(line) || moduleError.MatchString(line) && isBlankText(o.Stdout) {
+			return cutText(strings.TrimSpace(line), nagiosMaxText)
+		}
+	}
+	first, _, _ := strings.Cut(string(o.Stdout[:min(len(o.Stdout), maxLine)]), "\n")
+	if loaderError.MatchString(first) {
+		return cutText(strings.TrimSpace(first), nagiosMaxText)
+	}
+	if o.ExitCode == 0xC0000135 { // STATUS_DLL_NOT_FOUND
+		return "Windows found no DLL of some name"
+	}
+	return ""
+}
+
+func isBlankText(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
+
+// lastLine is the last line of text with anything on it, cut for a message.
+func lastLine(text []byte) string {
+	trimmed := strings.TrimSpace(string(text))
+	return cutText(trimmed[strings.LastIndexByte(trimmed, '\n')+1:], nagiosMaxText)
+}
+
+// log is the text for the log: the state with the first line, then the long
+// output.
+func (s *nagiosSaid) log() []string {
+	lines := []string{"the state is " + nagiosStates[s.state] + ": " + s.text}
+	if s.text == "" {
+		lines[0] = "the state is " + nagiosStates[s.state]
+	}
+	lines = append(lines, s.long...)
+	if s.moreLong > 0 {
+		lines = append(lines, fmt.Sprintf("(%d more lines)", s.moreLong))
+	}
+	return lines
+}

@@ -1,0 +1,89 @@
+package script
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/record"
+)
+
+// nagiosGarbage is performance data that makes no sample.
+const nagiosGarbage = " bad = =1 ''=1 'x'y x=1,5 x=abc x=U x=1.2.3 "
+
+func FuzzNagios(f *testing.F) {
+	for _, path := range nagiosCases(f) {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		state, out := nagiosCase(f, a)
+		f.Add(state, out)
+	}
+	f.Fuzz(func(t *testing.T, state int, out []byte) {
+		state &= 3
+		said, err := parseNagios(make(nagiosUnits), state, out, 0)
+		lines := bytes.Count(out, []byte("\n")) + 1
+		checkNagiosSamples(t, state, lines, said.samples)
+		for _, le := range record.LineErrors(err) {
+			if le.Line < 1 || le.Line > lines || le.Reason == "" || le.Err == nil || !bytes.Contains(out, []byte(le.Text)) {
+				t.Errorf("line error %+v", le)
+			}
+		}
+
+		// An item stands for itself: garbage in front of the performance data
+		// costs nothing.
+		at := bytes.IndexByte(out, '|')
+		if line, _, _ := bytes.Cut(out[at+1:], []byte("\n")); at < 0 || !hasNagiosItem(trimBlanks(line)) {
+			return
+		}
+		worse := append(append(bytes.Clone(out[:at+1]), nagiosGarbage...), out[at+1:]...)
+		again, _ := parseNagios(make(nagiosUnits), state, worse, 0)
+		if diff := cmp.Diff(said.samples, again.samples); diff != "" {
+			t.Errorf("garbage in front changes samples:\n%s", diff)
+		}
+	})
+}
+
+func checkNagiosSamples(t *testing.T, state, lines int, samples []record.Sample) {
+	t.Helper()
+	if len(samples) < 2 || samples[0].Value != float64(state) || len(samples[1].Labels[1].Value) > nagiosMaxStatus {
+		t.Fatalf("samples %+v", samples)
+	}
+	seen := make(map[string]bool)
+	for i, s := range samples {
+		if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) || s.Meta == nil || s.Name != s.Meta.Name {
+			t.Errorf("sample %+v", s)
+		}
+		if s.Line > lines || s.Line < 1 && i > 1 {
+			t.Errorf("line %d of %d", s.Line, lines)
+		}
+		key := fmt.Sprintf("%s %s %q", s.Name, s.Meta.Unit, s.Labels)
+		if seen[key] {
+			t.Errorf("series %s twice", key)
+		}
+		seen[key] = true
+	}
+}
+
+// BenchmarkNagios reads what check_disk prints on a machine of 100 mounts.
+func BenchmarkNagios(b *testing.B) {
+	var out strings.Builder
+	out.WriteString("DISK OK - free space: |")
+	for i := range 100 {
+		fmt.Fprintf(&out, " /srv/volume%02d=%dMB;5948;5958;0;5968", i, 2643+i)
+	}
+	text, units := []byte(out.String()), make(nagiosUnits)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if said, err := parseNagios(units, 0, text, 0); err != nil || len(said.samples) != 502 {
+			b.Fatal(len(said.samples), err)
+		}
+	}
+}

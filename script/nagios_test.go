@@ -1,0 +1,191 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+func newNagiosRunner() *nagiosRunner {
+	newRunner, err := prepareNagios(config.Options{})
+	if err != nil {
+		panic(err)
+	}
+	return newRunner(&Script{Script: &config.Script{}, FallbackInterval: time.Minute, FallbackTimeout: time.Minute}, forgetful{}).(*nagiosRunner)
+}
+
+// exits is the end of a process that ended by itself, as exec.go tells it.
+func exits(code int, stdout, stderr string) *Outcome {
+	o := &Outcome{ExitCode: code, Stdout: []byte(stdout), Stderr: []byte(stderr), Result: record.OK}
+	if code != 0 {
+		o.Result, o.Err = record.Error, fmt.Errorf("exited with code %d", code)
+	}
+	return o
+}
+
+// nagiosVerdict plays one turn that comes to o and judges it.
+func nagiosVerdict(t *testing.T, r *nagiosRunner, o *Outcome) (*Turn, *record.Batch, *Verdict) {
+	t.Helper()
+	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *Outcome {
+		if len(in.Args) != 0 || in.Stdin != nil || in.Timeout != 0 {
+			t.Errorf("the command is not run as it is: %+v", in)
+		}
+		return o
+	})
+	b, v := newJudge(r.script).judge(turn, new(record.Source), 0)
+	return turn, b, v
+}
+
+func TestNagiosAnswers(t *testing.T) {
+	for code, state := range []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"} {
+		turn, b, v := nagiosVerdict(t, newNagiosRunner(), exits(code, "X "+state+" | a=1 b=1,5\n", "a word on stderr\n"))
+		if v.Result != record.OK || v.ExitCode != code || v.Err != nil || v.Refused != 1 {
+			t.Errorf("%d is judged %+v", code, v)
+		}
+		if !b.Whole || b.Run.Result != record.OK || b.Run.ExitCode != code || len(b.Samples) != 3 || b.Samples[0].Value != float64(code) {
+			t.Errorf("%d makes the batch %+v", code, b)
+		}
+		if got := b.Samples[1].Labels[0].Value; got != state {
+			t.Errorf("%d is the state %s", code, got)
+		}
+		if len(turn.Warnings) != 0 || string(turn.Output) != "X "+state+" | a=1 b=1,5\n" {
+			t.Errorf("turn %+v", turn)
+		}
+	}
+}
+
+func TestNagiosFailures(t *testing.T) {
+	const loader = "/usr/lib/nagios/plugins/check_x: error while loading shared libraries: libfoo.so.1: cannot open shared object file: No such file or directory"
+	missing := "a library that it needs is missing: %s (install the package that has it)"
+	for _, tt := range []struct {
+		name           string
+		code           int
+		stdout, stderr string
+		result         record.Result
+		want           string
+	}{
+		{"library", 127, "", loader + "\n", record.Error, "exited with code 127; " + fmt.Sprintf(missing, loader)},
+		{"library in a wrapper", 3, "UNKNOWN\n", "starting\n" + loader + "\n", record.Error, "exited with code 3; " + fmt.Sprintf(missing, loader)},
+		{"library on stdout", 0, loader + "\n", "", record.Invalid, fmt.Sprintf(missing, loader)},
+		{"musl", 127, "", "Error loading shared library libfoo.so.1: No such file or directory (needed by ./check_x)\n", record.Error,
+			"exited with code 127; " + fmt.Sprintf(missing, "Error loading shared library libfoo.so.1: No such file or directory (needed by ./check_x)")},
+		{"perl", 2, "", "Can't locate Monitoring/Plugin.pm in @INC (you may need to install the Monitoring::Plugin module) at x.pl line 3.\nBEGIN failed--compilation aborted at x.pl line 3.\n", record.Error,
+			"exited with code 2; " + fmt.Sprintf(missing, "Can't locate Monitoring/Plugin.pm in @INC (you may need to install the Monitoring::Plugin module) at x.pl line 3.")},
+		{"python", 1, "\n", "Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\nModuleNotFoundError: No module named 'nagiosplugin'\n", record.Error,
+			"exited with code 1; " + fmt.Sprintf(missing, "ModuleNotFoundError: No module named 'nagiosplugin'")},
+		{"windows", 0xC0000135, "", "", record.Error, "exited with code 3221225781; " + fmt.Sprintf(missing, "Windows found no DLL of some name")},
+		{"not found", 127, "", "x.sh: 2: check_y: not found\n", record.Error,
+			"exited with code 127; with 127 a shell says that a program is not found: x.sh: 2: check_y: not found"},
+		{"not executable", 126, "", "x.sh: 2: ./check_y: Permission denied\n\n", record.Error,
+			"exited with code 126; with 126 a shell says that a program is there but cannot be executed: x.sh: 2: ./check_y: Permission denied"},
+		{"signal", 139, "", "", record.Error, "exited with code 139; with 139 a shell says that a program was ended by signal 11 (segmentation fault)"},
+		{"other", 4, "OK | a=1\n", "", record.Error, "exited with code 4; 4 is no state of a plugin (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN)"},
+		{"perl dies", 255, "", "died at x.pl line 3.\n", record.Error,
+			"exited with code 255; 255 is no state of a plugin (0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN): died at x.pl line 3."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, b, v := nagiosVerdict(t, newNagiosRunner(), exits(tt.code, tt.stdout, tt.stderr))
+			if v.Result != tt.result || v.ExitCode != tt.code || v.Err == nil || v.Err.Error() != tt.want {
+				t.Errorf("judged %s: %v\nwant %s: %s", v.Result, v.Err, tt.result, tt.want)
+			}
+			if b.Whole || len(b.Samples) != 0 {
+				t.Errorf("batch %+v", b)
+			}
+		})
+	}
+}
+
+// What was not left to end by itself did not answer, whatever it printed.
+func TestNagiosCutShort(t *testing.T) {
+	for _, o := range []*Outcome{
+		{Result: record.Timeout, ExitCode: -1, Stdout: []byte("OK | a=1\n"), Err: errors.New("timeout")},
+		{Result: record.Killed, ExitCode: -1, Err: errors.New("signal")},
+		{Result: record.Killed, ExitCode: 0, Stdout: []byte("OK | a=1\n"), Err: errors.New("too much output")},
+		{Result: record.Error, ExitCode: -1, Err: errors.New("no such file")},
+	} {
+		turn, b, v := nagiosVerdict(t, newNagiosRunner(), o)
+		if turn.Answered || turn.Heard || v.Result != o.Result || v.Err != o.Err || len(b.Samples) != 0 {
+			t.Errorf("%v is judged %+v, batch %+v", o.Err, v, b)
+		}
+	}
+}
+
+// Words that only look like the loader's are the plugin's own.
+func TestNagiosNoLibraryMissing(t *testing.T) {
+	for _, tt := range []struct{ stdout, stderr string }{
+		{"LOG CRITICAL: x: error while loading shared libraries: found 3 times\n", ""},
+		{"OK\n", "ImportError: optional\n"},
+		{"WARNING: Error loading shared library\n", ""},
+	} {
+		if _, _, v := nagiosVerdict(t, newNagiosRunner(), exits(2, tt.stdout, tt.stderr)); v.Result != record.OK {
+			t.Errorf("%+v is judged %+v", tt, v)
+		}
+	}
+}
+
+// The log is told when the state changes, the first one included.
+func TestNagiosLog(t *testing.T) {
+	r := newNagiosRunner()
+	many := []string{"the state is WARNING: WARNING"}
+	for range nagiosMaxLog {
+		many = append(many, "more")
+	}
+	for i, tt := range []struct {
+		outcome *Outcome
+		want    []string
+		warns   bool
+	}{
+		{exits(0, "OK: fine | a=1\nlong one\n", ""), []string{"the state is OK: OK: fine", "long one"}, false},
+		{exits(0, "OK: finer | a=1\nlong two\n", ""), nil, false},
+		{exits(4, "", ""), nil, false},
+		{exits(0, "OK\n", ""), nil, false}, // a failed run is no state
+		{exits(2, "CRITICAL\nlong \xff\n | a=1\n", ""), []string{"the state is CRITICAL: CRITICAL", "long \uFFFD"}, false},
+		{exits(3, "\n", ""), []string{"the state is UNKNOWN"}, true},
+		{exits(1, "WARNING\n"+strings.Repeat("more\n", nagiosMaxLog+7), ""), append(many, "(7 more lines)"), false},
+	} {
+		turn, _, _ := nagiosVerdict(t, r, tt.outcome)
+		if diff := cmp.Diff(tt.want, turn.Log); diff != "" {
+			t.Errorf("turn %d: log -want +got:\n%s", i, diff)
+		}
+		if (len(turn.Warnings) > 0) != tt.warns {
+			t.Errorf("turn %d: warnings %q", i, turn.Warnings)
+		}
+	}
+}
+
+// A plugin that makes up units cannot fill the memory.
+func TestNagiosManyUnits(t *testing.T) {
+	r := newNagiosRunner()
+	refused := 0
+	for i := range 10 * nagiosMaxUnits {
+		uom := string(rune('a'+i/26%26)) + string(rune('a'+i%26)) + strings.Repeat("x", i/676)
+		_, _, v := nagiosVerdict(t, r, exits(0, "OK | a=1"+uom+" b=1\n", ""))
+		for _, le := range v.Lines {
+			if le.Reason != "too_many" || le.Err.Error() != `"a": the plugin has used 64 other units already` {
+				t.Fatalf("line error %v", le)
+			}
+			refused++
+		}
+	}
+	if want := 10*nagiosMaxUnits - (nagiosMaxUnits - 1); refused != want || len(r.units) != nagiosMaxUnits {
+		t.Errorf("%d refused, want %d; %d units", refused, want, len(r.units))
+	}
+}
+
+func TestNagiosOptions(t *testing.T) {
+	cfg, err := config.FromCommand("nagios", []string{"/bin/true"}, "/", map[string]string{"states": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Resolve(cfg); err == nil || !strings.Contains(err.Error(), "options.states is not known") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,249 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/record"
+)
+
+const (
+	// probeFresh is how long after its end a run still answers those who ask
+	// (spec/configuration.md, Endpoints).
+	probeFresh = time.Second
+	// probesMax bounds the runs with parameters of one script that are under
+	// way, waiting for a place included.
+	probesMax = 64
+)
+
+// Why a probe has no answer; a *config.ParameterError is another reason.
+var (
+	// ErrNoProbe is the same for a script that is not there and for one
+	// without probe: true, so that nobody learns the names of others.
+	ErrNoProbe = errors.New("there is no script of this name that may be probed")
+	ErrBusy    = errors.New("too many runs of this script were asked for at once: try again later")
+	ErrStopped = errors.New("scriptbridge is stopping")
+)
+
+// errCutShort is a run that a reload or the end took away from those who
+// waited.
+var errCutShort = errors.New("the run was cut short")
+
+// flight is a run that any number of people wait for.
+type flight struct {
+	done  chan struct{}
+	batch *record.Batch // set before done is closed; nil: the run was cut short
+
+	// Of a run with parameters, under the unit's mu:
+	waiting int
+	cancel  context.CancelFunc
+}
+
+func newFlight() *flight { return &flight{done: make(chan struct{})} }
+
+// land gives b to those who wait; nil says that there is none.
+func (f *flight) land(b *record.Batch) {
+	f.batch = b
+	close(f.done)
+}
+
+// wait gives the run's batch when there is one, or ctx's error.
+func (f *flight) wait(ctx context.Context) (*record.Batch, error) {
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if f.batch == nil {
+		return nil, errCutShort
+	}
+	return f.batch, nil
+}
+
+// Probe gives what a run of the script said that ended less than a second ago,
+// or else runs it now and waits for the end: through the pool like any other
+// run, once for all who ask meanwhile. query is what a request says; of it the
+// script's parameters are taken and the rest is left.
+//
+// A run with no value but defaults is one of the script's own: a run under way
+// is waited for, its batch goes to the sink, and the schedule stays as it was.
+// It goes on when ctx ends. A run with other values has a Runner of its own
+// and is for those who asked alone: its batch goes to no sink, and it is ended
+// when nobody waits for it any more.
+//
+// The batch is shared: nobody may change it. The error is ctx's, one of those
+// above, or joined *config.ParameterErrors.
+func (p *Pool) Probe(ctx context.Context, name string, query map[string][]string) (*record.Batch, error) {
+	for {
+		p.mu.Lock()
+		u, closed := p.units[name], p.closed
+		p.mu.Unlock()
+		if closed {
+			return nil, ErrStopped
+		}
+		if u == nil || !u.script.Probe {
+			return nil, ErrNoProbe
+		}
+		b, err := u.probe(ctx, query)
+		if !errors.Is(err, errCutShort) {
+			return b, err
+		}
+		// A reload has put another unit in its place, or an abandoned run has
+		// made room.
+	}
+}
+
+// probe is Probe for the script as it is now; it gives errCutShort when it may
+// be another one by then.
+func (u *unit) probe(ctx context.Context, query map[string][]string) (*record.Batch, error) {
+	s, err := u.script.With(query)
+	if err != nil {
+		return nil, err
+	}
+	if own, err := u.script.Words(nil); err == nil && slices.Equal(own, s.Command) {
+		return u.askTurn(ctx)
+	}
+	f, err := u.board(s)
+	if err != nil {
+		return nil, err
+	}
+	defer u.alight(f)
+	return f.wait(ctx)
+}
+
+// askTurn gives the last turn if it is fresh, waits for one that is under way
+// or due, or has the loop take the next one now.
+func (u *unit) askTurn(ctx context.Context) (*record.Batch, error) {
+	u.mu.Lock()
+	if u.last != nil && time.Since(u.last.Time) < probeFresh {
+		defer u.mu.Unlock()
+		return u.last, nil
+	}
+	if u.view.State == Idle {
+		select {
+		case u.asked <- struct{}{}:
+		default: // somebody has asked already
+		}
+	}
+	f := u.next
+	u.mu.Unlock()
+	return f.wait(ctx)
+}
+
+// landed gives a turn's batch to those who wait for it. The caller holds u.mu.
+func (u *unit) landed(b *record.Batch) {
+	if u.script.Probe {
+		u.last = b
+	}
+	u.next.land(b)
+	u.next = newFlight()
+}
+
+// board gives the run of a command that is under way or has just ended, and
+// starts one if there is none. One that is being ended is given too: it is cut
+// short, and then there is room for another. Who boards must alight.
+func (u *unit) board(s *Script) (*flight, error) {
+	key := strings.Join(s.Command, "\x00")
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.left {
+		return nil, errCutShort
+	}
+	f := u.flights[key]
+	if f == nil {
+		if u.airborne >= probesMax {
+			return nil, ErrBusy
+		}
+		ctx, cancel := context.WithCancel(u.ctx)
+		f = newFlight()
+		f.cancel = cancel
+		u.flights[key] = f
+		u.airborne++
+		u.flying.Go(func() { u.fly(ctx, f, key, s) })
+	}
+	f.waiting++
+	return f, nil
+}
+
+// alight is for who waits no more; the last one ends the run.
+func (u *unit) alight(f *flight) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f.waiting--
+	if f.waiting == 0 {
+		f.cancel() // nothing, once it has landed
+	}
+}
+
+// fly runs a command that a request asked for, and keeps what came of it for
+// as long as it is fresh. It may be ended by anybody: see alight.
+func (u *unit) fly(ctx context.Context, f *flight, key string, s *Script) {
+	defer f.cancel()
+	asked := time.Now()
+	var batch *record.Batch
+	if u.pool.places.take(ctx) {
+		g := u.newGuest(ctx, s)
+		turn, b, verdict := g.play(time.Since(asked))
+		g.runner.Close()
+		u.pool.places.leave()
+		batch = b
+		if b != nil && u.script.ProbeOnly() {
+			// Not its output: of a line whose series is on no page, the
+			// status page would say that nothing came of it.
+			u.remember(&Turn{Warnings: turn.Warnings}, b, verdict)
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.airborne--
+	f.land(batch)
+	if batch == nil || len(u.flights) > probesMax {
+		delete(u.flights, key)
+		return
+	}
+	time.AfterFunc(time.Until(batch.Time.Add(probeFresh)), func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.flights, key)
+	})
+}
+
+// dismiss tells all who wait that there is no run any more, and returns when
+// the last one has ended. u.ctx must have ended.
+func (u *unit) dismiss() {
+	u.mu.Lock()
+	u.left = true
+	u.next.land(nil)
+	u.mu.Unlock()
+	u.flying.Wait()
+}
+
+// newGuest makes a unit for one run with parameters. It shares the script's
+// part of the log, which is bounded and does not repeat itself.
+func (u *unit) newGuest(ctx context.Context, s *Script) *unit {
+	g := u.pool.newUnit(ctx, s, forgetful{})
+	g.source.Store(u.source.Load())
+	g.guest = true
+	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))
+	g.judge.said = u.judge.said
+	g.stderr = u.stderr
+	return g
+}
+
+// With gives the script with the values of query in its command, and without
+// parameters. The error joins *config.ParameterErrors.
+func (s *Script) With(query map[string][]string) (*Script, error) {
+	words, err := s.Words(query)
+	if err != nil {
+		return nil, err
+	}
+	filled, c := *s, *s.Script
+	c.Command, c.Parameters = words, nil
+	filled.Script = &c
+	return &filled, nil
+}

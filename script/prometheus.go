@@ -1,0 +1,72 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// prometheusDialect runs what prints an exposition on standard output: the
+// Prometheus text format 0.0.4 or OpenMetrics 1.0. Such scripts were written
+// for script_exporter, or to fill files for node_exporter's textfile collector.
+var prometheusDialect = Dialect{
+	Name:     "prometheus",
+	Interval: time.Minute,
+	Timeout:  5 * time.Second,
+	Verbatim: true,
+	Prepare:  preparePrometheus,
+}
+
+// promMaxSamples bounds what one run may give, where the operator's max_series
+// is not more.
+const promMaxSamples = 100_000
+
+// prometheusOptions is `options` as it stands in the file.
+type prometheusOptions struct {
+	UseFailedOutput bool `yaml:"use_failed_output"`
+}
+
+func preparePrometheus(given config.Options) (NewRunner, error) {
+	var o prometheusOptions
+	if err := given.Decode(&o); err != nil {
+		return nil, err
+	}
+	return func(s *Script, _ Memory) Runner {
+		return &prometheusRunner{useFailedOutput: o.UseFailedOutput, maxSamples: max(promMaxSamples, s.MaxSeries)}
+	}, nil
+}
+
+type prometheusRunner struct {
+	useFailedOutput bool
+	maxSamples      int
+	// metas are the last run's, by the family's name: what did not change is
+	// used again, so that sinks know it for the same.
+	metas map[string]*record.Meta
+}
+
+// Close does nothing: no process outlives its turn.
+func (r *prometheusRunner) Close() {}
+
+// Turn runs the command as it is. An output of which no line can be read says
+// nothing of the script's series: the run is invalid, and the last ones stay.
+func (r *prometheusRunner) Turn(ctx context.Context, run RunFunc) *Turn {
+	o := run(ctx, Invocation{})
+	t := &Turn{Outcomes: []*Outcome{o}, Output: o.Stdout}
+	// What a run left that was cut short may end in half a value.
+	if ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0 && r.useFailedOutput; !ended {
+		t.Err = dropPrometheus(o.Stdout)
+		return t
+	}
+	t.Samples, r.metas, t.Err = parsePrometheus(o.Stdout, r.maxSamples, r.metas)
+	t.Heard = true
+	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
+		t.Heard = false
+		t.Result = record.Invalid
+		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
+	}
+	return t
+}

@@ -1,0 +1,41 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+
+	"scriptbridge/record"
+)
+
+// Bounds on what is kept of the lines that one run's output is refused of.
+const (
+	maxRefused     = 10_000 // lines said one by one; the rest are one error
+	maxRefusedText = 1024   // bytes kept of a line
+)
+
+// refusals collects the lines of one output that a parser cannot use. The zero
+// value is ready.
+type refusals struct {
+	errs []error
+	more int // beyond maxRefused
+}
+
+// add refuses a line, counted from 1, for a reason: a word for the label of
+// that name. The text is copied, and cut.
+func (r *refusals) add(line int, text []byte, reason string, err error) {
+	if len(r.errs) == maxRefused {
+		r.more++
+		return
+	}
+	r.errs = append(r.errs, &record.LineError{Line: line, Text: string(text[:min(len(text), maxRefusedText)]), Reason: reason, Err: err})
+}
+
+// err joins a record.LineError for each line; nil when there are none.
+func (r *refusals) err() error {
+	if r.more > 0 {
+		r.errs = append(r.errs, &record.LineError{
+			Reason: "too_many", Err: fmt.Errorf("%d more lines were refused after the first %d", r.more, maxRefused), More: r.more - 1,
+		})
+	}
+	return errors.Join(r.errs...)
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"scriptbridge/script"
+)
+
+// storage is the folder of --storage.path. It belongs to one process at a
+// time:
+//
+//	lock                 held as long as the process lives; it has its pid
+//	scripts/NAME-HASH    what a script's Runner wants to find after a restart
+type storage struct {
+	folder string
+	lock   *os.File
+}
+
+// openStorage makes the folder where it is missing, for its owner alone, and
+// takes it; a second process is refused at once. So is a folder that others
+// may write: what it holds is given to scripts.
+func openStorage(folder string) (*storage, error) {
+	fail := func(err error) (*storage, error) {
+		return nil, fmt.Errorf("storage %s: %w", folder, err)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fail(err)
+	}
+	if err := checkPrivate(folder); err != nil {
+		return fail(err)
+	}
+	if err := os.Mkdir(filepath.Join(folder, "scripts"), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fail(err)
+	}
+	lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fail(err)
+	}
+	if err := lockFile(lock); err != nil {
+		defer lock.Close()
+		if !errors.Is(err, errLocked) {
+			return fail(err)
+		}
+		holder, _ := io.ReadAll(io.LimitReader(lock, 32)) // for people only
+		return fail(fmt.Errorf("another scriptbridge%s uses it: stop that one, or give this one another --storage.path",
+			strings.TrimRight(" "+string(holder), "\n ")))
+	}
+	if err := lock.Truncate(0); err == nil {
+		fmt.Fprintf(lock, "(pid %d)\n", os.Getpid())
+	}
+	return &storage{folder: folder, lock: lock}, nil
+}
+
+// errLocked says that another process holds a lock.
+var errLocked = errors.New("it is locked")
+
+// close lets another process have the folder.
+func (s *storage) close() { s.lock.Close() }
+
+// memory gives a script its file in the folder.
+func (s *storage) memory(of *script.Script) script.Memory {
+	return &memoryFile{path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput}
+}
+
+// memoryName makes a file's name of a script's: what is safe everywhere of its
+// beginning, for people, and a hash, which also tells apart what a file system
+// takes for the same.
+func memoryName(script string) string {
+	const most = 60
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-':
+			return r
+		}
+		return '_'
+	}, script)
+	hash := sha256.Sum256([]byte(script))
+	return fmt.Sprintf("%s-%x", safe[:min(len(safe), most)], hash[:8])
+}
+
+// memoryFile is a script.Memory in a file: a line that tells whose it is and
+// what it must add up to, and the bytes. It appears whole or not at all.
+type memoryFile struct {
+	path   string
+	script string
+	most   int64 // bytes of the script's output
+}
+
+// memoryOverhead is what a dialect may keep besides a run's output.
+const memoryOverhead = 64 << 10
+
+func (m *memoryFile) head(data []byte) []byte {
+	return fmt.Appendf(nil, "scriptbridge memory 1 %q %x\n", m.script, sha256.Sum256(data))
+}
+
+// Load gives what was saved last. A file that holds anything else is an error,
+// and is replaced by the next Save.
+func (m *memoryFile) Load() ([]byte, error) {
+	f, err := os.Open(m.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, m.most+memoryOverhead+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case int64(len(text)) > m.most+memoryOverhead:
+		return nil, fmt.Errorf("%s is larger than max_output allows", m.path)
+	}
+	end := bytes.IndexByte(text, '\n') + 1
+	if head, data := text[:end], text[end:]; end > 0 && bytes.Equal(head, m.head(data)) {
+		return data, nil
+	}
+	return nil, fmt.Errorf("%s is damaged, or not of script %q", m.path, m.script)
+}
+
+// Save replaces the file; when it returns nil, the bytes are on the disk.
+func (m *memoryFile) Save(data []byte) error {
+	next := m.path + ".tmp"
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(m.head(data))
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(next, m.path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(m.path))
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config"
+	"scriptbridge/script"
+)
+
+func testStorage(t *testing.T, folder string) *storage {
+	t.Helper()
+	s, err := openStorage(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+func memoryOf(s *storage, name string, most int64) *memoryFile {
+	return s.memory(&script.Script{Script: &config.Script{Name: name, Settings: config.Settings{MaxOutput: most}}}).(*memoryFile)
+}
+
+func TestMemory(t *testing.T) {
+	s := testStorage(t, filepath.Join(t.TempDir(), "new", "state"))
+	for _, name := range []string{"a", "A", "../../etc/passwd", "größe", "con", strings.Repeat("long ", 50), ".hidden"} {
+		m := memoryOf(s, name, 100)
+		if data, err := m.Load(); data != nil || err != nil {
+			t.Errorf("%q, nothing saved: %q, %v", name, data, err)
+		}
+		for _, want := range []string{"first " + name, "", "a\nb\n", "\xff\x00"} {
+			if err := m.Save([]byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := memoryOf(s, name, 100).Load(); string(got) != want || got == nil || err != nil {
+				t.Errorf("%q: %q, %v, want %q", name, got, err, want)
+			}
+		}
+		if dir, file := filepath.Split(m.path); dir != filepath.Join(s.folder, "scripts")+string(filepath.Separator) || len(file) > 100 {
+			t.Errorf("%q is kept in %s", name, m.path)
+		}
+	}
+	files, err := os.ReadDir(filepath.Join(s.folder, "scripts"))
+	if err != nil || len(files) != 7 {
+		t.Errorf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		if info, _ := f.Info(); runtime.GOOS != "windows" && info.Mode() != 0o600 || strings.HasSuffix(f.Name(), ".tmp") {
+			t.Errorf("%s has mode %v", f.Name(), info.Mode())
+		}
+	}
+}
+
+// A file that is damaged, too large or another's costs that memory alone.
+func TestMemoryDamage(t *testing.T) {
+	s := testStorage(t, t.TempDir())
+	m, other := memoryOf(s, "a", 100), memoryOf(s, "b", 100)
+	data := []byte("what a script printed\n")
+	for _, one := range []*memoryFile{m, other} {
+		if err := one.Save(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good, err := os.ReadFile(m.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := m.path + ` is damaged, or not of script "a"`
+	check := func(text []byte, want string) {
+		t.Helper()
+		if err := os.WriteFile(m.path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := m.Load(); got != nil || err == nil || err.Error() != want {
+			t.Errorf("%.40q: %.40q, %v, want %s", text, got, err, want)
+		}
+	}
+	for cut := range good {
+		check(good[:cut], damaged)
+		flipped := bytes.Clone(good)
+		flipped[cut] ^= 1
+		check(flipped, damaged)
+	}
+	foreign, err := os.ReadFile(other.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(foreign, damaged)
+	check(bytes.Repeat([]byte("x"), 100+memoryOverhead+1), m.path+" is larger than max_output allows")
+	if got, err := other.Load(); !bytes.Equal(got, data) || err != nil {
+		t.Errorf("the other's: %q, %v", got, err)
+	}
+	if err := m.Save(data); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := m.Load(); !bytes.Equal(got, data) || err != nil {
+		t.Errorf("saved again: %q, %v", got, err)
+	}
+}
+
+// A Save that fails leaves what was there, and says so.
+func TestMemorySaveFails(t *testing.T) {
+	s := testStorage(t, t.TempDir())
+	m := memoryOf(s, "a", 100)
+	if err := m.Save([]byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(m.path+".tmp", 0o700); err != nil { // in the way
+		t.Fatal(err)
+	}
+	if err := m.Save([]byte("new")); err == nil {
+		t.Error("saved in spite of it")
+	}
+	if got, err := m.Load(); string(got) != "old" || err != nil {
+		t.Errorf("then: %q, %v", got, err)
+	}
+}
+
+func TestStorageIsOnes(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	first := testStorage(t, folder)
+	want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
+	if _, err := openStorage(folder); err == nil || err.Error() != want {
+		t.Errorf("a second one: %v, want %s", err, want)
+	}
+	first.close()
+	testStorage(t, folder)
+	info, err := os.Stat(folder)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("made as %v, %v", info.Mode(), err)
+	}
+}
+
+func TestStorageOfOthers(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	if err := errors.Join(os.Mkdir(folder, 0o700), os.Chmod(folder, 0o770)); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("storage %s: others may write it (mode drwxrwx---): chmod go-w %[1]s", folder)
+	if _, err := openStorage(folder); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if files, _ := os.ReadDir(folder); len(files) > 0 {
+		t.Errorf("something was made in it: %v", files)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openStorage(file); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("a file: %v", err)
+	}
+}
+
+func TestMemoryName(t *testing.T) {
+	got := []string{memoryName("s"), memoryName("we ird@näme"), memoryName(strings.Repeat("x", 100))}
+	want := []string{"s-043a718774c572bd", "we_ird_n_me-", strings.Repeat("x", 60) + "-"}
+	got[1], got[2] = got[1][:len(got[1])-16], got[2][:len(got[2])-16]
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
