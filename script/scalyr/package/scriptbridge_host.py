@@ -233,6 +233,8 @@ def _level(number):
 def read_document(stream):
     """Reads what to run. Raises ValueError."""
     document = json.loads(stream.read().decode("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError("it is no object")
     if document.get("protocol") != scriptbridge_protocol.VERSION:
         raise ValueError("protocol %r is not %d" % (document.get("protocol"), scriptbridge_protocol.VERSION))
     if not isinstance(document.get("module"), str) or not document["module"]:

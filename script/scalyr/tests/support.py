@@ -84,10 +84,13 @@ def python_environment():
 class HostProcess(object):
     """The host, running a document. messages() yields what it sends; stderr holds what it printed, at its end."""
 
-    def __init__(self, document, interpreter_options=("-u", "-W", "error")):
+    def __init__(self, document):
         reader, writer = os.pipe()
+        # Warnings are errors in our package; the agent's own has some.
+        theirs = isinstance(document, dict) and document.get("agent_package")
+        options = ["-u"] if theirs else ["-u", "-W", "error"]
         # The host wants it as descriptor 3, and only there.
-        command = [sys.executable, "-c", LAUNCHER, str(writer), sys.executable] + list(interpreter_options)
+        command = [sys.executable, "-c", LAUNCHER, str(writer), sys.executable] + options
         command.append(os.path.join(PACKAGE, "scriptbridge_host.py"))
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writer,),

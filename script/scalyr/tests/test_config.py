@@ -83,8 +83,8 @@ class GetTest(support.Case):
         for arguments in ({}, {"default": 3}):
             with self.assertRaises(BadMonitorConfiguration) as caught:
                 config.get("missing", required_field=True, **arguments)
-            self.assertEqual(
-                (caught.exception.message, caught.exception.field), ('the required field "missing" is missing', "missing"))
+            error = caught.exception
+            self.assertEqual((error.message, error.field), ('the required field "missing" is missing', "missing"))
         self.assertIsNone(config.get("null", required_field=True, default=4, max_value=1))
 
     def test_bounds(self):

@@ -75,7 +75,8 @@ class ServerTest(unittest.TestCase):
         server, client = self.serve()
         for data in (b"on", b"e\ntwo\nth", b"ree\n"):
             client.sendall(data)
-        self.assertEqual([server.seen.get(timeout=support.PATIENCE) for _ in range(3)], [b"one\n", b"two\n", b"three\n"])
+        seen = [server.seen.get(timeout=support.PATIENCE) for _ in range(3)]
+        self.assertEqual(seen, [b"one\n", b"two\n", b"three\n"])
 
     def test_too_long(self):
         server, client = self.serve()

@@ -22,7 +22,8 @@ assert six.moves.urllib_parse.quote(' ') == '%20'
 assert list(xrange(2)) == [0, 1] and reduce(lambda a, b: a + b, [1, 2]) == 3
 assert (six.PY2, six.PY3, six.text_type, six.binary_type) == (False, True, str, bytes)
 assert isinstance('', six.string_types) and isinstance(1, six.integer_types)
-assert list(six.iteritems({1: 2})) == [(1, 2)] and list(six.iterkeys({1: 2})) == [1] and list(six.itervalues({1: 2})) == [2]
+assert list(six.iteritems({1: 2})) == [(1, 2)]
+assert list(six.iterkeys({1: 2})) == [1] and list(six.itervalues({1: 2})) == [2]
 assert six.ensure_text(b'a') == six.ensure_str('a') == 'a' and six.ensure_binary('\u00e9') == b'\xc3\xa9'
 assert six.b('\xe9') == b'\xe9' and six.u('a') == 'a' and six.int2byte(1) == b'\x01' and six.byte2int(b'\x01') == 1
 assert six.BytesIO is io.BytesIO and six.next(iter([1])) == 1 and six.unichr(97) == 'a'
