@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,6 +185,15 @@ func scalyrUnit(declared string) (unit string, scale float64) {
 		scale *= x
 	}
 	return unit, scale
+}
+
+// scaled is x in base units. 0.01 has no exact form, but the hundred to divide
+// by has.
+func scaled(x, scale float64) float64 {
+	if per := 1 / scale; scale < 1 && per == math.Trunc(per) {
+		return x / per
+	}
+	return x * scale
 }
 
 // labelName is a field's name as that of a label: none that is one of ours
@@ -403,7 +413,7 @@ func (m *scalyrMapper) value(name string, v scalyrValue, labels []record.Label, 
 	}
 	switch v.kind {
 	case scalyrNumber, scalyrBool:
-		m.sample(name, meta, v.number*scale, labels, at)
+		m.sample(name, meta, scaled(v.number, scale), labels, at)
 		return
 	case scalyrNone:
 		m.refuse("not_a_number", name, "%s has the value %s, which is no number", name, cutText(cmp.Or(v.text, "null"), 40))
@@ -418,7 +428,7 @@ func (m *scalyrMapper) value(name string, v scalyrValue, labels []record.Label, 
 			m.refuse("not_a_number", name, "the value of %s is a text that is no number", name)
 			return
 		}
-		m.sample(name, meta, x.number*scale, labels, at)
+		m.sample(name, meta, scaled(x.number, scale), labels, at)
 	default:
 		if len(v.text) > m.options.MaxLabelLength {
 			m.refuse("label_too_long", name, "the value of %s is a text of %d bytes (options.max_label_length)", name, len(v.text))

@@ -299,6 +299,16 @@ func TestScalyrUnit(t *testing.T) {
 	}
 }
 
+func TestScaled(t *testing.T) {
+	for _, test := range []struct{ x, scale, want float64 }{
+		{902363, 0.01, 9023.63}, {1500, 0.001, 1.5}, {2, 1024, 2048}, {3, 1, 3}, {3, 0.3, 0.8999999999999999}, {-1, 0.01, -0.01},
+	} {
+		if got := scaled(test.x, test.scale); got != test.want {
+			t.Errorf("%v × %v = %v, want %v", test.x, test.scale, got, test.want)
+		}
+	}
+}
+
 func TestScalyrOptions(t *testing.T) {
 	for _, test := range []struct {
 		options map[string]string
