@@ -139,6 +139,10 @@ class LogTest(LoggingCase):
         for now, key in ((100, "a"), (105, "a"), (105, "b"), (109.9, "a"), (110, "a")):
             self.logger.info("%s %s", key, now, limit_once_per_x_secs=10, limit_key=key, current_time=now)
         self.assertEqual([log[2] for log in self.output.logs], ["a 100", "b 105", "a 110"])
+        for number in range(2000):
+            self.logger.info("x", limit_once_per_x_secs=10, limit_key=number, current_time=200 + number)
+        self.assertEqual(len(self.output.logs), 2003)
+        self.assertLess(len(self.logger._limits), 1001)
         for keywords in ({"limit_key": "x"}, {"limit_once_per_x_secs": 3}):
             with self.assertRaises(Exception) as caught:
                 self.logger.info("x", **keywords)
@@ -215,6 +219,13 @@ class TextTest(LoggingCase):
             '2014-05-13 16:53:20.123Z [text()] u 0.25 a=true b="x \\"y\\"\\n" c="é"\n'
             "1970-01-01 00:00:00.000Z [text(ns:foo)] n NaN\n"
             "1970-01-01 00:00:00.000Z [text()] raw\n"))
+
+    def test_narrow_terminal(self):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        scalyr_logging.set_output(scalyr_logging.TextOutput(stream))
+        self.logger.emit_value("n", "é", monitor_id_override="", timestamp=0)
+        self.assertRegex(
+            stream.buffer.getvalue(), rb'\A1970-01-01 00:00:00.000Z \[test_\d+\(\)\] n "\\xe9"\n\Z')
 
     def test_log(self):
         self.logger.warning("line", error_code="a/b")

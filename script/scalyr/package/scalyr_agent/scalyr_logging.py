@@ -52,6 +52,8 @@ _VALUE_TYPES = (str, bool, int, float)
 _VALID_NAME = re.compile(r"[A-Za-z_][\w.\-]*\Z")
 _INVALID_CHAR = re.compile(r"[^\w.\-]")
 _DAY = 24 * 3600
+# How many limit_keys are remembered before those whose time is over are not.
+_MAX_LIMITS = 1000
 # A line of the caller's is told from logging's own and from this module's.
 _OWN_FILES = (os.path.normcase(logging.__file__), os.path.normcase(__file__))
 
@@ -232,10 +234,11 @@ class AgentLogger(logging.Logger):
     def _within_limit(self, key, seconds, now):
         now = time.time() if now is None else now
         with self._limits_lock:
-            last = self._limits.get(key)
-            if last is not None and now - last < seconds:
+            if now < self._limits.get(key, now):
                 return False
-            self._limits[key] = now
+            if len(self._limits) >= _MAX_LIMITS:
+                self._limits = {other: end for other, end in self._limits.items() if now < end}
+            self._limits[key] = now + seconds
             return True
 
 
@@ -315,7 +318,10 @@ class TextOutput(Output):
     def _write(self, text):
         stream = self._stream or sys.stdout
         with self._lock:
-            stream.write(text)
+            try:
+                stream.write(text)
+            except UnicodeEncodeError:  # a terminal of another alphabet
+                stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
             stream.flush()
 
 
