@@ -90,7 +90,7 @@ class ScalyrMonitor(StoppableThread):
         self._adjust_sleep_by_gather_time = False
 
         self._initialize()
-        StoppableThread.__init__(self, name="metric thread")
+        StoppableThread.__init__(self, name="monitor")
 
     # --- For subclasses to override ---
 
