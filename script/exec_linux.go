@@ -200,6 +200,11 @@ func (r *reaper) pass() (dying []int) {
 	defer r.mu.Unlock()
 	for _, pid := range children() {
 		id := r.owner(pid)
+		inExec := id == 0 && !r.limits && argless(pid)
+		if id == 0 && !r.limits && !inExec {
+			// The exec that hid the mark may have ended between the two looks.
+			id = r.owner(pid)
+		}
 		ended := r.ended(id)
 		switch {
 		case r.awaited(pid, id), id == 0 && !r.strangers:
@@ -212,7 +217,7 @@ func (r *reaper) pass() (dying []int) {
 			delete(r.stuck, pid)
 		}
 		// Without limits, who is dying or in an exec shows no mark.
-		unsure := id == 0 && !r.limits && (reaped == pid || argless(pid))
+		unsure := id == 0 && !r.limits && (reaped == pid || inExec)
 		if !r.stuck[pid] && (ended || unsure) {
 			dying = append(dying, pid)
 		}
