@@ -88,7 +88,7 @@ func scalyrScalar(word string) (scalyrValue, bool) {
 // emit_values wrote them, each number of which is a metric (spec/scalyr.md,
 // 3.3). Anything else is text: false.
 func parseScalyrLine(line string) ([]scalyrRecord, bool) {
-	line = strings.TrimSpace(line)
+	line = strings.TrimSpace(strings.ToValidUTF8(line, "\ufffd"))
 	name, rest, _ := strings.Cut(line, " ")
 	if strings.Contains(name, "=") {
 		fields, ok := scalyrPairs(line, true)

@@ -252,7 +252,7 @@ func TestScalyrLines(t *testing.T) {
 // FuzzScalyrLine: a line that is a metric stays the same metric when it is
 // written anew.
 func FuzzScalyrLine(f *testing.F) {
-	for _, line := range []string{`df.total 1 mount="/"`, `a=1 b="\"" c=true`, `n NaN`, `a "\u00e9\ud83d"`, `x 1 y=`} {
+	for _, line := range []string{`df.total 1 mount="/"`, `a=1 b="\"" c=true`, `n NaN`, `a "\u00e9\ud83d"`, `x 1 y=`, "a=0 b=\xef"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
