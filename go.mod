@@ -20,7 +20,16 @@ require (
 	golang.org/x/time v0.15.0
 )
 
-require golang.org/x/sync v0.24.0 // indirect
+require (
+	collectd.org v0.3.0 // indirect
+	github.com/DataDog/datadog-go/v5 v5.9.1 // indirect
+	github.com/DataDog/sketches-go v1.4.8 // indirect
+	github.com/cactus/go-statsd-client/v5 v5.1.0 // indirect
+	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8 // indirect
+	github.com/prometheus/statsd_exporter v0.31.0 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -23,6 +23,8 @@ type Config struct {
 	Scripts  []*Script
 	Discover []*Discover
 	Events   Events
+	Receive  Receive
+	Upload   Upload
 
 	// File is the path it was read from; Files are all that took part, the
 	// included ones too.

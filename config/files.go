@@ -61,17 +61,9 @@ func executable(info fs.FileInfo) bool {
 // character. The last line of a key wins. A file that others may read is
 // refused. Errors never show a value; all lines are judged.
 func ReadEnvFile(file string) (map[string]Secret, error) {
-	info, err := os.Stat(file)
-	if err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode()&0o004 != 0 {
-		return nil, &Error{
-			Position: Position{File: file},
-			Problem:  "is readable by others",
-			Remedy:   "chmod 600 " + file,
-		}
-	}
-	data, err := readRegular(file)
+	data, err := readPrivate(file)
 	if err != nil {
-		return nil, &Error{Position: Position{File: file}, Problem: err.Error()}
+		return nil, err
 	}
 	var r report
 	env := make(map[string]Secret)
@@ -97,6 +89,23 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 		return nil, err
 	}
 	return env, nil
+}
+
+// readPrivate reads a regular file that others may not read.
+func readPrivate(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode()&0o004 != 0 {
+		return nil, &Error{
+			Position: Position{File: file},
+			Problem:  "is readable by others",
+			Remedy:   "chmod 600 " + file,
+		}
+	}
+	data, err := readRegular(file)
+	if err != nil {
+		return nil, &Error{Position: Position{File: file}, Problem: err.Error()}
+	}
+	return data, nil
 }
 
 // envLine reads one line that is neither empty nor a comment.

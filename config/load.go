@@ -66,8 +66,8 @@ func load(file string) *loader {
 	for _, p := range l.patterns {
 		l.include(p)
 	}
-	if len(l.config.Scripts)+len(l.config.Discover) == 0 {
-		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover", file))
+	if len(l.config.Scripts)+len(l.config.Discover) == 0 && l.config.Receive == (Receive{}) {
+		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover, and nothing under receive", file))
 	}
 	return l
 }
@@ -130,8 +130,8 @@ func (l *loader) main() []key {
 				{"format", word(&c.Events.Log.Format, "logfmt", "json")},
 			})},
 		})},
-		{"receive", later},
-		{"upload", later},
+		{"receive", section(receive(&c.Receive, &c.Global))},
+		{"upload", section(upload(&c.Upload))},
 		{"textfile", later},
 	}
 }

@@ -164,6 +164,11 @@ func dump(c *Config) string {
 		d.addTo(v)
 		fmt.Fprintf(&b, "\ndiscover at %s, directory %s%s\n%s", d.Pos, d.Directory, d.AgentConfig, render(v, true))
 	}
+	for _, part := range []any{c.Receive.CoScale, c.Receive.StatsD, c.Receive.Collectd, c.Upload.CoScale, c.Upload.Instrumental} {
+		if !reflect.ValueOf(part).IsNil() {
+			fmt.Fprintf(&b, "\n%T\n%+v\n", part, reflect.ValueOf(part).Elem())
+		}
+	}
 	return b.String()
 }
 

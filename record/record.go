@@ -82,6 +82,9 @@ type Sample struct {
 	// Value is raw, always: no sink's derivation crosses.
 	Value float64
 	Op    Op
+	// Weight is how many observations a sample with Observe stands for, as a
+	// sample rate says; it need not be whole. 0 means 1.
+	Weight float64
 	// Time is the sample's own; zero when the source gave none.
 	Time    time.Time
 	Subject Subject
@@ -100,6 +103,10 @@ const (
 	Set Op = iota
 	// Add adds to a sum that begins at 0 with the process.
 	Add
+	// Observe is one observation (or Weight of them, all alike) of a
+	// distribution, which the sink shows as Meta.Type says: a Summary, or a
+	// Histogram with Meta.Buckets.
+	Observe
 )
 
 // Subject is what a sample or event speaks of; the zero value is this host.
@@ -139,10 +146,12 @@ const (
 	Unknown Type = iota
 	Gauge
 	Counter
-	// Those below come only from sources that are Verbatim. A sample of such
-	// a metric has its own name (foo_bucket), Meta that of the family (foo).
+	// A sample of a histogram or summary that is Set has its own name
+	// (foo_bucket, foo_count), Meta that of the family (foo). One that is
+	// Observed has the family's.
 	Histogram
 	Summary
+	// Info comes only from sources that are Verbatim.
 	Info
 )
 
@@ -171,6 +180,11 @@ type Meta struct {
 	Tags   string
 	// Dimensions are the names of the labels it may carry, as declared.
 	Dimensions []string
+	// Buckets are the upper bounds of a Histogram that is Observed, ascending,
+	// without +Inf. Quantiles are those that a Summary that is Observed shows;
+	// nil: 0.5, 0.9 and 0.99.
+	Buckets   []float64
+	Quantiles []float64
 }
 
 // CalctypeAverage is the one Calctype that changes what a sink shows.

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"bytes"
+	"net"
+	"net/url"
+	"time"
+)
+
+// Upload is the section `upload`; nil is one that is not configured.
+type Upload struct {
+	CoScale      *UploadCoScale
+	Instrumental *UploadInstrumental
+}
+
+// UploadCoScale sends to a CoScale API.
+type UploadCoScale struct {
+	URL             string // without a slash at its end
+	AppID           string
+	AccessTokenFile string // absolute
+	Server          string // empty: this host's name
+	Interval        time.Duration
+	NameSuffix      string
+	CAFile          string // absolute
+	Insecure        bool
+	Spool           Spool
+}
+
+// UploadInstrumental sends to Instrumental's collector.
+type UploadInstrumental struct {
+	Collector  string // host:port
+	APIKeyFile string // absolute
+	Host       string // empty: this host's name
+	CAFile     string // absolute
+	Insecure   bool
+	Spool      Spool
+}
+
+// Spool bounds what an upload keeps on disk.
+type Spool struct {
+	MaxBytes int64
+}
+
+// Defaults of spec/configuration.md.
+const (
+	DefaultCoScaleURL            = "https://api.coscale.com"
+	DefaultInstrumentalCollector = "collector.instrumentalapp.com:8001"
+	DefaultNameSuffix            = " - Custom"
+	DefaultSpoolBytes            = 1 << 30
+
+	leastSpool = 1 << 20
+)
+
+func upload(u *Upload) []key {
+	return []key{
+		{"coscale", receiver(&u.CoScale, uploadCoScale)},
+		{"instrumental", receiver(&u.Instrumental, uploadInstrumental)},
+	}
+}
+
+func uploadCoScale(e *entry, f field) *UploadCoScale {
+	suffix := DefaultNameSuffix
+	u := &UploadCoScale{URL: DefaultCoScaleURL, Interval: time.Minute, Spool: Spool{DefaultSpoolBytes}}
+	named := &suffix
+	e.object(f.value, []key{
+		{"url", text(&u.URL)},
+		{"app_id", text(&u.AppID)},
+		{"access_token_file", path(&u.AccessTokenFile)},
+		{"server", text(&u.Server)},
+		{"interval", duration(&u.Interval, time.Second)},
+		{"name_suffix", optional(&named, nil)},
+		{"ca_file", path(&u.CAFile)},
+		{"insecure", boolean(&u.Insecure)},
+		{"spool", section(spool(&u.Spool))},
+	})
+	u.NameSuffix = *named
+	e.needs(f, "app_id", "write the application's id")
+	e.needs(f, "access_token_file", "name a file that holds the token, not readable by others")
+	line := f.line
+	if at := f.value.get("url"); at != nil {
+		line = at.line
+	}
+	parsed, err := url.Parse(u.URL)
+	switch {
+	case err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.RawQuery != "" || parsed.Fragment != "":
+		e.fail(line, "write it like "+DefaultCoScaleURL, "url %q is not one of http or https", u.URL)
+	case parsed.User != nil:
+		e.fail(line, "use access_token_file", "url has a user in it")
+	case parsed.Scheme == "http" && !u.Insecure && !isLoopback(parsed.Hostname()):
+		e.fail(line, "use https, or set insecure: true", "url %q would send the token in clear text", u.URL)
+	}
+	for len(u.URL) > 0 && u.URL[len(u.URL)-1] == '/' {
+		u.URL = u.URL[:len(u.URL)-1]
+	}
+	return u
+}
+
+func uploadInstrumental(e *entry, f field) *UploadInstrumental {
+	u := &UploadInstrumental{Collector: DefaultInstrumentalCollector, Spool: Spool{DefaultSpoolBytes}}
+	e.object(f.value, []key{
+		{"collector", address(&u.Collector)},
+		{"api_key_file", path(&u.APIKeyFile)},
+		{"host", text(&u.Host)},
+		{"ca_file", path(&u.CAFile)},
+		{"insecure", boolean(&u.Insecure)},
+		{"spool", section(spool(&u.Spool))},
+	})
+	e.needs(f, "api_key_file", "name a file that holds the key, not readable by others")
+	return u
+}
+
+func spool(s *Spool) []key {
+	return []key{{"max_bytes", func(e *entry, f field) {
+		n, ft := f.value.bytes()
+		if ft == nil && n < leastSpool {
+			ft = faultf("write 1MiB or more", "%s is too small", f.value.text)
+		}
+		if ft != nil {
+			e.fault(f, ft)
+			return
+		}
+		s.MaxBytes = n
+	}}}
+}
+
+// isLoopback says whether what is sent to a host stays on this machine.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// ReadSecrets reads a file of secrets, one a line; empty lines and those that
+// begin with # are skipped. A file that others may read is refused, and so is
+// one that holds none. No error shows one.
+func ReadSecrets(file string) ([]Secret, error) {
+	data, err := readPrivate(file)
+	if err != nil {
+		return nil, err
+	}
+	var secrets []Secret
+	for line := range bytes.Lines(data) {
+		if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' {
+			secrets = append(secrets, Secret(text))
+		}
+	}
+	if len(secrets) == 0 {
+		return nil, &Error{
+			Position: Position{File: file},
+			Problem:  "holds nothing",
+			Remedy:   "write the secret into it, in a line of its own",
+		}
+	}
+	return secrets, nil
+}
