@@ -58,7 +58,7 @@ func ascending(values []float64, from, to float64) []float64 {
 }
 
 func (l *layout) equal(o *layout) bool {
-	return l.kind == o.kind && slices.Equal(l.bounds, o.bounds)
+	return l == o || l.kind == o.kind && slices.Equal(l.bounds, o.bounds)
 }
 
 // lines is their number.

@@ -56,8 +56,11 @@ func newSource(def *record.Source) *source {
 func (s *source) define(def *record.Source) {
 	s.def = def
 	s.prefix = validPrefix(def.Prefix)
-	s.eventPrefix = s.prefix
-	if s.prefix == "" {
+	switch s.eventPrefix = s.prefix; {
+	case s.prefix != "":
+	case def.Kind == record.Receiver:
+		s.eventPrefix = validPrefix(def.Name)
+	default:
 		s.eventPrefix = "script"
 	}
 	s.own = ownLabels(def)
@@ -233,24 +236,29 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		return true
 	}
 	se := s.series[string(p.key)]
-	if se != nil && m.layout != nil && !m.layout.equal(se.distribution().layout) {
-		c.end(se) // other lines, which begin at 0
-		se = nil
+	more := m.lines() // that the source will have
+	if se != nil {
+		more -= se.lines()
+	}
+	if limit := s.def.MaxSeries; limit > 0 && more > 0 && s.lines+more > limit {
+		if final {
+			if p.full == nil {
+				p.full = tooManySeries(limit)
+			}
+			c.refuse(s, smp, p.full)
+		}
+		return final
 	}
 	if se == nil || se.block != m.block {
-		if limit := s.def.MaxSeries; se == nil && limit > 0 && s.lines+m.lines() > limit {
-			if final {
-				if p.full == nil {
-					p.full = tooManySeries(limit)
-				}
-				c.refuse(s, smp, p.full)
-			}
-			return final
-		}
-		if se, refused = c.admit(p, m, smp); refused != nil {
-			c.refuse(s, smp, refused)
-			return true
-		}
+		se, refused = c.admit(p, m, smp)
+	}
+	if refused == nil && m.layout != nil && !m.layout.equal(se.distribution().layout) {
+		c.end(se)
+		se, refused = c.admit(p, m, smp) // with other lines, which begin at 0
+	}
+	if refused != nil {
+		c.refuse(s, smp, refused)
+		return true
 	}
 	switch {
 	case s.def.Verbatim && p.batch.Whole && se.batch == s.batch:
