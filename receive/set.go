@@ -221,6 +221,17 @@ func sourceOf(k kind, line int, p *part) *record.Source {
 	return src
 }
 
+// Names gives the receivers that are configured, in the order of the table.
+func Names(r *config.Receive) []string {
+	var names []string
+	for _, k := range kinds {
+		if k.part(r) != nil {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
 // Problem is what keeps a receiver from being made.
 type Problem struct {
 	Receiver string
