@@ -162,10 +162,10 @@ func (s *statsdSample) section(b []byte) statsdFault {
 func statsdNumber(b []byte) (float64, statsdFault) {
 	v, err := strconv.ParseFloat(string(b), 64)
 	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0): // out of range, among others
+		return 0, statsdFault{"not_finite", "the value %q is not finite", b}
 	case err != nil:
 		return 0, statsdFault{"bad_value", "the value %q is not a number", b}
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return 0, statsdFault{"not_finite", "the value %q is not finite", b}
 	}
 	return v, statsdFault{}
 }

@@ -173,42 +173,43 @@ func (m *statsdMerge) fault(line []byte, f statsdFault) {
 
 // sample takes all values of a sample.
 func (m *statsdMerge) sample(line []byte, s *statsdSample) {
-	t, fault := m.target(&s.statsdHead)
-	if fault.reason != "" {
-		m.fault(line, fault)
-		return
-	}
 	if s.kind == statsdSet {
-		if m.room(t, 1) {
+		t, fault := m.target(&s.statsdHead)
+		if fault.reason != "" {
+			m.fault(line, fault)
+		} else if m.room(t) {
 			m.addMember(t.series, s.values)
 		}
 		return
 	}
-	if !m.room(t, 1+bytes.Count(s.values, []byte{':'})) {
-		return
-	}
+	var t statsdTarget
+	known := false
 	for values, more := s.values, true; more; {
 		var value []byte
 		value, values, more = bytes.Cut(values, []byte{':'})
 		v, fault := statsdNumber(value)
-		if fault.reason == "" {
+		if fault.reason == "" && !known { // no series for the sake of a bad value
+			t, fault = m.target(&s.statsdHead)
+			known = fault.reason == ""
+		}
+		if fault.reason == "" && m.room(t) {
 			fault = m.add(t, s, v, isRelative(value))
+			fault.what = value
 		}
 		if fault.reason != "" {
-			fault.what = value
 			m.fault(line, fault)
 		}
 	}
 }
 
-// room says whether values have a series; where not, it counts them.
-func (m *statsdMerge) room(t statsdTarget, values int) bool {
+// room says whether a value has a series; where not, it is counted.
+func (m *statsdMerge) room(t statsdTarget) bool {
 	switch t.series {
 	case nil:
-		m.dropped["mapping"] += values
+		m.dropped["mapping"]++
 		return false
 	case statsdFull:
-		m.dropped["max_series"] += values
+		m.dropped["max_series"]++
 		return false
 	}
 	return true
