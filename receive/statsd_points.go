@@ -9,9 +9,9 @@ import (
 const (
 	// maxPoints are kept of one series between two flushes, maxPointsAll of all
 	// of them, but for minPoints that every series may have.
-	maxPoints    = 512
+	maxPoints    = 2048
 	maxPointsAll = 1 << 18
-	minPoints    = 16
+	minPoints    = 32
 )
 
 // statsdPoints are the values observed of one series, each with its weight:
