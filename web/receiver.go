@@ -38,7 +38,7 @@ type uploadRow struct {
 func (s *server) others(p *statusPage, private bool, now time.Time) {
 	down := 0
 	for _, v := range s.Receivers() {
-		if !v.Up {
+		if !v.Up && v.Error != "" {
 			down++
 		}
 		p.Receivers = append(p.Receivers, s.receiverRow(&v, private, now))
