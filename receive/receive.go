@@ -80,7 +80,9 @@ type part struct {
 }
 
 // kinds is the table of all receivers.
-var kinds = []kind{}
+var kinds = []kind{
+	{"collectd", "collectd", collectdPart, newCollectd},
+}
 
 func coscalePart(r *config.Receive) *part {
 	c := r.CoScale
