@@ -100,6 +100,8 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	switch {
 	case s.def.Verbatim && p.batch.Whole && se.batch == s.batch:
 		c.refuse(s, smp, printedTwice(se))
+	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
+		c.refuse(s, smp, endlessSum())
 	case smp.Op == record.Observe:
 		if !c.observe(p, se, smp) {
 			c.refuse(s, smp, endlessSum())
