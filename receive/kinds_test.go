@@ -40,7 +40,9 @@ type contract struct {
 }
 
 // contracts has the entries of the kinds, each beside its own tests.
-var contracts = map[string]contract{}
+var contracts = map[string]contract{
+	"statsd": statsdContract,
+}
 
 func TestEveryKindHasAContract(t *testing.T) {
 	var names []string

@@ -213,7 +213,7 @@ func (s *Set) countsOf(name string) *Counts {
 func sourceOf(k kind, line int, p *part) *record.Source {
 	src := &record.Source{
 		Kind: record.Receiver, Name: k.name, Rank: firstRank + line,
-		Prefix: k.prefix, MaxSeries: p.maxSeries,
+		Prefix: k.prefix, Verbatim: k.verbatim, MaxSeries: p.maxSeries,
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.labels)) {
 		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.labels[name]})
