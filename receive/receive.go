@@ -85,6 +85,7 @@ type part struct {
 // kinds is the table of all receivers.
 var kinds = []kind{
 	{name: "statsd", verbatim: true, part: statsdPart, make: newStatsD},
+	{name: "collectd", prefix: "collectd", verbatim: true, part: collectdPart, make: newCollectd},
 }
 
 func coscalePart(r *config.Receive) *part {
