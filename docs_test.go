@@ -250,3 +250,20 @@ func TestDocsConfigurations(t *testing.T) {
 		t.Errorf("only %d configurations were found", n)
 	}
 }
+
+// TestExampleConfigurations loads every configuration among the examples.
+func TestExampleConfigurations(t *testing.T) {
+	files, err := filepath.Glob("examples/*.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(f string) bool { return filepath.Base(f) == "prometheus.yml" }) // Prometheus's own
+	if len(files) < 2 {
+		t.Errorf("only %q were found", files)
+	}
+	for _, file := range files {
+		if _, err := config.Load(file); err != nil {
+			t.Error(err)
+		}
+	}
+}

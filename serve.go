@@ -47,6 +47,10 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
+	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
+	if err := port.admits(set.cfg); err != nil {
+		return err
+	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
 
 	registry := prometheus.NewRegistry()
@@ -62,10 +66,6 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	}
 	defer stream.close()
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
-	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
-	if err := port.admits(set.cfg); err != nil {
-		return err
-	}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
 	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
 	if f.serve.storage != "" {
