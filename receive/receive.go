@@ -61,6 +61,9 @@ type Env struct {
 type kind struct {
 	name   string
 	prefix string // of its series
+	// verbatim says that it makes names as they stand on the page
+	// (record.Source).
+	verbatim bool
 	// part is what the configuration says of it, nil when it is not there.
 	part func(*config.Receive) *part
 	// make makes one; it binds nothing and leaves nothing open, so that check
@@ -81,7 +84,8 @@ type part struct {
 
 // kinds is the table of all receivers.
 var kinds = []kind{
-	{"collectd", "collectd", collectdPart, newCollectd},
+	{name: "statsd", verbatim: true, part: statsdPart, make: newStatsD},
+	{name: "collectd", verbatim: true, part: collectdPart, make: newCollectd},
 }
 
 func coscalePart(r *config.Receive) *part {

@@ -87,7 +87,7 @@ func (s *server) serveScript(w http.ResponseWriter, r *http.Request) {
 	p := &scriptPage{
 		frame: s.frame(visible(name)+" – scriptbridge", "../", now),
 		Name:  visible(name), Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last),
-		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.hidden(r),
+		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.gate.Hidden(r),
 	}
 	p.Private = p.Hidden == ""
 	if p.Refresh = refreshOf(r.URL.Query()); p.Refresh > 0 {

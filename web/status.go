@@ -142,7 +142,7 @@ func (r *row) last() *script.Verdict {
 
 func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
-	private := s.hidden(r) == ""
+	private := s.gate.Hidden(r) == ""
 	q := queryOf(r.URL.Query())
 	p := statusPage{frame: s.frame("scriptbridge", "./", now), Query: q}
 	p.Refresh, p.Toggle = q.Refresh, q.toggled().href()
