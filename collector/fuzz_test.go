@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -52,6 +53,11 @@ func (t *tape) value() float64 {
 	return values[int(t.byte())%len(values)]
 }
 
+func (t *tape) weight() float64 {
+	weights := []float64{0, 1, 0.1, 1e7, 10. / 3, 1e308, -1, math.NaN(), math.Inf(1)}
+	return weights[int(t.byte())%len(weights)]
+}
+
 func (t *tape) labels() []record.Label {
 	var ls []record.Label
 	for n := t.byte() % 4; n > 0; n-- {
@@ -62,7 +68,7 @@ func (t *tape) labels() []record.Label {
 
 func (t *tape) meta() *record.Meta {
 	m := &record.Meta{Name: t.text(), Type: record.Type(t.byte() % 6)}
-	switch t.byte() % 6 {
+	switch t.byte() % 7 {
 	case 0:
 		m.Unit, m.Help = t.text(), t.text()
 	case 1:
@@ -71,6 +77,8 @@ func (t *tape) meta() *record.Meta {
 		m.Rename = t.text()
 	case 3:
 		m.Dimensions = []string{t.text(), t.text()}
+	case 4:
+		m.Buckets, m.Quantiles = []float64{t.value(), t.value(), 3}, []float64{t.value(), 0.5}
 	}
 	return m
 }
@@ -106,13 +114,19 @@ func (t *tape) batch(sources map[sourceKey]*record.Source, now time.Time) *recor
 		b.Declared = &record.Declared{Metrics: metas[1:], Events: []*record.EventMeta{{Name: t.text(), Attributes: []string{t.text(), "a"}}}}
 	}
 	for n := t.byte() % 8; n > 0; n-- {
-		smp := record.Sample{Labels: t.labels(), Value: t.value(), Op: record.Op(t.byte() % 2), Meta: metas[t.byte()%4], Line: int(n)}
+		smp := record.Sample{Labels: t.labels(), Value: t.value(), Op: record.Op(t.byte() % 3), Meta: metas[t.byte()%4], Line: int(n)}
+		if smp.Op == record.Observe {
+			smp.Weight = t.weight()
+		}
 		if smp.Name = t.text(); smp.Meta != nil && !t.chance(3) {
 			smp.Name = smp.Meta.Name + []string{"", "_total", "_info", "_bucket", "_sum", "_count", "_created"}[t.byte()%7]
 			smp.Labels = append(smp.Labels, record.Label{Name: []string{"le", "quantile", "a"}[t.byte()%3], Value: t.text()})
 		}
 		if t.chance(4) {
 			smp.Subject = record.Subject{Kind: record.SubjectKind(t.byte() % 4), Name: t.text()}
+			smp.Time = now.Add(time.Duration(t.byte())*time.Second - 2*time.Minute)
+		}
+		if t.chance(8) {
 			smp.Time = time.Unix(int64(t.byte())-100, 1e6)
 		}
 		b.Samples = append(b.Samples, smp)
@@ -177,9 +191,19 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 	if len(asText.values) != len(asOM.values) {
 		t.Fatalf("%d series as text, %d on OpenMetrics", len(asText.values), len(asOM.values))
 	}
+	inOM := make(map[string]string) // le is spelled otherwise there
+	for text := range asOM.values {
+		inOM[asOM.labels[text].String()] = text
+	}
 	for text, v := range asText.values {
-		if om, ok := asOM.values[text]; !ok || !sameFloat(v, om) || asText.stamps[text]-asOM.stamps[text] > 1 { // the parser cuts 1.001 s to 1000 ms
-			t.Fatalf("%s: %v at %d as text, %v at %d on OpenMetrics", text, v, asText.stamps[text], om, asOM.stamps[text])
+		om, ok := inOM[asText.labels[text].String()]
+		if !ok || !sameFloat(v, asOM.values[om]) || asText.stamps[text]-asOM.stamps[om] > 1 { // the parser cuts 1.001 s to 1000 ms
+			t.Fatalf("%s: %v at %d as text, %v at %d on OpenMetrics", text, v, asText.stamps[text], asOM.values[om], asOM.stamps[om])
+		}
+	}
+	for _, s := range c.sources {
+		for _, se := range s.series {
+			checkDistribution(t, se)
 		}
 	}
 	for key := range sources {
@@ -195,6 +219,29 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 	}
 	checkServed(t, c, asText, expfmt.FmtText)
 	checkServed(t, c, asOM, expfmt.FmtOpenMetrics_1_0_0)
+}
+
+// checkDistribution checks that counts are whole, do not fall from bucket to
+// bucket, and end in _count.
+func checkDistribution(t *testing.T, se *series) {
+	t.Helper()
+	d := se.distribution()
+	if d == nil {
+		return
+	}
+	bounds, values := len(d.layout.bounds), d.values()
+	counts := values[bounds+1:]
+	if d.layout.kind == histogram {
+		counts = slices.Concat(values[:bounds], counts)
+		if counts[bounds] != counts[bounds-1] {
+			t.Fatalf("%s: %v", se.text, values)
+		}
+	}
+	for i, v := range counts {
+		if v != math.Trunc(v) || v < 0 || math.IsInf(v, 0) || i > 0 && v < counts[i-1] {
+			t.Fatalf("%s: %v", se.text, values)
+		}
+	}
 }
 
 // checkServed checks that what a scrape gets, out of the chunks, is the page.

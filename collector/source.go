@@ -21,9 +21,11 @@ type source struct {
 
 	blocks map[string]*block  // by family name, ours too
 	series map[string]*series // the source's own, by key
+	lines  int                // that they have on the page
 	ours   map[string]*series // what the bridge says of it, by key
 	batch  uint32             // counts batches, to tell who was mentioned
-	due    instant            // nothing of it ends before
+	slide  instant            // no quantile changes by itself before
+	due    instant            // nothing of it ends or changes before
 
 	events events
 	runs   runs
@@ -40,6 +42,7 @@ func newSource(def *record.Source) *source {
 		blocks:    make(map[string]*block),
 		series:    make(map[string]*series),
 		ours:      make(map[string]*series),
+		slide:     never,
 		due:       never,
 		refusedBy: make(map[string]int),
 		logged:    make(map[loggedKey]bool),
@@ -53,8 +56,11 @@ func newSource(def *record.Source) *source {
 func (s *source) define(def *record.Source) {
 	s.def = def
 	s.prefix = validPrefix(def.Prefix)
-	s.eventPrefix = s.prefix
-	if s.prefix == "" {
+	switch s.eventPrefix = s.prefix; {
+	case s.prefix != "":
+	case def.Kind == record.Receiver:
+		s.eventPrefix = validPrefix(def.Name)
+	default:
 		s.eventPrefix = "script"
 	}
 	s.own = ownLabels(def)
@@ -102,6 +108,7 @@ func (s *source) forget(se *series) {
 		delete(s.ours, se.key())
 	} else {
 		delete(s.series, se.key())
+		s.lines -= se.lines()
 	}
 }
 
@@ -144,7 +151,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 		return
 	}
 	for _, meta := range d.Metrics {
-		m := s.mapMetric(meta.Name, meta)
+		m := s.mapMetric(meta.Name, meta, false)
 		names := claims(m.family, m.id.kind)
 		taken := slices.ContainsFunc(names, func(n string) bool {
 			owner, ok := s.owners[n]
@@ -202,13 +209,13 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 				})
 			}
 		}
-		s.due = s.events.due
+		s.due = min(s.events.due, s.slide)
 	}
 	for _, i := range full {
 		c.putSample(&p, &b.Samples[i], true)
 	}
 	if len(s.series) > 0 {
-		s.due = min(s.due, p.expires)
+		s.due = min(s.due, p.expires, s.slide)
 	}
 }
 
@@ -216,45 +223,89 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 // would be too many while it is not the last word.
 func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	s := p.source
-	m := s.metric(smp.Name, smp.Meta)
-	switch {
-	case m.refused != nil:
-		c.refuse(s, smp, m.refused)
-		return true
-	case smp.Op == record.Add && smp.Value < 0:
-		c.refuse(s, smp, negativeAdd())
-		return true
-	case smp.Op == record.Add && (math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0)):
-		c.refuse(s, smp, endlessAdd())
-		return true
+	m := s.metric(smp.Name, smp.Meta, smp.Op == record.Observe)
+	refused := m.refused
+	if refused == nil {
+		refused = badValue(smp)
 	}
-	var refused *refusal
-	if p.key, refused = s.appendKey(p.key[:0], m, smp); refused != nil {
+	if refused == nil {
+		p.key, refused = s.appendKey(p.key[:0], m, smp)
+	}
+	if refused != nil {
 		c.refuse(s, smp, refused)
 		return true
 	}
 	se := s.series[string(p.key)]
-	if se == nil || se.block != m.block {
-		if limit := s.def.MaxSeries; se == nil && limit > 0 && len(s.series) >= limit {
-			if final {
-				if p.full == nil {
-					p.full = tooManySeries(limit)
-				}
-				c.refuse(s, smp, p.full)
-			}
-			return final
-		}
-		if se, refused = c.admit(p, m, smp); refused != nil {
-			c.refuse(s, smp, refused)
-			return true
-		}
+	more := m.lines() // that the source will have
+	if se != nil {
+		more -= se.lines()
 	}
-	if s.def.Verbatim && se.batch == s.batch {
-		c.refuse(s, smp, printedTwice(se))
+	if limit := s.def.MaxSeries; limit > 0 && more > 0 && s.lines+more > limit {
+		if final {
+			if p.full == nil {
+				p.full = tooManySeries(limit)
+			}
+			c.refuse(s, smp, p.full)
+		}
+		return final
+	}
+	if se == nil || se.block != m.block {
+		se, refused = c.admit(p, m, smp)
+	}
+	if refused == nil && m.layout != nil && !m.layout.equal(se.distribution().layout) {
+		c.end(se)
+		se, refused = c.admit(p, m, smp) // with other lines, which begin at 0
+	}
+	if refused != nil {
+		c.refuse(s, smp, refused)
 		return true
 	}
-	c.update(p, m, se, smp)
+	switch {
+	case s.def.Verbatim && p.batch.Whole && se.batch == s.batch:
+		c.refuse(s, smp, printedTwice(se))
+	case smp.Op == record.Observe:
+		if !c.observe(p, se, smp) {
+			c.refuse(s, smp, endlessSum())
+		}
+	case !p.late(se, smp):
+		c.update(p, m, se, smp)
+	}
 	return true
+}
+
+// badValue refuses what a sum, once it has taken it in, would never get rid of.
+func badValue(smp *record.Sample) *refusal {
+	switch {
+	case smp.Op == record.Set:
+		return nil
+	case math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0):
+		return endlessAdd(smp.Op)
+	case smp.Op == record.Add && smp.Value < 0:
+		return negativeAdd()
+	case smp.Op == record.Observe && math.IsInf(smp.Value*smp.Weight, 0) && !math.IsInf(smp.Weight, 0):
+		return endlessSum()
+	case smp.Op == record.Observe && (math.IsNaN(smp.Weight) || math.IsInf(smp.Weight, 0) || smp.Weight < 0):
+		return badWeight(smp.Weight)
+	}
+	return nil
+}
+
+// moment is what a sample's value is of, in Unix milliseconds: a clock that is
+// ahead of ours must not keep later values off the page.
+func (p *put) moment(smp *record.Sample) int64 {
+	if smp.Time.IsZero() || smp.Time.After(p.batch.Time) {
+		return p.batch.Time.UnixMilli()
+	}
+	return smp.Time.UnixMilli()
+}
+
+// late says whether a value is older than the one that its series shows. Such
+// a one is no news: it neither replaces that nor renews it, and is no fault
+// either. A whole batch is the present state, whatever its times: there it
+// counts only against values of the same batch.
+func (p *put) late(se *series, smp *record.Sample) bool {
+	return smp.Op == record.Set && se.extra != nil && se.extra.at != 0 && (!p.batch.Whole || se.batch == p.source.batch) &&
+		p.moment(smp) < se.extra.at
 }
 
 // admit finds or makes the series whose key is p.key, where the rules on names
@@ -264,7 +315,9 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		return nil, m.lost
 	}
 	text := p.key
-	if m.part != nil {
+	if m.layout != nil {
+		text = text[:len(text)-1] // without keyEnd
+	} else if m.part != nil {
 		var refused *refusal
 		if p.text, refused = p.source.appendSeries(p.text[:0], m.sample, m, smp, ""); refused != nil {
 			return nil, refused
@@ -285,9 +338,12 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		return se, nil
 	}
 	for {
-		twin := b.twin(p.key)
+		twin := b.twin(m, p.key)
 		if twin == nil {
 			break
+		}
+		if twin.block == b {
+			return nil, observedAndSet()
 		}
 		if twin.block.source.compare(p.source) < 0 {
 			if len(b.series) == 0 {
@@ -298,18 +354,42 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		c.outrank(twin, p.source)
 	}
 	se := c.add(b, string(p.key), string(text))
+	if m.layout != nil {
+		se.extra.dist = &distribution{layout: m.layout, stale: true}
+	}
 	p.source.series[se.key()] = se
+	p.source.lines += se.lines()
 	return se, nil
+}
+
+// mention notes that the batch speaks of a series.
+func (p *put) mention(se *series, smp *record.Sample) {
+	se.batch, se.block.batch = p.source.batch, p.source.batch
+	se.expires = p.expires
+	se.line = uint32(max(smp.Line, 0))
+	se.sum = smp.Op != record.Set
+}
+
+// observe takes in an observation; false where its sums would become infinite.
+func (c *Collector) observe(p *put, se *series, smp *record.Sample) bool {
+	weight := smp.Weight
+	if weight == 0 {
+		weight = 1
+	}
+	d := se.distribution()
+	p.mention(se, smp)
+	if !d.observe(c.index, p.now, smp.Value, weight) {
+		return false
+	}
+	p.source.slide = min(p.source.slide, d.window.due())
+	c.sheet.touch(se.block)
+	return true
 }
 
 // update gives a series its new value.
 func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 	again := se.batch == p.source.batch // mentioned before in this batch
-	se.batch, se.block.batch = p.source.batch, p.source.batch
-	se.expires = p.expires
-	se.line = uint32(max(smp.Line, 0))
-	se.sum = smp.Op == record.Add
-
+	p.mention(se, smp)
 	value := smp.Value
 	switch {
 	case se.sum:
@@ -324,7 +404,7 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 			stamp = ms
 		}
 	}
-	if stamp != 0 && se.extra == nil {
+	if !smp.Time.IsZero() && se.extra == nil {
 		se.extra = new(extra)
 	}
 	if math.Float64bits(value) != math.Float64bits(se.value) || se.extra != nil && se.extra.stamp != stamp {
@@ -332,7 +412,7 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 	}
 	se.value = value
 	if se.extra != nil {
-		se.extra.stamp = stamp
+		se.extra.stamp, se.extra.at = stamp, p.moment(smp)
 	}
 }
 
@@ -377,14 +457,20 @@ func (se *series) average(now, begin instant, value float64, again bool) float64
 // outrank ends a series of another source for the same one of a source that
 // ranks before it.
 func (c *Collector) outrank(se *series, winner *source) {
-	c.evicted(se.block.source, se.block.metric.id.name, 1, duplicateSeries(winner))
+	c.evicted(se.block.source, se.block.metric.id.name, se.lines(), duplicateSeries(winner))
+	c.end(se)
+}
+
+// end takes a series off the page.
+func (c *Collector) end(se *series) {
 	c.keep(se.block, func(o *series) bool { return o != se })
 }
 
-// expire ends what is too old, and finds out what is due next.
+// expire ends what is too old, slides windows on, and finds out what is due
+// next.
 func (c *Collector) expire(s *source, now instant) {
-	before := len(s.series)
-	s.due = c.expireEvents(s, now)
+	before := s.lines
+	s.due, s.slide = c.expireEvents(s, now), never
 	for _, b := range s.blocks {
 		if b.family.own {
 			continue
@@ -394,10 +480,18 @@ func (c *Collector) expire(s *source, now instant) {
 				return false
 			}
 			s.due = min(s.due, se.expires)
+			if d := se.distribution(); d != nil {
+				if d.window.slide(now) {
+					d.stale = true
+					c.sheet.touch(b)
+				}
+				s.slide = min(s.slide, d.window.due())
+			}
 			return true
 		})
 	}
-	if len(s.series) != before {
+	s.due = min(s.due, s.slide)
+	if s.lines != before {
 		c.showSeries(s)
 	}
 }
