@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -26,7 +28,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 			failed = true
 			continue
 		}
-		problems := append(w.problems, checkScripts(ctx, w)...)
+		problems := slices.Concat(w.problems, checkScripts(ctx, w), checkReceivers(w))
 		for _, text := range w.cfg.Warnings {
 			fmt.Fprintln(stderr, "warning:", text)
 		}
@@ -37,7 +39,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 			failed = true
 			continue
 		}
-		fmt.Fprintf(stdout, "%s: %s, no errors\n", file, count(len(w.scripts), "script"))
+		fmt.Fprintf(stdout, "%s: %s, no errors\n", file, w.summary())
 	}
 	if failed {
 		return errSaid
@@ -69,6 +71,23 @@ func checkScripts(ctx context.Context, w *wanted) (problems []error) {
 		}
 	}
 	return problems
+}
+
+// checkReceivers makes each receiver, which reads its files and binds nothing.
+func checkReceivers(w *wanted) (problems []error) {
+	for _, p := range receive.Check(&w.cfg.Receive) {
+		problems = append(problems, fmt.Errorf("%s: receive: %s: %w", w.cfg.At["receive."+p.Receiver], p.Receiver, p.Err))
+	}
+	return problems
+}
+
+// summary says how much there is.
+func (w *wanted) summary() string {
+	text := count(len(w.scripts), "script")
+	if n := len(receive.Names(&w.cfg.Receive)); n > 0 {
+		text += ", " + count(n, "receiver")
+	}
+	return text
 }
 
 func count(n int, thing string) string {

@@ -233,7 +233,8 @@ func httpGet(t *testing.T, url string) []byte {
 func TestDocsConfigurations(t *testing.T) {
 	n := 0
 	for _, b := range docBlocks(t) {
-		if b.lang != "yaml" || !strings.HasPrefix(b.text, "scripts:") && !strings.HasPrefix(b.text, "discover:") && !strings.HasPrefix(b.text, "global:") {
+		section, _, _ := strings.Cut(b.text, "\n")
+		if b.lang != "yaml" || !slices.Contains([]string{"scripts:", "discover:", "global:", "receive:", "upload:"}, section) {
 			continue
 		}
 		n++
@@ -245,7 +246,24 @@ func TestDocsConfigurations(t *testing.T) {
 			t.Errorf("%s: %v\n%s", b.page, err, b.text)
 		}
 	}
-	if n < 3 {
+	if n < 5 {
 		t.Errorf("only %d configurations were found", n)
+	}
+}
+
+// TestExampleConfigurations loads every configuration among the examples.
+func TestExampleConfigurations(t *testing.T) {
+	files, err := filepath.Glob("examples/*.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(f string) bool { return filepath.Base(f) == "prometheus.yml" }) // Prometheus's own
+	if len(files) < 2 {
+		t.Errorf("only %q were found", files)
+	}
+	for _, file := range files {
+		if _, err := config.Load(file); err != nil {
+			t.Error(err)
+		}
 	}
 }

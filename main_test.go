@@ -36,12 +36,7 @@ func TestMain(m *testing.M) {
 		"scriptbridge": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-				if err != errSaid {
-					fmt.Fprintln(os.Stderr, "scriptbridge:", err)
-				}
-				os.Exit(1)
-			}
+			os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
 		},
 	})
 }
@@ -61,6 +56,10 @@ const patience = 30 * time.Second
 //	count N REGEXP FILE       exactly N matches in FILE
 //	certificate CERT KEY      make a self-signed certificate for 127.0.0.1; the bridge is then asked by https
 //	same FILE WANT            equal but for the durations that try prints
+//	api METHOD PATH STATUS [FORM]  ask as a client of CoScale's API does, with the token of the last login; at $API, or else
+//	                          the bridge; the answer is left in the file answer
+//	hold NAME, release NAME   take a free port, put its number into $NAME, and let it go
+//	expand FILE…              put variables into the files
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
 //	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
@@ -78,7 +77,7 @@ func TestScenarios(t *testing.T) {
 			env.Setenv("SCALYR_AGENT", os.Getenv("SCALYR_AGENT"))
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
-			env.Values[bridgeKey{}] = &bridge{scheme: "http"}
+			env.Values[bridgeKey{}] = &bridge{scheme: "http", held: make(map[string]net.Listener)}
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -99,6 +98,10 @@ func TestScenarios(t *testing.T) {
 			"count":       cmdCount,
 			"certificate": cmdCertificate,
 			"same":        cmdSame,
+			"api":         cmdAPI,
+			"hold":        cmdHold,
+			"release":     cmdRelease,
+			"expand":      cmdExpand,
 			"unescape":    cmdUnescape,
 			"hup":         cmdHup,
 			"stop":        cmdStop,
@@ -117,6 +120,7 @@ type bridge struct {
 	url    string
 	done   chan struct{} // closed when it has ended
 	err    error
+	held   map[string]net.Listener // ports, by variable
 }
 
 func bridgeOf(ts *testscript.TestScript) *bridge { return ts.Value(bridgeKey{}).(*bridge) }

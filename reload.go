@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
+	"scriptbridge/receive"
 	"scriptbridge/script"
 )
 
@@ -23,6 +24,7 @@ type wanted struct {
 	scripts  []*script.Script
 	problems []error  // of the world: they cost one script each
 	made     []string // folders that were missing
+	received string   // what changes with the files that receivers read
 }
 
 // load reads a configuration and everything it names. Its one side effect is
@@ -39,12 +41,15 @@ func load(file string, makeFolders bool) (*wanted, error) {
 		return nil, err
 	}
 	w.scripts, w.problems = scripts, append(w.problems, problems...)
+	w.received = receive.Fingerprint(&cfg.Receive)
 	return w, nil
 }
 
 func (w *wanted) equal(other *wanted) bool {
 	return len(w.made) == 0 && reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
 		w.cfg.Events == other.cfg.Events &&
+		reflect.DeepEqual(w.cfg.Receive, other.cfg.Receive) && w.received == other.received &&
+		reflect.DeepEqual(w.cfg.Upload, other.cfg.Upload) &&
 		errorTexts(w.problems) == errorTexts(other.problems) &&
 		script.SameSet(w.scripts, other.scripts)
 }
@@ -59,11 +64,12 @@ func errorTexts(errs []error) string {
 // reloader puts a configuration into force, by difference. A file that cannot
 // be used changes nothing and is told in the log, to who asked, and on the page.
 type reloader struct {
-	file   string
-	logger log.Logger
-	pool   *script.Pool
-	page   *collector.Collector
-	stream *eventStream
+	file    string
+	web     webPort
+	logger  log.Logger
+	sources *sources
+	page    *collector.Collector
+	stream  *eventStream
 
 	successful, at prometheus.Gauge
 
@@ -75,20 +81,17 @@ type reloader struct {
 	bad   error
 }
 
-func newReloader(file string, w *wanted, r prometheus.Registerer, logger log.Logger, pool *script.Pool, page *collector.Collector, stream *eventStream) *reloader {
-	rl := &reloader{
-		file: file, logger: logger, pool: pool, page: page, stream: stream, current: w,
-		successful: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "scriptbridge_config_last_reload_successful",
-			Help: "Whether the last attempt to load the configuration succeeded.",
-		}),
-		at: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "scriptbridge_config_last_reload_success_timestamp_seconds",
-			Help: "When a configuration was last put into force.",
-		}),
-	}
-	r.MustRegister(rl.successful, rl.at)
-	return rl
+// register makes the gauges that tell how the last attempt went.
+func (r *reloader) register(to prometheus.Registerer) {
+	r.successful = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "scriptbridge_config_last_reload_successful",
+		Help: "Whether the last attempt to load the configuration succeeded.",
+	})
+	r.at = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "scriptbridge_config_last_reload_success_timestamp_seconds",
+		Help: "When a configuration was last put into force.",
+	})
+	to.MustRegister(r.successful, r.at)
 }
 
 // begin puts the configuration of the start into force.
@@ -96,7 +99,7 @@ func (r *reloader) begin(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.succeed(ctx, r.current)
-	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.scripts))
+	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.scripts), "receivers", len(receive.Names(&r.current.cfg.Receive)))
 }
 
 // reload reads the file again. Unless it was asked for, an unchanged
@@ -105,6 +108,9 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w, err := load(r.file, true)
+	if err == nil {
+		err = r.web.admits(w.cfg)
+	}
 	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
 		err = r.stream.use(w.cfg.Events.Log)
 	}
@@ -126,7 +132,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 		return nil
 	}
 	r.succeed(ctx, w)
-	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.scripts))
+	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.scripts), "receivers", len(receive.Names(&w.cfg.Receive)))
 	return nil
 }
 
@@ -142,7 +148,7 @@ func (r *reloader) succeed(ctx context.Context, w *wanted) {
 		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
 	}
 	r.page.SetRetention(w.cfg.Events.Retention)
-	r.pool.Reload(ctx, w.scripts, w.cfg.Global.MaxConcurrent)
+	r.sources.reload(ctx, w)
 	r.current = w
 	r.note(time.Now(), nil)
 	r.at.SetToCurrentTime()

@@ -26,6 +26,7 @@ import (
 	slgk "github.com/tjhop/slog-gokit"
 
 	"scriptbridge/collector"
+	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/web"
@@ -46,6 +47,10 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
+	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
+	if err := port.admits(set.cfg); err != nil {
+		return err
+	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
 
 	registry := prometheus.NewRegistry()
@@ -60,7 +65,9 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		return err
 	}
 	defer stream.close()
-	pool := script.NewPool(record.Tee{page, record.NewEventLog(stream)}, logger, set.cfg.Global.MaxConcurrent)
+	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
+	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
+	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
 	if f.serve.storage != "" {
 		kept, err := openStorage(f.serve.storage)
 		if err != nil {
@@ -68,49 +75,37 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		}
 		defer kept.close()
 		pool.UseMemory(kept.memory)
+		receivers.Storage = kept.receiver
 	}
-	registerPool(registry, pool)
-	reloader := newReloader(f.configFile, set, registry, logger, pool, page, stream)
+	sources := &sources{pool, receive.NewSet(receivers)}
+	sources.register(registry)
+	reloader := &reloader{file: f.configFile, web: port, logger: logger, sources: sources, page: page, stream: stream, current: set}
+	reloader.register(registry)
 
 	quit := make(chan struct{})
-	listening := make(chan struct{})
-	var once, quitOnce sync.Once
-	started := time.Now()
+	var quitOnce sync.Once
 	handler, err := web.New(web.Options{
 		Logger:        logger,
 		Scripts:       pool,
+		Receivers:     receiverViews(sources.receivers),
 		Page:          pageView{page},
 		Metrics:       page,
 		TelemetryPath: f.serve.telemetryPath,
-		Ready: func() bool {
-			_, inForce, _ := reloader.status() // which it is only after the listeners are open
-			return !inForce.IsZero() && (pool.Ready() || time.Since(started) > readyAfter)
-		},
+		Ready:         readiness(reloader, sources),
 		Lifecycle:     f.serve.lifecycle,
 		Reload:        func() error { return reloader.reload(ctx, true) },
 		Quit:          func() { quitOnce.Do(func() { close(quit) }) },
 		ConfigStatus:  reloader.status,
-		WebConfigFile: *f.serve.web.WebConfigFile,
+		WebConfigFile: port.WebConfigFile,
 		Version:       version.Version,
 	})
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           withProbes(pool, handler),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       5 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		BaseContext: func(l net.Listener) context.Context {
-			once.Do(func() { close(listening) })
-			return web.BaseContext(l)
-		},
-	}
+	server, listening := newServer(sources.receivers.Handler(withProbes(pool, handler)))
 	g := &rungroup.Group{}
 	// When the group ends, it stops its members in this order.
-	addPool(g, pool, reloader, listening, f.serve.autoReload)
+	addSources(g, sources, reloader, listening, f.serve.autoReload)
 	addServer(g, server, f.serve.web, logger)
 	ended := make(chan struct{})
 	g.Add(func() error {
@@ -128,6 +123,44 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	}
 	level.Info(logger).Log("msg", "stopped; nothing is left running")
 	return nil
+}
+
+// addressesOf gives the addresses of the web port, none where systemd gives
+// its sockets.
+func addressesOf(flags *toolkit.FlagConfig) []string {
+	if *flags.WebSystemdSocket {
+		return nil
+	}
+	return *flags.WebListenAddresses
+}
+
+// readiness is /-/ready: the configuration is in force, which it is only after
+// the listeners are open, and every source has begun, or has had its time.
+func readiness(r *reloader, s *sources) func() bool {
+	started := time.Now()
+	return func() bool {
+		_, inForce, _ := r.status()
+		return !inForce.IsZero() && (s.ready() || time.Since(started) > readyAfter)
+	}
+}
+
+// newServer makes the web side's server. The channel is closed when the first
+// listener is open.
+func newServer(handler http.Handler) (*http.Server, <-chan struct{}) {
+	listening := make(chan struct{})
+	var once sync.Once
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext: func(l net.Listener) context.Context {
+			once.Do(func() { close(listening) })
+			return web.BaseContext(l)
+		},
+	}, listening
 }
 
 // addServer adds the web side to the group.
@@ -161,9 +194,10 @@ func withoutKeys(logger log.Logger, keys ...string) log.Logger {
 	})
 }
 
-// addPool starts the scripts as soon as the listeners are open: a port that is
-// taken must not cost a run. Then it waits for SIGHUP and looks for changes.
-func addPool(g *rungroup.Group, pool *script.Pool, r *reloader, listening <-chan struct{}, every time.Duration) {
+// addSources starts the scripts and receivers as soon as the listeners are
+// open: a port that is taken must not cost a run. Then it waits for SIGHUP and
+// looks for changes.
+func addSources(g *rungroup.Group, s *sources, r *reloader, listening <-chan struct{}, every time.Duration) {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.Add(func() error {
 		select {
@@ -192,11 +226,33 @@ func addPool(g *rungroup.Group, pool *script.Pool, r *reloader, listening <-chan
 		}
 	}, func(error) {
 		cancel()
-		pool.Close()
+		s.close()
 	})
 }
 
-func registerPool(r prometheus.Registerer, pool *script.Pool) {
+// sources are the two ways in.
+type sources struct {
+	pool      *script.Pool
+	receivers *receive.Set
+}
+
+// reload puts the wanted ones to work, by difference.
+func (s *sources) reload(ctx context.Context, w *wanted) {
+	s.pool.Reload(ctx, w.scripts, w.cfg.Global.MaxConcurrent)
+	s.receivers.Reload(ctx, &w.cfg.Receive)
+}
+
+func (s *sources) ready() bool { return s.pool.Ready() && s.receivers.Ready() }
+
+// close ends the scripts first: what they push at their end is still taken.
+func (s *sources) close() {
+	s.pool.Close()
+	s.receivers.Close()
+}
+
+// register shows how the sources are on the metrics page.
+func (s *sources) register(r prometheus.Registerer) {
+	pool := s.pool
 	r.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "scriptbridge_scripts_running",
@@ -209,6 +265,7 @@ func registerPool(r prometheus.Registerer, pool *script.Pool) {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "scriptbridge_sink_errors_total",
 			Help: "Batches that a sink could not take, such as events that could not be written.",
-		}, func() float64 { return float64(pool.SinkErrors()) }),
+		}, func() float64 { return float64(pool.SinkErrors() + s.receivers.SinkErrors()) }),
+		receiverMetrics{s.receivers.Views},
 	)
 }

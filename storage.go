@@ -19,6 +19,7 @@ import (
 //
 //	lock                 held as long as the process lives; it has its pid
 //	scripts/NAME-HASH    what a script's Runner wants to find after a restart
+//	receivers/NAME       a receiver's own folder
 type storage struct {
 	folder string
 	lock   *os.File
@@ -68,6 +69,15 @@ func (s *storage) close() { s.lock.Close() }
 // memory gives a script its file in the folder.
 func (s *storage) memory(of *script.Script) script.Memory {
 	return &memoryFile{path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput}
+}
+
+// receiver gives a receiver its folder, for the owner alone.
+func (s *storage) receiver(name string) (string, error) {
+	folder := filepath.Join(s.folder, "receivers", name)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", err
+	}
+	return folder, checkPrivate(folder)
 }
 
 // memoryName makes a file's name of a script's: what is safe everywhere of its

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -42,8 +43,9 @@ type Collector struct {
 	sources   map[sourceKey]*source
 	names     map[string]*family // by every name that a family claims
 	sheet     sheet
-	due       instant // nothing ends before
-	text      []byte  // scratch
+	due       instant              // nothing ends before
+	text      []byte               // scratch
+	index     mapping.IndexMapping // of all sketches
 
 	changed  map[*source]struct{} // other sources that a Put changed
 	unlogged []func() error       // lines to log when the lock is free
@@ -84,6 +86,7 @@ func New(o Options) *Collector {
 		sources:   make(map[sourceKey]*source),
 		names:     make(map[string]*family),
 		due:       never,
+		index:     newIndex(),
 		changed:   make(map[*source]struct{}),
 	}
 }
@@ -196,11 +199,18 @@ func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
 		}
 	}
 	slices.SortFunc(blocks, (*block).compare)
-	views := make([]SeriesView, 0, len(s.series))
+	views := make([]SeriesView, 0, s.lines)
 	for _, b := range blocks {
 		b.sortSeries()
 		for _, se := range b.series {
-			views = append(views, SeriesView{Text: se.text, Value: se.value, Line: int(se.line)})
+			d := se.distribution()
+			if d == nil {
+				views = append(views, SeriesView{Text: se.text, Value: se.value, Line: int(se.line)})
+				continue
+			}
+			for i, v := range d.values() {
+				views = append(views, SeriesView{Text: string(d.layout.appendLine(nil, se.text, i, text)), Value: v, Line: int(se.line)})
+			}
 		}
 	}
 	return views
@@ -212,7 +222,7 @@ func (c *Collector) Count(kind record.Kind, name string) int {
 	defer c.mu.Unlock()
 	c.sweep()
 	if s := c.sources[sourceKey{kind, name}]; s != nil {
-		return len(s.series)
+		return s.lines
 	}
 	return 0
 }

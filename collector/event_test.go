@@ -99,23 +99,23 @@ func TestEventIsClosed(t *testing.T) {
 		e := record.Event{ID: "42", Name: "Deploy", Start: time.Now(), Subject: record.Subject{Kind: record.Server, Name: "web-1"}}
 		_ = c.Put(news(r, e))
 		time.Sleep(time.Hour)
-		want(t, onPage(t, c, "script_event"),
-			`script_event_info{receiver="coscale",event="Deploy",event_id="42",subject="server",server="web-1"} 1`,
-			`script_event_start_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466848e+08`,
-			`script_events_total{receiver="coscale",event="Deploy"} 1`)
+		want(t, onPage(t, c, "coscale_event"),
+			`coscale_event_info{receiver="coscale",event="Deploy",event_id="42",subject="server",server="web-1"} 1`,
+			`coscale_event_start_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466848e+08`,
+			`coscale_events_total{receiver="coscale",event="Deploy"} 1`)
 		e.Stop, e.Message = time.Now(), "done"
 		_ = c.Put(news(r, e))
-		want(t, onPage(t, c, "script_event"),
-			`script_event_end_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466884e+08`,
-			`script_event_info{receiver="coscale",event="Deploy",event_id="42",subject="server",message="done",server="web-1"} 1`,
-			`script_event_start_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466848e+08`,
-			`script_events_total{receiver="coscale",event="Deploy"} 1`)
+		want(t, onPage(t, c, "coscale_event"),
+			`coscale_event_end_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466884e+08`,
+			`coscale_event_info{receiver="coscale",event="Deploy",event_id="42",subject="server",message="done",server="web-1"} 1`,
+			`coscale_event_start_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466848e+08`,
+			`coscale_events_total{receiver="coscale",event="Deploy"} 1`)
 		// A longer retention holds for it at once.
 		c.SetRetention(2 * time.Minute)
 		time.Sleep(2*time.Minute - 1)
-		want(t, onPage(t, c, "script_event_end"), `script_event_end_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466884e+08`)
+		want(t, onPage(t, c, "coscale_event_end"), `coscale_event_end_timestamp_seconds{receiver="coscale",event="Deploy",event_id="42"} 9.466884e+08`)
 		c.SetRetention(time.Minute)
-		want(t, onPage(t, c, "script_event"), `script_events_total{receiver="coscale",event="Deploy"} 1`)
+		want(t, onPage(t, c, "coscale_event"), `coscale_events_total{receiver="coscale",event="Deploy"} 1`)
 	})
 }
 

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -27,6 +28,10 @@ func kindOfType(t record.Type) kindOf {
 		return gauge
 	case record.Counter:
 		return counter
+	case record.Histogram:
+		return histogram
+	case record.Summary:
+		return summary
 	default:
 		return unknown
 	}
@@ -91,23 +96,25 @@ type block struct {
 	batch  uint32  // the last batch of its source that wrote to it
 }
 
-// series is one line of the page.
+// series is one line of the page, or the lines of one distribution.
 type series struct {
-	text    string // name{labels}, as on the page
+	text    string // name{labels}, as on the page; of a distribution, its family's
 	value   float64
 	expires instant
 	block   *block
 	extra   *extra // nil for most
 	line    uint32 // of the source's output
 	batch   uint32 // the last batch of its source that mentioned it
-	sum     bool   // the last operation was an Add
+	sum     bool   // the last operation was an Add, or an Observe
 }
 
 // extra is what few series have.
 type extra struct {
 	key    string // see series.key; empty where the text is the key
 	stamp  int64  // Unix milliseconds, shown with the value; 0: none
+	at     int64  // likewise, what the value is of; 0 while none came with a time
 	points []point
+	dist   *distribution
 }
 
 // point is one value of an average.
@@ -123,6 +130,31 @@ func (se *series) key() string {
 		return se.extra.key
 	}
 	return se.text
+}
+
+// distribution is what the series observed; nil where it is one line.
+func (se *series) distribution() *distribution {
+	if se.extra == nil {
+		return nil
+	}
+	return se.extra.dist
+}
+
+// lines is how many the series has on the page.
+func (se *series) lines() int {
+	if d := se.distribution(); d != nil {
+		return d.layout.lines()
+	}
+	return 1
+}
+
+// lines is how many the block has on the page, without its header.
+func (b *block) lines() int {
+	n := 0
+	for _, se := range b.series {
+		n += se.lines()
+	}
+	return n
 }
 
 // sortSeries puts the block's series into the order of the page.
@@ -216,7 +248,7 @@ func (b *block) yields(whole bool) bool {
 func (c *Collector) evict(f *family, s *source, why *refusal) {
 	for _, b := range slices.Clone(f.blocks) {
 		if b.source != s {
-			c.evicted(b.source, b.metric.id.name, len(b.series), why)
+			c.evicted(b.source, b.metric.id.name, b.lines(), why)
 		}
 		c.drop(b)
 	}
@@ -311,15 +343,41 @@ func (c *Collector) add(b *block, key, text string) *series {
 	return se
 }
 
-// twin finds the series of another source that has the same key. Only
-// receivers can have one: a script's name is in all its series.
-func (b *block) twin(key []byte) *series {
+// twin finds a series that would have a line in common with one of a metric
+// and a key: another source's, or one that the same source set and now
+// observes, or the reverse. Two scripts cannot have one: their names are in
+// all their series.
+func (b *block) twin(m *metric, key []byte) *series {
 	for _, o := range b.family.blocks {
-		if o == b || o.source.def.Kind == record.Script && b.source.def.Kind == record.Script {
+		if o != b && o.source.def.Kind == record.Script && b.source.def.Kind == record.Script {
 			continue
 		}
 		if se := o.source.series[string(key)]; se != nil {
 			return se
+		}
+		if se := o.source.overlap(m, key); se != nil {
+			return se
+		}
+	}
+	return nil
+}
+
+// overlap finds a series of the source that has a line in common with one of
+// another operation: a distribution with a part that was Set, or the reverse.
+func (s *source) overlap(m *metric, key []byte) *series {
+	if m.part != nil {
+		at := bytes.IndexByte(key, keyEnd) + 1
+		if se := s.series[string(key[:at])]; se != nil && se.distribution().layout.has(key[at:]) {
+			return se
+		}
+	}
+	if m.layout != nil {
+		var line []byte
+		for i := range m.layout.lines() {
+			line = m.layout.appendTail(append(line[:0], key...), i)
+			if se := s.series[string(line)]; se != nil {
+				return se
+			}
 		}
 	}
 	return nil

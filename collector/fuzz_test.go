@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,7 +17,10 @@ import (
 )
 
 // tape makes batches of arbitrary bytes.
-type tape struct{ b []byte }
+type tape struct {
+	b   []byte
+	few bool // receivers with few words, so that their series meet
+}
 
 func (t *tape) byte() byte {
 	if len(t.b) == 0 {
@@ -38,6 +42,9 @@ func (t *tape) text() string {
 		"x\xff", "q\"\\\n", "ä", strings.Repeat("n", 180), strings.Repeat("v", 1030),
 	}
 	i := int(t.byte())
+	if t.few {
+		return []string{"a", "a", "b", "", "le", "quantile", "0.5", "1"}[i%8]
+	}
 	if i < 200 {
 		return words[i%len(words)]
 	}
@@ -52,9 +59,22 @@ func (t *tape) value() float64 {
 	return values[int(t.byte())%len(values)]
 }
 
+func (t *tape) weight() float64 {
+	weights := []float64{0, 1, 0.1, 1e7, 10. / 3, 1e308, -1, math.NaN(), math.Inf(1)}
+	return weights[int(t.byte())%len(weights)]
+}
+
+// most is one of two bounds.
+func (t *tape) most(many, few byte) byte {
+	if t.few {
+		return few
+	}
+	return many
+}
+
 func (t *tape) labels() []record.Label {
 	var ls []record.Label
-	for n := t.byte() % 4; n > 0; n-- {
+	for n := t.byte() % t.most(4, 2); n > 0; n-- {
 		ls = append(ls, record.Label{Name: t.text(), Value: t.text()})
 	}
 	return ls
@@ -62,7 +82,7 @@ func (t *tape) labels() []record.Label {
 
 func (t *tape) meta() *record.Meta {
 	m := &record.Meta{Name: t.text(), Type: record.Type(t.byte() % 6)}
-	switch t.byte() % 6 {
+	switch t.byte() % 7 {
 	case 0:
 		m.Unit, m.Help = t.text(), t.text()
 	case 1:
@@ -71,14 +91,20 @@ func (t *tape) meta() *record.Meta {
 		m.Rename = t.text()
 	case 3:
 		m.Dimensions = []string{t.text(), t.text()}
+	case 4:
+		m.Buckets, m.Quantiles = []float64{t.value(), t.value(), 3}, []float64{t.value(), 0.5}
 	}
 	return m
 }
 
 func (t *tape) source() *record.Source {
 	s := &record.Source{Kind: record.Script, Name: string('a' + t.byte()%3), Rank: int(t.byte() % 4), AverageWindow: time.Minute}
-	if t.chance(3) {
+	if t.few || t.chance(3) {
 		s.Kind = record.Receiver
+	}
+	if t.few {
+		s.Verbatim = t.chance(2)
+		return s
 	}
 	s.Prefix = []string{"", "a", "b", "script", "a_event", "scriptbridge", "Ä", "go"}[t.byte()%8]
 	if t.chance(3) {
@@ -106,13 +132,19 @@ func (t *tape) batch(sources map[sourceKey]*record.Source, now time.Time) *recor
 		b.Declared = &record.Declared{Metrics: metas[1:], Events: []*record.EventMeta{{Name: t.text(), Attributes: []string{t.text(), "a"}}}}
 	}
 	for n := t.byte() % 8; n > 0; n-- {
-		smp := record.Sample{Labels: t.labels(), Value: t.value(), Op: record.Op(t.byte() % 2), Meta: metas[t.byte()%4], Line: int(n)}
+		smp := record.Sample{Labels: t.labels(), Value: t.value(), Op: record.Op(t.byte() % 3), Meta: metas[t.byte()%4], Line: int(n)}
+		if smp.Op == record.Observe {
+			smp.Weight = t.weight()
+		}
 		if smp.Name = t.text(); smp.Meta != nil && !t.chance(3) {
 			smp.Name = smp.Meta.Name + []string{"", "_total", "_info", "_bucket", "_sum", "_count", "_created"}[t.byte()%7]
 			smp.Labels = append(smp.Labels, record.Label{Name: []string{"le", "quantile", "a"}[t.byte()%3], Value: t.text()})
 		}
 		if t.chance(4) {
 			smp.Subject = record.Subject{Kind: record.SubjectKind(t.byte() % 4), Name: t.text()}
+			smp.Time = now.Add(time.Duration(t.byte())*time.Second - 2*time.Minute)
+		}
+		if t.chance(8) {
 			smp.Time = time.Unix(int64(t.byte())-100, 1e6)
 		}
 		b.Samples = append(b.Samples, smp)
@@ -158,9 +190,11 @@ func testPages(t *testing.T, data []byte) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Options{Retention: 2 * time.Minute})
 		sources := map[sourceKey]*record.Source{}
-		for in := (&tape{data}); len(in.b) > 0; {
+		in := &tape{b: data}
+		for in.few = in.chance(2); len(in.b) > 0; {
 			b := in.batch(sources, time.Now())
 			_ = c.Put(b)
+			checkAccepted(t, c, b)
 			checkPages(t, c, sources)
 			if in.chance(3) {
 				time.Sleep(time.Duration(in.byte()) * time.Second) // the bubble's clock
@@ -170,6 +204,33 @@ func testPages(t *testing.T, data []byte) {
 	})
 }
 
+// checkAccepted checks that every sample of a batch that was not refused has
+// its series, with its value where it was the last to set it.
+func checkAccepted(t *testing.T, c *Collector, b *record.Batch) {
+	t.Helper()
+	if b.Gone {
+		return
+	}
+	s := c.sources[sourceKey{b.Source.Kind, b.Source.Name}]
+	refused := map[int]bool{}
+	for _, r := range s.refusals {
+		refused[r.Line] = true
+	}
+	for i := range b.Samples {
+		smp := &b.Samples[i]
+		if refused[smp.Line] {
+			continue
+		}
+		m := s.metric(smp.Name, smp.Meta, smp.Op == record.Observe)
+		key, _ := s.appendKey(nil, m, smp)
+		se := s.series[string(key)]
+		if se == nil || se.batch == s.batch && se.line == uint32(smp.Line) && smp.Op == record.Set &&
+			(m.meta == nil || m.meta.Calctype == "") && !sameFloat(se.value, smp.Value) {
+			t.Fatalf("%+v was not refused, and its series is %+v", smp, se)
+		}
+	}
+}
+
 // checkPages checks the pages against each other, and against Series.
 func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source) {
 	t.Helper()
@@ -177,9 +238,19 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 	if len(asText.values) != len(asOM.values) {
 		t.Fatalf("%d series as text, %d on OpenMetrics", len(asText.values), len(asOM.values))
 	}
+	inOM := make(map[string]string) // le is spelled otherwise there
+	for text := range asOM.values {
+		inOM[asOM.labels[text].String()] = text
+	}
 	for text, v := range asText.values {
-		if om, ok := asOM.values[text]; !ok || !sameFloat(v, om) || asText.stamps[text]-asOM.stamps[text] > 1 { // the parser cuts 1.001 s to 1000 ms
-			t.Fatalf("%s: %v at %d as text, %v at %d on OpenMetrics", text, v, asText.stamps[text], om, asOM.stamps[text])
+		om, ok := inOM[asText.labels[text].String()]
+		if !ok || !sameFloat(v, asOM.values[om]) || asText.stamps[text]-asOM.stamps[om] > 1 { // the parser cuts 1.001 s to 1000 ms
+			t.Fatalf("%s: %v at %d as text, %v at %d on OpenMetrics", text, v, asText.stamps[text], asOM.values[om], asOM.stamps[om])
+		}
+	}
+	for _, s := range c.sources {
+		for _, se := range s.series {
+			checkDistribution(t, se)
 		}
 	}
 	for key := range sources {
@@ -195,6 +266,29 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 	}
 	checkServed(t, c, asText, expfmt.FmtText)
 	checkServed(t, c, asOM, expfmt.FmtOpenMetrics_1_0_0)
+}
+
+// checkDistribution checks that counts are whole, do not fall from bucket to
+// bucket, and end in _count.
+func checkDistribution(t *testing.T, se *series) {
+	t.Helper()
+	d := se.distribution()
+	if d == nil {
+		return
+	}
+	bounds, values := len(d.layout.bounds), d.values()
+	counts := values[bounds+1:]
+	if d.layout.kind == histogram {
+		counts = slices.Concat(values[:bounds], counts)
+		if counts[bounds] != counts[bounds-1] {
+			t.Fatalf("%s: %v", se.text, values)
+		}
+	}
+	for i, v := range counts {
+		if v != math.Trunc(v) || v < 0 || math.IsInf(v, 0) || i > 0 && v < counts[i-1] {
+			t.Fatalf("%s: %v", se.text, values)
+		}
+	}
 }
 
 // checkServed checks that what a scrape gets, out of the chunks, is the page.

@@ -114,7 +114,7 @@ func (c *Collector) showRuns(s *source) {
 }
 
 func (c *Collector) showSeries(s *source) {
-	c.health(s, healthSeries, float64(len(s.series)))
+	c.health(s, healthSeries, float64(s.lines))
 }
 
 func (c *Collector) showRefused(s *source) {
@@ -158,7 +158,7 @@ func (c *Collector) show(s *source, name string, f *ownFamily, value float64, la
 
 // hide ends a series of our own.
 func (c *Collector) hide(se *series) {
-	c.keep(se.block, func(o *series) bool { return o != se })
+	c.end(se)
 }
 
 // describeMetrics shows one series for each metric that a source declared as
@@ -169,7 +169,7 @@ func (c *Collector) describeMetrics(s *source) {
 		if meta.Datatype == "" {
 			continue
 		}
-		m := s.metric(meta.Name, meta)
+		m := s.metric(meta.Name, meta, false)
 		if m.refused != nil {
 			continue
 		}

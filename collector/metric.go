@@ -29,6 +29,7 @@ type metric struct {
 	sample   string       // what stands in front of the labels
 	family   string       // the name of its family
 	part     *part        // which of its family's samples it is; nil where all have one name
+	layout   *layout      // the lines of a metric that is observed; nil for others
 	unit     string       // for # UNIT; empty when the name does not end in it
 	help     string
 	declared bool
@@ -39,21 +40,30 @@ type metric struct {
 	lostIn   uint32   // in that batch of its source
 }
 
-// metricKey is how samples name their metric.
-type metricKey struct {
-	name string
-	meta *record.Meta
+// lines is how many a series of the metric has on the page.
+func (m *metric) lines() int {
+	if m.layout != nil {
+		return m.layout.lines()
+	}
+	return 1
 }
 
-// metric gives the mapping of a sample's metric.
-func (s *source) metric(name string, meta *record.Meta) *metric {
-	key := metricKey{name, meta}
+// metricKey is how samples name their metric.
+type metricKey struct {
+	name     string
+	meta     *record.Meta
+	observed bool
+}
+
+// metric gives the mapping of the metric of samples that are observed, or not.
+func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
+	key := metricKey{name, meta, observed}
 	m := s.metrics[key]
 	if m == nil {
 		if len(s.metrics) > 1024+2*len(s.blocks) {
 			clear(s.metrics) // a source that makes up names, or Meta, for each batch
 		}
-		m = s.mapMetric(name, meta)
+		m = s.mapMetric(name, meta, observed)
 		for _, n := range claims(m.family, m.id.kind) {
 			owner, ok := s.owners[n]
 			if ok && owner != m.id && m.refused == nil {
@@ -67,12 +77,12 @@ func (s *source) metric(name string, meta *record.Meta) *metric {
 }
 
 // mapMetric maps a metric's name, and refuses one that can never be shown.
-func (s *source) mapMetric(name string, meta *record.Meta) *metric {
+func (s *source) mapMetric(name string, meta *record.Meta, observed bool) *metric {
 	var m *metric
 	if s.def.Verbatim {
-		m = s.keepMetric(name, meta)
+		m = s.keepMetric(name, meta, observed)
 	} else {
-		m = s.makeMetric(name, meta)
+		m = s.makeMetric(name, meta, observed)
 	}
 	switch {
 	case m.refused != nil:
@@ -84,16 +94,24 @@ func (s *source) mapMetric(name string, meta *record.Meta) *metric {
 	return m
 }
 
-// makeMetric makes a name of what a source calls its metric.
-func (s *source) makeMetric(name string, meta *record.Meta) *metric {
+// makeMetric makes a name of what a source calls its metric. A part of a
+// histogram or summary that is Set has the family's name and the part's end.
+func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metric {
 	m := &metric{meta: meta, help: name}
-	shown, typ, unit := name, record.Unknown, ""
+	shown, typ, unit, end := name, record.Unknown, "", ""
 	if meta != nil {
 		typ, unit = meta.Type, meta.Unit
 		m.id.id = meta.ID
 		if name == "" {
 			name = meta.Name
 			shown = name
+		}
+		if kind := kindOfType(typ); !observed && partsOf(kind) != nil {
+			family, rest, ok := cutPart(name, meta.Name, kind)
+			if !ok {
+				typ = record.Unknown
+			}
+			name, shown, end = family, family, rest
 		}
 		if meta.Rename != "" {
 			shown = meta.Rename
@@ -108,8 +126,15 @@ func (s *source) makeMetric(name string, meta *record.Meta) *metric {
 	}
 	m.help = cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
 	m.id.name, m.id.kind = name, kindOfType(typ)
+	if observed {
+		m.layout = layoutOf(meta)
+		m.id.kind, typ = m.layout.kind, record.Unknown // which the name does not show
+	}
 	m.sample, m.unit = mapName(s.prefix, shown, unit, typ, m.id.id)
 	m.family = strings.TrimSuffix(m.sample, m.id.kind.suffix())
+	if partsOf(m.id.kind) != nil && !observed {
+		m.keepPart(m.family, end)
+	}
 	return m
 }
 
@@ -138,9 +163,16 @@ func (s *source) reserves(name string, kind kindOf) bool {
 type shape struct {
 	raw     []string
 	dims    []string // the declared dimensions
-	subject subject
+	frame   frame
 	labels  []label // in the order of the page
 	refused bool    // a label name is too long
+}
+
+// frame is what the labels of a sample stand among.
+type frame struct {
+	subject  subject
+	bound    string // as of a part or a layout: no label of the operator can have this name,
+	observed bool   // and no label of the source either
 }
 
 // subject is whether a shape shows its samples' subject, and of which kind:
@@ -181,8 +213,8 @@ func (l *label) of(smp *record.Sample) string {
 }
 
 // fits says whether the shape is that of a sample.
-func (sh *shape) fits(labels []record.Label, subject subject) bool {
-	if len(sh.raw) != len(labels) || sh.subject != subject {
+func (sh *shape) fits(labels []record.Label, frame frame) bool {
+	if len(sh.raw) != len(labels) || sh.frame != frame {
 		return false
 	}
 	for i := range labels {
@@ -195,8 +227,14 @@ func (sh *shape) fits(labels []record.Label, subject subject) bool {
 
 // shapeOf finds or makes the shape of a metric's sample.
 func (s *source) shapeOf(m *metric, smp *record.Sample) *shape {
-	subject := s.subjectOf(smp)
-	if m.shape != nil && m.shape.fits(smp.Labels, subject) {
+	frame := frame{subject: s.subjectOf(smp)}
+	switch {
+	case m.part != nil:
+		frame.bound = m.part.bound
+	case m.layout != nil:
+		frame.bound, frame.observed = m.layout.label(), true
+	}
+	if m.shape != nil && m.shape.fits(smp.Labels, frame) {
 		return m.shape
 	}
 	var dims []string
@@ -204,7 +242,7 @@ func (s *source) shapeOf(m *metric, smp *record.Sample) *shape {
 		dims = m.meta.Dimensions
 	}
 	for _, sh := range s.shapes {
-		if sh.fits(smp.Labels, subject) && slices.Equal(sh.dims, dims) {
+		if sh.fits(smp.Labels, frame) && slices.Equal(sh.dims, dims) {
 			m.shape = sh
 			return sh
 		}
@@ -212,23 +250,29 @@ func (s *source) shapeOf(m *metric, smp *record.Sample) *shape {
 	if len(s.shapes) >= 64 {
 		s.shapes = nil
 	}
-	m.shape = s.newShape(smp.Labels, dims, subject)
+	m.shape = s.newShape(smp.Labels, dims, frame)
 	s.shapes = append(s.shapes, m.shape)
 	return m.shape
 }
 
-func (s *source) newShape(labels []record.Label, dims []string, subject subject) *shape {
-	sh := &shape{dims: dims, subject: subject}
+func (s *source) newShape(labels []record.Label, dims []string, frame frame) *shape {
+	sh := &shape{dims: dims, frame: frame}
 	for _, l := range labels {
 		sh.raw = append(sh.raw, l.Name)
 	}
-	ours := make([]string, 0, len(s.own)+2)
+	ours := make([]string, 0, len(s.own)+3)
 	for _, l := range s.own {
+		if l.Name == frame.bound {
+			continue
+		}
 		ours = append(ours, l.Name)
 		sh.labels = append(sh.labels, label{name: l.Name, value: string(appendEscaped(nil, l.Value)), from: fromUs})
 	}
-	if subject > 0 {
-		kind := record.SubjectKind(subject - 1).String()
+	if frame.observed {
+		ours = append(ours, frame.bound)
+	}
+	if frame.subject > 0 {
+		kind := record.SubjectKind(frame.subject - 1).String()
 		ours = append(ours, "subject", kind)
 		sh.labels = append(sh.labels, label{name: "subject", value: kind, from: fromUs}, label{name: kind, from: fromSubject})
 	}

@@ -84,8 +84,23 @@ func negativeAdd() *refusal {
 	return &refusal{"negative", "a COUNT cannot go down; let the script print what was added, or declare the metric a GAUGE"}
 }
 
-func endlessAdd() *refusal {
+func endlessAdd(op record.Op) *refusal {
+	if op == record.Observe {
+		return &refusal{"not_finite", "a summary or histogram that once takes in NaN or infinity can never be read again; let the sender leave it out"}
+	}
 	return &refusal{"not_finite", "a COUNT that once adds NaN or infinity can never be read again; let the script leave the line out"}
+}
+
+func endlessSum() *refusal {
+	return &refusal{"not_finite", "its sum would become infinite; let the sender use a larger unit"}
+}
+
+func badWeight(weight float64) *refusal {
+	return &refusal{"bad_weight", fmt.Sprintf("an observation cannot count %v times; let the sender give a sample rate above 0 and up to 1", weight)}
+}
+
+func observedAndSet() *refusal {
+	return &refusal{"duplicate", "the source sends the same series ready-made and as observations, and what came first stays; give one of them another name"}
 }
 
 // String names a metric for people.

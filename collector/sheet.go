@@ -178,7 +178,7 @@ func (b *block) size() int {
 		n += 2*len(b.family.name) + len(b.metric.help) + 32
 	}
 	for _, se := range b.series {
-		n += len(se.text) + 12
+		n += se.lines() * (len(se.text) + 12)
 	}
 	return n
 }
@@ -235,6 +235,13 @@ func (b *block) append(dst []byte, f format) []byte {
 	}
 	b.sortSeries()
 	for _, se := range b.series {
+		if d := se.distribution(); d != nil {
+			for i, v := range d.values() {
+				dst = append(d.layout.appendLine(dst, se.text, i, f), ' ')
+				dst = append(appendValue(dst, v), '\n')
+			}
+			continue
+		}
 		dst = append(dst, se.text...)
 		dst = append(dst, ' ')
 		dst = appendValue(dst, se.value)

@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"math"
 	"slices"
 
 	"scriptbridge/record"
@@ -21,9 +20,11 @@ type source struct {
 
 	blocks map[string]*block  // by family name, ours too
 	series map[string]*series // the source's own, by key
+	lines  int                // that they have on the page
 	ours   map[string]*series // what the bridge says of it, by key
 	batch  uint32             // counts batches, to tell who was mentioned
-	due    instant            // nothing of it ends before
+	slide  instant            // no quantile changes by itself before
+	due    instant            // nothing of it ends or changes before
 
 	events events
 	runs   runs
@@ -40,6 +41,7 @@ func newSource(def *record.Source) *source {
 		blocks:    make(map[string]*block),
 		series:    make(map[string]*series),
 		ours:      make(map[string]*series),
+		slide:     never,
 		due:       never,
 		refusedBy: make(map[string]int),
 		logged:    make(map[loggedKey]bool),
@@ -53,8 +55,11 @@ func newSource(def *record.Source) *source {
 func (s *source) define(def *record.Source) {
 	s.def = def
 	s.prefix = validPrefix(def.Prefix)
-	s.eventPrefix = s.prefix
-	if s.prefix == "" {
+	switch s.eventPrefix = s.prefix; {
+	case s.prefix != "":
+	case def.Kind == record.Receiver:
+		s.eventPrefix = validPrefix(def.Name)
+	default:
 		s.eventPrefix = "script"
 	}
 	s.own = ownLabels(def)
@@ -102,6 +107,7 @@ func (s *source) forget(se *series) {
 		delete(s.ours, se.key())
 	} else {
 		delete(s.series, se.key())
+		s.lines -= se.lines()
 	}
 }
 
@@ -144,7 +150,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 		return
 	}
 	for _, meta := range d.Metrics {
-		m := s.mapMetric(meta.Name, meta)
+		m := s.mapMetric(meta.Name, meta, false)
 		names := claims(m.family, m.id.kind)
 		taken := slices.ContainsFunc(names, func(n string) bool {
 			owner, ok := s.owners[n]
@@ -166,225 +172,23 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 	c.declareEvents(s)
 }
 
-// put is one batch's samples on their way in.
-type put struct {
-	source  *source
-	batch   *record.Batch
-	now     instant
-	expires instant
-	key     []byte   // of the sample's series
-	text    []byte   // scratch
-	full    *refusal // that of max_series, made once
-}
-
-// putSamples takes the batch's samples, and drops what a whole batch does not
-// mention.
-func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
-	s.batch++
-	p := put{source: s, batch: b, now: now, expires: never}
-	if b.MaxAge > 0 {
-		p.expires = now.add(b.MaxAge)
-	}
-	var full []int // samples that find no place while unmentioned series stand
-	for i := range b.Samples {
-		if !c.putSample(&p, &b.Samples[i], !b.Whole) {
-			full = append(full, i)
-		}
-	}
-	if b.Whole {
-		for _, blk := range s.blocks {
-			if !blk.family.own {
-				c.keep(blk, func(se *series) bool {
-					if se.batch != s.batch && se.sum {
-						se.expires = p.expires // nothing was added, which is news too
-					}
-					return se.batch == s.batch || se.sum
-				})
-			}
-		}
-		s.due = s.events.due
-	}
-	for _, i := range full {
-		c.putSample(&p, &b.Samples[i], true)
-	}
-	if len(s.series) > 0 {
-		s.due = min(s.due, p.expires)
-	}
-}
-
-// putSample takes one sample. It reports false, and does nothing, for one that
-// would be too many while it is not the last word.
-func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
-	s := p.source
-	m := s.metric(smp.Name, smp.Meta)
-	switch {
-	case m.refused != nil:
-		c.refuse(s, smp, m.refused)
-		return true
-	case smp.Op == record.Add && smp.Value < 0:
-		c.refuse(s, smp, negativeAdd())
-		return true
-	case smp.Op == record.Add && (math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0)):
-		c.refuse(s, smp, endlessAdd())
-		return true
-	}
-	var refused *refusal
-	if p.key, refused = s.appendKey(p.key[:0], m, smp); refused != nil {
-		c.refuse(s, smp, refused)
-		return true
-	}
-	se := s.series[string(p.key)]
-	if se == nil || se.block != m.block {
-		if limit := s.def.MaxSeries; se == nil && limit > 0 && len(s.series) >= limit {
-			if final {
-				if p.full == nil {
-					p.full = tooManySeries(limit)
-				}
-				c.refuse(s, smp, p.full)
-			}
-			return final
-		}
-		if se, refused = c.admit(p, m, smp); refused != nil {
-			c.refuse(s, smp, refused)
-			return true
-		}
-	}
-	if s.def.Verbatim && se.batch == s.batch {
-		c.refuse(s, smp, printedTwice(se))
-		return true
-	}
-	c.update(p, m, se, smp)
-	return true
-}
-
-// admit finds or makes the series whose key is p.key, where the rules on names
-// allow it.
-func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refusal) {
-	if m.lost != nil && m.lostIn == p.source.batch {
-		return nil, m.lost
-	}
-	text := p.key
-	if m.part != nil {
-		var refused *refusal
-		if p.text, refused = p.source.appendSeries(p.text[:0], m.sample, m, smp, ""); refused != nil {
-			return nil, refused
-		}
-		text = p.text
-	}
-	b, refused := c.join(p.source, m, p.batch.Whole)
-	if refused != nil {
-		m.lost, m.lostIn = refused, p.source.batch
-		return nil, refused
-	}
-	m.block = b
-	if b.metric.help != m.help || b.metric.unit != m.unit { // declared anew
-		c.sheet.touch(b)
-	}
-	b.metric = m
-	if se := p.source.series[string(p.key)]; se != nil {
-		return se, nil
-	}
-	for {
-		twin := b.twin(p.key)
-		if twin == nil {
-			break
-		}
-		if twin.block.source.compare(p.source) < 0 {
-			if len(b.series) == 0 {
-				c.drop(b)
-			}
-			return nil, duplicateSeries(twin.block.source)
-		}
-		c.outrank(twin, p.source)
-	}
-	se := c.add(b, string(p.key), string(text))
-	p.source.series[se.key()] = se
-	return se, nil
-}
-
-// update gives a series its new value.
-func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
-	again := se.batch == p.source.batch // mentioned before in this batch
-	se.batch, se.block.batch = p.source.batch, p.source.batch
-	se.expires = p.expires
-	se.line = uint32(max(smp.Line, 0))
-	se.sum = smp.Op == record.Add
-
-	value := smp.Value
-	switch {
-	case se.sum:
-		value += se.value
-	case m.meta != nil && m.meta.Calctype == record.CalctypeAverage:
-		value = se.average(p.now, p.now.add(-p.source.def.AverageWindow), value, again)
-	}
-	var stamp int64
-	if p.source.def.HonorTimestamps && !smp.Time.IsZero() {
-		// The text format has no room for times before 1970.
-		if ms := smp.Time.UnixMilli(); ms > 0 && ms < maxStamp {
-			stamp = ms
-		}
-	}
-	if stamp != 0 && se.extra == nil {
-		se.extra = new(extra)
-	}
-	if math.Float64bits(value) != math.Float64bits(se.value) || se.extra != nil && se.extra.stamp != stamp {
-		c.sheet.touch(se.block)
-	}
-	se.value = value
-	if se.extra != nil {
-		se.extra.stamp = stamp
-	}
-}
-
-// maxStamp is the year 33658, in Unix milliseconds.
-const maxStamp = 1e15
-
-// maxPoints bounds the memory of one average.
-const maxPoints = 1024
-
-// average takes a value in and gives the mean of those since the window's
-// begin; the newest is always among them. A second value in one batch takes
-// the place of the first.
-func (se *series) average(now, begin instant, value float64, again bool) float64 {
-	if se.extra == nil {
-		se.extra = new(extra)
-	}
-	points := se.extra.points
-	if again && len(points) > 0 {
-		points = points[:len(points)-1]
-	}
-	old := 0
-	for old < len(points) && (points[old].at <= begin || len(points)-old >= maxPoints) {
-		old++
-	}
-	points = slices.Delete(points, 0, old)
-	points = append(points, point{now, value})
-	se.extra.points = points
-	n, sum := float64(len(points)), 0.0
-	for _, p := range points {
-		sum += p.value
-	}
-	if !math.IsInf(sum, 0) {
-		return sum / n
-	}
-	sum = 0
-	for _, p := range points { // without the overflow
-		sum += p.value / n
-	}
-	return sum
-}
-
 // outrank ends a series of another source for the same one of a source that
 // ranks before it.
 func (c *Collector) outrank(se *series, winner *source) {
-	c.evicted(se.block.source, se.block.metric.id.name, 1, duplicateSeries(winner))
+	c.evicted(se.block.source, se.block.metric.id.name, se.lines(), duplicateSeries(winner))
+	c.end(se)
+}
+
+// end takes a series off the page.
+func (c *Collector) end(se *series) {
 	c.keep(se.block, func(o *series) bool { return o != se })
 }
 
-// expire ends what is too old, and finds out what is due next.
+// expire ends what is too old, slides windows on, and finds out what is due
+// next.
 func (c *Collector) expire(s *source, now instant) {
-	before := len(s.series)
-	s.due = c.expireEvents(s, now)
+	before := s.lines
+	s.due, s.slide = c.expireEvents(s, now), never
 	for _, b := range s.blocks {
 		if b.family.own {
 			continue
@@ -394,10 +198,18 @@ func (c *Collector) expire(s *source, now instant) {
 				return false
 			}
 			s.due = min(s.due, se.expires)
+			if d := se.distribution(); d != nil {
+				if d.window.slide(now) {
+					d.stale = true
+					c.sheet.touch(b)
+				}
+				s.slide = min(s.slide, d.window.due())
+			}
 			return true
 		})
 	}
-	if len(s.series) != before {
+	s.due = min(s.due, s.slide)
+	if s.lines != before {
 		c.showSeries(s)
 	}
 }

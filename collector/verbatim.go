@@ -3,6 +3,7 @@ package collector
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,14 +26,8 @@ type part struct {
 	bound string // the label whose value is a number: le, quantile, or none
 }
 
-// histogramParts and summaryParts are in the order in which a page has them.
-var (
-	histogramParts = []string{"", "_bucket", "_sum", "_count", "_created"}
-	summaryParts   = []string{"", "_sum", "_count", "_created"}
-)
-
 // keepMetric finds out how a printed metric stands on the page.
-func (s *source) keepMetric(name string, meta *record.Meta) *metric {
+func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metric {
 	m := &metric{meta: meta, sample: name}
 	family, typ, unit := name, record.Unknown, ""
 	if meta != nil {
@@ -50,19 +45,23 @@ func (s *source) keepMetric(name string, meta *record.Meta) *metric {
 		family, m.sample = s.prefix+"_"+family, s.prefix+"_"+m.sample
 	}
 	m.id.kind, m.family = unknown, m.sample
-	switch typ {
-	case record.Gauge:
+	switch {
+	case observed:
+		m.layout = layoutOf(meta)
+		m.id.kind = m.layout.kind
+	case typ == record.Gauge:
 		m.id.kind = gauge
-	case record.Counter:
+	case typ == record.Counter:
 		m.keepCounter(family)
-	case record.Info:
+	case typ == record.Info:
 		if f, ok := strings.CutSuffix(m.sample, "_info"); ok && f != "" {
 			m.id.kind, m.family = info, f
 		}
-	case record.Histogram:
-		m.keepPart(family, histogram, histogramParts, model.BucketLabel)
-	case record.Summary:
-		m.keepPart(family, summary, summaryParts, model.QuantileLabel)
+	case partsOf(kindOfType(typ)) != nil:
+		if family, end, ok := cutPart(m.sample, family, kindOfType(typ)); ok {
+			m.id.kind = kindOfType(typ)
+			m.keepPart(family, end)
+		}
 	}
 	m.id.name = m.family
 	if strings.HasSuffix(m.family, "_"+unit) {
@@ -90,16 +89,37 @@ func (m *metric) keepCounter(family string) {
 	}
 }
 
-// keepPart makes the metric a part of its family; one that is named like none
-// stays unknown.
-func (m *metric) keepPart(family string, kind kindOf, parts []string, bound string) {
-	for i, suffix := range parts {
-		if m.sample == family+suffix {
-			m.id.kind, m.family = kind, family
-			m.part = &part{group: family, rank: byte(i), bound: bound}
-			return
-		}
+// partsOf are the ends that the names of a kind's samples can have, in the
+// order in which a page has them; nil where all have one name.
+func partsOf(kind kindOf) []string {
+	switch kind {
+	case histogram:
+		return []string{"", "_bucket", "_sum", "_count", "_created"}
+	case summary:
+		return []string{"", "_sum", "_count", "_created"}
+	default:
+		return nil
 	}
+}
+
+// cutPart cuts a name into that of its family and the end of one of the parts
+// of a kind; ok is false, and the name left whole, where it is named like none.
+func cutPart(name, family string, kind kindOf) (before, end string, ok bool) {
+	end, ok = strings.CutPrefix(name, family)
+	if !ok || !slices.Contains(partsOf(kind), end) {
+		return name, "", false
+	}
+	return family, end, true
+}
+
+// keepPart makes the metric the part with this end of a family of its kind.
+func (m *metric) keepPart(family, end string) {
+	bound := model.QuantileLabel
+	if m.id.kind == histogram {
+		bound = model.BucketLabel
+	}
+	m.family, m.sample = family, family+end
+	m.part = &part{group: family, rank: byte(slices.Index(partsOf(m.id.kind), end)), bound: bound}
 }
 
 // keyEnd begins what a key has behind a text. It stands in no text: those are
@@ -110,10 +130,15 @@ const keyEnd = '\xff'
 // part of a histogram and the like. There it is the family with all labels but
 // the bound, the part, and the bound as a number: so that the parts of one
 // group stand together, in their order, and that le="1" and le="1.0", which
-// are the same to Prometheus, are the same series.
+// are the same to Prometheus, are the same series. A distribution that is
+// observed is the whole group.
 func (s *source) appendKey(dst []byte, m *metric, smp *record.Sample) ([]byte, *refusal) {
 	if m.part == nil {
-		return s.appendSeries(dst, m.sample, m, smp, "")
+		dst, refused := s.appendSeries(dst, m.sample, m, smp, "")
+		if m.layout != nil {
+			dst = append(dst, keyEnd)
+		}
+		return dst, refused
 	}
 	dst, refused := s.appendSeries(dst, m.part.group, m, smp, m.part.bound)
 	if refused != nil {
@@ -141,6 +166,10 @@ func appendBound(dst []byte, value string) []byte {
 	if err != nil {
 		return append(append(dst, 1), strings.ToValidUTF8(value, "\uFFFD")...)
 	}
+	return appendBoundKey(dst, f)
+}
+
+func appendBoundKey(dst []byte, f float64) []byte {
 	bits := math.Float64bits(f + 0) // -0 is 0
 	if math.Signbit(f + 0) {
 		bits = ^bits

@@ -30,6 +30,9 @@ type Config struct {
 	// included ones too.
 	File  string
 	Files []string
+	// At says where the parts of receive and upload stand, by names such as
+	// "receive.statsd". It is for messages and no part of what is wanted.
+	At map[string]Position
 	// Warnings are worth a log line and stop nothing.
 	Warnings []string
 }

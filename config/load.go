@@ -44,6 +44,7 @@ func newLoader(file string) *loader {
 				MaxConcurrent: DefaultMaxConcurrent,
 				AverageWindow: DefaultAverageWindow,
 			},
+			At:     make(map[string]Position),
 			Events: Events{Retention: DefaultRetention, Log: EventLog{Path: "-", Format: "logfmt"}},
 		},
 		names: make(map[string]Position),
@@ -130,8 +131,8 @@ func (l *loader) main() []key {
 				{"format", word(&c.Events.Log.Format, "logfmt", "json")},
 			})},
 		})},
-		{"receive", section(receive(&c.Receive, &c.Global))},
-		{"upload", section(upload(&c.Upload))},
+		{"receive", section(receive(c))},
+		{"upload", section(upload(c))},
 		{"textfile", later},
 	}
 }

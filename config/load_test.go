@@ -131,7 +131,7 @@ func checkAgain(t *testing.T, cfg *Config) {
 func checkYAML(t *testing.T, s *Script) {
 	t.Helper()
 	text := "scripts:\n  - " + strings.ReplaceAll(strings.TrimSpace(s.YAML()), "\n", "\n    ") + "\n"
-	l := &loader{config: &Config{}, names: make(map[string]Position)}
+	l := newLoader("fuzz.yml")
 	l.read("again.yml", []byte(text), l.main())
 	if err := l.join(nil); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
@@ -190,7 +190,7 @@ func FuzzLoad(f *testing.F) {
 		if len(data) > 2000 { // the parser's time grows with the square of the depth
 			return
 		}
-		l := &loader{config: &Config{}, names: make(map[string]Position)}
+		l := newLoader("fuzz.yml")
 		l.read("fuzz.yml", data, l.main())
 		if err := l.join(nil); err != nil {
 			checkJoined(t, err)

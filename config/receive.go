@@ -59,18 +59,20 @@ type ReceiveCollectd struct {
 // (spec/configuration.md).
 const DefaultTTL = 5 * time.Minute
 
-func receive(r *Receive, g *Global) []key {
+func receive(c *Config) []key {
+	r, g := &c.Receive, &c.Global
 	return []key{
-		{"coscale", receiver(&r.CoScale, receiveCoScale(g))},
-		{"statsd", receiver(&r.StatsD, receiveStatsD(g))},
-		{"collectd", receiver(&r.Collectd, receiveCollectd(g))},
+		{"coscale", receiver(c, "receive", &r.CoScale, receiveCoScale(g))},
+		{"statsd", receiver(c, "receive", &r.StatsD, receiveStatsD(g))},
+		{"collectd", receiver(c, "receive", &r.Collectd, receiveCollectd(g))},
 	}
 }
 
-// receiver reads one receiver or upload; what is wrong with it as a whole is
-// told at its key.
-func receiver[T any](into **T, read func(e *entry, f field) *T) take {
+// receiver reads one receiver or upload of a section, and notes where it
+// stands; what is wrong with it as a whole is told at its key.
+func receiver[T any](c *Config, section string, into **T, read func(e *entry, f field) *T) take {
 	return func(e *entry, f field) {
+		c.At[section+"."+f.key] = Position{File: e.file, Line: f.line}
 		e = e.inner(f.key)
 		if f.value.kind != object && f.value.kind != null {
 			e.fail(f.line, "", "is %s, not a map", f.value.kind)

@@ -51,10 +51,11 @@ const (
 	leastSpool = 1 << 20
 )
 
-func upload(u *Upload) []key {
+func upload(c *Config) []key {
+	u := &c.Upload
 	return []key{
-		{"coscale", receiver(&u.CoScale, uploadCoScale)},
-		{"instrumental", receiver(&u.Instrumental, uploadInstrumental)},
+		{"coscale", receiver(c, "upload", &u.CoScale, uploadCoScale)},
+		{"instrumental", receiver(c, "upload", &u.Instrumental, uploadInstrumental)},
 	}
 }
 

@@ -59,8 +59,9 @@ type Batch struct {
 	Samples  []Sample
 	Events   []Event
 	// Whole says that Samples are the complete present state of the source:
-	// what it had before and does not mention now is gone, Add series
-	// excepted. Without it a batch only adds and updates.
+	// what it had before and does not mention now is gone, series of Add and
+	// Observe excepted. Without it a batch only adds and updates, and a Set
+	// that is older than what a series shows already changes nothing.
 	Whole bool
 	// MaxAge is how long a series lives after its last mention; 0: for ever.
 	MaxAge time.Duration
@@ -85,7 +86,8 @@ type Sample struct {
 	// Weight is how many observations a sample with Observe stands for, as a
 	// sample rate says; it need not be whole. 0 means 1.
 	Weight float64
-	// Time is the sample's own; zero when the source gave none.
+	// Time is the sample's own; zero when the source gave none, and it is then
+	// as of Batch.Time.
 	Time    time.Time
 	Subject Subject
 	// Meta is shared by all samples of a metric; nil when nothing is known.
@@ -160,8 +162,8 @@ const (
 type Meta struct {
 	// ID is the source's own id of the metric ("3"); empty if it has none.
 	ID string
-	// Name as it was declared; of a Verbatim source, that of the family as it
-	// was printed.
+	// Name as it was declared. Of a Verbatim source, for what is Set of a
+	// histogram or summary: that of the family as it was printed.
 	Name string
 	// Rename is the operator's name for it (metrics: {3: {name: …}}); sinks
 	// that continue a history of their own go on using the declared one.
@@ -187,8 +189,19 @@ type Meta struct {
 	Quantiles []float64
 }
 
-// CalctypeAverage is the one Calctype that changes what a sink shows.
-const CalctypeAverage = "Average"
+// The Calctypes that change what a sink makes of a value.
+const (
+	CalctypeAverage    = "Average"
+	CalctypeDifference = "Difference"
+)
+
+// Difference is what an upload makes of two values of a metric whose Calctype
+// is Difference: nothing where it fell, unless it is a GAUGE, which may
+// (spec/mapping.md, Types).
+func (m *Meta) Difference(previous, value float64) (float64, bool) {
+	d := value - previous
+	return d, d >= 0 || m.Datatype == "GAUGE"
+}
 
 // Declared is what a source may send.
 type Declared struct {

@@ -14,12 +14,12 @@ import (
 )
 
 func FuzzCoscaleConfig(f *testing.F) {
-	for _, path := range coscaleCases(f) {
+	for _, path := range cases(f, "coscale") {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(coscalePart(a, "config"))
+		f.Add(part(a, "config"))
 	}
 	f.Fuzz(func(t *testing.T, out []byte) {
 		c, err := parseCoscaleConfig(out)
@@ -59,12 +59,12 @@ const coscaleFuzzConfig = `{"metrics": [
 var coscaleGarbage = []byte("\nM\nM1\nM1 \"1:a\nM2 \"9:a\" 1\nM0 1M0 2\nM77 1\nE\nE1 0 0\nE1 0 0 \"a\" \"{\"\nMore \"{}\"\nE0 x 0 \"\" \"{}\"\n\xff\x00\n")
 
 func FuzzCoscaleData(f *testing.F) {
-	for _, path := range coscaleCases(f) {
+	for _, path := range cases(f, "coscale") {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(coscalePart(a, "output"))
+		f.Add(part(a, "output"))
 	}
 	c, err := parseCoscaleConfig([]byte(coscaleFuzzConfig))
 	if err != nil {

@@ -2,77 +2,25 @@ package script
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/record"
 )
 
-var update = flag.Bool("update", false, "write the want parts of testdata anew")
-
 // coscaleEnd is when every run of the tests ended.
 var coscaleEnd = time.Unix(1_700_000_000, 700_000_000)
 
 // TestCoscaleParse reads every testdata/coscale/*.txtar: `config` is what -c
-// printed, `output` what -d printed, `want` what was understood of them. In a
-// part named config.escaped or output.escaped, \r, \t, \xff and \ufeff stand
-// for those bytes, and \ at the end of the part for no line end.
+// printed, `output` what -d printed, `want` what was understood of them.
 func TestCoscaleParse(t *testing.T) {
-	for _, path := range coscaleCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := dumpCoscale(coscalePart(a, "config"), coscalePart(a, "output"))
-			for i := range a.Files {
-				if a.Files[i].Name != "want" {
-					continue
-				}
-				if *update {
-					a.Files[i].Data = []byte(got)
-				}
-				if diff := cmp.Diff(string(a.Files[i].Data), got); diff != "" {
-					t.Errorf("-want +got:\n%s", diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func coscaleCases(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/coscale/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return paths
-}
-
-func coscalePart(a *txtar.Archive, name string) []byte {
-	for _, f := range a.Files {
-		switch f.Name {
-		case name:
-			return f.Data
-		case name + ".escaped":
-			text := strings.TrimSuffix(string(f.Data), "\\\n")
-			return []byte(strings.NewReplacer(`\r`, "\r", `\t`, "\t", `\xff`, "\xff", `\ufeff`, "\ufeff").Replace(text))
-		}
-	}
-	return nil
+	pairs(t, "coscale", func(_ *testing.T, a *txtar.Archive, _ string) string {
+		return dumpCoscale(part(a, "config"), part(a, "output"))
+	}, "want")
 }
 
 // dumpCoscale shows all that was understood, one thing a line.

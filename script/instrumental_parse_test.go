@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -22,68 +19,11 @@ func newInstrumentalParser(lenient bool) *instrumentalParser {
 
 // TestInstrumentalParse reads every testdata/instrumental/*.txtar: `output` is
 // what a script printed, `want` what was understood of it and `want.lenient`
-// what lenient_numbers makes of it. In a part named output.escaped, \r, \t and
-// \xNN stand for those bytes, and \ at the end of the part for no line end.
+// what lenient_numbers makes of it.
 func TestInstrumentalParse(t *testing.T) {
-	for _, path := range instrumentalCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wants := 0
-			for i := range a.Files {
-				f := &a.Files[i]
-				if f.Name != "want" && f.Name != "want.lenient" {
-					continue
-				}
-				wants++
-				got := dumpInstrumental(newInstrumentalParser(f.Name == "want.lenient"), instrumentalOutput(t, a))
-				if *update {
-					f.Data = []byte(got)
-				}
-				if diff := cmp.Diff(string(f.Data), got); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", f.Name, diff)
-				}
-			}
-			if wants == 0 {
-				t.Error("nothing is wanted of it")
-			}
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func instrumentalCases(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/instrumental/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return paths
-}
-
-func instrumentalOutput(t testing.TB, a *txtar.Archive) []byte {
-	t.Helper()
-	for _, f := range a.Files {
-		switch f.Name {
-		case "output":
-			return f.Data
-		case "output.escaped":
-			text := strings.TrimSuffix(string(f.Data), "\\\n")
-			text, err := strconv.Unquote(`"` + strings.NewReplacer("\n", `\n`, `"`, `\"`).Replace(text) + `"`)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return []byte(text)
-		}
-	}
-	t.Fatal("no output")
-	return nil
+	pairs(t, "instrumental", func(_ *testing.T, a *txtar.Archive, want string) string {
+		return dumpInstrumental(newInstrumentalParser(want == "want.lenient"), part(a, "output"))
+	}, "want", "want.lenient")
 }
 
 // dumpInstrumental shows all that was understood, one thing a line.
@@ -188,13 +128,13 @@ func TestRubyFloat(t *testing.T) {
 }
 
 func FuzzInstrumental(f *testing.F) {
-	for _, path := range instrumentalCases(f) {
+	for _, path := range cases(f, "instrumental") {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(instrumentalOutput(f, a), false)
-		f.Add(instrumentalOutput(f, a), true)
+		f.Add(part(a, "output"), false)
+		f.Add(part(a, "output"), true)
 	}
 	garbage := []byte("\none\na b c d\nx 1 now\n\xff\x00\nx 1e999\n")
 	f.Fuzz(func(t *testing.T, out []byte, lenient bool) {

@@ -17,7 +17,7 @@ import (
 const nagiosGarbage = " bad = =1 ''=1 'x'y x=1,5 x=abc x=U x=1.2.3 "
 
 func FuzzNagios(f *testing.F) {
-	for _, path := range nagiosCases(f) {
+	for _, path := range cases(f, "nagios") {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)

@@ -2,66 +2,31 @@ package script
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/record"
 )
 
 // TestNagiosParse reads every testdata/nagios/*.txtar: `exit` is the exit code,
-// `output` (or output.escaped, as in TestCoscaleParse) what the plugin printed,
-// `want` what was understood of it.
+// `output` what the plugin printed, `want` what was understood of it.
 func TestNagiosParse(t *testing.T) {
-	for _, path := range nagiosCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := dumpNagios(nagiosCase(t, a))
-			for i := range a.Files {
-				if a.Files[i].Name != "want" {
-					continue
-				}
-				if *update {
-					a.Files[i].Data = []byte(got)
-				}
-				if diff := cmp.Diff(string(a.Files[i].Data), got); diff != "" {
-					t.Errorf("-want +got:\n%s", diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func nagiosCases(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/nagios/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return paths
+	pairs(t, "nagios", func(t *testing.T, a *txtar.Archive, _ string) string {
+		return dumpNagios(nagiosCase(t, a))
+	}, "want")
 }
 
 // nagiosCase gives the parts of a case.
 func nagiosCase(t testing.TB, a *txtar.Archive) (state int, output []byte) {
 	t.Helper()
-	state, err := strconv.Atoi(strings.TrimSpace(string(coscalePart(a, "exit"))))
+	state, err := strconv.Atoi(strings.TrimSpace(string(part(a, "exit"))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state, coscalePart(a, "output")
+	return state, part(a, "output")
 }
 
 // dumpNagios shows all that was understood, one thing a line.

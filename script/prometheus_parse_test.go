@@ -2,55 +2,20 @@ package script
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/record"
 )
 
 // TestPrometheusParse reads every testdata/prometheus/*.txtar: `output` is what
-// a script printed, `want` what was understood of it. For output.escaped see
-// TestCoscaleParse.
+// a script printed, `want` what was understood of it.
 func TestPrometheusParse(t *testing.T) {
-	for _, path := range prometheusCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := dumpPrometheus(coscalePart(a, "output"))
-			for i := range a.Files {
-				if a.Files[i].Name != "want" {
-					continue
-				}
-				if *update {
-					a.Files[i].Data = []byte(got)
-				}
-				if diff := cmp.Diff(string(a.Files[i].Data), got); diff != "" {
-					t.Errorf("-want +got:\n%s", diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func prometheusCases(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/prometheus/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return paths
+	pairs(t, "prometheus", func(_ *testing.T, a *txtar.Archive, _ string) string {
+		return dumpPrometheus(part(a, "output"))
+	}, "want")
 }
 
 var promTypeWords = map[record.Type]string{

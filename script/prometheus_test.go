@@ -153,12 +153,12 @@ var promGarbage = []byte("\n9 lives\na{b=\"c} 1\nb{c=\"d\"\nfoo-bar 1\nx 1 2 3 4
 // FuzzPrometheus holds the parser to what any output may ask of it, and, line
 // by line, to Prometheus's own parser: what both read, they read alike.
 func FuzzPrometheus(f *testing.F) {
-	for _, path := range prometheusCases(f) {
+	for _, path := range cases(f, "prometheus") {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(coscalePart(a, "output"))
+		f.Add(part(a, "output"))
 	}
 	f.Fuzz(func(t *testing.T, out []byte) {
 		samples, metas, err := parsePrometheus(out, 1000, nil)

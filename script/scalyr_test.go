@@ -53,56 +53,26 @@ func newScalyrLife(t testing.TB, options map[string]string, b *strings.Builder) 
 // script's, `messages` what the host says of its monitor, `want` the turns that
 // are made of it.
 func TestScalyrMessages(t *testing.T) {
-	for _, path := range scalyrCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
+	pairs(t, "scalyr", func(t *testing.T, a *txtar.Archive, _ string) string {
+		var b strings.Builder
+		l := newScalyrLife(t, scalyrOptionsOf(a), &b)
+		for line := range bytes.Lines(part(a, "messages")) {
+			if err := l.message(bytes.TrimSpace(line)); err != nil {
+				fmt.Fprintf(&b, "broken: %v\n", err)
+				break
 			}
-			var b strings.Builder
-			l := newScalyrLife(t, scalyrOptionsOf(a), &b)
-			for line := range bytes.Lines(coscalePart(a, "messages")) {
-				if err := l.message(bytes.TrimSpace(line)); err != nil {
-					fmt.Fprintf(&b, "broken: %v\n", err)
-					break
-				}
-			}
-			if l.bye != nil {
-				b.WriteString("at its end:\n")
-				dumpScalyr(&b, l.last(&Outcome{Result: record.OK}, nil))
-			}
-			for i := range a.Files {
-				if a.Files[i].Name != "want" {
-					continue
-				}
-				if *update {
-					a.Files[i].Data = []byte(b.String())
-				}
-				if diff := cmp.Diff(string(a.Files[i].Data), b.String()); diff != "" {
-					t.Errorf("-want +got:\n%s", diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-func scalyrCases(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/scalyr/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return paths
+		}
+		if l.bye != nil {
+			b.WriteString("at its end:\n")
+			dumpScalyr(&b, l.last(&Outcome{Result: record.OK}, nil))
+		}
+		return b.String()
+	}, "want")
 }
 
 func scalyrOptionsOf(a *txtar.Archive) map[string]string {
 	options := make(map[string]string)
-	for line := range strings.Lines(string(coscalePart(a, "options"))) {
+	for line := range strings.Lines(string(part(a, "options"))) {
 		key, value, _ := strings.Cut(line, ":")
 		options[key] = strings.TrimSpace(value)
 	}
@@ -153,12 +123,12 @@ func dumpScalyr(b *strings.Builder, t *Turn) {
 // FuzzScalyrMessages: whatever stands on descriptor 3, nothing panics, what is
 // not JSON is told, and what has been said in front of it is not lost.
 func FuzzScalyrMessages(f *testing.F) {
-	for _, path := range scalyrCases(f) {
+	for _, path := range cases(f, "scalyr") {
 		a, err := txtar.ParseFile(path)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(coscalePart(a, "messages"))
+		f.Add(part(a, "messages"))
 	}
 	var shown strings.Builder
 	template := newScalyrLife(f, map[string]string{"text_values": "{pi: numeric, state: state, info: info}"}, &shown)

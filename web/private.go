@@ -2,12 +2,14 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"strings"
 
+	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/goccy/go-yaml"
 )
@@ -21,12 +23,21 @@ func BaseContext(l net.Listener) context.Context {
 	return context.WithValue(context.Background(), listenerKey{}, l.Addr())
 }
 
-// hidden says why a request may not see the private parts of a page (output,
-// standard error, arguments, configuration, texts of errors); empty when it
-// may: where users are configured, or on a loopback listener
-// (spec/configuration.md, Endpoints).
-func (s *server) hidden(r *http.Request) string {
-	if s.authenticated(r) {
+// Gate knows who may see what is private.
+type Gate struct {
+	// WebConfigFile is exporter-toolkit's file, empty when there is none. It
+	// is read again each time, as exporter-toolkit does.
+	WebConfigFile string
+	Logger        log.Logger
+}
+
+// Hidden says why a request may not see the private parts of a page (output,
+// standard error, arguments, configuration, texts of errors), or use a private
+// endpoint; empty when it may: where users are configured, or on a loopback
+// listener (spec/configuration.md, Endpoints). The request's server needs
+// BaseContext.
+func (g Gate) Hidden(r *http.Request) string {
+	if g.authenticated(r) {
 		return ""
 	}
 	addr, _ := r.Context().Value(listenerKey{}).(net.Addr)
@@ -43,29 +54,47 @@ func (s *server) hidden(r *http.Request) string {
 	return ""
 }
 
+// HasUsers reports whether users are configured, so that every request needs a
+// password.
+func (g Gate) HasUsers() (bool, error) {
+	users, err := g.users()
+	return len(users) > 0, err
+}
+
 // authenticated reports whether the request comes from a configured user.
 // exporter-toolkit has checked the password; that the name is looked up again
 // keeps a file that changes between its reading and ours from opening a door.
-func (s *server) authenticated(r *http.Request) bool {
+func (g Gate) authenticated(r *http.Request) bool {
 	name, _, ok := r.BasicAuth()
-	if !ok || s.WebConfigFile == "" {
+	if !ok {
 		return false
 	}
-	text, err := os.ReadFile(s.WebConfigFile)
+	users, err := g.users()
 	if err != nil {
-		level.Warn(s.Logger).Log("msg", "the users of the web configuration could not be read", "err", err)
+		level.Warn(g.Logger).Log("msg", "the users of the web configuration could not be read", "err", err)
 		return false
+	}
+	_, known := users[name]
+	return known
+}
+
+// users gives the names of the configured users, none without a file.
+func (g Gate) users() (map[string]string, error) {
+	if g.WebConfigFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(g.WebConfigFile)
+	if err != nil {
+		return nil, err
 	}
 	var file struct {
 		Users map[string]string `yaml:"basic_auth_users"`
 	}
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		// Not the error itself: it quotes the file.
-		level.Warn(s.Logger).Log("msg", "the users of the web configuration could not be read: it is not the YAML it should be", "file", s.WebConfigFile)
-		return false
+		return nil, fmt.Errorf("%s is not the YAML it should be", g.WebConfigFile)
 	}
-	_, known := file.Users[name]
-	return known
+	return file.Users, nil
 }
 
 func isLoopback(addr net.Addr) bool {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/go-kit/log"
 )
 
 func TestPrivate(t *testing.T) {
@@ -68,9 +70,7 @@ func TestPrivate(t *testing.T) {
 		{name: "a missing file", listener: tcp("0.0.0.0"), host: "localhost", file: users + "x", user: "ann", want: reachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := (&fakes{}).options()
-			o.WebConfigFile = c.file
-			s := &server{Options: o}
+			g := Gate{c.file, log.NewNopLogger()}
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Host = c.host
 			if c.listener != nil {
@@ -82,7 +82,7 @@ func TestPrivate(t *testing.T) {
 			if c.user != "" {
 				r.SetBasicAuth(c.user, "x")
 			}
-			if got := s.hidden(r); got != c.want {
+			if got := g.Hidden(r); got != c.want {
 				t.Errorf("hidden: %q, want %q", got, c.want)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/record"
 	"scriptbridge/script"
 )
 
@@ -33,19 +35,20 @@ type Scripts interface {
 	View(name string) (script.View, bool)
 }
 
-// Page is the metrics page as seen from here: the collector's scripts.
+// Page is the metrics page as seen from here: what the collector made of each
+// script and each receiver.
 type Page interface {
-	// Count is the number of series that a script has now. It is asked for
-	// every script whenever the status page is shown.
-	Count(name string) int
-	// Series lists a script's series in the order of the page.
-	Series(name string) []Series
-	// Refusals lists what the page could not take of a script's last batch,
+	// Count is the number of series that a source has now. It is asked for
+	// every source whenever the status page is shown.
+	Count(kind record.Kind, name string) int
+	// Series lists a source's series in the order of the page.
+	Series(kind record.Kind, name string) []Series
+	// Refusals lists what the page could not take of a source's last batch,
 	// and says how many there were in all, since the list may be cut.
-	Refusals(name string) (kept []Refusal, all int)
+	Refusals(kind record.Kind, name string) (kept []Refusal, all int)
 }
 
-// Series is one series of a script.
+// Series is one series of a source.
 type Series struct {
 	Text  string // name{labels}
 	Value string // as it stands on the page
@@ -55,9 +58,37 @@ type Series struct {
 // Refusal is one sample that the metrics page did not take.
 type Refusal struct {
 	Line   int    // of the script's output, from 1; 0 when there is none
-	Metric string // as the script named it
+	Metric string // as the source named it
 	Reason string // the label reason, such as "type_conflict"
 	Text   string // a sentence for people, with the remedy
+}
+
+// ReceiverView is a receiver as the pages show it.
+type ReceiverView struct {
+	Name string
+	Up   bool
+	// Error is why it is down, or what was wrong with its last batch; empty
+	// while it opens, and for nothing. It is private.
+	Error     string
+	Addresses []string
+	Last      time.Time // of the last batch; zero before the first
+	// Packets and Bytes came in; Dropped was lost, by reason.
+	Packets, Bytes uint64
+	Dropped        map[string]uint64
+}
+
+// UploadView is an upload as the pages show it.
+type UploadView struct {
+	Name string
+	OK   bool // the last attempt to send went well, or there was none yet
+	// Error is why not, or what was refused last. It is private.
+	Error string
+	// Queue counts the batches that wait, QueueBytes their size on disk.
+	Queue      int
+	QueueBytes int64
+	Oldest     time.Time // the time of the first that waits; zero for none
+	// Sent and Refused count batches, or what the server counts by.
+	Sent, Refused uint64
 }
 
 // Options is what the pages are made of. Every field is needed but for those
@@ -65,6 +96,10 @@ type Refusal struct {
 type Options struct {
 	Scripts Scripts
 	Page    Page
+	// Receivers and Uploads give what is configured, in order; nil: nothing
+	// is.
+	Receivers func() []ReceiverView
+	Uploads   func() []UploadView
 	// Metrics answers GET and HEAD at TelemetryPath.
 	Metrics       http.Handler
 	TelemetryPath string
@@ -78,9 +113,7 @@ type Options struct {
 	// ConfigStatus tells of the last attempt to read the configuration: when
 	// it was, and what was wrong with the file where it was refused.
 	ConfigStatus func() (ok bool, at time.Time, err error)
-	// WebConfigFile is exporter-toolkit's file, empty when there is none. It
-	// is read again for each page, as exporter-toolkit does, to learn whether
-	// users are configured.
+	// WebConfigFile is that of Gate.
 	WebConfigFile string
 	Version       string
 	Logger        log.Logger
@@ -98,22 +131,33 @@ var statusHTML string
 //go:embed page/script.html
 var scriptHTML string
 
-// elsewhere are the endpoints that other rooms mount beside ours.
-var elsewhere = []string{"/probe", "/discovery", "/api"}
+//go:embed page/receiver.html
+var receiverHTML string
+
+// endpoints are ours, and those that other rooms mount beside them.
+var endpoints = []string{"/-", "/scripts", "/receivers", "/probe", "/discovery", "/api"}
 
 type server struct {
 	Options
+	gate      Gate
 	started   time.Time
 	stylePath string // with a hash in it, so that it can be cached for ever
 	status    *template.Template
 	script    *template.Template
+	receiver  *template.Template
 }
 
 // New makes the handler of all endpoints but /probe, /discovery and /api: the
 // caller mounts those before it. Its http.Server needs BaseContext, or no page
 // is private.
 func New(o Options) (http.Handler, error) {
-	s := &server{Options: o, started: time.Now()}
+	if o.Receivers == nil {
+		o.Receivers = func() []ReceiverView { return nil }
+	}
+	if o.Uploads == nil {
+		o.Uploads = func() []UploadView { return nil }
+	}
+	s := &server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
 	sum := sha256.Sum256(styleSheet)
 	s.stylePath = "style-" + hex.EncodeToString(sum[:6]) + ".css"
 	if err := s.checkTelemetryPath(); err != nil {
@@ -126,10 +170,14 @@ func New(o Options) (http.Handler, error) {
 	if s.script, err = parse(scriptHTML); err != nil {
 		return nil, err
 	}
+	if s.receiver, err = parse(receiverHTML); err != nil {
+		return nil, err
+	}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.serveStatus)
 	mux.HandleFunc("GET /scripts/{name}", s.serveScript)
+	mux.HandleFunc("GET /receivers/{name}", s.serveReceiver)
 	mux.HandleFunc("GET /"+s.stylePath, serveStyle)
 	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
@@ -161,13 +209,18 @@ func (s *server) checkTelemetryPath() error {
 		return fail("is not a plain path")
 	case p == "/":
 		return fail("is the path of the status page")
-	}
-	for _, taken := range append([]string{"/-", "/scripts", "/" + s.stylePath}, elsewhere...) {
-		if p == taken || strings.HasPrefix(p, taken+"/") {
-			return fail("is taken by another endpoint")
-		}
+	case Taken(p) || p == "/"+s.stylePath:
+		return fail("is taken by another endpoint")
 	}
 	return nil
+}
+
+// Taken reports whether a path is that of an endpoint other than the metrics
+// page, so that nothing else can be mounted there.
+func Taken(path string) bool {
+	return path == "/" || slices.ContainsFunc(endpoints, func(taken string) bool {
+		return path == taken || strings.HasPrefix(path, taken+"/")
+	})
 }
 
 // render answers with a page. It is made in memory first, so that a fault in
@@ -212,7 +265,7 @@ func (s *server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if !s.Ready() {
-		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready: some script has not had its first turn")
+		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready: some script has not had its first turn, or some receiver is not open")
 		return
 	}
 	plain(w, http.StatusOK, "scriptbridge is ready")

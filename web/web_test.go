@@ -121,7 +121,7 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"GET /-/healthy", "scriptbridge is healthy\n", 200, ""},
 		{"HEAD /-/healthy", "scriptbridge is healthy\n", 200, ""}, // a recorder keeps what a server leaves out
-		{"GET /-/ready", "scriptbridge is not ready: some script has not had its first turn\n", 503, ""},
+		{"GET /-/ready", "scriptbridge is not ready: some script has not had its first turn, or some receiver is not open\n", 503, ""},
 		{"GET /prom/metrics", "metrics\n", 200, ""},
 		{"GET /metrics", "404 page not found\n", 404, ""},
 		{"GET /scripts/nobody", "there is no script of this name\n", 404, ""},

@@ -1,0 +1,302 @@
+package collector
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/DataDog/sketches-go/ddsketch"
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
+	"github.com/DataDog/sketches-go/ddsketch/store"
+	"github.com/prometheus/common/model"
+
+	"scriptbridge/record"
+)
+
+// This file is what becomes of samples that are Observed: summaries and
+// histograms that are ours. A distribution is one series in the books, and as
+// many lines on the page as its layout has. An observation costs the same
+// whatever its weight.
+
+// layout is which lines a distribution has: those of its bounds, then _sum and
+// _count.
+type layout struct {
+	kind   kindOf    // summary or histogram
+	bounds []float64 // quantiles, or upper bounds up to +Inf; ascending
+}
+
+var defaultQuantiles = []float64{0.5, 0.9, 0.99}
+
+// layoutOf reads what a source knows of a metric that it observes.
+func layoutOf(meta *record.Meta) *layout {
+	l := &layout{kind: summary, bounds: defaultQuantiles}
+	switch {
+	case meta == nil:
+	case meta.Type == record.Histogram:
+		l.kind = histogram
+		l.bounds = append(ascending(meta.Buckets, -math.MaxFloat64, math.MaxFloat64), math.Inf(1))
+	case meta.Quantiles != nil:
+		l.bounds = ascending(meta.Quantiles, 0, 1)
+	}
+	return l
+}
+
+// ascending gives those of the values that lie between two others, in order
+// and each once.
+func ascending(values []float64, from, to float64) []float64 {
+	var all []float64
+	for _, v := range values {
+		if v >= from && v <= to {
+			all = append(all, v+0) // -0 is 0
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (l *layout) equal(o *layout) bool {
+	return l == o || l.kind == o.kind && slices.Equal(l.bounds, o.bounds)
+}
+
+// lines is their number.
+func (l *layout) lines() int { return len(l.bounds) + 2 }
+
+// label is the one that tells the lines of the bounds apart.
+func (l *layout) label() string {
+	if l.kind == histogram {
+		return model.BucketLabel
+	}
+	return model.QuantileLabel
+}
+
+// appendLine appends the i-th line's name{labels}; text is the family's.
+func (l *layout) appendLine(dst []byte, text string, i int, f format) []byte {
+	name, labels := text, ""
+	if at := strings.IndexByte(text, '{'); at >= 0 {
+		name, labels = text[:at], text[at:]
+	}
+	dst = append(dst, name...)
+	switch i - len(l.bounds) {
+	case 0:
+		return append(append(dst, "_sum"...), labels...)
+	case 1:
+		return append(append(dst, "_count"...), labels...)
+	}
+	if l.kind == histogram {
+		dst = append(dst, "_bucket"...)
+	}
+	if labels == "" {
+		dst = append(dst, '{')
+	} else {
+		dst = append(dst, labels[:len(labels)-1]...)
+		dst = append(dst, ',')
+	}
+	dst = append(append(dst, l.label()...), '=', '"')
+	dst = appendBoundText(dst, l.bounds[i], f)
+	return append(dst, '"', '}')
+}
+
+// appendBoundText spells a bound as client_golang does in each format.
+func appendBoundText(dst []byte, v float64, f format) []byte {
+	if math.IsInf(v, 1) {
+		return append(dst, "+Inf"...)
+	}
+	from := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
+	if f == openMetrics && !bytes.ContainsAny(dst[from:], ".e") {
+		dst = append(dst, ".0"...)
+	}
+	return dst
+}
+
+// appendTail appends what the i-th line would have in its key behind keyEnd if
+// it were Set (verbatim.go): lines with equal keys cannot stand on one page.
+func (l *layout) appendTail(dst []byte, i int) []byte {
+	first := byte(0) // part of those of partsOf that the layout has
+	if l.kind == histogram {
+		first = 1
+	}
+	if n := i - len(l.bounds); n >= 0 {
+		return append(dst, first+1+byte(n))
+	}
+	return appendBoundKey(append(dst, first), l.bounds[i])
+}
+
+// has says whether a line has this tail.
+func (l *layout) has(tail []byte) bool {
+	var own []byte
+	for i := range l.lines() {
+		if own = l.appendTail(own[:0], i); bytes.Equal(own, tail) {
+			return true
+		}
+	}
+	return false
+}
+
+// distribution is what a series has observed.
+type distribution struct {
+	layout *layout
+	count  float64 // of observations, each with its weight
+	sum    float64
+	counts []float64 // of a histogram, for each bound alone
+	window window    // of a summary
+	shown  []float64 // what values gave; stale once something changed
+	stale  bool
+}
+
+// values are those of the lines, in their order; they stay as they are until
+// the distribution changes. Counts are shown whole, as OpenMetrics has them,
+// though a sample rate may make them fractions: the same rounding for all
+// keeps buckets cumulative.
+func (d *distribution) values() []float64 {
+	if !d.stale {
+		return d.shown
+	}
+	d.stale = false
+	n := len(d.layout.bounds)
+	if d.shown == nil {
+		d.shown = make([]float64, n+2)
+	}
+	total := d.count
+	if d.layout.kind == summary {
+		d.window.quantiles(d.shown[:n], d.layout.bounds)
+	} else {
+		total = 0
+		for i, c := range d.counts {
+			total += c
+			d.shown[i] = math.Round(total)
+		}
+	}
+	d.shown[n], d.shown[n+1] = d.sum, math.Round(total)
+	return d.shown
+}
+
+// observe takes in weight times a value, both finite. It reports false, and
+// does nothing, where a sum would become infinite.
+func (d *distribution) observe(index mapping.IndexMapping, now instant, value, weight float64) bool {
+	sum, count := d.sum+value*weight, d.count+weight
+	if math.IsInf(sum, 0) || math.IsInf(count, 0) {
+		return false
+	}
+	d.sum, d.count, d.stale = sum, count, true
+	if d.layout.kind == summary {
+		d.window.add(index, now, value, weight)
+		return true
+	}
+	if d.counts == nil {
+		d.counts = make([]float64, len(d.layout.bounds))
+	}
+	at, _ := slices.BinarySearch(d.layout.bounds, value)
+	d.counts[at] += weight
+	return true
+}
+
+const (
+	// accuracy is how far a quantile may be off, relative to its value.
+	accuracy = 0.01
+	// maxBins bounds the memory of a sketch: nine decades have room. Where
+	// values are spread wider, those nearest to zero lose accuracy.
+	maxBins = 1024
+	// ages and ageWidth make a window of ten minutes, as client_golang's
+	// summaries have.
+	ages     = 5
+	ageWidth = 2 * time.Minute
+)
+
+// window are the observations of late. Ages begin at the same moments for all
+// series, so that the page changes for them seldom.
+type window [ages]age
+
+// age is one stretch of a window.
+type age struct {
+	ends   instant // when it leaves the window
+	sketch *ddsketch.DDSketchWithExactSummaryStatistics
+}
+
+func newIndex() mapping.IndexMapping {
+	index, err := mapping.NewDefaultMapping(accuracy)
+	if err != nil {
+		panic(err) // it is of an accuracy that is not between 0 and 1
+	}
+	return index
+}
+
+// add takes in an observation; what has left the window must be gone.
+func (w *window) add(index mapping.IndexMapping, now instant, value, weight float64) {
+	n := int64(now) / int64(ageWidth)
+	a := &w[n%ages]
+	if a.sketch == nil {
+		a.ends = instant((n + ages) * int64(ageWidth))
+		a.sketch = ddsketch.NewDDSketchWithExactSummaryStatistics(index, func() store.Store {
+			return store.NewCollapsingLowestDenseStore(maxBins)
+		})
+	}
+	highest := index.MaxIndexableValue()
+	// No error is left: the value is within range, the weight not negative.
+	_ = a.sketch.AddWithCount(min(max(value, -highest), highest), weight)
+}
+
+// slide drops what has left the window, and says whether there was any.
+func (w *window) slide(now instant) bool {
+	slid := false
+	for i := range w {
+		if w[i].sketch != nil && w[i].ends <= now {
+			w[i] = age{}
+			slid = true
+		}
+	}
+	return slid
+}
+
+// due is when something will leave the window next.
+func (w *window) due() instant {
+	due := never
+	for i := range w {
+		if w[i].sketch != nil {
+			due = min(due, w[i].ends)
+		}
+	}
+	return due
+}
+
+// quantiles puts the window's quantiles into dst: NaN when it is empty.
+func (w *window) quantiles(dst, quantiles []float64) {
+	var all *ddsketch.DDSketchWithExactSummaryStatistics
+	copied := false
+	for i := range w {
+		switch s := w[i].sketch; {
+		case s == nil:
+		case all == nil:
+			all = s
+		default:
+			if !copied {
+				all, copied = all.Copy(), true
+			}
+			_ = all.MergeWith(s) // which fails for another mapping
+		}
+	}
+	for i, q := range quantiles {
+		dst[i] = math.NaN()
+		if all != nil {
+			dst[i], _ = all.GetValueAtQuantile(nearestRank(q, all.GetCount()))
+		}
+	}
+}
+
+// nearestRank is the share to ask the sketch for so that it gives the smallest
+// of n values that is not below a share q of them, as client_golang shows it.
+// Asked for q itself it gives, of two values, the smaller for 0.99.
+func nearestRank(q, n float64) float64 {
+	if n <= 1 {
+		return q
+	}
+	rank := max(0, math.Ceil(q*n)-1)
+	share := rank / (n - 1)
+	if share*(n-1) < rank { // rounded: it would be the value before
+		share = math.Nextafter(share, 2)
+	}
+	return min(share, 1)
+}

@@ -1,0 +1,179 @@
+package instrumental
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// peer is a collector of our own: it answers the two lines of the greeting and
+// nothing else.
+type peer struct {
+	listener net.Listener
+	token    string
+
+	mu      sync.Mutex
+	hello   string
+	lines   []string
+	breakAt int // after so many lines in a connection it breaks off; 0: never
+	served  sync.WaitGroup
+}
+
+func newPeer(t *testing.T, config *tls.Config) *peer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	p := &peer{listener: l, token: "0123456789abcdef"}
+	p.served.Go(p.serve)
+	t.Cleanup(func() { l.Close(); p.served.Wait() })
+	return p
+}
+
+func (p *peer) serve() {
+	for {
+		conn, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.served.Go(func() { p.talk(conn) })
+	}
+}
+
+func (p *peer) talk(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewScanner(conn)
+	for i := 0; in.Scan(); i++ {
+		line := in.Text()
+		p.mu.Lock()
+		switch {
+		case i == 0:
+			p.hello = line
+			fmt.Fprint(conn, "ok\n")
+		case i == 1 && line != "authenticate "+p.token:
+			fmt.Fprint(conn, "gtfo\n")
+			p.mu.Unlock()
+			return
+		case i == 1:
+			fmt.Fprint(conn, "o")
+			fmt.Fprint(conn, "k\n")
+		default:
+			p.lines = append(p.lines, line)
+			if p.breakAt > 0 && i-1 >= p.breakAt {
+				p.mu.Unlock()
+				if c, ok := conn.(*net.TCPConn); ok {
+					_ = c.SetLinger(0) // as a process that dies: a reset, not an end
+				}
+				return
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *peer) got() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.lines...)
+}
+
+func (p *peer) collector() *Collector {
+	return &Collector{
+		Address: p.listener.Addr().String(), Host: "web 01", Version: "1.2",
+		Key: func() (string, error) { return "0123456789abcdef", nil },
+	}
+}
+
+func TestSend(t *testing.T) {
+	p := newPeer(t, nil)
+	lines := []string{"gauge web.load 1 1500000000 1", "notice 1500000000 0 x"}
+	if err := p.collector().Send(context.Background(), lines); err != nil {
+		t.Fatal(err)
+	}
+	// Send returned after the peer had ended the connection: it has them all.
+	if got := p.got(); strings.Join(got, "\n") != strings.Join(lines, "\n") {
+		t.Errorf("it has %q", got)
+	}
+	if !strings.HasPrefix(p.hello, "hello version go/scriptbridge/1.2 hostname web_01 pid ") {
+		t.Errorf("it was greeted with %q", p.hello)
+	}
+}
+
+func TestSendOverTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS() // for its certificate alone
+	defer server.Close()
+	p := newPeer(t, &tls.Config{Certificates: server.TLS.Certificates})
+	c := p.collector()
+	c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	if err := c.Send(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate of nobody gave %v", err)
+	}
+	c.TLS.RootCAs = x509.NewCertPool()
+	c.TLS.RootCAs.AddCert(server.Certificate())
+	if err := c.Send(context.Background(), []string{"gauge a 1 2 1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.got(); len(got) != 1 {
+		t.Errorf("it has %q", got)
+	}
+}
+
+func TestSendRefused(t *testing.T) {
+	p := newPeer(t, nil)
+	c := p.collector()
+	c.Key = func() (string, error) { return "secret-and-wrong", nil }
+	err := c.Send(context.Background(), []string{"gauge a 1 2 1"})
+	var refused *RefusedError
+	if !errors.As(err, &refused) || *refused != (RefusedError{"authenticate", "gtfo"}) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
+	c.Key = func() (string, error) { return "two words", nil }
+	if err := c.Send(context.Background(), nil); err == nil || strings.Contains(err.Error(), "two words") {
+		t.Errorf("got %v", err)
+	}
+	if got := p.got(); len(got) != 0 {
+		t.Errorf("it has %q", got)
+	}
+}
+
+// TestSendBroken: whoever breaks off may not have read what was sent.
+func TestSendBroken(t *testing.T) {
+	p := newPeer(t, nil)
+	p.breakAt = 1
+	lines := make([]string, 10_000)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("gauge web.load %d 1500000000 1", i)
+	}
+	if err := p.collector().Send(context.Background(), lines); err == nil {
+		t.Error("a connection that was reset is a success")
+	}
+}
+
+func TestSendCancelled(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // and nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := &Collector{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if err := c.Send(ctx, nil); err == nil || time.Since(begun) > replyTimeout {
+		t.Errorf("got %v after %v", err, time.Since(begun))
+	}
+}

@@ -1,0 +1,231 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// collectd is a receiver for collectd: its network protocol, its write_http,
+// and its unixsock, which is polled. All three end in one collectdMerge, from
+// which one goroutine, Run's, puts at most once a second.
+type collectd struct {
+	config *config.ReceiveCollectd
+	env    Env
+	reader collectdReader
+	merge  *collectdMerge
+
+	mu   sync.Mutex
+	conn *net.UDPConn // for packets; nil before it is open, and without any
+
+	// Run's own.
+	lost uint32               // packets that the kernel has dropped
+	told map[string]time.Time // when something was logged, by what it is
+}
+
+const (
+	// collectdPause is between two times that all is put.
+	collectdPause = time.Second
+	// collectdTold is how long it is before something like what was logged is
+	// logged again.
+	collectdTold = 10 * time.Minute
+	// collectdPacket is as large as a packet can be.
+	collectdPacket = 1 << 16
+	// collectdBuffer is what the kernel is asked to keep for us; it gives less
+	// where net.core.rmem_max is smaller.
+	collectdBuffer = 4 << 20
+)
+
+// newCollectd makes a receiver for collectd.
+func newCollectd(r *config.Receive, env Env) (Receiver, error) {
+	c := &collectd{config: r.Collectd, env: env, told: make(map[string]time.Time)}
+	types, errTypes := loadCollectdTypes(c.config.TypesDB, env.Logger)
+	users, errUsers := loadCollectdUsers(c.config.AuthFile)
+	if err := errors.Join(errTypes, errUsers); err != nil {
+		return nil, err
+	}
+	for _, reason := range []string{"kernel", "max_series", "overload", "request", collectdForeign} {
+		env.Counts.Dropped(reason, 0)
+	}
+	c.reader = collectdReader{users: users, least: collectdLevels[c.config.SecurityLevel]}
+	c.merge = newCollectdMerge(env.Source, env.Counts, c.config.Interval, c.config.TTL, types)
+	return c, nil
+}
+
+// Run implements Receiver.
+func (c *collectd) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	if c.config.UDP != "" {
+		conn, err := listenCollectd(c.config.UDP)
+		if err != nil {
+			return fmt.Errorf("collectd udp: %w", err)
+		}
+		defer conn.Close()
+		c.mu.Lock()
+		c.conn = conn
+		c.mu.Unlock()
+		work.Go(func() {
+			if err := c.listen(conn); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if c.config.Unixsock != "" {
+		work.Go(func() { c.poll(ctx) })
+	}
+	c.env.Opened()
+	// That there were no notifications yet is worth a series.
+	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: collectdDeclared})
+	c.puts(ctx)
+	if c.conn != nil {
+		c.conn.Close()
+	}
+	work.Wait()
+	c.putAll()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// Endpoints implements Receiver.
+func (c *collectd) Endpoints() []Endpoint {
+	if c.config.HTTPPath == "" {
+		return nil
+	}
+	return []Endpoint{{Path: c.config.HTTPPath, Handler: c, Private: true}}
+}
+
+// Addresses implements Receiver.
+func (c *collectd) Addresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []string
+	if c.conn != nil {
+		all = append(all, "udp "+c.conn.LocalAddr().String())
+	}
+	if c.config.Unixsock != "" {
+		all = append(all, "polls "+c.config.Unixsock)
+	}
+	return all
+}
+
+// listenCollectd opens an address; it joins the group of one that is multicast.
+func listenCollectd(address string) (*net.UDPConn, error) {
+	a, err := net.ResolveUDPAddr("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	listen := net.ListenUDP
+	if a.IP.IsMulticast() {
+		listen = func(network string, a *net.UDPAddr) (*net.UDPConn, error) {
+			return net.ListenMulticastUDP(network, nil, a)
+		}
+	}
+	conn, err := listen("udp", a)
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetReadBuffer(collectdBuffer) // it works with less
+	return conn, nil
+}
+
+// listen reads packets until the connection is closed.
+func (c *collectd) listen(conn *net.UDPConn) error {
+	packet := make([]byte, collectdPacket)
+	for {
+		n, sender, err := conn.ReadFromUDPAddrPort(packet)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c.env.Counts.Received("udp", 1, n)
+		c.reader.read(packet[:n], collectdFrom{c.merge, "the packet", sender})
+	}
+}
+
+// collectdFrom is the merge for what came from somebody, whom its errors name.
+type collectdFrom struct {
+	*collectdMerge
+	what   string
+	sender any
+}
+
+func (f collectdFrom) bad(reason string, err error) {
+	f.collectdMerge.bad(reason, fmt.Errorf("%s from %v: %w", f.what, f.sender, err))
+}
+
+// puts puts what comes until ctx ends: the first at once, the rest of each
+// second together.
+func (c *collectd) puts(ctx context.Context) {
+	defer c.countLost()
+	for {
+		select {
+		case <-c.merge.wake:
+		case <-ctx.Done():
+			return
+		}
+		c.putAll()
+		select {
+		case <-time.After(collectdPause):
+		case <-ctx.Done():
+			return
+		}
+		c.countLost()
+	}
+}
+
+// countLost counts the packets that the kernel has dropped since the last time.
+func (c *collectd) countLost() {
+	if c.conn == nil {
+		return
+	}
+	if lost := kernelDrops(c.conn); lost != 0 {
+		c.env.Counts.Dropped("kernel", int(lost-c.lost)) // it may go round
+		c.lost = lost
+	}
+}
+
+// putAll puts all that has come. What a sink could not take is told by those
+// who gave it.
+func (c *collectd) putAll() {
+	batches, foreign := c.merge.take(time.Now())
+	for _, b := range batches {
+		_ = c.env.Sink.Put(b)
+		for _, e := range record.LineErrors(b.Err) {
+			c.tell(e.Reason, "not all that came can be read", e)
+		}
+		if err := record.WithoutLines(b.Err); err != nil {
+			c.tell(err.Error(), "collectd cannot be asked", err)
+		}
+	}
+	if foreign != nil {
+		c.tell(collectdForeign, "something is not let in", foreign)
+	}
+}
+
+// tell logs what happens, unless something like it was logged within the last
+// collectdTold: others decide how often it happens.
+func (c *collectd) tell(what, message string, err error) {
+	now := time.Now()
+	if last, ok := c.told[what]; ok && now.Sub(last) < collectdTold {
+		return
+	}
+	if len(c.told) > 100 {
+		clear(c.told)
+	}
+	c.told[what] = now
+	level.Warn(c.env.Logger).Log("msg", message, "err", err)
+}

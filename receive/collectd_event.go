@@ -1,0 +1,169 @@
+package receive
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"scriptbridge/record"
+)
+
+// collectdNotice is a notification of collectd's.
+type collectdNotice struct {
+	collectdID
+	time     time.Time // zero: not said
+	severity string
+	message  string
+	// alert is what write_http calls the notification in place of its type.
+	alert string
+}
+
+// collectdSeverities are those that a notification may have, by their numbers
+// on the wire.
+var collectdSeverities = map[uint64]string{1: "failure", 2: "warning", 4: "okay"}
+
+// collectdSeverityOf reads a severity by name; false for none.
+func collectdSeverityOf(name string) (string, bool) {
+	name = strings.ToLower(name)
+	for _, s := range collectdSeverities {
+		if s == name {
+			return s, true
+		}
+	}
+	return "", false
+}
+
+const (
+	collectdMessageMost = 4096 // bytes of a message
+	// collectdNoticesMost is how many things are remembered of which there
+	// was a notification, and collectdNoticeAge for how long.
+	collectdNoticesMost = 4096
+	collectdNoticeAge   = 24 * time.Hour
+)
+
+// collectdEvent is the one kind of event that collectd has.
+var collectdEvent = &record.EventMeta{
+	Name:        "notification",
+	Description: "A notification of collectd; open until one of another severity or message follows, or an okay.",
+	Attributes:  []string{"host", "plugin", "plugin_instance", "type", "type_instance", "severity", "alert"},
+}
+
+// collectdDeclared goes with every batch, so that the counter of notifications
+// is there from 0.
+var collectdDeclared = &record.Declared{Events: []*record.EventMeta{collectdEvent}}
+
+// check tells what keeps a notification from being one.
+func (n *collectdNotice) check() error {
+	for _, part := range []string{n.host, n.plugin, n.pluginInstance, n.typ, n.typeInstance} {
+		if len(part) > collectdLongest {
+			return fmt.Errorf("a notification of the host %.100q names something of %d bytes, more than %d", n.host, len(part), collectdLongest)
+		}
+	}
+	switch {
+	case n.message == "":
+		return fmt.Errorf("a notification of the host %q has no message", n.host)
+	case len(n.alert) > 2*collectdLongest:
+		return fmt.Errorf("a notification of the host %q has a name of %d bytes, more than %d", n.host, len(n.alert), 2*collectdLongest)
+	}
+	return nil
+}
+
+// subject is what a notification speaks of. Those of one subject follow each
+// other.
+func (n *collectdNotice) subject() collectdSubject { return collectdSubject{n.collectdID, n.alert} }
+
+type collectdSubject struct {
+	collectdID
+	alert string
+}
+
+// collectdNotices remembers the last notification of every subject. The zero
+// value is ready; it is not safe for concurrent use.
+type collectdNotices struct {
+	last map[collectdSubject]*collectdLast
+}
+
+// collectdLast is the event that the last notification of a subject became.
+type collectdLast struct {
+	event    record.Event
+	severity string
+	came     time.Time
+}
+
+// events makes the events of a notification. A failure or warning is an open
+// event until something else is said of its subject: then it comes again, with
+// its end. An okay is an event that has ended. What says nothing new is none.
+func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now time.Time) []record.Event {
+	at := n.time
+	if at.Unix() <= 0 || at.After(now.Add(24*time.Hour)) {
+		at = now
+	}
+	if len(n.message) > collectdMessageMost {
+		n.message = strings.ToValidUTF8(n.message[:collectdMessageMost], "")
+	}
+	var events []record.Event
+	if last := c.last[n.subject()]; last != nil {
+		open := last.event.Stop.IsZero()
+		same := last.severity == n.severity && last.event.Message == n.message
+		if same && (open || last.event.Start.Equal(at)) {
+			last.came = now
+			return nil
+		}
+		if open {
+			ended := last.event
+			ended.Stop = at
+			if at.Before(ended.Start) {
+				ended.Stop = ended.Start
+			}
+			events = append(events, ended)
+		}
+	}
+	e := record.Event{
+		Name: collectdEvent.Name, Message: n.message, Start: at, Meta: collectdEvent,
+		Attributes: n.attributes(),
+	}
+	if n.severity == "okay" {
+		e.Stop = at
+	}
+	e.ID = e.Identify(source)
+	if c.last == nil {
+		c.last = make(map[collectdSubject]*collectdLast)
+	}
+	c.last[n.subject()] = &collectdLast{e, n.severity, now}
+	if len(c.last) > collectdNoticesMost {
+		c.forgetOldest()
+	}
+	return append(events, e)
+}
+
+// attributes are what a notification names, without what is empty.
+func (n *collectdNotice) attributes() []record.Label {
+	var all []record.Label
+	for i, value := range []string{n.host, n.plugin, n.pluginInstance, n.typ, n.typeInstance, n.severity, n.alert} {
+		if value != "" {
+			all = append(all, record.Label{Name: collectdEvent.Attributes[i], Value: value})
+		}
+	}
+	return all
+}
+
+// clean forgets what came a day ago. An event that is open then stays so: the
+// page shows none for longer.
+func (c *collectdNotices) clean(now time.Time) {
+	for subject, last := range c.last {
+		if now.Sub(last.came) > collectdNoticeAge {
+			delete(c.last, subject)
+		}
+	}
+}
+
+func (c *collectdNotices) forgetOldest() {
+	var oldest collectdSubject
+	var came time.Time
+	for subject, last := range c.last {
+		if came.IsZero() || last.came.Before(came) {
+			oldest, came = subject, last.came
+		}
+	}
+	delete(c.last, oldest)
+}

@@ -1,0 +1,452 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// sinkLog is a sink that remembers.
+type sinkLog struct {
+	mu      sync.Mutex
+	batches []record.Batch
+	err     error // what Put answers
+}
+
+func (s *sinkLog) Put(b *record.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batches = append(s.batches, *b)
+	return s.err
+}
+
+// lines gives a line for each batch, and forgets them.
+func (s *sinkLog) lines() (lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.batches {
+		line := b.Source.Name
+		for _, smp := range b.Samples {
+			line += " " + smp.Name
+		}
+		if b.Gone {
+			line += " is gone"
+		}
+		lines = append(lines, line)
+	}
+	s.batches = nil
+	return lines
+}
+
+// bench is a Set of fakes at work: the receivers of every name in the table.
+type bench struct {
+	*Set
+	sink sinkLog
+	log  syncBuffer
+
+	mu    sync.Mutex
+	made  map[string]*fake // the last one of each kind
+	calls []string         // what happened, in order
+	makes map[string]error // what make answers
+	runs  map[string]error // what Run answers, before it is open
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newBench(o SetOptions) *bench {
+	b := &bench{made: make(map[string]*fake), makes: make(map[string]error), runs: make(map[string]error)}
+	o.Sink, o.Logger = &b.sink, log.NewLogfmtLogger(&b.log)
+	b.Set = NewSet(o)
+	b.kinds = []kind{
+		{name: "coscale", prefix: "coscale", part: coscalePart, make: b.make},
+		{name: "statsd", part: statsdPart, make: b.make},
+		{name: "collectd", part: collectdPart, make: b.make},
+	}
+	return b
+}
+
+func (b *bench) make(_ *config.Receive, env Env) (Receiver, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	name := env.Source.Name
+	if err := b.makes[name]; err != nil {
+		b.calls = append(b.calls, name+" is not made")
+		return nil, err
+	}
+	b.calls = append(b.calls, name+" is made")
+	f := &fake{bench: b, env: env, fail: make(chan error)}
+	f.endpoints = []Endpoint{{Path: "/" + name + "/", Handler: f}, {Path: "/" + name + "-private", Handler: f, Private: true}}
+	b.made[name] = f
+	return f, nil
+}
+
+func (b *bench) call(format string, args ...any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, fmt.Sprintf(format, args...))
+}
+
+// happened gives what happened since it was asked last. What several receivers
+// do at once is in no order, so the lines are sorted.
+func (b *bench) happened() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	calls := b.calls
+	b.calls = nil
+	slices.Sort(calls)
+	return calls
+}
+
+// fake is a receiver that takes what its channel and its endpoint are given.
+type fake struct {
+	bench     *bench
+	env       Env
+	endpoints []Endpoint
+	fail      chan error // ends Run
+}
+
+func (f *fake) Run(ctx context.Context) error {
+	name := f.env.Source.Name
+	f.bench.mu.Lock()
+	err := f.bench.runs[name]
+	f.bench.mu.Unlock()
+	if err != nil {
+		f.bench.call("%s does not open", name)
+		return err
+	}
+	f.env.Opened()
+	select {
+	case err := <-f.fail:
+		f.bench.call("%s fails", name)
+		return err
+	case <-ctx.Done():
+	}
+	f.bench.call("%s ends", name)
+	return f.put("the_rest")
+}
+
+func (f *fake) put(name string) error {
+	return f.env.Sink.Put(&record.Batch{Source: f.env.Source, Time: time.Now(), Samples: []record.Sample{{Name: name}}})
+}
+
+func (f *fake) Endpoints() []Endpoint { return f.endpoints }
+func (f *fake) Addresses() []string   { return []string{"udp 127.0.0.1:1"} }
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("slow") {
+		time.Sleep(time.Second) // in the bubble
+		f.bench.call("%s has answered", f.env.Source.Name)
+	}
+	fmt.Fprintf(w, "%s at %s", f.env.Source.Name, r.URL.Path)
+}
+
+func differ(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// A reload changes what has changed, and nothing else.
+func TestReloadByDifference(t *testing.T) {
+	folder := t.TempDir()
+	tokens := filepath.Join(folder, "tokens")
+	write := func(text string) {
+		if err := os.WriteFile(tokens, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		all := func() *config.Receive {
+			return &config.Receive{
+				CoScale:  &config.ReceiveCoScale{AccessTokensFile: tokens, MaxSeries: 7, Labels: map[string]string{"b": "2", "a": "1"}},
+				StatsD:   &config.ReceiveStatsD{UDP: "127.0.0.1:8125"},
+				Collectd: &config.ReceiveCollectd{},
+			}
+		}
+		b.Reload(t.Context(), all())
+		differ(t, "the start", b.happened(), []string{"collectd is made", "coscale is made", "statsd is made"})
+		if !b.Ready() {
+			t.Error("not ready")
+		}
+		source := &record.Source{
+			Kind: record.Receiver, Name: "coscale", Rank: 1 << 20, Prefix: "coscale", MaxSeries: 7,
+			Labels: []record.Label{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}},
+		}
+		if diff := cmp.Diff(source, b.made["coscale"].env.Source); diff != "" {
+			t.Errorf("source (-want +got):\n%s", diff)
+		}
+		if s := b.made["collectd"].env.Source; s.Rank != 1<<20+2 || s.Prefix != "" {
+			t.Errorf("source of collectd: %+v", s)
+		}
+
+		b.Reload(t.Context(), all())
+		differ(t, "nothing changed", b.happened(), nil)
+
+		changed := all()
+		changed.StatsD.UDP = "127.0.0.1:9125"
+		b.made["statsd"].env.Counts.Dropped("overload", 3)
+		b.Reload(t.Context(), changed)
+		differ(t, "statsd changed", b.happened(), []string{"statsd ends", "statsd is made"})
+		differ(t, "batches", b.sink.lines(), []string{"statsd the_rest"})
+		if n := b.made["statsd"].env.Counts.View().Dropped["overload"]; n != 3 {
+			t.Errorf("%d dropped, want 3: counts outlive a reload", n)
+		}
+
+		write("two")
+		b.Reload(t.Context(), changed)
+		differ(t, "the tokens changed", b.happened(), []string{"coscale ends", "coscale is made"})
+
+		b.sink.lines()
+		b.Reload(t.Context(), &config.Receive{Collectd: &config.ReceiveCollectd{}})
+		differ(t, "two are gone", b.happened(), []string{"coscale ends", "statsd ends"})
+		got := b.sink.lines()
+		slices.Sort(got)
+		differ(t, "batches", got, []string{"coscale is gone", "coscale the_rest", "statsd is gone", "statsd the_rest"})
+
+		last := b.made["collectd"]
+		b.Close()
+		differ(t, "the end", b.happened(), []string{"collectd ends"})
+		differ(t, "batches", b.sink.lines(), []string{"collectd the_rest"})
+		if err := last.put("late"); !errors.Is(err, errOver) {
+			t.Errorf("a late batch: %v", err)
+		}
+		b.Reload(t.Context(), all())
+		differ(t, "after the end", b.happened(), nil)
+	})
+}
+
+// What is down is told once, tried again ever more rarely, and up again as soon
+// as it can be.
+func TestDownAndUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		start := time.Now()
+		b.runs["statsd"] = errors.New("port 8125 is taken")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}})
+		wantView := func(want View) {
+			t.Helper()
+			if diff := cmp.Diff([]View{want}, b.Views()); diff != "" {
+				t.Errorf("view after %s (-want +got):\n%s", time.Since(start), diff)
+			}
+		}
+		wantView(View{Name: "statsd", Error: "port 8125 is taken"})
+		if b.Ready() {
+			t.Error("ready")
+		}
+		tries := func(after ...time.Duration) {
+			t.Helper()
+			b.happened()
+			for _, d := range after {
+				time.Sleep(d - time.Nanosecond) // in the bubble
+				synctest.Wait()
+				if len(b.happened()) > 0 {
+					t.Errorf("tried before %s", d)
+				}
+				time.Sleep(time.Nanosecond) // in the bubble
+				synctest.Wait()
+				if len(b.happened()) == 0 {
+					t.Errorf("not tried after %s", d)
+				}
+			}
+		}
+		tries(5*time.Second, 10*time.Second, 20*time.Second, 40*time.Second, time.Minute, time.Minute)
+		if n := strings.Count(b.log.String(), `err="port 8125 is taken"`); n != 1 {
+			t.Errorf("told %d times:\n%s", n, &b.log)
+		}
+		b.mu.Lock()
+		b.runs["statsd"], b.makes["statsd"] = nil, errors.New("mapping.yml:3: bad")
+		b.mu.Unlock()
+		tries(time.Minute)
+		wantView(View{Name: "statsd", Error: "mapping.yml:3: bad"})
+		b.mu.Lock()
+		b.makes["statsd"] = nil
+		b.mu.Unlock()
+		tries(time.Minute)
+		addresses := []string{"udp 127.0.0.1:1", "web /statsd/", "web /statsd-private"}
+		wantView(View{Name: "statsd", Up: true, Addresses: addresses})
+
+		put := time.Now()
+		b.made["statsd"].env.Sink.Put(&record.Batch{Source: b.made["statsd"].env.Source, Time: put, Err: errors.New("no such file")})
+		wantView(View{Name: "statsd", Up: true, Addresses: addresses, Last: put, Error: "no such file"})
+
+		b.made["statsd"].fail <- errors.New("the network is gone")
+		synctest.Wait()
+		wantView(View{Name: "statsd", Error: "the network is gone", Last: put})
+		tries(5 * time.Second)
+		wantView(View{Name: "statsd", Up: true, Addresses: addresses, Last: put, Error: "no such file"})
+		b.made["statsd"].fail <- nil
+		synctest.Wait()
+		wantView(View{Name: "statsd", Error: "it ended by itself", Last: put})
+		b.Close()
+	})
+}
+
+// A sink's failure goes back to the receiver, is counted, and told once.
+func TestSinkFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		defer b.Close()
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}})
+		b.sink.err = errors.New("disk full")
+		for range 3 {
+			if err := b.made["statsd"].put("a"); err == nil || err.Error() != "disk full" {
+				t.Errorf("Put: %v", err)
+			}
+		}
+		if n := b.SinkErrors(); n != 3 {
+			t.Errorf("%d sink errors, want 3", n)
+		}
+		if n := strings.Count(b.log.String(), "disk full"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, &b.log)
+		}
+	})
+}
+
+// A receiver's folder is asked for each time it is made.
+func TestStorageFolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		b := newBench(SetOptions{Storage: func(name string) (string, error) {
+			if asked++; asked == 1 {
+				return "", errors.New("others may write it")
+			}
+			return "/state/" + name, nil
+		}})
+		defer b.Close()
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}})
+		if v := b.Views()[0]; v.Up || v.Error != "others may write it" {
+			t.Errorf("view %+v", v)
+		}
+		time.Sleep(5 * time.Second) // in the bubble
+		synctest.Wait()
+		if got := b.made["statsd"].env.Storage; got != "/state/statsd" {
+			t.Errorf("folder %q", got)
+		}
+	})
+}
+
+func TestHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hidden := "this is a test"
+		b := newBench(SetOptions{Hidden: func(*http.Request) string { return hidden }})
+		defer b.Close()
+		b.runs["collectd"] = errors.New("port taken")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}})
+		h := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "next") }))
+		ask := func(path string, want string, header ...string) {
+			t.Helper()
+			r := httptest.NewRequest("POST", "http://localhost"+path, nil)
+			for i := 0; i < len(header); i += 2 {
+				r.Header.Set(header[i], header[i+1])
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if got := fmt.Sprintf("%d %s", w.Code, strings.TrimSpace(w.Body.String())); got != want {
+				t.Errorf("%s: %s, want %s", path, got, want)
+			}
+		}
+		ask("/statsd/", "200 statsd at /statsd/")
+		ask("/statsd/a/b", "200 statsd at /statsd/a/b")
+		ask("/statsd", "200 next")
+		ask("/statsd-private/a", "200 next")
+		ask("/statsd-private", "403 this is for who may see private pages: this is a test")
+		ask("/statsd/", "403 cross-origin request detected from Sec-Fetch-Site header", "Sec-Fetch-Site", "cross-site")
+		ask("/statsd/", "403 cross-origin request detected, and/or browser is out of date: Sec-Fetch-Site is missing, and Origin does not match Host", "Origin", "http://evil.example")
+		ask("/api/v1/app/x/data/", `404 {"msg":"there is no receiver at this address"}`)
+		ask("/api", `404 {"msg":"there is no receiver at this address"}`)
+		ask("/apis", "200 next")
+		hidden = ""
+		ask("/statsd-private", "200 statsd at /statsd-private")
+
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}, Collectd: &config.ReceiveCollectd{}})
+		ask("/api/", `503 {"msg":"the receiver is not open"}`)
+		ask("/collectd/", "200 next")
+	})
+}
+
+// A request that is inside when its receiver has to end is answered first, and
+// none gets in after it.
+func TestRequestsLeaveFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}})
+		h := b.Handler(http.NotFoundHandler())
+		b.happened()
+		answered := make(chan string, 1)
+		go func() {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/statsd/?slow", nil))
+			answered <- w.Body.String()
+		}()
+		synctest.Wait()
+		ended := make(chan struct{})
+		go func() { b.Reload(t.Context(), &config.Receive{}); close(ended) }()
+		synctest.Wait()
+		differ(t, "while it is inside", b.happened(), nil)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/statsd/", nil))
+		if w.Code != http.StatusNotFound {
+			t.Errorf("a later one got in: %d", w.Code)
+		}
+		<-ended
+		differ(t, "after it", b.happened(), []string{"statsd ends", "statsd has answered"})
+		if got := <-answered; got != "statsd at /statsd/" {
+			t.Errorf("answered %q", got)
+		}
+		b.Close()
+	})
+}
+
+func TestFingerprint(t *testing.T) {
+	if got := Fingerprint(&config.Receive{}); got != Fingerprint(&config.Receive{}) {
+		t.Errorf("%x is not the same twice", got)
+	}
+	file := filepath.Join(t.TempDir(), "f")
+	p := &part{files: []string{"", file}}
+	seen := map[any]bool{p.digest(): true}
+	for _, text := range []string{"", "a", "b"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := p.digest()
+		if seen[d] || d != p.digest() {
+			t.Errorf("%q has the digest of another, or two", text)
+		}
+		seen[d] = true
+	}
+}

@@ -1,0 +1,240 @@
+package receive
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/statsd_exporter/pkg/mapper"
+
+	"scriptbridge/record"
+)
+
+// statsdMapping says what becomes of a StatsD metric: its names and labels, as
+// statsd_exporter makes them, whose files it reads with that program's own
+// mapper. (Its mappercache has no part here: what a line's head leads to is
+// kept by statsdMerge, tags included.) It is not changed once it is made.
+type statsdMapping struct {
+	mapper *mapper.MetricMapper
+	ttl    time.Duration // where the file says none
+}
+
+// loadStatsDMapping reads a mapping file; none for an empty path.
+func loadStatsDMapping(path string, ttl time.Duration) (*statsdMapping, error) {
+	var text []byte
+	if path != "" {
+		var err error
+		if text, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("statsd mapping_config: %w", err)
+		}
+	}
+	m, err := parseStatsDMapping(string(text), ttl)
+	if err != nil {
+		return nil, fmt.Errorf("statsd mapping_config %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// parseStatsDMapping reads the text of a mapping file and checks what
+// statsd_exporter finds out only when a metric comes.
+func parseStatsDMapping(text string, ttl time.Duration) (*statsdMapping, error) {
+	m := &statsdMapping{mapper: new(mapper.MetricMapper), ttl: ttl}
+	if err := m.mapper.InitFromYAMLString(text); err != nil {
+		return nil, err
+	}
+	d := &m.mapper.Defaults
+	errs := []error{checkObserver("defaults", &d.HistogramOptions, &d.SummaryOptions, d.Ttl)}
+	for i := range m.mapper.Mappings {
+		p := &m.mapper.Mappings[i]
+		where := fmt.Sprintf("mapping %d (match %q)", i+1, p.Match)
+		errs = append(errs, checkObserver(where, p.HistogramOptions, p.SummaryOptions, p.Ttl))
+		if p.Scale.Set && !(math.Abs(p.Scale.Val) <= math.MaxFloat64) {
+			errs = append(errs, fmt.Errorf("%s: scale is %v, not a finite number", where, p.Scale.Val))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func checkObserver(where string, h *mapper.HistogramOptions, s *mapper.SummaryOptions, ttl time.Duration) error {
+	if ttl < 0 {
+		return fmt.Errorf("%s: ttl is %v, less than nothing", where, ttl)
+	}
+	if h != nil {
+		for i, b := range h.Buckets {
+			if math.IsNaN(b) || math.IsInf(b, -1) || i > 0 && b <= h.Buckets[i-1] {
+				return fmt.Errorf("%s: buckets must ascend, and %v does not", where, b)
+			}
+		}
+	}
+	if s != nil {
+		for _, q := range s.Quantiles {
+			if !(q.Quantile >= 0 && q.Quantile <= 1) {
+				return fmt.Errorf("%s: the quantile %v is not between 0 and 1", where, q.Quantile)
+			}
+		}
+	}
+	return nil
+}
+
+// statsdTarget is where samples of one head go.
+type statsdTarget struct {
+	series *statsdSeries // nil: the mapping drops them
+	milli  bool          // values are in milliseconds, and shown in seconds
+	scale  float64       // and multiplied by this
+}
+
+// statsdRoute is what a mapping makes of a head.
+type statsdRoute struct {
+	drop   bool
+	metric string         // its StatsD name, without tags
+	name   string         // the one on the page
+	labels []record.Label // sorted by name
+	scale  float64
+	ttl    time.Duration
+	meta   record.Meta
+}
+
+// statsdHelp is shown where a mapping has no help.
+const statsdHelp = "Received by StatsD."
+
+// route finds out what becomes of the samples of a head.
+func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault) {
+	if !utf8.Valid(h.name) || !utf8.Valid(h.tags) || !utf8.Valid(h.origin) {
+		return r, &statsdFault{"malformed", "it is not UTF-8", nil}
+	}
+	labels := make(map[string]string)
+	r.metric = string(h.name)
+	if h.kind != statsdCheck {
+		r.metric = statsdTags(r.metric, labels)
+	}
+	if len(h.tags) > 0 && len(labels) > 0 {
+		return r, &statsdFault{"mixed_tags", "it has tags in its name and DogStatsD's too; use one dialect in a line", nil}
+	}
+	addTags(labels, string(h.tags), ':')
+	if len(h.origin) > 0 {
+		origin := "container_id"
+		if h.kind == statsdCheck {
+			origin = "host"
+		}
+		labels[origin] = string(h.origin)
+	}
+	if r.metric == "" {
+		return r, &statsdFault{"malformed", "nothing but tags stands before its colon", nil}
+	}
+	r.name, r.scale, r.ttl = r.metric, 1, m.ttl
+	if m.mapper.Defaults.Ttl > 0 {
+		r.ttl = m.mapper.Defaults.Ttl
+	}
+	help := statsdHelp
+	p, mapped, _ := m.mapper.GetMapping(r.metric, h.kind.mapped())
+	if p != nil {
+		if p.Action == mapper.ActionTypeDrop {
+			r.drop = true
+			return r, nil
+		}
+		if p.Name == "" {
+			return r, &statsdFault{"malformed", "its mapping makes an empty name of it", nil}
+		}
+		r.name = p.Name
+		for name, value := range mapped {
+			if _, ok := labels[name]; !ok || !p.HonorLabels {
+				labels[name] = value
+			}
+		}
+		if p.Scale.Set {
+			r.scale = p.Scale.Val
+		}
+		if p.Ttl > 0 {
+			r.ttl = p.Ttl
+		}
+		if p.HelpText != "" {
+			help = p.HelpText
+		}
+	}
+	r.name = mapper.EscapeMetricName(r.name)
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if labels[name] != "" { // to Prometheus it is not there
+			r.labels = append(r.labels, record.Label{Name: name, Value: labels[name]})
+		}
+	}
+	r.meta = m.meta(h.kind, p)
+	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help
+	return r, nil
+}
+
+// mapped is the kind in the words of a mapping's match_metric_type.
+func (k statsdKind) mapped() mapper.MetricType {
+	switch k {
+	case statsdCounter:
+		return mapper.MetricTypeCounter
+	case statsdTimer, statsdHistogram:
+		return mapper.MetricTypeObserver
+	default:
+		return mapper.MetricTypeGauge
+	}
+}
+
+// meta is how a kind is shown, by its mapping (nil: none) or the defaults.
+func (m *statsdMapping) meta(k statsdKind, p *mapper.MetricMapping) record.Meta {
+	switch k.mapped() {
+	case mapper.MetricTypeCounter:
+		return record.Meta{Type: record.Counter}
+	case mapper.MetricTypeGauge:
+		return record.Meta{Type: record.Gauge}
+	}
+	d := &m.mapper.Defaults
+	observer, buckets, quantiles := d.ObserverType, d.HistogramOptions.Buckets, d.SummaryOptions.Quantiles
+	if p != nil {
+		if p.ObserverType != mapper.ObserverTypeDefault {
+			observer = p.ObserverType
+		}
+		if p.HistogramOptions != nil && len(p.HistogramOptions.Buckets) > 0 {
+			buckets = p.HistogramOptions.Buckets
+		}
+		if p.SummaryOptions != nil && len(p.SummaryOptions.Quantiles) > 0 {
+			quantiles = p.SummaryOptions.Quantiles
+		}
+	}
+	if observer == mapper.ObserverTypeHistogram {
+		if n := len(buckets); n > 0 && math.IsInf(buckets[n-1], 1) {
+			buckets = buckets[:n-1] // every histogram has it
+		}
+		return record.Meta{Type: record.Histogram, Buckets: buckets}
+	}
+	meta := record.Meta{Type: record.Summary}
+	for _, q := range quantiles {
+		meta.Quantiles = append(meta.Quantiles, q.Quantile)
+	}
+	slices.Sort(meta.Quantiles)
+	meta.Quantiles = slices.Compact(meta.Quantiles)
+	return meta
+}
+
+// identity tells series apart: what they are, their name and their labels.
+func (r *statsdRoute) identity(k statsdKind) string {
+	var b strings.Builder
+	switch k {
+	case statsdHistogram:
+		k = statsdTimer // they meet in one distribution
+	case statsdCheck:
+		k = statsdGauge
+	}
+	b.WriteByte(byte(k))
+	b.WriteString(r.name)
+	for _, l := range r.labels {
+		b.WriteByte(0xff) // in no UTF-8
+		b.WriteString(l.Name)
+		b.WriteByte(0xff)
+		b.WriteString(l.Value)
+	}
+	return b.String()
+}

@@ -1,0 +1,139 @@
+package receive
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/record"
+)
+
+var update = flag.Bool("update", false, "write the want parts of testdata anew")
+
+// statsdEpoch is the time of tests that need none.
+var statsdEpoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var statsdSource = &record.Source{Kind: record.Receiver, Name: "statsd", MaxSeries: 10000, Verbatim: true}
+
+// statsdCases are testdata/statsd/*.txtar: `in` is a packet, `mapping.yml` the
+// mapping file, where there is one.
+func statsdCases(t testing.TB) map[string]*txtar.Archive {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/statsd/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	cases := make(map[string]*txtar.Archive)
+	for _, path := range paths {
+		if cases[path], err = txtar.ParseFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cases
+}
+
+// part is a file of an archive; nil when it is not there.
+func archived(a *txtar.Archive, name string) *txtar.File {
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			return &a.Files[i]
+		}
+	}
+	return &txtar.File{}
+}
+
+// mergeOf is a merge with the mapping of a case.
+func mergeOf(t testing.TB, mapping string) *statsdMerge {
+	t.Helper()
+	m, err := parseStatsDMapping(mapping, 5*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newStatsDMerge(statsdSource, m, new(Counts), statsdEpoch)
+}
+
+// Every case, from a packet to the batches that it becomes.
+func TestStatsDPairs(t *testing.T) {
+	for path, a := range statsdCases(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			m := mergeOf(t, string(archived(a, "mapping.yml").Data))
+			m.packet(archived(a, "in").Data, statsdEpoch)
+			got := describe(m.flush(statsdEpoch), m.counts)
+			want := archived(a, "want")
+			if *update {
+				want.Data = []byte(got)
+				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(want.Data), got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// describe writes batches down.
+func describe(batches []*record.Batch, counts *Counts) string {
+	var out strings.Builder
+	for _, b := range batches {
+		for i := range b.Samples {
+			describeSample(&out, &b.Samples[i])
+			if b.MaxAge != 5*time.Minute {
+				fmt.Fprintf(&out, " for %v", b.MaxAge)
+			}
+			out.WriteByte('\n')
+		}
+		for _, e := range b.Events {
+			fmt.Fprintf(&out, "event %s %q %s %d-%d %s", e.Name, e.Message, e.Subject.Kind, e.Start.Unix(), e.Stop.Unix(), e.Subject.Name)
+			for _, a := range e.Attributes {
+				fmt.Fprintf(&out, " %s=%q", a.Name, a.Value)
+			}
+			out.WriteByte('\n')
+		}
+		for _, e := range record.LineErrors(b.Err) {
+			fmt.Fprintf(&out, "refused %s: %q: %v", e.Reason, e.Text, e)
+			if e.More > 0 {
+				fmt.Fprintf(&out, " (and %d more)", e.More)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	for reason, n := range counts.View().Dropped {
+		fmt.Fprintf(&out, "dropped %d: %s\n", n, reason)
+	}
+	return out.String()
+}
+
+func describeSample(out *strings.Builder, s *record.Sample) {
+	fmt.Fprintf(out, "%s %s", map[record.Op]string{record.Set: "set", record.Add: "add", record.Observe: "observe"}[s.Op], s.Name)
+	for i, l := range s.Labels {
+		fmt.Fprintf(out, "%c%s=%q", "{,"[min(i, 1)], l.Name, l.Value)
+	}
+	if len(s.Labels) > 0 {
+		out.WriteByte('}')
+	}
+	fmt.Fprintf(out, " %v", s.Value)
+	if s.Weight != 0 && s.Weight != 1 {
+		fmt.Fprintf(out, " x %v", s.Weight)
+	}
+	switch s.Meta.Type {
+	case record.Histogram:
+		fmt.Fprintf(out, " buckets %v", s.Meta.Buckets)
+	case record.Summary:
+		fmt.Fprintf(out, " quantiles %v", s.Meta.Quantiles)
+	}
+	if s.Meta.ID != s.Name {
+		fmt.Fprintf(out, " from %s", s.Meta.ID)
+	}
+	if s.Meta.Help != statsdHelp {
+		fmt.Fprintf(out, " help %q", s.Meta.Help)
+	}
+}

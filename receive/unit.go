@@ -1,0 +1,239 @@
+package receive
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// unit is one receiver at work in a Set: it is made, run, and made again when
+// it went down.
+type unit struct {
+	set    *Set
+	kind   kind
+	config *config.Receive
+	part   *part
+	digest [sha256.Size]byte // of the part's files
+	env    Env
+	logger log.Logger
+
+	ctx   context.Context
+	stop  context.CancelFunc
+	done  chan struct{} // closed when it has ended, and all it took is put
+	tried chan struct{} // closed when it was up or down for the first time
+	gone  atomic.Bool   // once stopped: its series end
+
+	putting   sync.Mutex // held for a Put: a source speaks once at a time
+	over      bool       // no batch is taken any more
+	sinkError string     // what a sink said last
+
+	mu       sync.Mutex
+	receiver Receiver // nil while there is none
+	door     *door    // of the receiver
+	up       bool
+	down     string // why it is down
+	told     string // the last reason that was logged
+	last     time.Time
+	bad      string // what was wrong with the last batch
+}
+
+// errOver is what a batch is answered with that comes after its receiver's end.
+var errOver = errors.New("the receiver has ended")
+
+// newUnit makes a unit; line is its kind's in the table. The caller holds s.mu.
+func (s *Set) newUnit(k kind, line int, r *config.Receive, p *part) *unit {
+	ctx, cancel := context.WithCancel(context.Background())
+	u := &unit{
+		set: s, kind: k, config: r, part: p, door: newDoor(),
+		logger: log.With(s.Logger, "receiver", k.name),
+		ctx:    ctx, stop: cancel, done: make(chan struct{}), tried: make(chan struct{}),
+	}
+	u.env = Env{
+		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger,
+		Counts: s.countsOf(k.name), Opened: u.opened,
+	}
+	return u
+}
+
+// loop runs the receiver until the unit is stopped. former, if not nil, is the
+// unit of that name that must end first.
+func (u *unit) loop(former *unit) {
+	defer close(u.done)
+	if former != nil {
+		<-former.done
+	}
+	for delay := retryFirst; u.ctx.Err() == nil; delay = min(2*delay, retryMost) {
+		err := u.once()
+		if u.ctx.Err() != nil {
+			break
+		}
+		if u.fail(err) {
+			delay = retryFirst
+		}
+		wait := time.NewTimer(delay)
+		select {
+		case <-wait.C:
+		case <-u.ctx.Done():
+		}
+		wait.Stop()
+	}
+	u.putting.Lock()
+	u.over = true
+	u.putting.Unlock()
+	if u.gone.Load() {
+		err := u.set.Sink.Put(&record.Batch{Source: u.env.Source, Time: time.Now(), Gone: true})
+		u.logSinkError(err)
+	}
+}
+
+// once makes the receiver and runs it until it fails or the unit is stopped.
+func (u *unit) once() error {
+	if u.set.Storage != nil {
+		folder, err := u.set.Storage(u.kind.name)
+		if err != nil {
+			return err
+		}
+		u.env.Storage = folder
+	}
+	r, err := u.kind.make(u.config, u.env)
+	if err != nil {
+		return err
+	}
+	d := newDoor()
+	u.mu.Lock()
+	u.receiver, u.door = r, d
+	u.mu.Unlock()
+	// Requests that are inside are answered first, then their receiver ends.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ending := context.AfterFunc(u.ctx, func() {
+		d.shut()
+		cancel()
+	})
+	err = r.Run(ctx)
+	ending()
+	d.shut()
+	if err == nil && u.ctx.Err() == nil {
+		err = errors.New("it ended by itself")
+	}
+	if err != nil && u.ctx.Err() != nil {
+		level.Error(u.logger).Log("msg", "the receiver did not end well", "err", err)
+	}
+	return err
+}
+
+// opened is Env.Opened.
+func (u *unit) opened() {
+	u.mu.Lock()
+	u.up, u.down, u.told = true, "", ""
+	d, endpoints, addresses := u.door, u.receiver.Endpoints(), u.addresses()
+	u.mu.Unlock()
+	d.open(endpoints)
+	u.wasTried()
+	level.Info(u.logger).Log("msg", "the receiver is open", "addresses", strings.Join(addresses, ", "))
+}
+
+// fail notes why the receiver is down, and says so unless that is known. It
+// reports whether it was up before.
+func (u *unit) fail(err error) (wasUp bool) {
+	u.mu.Lock()
+	wasUp = u.up
+	u.up, u.receiver, u.door, u.down = false, nil, newDoor(), err.Error()
+	news := u.told != u.down
+	u.told = u.down
+	u.mu.Unlock()
+	if news {
+		level.Error(u.logger).Log("msg", "the receiver is down, and tries again", "err", err)
+	}
+	u.wasTried()
+	return wasUp
+}
+
+func (u *unit) wasTried() {
+	select {
+	case <-u.tried:
+	default:
+		close(u.tried)
+	}
+}
+
+// Put is the receiver's sink.
+func (u *unit) Put(b *record.Batch) error {
+	u.putting.Lock()
+	defer u.putting.Unlock()
+	if u.over {
+		return errOver
+	}
+	err := u.set.Sink.Put(b)
+	u.logSinkError(err)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last, u.bad = b.Time, ""
+	if whole := record.WithoutLines(b.Err); whole != nil {
+		u.bad = whole.Error()
+	}
+	return err
+}
+
+// logSinkError tells once, until the text changes, that a sink did not take a
+// batch. The caller holds u.putting, or is the last.
+func (u *unit) logSinkError(err error) {
+	text := ""
+	if err != nil {
+		u.set.sinkErrors.Add(1)
+		text = err.Error()
+	}
+	if text != u.sinkError && text != "" {
+		level.Error(u.logger).Log("msg", "a sink could not take what was received", "err", err)
+	}
+	u.sinkError = text
+}
+
+// enter is door.enter.
+func (u *unit) enter(path string, w http.ResponseWriter) (e Endpoint, leave func(), ok bool) {
+	u.mu.Lock()
+	d := u.door
+	u.mu.Unlock()
+	return d.enter(path, w)
+}
+
+func (u *unit) isUp() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.up
+}
+
+func (u *unit) snapshot() View {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	v := View{Name: u.kind.name, Up: u.up, Error: u.down, Addresses: u.addresses(), Last: u.last, Counts: u.env.Counts.View()}
+	if u.up {
+		v.Error = u.bad
+	}
+	return v
+}
+
+// addresses are the receiver's, and its paths on the web port. The caller
+// holds u.mu.
+func (u *unit) addresses() []string {
+	if !u.up {
+		return nil
+	}
+	all := u.receiver.Addresses()
+	for _, e := range u.receiver.Endpoints() {
+		all = append(all[:len(all):len(all)], fmt.Sprintf("web %s", e.Path))
+	}
+	return all
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"scriptbridge/config"
+	"scriptbridge/receive"
+	"scriptbridge/web"
+)
+
+// webPort is what the command line says of the port that receivers share with
+// the pages.
+type webPort struct {
+	web.Gate
+	addresses     []string // none where systemd gives the sockets
+	telemetryPath string
+}
+
+// admits says which endpoints of the receivers cannot be on the web port. What
+// it does not see now, such as users that come later, is seen at each request.
+func (p webPort) admits(cfg *config.Config) error {
+	var errs []error
+	fail := func(receiver, remedy, format string, args ...any) {
+		errs = append(errs, &config.Error{
+			Position: cfg.At["receive."+receiver], Thing: "receive: " + receiver,
+			Problem: fmt.Sprintf(format, args...), Remedy: remedy,
+		})
+	}
+	users, err := p.HasUsers()
+	if c := cfg.Receive.CoScale; c != nil && len(c.Listen) == 0 {
+		switch {
+		case err != nil:
+			fail("coscale", "", "--web.config.file: %v", err)
+		case users:
+			fail("coscale", "give it an address of its own under listen", "is on the web port, which has users in --web.config.file, and its clients have no name and password for it")
+		}
+	}
+	if c := cfg.Receive.Collectd; c != nil && c.HTTPPath != "" {
+		switch {
+		case web.Taken(c.HTTPPath) || c.HTTPPath == p.telemetryPath:
+			fail("collectd", "write another one, such as /collectd-post", "http_path %s is taken by another endpoint", c.HTTPPath)
+		case err != nil:
+			fail("collectd", "", "--web.config.file: %v", err)
+		case !users && !p.mayBeLoopback():
+			fail("collectd", "set users in the file of --web.config.file, or --web.listen-address=127.0.0.1:10469", "http_path %s would be open to other machines", c.HTTPPath)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// mayBeLoopback reports whether some listener may be one that other machines
+// do not reach.
+func (p webPort) mayBeLoopback() bool {
+	return len(p.addresses) == 0 || slices.ContainsFunc(p.addresses, func(address string) bool {
+		host, _, err := net.SplitHostPort(address)
+		ip := net.ParseIP(host)
+		return err != nil || strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	})
+}
+
+// receiverMetrics are what the page says of receivers beside their health.
+type receiverMetrics struct{ views func() []receive.View }
+
+var (
+	receiverUp = prometheus.NewDesc("scriptbridge_receiver_up",
+		"Whether all that the receiver listens on is open: 1 for yes, 0 for no.", []string{"receiver"}, nil)
+	receiverPackets = prometheus.NewDesc("scriptbridge_receiver_packets_total",
+		"Packets, requests or lines that came in, whatever became of them.", []string{"receiver", "listener"}, nil)
+	receiverBytes = prometheus.NewDesc("scriptbridge_receiver_bytes_total",
+		"Bytes that came in.", []string{"receiver", "listener"}, nil)
+	receiverDropped = prometheus.NewDesc("scriptbridge_receiver_dropped_total",
+		"What was not let in or was lost to overload, by reason.", []string{"receiver", "reason"}, nil)
+)
+
+// Describe gives the four families.
+func (receiverMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{receiverUp, receiverPackets, receiverBytes, receiverDropped} {
+		ch <- d
+	}
+}
+
+// Collect gives the state of each receiver that is configured.
+func (m receiverMetrics) Collect(ch chan<- prometheus.Metric) {
+	for _, v := range m.views() {
+		up := 0.0
+		if v.Up {
+			up = 1
+		}
+		ch <- prometheus.MustNewConstMetric(receiverUp, prometheus.GaugeValue, up, v.Name)
+		for _, f := range []struct {
+			desc *prometheus.Desc
+			by   map[string]uint64
+		}{{receiverPackets, v.Counts.Packets}, {receiverBytes, v.Counts.Bytes}, {receiverDropped, v.Counts.Dropped}} {
+			for label, n := range f.by {
+				ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(n), v.Name, label)
+			}
+		}
+	}
+}
+
+// receiverViews shows the status page each receiver.
+func receiverViews(set *receive.Set) func() []web.ReceiverView {
+	return func() []web.ReceiverView {
+		var views []web.ReceiverView
+		for _, v := range set.Views() {
+			views = append(views, web.ReceiverView{
+				Name: v.Name, Up: v.Up, Error: v.Error, Addresses: v.Addresses, Last: v.Last,
+				Packets: sum(v.Counts.Packets), Bytes: sum(v.Counts.Bytes), Dropped: v.Counts.Dropped,
+			})
+		}
+		return views
+	}
+}
+
+func sum(by map[string]uint64) (total uint64) {
+	for _, n := range by {
+		total += n
+	}
+	return total
+}
