@@ -24,6 +24,7 @@ import (
 type rig struct {
 	t     *testing.T
 	peer  *peer
+	other http.RoundTripper // in the place of peer
 	path  string
 	spool *spool.Spool
 	*Uploader
@@ -48,9 +49,13 @@ func (r *rig) start() {
 	if r.spool, err = spool.Open(spool.Options{Path: r.path, MaxBytes: 1 << 30}); err != nil {
 		r.t.Fatal(err)
 	}
+	var transport http.RoundTripper = r.peer
+	if r.other != nil {
+		transport = r.other
+	}
 	r.Uploader, err = NewUploader(UploaderOptions{
 		Client: NewClient(ClientOptions{
-			URL: "http://peer", AppID: "app", HTTP: &http.Client{Transport: r.peer},
+			URL: "http://peer", AppID: "app", HTTP: &http.Client{Transport: transport},
 			Token: func() (string, error) { return "token", nil },
 		}),
 		Server: "web-1", Interval: time.Minute, NameSuffix: " - Custom", Spool: r.spool,
