@@ -170,6 +170,17 @@ func TestCoScalePortTaken(t *testing.T) {
 	}
 }
 
+// Without a folder to keep them in, ids change at a restart, which is said.
+func TestCoScaleWithoutStorage(t *testing.T) {
+	var lines syncBuffer
+	set := NewSet(SetOptions{Sink: new(sinkLog), Logger: log.NewLogfmtLogger(&lines)})
+	defer set.Close()
+	set.Reload(t.Context(), coscaleConfig(t, t.TempDir()))
+	if want := `msg="without --storage.path the ids that clients are given change at a restart"`; !strings.Contains(lines.String(), want) || !set.Ready() {
+		t.Errorf("log:\n%s", lines.String())
+	}
+}
+
 // A client that never ends its request does not keep the receiver from ending.
 func TestCoScaleSlowClient(t *testing.T) {
 	for _, own := range []bool{true, false} {
