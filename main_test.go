@@ -48,6 +48,7 @@ const patience = 30 * time.Second
 // and what a person would then see. The commands beyond testscript's own:
 //
 //	serve CONFIG [FLAG…]      start the bridge and wait until it listens
+//	fakeapi [-once]           start a server of CoScale's API, for push and wrap; the file asked has what it is asked
 //	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page;
 //	                          with -at PATH, another page than /metrics
 //	get PATH FILE [STATUS]    fetch a page of the bridge
@@ -90,6 +91,7 @@ func TestScenarios(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fakeapi":     cmdFakeAPI,
 			"serve":       cmdServe,
 			"await":       cmdAwait,
 			"get":         cmdGet,
