@@ -36,12 +36,7 @@ func TestMain(m *testing.M) {
 		"scriptbridge": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-				if err != errSaid {
-					fmt.Fprintln(os.Stderr, "scriptbridge:", err)
-				}
-				os.Exit(1)
-			}
+			os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
 		},
 	})
 }

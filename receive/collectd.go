@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-kit/log/level"
+
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -21,13 +23,20 @@ type collectd struct {
 	reader collectdReader
 	merge  *collectdMerge
 
-	mu      sync.Mutex
-	address string // where it listens for packets
+	mu   sync.Mutex
+	conn *net.UDPConn // for packets; nil before it is open, and without any
+
+	// Run's own.
+	lost uint32               // packets that the kernel has dropped
+	told map[string]time.Time // when something was logged, by what it is
 }
 
 const (
 	// collectdPause is between two times that all is put.
 	collectdPause = time.Second
+	// collectdTold is how long it is before something like what was logged is
+	// logged again.
+	collectdTold = 10 * time.Minute
 	// collectdPacket is as large as a packet can be.
 	collectdPacket = 1 << 16
 	// collectdBuffer is what the kernel is asked to keep for us; it gives less
@@ -37,13 +46,13 @@ const (
 
 // newCollectd makes a receiver for collectd.
 func newCollectd(r *config.Receive, env Env) (Receiver, error) {
-	c := &collectd{config: r.Collectd, env: env}
+	c := &collectd{config: r.Collectd, env: env, told: make(map[string]time.Time)}
 	types, errTypes := loadCollectdTypes(c.config.TypesDB, env.Logger)
 	users, errUsers := loadCollectdUsers(c.config.AuthFile)
 	if err := errors.Join(errTypes, errUsers); err != nil {
 		return nil, err
 	}
-	for _, reason := range []string{collectdForeign, "max_series", "overload", "request"} {
+	for _, reason := range []string{"kernel", "max_series", "overload", "request", collectdForeign} {
 		env.Counts.Dropped(reason, 0)
 	}
 	c.reader = collectdReader{users: users, least: collectdLevels[c.config.SecurityLevel]}
@@ -56,26 +65,31 @@ func (c *collectd) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var work sync.WaitGroup
-	defer work.Wait()
 	if c.config.UDP != "" {
 		conn, err := listenCollectd(c.config.UDP)
 		if err != nil {
-			return err
+			return fmt.Errorf("collectd udp: %w", err)
 		}
-		defer context.AfterFunc(ctx, func() { conn.Close() })()
 		defer conn.Close()
 		c.mu.Lock()
-		c.address = "udp " + conn.LocalAddr().String()
+		c.conn = conn
 		c.mu.Unlock()
-		work.Go(func() { cancel(c.listen(conn)) })
+		work.Go(func() {
+			if err := c.listen(conn); err != nil {
+				cancel(err)
+			}
+		})
 	}
 	if c.config.Unixsock != "" {
 		work.Go(func() { c.poll(ctx) })
 	}
 	c.env.Opened()
-	// That there were no notifications yet is worth saying.
-	c.put(&record.Batch{Source: c.merge.source, Time: time.Now(), Declared: collectdDeclared})
+	// That there were no notifications yet is worth a series.
+	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: collectdDeclared})
 	c.puts(ctx)
+	if c.conn != nil {
+		c.conn.Close()
+	}
 	work.Wait()
 	c.putAll()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
@@ -97,8 +111,8 @@ func (c *collectd) Addresses() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []string
-	if c.address != "" {
-		all = append(all, c.address)
+	if c.conn != nil {
+		all = append(all, "udp "+c.conn.LocalAddr().String())
 	}
 	if c.config.Unixsock != "" {
 		all = append(all, "polls "+c.config.Unixsock)
@@ -156,9 +170,7 @@ func (f collectdFrom) bad(reason string, err error) {
 // puts puts what comes until ctx ends: the first at once, the rest of each
 // second together.
 func (c *collectd) puts(ctx context.Context) {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	<-pause.C
+	defer c.countLost()
 	for {
 		select {
 		case <-c.merge.wake:
@@ -166,20 +178,54 @@ func (c *collectd) puts(ctx context.Context) {
 			return
 		}
 		c.putAll()
-		pause.Reset(collectdPause)
 		select {
-		case <-pause.C:
+		case <-time.After(collectdPause):
 		case <-ctx.Done():
 			return
 		}
+		c.countLost()
 	}
 }
 
+// countLost counts the packets that the kernel has dropped since the last time.
+func (c *collectd) countLost() {
+	if c.conn == nil {
+		return
+	}
+	if lost := kernelDrops(c.conn); lost != 0 {
+		c.env.Counts.Dropped("kernel", int(lost-c.lost)) // it may go round
+		c.lost = lost
+	}
+}
+
+// putAll puts all that has come. What a sink could not take is told by those
+// who gave it.
 func (c *collectd) putAll() {
-	for _, b := range c.merge.take(time.Now()) {
-		c.put(b)
+	batches, foreign := c.merge.take(time.Now())
+	for _, b := range batches {
+		_ = c.env.Sink.Put(b)
+		for _, e := range record.LineErrors(b.Err) {
+			c.tell(e.Reason, "not all that came can be read", e)
+		}
+		if err := record.WithoutLines(b.Err); err != nil {
+			c.tell(err.Error(), "collectd cannot be asked", err)
+		}
+	}
+	if foreign != nil {
+		c.tell(collectdForeign, "something is not let in", foreign)
 	}
 }
 
-// put puts a batch. What a sink could not take is told by those who called.
-func (c *collectd) put(b *record.Batch) { _ = c.env.Sink.Put(b) }
+// tell logs what happens, unless something like it was logged within the last
+// collectdTold: others decide how often it happens.
+func (c *collectd) tell(what, message string, err error) {
+	now := time.Now()
+	if last, ok := c.told[what]; ok && now.Sub(last) < collectdTold {
+		return
+	}
+	if len(c.told) > 100 {
+		clear(c.told)
+	}
+	c.told[what] = now
+	level.Warn(c.env.Logger).Log("msg", message, "err", err)
+}

@@ -57,7 +57,7 @@ func readCollectdJSON(body []byte, types collectdTypes, to collectdTaker) error 
 		if bytes.HasPrefix(body, []byte("PUTVAL")) || bytes.HasPrefix(body, []byte("PUTNOTIF")) {
 			return errors.New(`this is not JSON; write Format "JSON" into collectd's configuration of write_http`)
 		}
-		return fmt.Errorf("this is no JSON array of values or notifications: %w", err)
+		return fmt.Errorf("this is no JSON array of values or notifications: %s", jsonProblem(err))
 	}
 	for n, item := range items {
 		if err := readCollectdItem(item, types, to); err != nil {
@@ -71,29 +71,31 @@ func readCollectdJSON(body []byte, types collectdTypes, to collectdTaker) error 
 // notification in the form of an alert, as Alertmanager's; or one that has the
 // fields of values.
 type collectdItem struct {
-	Values         []json.RawMessage
-	DSTypes        []string
-	DSNames        []string
-	Time           float64 // Unix time
-	Interval       float64 // seconds
-	Host           string
-	Plugin         string
-	PluginInstance string `json:"plugin_instance"`
-	Type           string
-	TypeInstance   string `json:"type_instance"`
+	Values         []json.RawMessage `json:"values"`
+	DSTypes        []string          `json:"dstypes"`
+	DSNames        []string          `json:"dsnames"`
+	Time           float64           `json:"time"`     // Unix time
+	Interval       float64           `json:"interval"` // seconds
+	Host           string            `json:"host"`
+	Plugin         string            `json:"plugin"`
+	PluginInstance string            `json:"plugin_instance"`
+	Type           string            `json:"type"`
+	TypeInstance   string            `json:"type_instance"`
 
-	Severity string
-	Message  string
+	Severity string `json:"severity"`
+	Message  string `json:"message"`
 
-	Labels      map[string]string
-	Annotations struct{ Summary string }
-	StartsAt    time.Time
+	Labels      map[string]string `json:"labels"`
+	Annotations struct {
+		Summary string `json:"summary"`
+	} `json:"annotations"`
+	StartsAt time.Time `json:"startsAt"`
 }
 
 func readCollectdItem(data []byte, types collectdTypes, to collectdTaker) error {
 	var item collectdItem
 	if err := json.Unmarshal(data, &item); err != nil {
-		return err
+		return errors.New(jsonProblem(err))
 	}
 	switch {
 	case item.Labels != nil:
@@ -104,6 +106,18 @@ func readCollectdItem(data []byte, types collectdTypes, to collectdTaker) error 
 	return item.list(types, to)
 }
 
+// jsonProblem tells what is wrong without the names of our own types.
+func jsonProblem(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &wrong):
+		return err.Error()
+	case wrong.Field != "":
+		return fmt.Sprintf("%s is of the type %s", wrong.Field, wrong.Value)
+	}
+	return "it is of the type " + wrong.Value
+}
+
 func (item *collectdItem) id() collectdID {
 	return collectdID{item.Host, item.Plugin, item.PluginInstance, item.Type, item.TypeInstance}
 }
@@ -112,6 +126,9 @@ func (item *collectdItem) id() collectdID {
 // where it has none.
 func (item *collectdItem) list(types collectdTypes, to collectdTaker) error {
 	l := collectdList{collectdID: item.id(), time: unixFloat(item.Time), interval: secondsFloat(item.Interval), names: item.DSNames}
+	if err := l.check(); err != nil {
+		return err
+	}
 	sources := types[l.typ]
 	switch {
 	case len(item.Values) == 0:

@@ -113,11 +113,11 @@ func (l *collectdList) dsName(i int, types collectdTypes) string {
 	return strconv.Itoa(i)
 }
 
-// metricName is the name of a series, without the prefix of all.
+// metricName is the name of a series.
 func (id *collectdID) metricName(ds string, kind collectdKind) string {
-	name := id.typ
+	name := "collectd_" + id.typ
 	if id.plugin != id.typ {
-		name = id.plugin + "_" + id.typ
+		name = "collectd_" + id.plugin + "_" + id.typ
 	}
 	if ds != "value" {
 		name += "_" + ds

@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,6 +24,8 @@ const (
 	collectdAges = 16
 	// collectdEvents is how many notifications are taken in one moment.
 	collectdEvents = 1000
+	// collectdErrors is how many errors of one moment are kept.
+	collectdErrors = 20
 	// collectdSweep is how often what is too old is forgotten.
 	collectdSweep = time.Minute
 )
@@ -47,9 +50,10 @@ type collectdMerge struct {
 	pending []*collectdSeries // those with a new value
 	notices collectdNotices
 	events  []record.Event
-	refused []*record.LineError // one for each reason
-	failure error               // of a poll
-	sweep   time.Time           // when to forget
+	refused []*record.LineError
+	failure error     // of a poll
+	foreign error     // the first of what was not let in
+	sweep   time.Time // when to forget
 }
 
 // collectdKey is what collectd knows a series by; the kind is that of its
@@ -135,7 +139,7 @@ func (m *collectdMerge) list(l *collectdList) {
 }
 
 // age is how long a value lives: two intervals, as collectd itself has it,
-// unless the configuration says otherwise.
+// and no less than two of ours, unless the configuration says otherwise.
 func (m *collectdMerge) age(interval time.Duration) time.Duration {
 	if m.ttl > 0 {
 		return m.ttl
@@ -143,7 +147,7 @@ func (m *collectdMerge) age(interval time.Duration) time.Duration {
 	if interval <= 0 {
 		interval = m.interval
 	}
-	return 2 * interval
+	return 2 * max(interval, collectdPause)
 }
 
 // find gives the series of a key, nil for one that is refused. The caller
@@ -204,22 +208,26 @@ func (m *collectdMerge) forget(s *collectdSeries) {
 
 // bad implements collectdTaker.
 func (m *collectdMerge) bad(reason string, err error) {
-	if reason == collectdForeign {
-		m.counts.Dropped(reason, 1)
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.refuse(reason, err)
+	if reason == collectdForeign {
+		m.counts.Dropped(reason, 1)
+		m.foreign = cmp.Or(m.foreign, err)
+	} else {
+		m.refuse(reason, err)
+	}
 	m.awake()
 }
 
-// refuse keeps the first error of each reason, and the number of the others.
-// The caller holds m.mu.
+// refuse keeps the first errors, one of each reason at least, and the number of
+// the others. The caller holds m.mu.
 func (m *collectdMerge) refuse(reason string, err error) {
-	for _, e := range m.refused {
-		if e.Reason == reason {
-			e.More++
-			return
+	if len(m.refused) >= collectdErrors {
+		for _, e := range m.refused {
+			if e.Reason == reason {
+				e.More++
+				return
+			}
 		}
 	}
 	m.refused = append(m.refused, &record.LineError{Reason: reason, Err: err})
@@ -250,11 +258,13 @@ func (m *collectdMerge) notice(n collectdNotice) {
 }
 
 // take gives all that has come since it was called last, as batches of one
-// lifetime each; none when nothing has.
-func (m *collectdMerge) take(now time.Time) []*record.Batch {
+// lifetime each; none when nothing has. foreign is the first error of what was
+// not let in.
+func (m *collectdMerge) take(now time.Time) (batches []*record.Batch, foreign error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	batches := m.byAge(now)
+	foreign, m.foreign = m.foreign, nil
+	batches = m.byAge(now)
 	if len(m.events)+len(m.refused) > 0 || m.failure != nil {
 		if len(batches) == 0 {
 			batches = []*record.Batch{{Source: m.source, Time: now, Declared: collectdDeclared}}
@@ -270,13 +280,13 @@ func (m *collectdMerge) take(now time.Time) []*record.Batch {
 	if now.After(m.sweep) {
 		m.clean(now)
 	}
-	return batches
+	return batches, foreign
 }
 
 // byAge makes batches of the values that wait. Where there are too many
 // lifetimes, the shortest ones are lengthened. The caller holds m.mu.
 func (m *collectdMerge) byAge(now time.Time) []*record.Batch {
-	slices.SortStableFunc(m.pending, func(a, b *collectdSeries) int { return int(b.age - a.age) })
+	slices.SortStableFunc(m.pending, func(a, b *collectdSeries) int { return cmp.Compare(b.age, a.age) })
 	var batches []*record.Batch
 	for _, s := range m.pending {
 		n := len(batches)

@@ -94,7 +94,6 @@ type collectdState struct {
 	taker    collectdTaker
 	current  collectdList
 	severity uint64
-	closed   bool // something was kept out for its level; said once
 }
 
 // foreignError says why a packet is not let in.
@@ -102,7 +101,10 @@ type foreignError struct{ why string }
 
 func (e *foreignError) Error() string { return e.why }
 
-var errShortPart = errors.New("a part is longer than its packet")
+var (
+	errShortPart = errors.New("a part is longer than its packet")
+	errTooPlain  = errors.New("it is not signed or encrypted as security_level asks")
+)
 
 // read reads the parts of a packet, or of an encrypted part of one, that is
 // secured as level says.
@@ -169,10 +171,7 @@ func (s *collectdState) part(typ uint16, payload []byte, level collectdLevel) er
 		err = s.number(typ, payload)
 	case collectdPartValues, collectdPartMessage:
 		if level < s.reader.least {
-			if !s.closed {
-				s.taker.bad(collectdForeign, errors.New("it is not signed or encrypted as security_level asks"))
-			}
-			s.closed = true
+			s.taker.bad(collectdForeign, errTooPlain)
 			return nil
 		}
 		if typ == collectdPartValues {

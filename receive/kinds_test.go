@@ -41,7 +41,8 @@ type contract struct {
 
 // contracts has the entries of the kinds, each beside its own tests.
 var contracts = map[string]contract{
-	"statsd": statsdContract,
+	"statsd":   statsdContract,
+	"collectd": collectdContract,
 }
 
 func TestEveryKindHasAContract(t *testing.T) {
