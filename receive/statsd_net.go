@@ -200,7 +200,7 @@ func (s *statsd) readLines(c net.Conn) {
 		n, err := c.Read(buf[have:])
 		have += n
 		end := bytes.LastIndexByte(buf[:have], '\n') + 1
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			end = have
 		}
 		if lines := buf[:end]; end > 0 {
