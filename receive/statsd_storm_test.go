@@ -168,6 +168,23 @@ func BenchmarkStatsDPackets(b *testing.B) {
 	}
 }
 
+// The same packets as statsd_exporter's pkg/line reads them: without mapping,
+// merging or showing.
+func BenchmarkStatsDPeerLines(b *testing.B) {
+	packets, lines := stormPackets(1432)
+	p := newPeer(b, "")
+	events, i := 0, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for line := range strings.SplitSeq(string(packets[i%len(packets)]), "\n") {
+			p.events(line)
+		}
+		events += lines[i%len(packets)]
+		i++
+	}
+	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+}
+
 // The same through a real socket, sender and receiver on one machine.
 func BenchmarkStatsDSocket(b *testing.B) {
 	for _, size := range []int{64, 1432, 8192} {
