@@ -32,7 +32,7 @@ type statsdPoint struct {
 	value, weight float64
 }
 
-// maxPointsLevel leaves nothing but the sign.
+// maxPointsLevel leaves four places: below and above 0, near to it and far.
 const maxPointsLevel = 18
 
 // place maps values so that their order is that of numbers, and those that are
