@@ -144,13 +144,10 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return next, err
 	}
-	if !ok {
-		return next, u.spool.Shrink()
-	}
 	start := u.slot(first)
 	end := start.Add(u.interval)
-	if wait := end.Add(u.settle).Sub(now); wait > 0 {
-		return min(wait, next), nil
+	if wait := end.Add(u.settle).Sub(now); !ok || wait > 0 {
+		return next, u.spool.Shrink()
 	}
 	if err := u.sendSlot(ctx, start, end); err != nil {
 		return next, err

@@ -138,7 +138,7 @@ func TestCrash(t *testing.T) {
 	if testing.Short() {
 		kills = 20
 	}
-	dice := rand.New(rand.NewPCG(1, 2))
+	dice := rand.New(rand.NewPCG(1, 2)) // the server's
 	p := newPeer()
 	requests, downUntil := 0, 0
 	p.fault = func(*http.Request, url.Values) fault {
@@ -162,9 +162,10 @@ func TestCrash(t *testing.T) {
 	defer server.Close()
 	folder := t.TempDir()
 
+	lives := rand.New(rand.NewPCG(3, 4))
 	next, arrived := 0, 0
 	for range kills {
-		last := crashRun(t, folder, server.URL, next, time.Duration(10+dice.IntN(80))*time.Millisecond)
+		last := crashRun(t, folder, server.URL, next, time.Duration(10+lives.IntN(80))*time.Millisecond)
 		next = last + 1
 		arrived = len(p.told())
 	}

@@ -22,9 +22,9 @@ import (
 type eventMark struct {
 	Hash string `json:"hash"` // of the newest content that was queued
 	Time int64  `json:"time"` // when it was last mentioned, Unix seconds
-	// Flying is set, on disk, before the event is sent for the first time, and
-	// goes when the answer is known.
-	Flying bool   `json:"flying,omitempty"`
+	// Flying is the hash of the content that was sent for the first time and
+	// whose answer is not known; it is on disk before that is sent.
+	Flying string `json:"flying,omitempty"`
 	Sent   string `json:"sent,omitempty"` // hash of the content that the server has
 	// Category and Data are its ids, once it was sent.
 	Category int64 `json:"category,omitempty"`
@@ -156,7 +156,7 @@ func (u *Uploader) sendEvent(ctx context.Context, e *event) error {
 	if !isFinal(err) {
 		return err
 	}
-	if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = false; return nil }); err != nil {
+	if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = ""; return nil }); err != nil {
 		return err
 	}
 	return u.setAside(1, e, err)
@@ -168,7 +168,8 @@ func (u *Uploader) trySendEvent(ctx context.Context, e *event) error {
 	if err != nil {
 		return err
 	}
-	if m.Sent == e.Hash || m.Hash != "" && m.Hash != e.Hash { // a later word of it waits
+	flown := m.Flying == e.Hash
+	if m.Sent == e.Hash || !flown && m.Hash != "" && m.Hash != e.Hash { // a later word of it waits
 		return nil
 	}
 	category, err := u.category(ctx, e)
@@ -189,7 +190,7 @@ func (u *Uploader) trySendEvent(ctx context.Context, e *event) error {
 		}
 		// It is not there any more, and so it is a new one.
 	}
-	if m.Flying {
+	if flown {
 		id, found, err := u.findEvent(ctx, e, category, data)
 		if err != nil {
 			return final(err)
@@ -197,7 +198,7 @@ func (u *Uploader) trySendEvent(ctx context.Context, e *event) error {
 		if found {
 			return u.sent(e, category, id)
 		}
-	} else if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = true; return nil }); err != nil {
+	} else if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = e.Hash; return nil }); err != nil {
 		return err
 	}
 	made, err := u.client.InsertEvent(ctx, category, data)
@@ -211,7 +212,7 @@ func (u *Uploader) trySendEvent(ctx context.Context, e *event) error {
 func (u *Uploader) sent(e *event, category, id int64) error {
 	u.spool.Sent(1)
 	return u.mark(e, func(tx *spool.Tx, m *eventMark) error {
-		m.Flying, m.Sent, m.Category, m.Data = false, e.Hash, category, id
+		m.Flying, m.Sent, m.Category, m.Data = "", e.Hash, category, id
 		return tx.Set(claimKey(category, id), []byte(e.Key))
 	})
 }

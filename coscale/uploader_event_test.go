@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,30 @@ func TestUploadEventOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestUploadEventChangedInFlight changes an event while it is not known whether
+// the server has it.
+func TestUploadEventChangedInFlight(t *testing.T) {
+	underTest(t, func(r *rig) {
+		lost := false
+		r.peer.fault = func(req *http.Request, _ url.Values) fault {
+			if !lost && req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/data/") {
+				lost = true
+				return fault{after: true}
+			}
+			return fault{}
+		}
+		r.put(backup("1", "begun", 0))
+		for !lost {
+			r.pass(100 * time.Millisecond)
+		}
+		r.put(backup("1", "ended", time.Minute))
+		r.pass(3 * time.Minute)
+		if len(r.peer.events) != 1 || r.peer.events[0].Message != "ended" {
+			t.Errorf("the server has %d events, the first %+v", len(r.peer.events), r.peer.events[0])
+		}
+	})
 }
 
 func TestUploadEventRefused(t *testing.T) {

@@ -91,14 +91,23 @@ func (s *Spool) tryWrite(calls []*call) error {
 					return err
 				}
 			}
+			if !t.changed {
+				return errUnchanged
+			}
 			return t.bound(now)
 		})
 	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
 	if err == nil {
 		s.account(t)
 	}
 	return err
 }
+
+// errUnchanged spares a transaction that wrote nothing its syncs.
+var errUnchanged = errors.New("nothing was written")
 
 func (s *Spool) tx(tx *bolt.Tx) *Tx {
 	return &Tx{spool: s, queue: tx.Bucket(queueBucket), state: tx.Bucket(stateBucket)}

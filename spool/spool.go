@@ -34,7 +34,7 @@ type Options struct {
 	Path string
 	// MaxBytes bounds the entries that wait, by the room that they take in the
 	// file; over it the oldest goes first. The file itself is larger by what the
-	// state takes, and a MiB.
+	// state takes, an eighth and a MiB (TestBound).
 	MaxBytes int64
 	// Logger tells of damage, loss, and failures that last; nil: nobody.
 	Logger log.Logger
