@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -36,6 +38,20 @@ func cmdFakeAPI(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SCRIPTBRIDGE_API_URL", server.URL)
 	ts.Setenv("SCRIPTBRIDGE_API_APP_ID", "A")
 	ts.Setenv("SCRIPTBRIDGE_API_TOKEN_FILE", ts.MkAbs("token"))
+}
+
+// apiFor is cmdFakeAPI for a test that runs the program itself.
+func apiFor(t *testing.T, asked io.Writer) {
+	t.Helper()
+	server := httptest.NewServer(&fakeAPI{asked: asked, ids: map[string]int{}})
+	t.Cleanup(server.Close)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SCRIPTBRIDGE_API_URL", server.URL)
+	t.Setenv("SCRIPTBRIDGE_API_APP_ID", "A")
+	t.Setenv("SCRIPTBRIDGE_API_TOKEN_FILE", token)
 }
 
 type fakeAPI struct {
