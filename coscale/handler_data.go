@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -196,10 +197,9 @@ func (h *Handler) take(entries []entry, now time.Time) *intake {
 // entry takes the points of one metric, subject and set of dimensions.
 func (in *intake) entry(d *Data) {
 	r := in.h.registry
-	what := fmt.Sprintf("m %d, s %.40q", d.Metric, d.Subject)
 	meta := r.meta(d.Metric)
 	if meta == nil {
-		in.refuse("unknown_metric", what, len(d.Points), fmt.Errorf("there is no metric %d", d.Metric))
+		in.refuse("unknown_metric", d, len(d.Points), fmt.Errorf("there is no metric %d", d.Metric))
 		return
 	}
 	subject, known := r.subject(d.Subject)
@@ -207,31 +207,31 @@ func (in *intake) entry(d *Data) {
 	case known:
 	case subject.Name == "":
 		_, _, err := ParseSubject(d.Subject)
-		in.refuse("subject", what, len(d.Points), err)
+		in.refuse("subject", d, len(d.Points), err)
 		return
 	default: // its number is a name as good as any
-		in.note("unknown_subject", what, 1, fmt.Errorf("there is no subject %.40s", d.Subject))
+		in.note("unknown_subject", d, 1, fmt.Errorf("there is no subject %.40s", d.Subject))
 	}
 	labels := labelsOf(d.Dimensions, meta.Dimensions)
 	key := in.seriesKey(d.Metric, subject, labels)
 	for _, p := range d.Points {
 		at, err := moment(p.Time, in.now)
 		if err != nil {
-			in.refuse("time", what, 1, err)
+			in.refuse("time", d, 1, err)
 			continue
 		}
 		smp := record.Sample{Name: meta.Name, Labels: labels, Value: p.Value, Time: time.Unix(at, 0), Subject: subject, Meta: meta}
 		switch {
 		case (p.Histogram != nil) != (meta.Type == record.Summary):
-			in.refuse("datatype", what, 1, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
+			in.refuse("datatype", d, 1, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
 			continue
 		case p.Histogram != nil:
 			if err := in.histogram(&smp, p.Histogram, addedPoint{key, at}); err != nil {
-				in.refuse("histogram", what, 1, err)
+				in.refuse("histogram", d, 1, err)
 				continue
 			}
 		case math.IsNaN(p.Value) || math.IsInf(p.Value, 0):
-			in.refuse("value", what, 1, fmt.Errorf("%v is no value", p.Value))
+			in.refuse("value", d, 1, fmt.Errorf("%v is no value", p.Value))
 			continue
 		default:
 			if meta.Datatype == "COUNT" {
@@ -326,10 +326,15 @@ func (hist *Histogram) quantiles() ([]float64, error) {
 // seriesKey is a number for a series. That two share one is as likely as that
 // a memory cell flips.
 func (in *intake) seriesKey(metric int64, s record.Subject, labels []record.Label) uint64 {
-	b := fmt.Appendf(in.key[:0], "%d %d %q", metric, s.Kind, s.Name)
+	b := binary.AppendVarint(append(in.key[:0], byte(s.Kind)), metric)
+	text := func(t string) { // its length first, so that no two lists read alike
+		b = append(binary.AppendVarint(b, int64(len(t))), t...)
+	}
+	text(s.Name)
 	for _, l := range labels {
 		if l.Value != "" {
-			b = fmt.Appendf(b, "%q%q", l.Name, l.Value)
+			text(l.Name)
+			text(l.Value)
 		}
 	}
 	in.key = b
@@ -346,7 +351,7 @@ func (in *intake) isNew(p addedPoint) bool {
 }
 
 // refuse counts points that cannot be used.
-func (in *intake) refuse(reason, what string, n int, why error) {
+func (in *intake) refuse(reason string, d *Data, n int, why error) {
 	if n == 0 {
 		return
 	}
@@ -354,16 +359,16 @@ func (in *intake) refuse(reason, what string, n int, why error) {
 	if in.first == nil {
 		in.first = why
 	}
-	in.note(reason, what, n, why)
+	in.note(reason, d, n, why)
 }
 
 // note tells sinks of a trouble: once for each reason, with the number.
-func (in *intake) note(reason, what string, n int, why error) {
+func (in *intake) note(reason string, d *Data, n int, why error) {
 	if e := in.reasons[reason]; e != nil {
 		e.More += n
 		return
 	}
-	e := &record.LineError{Text: what, Reason: reason, Err: why, More: n - 1}
+	e := &record.LineError{Text: fmt.Sprintf("m %d, s %.40q", d.Metric, d.Subject), Reason: reason, Err: why, More: n - 1}
 	in.reasons[reason] = e
 	in.batch.Err = errors.Join(in.batch.Err, e)
 }

@@ -4,6 +4,7 @@
 package coscale
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -206,6 +207,10 @@ func appendNumber(b []byte, v float64) ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes, and the flat histograms of old
 // clients: [time,samples,width,value,value,…].
 func (p *Point) UnmarshalJSON(text []byte) error {
+	if at, value, ok := plainPoint(text); ok {
+		*p = Point{Time: at, Value: value}
+		return nil
+	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(text, &items); err != nil {
 		return err
@@ -231,6 +236,23 @@ func (p *Point) UnmarshalJSON(text []byte) error {
 		p.Histogram, err = flatHistogram(items[1:])
 	}
 	return err
+}
+
+// plainPoint reads [time,value] where both are plain numbers, as nearly all
+// points are: several times as fast as by way of their parts. The text is valid
+// JSON, as for every UnmarshalJSON, so that only a number can look like one.
+func plainPoint(text []byte) (at int64, value float64, ok bool) {
+	first, second, ok := bytes.Cut(text, []byte{','})
+	if !ok || first[0] != '[' || second[len(second)-1] != ']' {
+		return 0, 0, false
+	}
+	first, second = bytes.TrimSpace(first[1:]), bytes.TrimSpace(second[:len(second)-1])
+	at, err := strconv.ParseInt(string(first), 10, 64)
+	if err != nil || at <= -1<<53 || at >= 1<<53 {
+		return 0, 0, false
+	}
+	value, err = strconv.ParseFloat(string(second), 64)
+	return at, value, err == nil
 }
 
 func readHistogram(text json.RawMessage) (*Histogram, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// pointCases are what stands in the list d of data, and what it is written as.
-var pointCases = []struct {
+// wirePoints are what stands in the list d of data, and what it is written as.
+var wirePoints = []struct {
 	name, text string
 	want       Point
 	written    string // "": as text
@@ -42,7 +42,7 @@ var pointCases = []struct {
 }
 
 func TestPoint(t *testing.T) {
-	for _, c := range pointCases {
+	for _, c := range wirePoints {
 		t.Run(c.name, func(t *testing.T) {
 			var got Point
 			err := json.Unmarshal([]byte(c.text), &got)
@@ -84,7 +84,7 @@ func TestPointWithoutNumber(t *testing.T) {
 
 // FuzzPoint: what can be read can be written, and is then read as the same.
 func FuzzPoint(f *testing.F) {
-	for _, c := range pointCases {
+	for _, c := range wirePoints {
 		f.Add([]byte(c.text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
