@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -166,6 +168,15 @@ func (r *runReport) find(ctx context.Context) error {
 // measure sends the run's two metrics. What tells runs apart are dimensions:
 // two metrics serve all jobs.
 func (r *runReport) measure(ctx context.Context, code int, took time.Duration, at int64) error {
+	values := map[string]string{"category": r.f.category, "message": r.f.message}
+	var dimensions []int64
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		id, err := r.client.Create(ctx, coscale.Dimensions, &coscale.Dimension{Name: name})
+		if err != nil {
+			return err
+		}
+		dimensions = append(dimensions, id)
+	}
 	var data []coscale.Data
 	for _, m := range []struct {
 		name, unit string
@@ -180,14 +191,14 @@ func (r *runReport) measure(ctx context.Context, code int, took time.Duration, a
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{"category", "message"} {
-			if _, err := linkDimension(ctx, r.client, id, name); err != nil {
+		for _, dimension := range dimensions {
+			if err := r.client.Link(ctx, coscale.Metrics, id, coscale.Dimensions, dimension); err != nil {
 				return err
 			}
 		}
 		data = append(data, coscale.Data{
 			Metric: id, Subject: r.event.Subject, Points: []coscale.Point{{Time: at, Value: m.value}},
-			Dimensions: map[string]string{"category": r.f.category, "message": r.f.message},
+			Dimensions: values,
 		})
 	}
 	return r.client.InsertData(ctx, data)

@@ -218,7 +218,10 @@ func (h *Handler) route(c *call) (any, error) {
 		return nil, noPath(c)
 	}
 	mine := path[1] == h.o.AppID
-	if path = path[2:]; len(path) == 1 && path[0] == "login" && mine {
+	if path = path[2:]; len(path) == 1 && path[0] == "login" {
+		if !mine {
+			return nil, h.fail(c, http.StatusNotFound, "There is no such application here.")
+		}
 		return h.login(c, "accessToken")
 	}
 	if err := h.admit(c); err != nil {

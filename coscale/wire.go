@@ -259,7 +259,17 @@ func flatHistogram(items []json.RawMessage) (*Histogram, error) {
 	return &Histogram{Samples: numbers[0], Width: numbers[1], Values: numbers[2:]}, nil
 }
 
+// number reads a number. NaN and infinity, which the Java SDK would write as
+// texts, are told from what cannot be read: they cost their point alone.
 func number(text json.RawMessage) (float64, error) {
+	switch string(text) {
+	case `"NaN"`:
+		return math.NaN(), nil
+	case `"Infinity"`:
+		return math.Inf(1), nil
+	case `"-Infinity"`:
+		return math.Inf(-1), nil
+	}
 	var v float64
 	if err := json.Unmarshal(text, &v); err != nil || string(text) == "null" {
 		return 0, fmt.Errorf("%.40q is no number", text)
@@ -274,7 +284,7 @@ func seconds(text json.RawMessage) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if math.Abs(v) >= 1<<53 {
+	if !(math.Abs(v) < 1<<53) {
 		return 0, fmt.Errorf("%.40q is no time in seconds", text)
 	}
 	return int64(v), nil
