@@ -184,32 +184,39 @@ func TestCoScaleWithoutStorage(t *testing.T) {
 // A client that never ends its request does not keep the receiver from ending.
 func TestCoScaleSlowClient(t *testing.T) {
 	for _, own := range []bool{true, false} {
-		c := coscaleConfig(t, t.TempDir())
-		if own {
-			c.CoScale.Listen = []string{"127.0.0.1:0"}
-		}
-		r := begin(t, c)
-		at := r.web.Listener.Addr().String()
-		if own {
-			at = r.address(t, "http")
-		}
-		conn, err := net.Dial("tcp", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		fmt.Fprintf(conn, "POST /api/v1/app/shop/login/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n")
-		line, err := bufio.NewReader(conn).ReadString('\n') // the request is inside, and its body is asked for
-		if err != nil || !strings.Contains(line, "100 Continue") {
-			t.Fatalf("%q, %v", line, err)
-		}
-		ended := make(chan struct{})
-		go func() { r.set.Close(); close(ended) }()
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			t.Fatal("the receiver does not end")
-		}
+		t.Run(map[bool]string{true: "an address of its own", false: "the web port"}[own], func(t *testing.T) {
+			t.Parallel()
+			endWithSlowClient(t, own)
+		})
+	}
+}
+
+func endWithSlowClient(t *testing.T, own bool) {
+	c := coscaleConfig(t, t.TempDir())
+	if own {
+		c.CoScale.Listen = []string{"127.0.0.1:0"}
+	}
+	r := begin(t, c)
+	at := r.web.Listener.Addr().String()
+	if own {
+		at = r.address(t, "http")
+	}
+	conn, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /api/v1/app/shop/login/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n")
+	line, err := bufio.NewReader(conn).ReadString('\n') // the request is inside, and its body is asked for
+	if err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	ended := make(chan struct{})
+	go func() { r.set.Close(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the receiver does not end")
 	}
 }
 
@@ -232,7 +239,7 @@ var coscaleContract = contract{
 	bad:  []string{"", "[", `[{"m":1,"s":"s1","d":[[0,1]],"dv":{"Queue":"a"b"}}]`, `[{"m":1,"s":"s1","d":[[1000,1]]}]`, `[{"m":"x"}]`, "{}"},
 	overload: func(t *testing.T, r *running) string {
 		c := newAPIClient(t, r)
-		c.post("data/", url.Values{"data": {strings.Repeat("[", 33<<20)}})
+		c.post("data/", url.Values{"data": {strings.Repeat("0", 33<<20)}})
 		return "too_large"
 	},
 }
