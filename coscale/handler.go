@@ -90,12 +90,11 @@ func (h *Handler) Close() error { return h.registry.close() }
 func (h *Handler) Declare() error {
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	now := h.clock()
-	b := h.newBatch(now)
+	b := h.newBatch(h.clock())
 	if b.Declared == nil {
 		return nil
 	}
-	return h.put(b, now)
+	return h.put(b)
 }
 
 // call is one request on its way to its answer.

@@ -140,10 +140,11 @@ func TestDeclarations(t *testing.T) {
 		must(t, h, "POST", "/data/", fmt.Sprintf(`data=[{"m":%d,"s":"a","d":[[0,1]]}]`, 211+i))
 		now = now.Add(time.Millisecond)
 	}
+	now = now.Add(metrics * time.Millisecond)
+	must(t, h, "POST", "/data/", "data=[]") // is no batch, and tells nothing
 	if told > 2*metrics {
 		t.Errorf("%d metrics were told %d times in all", metrics, told)
 	}
-	now = now.Add(metrics * time.Millisecond)
 	must(t, h, "POST", "/data/", `data=[{"m":211,"s":"a","d":[[0,1]]}]`)
 	if last != metrics {
 		t.Errorf("%d metrics were told of at last", last)

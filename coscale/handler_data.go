@@ -113,7 +113,7 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	defer h.putting.Unlock()
 	in := h.take(entries, c.now)
 	if in.points > 0 || in.batch.Err != nil {
-		if err := h.put(in.batch, c.now); err != nil {
+		if err := h.put(in.batch); err != nil {
 			return nil, err
 		}
 	}
@@ -127,31 +127,17 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 func (h *Handler) newBatch(now time.Time) *record.Batch {
 	h.registry.mu.Lock()
 	defer h.registry.mu.Unlock()
-	b := &record.Batch{Source: h.o.Source, Time: now, MaxAge: h.o.TTL}
-	if b.Declared = h.declaration.due(h.registry, now); b.Declared != nil {
-		h.registry.altered = false
-	}
-	return b
+	return &record.Batch{Source: h.o.Source, Time: now, MaxAge: h.o.TTL, Declared: h.declaration.due(h.registry, now)}
 }
 
 // put hands a batch to the sink. The caller holds putting.
-func (h *Handler) put(b *record.Batch, now time.Time) (err error) {
-	taken := false
-	defer func() {
-		switch {
-		case b.Declared == nil:
-		case taken:
-			h.declaration.told(b.Declared, now)
-		default: // it goes with the next
-			h.registry.mu.Lock()
-			h.registry.altered = true
-			h.registry.mu.Unlock()
-		}
-	}()
+func (h *Handler) put(b *record.Batch) error {
 	if err := h.o.Sink.Put(b); err != nil {
 		return err
 	}
-	taken = true
+	if b.Declared != nil {
+		h.declaration.taken(b.Declared, b.Time)
+	}
 	return nil
 }
 
@@ -383,39 +369,4 @@ func (in *intake) answer() any {
 		return message("%d %s stored", in.points, noun)
 	}
 	return message("%d %s stored, %d refused: %v", in.points, noun, in.refused, in.first)
-}
-
-// addedPoint is a point of a series whose values add up.
-type addedPoint struct {
-	series uint64
-	time   int64
-}
-
-// addedPoints remembers which points have been added, since clients repeat what
-// was not answered (5). There are two generations: when the younger is full, or
-// a day old, it becomes the elder and the elder is forgotten.
-type addedPoints struct {
-	seed       maphash.Seed
-	young, old map[addedPoint]struct{}
-	since      time.Time // of young
-}
-
-const (
-	maxAdded = 200_000 // of a generation
-	addedFor = 24 * time.Hour
-)
-
-func (a *addedPoints) has(p addedPoint) bool {
-	_, young := a.young[p]
-	_, old := a.old[p]
-	return young || old
-}
-
-func (a *addedPoints) keep(points map[addedPoint]struct{}, now time.Time) {
-	for p := range points {
-		if a.young == nil || len(a.young) >= maxAdded || now.Sub(a.since) >= addedFor {
-			a.old, a.young, a.since = a.young, make(map[addedPoint]struct{}), now
-		}
-		a.young[p] = struct{}{}
-	}
 }
