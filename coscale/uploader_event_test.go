@@ -118,9 +118,12 @@ func TestUploadEventChangedInFlight(t *testing.T) {
 			return fault{}
 		}
 		r.put(backup("1", "begun", 0))
-		for !lost {
-			r.pass(100 * time.Millisecond)
+		r.pass(time.Minute + r.settle)
+		r.peer.mu.Lock()
+		if !lost {
+			t.Error("it is not in flight")
 		}
+		r.peer.mu.Unlock()
 		r.put(backup("1", "ended", time.Minute))
 		r.pass(3 * time.Minute)
 		if len(r.peer.events) != 1 || r.peer.events[0].Message != "ended" {
