@@ -42,21 +42,19 @@ func wrap(ctx context.Context, f *wrapFlags, command []string, stdout, stderr io
 	// is then reported like any other.
 	ctx = context.WithoutCancel(ctx)
 	r := &runReport{f: f, start: time.Now()}
-	started := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, f.api.timeout)
-		defer cancel()
-		started <- r.begin(ctx)
-	}()
+	beginning, cancel := context.WithTimeout(ctx, f.api.timeout)
+	defer cancel()
+	began := make(chan error, 1)
+	go func() { began <- r.begin(beginning) }()
 	code, err := script.Wrap(command, os.Stdin, stdout, stderr)
 	end := time.Now()
 	if err != nil {
 		fmt.Fprintln(stderr, "scriptbridge: wrap:", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.api.timeout)
+	ending, cancel := context.WithTimeout(ctx, f.api.timeout)
 	defer cancel()
 	// What begin could not do, finish tries again, so far as there is time.
-	if err := r.finish(ctx, <-started, code, end); err != nil {
+	if err := r.finish(ending, <-began, code, end); err != nil {
 		fmt.Fprintln(stderr, "scriptbridge: wrap: the run is not reported:", err)
 	}
 	if code != 0 {
