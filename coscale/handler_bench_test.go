@@ -41,3 +41,14 @@ func BenchmarkInsertData(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCreate makes metrics one by one, each synced to disk before it is
+// answered.
+func BenchmarkCreate(b *testing.B) {
+	h, _ := newTestHandler(b, b.TempDir(), nil)
+	i := 0
+	for b.Loop() {
+		must(b, h, "POST", "/metrics/", fmt.Sprintf("name=m%d&dataType=DOUBLE", i))
+		i++
+	}
+}
