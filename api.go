@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -50,7 +51,7 @@ func (a *apiFlags) client() (*coscale.Client, error) {
 		return nil, fmt.Errorf("--api.ca-file: %w", err)
 	}
 	return coscale.NewClient(coscale.ClientOptions{
-		URL: a.url, AppID: a.appID, HTTP: over, UserAgent: "scriptbridge/" + version.Version,
+		URL: a.url, AppID: a.appID, HTTP: over, UserAgent: "scriptbridge/" + cmp.Or(version.Version, "devel"),
 		Token: func() (string, error) {
 			tokens, err := config.ReadSecrets(a.tokenFile)
 			if err != nil {

@@ -49,6 +49,17 @@ func cmdAPI(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: send NETWORK ADDRESS FILE")
+	}
+	c, err := net.Dial(args[0], args[1])
+	ts.Check(err)
+	defer c.Close()
+	_, err = io.WriteString(c, ts.ReadFile(args[2]))
+	ts.Check(err)
+}
+
 func cmdHold(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: hold NAME")

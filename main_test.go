@@ -48,6 +48,7 @@ const patience = 30 * time.Second
 // and what a person would then see. The commands beyond testscript's own:
 //
 //	serve CONFIG [FLAG…]      start the bridge and wait until it listens
+//	fakeapi [-once]           start a server of CoScale's API, for push and wrap; the file asked has what it is asked
 //	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page;
 //	                          with -at PATH, another page than /metrics
 //	get PATH FILE [STATUS]    fetch a page of the bridge
@@ -59,6 +60,7 @@ const patience = 30 * time.Second
 //	api METHOD PATH STATUS [FORM]  ask as a client of CoScale's API does, with the token of the last login; at $API, or else
 //	                          the bridge; the answer is left in the file answer
 //	hold NAME, release NAME   take a free port, put its number into $NAME, and let it go
+//	send NETWORK ADDRESS FILE  send a file as one packet, or over one connection
 //	expand FILE…              put variables into the files
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
@@ -90,6 +92,7 @@ func TestScenarios(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fakeapi":     cmdFakeAPI,
 			"serve":       cmdServe,
 			"await":       cmdAwait,
 			"get":         cmdGet,
@@ -100,6 +103,7 @@ func TestScenarios(t *testing.T) {
 			"same":        cmdSame,
 			"api":         cmdAPI,
 			"hold":        cmdHold,
+			"send":        cmdSend,
 			"release":     cmdRelease,
 			"expand":      cmdExpand,
 			"unescape":    cmdUnescape,
@@ -244,20 +248,22 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("a scrape answered %d", status)
 		}
 		ts.Check(os.WriteFile(ts.MkAbs("page"), []byte(page), 0o600))
-		return ofScripts(page), re.MatchString(page) != neg
+		return ofSources(page), re.MatchString(page) != neg
 	})
 }
 
-// ofScripts is what of a page a failing scenario should show.
-func ofScripts(page string) string {
+// ofSources is what of a page a failing scenario should show.
+func ofSources(page string) string {
 	var b strings.Builder
 	for line := range strings.Lines(page) {
-		if strings.Contains(line, `{script="`) {
+		if !ofProcess.MatchString(line) {
 			b.WriteString(line)
 		}
 	}
 	return b.String()
 }
+
+var ofProcess = regexp.MustCompile(`^(#|go_|process_|promhttp_)`)
 
 func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {

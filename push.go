@@ -188,7 +188,11 @@ func (p *pusher) resolve(ctx context.Context, point coscale.TextPoint) (coscale.
 	}
 	for _, dimension := range slices.Sorted(maps.Keys(point.Dimensions)) {
 		_, err := p.id(coscale.Dimensions, fmt.Sprintf("%d %s", d.Metric, dimension), func() (int64, error) {
-			return linkDimension(ctx, p.client, d.Metric, dimension)
+			id, err := p.client.Create(ctx, coscale.Dimensions, &coscale.Dimension{Name: dimension})
+			if err != nil {
+				return 0, err
+			}
+			return id, p.client.Link(ctx, coscale.Metrics, d.Metric, coscale.Dimensions, id)
 		})
 		if err != nil {
 			return d, fmt.Errorf("dimension %q: %w", dimension, err)
@@ -232,13 +236,4 @@ func (p *pusher) metric(point coscale.TextPoint) *coscale.Metric {
 
 func makeServer(ctx context.Context, client *coscale.Client, name string) (int64, error) {
 	return client.Create(ctx, coscale.Servers, &coscale.Server{Object: coscale.Object{Name: name}, Source: sourceName})
-}
-
-// linkDimension makes a dimension and gives it to a metric.
-func linkDimension(ctx context.Context, client *coscale.Client, metric int64, name string) (int64, error) {
-	id, err := client.Create(ctx, coscale.Dimensions, &coscale.Dimension{Name: name})
-	if err != nil {
-		return 0, err
-	}
-	return id, client.Link(ctx, coscale.Metrics, metric, coscale.Dimensions, id)
 }

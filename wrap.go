@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -73,18 +75,18 @@ type runReport struct {
 	event            coscale.EventData // as last known; no id: it may not be there
 }
 
-// attributeDescriptions are those of cron.sh's categories.
-const attributeDescriptions = `[{"name":"exitCode","type":"integer"},{"name":"executionTime","type":"integer","unit":"s"},{"name":"message","type":"string"}]`
+// attributeDescriptions are those of cron.sh's categories, but for a message,
+// which the event has itself.
+const attributeDescriptions = `[{"name":"exitCode","type":"integer"},{"name":"executionTime","type":"integer","unit":"s"}]`
 
 // attributes of the event; -1 stands for what is not known yet.
 type attributes struct {
-	ExitCode      int    `json:"exitCode"`
-	ExecutionTime int64  `json:"executionTime"`
-	Message       string `json:"message"`
+	ExitCode      int   `json:"exitCode"`
+	ExecutionTime int64 `json:"executionTime"` // in seconds
 }
 
 func (a attributes) String() string {
-	text, _ := json.Marshal(a) // texts and numbers can all be written
+	text, _ := json.Marshal(a) // numbers can all be written
 	return string(text)
 }
 
@@ -119,7 +121,7 @@ func (r *runReport) prepare(ctx context.Context) (err error) {
 	}
 	r.event = coscale.EventData{
 		Message: r.f.message, Timestamp: r.start.Unix(), Subject: coscale.SubjectOf(coscale.Servers, r.server),
-		Attribute: attributes{-1, -1, r.f.message}.String(),
+		Attribute: attributes{-1, -1}.String(),
 	}
 	r.category, err = r.client.Create(ctx, coscale.Categories, &coscale.Category{
 		Object: coscale.Object{Name: r.f.category}, AttributeDescriptions: attributeDescriptions, Source: sourceName,
@@ -141,7 +143,7 @@ func (r *runReport) finish(ctx context.Context, began error, code int, end time.
 	stop := end.Unix()
 	took := end.Sub(r.start)
 	r.event.StopTime = &stop
-	r.event.Attribute = attributes{code, int64(took.Round(time.Second) / time.Second), r.f.message}.String()
+	r.event.Attribute = attributes{code, int64(took.Round(time.Second) / time.Second)}.String()
 	var err error
 	if r.event.ID != 0 {
 		_, err = r.client.UpdateEvent(ctx, r.category, r.event)
@@ -166,6 +168,15 @@ func (r *runReport) find(ctx context.Context) error {
 // measure sends the run's two metrics. What tells runs apart are dimensions:
 // two metrics serve all jobs.
 func (r *runReport) measure(ctx context.Context, code int, took time.Duration, at int64) error {
+	values := map[string]string{"category": r.f.category, "message": r.f.message}
+	var dimensions []int64
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		id, err := r.client.Create(ctx, coscale.Dimensions, &coscale.Dimension{Name: name})
+		if err != nil {
+			return err
+		}
+		dimensions = append(dimensions, id)
+	}
 	var data []coscale.Data
 	for _, m := range []struct {
 		name, unit string
@@ -180,14 +191,14 @@ func (r *runReport) measure(ctx context.Context, code int, took time.Duration, a
 		if err != nil {
 			return err
 		}
-		for _, name := range []string{"category", "message"} {
-			if _, err := linkDimension(ctx, r.client, id, name); err != nil {
+		for _, dimension := range dimensions {
+			if err := r.client.Link(ctx, coscale.Metrics, id, coscale.Dimensions, dimension); err != nil {
 				return err
 			}
 		}
 		data = append(data, coscale.Data{
 			Metric: id, Subject: r.event.Subject, Points: []coscale.Point{{Time: at, Value: m.value}},
-			Dimensions: map[string]string{"category": r.f.category, "message": r.f.message},
+			Dimensions: values,
 		})
 	}
 	return r.client.InsertData(ctx, data)

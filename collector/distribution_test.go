@@ -130,6 +130,30 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
+// TestQuantilesOfFew holds them to the nearest rank, as client_golang has it:
+// of two values the larger is the one that 99 % do not exceed.
+func TestQuantilesOfFew(t *testing.T) {
+	for _, values := range [][]float64{{1, 2}, {-2, -1}, {1, 2, 3}, {-1, 0, 1}, {7}} {
+		c, s := New(Options{}), statsd("statsd", 0)
+		var b record.Batch
+		b.Source = s
+		for _, v := range values {
+			b.Samples = append(b.Samples, observe(&record.Meta{Type: record.Summary}, "few", v, 0))
+		}
+		_ = c.Put(&b)
+		got := map[string]float64{}
+		for _, v := range c.Series(s.Kind, s.Name) {
+			got[v.Text] = v.Value
+		}
+		n := len(values)
+		for q, exact := range map[string]float64{"0.5": values[(n-1)/2], "0.9": values[n-1], "0.99": values[n-1]} {
+			if v, ok := got[`few{quantile="`+q+`"}`]; !ok || math.Abs(v-exact) > 0.011*math.Abs(exact) {
+				t.Errorf("%v: quantile %s is %v, want about %v", values, q, v, exact)
+			}
+		}
+	}
+}
+
 func TestObserveHistogram(t *testing.T) {
 	c, s := New(Options{}), statsd("statsd", 0)
 	s.Labels = []record.Label{{Name: "le", Value: "no"}, {Name: "env", Value: "x"}}

@@ -148,9 +148,13 @@ func badRequest(format string, args ...any) error {
 }
 
 func tooLarge(what string, limit int64) error {
+	size := fmt.Sprintf("%d MiB", limit>>20)
+	if limit < 1<<20 {
+		size = fmt.Sprintf("%d KiB", limit>>10)
+	}
 	return &apiError{
 		status: http.StatusRequestEntityTooLarge,
-		body:   ErrorBody{Msg: fmt.Sprintf("%s has more than %d MiB; send it in parts", what, (limit+1<<20-1)>>20)},
+		body:   ErrorBody{Msg: fmt.Sprintf("%s has more than %s; send it in parts", what, size)},
 		reason: "too_large",
 	}
 }

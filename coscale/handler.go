@@ -90,12 +90,11 @@ func (h *Handler) Close() error { return h.registry.close() }
 func (h *Handler) Declare() error {
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	now := h.clock()
-	b := h.newBatch(now)
+	b := h.newBatch(h.clock())
 	if b.Declared == nil {
 		return nil
 	}
-	return h.put(b, now)
+	return h.put(b)
 }
 
 // call is one request on its way to its answer.
@@ -218,7 +217,10 @@ func (h *Handler) route(c *call) (any, error) {
 		return nil, noPath(c)
 	}
 	mine := path[1] == h.o.AppID
-	if path = path[2:]; len(path) == 1 && path[0] == "login" && mine {
+	if path = path[2:]; len(path) == 1 && path[0] == "login" {
+		if !mine {
+			return nil, h.fail(c, http.StatusNotFound, "There is no such application here.")
+		}
 		return h.login(c, "accessToken")
 	}
 	if err := h.admit(c); err != nil {

@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	defer h.putting.Unlock()
 	in := h.take(entries, c.now)
 	if in.points > 0 || in.batch.Err != nil {
-		if err := h.put(in.batch, c.now); err != nil {
+		if err := h.put(in.batch); err != nil {
 			return nil, err
 		}
 	}
@@ -126,31 +127,17 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 func (h *Handler) newBatch(now time.Time) *record.Batch {
 	h.registry.mu.Lock()
 	defer h.registry.mu.Unlock()
-	b := &record.Batch{Source: h.o.Source, Time: now, MaxAge: h.o.TTL}
-	if b.Declared = h.declaration.due(h.registry, now); b.Declared != nil {
-		h.registry.altered = false
-	}
-	return b
+	return &record.Batch{Source: h.o.Source, Time: now, MaxAge: h.o.TTL, Declared: h.declaration.due(h.registry, now)}
 }
 
 // put hands a batch to the sink. The caller holds putting.
-func (h *Handler) put(b *record.Batch, now time.Time) (err error) {
-	taken := false
-	defer func() {
-		switch {
-		case b.Declared == nil:
-		case taken:
-			h.declaration.told(b.Declared, now)
-		default: // it goes with the next
-			h.registry.mu.Lock()
-			h.registry.altered = true
-			h.registry.mu.Unlock()
-		}
-	}()
+func (h *Handler) put(b *record.Batch) error {
 	if err := h.o.Sink.Put(b); err != nil {
 		return err
 	}
-	taken = true
+	if b.Declared != nil {
+		h.declaration.taken(b.Declared, b.Time)
+	}
 	return nil
 }
 
@@ -196,10 +183,9 @@ func (h *Handler) take(entries []entry, now time.Time) *intake {
 // entry takes the points of one metric, subject and set of dimensions.
 func (in *intake) entry(d *Data) {
 	r := in.h.registry
-	what := fmt.Sprintf("m %d, s %.40q", d.Metric, d.Subject)
 	meta := r.meta(d.Metric)
 	if meta == nil {
-		in.refuse("unknown_metric", what, len(d.Points), fmt.Errorf("there is no metric %d", d.Metric))
+		in.refuse("unknown_metric", d, len(d.Points), fmt.Errorf("there is no metric %d", d.Metric))
 		return
 	}
 	subject, known := r.subject(d.Subject)
@@ -207,31 +193,31 @@ func (in *intake) entry(d *Data) {
 	case known:
 	case subject.Name == "":
 		_, _, err := ParseSubject(d.Subject)
-		in.refuse("subject", what, len(d.Points), err)
+		in.refuse("subject", d, len(d.Points), err)
 		return
 	default: // its number is a name as good as any
-		in.note("unknown_subject", what, 1, fmt.Errorf("there is no subject %.40s", d.Subject))
+		in.note("unknown_subject", d, 1, fmt.Errorf("there is no subject %.40s", d.Subject))
 	}
 	labels := labelsOf(d.Dimensions, meta.Dimensions)
 	key := in.seriesKey(d.Metric, subject, labels)
 	for _, p := range d.Points {
 		at, err := moment(p.Time, in.now)
 		if err != nil {
-			in.refuse("time", what, 1, err)
+			in.refuse("time", d, 1, err)
 			continue
 		}
 		smp := record.Sample{Name: meta.Name, Labels: labels, Value: p.Value, Time: time.Unix(at, 0), Subject: subject, Meta: meta}
 		switch {
 		case (p.Histogram != nil) != (meta.Type == record.Summary):
-			in.refuse("datatype", what, 1, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
+			in.refuse("datatype", d, 1, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
 			continue
 		case p.Histogram != nil:
 			if err := in.histogram(&smp, p.Histogram, addedPoint{key, at}); err != nil {
-				in.refuse("histogram", what, 1, err)
+				in.refuse("histogram", d, 1, err)
 				continue
 			}
 		case math.IsNaN(p.Value) || math.IsInf(p.Value, 0):
-			in.refuse("value", what, 1, fmt.Errorf("%v is no value", p.Value))
+			in.refuse("value", d, 1, fmt.Errorf("%v is no value", p.Value))
 			continue
 		default:
 			if meta.Datatype == "COUNT" {
@@ -326,10 +312,15 @@ func (hist *Histogram) quantiles() ([]float64, error) {
 // seriesKey is a number for a series. That two share one is as likely as that
 // a memory cell flips.
 func (in *intake) seriesKey(metric int64, s record.Subject, labels []record.Label) uint64 {
-	b := fmt.Appendf(in.key[:0], "%d %d %q", metric, s.Kind, s.Name)
+	b := binary.AppendVarint(append(in.key[:0], byte(s.Kind)), metric)
+	text := func(t string) { // its length first, so that no two lists read alike
+		b = append(binary.AppendVarint(b, int64(len(t))), t...)
+	}
+	text(s.Name)
 	for _, l := range labels {
 		if l.Value != "" {
-			b = fmt.Appendf(b, "%q%q", l.Name, l.Value)
+			text(l.Name)
+			text(l.Value)
 		}
 	}
 	in.key = b
@@ -346,7 +337,7 @@ func (in *intake) isNew(p addedPoint) bool {
 }
 
 // refuse counts points that cannot be used.
-func (in *intake) refuse(reason, what string, n int, why error) {
+func (in *intake) refuse(reason string, d *Data, n int, why error) {
 	if n == 0 {
 		return
 	}
@@ -354,16 +345,16 @@ func (in *intake) refuse(reason, what string, n int, why error) {
 	if in.first == nil {
 		in.first = why
 	}
-	in.note(reason, what, n, why)
+	in.note(reason, d, n, why)
 }
 
 // note tells sinks of a trouble: once for each reason, with the number.
-func (in *intake) note(reason, what string, n int, why error) {
+func (in *intake) note(reason string, d *Data, n int, why error) {
 	if e := in.reasons[reason]; e != nil {
 		e.More += n
 		return
 	}
-	e := &record.LineError{Text: what, Reason: reason, Err: why, More: n - 1}
+	e := &record.LineError{Text: fmt.Sprintf("m %d, s %.40q", d.Metric, d.Subject), Reason: reason, Err: why, More: n - 1}
 	in.reasons[reason] = e
 	in.batch.Err = errors.Join(in.batch.Err, e)
 }
@@ -378,39 +369,4 @@ func (in *intake) answer() any {
 		return message("%d %s stored", in.points, noun)
 	}
 	return message("%d %s stored, %d refused: %v", in.points, noun, in.refused, in.first)
-}
-
-// addedPoint is a point of a series whose values add up.
-type addedPoint struct {
-	series uint64
-	time   int64
-}
-
-// addedPoints remembers which points have been added, since clients repeat what
-// was not answered (5). There are two generations: when the younger is full, or
-// a day old, it becomes the elder and the elder is forgotten.
-type addedPoints struct {
-	seed       maphash.Seed
-	young, old map[addedPoint]struct{}
-	since      time.Time // of young
-}
-
-const (
-	maxAdded = 200_000 // of a generation
-	addedFor = 24 * time.Hour
-)
-
-func (a *addedPoints) has(p addedPoint) bool {
-	_, young := a.young[p]
-	_, old := a.old[p]
-	return young || old
-}
-
-func (a *addedPoints) keep(points map[addedPoint]struct{}, now time.Time) {
-	for p := range points {
-		if a.young == nil || len(a.young) >= maxAdded || now.Sub(a.since) >= addedFor {
-			a.old, a.young, a.since = a.young, make(map[addedPoint]struct{}), now
-		}
-		a.young[p] = struct{}{}
-	}
 }

@@ -184,7 +184,7 @@ func (h *Handler) keepEvent(e *EventData, now time.Time) (any, error) {
 		func() string { return h.gid(e) },
 		func() error {
 			b.Events = []record.Event{h.recordEvent(e)}
-			return h.put(b, now)
+			return h.put(b)
 		})
 	if err != nil {
 		return nil, err

@@ -52,7 +52,7 @@ type registry struct {
 
 	metas      map[int64]*record.Meta // made when asked for
 	eventMetas map[int64]*record.EventMeta
-	altered    bool // since declared was last called
+	changes    uint64 // of what declared tells
 }
 
 // shelf holds the objects of a kind.
@@ -113,7 +113,6 @@ func openRegistry(folder string, now time.Time) (*registry, error) {
 	if err := r.load(); err != nil {
 		return nil, errors.Join(err, r.disk.close())
 	}
-	r.altered = true
 	return r, nil
 }
 

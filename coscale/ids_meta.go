@@ -25,7 +25,7 @@ func (r *registry) stale(kind Kind, id int64) {
 	default:
 		return
 	}
-	r.altered = true
+	r.changes++
 }
 
 func (r *registry) staleLink(l link) {
@@ -141,19 +141,23 @@ func sortedIDs[T any](m map[int64]T) []int64 {
 // a sink all of them: so it takes its turn no earlier than a millisecond for
 // each after the last, which keeps the cost below a hundredth of the time.
 type declaration struct {
-	next time.Time // no earlier
+	next    time.Time // no earlier
+	told    uint64    // the registry's changes that sinks know of,
+	offered uint64    // and those that go with the batch in hand
 }
 
 // due gives the declaration to go with a batch; nil for none. The caller holds
 // the registry's mu.
 func (d *declaration) due(r *registry, now time.Time) *record.Declared {
-	if !r.altered || now.Before(d.next) {
+	if r.changes == d.told || now.Before(d.next) {
 		return nil
 	}
+	d.offered = r.changes
 	return r.declared()
 }
 
-// told notes that sinks have it. What was changed meanwhile is told next time.
-func (d *declaration) told(declared *record.Declared, now time.Time) {
+// taken notes that sinks have it. What was changed meanwhile is told next time.
+func (d *declaration) taken(declared *record.Declared, now time.Time) {
+	d.told = d.offered
 	d.next = now.Add(time.Duration(len(declared.Metrics)+len(declared.Events)) * time.Millisecond)
 }

@@ -82,7 +82,7 @@ var kinds = map[Kind]*facts{
 		view: func(o *stored, _ []Attribute) any { return &Dimension{ID: o.ID, Name: o.Name} },
 	},
 	Categories: {
-		noun: "event", has: []string{"description", "attributeDescriptions", "type", "source", "state", "icon"},
+		noun: "category of events", has: []string{"description", "attributeDescriptions", "type", "source", "state", "icon"},
 		settle: func(o *stored) {
 			if o.AttributeDescriptions == "" {
 				o.AttributeDescriptions = "[]"

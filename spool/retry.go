@@ -27,6 +27,7 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil || errors.As(err, &final):
+			s.failing("")
 			if n > 0 {
 				s.logger.Log("level", "info", "msg", "sending works again", "spool", s.path, "after", time.Since(began).Round(time.Second))
 			}
@@ -36,14 +37,22 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 			began = time.Now()
 			s.logger.Log("level", "warn", "msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
 		}
-		s.mu.Lock()
-		s.count.Retried++
-		s.mu.Unlock()
+		s.failing(err.Error())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause(n)):
 		}
+	}
+}
+
+// failing notes how the last attempt went.
+func (s *Spool) failing(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count.Failing = why
+	if why != "" {
+		s.count.Retried++
 	}
 }
 

@@ -87,6 +87,8 @@ type Stats struct {
 	Refused uint64 // for good, and set aside
 	Dropped uint64 // the oldest, when MaxBytes was reached; and what was damaged
 	Retried uint64 // attempts that failed and were made again
+	// Failing is why sending fails at present; empty while it does not.
+	Failing string
 	// Skipped is what the sink never queued, by reason; it is the sink's to
 	// fill in.
 	Skipped map[string]uint64
