@@ -33,6 +33,8 @@ type peer struct {
 	points  map[string]map[int64]float64
 	again   int // points that came more than once
 	changed int // of those, with another value
+	newest  int64
+	late    int // points that are older than one of an earlier call
 	events  []*EventData
 }
 
@@ -165,6 +167,7 @@ func (p *peer) insert(body url.Values) (int, any) {
 		}
 	}
 	p.calls = append(p.calls, fmt.Sprintf("POST data/ %d", len(data)))
+	before := p.newest
 	for _, d := range data {
 		key := p.seriesName(d)
 		if p.points[key] == nil {
@@ -178,6 +181,10 @@ func (p *peer) insert(body url.Values) (int, any) {
 				}
 			}
 			p.points[key][point.Time] = point.Value
+			p.newest = max(p.newest, point.Time)
+			if point.Time < before {
+				p.late++
+			}
 		}
 	}
 	return 200, ErrorBody{Msg: "stored"}
