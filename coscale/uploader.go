@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"scriptbridge/spool"
 )
@@ -119,7 +120,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 		case errors.Is(err, spool.ErrClosed):
 			return err
 		case err != nil: // the disk's: the server's do not come here
-			u.logger.Log("level", "error", "msg", "the upload's spool fails; sending is tried again", "err", err)
+			level.Error(u.logger).Log("msg", "the upload's spool fails; sending is tried again", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-kit/log/level"
+
 	"scriptbridge/record"
 	"scriptbridge/spool"
 )
@@ -117,7 +119,7 @@ func (u *Uploader) forget(why error) (bool, error) {
 		return false, nil
 	}
 	u.forgotten = time.Now()
-	u.logger.Log("level", "warn", "msg", "the server does not know what it knew: all is made again", "err", why)
+	level.Warn(u.logger).Log("msg", "the server does not know what it knew: all is made again", "err", why)
 	clear(u.ids)
 	return true, u.spool.Update(func(tx *spool.Tx) error {
 		var keys []string

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/go-kit/log/level"
 )
 
 // The pauses between attempts: they double, and each is between three quarters
@@ -29,13 +31,13 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 		case err == nil || errors.As(err, &final):
 			s.failing("")
 			if n > 0 {
-				s.logger.Log("level", "info", "msg", "sending works again", "spool", s.path, "after", time.Since(began).Round(time.Second))
+				level.Info(s.logger).Log("msg", "sending works again", "spool", s.path, "after", time.Since(began).Round(time.Second))
 			}
 			return err
 		}
 		if n == 0 {
 			began = time.Now()
-			s.logger.Log("level", "warn", "msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
+			level.Warn(s.logger).Log("msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
 		}
 		s.failing(err.Error())
 		select {
