@@ -77,6 +77,9 @@ func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, handler.Close()) }()
+	if err := handler.Declare(); err != nil {
+		level.Warn(c.env.Logger).Log("msg", "what clients made before the restart is not shown until they push", "err", err)
+	}
 	c.mu.Lock()
 	c.handler = handler
 	for _, l := range listeners {
