@@ -249,8 +249,12 @@ func (u *Uploader) Run(ctx context.Context) error {
 			return nil
 		case <-u.waiting:
 		}
+		before := u.o.Spool.Stats().Sent
 		if err := u.send(ctx); err != nil && ctx.Err() == nil {
 			return err
+		}
+		if u.o.Spool.Stats().Sent == before {
+			continue // the silence goes on
 		}
 		if now := u.o.Now(); now.Sub(tidied) > time.Hour {
 			tidied = now
