@@ -233,7 +233,8 @@ func httpGet(t *testing.T, url string) []byte {
 func TestDocsConfigurations(t *testing.T) {
 	n := 0
 	for _, b := range docBlocks(t) {
-		if b.lang != "yaml" || !strings.HasPrefix(b.text, "scripts:") && !strings.HasPrefix(b.text, "discover:") && !strings.HasPrefix(b.text, "global:") {
+		section, _, _ := strings.Cut(b.text, "\n")
+		if b.lang != "yaml" || !slices.Contains([]string{"scripts:", "discover:", "global:", "receive:", "upload:"}, section) {
 			continue
 		}
 		n++
@@ -245,7 +246,7 @@ func TestDocsConfigurations(t *testing.T) {
 			t.Errorf("%s: %v\n%s", b.page, err, b.text)
 		}
 	}
-	if n < 3 {
+	if n < 5 {
 		t.Errorf("only %d configurations were found", n)
 	}
 }

@@ -8,13 +8,11 @@ import (
 	"scriptbridge/web"
 )
 
-// pageView shows the status page what the collector made of each script.
+// pageView shows the status page what the collector made of each source.
 type pageView struct{ *collector.Collector }
 
-func (p pageView) Count(name string) int { return p.Collector.Count(record.Script, name) }
-
-func (p pageView) Series(name string) []web.Series {
-	all := p.Collector.Series(record.Script, name)
+func (p pageView) Series(kind record.Kind, name string) []web.Series {
+	all := p.Collector.Series(kind, name)
 	series := make([]web.Series, len(all))
 	for i, s := range all {
 		series[i] = web.Series{Text: s.Text, Value: strconv.FormatFloat(s.Value, 'g', -1, 64), Line: s.Line}
@@ -22,8 +20,8 @@ func (p pageView) Series(name string) []web.Series {
 	return series
 }
 
-func (p pageView) Refusals(name string) (kept []web.Refusal, all int) {
-	first, all := p.Collector.Refusals(record.Script, name)
+func (p pageView) Refusals(kind record.Kind, name string) (kept []web.Refusal, all int) {
+	first, all := p.Collector.Refusals(kind, name)
 	for _, r := range first {
 		kept = append(kept, web.Refusal(r))
 	}

@@ -281,7 +281,22 @@ func (w *window) quantiles(dst, quantiles []float64) {
 	for i, q := range quantiles {
 		dst[i] = math.NaN()
 		if all != nil {
-			dst[i], _ = all.GetValueAtQuantile(q)
+			dst[i], _ = all.GetValueAtQuantile(nearestRank(q, all.GetCount()))
 		}
 	}
+}
+
+// nearestRank is the share to ask the sketch for so that it gives the smallest
+// of n values that is not below a share q of them, as client_golang shows it.
+// Asked for q itself it gives, of two values, the smaller for 0.99.
+func nearestRank(q, n float64) float64 {
+	if n <= 1 {
+		return q
+	}
+	rank := max(0, math.Ceil(q*n)-1)
+	share := rank / (n - 1)
+	if share*(n-1) < rank { // rounded: it would be the value before
+		share = math.Nextafter(share, 2)
+	}
+	return min(share, 1)
 }

@@ -78,6 +78,20 @@ func (e Endpoint) has(path string) bool {
 	return path == e.Path
 }
 
+// handler lets requests in to one handler while the door is open.
+func (d *door) handler(h http.Handler) http.Handler {
+	h = http.NewCrossOriginProtection().Handler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, leave, ok := d.enter(r.URL.Path, w)
+		if !ok {
+			notOpen(w)
+			return
+		}
+		defer leave()
+		h.ServeHTTP(w, r)
+	})
+}
+
 // Handler answers what the endpoints of the receivers at work are asked, and
 // leaves the rest to next. What is asked under /api/ while nobody answers
 // there gets an error as CoScale's clients read it: 503 while a receiver is
@@ -106,8 +120,7 @@ func (s *Set) Handler(next http.Handler) http.Handler {
 		case s.Ready():
 			apiError(w, http.StatusNotFound, "there is no receiver at this address")
 		default:
-			w.Header().Set("Retry-After", "5")
-			apiError(w, http.StatusServiceUnavailable, "the receiver is not open")
+			notOpen(w)
 		}
 	})
 }
@@ -117,6 +130,11 @@ func (s *Set) hidden(r *http.Request) string {
 		return "nobody is let in"
 	}
 	return s.Hidden(r)
+}
+
+func notOpen(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "5")
+	apiError(w, http.StatusServiceUnavailable, "the receiver is not open")
 }
 
 // apiError answers with an error as CoScale's API does.

@@ -24,8 +24,8 @@ var statsdEvents = &record.EventMeta{
 
 // dogEvent reads an event. Its lengths are in bytes and tell where the title
 // and the text end, whatever they hold.
-func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event, fault statsdFault) {
-	malformed := statsdFault{"malformed", "an event is written _e{LENGTH,LENGTH}:TITLE|TEXT", nil}
+func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event, fault *statsdFault) {
+	malformed := &statsdFault{"malformed", "an event is written _e{LENGTH,LENGTH}:TITLE|TEXT", nil}
 	head, rest, ok := bytes.Cut(bytes.TrimPrefix(line, []byte("_e{")), []byte("}:"))
 	one, two, comma := bytes.Cut(head, []byte{','})
 	title, err := strconv.ParseUint(string(one), 10, 16)
@@ -55,7 +55,7 @@ func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event
 		case "d":
 			at, ok := dogTime(value, now)
 			if !ok {
-				return e, statsdFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
+				return e, &statsdFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
 			}
 			e.Start = at
 		case "h":
@@ -72,7 +72,7 @@ func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event
 	}
 	e.Stop = e.Start // it is a moment
 	e.ID = e.Identify(source)
-	return e, statsdFault{}
+	return e, nil
 }
 
 // dogTime reads a time within the bounds of any event's (spec/mapping.md,
@@ -88,22 +88,22 @@ func dogTime(b []byte, now time.Time) (time.Time, bool) {
 // dogCheck reads a service check as a sample of the gauge that is its status:
 // 0 ok, 1 warning, 2 critical, 3 unknown. Its message, which may be anything,
 // is no label.
-func dogCheck(line []byte) (s statsdSample, fault statsdFault) {
+func dogCheck(line []byte) (s statsdSample, fault *statsdFault) {
 	name, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("_sc|")), []byte{'|'})
 	status, rest, _ := bytes.Cut(rest, []byte{'|'})
 	if len(name) == 0 || len(status) != 1 || status[0] < '0' || status[0] > '3' {
-		return s, statsdFault{"malformed", "a service check is written _sc|NAME|STATUS, its status 0, 1, 2 or 3", nil}
+		return s, &statsdFault{"malformed", "a service check is written _sc|NAME|STATUS, its status 0, 1, 2 or 3", nil}
 	}
 	s = statsdSample{statsdHead{kind: statsdCheck, name: name}, status, 1}
 	for section := range bytes.SplitSeq(rest, []byte{'|'}) {
 		switch {
 		case bytes.HasPrefix(section, []byte("m:")):
-			return s, statsdFault{} // the message is the last
+			return s, nil // the message is the last
 		case bytes.HasPrefix(section, []byte("h:")):
 			s.origin = section[2:]
 		case bytes.HasPrefix(section, []byte("#")):
 			s.tags = section[1:]
 		}
 	}
-	return s, statsdFault{}
+	return s, nil
 }

@@ -35,10 +35,21 @@ const (
 	statsdCheck // DogStatsD's service check: a gauge
 )
 
-// statsdKinds are the types by their words.
-var statsdKinds = map[string]statsdKind{
-	"c": statsdCounter, "g": statsdGauge, "ms": statsdTimer,
-	"h": statsdHistogram, "d": statsdHistogram, "s": statsdSet,
+// statsdKindOf gives a type by its word; 0 for none.
+func statsdKindOf(word []byte) statsdKind {
+	switch string(word) {
+	case "c":
+		return statsdCounter
+	case "g":
+		return statsdGauge
+	case "ms":
+		return statsdTimer
+	case "h", "d":
+		return statsdHistogram
+	case "s":
+		return statsdSet
+	}
+	return 0
 }
 
 // statsdHead is the part of a sample that says which series it is for. All
@@ -57,9 +68,8 @@ type statsdSample struct {
 	rate   float64 // above 0; 1 when it is not sampled
 }
 
-// statsdFault is why a line, or a sample of it, is not used. It is a value, so
-// that a storm of bad lines costs nothing: the text is made for the few that
-// are told.
+// statsdFault is why a line, or a sample of it, is not used. In a storm of bad
+// lines few are told: the text is made for those only.
 type statsdFault struct {
 	reason string
 	format string // of the text; takes what is at fault
@@ -81,50 +91,45 @@ const maxStatsDText = 256
 // cutStatsD cuts the first sample off rest, which is what follows a line's
 // name and its colon, and returns what is left of it: nothing after the last.
 // A sample with a fault is cut off all the same.
-func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault statsdFault) {
+func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault *statsdFault) {
 	s.name, s.rate = name, 1
-	var typ []byte
-	var ok bool
-	if s.values, rest, ok = bytes.Cut(rest, []byte{'|'}); !ok {
-		return s, nil, statsdFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
+	i := bytes.IndexByte(rest, '|')
+	if i < 0 {
+		return s, nil, &statsdFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
 	}
-	typ, rest = cutSection(rest)
-	if s.kind = statsdKinds[string(typ)]; s.kind == 0 {
-		fault = statsdFault{"bad_type", "the type %q is none of c, g, ms, h, d and s", typ}
+	s.values, rest = rest[:i], rest[i+1:]
+	i = sectionEnd(rest, false)
+	if s.kind = statsdKindOf(rest[:i]); s.kind == 0 {
+		fault = &statsdFault{"bad_type", "the type %q is none of c, g, ms, h, d and s", rest[:i]}
 	}
-	for len(rest) > 0 && rest[0] == '|' {
-		var section []byte
+	for rest = rest[i:]; len(rest) > 0 && rest[0] == '|'; rest = rest[i:] {
 		rest = rest[1:]
-		if !hasColons(rest) {
-			section, rest = cutSection(rest)
-		} else if i := bytes.IndexByte(rest, '|'); i >= 0 {
-			section, rest = rest[:i], rest[i:]
-		} else {
-			section, rest = rest, nil
-		}
-		if f := s.section(section); fault.reason == "" {
+		i = sectionEnd(rest, hasColons(rest))
+		if f := s.section(rest[:i]); fault == nil {
 			fault = f
 		}
 	}
 	if len(rest) > 0 { // a colon: another sample
 		left = rest[1:]
-		if len(left) == 0 && fault.reason == "" {
-			fault = statsdFault{"malformed", "it ends in a colon", nil}
+		if len(left) == 0 && fault == nil {
+			fault = &statsdFault{"malformed", "it ends in a colon", nil}
 		}
 	}
 	return s, left, fault
 }
 
-// cutSection cuts off what stands before the next | or colon.
-func cutSection(b []byte) (section, rest []byte) {
-	if i := bytes.IndexAny(b, "|:"); i >= 0 {
-		return b[:i], b[i:]
+// sectionEnd is where what b begins with ends: at the next |, or at a colon,
+// behind which another sample begins.
+func sectionEnd(b []byte, colons bool) int {
+	for i, c := range b {
+		if c == '|' || c == ':' && !colons {
+			return i
+		}
 	}
-	return b, nil
+	return len(b)
 }
 
-// hasColons tells the sections of DogStatsD, which reach to the next | and may
-// have colons, from the older ones, behind which a colon begins a new sample.
+// hasColons tells the sections of DogStatsD that may have colons of their own.
 func hasColons(b []byte) bool {
 	return len(b) > 0 && b[0] == '#' || bytes.HasPrefix(b, []byte("c:")) ||
 		bytes.HasPrefix(b, []byte("e:")) || bytes.HasPrefix(b, []byte("card:"))
@@ -132,16 +137,16 @@ func hasColons(b []byte) bool {
 
 // section takes in what stands between two |. A time (T…), the origin of a
 // pod (e:) and a cardinality (card:) are let be: they change no value.
-func (s *statsdSample) section(b []byte) statsdFault {
+func (s *statsdSample) section(b []byte) *statsdFault {
 	switch {
 	case len(b) == 0:
-		return statsdFault{"malformed", "nothing stands between two |", nil}
+		return &statsdFault{"malformed", "nothing stands between two |", nil}
 	case b[0] == '@':
 		rate, err := strconv.ParseFloat(string(b[1:]), 64)
 		// 0 is no rate, as statsd_exporter has it. One that is too small for
 		// 1/rate to be a number is none either.
 		if err != nil || !(rate >= 0) || math.IsInf(rate, 0) || rate > 0 && math.IsInf(1/rate, 0) {
-			return statsdFault{"bad_rate", "the sample rate %q is not a positive number", b[1:]}
+			return &statsdFault{"bad_rate", "the sample rate %q is not a positive number", b[1:]}
 		}
 		if rate > 0 {
 			s.rate = rate
@@ -152,26 +157,23 @@ func (s *statsdSample) section(b []byte) statsdFault {
 		s.origin = b[2:]
 	case b[0] == 'T', bytes.HasPrefix(b, []byte("e:")), bytes.HasPrefix(b, []byte("card:")):
 	default:
-		return statsdFault{"malformed", "%q is neither a sample rate nor tags", b}
+		return &statsdFault{"malformed", "%q is neither a sample rate nor tags", b}
 	}
-	return statsdFault{}
+	return nil
 }
 
 // statsdNumber reads a value. Neither NaN nor infinity is one: a sum that once
 // took one in could never be read again.
-func statsdNumber(b []byte) (float64, statsdFault) {
+func statsdNumber(b []byte) (float64, *statsdFault) {
 	v, err := strconv.ParseFloat(string(b), 64)
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0): // out of range, among others
-		return 0, statsdFault{"not_finite", "the value %q is not finite", b}
+		return 0, &statsdFault{"not_finite", "the value %q is not finite", b}
 	case err != nil:
-		return 0, statsdFault{"bad_value", "the value %q is not a number", b}
+		return 0, &statsdFault{"bad_value", "the value %q is not a number", b}
 	}
-	return v, statsdFault{}
+	return v, nil
 }
-
-// isRelative says whether a gauge's value is added to the one that it had.
-func isRelative(value []byte) bool { return len(value) > 0 && (value[0] == '+' || value[0] == '-') }
 
 // statsdTags takes the tags out of a metric's name, in the dialect in which
 // they are written: SignalFX name[a=b,c=d], Librato name#a=b,c=d, InfluxDB

@@ -107,9 +107,9 @@ type statsdRoute struct {
 const statsdHelp = "Received by StatsD."
 
 // route finds out what becomes of the samples of a head.
-func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault statsdFault) {
+func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault) {
 	if !utf8.Valid(h.name) || !utf8.Valid(h.tags) || !utf8.Valid(h.origin) {
-		return r, statsdFault{"malformed", "it is not UTF-8", nil}
+		return r, &statsdFault{"malformed", "it is not UTF-8", nil}
 	}
 	labels := make(map[string]string)
 	r.metric = string(h.name)
@@ -117,7 +117,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault statsdFault) 
 		r.metric = statsdTags(r.metric, labels)
 	}
 	if len(h.tags) > 0 && len(labels) > 0 {
-		return r, statsdFault{"mixed_tags", "it has tags in its name and DogStatsD's too; use one dialect in a line", nil}
+		return r, &statsdFault{"mixed_tags", "it has tags in its name and DogStatsD's too; use one dialect in a line", nil}
 	}
 	addTags(labels, string(h.tags), ':')
 	if len(h.origin) > 0 {
@@ -128,7 +128,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault statsdFault) 
 		labels[origin] = string(h.origin)
 	}
 	if r.metric == "" {
-		return r, statsdFault{"malformed", "nothing but tags stands before its colon", nil}
+		return r, &statsdFault{"malformed", "nothing but tags stands before its colon", nil}
 	}
 	r.name, r.scale, r.ttl = r.metric, 1, m.ttl
 	if m.mapper.Defaults.Ttl > 0 {
@@ -139,10 +139,10 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault statsdFault) 
 	if p != nil {
 		if p.Action == mapper.ActionTypeDrop {
 			r.drop = true
-			return r, statsdFault{}
+			return r, nil
 		}
 		if p.Name == "" {
-			return r, statsdFault{"malformed", "its mapping makes an empty name of it", nil}
+			return r, &statsdFault{"malformed", "its mapping makes an empty name of it", nil}
 		}
 		r.name = p.Name
 		for name, value := range mapped {
@@ -168,7 +168,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault statsdFault) 
 	}
 	r.meta = m.meta(h.kind, p)
 	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help
-	return r, statsdFault{}
+	return r, nil
 }
 
 // mapped is the kind in the words of a mapping's match_metric_type.

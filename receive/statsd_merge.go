@@ -105,9 +105,12 @@ func (m *statsdMerge) packet(data []byte, now time.Time) {
 	defer m.mu.Unlock()
 	m.now = now
 	for len(data) > 0 {
-		var line []byte
-		line, data, _ = bytes.Cut(data, []byte{'\n'})
+		line, rest := data, []byte(nil)
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			line, rest = data[:i], data[i+1:]
+		}
 		m.line(bytes.TrimSuffix(line, []byte{'\r'}))
+		data = rest
 	}
 }
 
@@ -115,7 +118,7 @@ func (m *statsdMerge) packet(data []byte, now time.Time) {
 func (m *statsdMerge) tooLong(line []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault(line, statsdFault{"too_long", "the line has more than 16 KiB", nil})
+	m.fault(line, &statsdFault{"too_long", "the line has more than 16 KiB", nil})
 }
 
 func (m *statsdMerge) line(line []byte) {
@@ -125,7 +128,7 @@ func (m *statsdMerge) line(line []byte) {
 	case bytes.HasPrefix(line, []byte("_e{")):
 		e, fault := dogEvent(line, m.source, m.now)
 		switch {
-		case fault.reason != "":
+		case fault != nil:
 			m.fault(line, fault)
 		case len(m.events) >= maxStatsDEvents:
 			m.dropped["overload"]++
@@ -135,22 +138,23 @@ func (m *statsdMerge) line(line []byte) {
 		return
 	case bytes.HasPrefix(line, []byte("_sc|")):
 		s, fault := dogCheck(line)
-		if fault.reason == "" {
+		if fault == nil {
 			m.sample(line, &s)
 		} else {
 			m.fault(line, fault)
 		}
 		return
 	}
-	name, rest, ok := bytes.Cut(line, []byte{':'})
-	if !ok || len(name) == 0 {
-		m.fault(line, statsdFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
+	i := bytes.IndexByte(line, ':')
+	if i <= 0 {
+		m.fault(line, &statsdFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
 		return
 	}
+	name, rest := line[:i], line[i+1:]
 	for more := true; more; more = len(rest) > 0 {
 		var s statsdSample
-		var fault statsdFault
-		if s, rest, fault = cutStatsD(name, rest); fault.reason != "" {
+		var fault *statsdFault
+		if s, rest, fault = cutStatsD(name, rest); fault != nil {
 			m.fault(line, fault)
 		} else {
 			m.sample(line, &s)
@@ -159,7 +163,7 @@ func (m *statsdMerge) line(line []byte) {
 }
 
 // fault tells of a line that is not used, or a part of one.
-func (m *statsdMerge) fault(line []byte, f statsdFault) {
+func (m *statsdMerge) fault(line []byte, f *statsdFault) {
 	m.faulty[f.reason]++
 	if m.faulty[f.reason] > maxStatsDFaults {
 		return
@@ -175,7 +179,7 @@ func (m *statsdMerge) fault(line []byte, f statsdFault) {
 func (m *statsdMerge) sample(line []byte, s *statsdSample) {
 	if s.kind == statsdSet {
 		t, fault := m.target(&s.statsdHead)
-		if fault.reason != "" {
+		if fault != nil {
 			m.fault(line, fault)
 		} else if m.room(t) {
 			m.addMember(t.series, s.values)
@@ -185,18 +189,20 @@ func (m *statsdMerge) sample(line []byte, s *statsdSample) {
 	var t statsdTarget
 	known := false
 	for values, more := s.values, true; more; {
-		var value []byte
-		value, values, more = bytes.Cut(values, []byte{':'})
+		value := values
+		i := bytes.IndexByte(values, ':')
+		if more = i >= 0; more {
+			value, values = values[:i], values[i+1:]
+		}
 		v, fault := statsdNumber(value)
-		if fault.reason == "" && !known { // no series for the sake of a bad value
+		if fault == nil && !known { // no series for the sake of a bad value
 			t, fault = m.target(&s.statsdHead)
-			known = fault.reason == ""
+			known = fault == nil
 		}
-		if fault.reason == "" && m.room(t) {
-			fault = m.add(t, s, v, isRelative(value))
-			fault.what = value
+		if fault == nil && m.room(t) {
+			fault = m.add(t, s, v, value)
 		}
-		if fault.reason != "" {
+		if fault != nil {
 			m.fault(line, fault)
 		}
 	}
@@ -219,7 +225,7 @@ func (m *statsdMerge) room(t statsdTarget) bool {
 var statsdFull = new(statsdSeries)
 
 // target finds or makes the series of a head.
-func (m *statsdMerge) target(h *statsdHead) (statsdTarget, statsdFault) {
+func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	m.key = append(m.key[:0], byte(h.kind))
 	m.key = append(m.key, h.name...)
 	m.key = append(m.key, 0xff) // in no UTF-8
@@ -227,19 +233,19 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, statsdFault) {
 	m.key = append(m.key, 0xff)
 	m.key = append(m.key, h.origin...)
 	if t, ok := m.targets[string(m.key)]; ok && (t.series == nil || !t.series.gone) {
-		return t, statsdFault{}
+		return t, nil
 	}
 	if len(m.key) > maxStatsDHead {
-		return statsdTarget{}, statsdFault{"too_long", "its name and tags have more than 4 KiB", nil}
+		return statsdTarget{}, &statsdFault{"too_long", "its name and tags have more than 4 KiB", nil}
 	}
 	r, fault := m.mapping.route(h)
-	if fault.reason != "" {
+	if fault != nil {
 		return statsdTarget{}, fault
 	}
 	t := statsdTarget{milli: h.kind == statsdTimer, scale: r.scale}
 	if !r.drop {
 		if t.series = m.find(h.kind, &r); t.series == statsdFull {
-			return t, statsdFault{} // there may be room the next time
+			return t, nil // there may be room the next time
 		}
 	}
 	m.heads += len(m.key) + headCost
@@ -248,7 +254,7 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, statsdFault) {
 		m.heads = len(m.key) + headCost
 	}
 	m.targets[string(m.key)] = t
-	return t, statsdFault{}
+	return t, nil
 }
 
 // find finds or makes a series where there is room for it.
@@ -286,8 +292,8 @@ func (m *statsdMerge) touch(se *statsdSeries) {
 	}
 }
 
-// add takes one value. Nothing is changed by one with a fault.
-func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, relative bool) statsdFault {
+// add takes one value, which text spells. One with a fault changes nothing.
+func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byte) *statsdFault {
 	if s.kind == statsdCounter {
 		v /= s.rate
 	}
@@ -296,21 +302,20 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, relative b
 	}
 	v *= t.scale
 	se := t.series
-	endless := statsdFault{reason: "not_finite", format: "%q makes it infinite"}
 	switch {
 	case math.IsInf(v, 0):
-		return endless
+		return endless(text)
 	case s.kind == statsdCounter && v < 0:
-		return statsdFault{reason: "negative", format: "a counter cannot go down by %q; send a gauge"}
+		return &statsdFault{"negative", "a counter cannot go down, as by %q; send a gauge", text}
 	case s.kind == statsdCounter:
 		if math.IsInf(se.value+v, 0) {
-			return endless
+			return endless(text)
 		}
 		m.touch(se)
 		se.value += v
-	case s.kind == statsdGauge && relative:
+	case s.kind == statsdGauge && (text[0] == '+' || text[0] == '-'): // relative
 		if math.IsInf(se.value+v, 0) {
-			return endless
+			return endless(text)
 		}
 		m.touch(se)
 		se.value += v
@@ -323,7 +328,11 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, relative b
 		se.points.add(v, 1/s.rate, se.meta.Buckets, m.points >= maxPointsAll)
 		m.points += len(se.points.list) - before
 	}
-	return statsdFault{}
+	return nil
+}
+
+func endless(text []byte) *statsdFault {
+	return &statsdFault{"not_finite", "the value %q makes it infinite", text}
 }
 
 func (m *statsdMerge) addMember(se *statsdSeries, member []byte) {

@@ -85,6 +85,10 @@ func (p *statsdPoints) add(v, weight float64, buckets []float64, full bool) {
 // rounded, so that it is in the same bucket.
 func (p *statsdPoint) join(n statsdPoint) {
 	weight := min(p.weight+n.weight, math.MaxFloat64)
+	if p.value == n.value {
+		p.weight = weight
+		return
+	}
 	mean := p.value + (n.value-p.value)*(n.weight/weight)
 	p.value = min(max(mean, min(p.value, n.value)), max(p.value, n.value))
 	p.weight = weight

@@ -33,9 +33,22 @@ func (f *fakes) View(name string) (script.View, bool) {
 	return script.View{}, false
 }
 
-func (f *fakes) Count(name string) int              { return len(f.series[name]) }
-func (f *fakes) Series(name string) []Series        { return f.series[name] }
-func (f *fakes) Refusals(n string) ([]Refusal, int) { return f.refusals[n], len(f.refusals[n]) }
+func (f *fakes) Count(k record.Kind, name string) int { return len(f.series[key(k, name)]) }
+
+func (f *fakes) Series(k record.Kind, name string) []Series { return f.series[key(k, name)] }
+
+func (f *fakes) Refusals(k record.Kind, name string) ([]Refusal, int) {
+	refusals := f.refusals[key(k, name)]
+	return refusals, len(refusals)
+}
+
+// key is a script's name, or a receiver's with its kind.
+func key(k record.Kind, name string) string {
+	if k == record.Script {
+		return name
+	}
+	return string(k) + " " + name
+}
 
 // options are those of a bridge in good order.
 func (f *fakes) options() Options {

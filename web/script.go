@@ -96,8 +96,8 @@ func (s *server) serveScript(w http.ResponseWriter, r *http.Request) {
 		p.Toggle = query{Sort: defaultSort}.toggled().href()
 	}
 
-	series := s.Page.Series(name)
-	refusals, refused := s.Page.Refusals(name)
+	series := s.Page.Series(record.Script, name)
+	refusals, refused := s.Page.Refusals(record.Script, name)
 	p.public(&v, series, now)
 	if v.Last != nil {
 		p.Refused = tallies(v.Last, refusals, refused)
@@ -190,14 +190,19 @@ func (p *scriptPage) private(v *script.View, series []Series, refusals []Refusal
 // tallies counts by reason what the dialect could not read and what the
 // metrics page could not take.
 func tallies(last *script.Verdict, refusals []Refusal, refused int) []tally {
+	return talliesOf(last.Lines, refusals, last.Refused-len(last.Lines)+refused-len(refusals))
+}
+
+// talliesOf counts by reason; rest are those whose reasons were not kept.
+func talliesOf(lines []*record.LineError, refusals []Refusal, rest int) []tally {
 	counts := make(map[string]int)
-	for _, le := range last.Lines {
+	for _, le := range lines {
 		counts[le.Reason]++
 	}
 	for _, r := range refusals {
 		counts[r.Reason]++
 	}
-	if rest := last.Refused - len(last.Lines) + refused - len(refusals); rest > 0 {
+	if rest > 0 {
 		counts["further ones"] += rest
 	}
 	var list []tally

@@ -42,6 +42,10 @@ type statusPage struct {
 	Columns []column
 	Rows    []*row
 	Config  configLine
+
+	Receivers []*receiverRow
+	Uploads   []*uploadRow
+	Others    []other
 }
 
 // filter is a link that shows the scripts of one state only.
@@ -153,13 +157,14 @@ func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
 
 	total := 0
 	for i := range views {
-		n := s.Page.Count(views[i].Script.Name)
+		n := s.Page.Count(record.Script, views[i].Script.Name)
 		total += n
 		if q.wants(&views[i]) {
 			p.Rows = append(p.Rows, s.row(views[i], n, private, now))
 		}
 	}
 	q.sort(p.Rows)
+	s.others(&p, private, now)
 	p.Series = number(total)
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}
@@ -189,7 +194,7 @@ func (s *server) row(v script.View, series int, private bool, now time.Time) *ro
 		}
 		return r
 	}
-	_, refused := s.Page.Refusals(v.Script.Name)
+	_, refused := s.Page.Refusals(record.Script, v.Script.Name)
 	if refused += v.Last.Refused; refused > 0 {
 		r.Note, r.NoteClass = number(refused)+" refused", "warn"
 	}

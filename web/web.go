@@ -23,6 +23,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/record"
 	"scriptbridge/script"
 )
 
@@ -34,19 +35,20 @@ type Scripts interface {
 	View(name string) (script.View, bool)
 }
 
-// Page is the metrics page as seen from here: the collector's scripts.
+// Page is the metrics page as seen from here: what the collector made of each
+// script and each receiver.
 type Page interface {
-	// Count is the number of series that a script has now. It is asked for
-	// every script whenever the status page is shown.
-	Count(name string) int
-	// Series lists a script's series in the order of the page.
-	Series(name string) []Series
-	// Refusals lists what the page could not take of a script's last batch,
+	// Count is the number of series that a source has now. It is asked for
+	// every source whenever the status page is shown.
+	Count(kind record.Kind, name string) int
+	// Series lists a source's series in the order of the page.
+	Series(kind record.Kind, name string) []Series
+	// Refusals lists what the page could not take of a source's last batch,
 	// and says how many there were in all, since the list may be cut.
-	Refusals(name string) (kept []Refusal, all int)
+	Refusals(kind record.Kind, name string) (kept []Refusal, all int)
 }
 
-// Series is one series of a script.
+// Series is one series of a source.
 type Series struct {
 	Text  string // name{labels}
 	Value string // as it stands on the page
@@ -56,7 +58,7 @@ type Series struct {
 // Refusal is one sample that the metrics page did not take.
 type Refusal struct {
 	Line   int    // of the script's output, from 1; 0 when there is none
-	Metric string // as the script named it
+	Metric string // as the source named it
 	Reason string // the label reason, such as "type_conflict"
 	Text   string // a sentence for people, with the remedy
 }
@@ -129,6 +131,9 @@ var statusHTML string
 //go:embed page/script.html
 var scriptHTML string
 
+//go:embed page/receiver.html
+var receiverHTML string
+
 // endpoints are ours, and those that other rooms mount beside them.
 var endpoints = []string{"/-", "/scripts", "/receivers", "/probe", "/discovery", "/api"}
 
@@ -139,12 +144,19 @@ type server struct {
 	stylePath string // with a hash in it, so that it can be cached for ever
 	status    *template.Template
 	script    *template.Template
+	receiver  *template.Template
 }
 
 // New makes the handler of all endpoints but /probe, /discovery and /api: the
 // caller mounts those before it. Its http.Server needs BaseContext, or no page
 // is private.
 func New(o Options) (http.Handler, error) {
+	if o.Receivers == nil {
+		o.Receivers = func() []ReceiverView { return nil }
+	}
+	if o.Uploads == nil {
+		o.Uploads = func() []UploadView { return nil }
+	}
 	s := &server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
 	sum := sha256.Sum256(styleSheet)
 	s.stylePath = "style-" + hex.EncodeToString(sum[:6]) + ".css"
@@ -158,10 +170,14 @@ func New(o Options) (http.Handler, error) {
 	if s.script, err = parse(scriptHTML); err != nil {
 		return nil, err
 	}
+	if s.receiver, err = parse(receiverHTML); err != nil {
+		return nil, err
+	}
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.serveStatus)
 	mux.HandleFunc("GET /scripts/{name}", s.serveScript)
+	mux.HandleFunc("GET /receivers/{name}", s.serveReceiver)
 	mux.HandleFunc("GET /"+s.stylePath, serveStyle)
 	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)

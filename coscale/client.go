@@ -1,0 +1,178 @@
+package coscale
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// ClientOptions are what a Client needs.
+type ClientOptions struct {
+	URL   string // what stands before /api; a slash at its end is dropped
+	AppID string
+	// Token gives the access token. It is asked before each login, so that a
+	// file that has changed is found.
+	Token func() (string, error)
+	// HTTP does the requests; nil: NewHTTPClient("", DefaultTimeout). Whatever
+	// it says, redirects are not followed: they would carry the token away.
+	HTTP      *http.Client
+	UserAgent string // empty: Go's own
+}
+
+// Client speaks CoScale's API. It logs in when it must, and once more when a
+// session has ended (401). All methods block until the answer is there, ctx
+// ends or the HTTP client's time is over, may be called at the same time, and
+// give no error that holds the token. An answer other than 200 is a
+// *StatusError; any other error leaves open whether the server has done what
+// was asked.
+type Client struct {
+	o     ClientOptions
+	base  string // …/api/v1/app/{appId}
+	login chan struct{}
+	token string // of the session; login's holder may touch it
+}
+
+// NewClient returns a client that has not said anything yet.
+func NewClient(o ClientOptions) *Client {
+	if o.HTTP == nil {
+		o.HTTP = newHTTPClient(DefaultTimeout)
+	} else {
+		own := *o.HTTP
+		own.CheckRedirect = noRedirect
+		o.HTTP = &own
+	}
+	return &Client{
+		o:     o,
+		base:  strings.TrimRight(o.URL, "/") + "/api/v1/app/" + url.PathEscape(o.AppID) + "/",
+		login: make(chan struct{}, 1),
+	}
+}
+
+// Create makes an object and gives its id, or the id of the one of that name
+// which is there already. o is a *Server, *ServerGroup, *Metric, *MetricGroup,
+// *Dimension or *Category, and kind is its kind; ID and Version are the
+// server's affair.
+func (c *Client) Create(ctx context.Context, kind Kind, o any) (int64, error) {
+	f, err := formOf(o)
+	if err != nil {
+		return 0, err
+	}
+	var made struct {
+		ID int64 `json:"id"`
+	}
+	path := string(kind) + "/"
+	err = c.call(ctx, http.MethodPost, path, f, &made)
+	if id, ok := isDuplicate(err); ok {
+		return id, nil
+	}
+	if err == nil && made.ID <= 0 {
+		err = fmt.Errorf("POST %s%s: the answer has no id", c.base, path)
+	}
+	return made.ID, err
+}
+
+// isDuplicate says whether an object of the name is there already, and which.
+func isDuplicate(err error) (id int64, ok bool) {
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == http.StatusConflict && status.Type == Duplicate && status.ID > 0 {
+		return status.ID, true
+	}
+	return 0, false
+}
+
+// Find looks for an object by its name. Groups have names that are unique
+// under one parent only: the first of the name is found.
+func (c *Client) Find(ctx context.Context, kind Kind, name string) (id int64, found bool, err error) {
+	var all []Dimension // what all kinds have: an id and a name
+	path := string(kind) + "/?selectByName=" + url.QueryEscape(name)
+	if err := c.call(ctx, http.MethodGet, path, nil, &all); err != nil {
+		return 0, false, err
+	}
+	for _, o := range all {
+		if o.Name == name {
+			return o.ID, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// Link puts a member into a group, or a dimension to a metric. It may be
+// repeated.
+func (c *Client) Link(ctx context.Context, groups Kind, group int64, members Kind, member int64) error {
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/%s/%d/", groups, group, members, member), nil, nil)
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == http.StatusConflict && status.Type != disabled {
+		return nil // it is linked already; coscale-cli takes it so too
+	}
+	return err
+}
+
+// SetAttribute gives a server or a metric an attribute; one that is there
+// already stays as it is.
+func (c *Client) SetAttribute(ctx context.Context, kind Kind, id int64, a Attribute) error {
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/attributes/", kind, id), form{
+		{"key", a.Key}, {"value", a.Value}, {"source", a.Source}, {"locked", strconv.FormatBool(a.Locked)},
+	}, nil)
+	if _, ok := isDuplicate(err); ok {
+		return nil
+	}
+	return err
+}
+
+// InsertData sends values in one call, as variant A (spec/coscale-api.md, 5).
+// It is the caller's affair to stay under 8 MiB of JSON.
+func (c *Client) InsertData(ctx context.Context, data []Data) error {
+	var text bytes.Buffer
+	packed := base64.NewEncoder(base64.StdEncoding, &text)
+	zip := gzip.NewWriter(packed)
+	enc := json.NewEncoder(zip)
+	enc.SetEscapeHTML(false)
+	if err := errors.Join(enc.Encode(data), zip.Close(), packed.Close()); err != nil {
+		return fmt.Errorf("writing data: %w", err)
+	}
+	return c.call(ctx, http.MethodPost, "data/", form{{"cdata", text.String()}}, nil)
+}
+
+// InsertEvent tells of an event of a category, and gives it back as the server
+// keeps it. Times may be 0, which is now, or less, which are seconds ago.
+func (c *Client) InsertEvent(ctx context.Context, category int64, e EventData) (EventData, error) {
+	return c.event(ctx, http.MethodPost, eventsPath(category), formOfEvent(e))
+}
+
+// UpdateEvent changes the event e.ID, all of it. e.Version must be that of the
+// last answer.
+func (c *Client) UpdateEvent(ctx context.Context, category int64, e EventData) (EventData, error) {
+	f := append(formOfEvent(e), pair{"version", strconv.FormatInt(e.Version, 10)})
+	return c.event(ctx, http.MethodPut, fmt.Sprintf("%s%d/", eventsPath(category), e.ID), f)
+}
+
+// Event gives one event.
+func (c *Client) Event(ctx context.Context, category, id int64) (EventData, error) {
+	return c.event(ctx, http.MethodGet, fmt.Sprintf("%sget/%d/", eventsPath(category), id), nil)
+}
+
+// Events lists a category's events between two Unix times.
+func (c *Client) Events(ctx context.Context, category int64, start, stop int64) ([]EventData, error) {
+	var all []EventData
+	err := c.call(ctx, http.MethodGet, fmt.Sprintf("%s?start=%d&stop=%d", eventsPath(category), start, stop), nil, &all)
+	return all, err
+}
+
+func (c *Client) event(ctx context.Context, method, path string, f form) (EventData, error) {
+	var e EventData
+	err := c.call(ctx, method, path, f, &e)
+	if err == nil && e.ID <= 0 {
+		err = fmt.Errorf("%s %s%s: the answer has no id", method, c.base, path)
+	}
+	return e, err
+}
+
+func eventsPath(category int64) string { return fmt.Sprintf("events/%d/data/", category) }

@@ -1,0 +1,328 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+)
+
+// at is a moment some seconds into the year 2026.
+func at(seconds int) time.Time { return time.Unix(1767225600+int64(seconds), 0) }
+
+var forever = at(1 << 30)
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) lines() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Split(strings.TrimSuffix(b.b.String(), "\n"), "\n")
+}
+
+func open(t testing.TB, o Options) *Spool {
+	t.Helper()
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 30
+	}
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func file(t testing.TB) string { return filepath.Join(t.TempDir(), "coscale") }
+
+func put(t testing.TB, s *Spool, when time.Time, items int, data string) {
+	t.Helper()
+	if err := s.Update(func(tx *Tx) error { return tx.Append(when, items, []byte(data)) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// texts are the data of all entries.
+func texts(t testing.TB, s *Spool) []string {
+	t.Helper()
+	entries, err := s.Read("", forever, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, string(e.Data))
+	}
+	return all
+}
+
+func want[T comparable](t testing.TB, what string, got, want []T) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func TestOrder(t *testing.T) {
+	path := file(t)
+	s := open(t, Options{Path: path})
+	put(t, s, at(60), 1, "c")
+	put(t, s, at(0), 2, "a")
+	put(t, s, at(60), 3, "d")
+	put(t, s, at(0), 4, "b")
+	want(t, "entries", texts(t, s), []string{"a", "b", "c", "d"})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(func(*Tx) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("Update after Close: %v", err)
+	}
+
+	s = open(t, Options{Path: path})
+	want(t, "entries after a restart", texts(t, s), []string{"a", "b", "c", "d"})
+	stats := s.Stats()
+	if stats.Entries != 4 || stats.Items != 10 || !stats.Oldest.Equal(at(0)) {
+		t.Errorf("stats after a restart: %+v", stats)
+	}
+
+	first, err := s.Read("", at(60), 1)
+	if err != nil || len(first) != 1 || string(first[0].Data) != "a" || first[0].Items != 2 {
+		t.Fatalf("first: %+v, %v", first, err)
+	}
+	second, err := s.Read(first[0].Key, at(60), 1<<20)
+	if err != nil || len(second) != 1 || string(second[0].Data) != "b" {
+		t.Fatalf("second: %+v, %v", second, err)
+	}
+	for range 2 { // once more is no error
+		if err := s.Update(func(tx *Tx) error { return tx.Remove(first[0].Key, second[0].Key) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, at(60), 1, "e")
+	want(t, "entries after removal", texts(t, s), []string{"c", "d", "e"})
+	if when, ok, err := s.First(); err != nil || !ok || !when.Equal(at(60)) {
+		t.Errorf("First: %v %v %v", when, ok, err)
+	}
+	if stats := s.Stats(); stats.Entries != 3 || stats.Items != 5 || !stats.Oldest.Equal(at(60)) {
+		t.Errorf("stats after removal: %+v", stats)
+	}
+}
+
+func TestStateAndEntriesLastTogether(t *testing.T) {
+	s := open(t, Options{Path: file(t)})
+	refused := errors.New("refused")
+	var wg sync.WaitGroup
+	errs := make([]error, 64)
+	for i := range errs { // some share a commit with one that fails
+		wg.Go(func() {
+			errs[i] = s.Update(func(tx *Tx) error {
+				if err := tx.Append(at(i), 1, []byte(fmt.Sprint(i))); err != nil {
+					return err
+				}
+				if i%4 == 0 {
+					return refused
+				}
+				return tx.Set(fmt.Sprintf("last/%02d", i), []byte{byte(i)})
+			})
+		})
+	}
+	wg.Wait()
+	var wantEntries, wantKeys []string
+	for i, err := range errs {
+		if i%4 == 0 {
+			if !errors.Is(err, refused) {
+				t.Errorf("transaction %d: %v", i, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("transaction %d: %v", i, err)
+		}
+		wantEntries = append(wantEntries, fmt.Sprint(i))
+		wantKeys = append(wantKeys, fmt.Sprintf("last/%02d", i))
+	}
+	want(t, "entries", texts(t, s), wantEntries)
+	var keys []string
+	err := s.View(func(tx *Tx) error {
+		tx.Each("last/", func(key string, _ []byte) bool { keys = append(keys, key); return true })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "keys", keys, wantKeys)
+	if stats := s.Stats(); stats.Entries != 48 || stats.Items != 48 {
+		t.Errorf("stats: %+v", stats)
+	}
+}
+
+func TestFull(t *testing.T) {
+	var said buffer
+	data := func(i int) string { return fmt.Sprintf("%-1000d", i) }
+	one := cost(value(newKey(at(0), 1), 3, []byte(data(0)))).bytes
+	s := open(t, Options{Path: file(t), MaxBytes: 10 * one, Logger: log.NewLogfmtLogger(&said)})
+	for i := range 25 {
+		put(t, s, at(i), 3, data(i))
+	}
+	var wanted []string
+	for i := 15; i < 25; i++ {
+		wanted = append(wanted, data(i))
+	}
+	want(t, "entries", texts(t, s), wanted)
+	if stats := s.Stats(); stats.Entries != 10 || stats.Items != 30 || stats.Dropped != 45 || stats.Bytes != 10*one {
+		t.Errorf("stats: %+v", stats)
+	}
+	entries, err := s.Read("", forever, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := s.Update(func(tx *Tx) error { return tx.Remove(e.Key) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, "log", said.lines(), []string{
+		`level=warn msg="the spool is full: the oldest is dropped for the newest (max_bytes)" file=` + s.path + ` max_bytes=` + fmt.Sprint(10*one),
+		`level=info msg="the spool has room again" file=` + s.path + ` dropped=45`,
+	})
+	err = s.Update(func(tx *Tx) error { return tx.Append(at(0), 1, make([]byte, 10*one)) })
+	if !errors.Is(err, ErrTooLarge) || err.Error() != fmt.Sprintf("entry too large for the spool: it has %d bytes, max_bytes are %d", 10*one, 10*one) {
+		t.Errorf("an entry too large: %v", err)
+	}
+}
+
+// TestBound holds the file to what Options.MaxBytes promises, with a queue that
+// overflows for a long time.
+func TestBound(t *testing.T) {
+	const most = 8 << 20
+	for _, size := range []int{20, 700, 1400, 2500, 5000, 70_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			s := open(t, Options{Path: file(t), MaxBytes: most})
+			s.db.NoSync = true // the size alone matters
+			data := make([]byte, size)
+			dice := rand.New(rand.NewPCG(1, uint64(size)))
+			for n := 0; n < most+most/2; {
+				err := s.Update(func(tx *Tx) error {
+					for range max(1, 5_000/size) {
+						n += size
+						if err := tx.Append(at(n), 1, data[:size-dice.IntN(size/4)]); err != nil {
+							return err
+						}
+					}
+					return tx.Set("state", data[:8])
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			info, err := os.Stat(s.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if limit := int64(most + 1<<20); info.Size() > limit {
+				t.Errorf("the file has %d bytes, more than %d", info.Size(), limit)
+			}
+			t.Logf("%.2f of max_bytes", float64(info.Size())/most)
+		})
+	}
+}
+
+func TestShrink(t *testing.T) {
+	path := file(t)
+	s := open(t, Options{Path: path})
+	data := strings.Repeat("x", 1<<20)
+	for i := range 24 {
+		put(t, s, at(i), 1, data)
+	}
+	if err := s.Shrink(); err != nil { // it is full
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(path); info.Size() < 24<<20 {
+		t.Fatalf("the file has %d bytes", info.Size())
+	}
+	entries, err := s.Read("", at(23), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(func(tx *Tx) error {
+		for _, e := range entries {
+			if err := tx.Remove(e.Key); err != nil {
+				return err
+			}
+		}
+		return tx.Set("key", []byte("value"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shrink(); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(path); info.Size() > 2<<20 {
+		t.Errorf("the file still has %d bytes", info.Size())
+	}
+	put(t, s, at(30), 1, "new")
+	want(t, "entries", texts(t, s), []string{data, "new"})
+	err = s.View(func(tx *Tx) error {
+		if got := string(tx.Get("key")); got != "value" {
+			t.Errorf("state: %q", got)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stats := s.Stats(); stats.Entries != 2 {
+		t.Errorf("stats: %+v", stats)
+	}
+}
+
+func TestSetAside(t *testing.T) {
+	s := open(t, Options{Path: file(t)})
+	data := []byte(`{"name":"` + strings.Repeat("x", 3<<20) + `"}`)
+	for i := range 7 {
+		if err := s.SetAside(2, data, fmt.Errorf("refused %d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, path := range []string{s.path + ".refused.1", s.path + ".refused"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			_, rest, _ := strings.Cut(line, `"error":"`)
+			why, _, _ := strings.Cut(rest, `"`)
+			got = append(got, why)
+			if !strings.HasSuffix(line, `,"data":`+string(data)+"}\n") {
+				t.Errorf("%s: the data are not there", why)
+			}
+		}
+	}
+	want(t, "kept", got, []string{"refused 4", "refused 5", "refused 6"})
+	if stats := s.Stats(); stats.Refused != 14 {
+		t.Errorf("stats: %+v", stats)
+	}
+	if err := s.SetAside(1, []byte("no JSON"), errors.New("x")); err == nil {
+		t.Error("what is no JSON was set aside")
+	}
+}

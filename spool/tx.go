@@ -1,0 +1,255 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Tx is a transaction: all of it lasts, or nothing. It is of no use after the
+// function that it was given to has returned, and no slice that it gave is.
+type Tx struct {
+	spool *Spool
+	queue *bolt.Bucket
+	state *bolt.Bucket
+	// change is what the transaction does to the spool's figures when it lasts.
+	change  total
+	dropped uint64
+	damaged uint64 // of the dropped
+}
+
+// Key names an entry: its time and its number. Entries come in the order of
+// their keys.
+type Key string
+
+const keyLength = 16
+
+func newKey(at time.Time, number uint64) []byte {
+	key := make([]byte, 0, keyLength)
+	key = binary.BigEndian.AppendUint64(key, uint64(nanoseconds(at)))
+	return binary.BigEndian.AppendUint64(key, number)
+}
+
+// nanoseconds is a time since 1970, within what an int64 holds.
+func nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, 0)):
+		return 0
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// Time is the entry's time, to the nanosecond.
+func (k Key) Time() time.Time {
+	if len(k) != keyLength {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(k[:8]))))
+}
+
+// Entry is one entry of the queue.
+type Entry struct {
+	Key   Key
+	Items int
+	Data  []byte
+}
+
+// value is how an entry stands in the file: a checksum of the key and of all
+// that follows, since the store has none of its own; the number of items; the
+// data.
+func value(key []byte, items int, data []byte) []byte {
+	v := make([]byte, 4, 4+binary.MaxVarintLen64+len(data))
+	v = binary.AppendUvarint(v, uint64(items))
+	v = append(v, data...)
+	binary.BigEndian.PutUint32(v, checksum(key, v))
+	return v
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(key, v []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, v[4:])
+}
+
+// head reads the number of items, without a look at the checksum: it must not
+// make every page of a large queue be read.
+func head(v []byte) (items int, data []byte, ok bool) {
+	if len(v) < 5 {
+		return 0, nil, false
+	}
+	n, size := binary.Uvarint(v[4:min(len(v), 4+binary.MaxVarintLen64)])
+	if size <= 0 || n > math.MaxInt32 {
+		return 0, nil, false
+	}
+	return int(n), v[4+size:], true
+}
+
+// fill is how much of a page the store fills when entries come in order.
+const fill = 0.95
+
+// cost is what an entry adds to the queue. Its bytes are the room that it takes
+// in the file: the store puts as many entries into a page as fit, but at least
+// two, and then takes as many pages as they need; an eighth more is lost between
+// pieces of different size (TestBound).
+func cost(v []byte) total {
+	const element = 16 // the store's, for each entry and each page
+	size, page := len(v)+keyLength+element, os.Getpagesize()
+	together := max(2, int(fill*float64(page))/size)
+	pages := (element + together*size + page - 1) / page
+	items, _, _ := head(v)
+	return total{entries: 1, items: uint64(items), bytes: int64(pages*page/together) * 9 / 8}
+}
+
+func (t *total) add(o total) {
+	t.entries += o.entries
+	t.items += o.items
+	t.bytes += o.bytes
+}
+
+func (t *total) remove(o total) {
+	t.entries -= o.entries
+	t.items -= o.items // wraps around, and back when it is added
+	t.bytes -= o.bytes
+}
+
+// Append adds an entry of so many items, which is what the counts of Stats
+// count. It comes out after those that have an earlier time, and after those of
+// the same time that came before.
+func (t *Tx) Append(at time.Time, items int, data []byte) error {
+	number, err := t.queue.NextSequence()
+	if err != nil {
+		return err
+	}
+	key := newKey(at, number)
+	v := value(key, items, data)
+	c := cost(v)
+	if c.bytes > t.spool.max {
+		return fmt.Errorf("%w: it has %d bytes, max_bytes are %d", ErrTooLarge, len(data), t.spool.max)
+	}
+	// Entries come nearly in order, so pages that are filled to the brim are
+	// seldom split.
+	t.queue.FillPercent = fill
+	t.change.add(c)
+	return t.queue.Put(key, v)
+}
+
+// ErrTooLarge says that an entry alone is larger than the spool may be.
+var ErrTooLarge = errors.New("entry too large for the spool")
+
+// Remove takes entries out of the queue; one that is not there any more (since
+// it was dropped) is no error.
+func (t *Tx) Remove(keys ...Key) error {
+	for _, key := range keys {
+		v := t.queue.Get([]byte(key))
+		if v == nil {
+			continue
+		}
+		t.change.remove(cost(v))
+		if err := t.queue.Delete([]byte(key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get gives what is kept by a key; nil for nothing.
+func (t *Tx) Get(key string) []byte { return t.state.Get([]byte(key)) }
+
+// Set keeps a value by a key, which is neither empty nor longer than 32 KiB.
+func (t *Tx) Set(key string, value []byte) error { return t.state.Put([]byte(key), value) }
+
+// Delete forgets a key.
+func (t *Tx) Delete(key string) error { return t.state.Delete([]byte(key)) }
+
+// Each gives every key that begins so, in order, until f returns false. The
+// state must not be changed meanwhile.
+func (t *Tx) Each(prefix string, f func(key string, value []byte) bool) {
+	c := t.state.Cursor()
+	for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
+		if !f(string(k), v) {
+			return
+		}
+	}
+}
+
+// bound drops the oldest entries until the queue is as small as it may be.
+func (t *Tx) bound(now total) error {
+	now.add(t.change)
+	excess := now.bytes - t.spool.max
+	if excess <= 0 {
+		return nil
+	}
+	c := t.queue.Cursor()
+	for k, v := c.First(); k != nil && excess > 0; k, v = c.First() {
+		one := cost(v)
+		t.change.remove(one)
+		t.dropped += one.items
+		excess -= one.bytes
+		if err := c.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// First gives the time of the first entry; false when the queue is empty.
+func (s *Spool) First() (at time.Time, ok bool, err error) {
+	err = s.View(func(tx *Tx) error {
+		if k, _ := tx.queue.Cursor().First(); k != nil {
+			at, ok = Key(k).Time(), true
+		}
+		return nil
+	})
+	return at, ok, err
+}
+
+// Read gives entries after the one named (from the beginning when it is empty)
+// with times before the one given: as many as have, together, no more bytes
+// than that, but at least one. None are left when there are none. What is
+// damaged is dropped, counted and said.
+func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
+	var entries []Entry
+	var damaged []Key
+	err := s.View(func(tx *Tx) error {
+		entries, damaged = nil, nil
+		limit := newKey(before, 0)
+		size := 0
+		c := tx.queue.Cursor()
+		k, v := c.Seek([]byte(after))
+		if k != nil && string(k) == string(after) {
+			k, v = c.Next()
+		}
+		for ; k != nil && bytes.Compare(k, limit) < 0; k, v = c.Next() {
+			if size += len(v); size > most && len(entries) > 0 {
+				return nil
+			}
+			items, data, ok := head(v)
+			if !ok || binary.BigEndian.Uint32(v) != checksum(k, v) {
+				damaged = append(damaged, Key(k))
+				continue
+			}
+			entries = append(entries, Entry{Key(k), items, bytes.Clone(data)})
+		}
+		return nil
+	})
+	if err != nil || len(damaged) == 0 {
+		return entries, err
+	}
+	return entries, s.Update(func(tx *Tx) error {
+		before := tx.change.items
+		if err := tx.Remove(damaged...); err != nil {
+			return err
+		}
+		tx.damaged += before - tx.change.items
+		return nil
+	})
+}
