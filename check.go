@@ -28,7 +28,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 			failed = true
 			continue
 		}
-		problems := slices.Concat(w.problems, checkScripts(ctx, w), checkReceivers(w))
+		problems := slices.Concat(w.problems, checkScripts(ctx, w), checkReceivers(w), checkUploads(w.cfg))
 		for _, text := range w.cfg.Warnings {
 			fmt.Fprintln(stderr, "warning:", text)
 		}
@@ -86,6 +86,15 @@ func (w *wanted) summary() string {
 	text := count(len(w.scripts), "script")
 	if n := len(receive.Names(&w.cfg.Receive)); n > 0 {
 		text += ", " + count(n, "receiver")
+	}
+	n := 0
+	for _, k := range uploadKinds {
+		if k.part(&w.cfg.Upload) != nil {
+			n++
+		}
+	}
+	if n > 0 {
+		text += ", " + count(n, "upload")
 	}
 	return text
 }

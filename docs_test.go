@@ -109,6 +109,25 @@ func TestDocsCommands(t *testing.T) {
 				t.Errorf("the page shows another output: %s", diff)
 			}
 		},
+		`scriptbridge push --data='Queue length:web-01:0:12:{"Queue":"in"};Queue length:web-01:0:3:{"Queue":"out"}'`: func(t *testing.T, _ string) {
+			var asked bytes.Buffer
+			apiFor(t, &asked)
+			program(t, ".", "push", `--data=Queue length:web-01:0:12:{"Queue":"in"};Queue length:web-01:0:3:{"Queue":"out"}`)
+			if want := `[{"m":2,"s":"s1","d":[[0,12]],"dv":{"Queue":"in"}},{"m":2,"s":"s1","d":[[0,3]],"dv":{"Queue":"out"}}]`; !strings.Contains(asked.String(), want) {
+				t.Errorf("it sent:\n%s", &asked)
+			}
+		},
+		"scriptbridge wrap --category=Backups --message=nightly -- sh -c 'echo saved; exit 3'": func(t *testing.T, output string) {
+			var asked, stdout, stderr bytes.Buffer
+			apiFor(t, &asked)
+			err := run(t.Context(), []string{"wrap", "--category=Backups", "--message=nightly", "--", "sh", "-c", "echo saved; exit 3"}, &stdout, &stderr)
+			if code := exitCode(err, &stderr); code != 3 || stdout.String() != output || stderr.Len() > 0 {
+				t.Errorf("it ended with %d and printed:\n%s%s", code, &stdout, &stderr)
+			}
+			if !strings.Contains(asked.String(), "PUT events/2/data/9021/ message=nightly&") {
+				t.Errorf("it sent:\n%s", &asked)
+			}
+		},
 		`curl -s localhost:10469/metrics | grep -E '^coscale_(disk_size|load_1m|network_received)'`: func(t *testing.T, output string) {
 			for line := range strings.Lines(output) {
 				name, _, _ := strings.Cut(line, "{")
@@ -248,5 +267,22 @@ func TestDocsConfigurations(t *testing.T) {
 	}
 	if n < 5 {
 		t.Errorf("only %d configurations were found", n)
+	}
+}
+
+// TestExampleConfigurations loads every configuration among the examples.
+func TestExampleConfigurations(t *testing.T) {
+	files, err := filepath.Glob("examples/*.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(f string) bool { return filepath.Base(f) == "prometheus.yml" }) // Prometheus's own
+	if len(files) < 2 {
+		t.Errorf("only %q were found", files)
+	}
+	for _, file := range files {
+		if _, err := config.Load(file); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -3,8 +3,12 @@ module scriptbridge
 go 1.26.0
 
 require (
+	collectd.org v0.3.0
+	github.com/DataDog/datadog-go/v5 v5.9.1
+	github.com/DataDog/sketches-go v1.4.8
 	github.com/alecthomas/kingpin/v2 v2.4.0
 	github.com/alecthomas/units v0.0.0-20240927000941-0f3dac36c52b
+	github.com/cactus/go-statsd-client/v5 v5.1.0
 	github.com/go-kit/log v0.2.1
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/go-cmp v0.7.0
@@ -14,20 +18,16 @@ require (
 	github.com/prometheus/exporter-toolkit v0.20.0
 	github.com/prometheus/otlptranslator v1.0.0
 	github.com/prometheus/prometheus v0.315.0
+	github.com/prometheus/statsd_exporter v0.31.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/tjhop/slog-gokit v0.2.2
+	go.etcd.io/bbolt v1.5.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/time v0.15.0
 )
 
 require (
-	collectd.org v0.3.0 // indirect
-	github.com/DataDog/datadog-go/v5 v5.9.1 // indirect
-	github.com/DataDog/sketches-go v1.4.8 // indirect
-	github.com/cactus/go-statsd-client/v5 v5.1.0 // indirect
-	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8 // indirect
-	github.com/prometheus/statsd_exporter v0.31.0 // indirect
-	go.etcd.io/bbolt v1.5.0 // indirect
+	github.com/Microsoft/go-winio v0.6.2 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 )
 

@@ -28,19 +28,33 @@ func main() {
 		<-ctx.Done()
 		stop() // a second signal ends the program at once
 	}()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, errSaid):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "scriptbridge:", err)
-	default:
-		return
+	if code := exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr); code != 0 {
+		os.Exit(code)
 	}
-	os.Exit(1)
+}
+
+// exitCode is the code that the program ends with after run has returned err,
+// which it tells where nobody has.
+func exitCode(err error, stderr io.Writer) int {
+	var wrapped *endError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &wrapped):
+		return wrapped.code
+	case !errors.Is(err, errSaid):
+		fmt.Fprintln(stderr, "scriptbridge:", err)
+	}
+	return 1
 }
 
 // errSaid ends the program with code 1 where everything has been printed.
 var errSaid = errors.New("failed; the reasons have been printed")
+
+// endError ends the program with the code of a wrapped command.
+type endError struct{ code int }
+
+func (e *endError) Error() string { return fmt.Sprintf("the command ended with code %d", e.code) }
 
 // flags are all that the command line can say.
 type flags struct {
@@ -62,8 +76,10 @@ type flags struct {
 		options  map[string]string
 		params   map[string]string
 		interval time.Duration
-		command  []string // what stands behind --
 	}
+	push    pushFlags
+	wrap    wrapFlags
+	command []string // what stands behind --; nil: there is none
 }
 
 const addressDefault = ":10469"
@@ -101,8 +117,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	tryCmd.Flag("parameter", "A parameter that a probe would give, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
 	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
 
+	pushCmd := app.Command("push", "Send points to a CoScale API, in the words of coscale-cli's data insert.")
+	f.push.register(pushCmd)
+	wrapCmd := app.Command("wrap", "Run the command that stands behind --, and report its start, end, exit code and duration to a CoScale API.")
+	f.wrap.register(wrapCmd)
+
 	if i := slices.Index(args, "--"); i >= 0 {
-		args, f.try.command = args[:i], args[i+1:]
+		args, f.command = args[:i], args[i+1:]
 	}
 	cmd, err := app.Parse(args)
 	switch {
@@ -110,14 +131,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w, try --help", err)
-	case f.try.command != nil && cmd != tryCmd.FullCommand():
-		return fmt.Errorf("only try takes a command behind --")
+	case f.command != nil && cmd != tryCmd.FullCommand() && cmd != wrapCmd.FullCommand():
+		return fmt.Errorf("only try and wrap take a command behind --")
 	}
 	switch cmd {
 	case checkCmd.FullCommand():
 		return check(ctx, &f, stdout, stderr)
 	case tryCmd.FullCommand():
 		return try(ctx, &f, stdout)
+	case pushCmd.FullCommand():
+		return push(ctx, &f.push, os.Stdin, stderr)
+	case wrapCmd.FullCommand():
+		return wrap(ctx, &f.wrap, f.command, stdout, stderr)
 	default:
 		return serve(ctx, &f, newLogger(stderr, f.logLevel, f.logFormat), stdout)
 	}

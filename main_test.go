@@ -36,12 +36,7 @@ func TestMain(m *testing.M) {
 		"scriptbridge": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-				if err != errSaid {
-					fmt.Fprintln(os.Stderr, "scriptbridge:", err)
-				}
-				os.Exit(1)
-			}
+			os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
 		},
 	})
 }
@@ -53,6 +48,7 @@ const patience = 30 * time.Second
 // and what a person would then see. The commands beyond testscript's own:
 //
 //	serve CONFIG [FLAG…]      start the bridge and wait until it listens
+//	fakeapi [-once]           start a server of CoScale's API, for push and wrap; the file asked has what it is asked
 //	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page;
 //	                          with -at PATH, another page than /metrics
 //	get PATH FILE [STATUS]    fetch a page of the bridge
@@ -61,6 +57,11 @@ const patience = 30 * time.Second
 //	count N REGEXP FILE       exactly N matches in FILE
 //	certificate CERT KEY      make a self-signed certificate for 127.0.0.1; the bridge is then asked by https
 //	same FILE WANT            equal but for the durations that try prints
+//	api METHOD PATH STATUS [FORM]  ask as a client of CoScale's API does, with the token of the last login; at $API, or else
+//	                          the bridge; the answer is left in the file answer
+//	hold NAME, release NAME   take a free port, put its number into $NAME, and let it go
+//	send NETWORK ADDRESS FILE  send a file as one packet, or over one connection
+//	expand FILE…              put variables into the files
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
 //	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
@@ -78,7 +79,7 @@ func TestScenarios(t *testing.T) {
 			env.Setenv("SCALYR_AGENT", os.Getenv("SCALYR_AGENT"))
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
-			env.Values[bridgeKey{}] = &bridge{scheme: "http"}
+			env.Values[bridgeKey{}] = &bridge{scheme: "http", held: make(map[string]net.Listener)}
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -91,6 +92,7 @@ func TestScenarios(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fakeapi":     cmdFakeAPI,
 			"serve":       cmdServe,
 			"await":       cmdAwait,
 			"get":         cmdGet,
@@ -99,6 +101,11 @@ func TestScenarios(t *testing.T) {
 			"count":       cmdCount,
 			"certificate": cmdCertificate,
 			"same":        cmdSame,
+			"api":         cmdAPI,
+			"hold":        cmdHold,
+			"send":        cmdSend,
+			"release":     cmdRelease,
+			"expand":      cmdExpand,
 			"unescape":    cmdUnescape,
 			"hup":         cmdHup,
 			"stop":        cmdStop,
@@ -117,6 +124,7 @@ type bridge struct {
 	url    string
 	done   chan struct{} // closed when it has ended
 	err    error
+	held   map[string]net.Listener // ports, by variable
 }
 
 func bridgeOf(ts *testscript.TestScript) *bridge { return ts.Value(bridgeKey{}).(*bridge) }
@@ -240,20 +248,22 @@ func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("a scrape answered %d", status)
 		}
 		ts.Check(os.WriteFile(ts.MkAbs("page"), []byte(page), 0o600))
-		return ofScripts(page), re.MatchString(page) != neg
+		return ofSources(page), re.MatchString(page) != neg
 	})
 }
 
-// ofScripts is what of a page a failing scenario should show.
-func ofScripts(page string) string {
+// ofSources is what of a page a failing scenario should show.
+func ofSources(page string) string {
 	var b strings.Builder
 	for line := range strings.Lines(page) {
-		if strings.Contains(line, `{script="`) {
+		if !ofProcess.MatchString(line) {
 			b.WriteString(line)
 		}
 	}
 	return b.String()
 }
+
+var ofProcess = regexp.MustCompile(`^(#|go_|process_|promhttp_)`)
 
 func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {

@@ -136,13 +136,13 @@ func TestSinks(t *testing.T) {
 	if err := s.Put(one); err != nil {
 		t.Error(err)
 	}
-	s.set(record.Tee{upload})
+	s.exchange(func() record.Tee { return record.Tee{upload} })
 	put := make(chan error)
 	go func() { put <- s.Put(two) }()
 	<-upload.inside
 	gone := make(chan struct{})
-	go func() { s.set(nil); close(gone) }()
-	for s.mu.TryRLock() { // until set waits
+	go func() { s.exchange(func() record.Tee { return nil }); close(gone) }()
+	for s.mu.TryRLock() { // until exchange waits
 		s.mu.RUnlock()
 		select {
 		case <-gone:

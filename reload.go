@@ -68,6 +68,7 @@ type reloader struct {
 	web     webPort
 	logger  log.Logger
 	sources *sources
+	uploads *uploads
 	page    *collector.Collector
 	stream  *eventStream
 
@@ -109,7 +110,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 	defer r.mu.Unlock()
 	w, err := load(r.file, true)
 	if err == nil {
-		err = r.web.admits(w.cfg)
+		err = errors.Join(r.web.admits(w.cfg), r.uploads.admits(w.cfg))
 	}
 	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
 		err = r.stream.use(w.cfg.Events.Log)
@@ -148,6 +149,7 @@ func (r *reloader) succeed(ctx context.Context, w *wanted) {
 		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
 	}
 	r.page.SetRetention(w.cfg.Events.Retention)
+	r.uploads.reload(&w.cfg.Upload) // before there is anything to send
 	r.sources.reload(ctx, w)
 	r.current = w
 	r.note(time.Now(), nil)

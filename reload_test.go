@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +36,42 @@ func TestUntilLook(t *testing.T) {
 		r := &reloader{current: &wanted{cfg: &config.Config{Discover: c.found}}}
 		if got := r.untilLook(now.Add(c.at), c.every); got != c.wanted {
 			t.Errorf("%s: %s, want %s", c.name, got, c.wanted)
+		}
+	}
+}
+
+// What a look for changes must find: a receiver's settings, its files, an
+// upload's settings; and it must not find where things stand.
+func TestWantedEqual(t *testing.T) {
+	folder := t.TempDir()
+	file, tokens := filepath.Join(folder, "scriptbridge.yml"), filepath.Join(folder, "tokens")
+	const sections = "receive:\n  coscale: {app_id: a, access_tokens_file: tokens}\nupload:\n  coscale: {app_id: a, access_token_file: tokens}\n"
+	made := func(text, token string) *wanted {
+		t.Helper()
+		for name, text := range map[string]string{file: text, tokens: token} {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, err := load(file, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	first := made(sections, "one")
+	for _, c := range []struct {
+		name, text, token string
+		want              bool
+	}{
+		{"the same", sections, "one", true},
+		{"moved down", "\n# moved\n" + sections, "one", true},
+		{"another token", sections, "two", false},
+		{"another upload", strings.Replace(sections, "access_token_file", "server: b, access_token_file", 1), "one", false},
+		{"a receiver more", strings.Replace(sections, "receive:\n", "receive:\n  statsd: {udp: \":1\"}\n", 1), "one", false},
+	} {
+		if got := made(c.text, c.token).equal(first); got != c.want {
+			t.Errorf("%s: equal %t, want %t", c.name, got, c.want)
 		}
 	}
 }

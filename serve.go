@@ -47,6 +47,10 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
+	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
+	if err := port.admits(set.cfg); err != nil {
+		return err
+	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
 
 	registry := prometheus.NewRegistry()
@@ -62,11 +66,8 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	}
 	defer stream.close()
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
-	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
-	if err := port.admits(set.cfg); err != nil {
-		return err
-	}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
+	ways := &uploads{sinks: out, logger: logger}
 	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
 	if f.serve.storage != "" {
 		kept, err := openStorage(f.serve.storage)
@@ -76,10 +77,16 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		defer kept.close()
 		pool.UseMemory(kept.memory)
 		receivers.Storage = kept.receiver
+		ways.storage = kept.upload
+	}
+	if err := ways.admits(set.cfg); err != nil {
+		return err
 	}
 	sources := &sources{pool, receive.NewSet(receivers)}
 	sources.register(registry)
-	reloader := &reloader{file: f.configFile, web: port, logger: logger, sources: sources, page: page, stream: stream, current: set}
+	registry.MustRegister(ways)
+	defer ways.close() // after the sources
+	reloader := &reloader{file: f.configFile, web: port, logger: logger, sources: sources, uploads: ways, page: page, stream: stream, current: set}
 	reloader.register(registry)
 
 	quit := make(chan struct{})
@@ -88,6 +95,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		Logger:        logger,
 		Scripts:       pool,
 		Receivers:     receiverViews(sources.receivers),
+		Uploads:       ways.views,
 		Page:          pageView{page},
 		Metrics:       page,
 		TelemetryPath: f.serve.telemetryPath,

@@ -24,10 +24,10 @@ func (s *sinks) Put(b *record.Batch) error {
 	return errors.Join(err, s.uploads.Put(b))
 }
 
-// set exchanges the sinks of uploads. When it returns, no batch is on its way
-// into the old ones, and they may be closed.
-func (s *sinks) set(uploads record.Tee) {
+// exchange puts what f gives in the place of the sinks of uploads. No batch is
+// on its way into the old ones while f runs, and those that come wait.
+func (s *sinks) exchange(f func() record.Tee) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uploads = uploads
+	s.uploads = f()
 }

@@ -20,6 +20,7 @@ import (
 //	lock                 held as long as the process lives; it has its pid
 //	scripts/NAME-HASH    what a script's Runner wants to find after a restart
 //	receivers/NAME       a receiver's own folder
+//	uploads/NAME         an upload's spool, and what lies beside it
 type storage struct {
 	folder string
 	lock   *os.File
@@ -78,6 +79,15 @@ func (s *storage) receiver(name string) (string, error) {
 		return "", err
 	}
 	return folder, checkPrivate(folder)
+}
+
+// upload gives the path of an upload's spool.
+func (s *storage) upload(name string) (string, error) {
+	folder := filepath.Join(s.folder, "uploads")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, name), checkPrivate(folder)
 }
 
 // memoryName makes a file's name of a script's: what is safe everywhere of its

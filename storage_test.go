@@ -169,3 +169,26 @@ func TestMemoryName(t *testing.T) {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }
+
+// A receiver's folder is made for its owner alone, and refused when others may
+// write it.
+func TestStorageReceiver(t *testing.T) {
+	s := testStorage(t, filepath.Join(t.TempDir(), "state"))
+	folder, err := s.receiver("coscale")
+	if want := filepath.Join(s.folder, "receivers", "coscale"); err != nil || folder != want {
+		t.Fatalf("%q, %v, want %q", folder, err, want)
+	}
+	if runtime.GOOS == "windows" {
+		return // there are no modes
+	}
+	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.Chmod(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	want := "others may write it (mode drwxrwxrwx): chmod go-w " + folder
+	if _, err := s.receiver("coscale"); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

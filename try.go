@@ -65,7 +65,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 // tried is what the command line asks to run: the command behind --, or
 // configured scripts.
 func tried(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
-	if f.try.command != nil || f.try.dialect != "" {
+	if f.command != nil || f.try.dialect != "" {
 		if len(f.try.names) > 0 {
 			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
 		}
@@ -114,7 +114,7 @@ func triedCommand(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Sc
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := config.FromCommand(f.try.dialect, f.try.command, folder, f.try.options)
+	cfg, err := config.FromCommand(f.try.dialect, f.command, folder, f.try.options)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -58,7 +58,7 @@ func TestObserveSummary(t *testing.T) {
 		if got := scraped(); !strings.Contains(got, `quantile="0.5"} -1`+"\n") {
 			t.Error(got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		_ = c.Put(partial(s, observe(summaryMeta, "t_seconds", 4, 0, "path", "/")))
 		want(t, shown(c, s), lines("-1", "-1", "-1", "-9.9999997575e+08", "1.000000005e+09")...)
 		time.Sleep(2 * time.Minute)
@@ -130,6 +130,30 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
+// TestQuantilesOfFew holds them to the nearest rank, as client_golang has it:
+// of two values the larger is the one that 99 % do not exceed.
+func TestQuantilesOfFew(t *testing.T) {
+	for _, values := range [][]float64{{1, 2}, {-2, -1}, {1, 2, 3}, {-1, 0, 1}, {7}} {
+		c, s := New(Options{}), statsd("statsd", 0)
+		var b record.Batch
+		b.Source = s
+		for _, v := range values {
+			b.Samples = append(b.Samples, observe(&record.Meta{Type: record.Summary}, "few", v, 0))
+		}
+		_ = c.Put(&b)
+		got := map[string]float64{}
+		for _, v := range c.Series(s.Kind, s.Name) {
+			got[v.Text] = v.Value
+		}
+		n := len(values)
+		for q, exact := range map[string]float64{"0.5": values[(n-1)/2], "0.9": values[n-1], "0.99": values[n-1]} {
+			if v, ok := got[`few{quantile="`+q+`"}`]; !ok || math.Abs(v-exact) > 0.011*math.Abs(exact) {
+				t.Errorf("%v: quantile %s is %v, want about %v", values, q, v, exact)
+			}
+		}
+	}
+}
+
 func TestObserveHistogram(t *testing.T) {
 	c, s := New(Options{}), statsd("statsd", 0)
 	s.Labels = []record.Label{{Name: "le", Value: "no"}, {Name: "env", Value: "x"}}
@@ -181,8 +205,8 @@ func TestObserveRefuses(t *testing.T) {
 			observe(noQuantiles, "t", 1, -1), observe(noQuantiles, "t", 1, math.NaN()), observe(noQuantiles, "t", 1, math.Inf(1)), observe(noQuantiles, "t", 1e300, 1e300)},
 			nil, []string{"t: not_finite", "t: not_finite", "t: not_finite", "t: bad_weight", "t: bad_weight", "t: bad_weight", "t: not_finite"}},
 		{"what would overflow", []record.Sample{
-			observe(noQuantiles, "t", 1e308, 0), observe(noQuantiles, "t", 1e308, 0), observe(noQuantiles, "t", 0, 1e308), observe(noQuantiles, "t", 0, 1e308)},
-			[]string{`t_sum 1e+308`, `t_count 1e+308`}, []string{"t: not_finite", "t: not_finite"}},
+			observe(noQuantiles, "t", 1e308, 0), observe(noQuantiles, "t", 1e308, 0), observe(noQuantiles, "t", 0, 1e308), observe(noQuantiles, "t", 0, 1e308), add(counterMeta, "n", 1e308), add(counterMeta, "n", 1e308)},
+			[]string{`n 1e+308`, `t_sum 1e+308`, `t_count 1e+308`}, []string{"t: not_finite", "t: not_finite", "n: not_finite"}},
 		{"more lines than max_series", []record.Sample{
 			observe(nil, "a", 1, 0), observe(nil, "b", 1, 0), observe(noQuantiles, "c", 1, 0), set(gaugeMeta, "d", 1), set(gaugeMeta, "e", 1)},
 			[]string{`a{quantile="0.5"} 1`, `a{quantile="0.9"} 1`, `a{quantile="0.99"} 1`, `a_sum 1`, `a_count 1`, `c_sum 1`, `c_count 1`, `d 1`},

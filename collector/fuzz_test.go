@@ -17,7 +17,10 @@ import (
 )
 
 // tape makes batches of arbitrary bytes.
-type tape struct{ b []byte }
+type tape struct {
+	b   []byte
+	few bool // receivers with few words, so that their series meet
+}
 
 func (t *tape) byte() byte {
 	if len(t.b) == 0 {
@@ -39,6 +42,9 @@ func (t *tape) text() string {
 		"x\xff", "q\"\\\n", "ä", strings.Repeat("n", 180), strings.Repeat("v", 1030),
 	}
 	i := int(t.byte())
+	if t.few {
+		return []string{"a", "a", "b", "", "le", "quantile", "0.5", "1"}[i%8]
+	}
 	if i < 200 {
 		return words[i%len(words)]
 	}
@@ -58,9 +64,17 @@ func (t *tape) weight() float64 {
 	return weights[int(t.byte())%len(weights)]
 }
 
+// most is one of two bounds.
+func (t *tape) most(many, few byte) byte {
+	if t.few {
+		return few
+	}
+	return many
+}
+
 func (t *tape) labels() []record.Label {
 	var ls []record.Label
-	for n := t.byte() % 4; n > 0; n-- {
+	for n := t.byte() % t.most(4, 2); n > 0; n-- {
 		ls = append(ls, record.Label{Name: t.text(), Value: t.text()})
 	}
 	return ls
@@ -85,8 +99,12 @@ func (t *tape) meta() *record.Meta {
 
 func (t *tape) source() *record.Source {
 	s := &record.Source{Kind: record.Script, Name: string('a' + t.byte()%3), Rank: int(t.byte() % 4), AverageWindow: time.Minute}
-	if t.chance(3) {
+	if t.few || t.chance(3) {
 		s.Kind = record.Receiver
+	}
+	if t.few {
+		s.Verbatim = t.chance(2)
+		return s
 	}
 	s.Prefix = []string{"", "a", "b", "script", "a_event", "scriptbridge", "Ä", "go"}[t.byte()%8]
 	if t.chance(3) {
@@ -172,9 +190,11 @@ func testPages(t *testing.T, data []byte) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Options{Retention: 2 * time.Minute})
 		sources := map[sourceKey]*record.Source{}
-		for in := (&tape{data}); len(in.b) > 0; {
+		in := &tape{b: data}
+		for in.few = in.chance(2); len(in.b) > 0; {
 			b := in.batch(sources, time.Now())
 			_ = c.Put(b)
+			checkAccepted(t, c, b)
 			checkPages(t, c, sources)
 			if in.chance(3) {
 				time.Sleep(time.Duration(in.byte()) * time.Second) // the bubble's clock
@@ -182,6 +202,33 @@ func testPages(t *testing.T, data []byte) {
 			}
 		}
 	})
+}
+
+// checkAccepted checks that every sample of a batch that was not refused has
+// its series, with its value where it was the last to set it.
+func checkAccepted(t *testing.T, c *Collector, b *record.Batch) {
+	t.Helper()
+	if b.Gone {
+		return
+	}
+	s := c.sources[sourceKey{b.Source.Kind, b.Source.Name}]
+	refused := map[int]bool{}
+	for _, r := range s.refusals {
+		refused[r.Line] = true
+	}
+	for i := range b.Samples {
+		smp := &b.Samples[i]
+		if refused[smp.Line] {
+			continue
+		}
+		m := s.metric(smp.Name, smp.Meta, smp.Op == record.Observe)
+		key, _ := s.appendKey(nil, m, smp)
+		se := s.series[string(key)]
+		if se == nil || se.batch == s.batch && se.line == uint32(smp.Line) && smp.Op == record.Set &&
+			(m.meta == nil || m.meta.Calctype == "") && !sameFloat(se.value, smp.Value) {
+			t.Fatalf("%+v was not refused, and its series is %+v", smp, se)
+		}
+	}
 }
 
 // checkPages checks the pages against each other, and against Series.

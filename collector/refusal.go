@@ -92,7 +92,7 @@ func endlessAdd(op record.Op) *refusal {
 }
 
 func endlessSum() *refusal {
-	return &refusal{"not_finite", "the sum of its observations, or their number, would become infinite; let the sender use a larger unit"}
+	return &refusal{"not_finite", "its sum would become infinite; let the sender use a larger unit"}
 }
 
 func badWeight(weight float64) *refusal {

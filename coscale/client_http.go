@@ -106,6 +106,10 @@ func (c *Client) call(ctx context.Context, method, path string, f form, into any
 	return c.send(ctx, method, path, f, token, into)
 }
 
+type loginAnswer struct {
+	Token string `json:"token"`
+}
+
 // session gives the session's token, another one than stale. One login serves
 // all who wait for it.
 func (c *Client) session(ctx context.Context, stale string) (string, error) {
@@ -123,9 +127,7 @@ func (c *Client) session(ctx context.Context, stale string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("login: %w", err)
 	}
-	var answer struct {
-		Token string `json:"token"`
-	}
+	var answer loginAnswer
 	err = c.send(ctx, http.MethodPost, "login/", form{{"accessToken", access}}, "", &answer)
 	var status *StatusError
 	if errors.As(err, &status) {
@@ -137,7 +139,7 @@ func (c *Client) session(ctx context.Context, stale string) (string, error) {
 		return "", fmt.Errorf("login: %w", err)
 	}
 	if answer.Token == "" {
-		return "", fmt.Errorf("login: %s answered no token", c.base)
+		return "", errors.New("login: the answer has no token")
 	}
 	c.token = answer.Token
 	return c.token, nil

@@ -80,10 +80,6 @@ func metricName(parts ...string) string {
 	return text
 }
 
-// dottedName is metricName for names whose dots mean something, such as a
-// plugin's own `disk.root`.
-func dottedName(name string) []string { return strings.Split(name, ".") }
-
 func cleanPart(s string) string {
 	var b strings.Builder
 	gap := false

@@ -51,9 +51,9 @@ type collectdMerge struct {
 	notices collectdNotices
 	events  []record.Event
 	refused []*record.LineError
-	failure error               // of a poll
-	foreign error               // the first of what was not let in
-	sweep   time.Time           // when to forget
+	failure error     // of a poll
+	foreign error     // the first of what was not let in
+	sweep   time.Time // when to forget
 }
 
 // collectdKey is what collectd knows a series by; the kind is that of its

@@ -41,6 +41,7 @@ type contract struct {
 
 // contracts has the entries of the kinds, each beside its own tests.
 var contracts = map[string]contract{
+	"coscale":  coscaleContract,
 	"statsd":   statsdContract,
 	"collectd": collectdContract,
 }

@@ -84,6 +84,7 @@ type part struct {
 
 // kinds is the table of all receivers.
 var kinds = []kind{
+	{name: "coscale", prefix: "coscale", part: coscalePart, make: newCoScale},
 	{name: "statsd", verbatim: true, part: statsdPart, make: newStatsD},
 	{name: "collectd", verbatim: true, part: collectdPart, make: newCollectd},
 }

@@ -166,7 +166,7 @@ func (f *fake) Addresses() []string   { return []string{"udp 127.0.0.1:1"} }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("slow") {
-		time.Sleep(time.Second) //nolint:forbidigo // a slow client, by the bubble's clock
+		time.Sleep(time.Second) // in the bubble
 		f.bench.call("%s has answered", f.env.Source.Name)
 	}
 	fmt.Fprintf(w, "%s at %s", f.env.Source.Name, r.URL.Path)
@@ -272,12 +272,12 @@ func TestDownAndUp(t *testing.T) {
 			t.Helper()
 			b.happened()
 			for _, d := range after {
-				time.Sleep(d - time.Nanosecond) //nolint:forbidigo // the bubble's clock
+				time.Sleep(d - time.Nanosecond) // in the bubble
 				synctest.Wait()
 				if len(b.happened()) > 0 {
 					t.Errorf("tried before %s", d)
 				}
-				time.Sleep(time.Nanosecond) //nolint:forbidigo // the bubble's clock
+				time.Sleep(time.Nanosecond) // in the bubble
 				synctest.Wait()
 				if len(b.happened()) == 0 {
 					t.Errorf("not tried after %s", d)
@@ -352,7 +352,7 @@ func TestStorageFolder(t *testing.T) {
 		if v := b.Views()[0]; v.Up || v.Error != "others may write it" {
 			t.Errorf("view %+v", v)
 		}
-		time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's clock
+		time.Sleep(5 * time.Second) // in the bubble
 		synctest.Wait()
 		if got := b.made["statsd"].env.Storage; got != "/state/statsd" {
 			t.Errorf("folder %q", got)

@@ -96,7 +96,7 @@ func (s *statsd) Run(ctx context.Context) error {
 		l.close()
 	}
 	for range running {
-		<-failed // that it is closed is no news
+		err = errors.Join(err, <-failed)
 	}
 	s.put(nil, nil)
 	return err

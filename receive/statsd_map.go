@@ -87,7 +87,8 @@ func checkObserver(where string, h *mapper.HistogramOptions, s *mapper.SummaryOp
 
 // statsdTarget is where samples of one head go.
 type statsdTarget struct {
-	series *statsdSeries // nil: the mapping drops them
+	series *statsdSeries // nil: they are dropped,
+	drop   string        // for this reason
 	milli  bool          // values are in milliseconds, and shown in seconds
 	scale  float64       // and multiplied by this
 }

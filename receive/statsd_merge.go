@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +22,10 @@ const (
 	headsBase      = 8 << 20
 	headsPerSeries = 512
 	headCost       = 64
-	// maxStatsDEvents bounds the events between two flushes.
+	// maxStatsDEvents bounds the events between two flushes, maxEventBytes
+	// their lines.
 	maxStatsDEvents = 1000
+	maxEventBytes   = 4 << 20
 	// maxStatsDFaults are told of a reason between two flushes; the others are
 	// counted.
 	maxStatsDFaults = 3
@@ -58,11 +59,12 @@ type statsdMerge struct {
 	points  int // of all series
 	members int // of all sets
 
-	events  []record.Event
-	faults  []*record.LineError
-	faulty  map[string]int // by reason, those that are not in faults too
-	dropped map[string]int // by reason
-	spoken  bool           // a batch was made
+	events     []record.Event
+	eventBytes int // of their lines
+	faults     []*record.LineError
+	faulty     map[string]int // by reason, those that are not in faults too
+	dropped    map[string]int // by reason
+	spoken     bool           // a batch was made
 }
 
 type statsdMetaKey struct {
@@ -126,15 +128,7 @@ func (m *statsdMerge) line(line []byte) {
 	case len(line) == 0:
 		return
 	case bytes.HasPrefix(line, []byte("_e{")):
-		e, fault := dogEvent(line, m.source, m.now)
-		switch {
-		case fault != nil:
-			m.fault(line, fault)
-		case len(m.events) >= maxStatsDEvents:
-			m.dropped["overload"]++
-		default:
-			m.events = append(m.events, e)
-		}
+		m.event(line)
 		return
 	case bytes.HasPrefix(line, []byte("_sc|")):
 		s, fault := dogCheck(line)
@@ -159,6 +153,19 @@ func (m *statsdMerge) line(line []byte) {
 		} else {
 			m.sample(line, &s)
 		}
+	}
+}
+
+func (m *statsdMerge) event(line []byte) {
+	e, fault := dogEvent(line, m.source, m.now)
+	switch {
+	case fault != nil:
+		m.fault(line, fault)
+	case len(m.events) >= maxStatsDEvents || m.eventBytes+len(line) > maxEventBytes:
+		m.dropped["overload"]++
+	default:
+		m.events = append(m.events, e)
+		m.eventBytes += len(line)
 	}
 }
 
@@ -210,19 +217,11 @@ func (m *statsdMerge) sample(line []byte, s *statsdSample) {
 
 // room says whether a value has a series; where not, it is counted.
 func (m *statsdMerge) room(t statsdTarget) bool {
-	switch t.series {
-	case nil:
-		m.dropped["mapping"]++
-		return false
-	case statsdFull:
-		m.dropped["max_series"]++
-		return false
+	if t.series == nil {
+		m.dropped[t.drop]++
 	}
-	return true
+	return t.series != nil
 }
-
-// statsdFull stands for the series that would be one too many.
-var statsdFull = new(statsdSeries)
 
 // target finds or makes the series of a head.
 func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
@@ -242,10 +241,10 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	if fault != nil {
 		return statsdTarget{}, fault
 	}
-	t := statsdTarget{milli: h.kind == statsdTimer, scale: r.scale}
+	t := statsdTarget{drop: "mapping", milli: h.kind == statsdTimer, scale: r.scale}
 	if !r.drop {
-		if t.series = m.find(h.kind, &r); t.series == statsdFull {
-			return t, nil // there may be room the next time
+		if t.series = m.find(h.kind, &r); t.series == nil {
+			return statsdTarget{drop: "max_series"}, nil // the next time there may be room
 		}
 	}
 	m.heads += len(m.key) + headCost
@@ -257,14 +256,14 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	return t, nil
 }
 
-// find finds or makes a series where there is room for it.
+// find finds or makes a series; nil when there is no room for one more.
 func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
 	id := r.identity(k)
 	if se := m.series[id]; se != nil {
 		return se
 	}
 	if len(m.series) >= m.limit {
-		return statsdFull
+		return nil
 	}
 	metaKey := statsdMetaKey{r.metric, r.meta.Type}
 	meta := m.metas[metaKey]
@@ -340,128 +339,4 @@ func (m *statsdMerge) addMember(se *statsdSeries, member []byte) {
 	before := se.members.size()
 	se.members.add(maphash.Bytes(m.seed, member), m.now.Sub(m.start), m.members >= maxMembersAll)
 	m.members += se.members.size() - before
-}
-
-// flush gives what came since the last one, in as many batches as there are
-// times to live among the series; none when nothing came.
-func (m *statsdMerge) flush(now time.Time) []*record.Batch {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.now = now
-	for reason, n := range m.dropped {
-		m.counts.Dropped(reason, n)
-	}
-	clear(m.dropped)
-	batches := m.collect()
-	if err := m.takeFaults(); err != nil || len(m.events) > 0 {
-		if len(batches) == 0 {
-			batches = append(batches, m.batch(m.mapping.ttl))
-		}
-		batches[0].Err, batches[0].Events = err, m.events
-		m.events = nil
-	}
-	if !m.spoken && len(batches) > 0 {
-		m.spoken = true
-		batches[0].Declared = &record.Declared{Events: []*record.EventMeta{statsdEvents}}
-	}
-	if now.Sub(m.swept) >= statsdSweep {
-		m.sweep()
-	}
-	return batches
-}
-
-func (m *statsdMerge) batch(ttl time.Duration) *record.Batch {
-	return &record.Batch{Source: m.source, Time: m.now, MaxAge: ttl}
-}
-
-// collect makes the samples of what was mentioned, and of the sets whose
-// members have become fewer.
-func (m *statsdMerge) collect() []*record.Batch {
-	var batches []*record.Batch
-	active := m.active
-	m.active = m.active[:0]
-	for _, se := range active {
-		se.active = false
-		if se.gone {
-			continue
-		}
-		if se.kind == statsdSet {
-			m.count(se)
-		}
-		if !se.touched {
-			continue
-		}
-		i := slices.IndexFunc(batches, func(b *record.Batch) bool { return b.MaxAge == se.ttl })
-		if i < 0 {
-			i = len(batches)
-			batches = append(batches, m.batch(se.ttl))
-		}
-		batches[i].Samples = se.take(batches[i].Samples)
-	}
-	clear(active[len(m.active):])
-	m.points = 0
-	return batches
-}
-
-// count settles what a set shows. It stays active while it has members, since
-// these leave by themselves.
-func (m *statsdMerge) count(se *statsdSeries) {
-	before := se.members.size()
-	n := se.members.count(m.now.Sub(m.start))
-	m.members += se.members.size() - before
-	if n != se.value {
-		se.value, se.touched = n, true
-	}
-	if n > 0 {
-		se.active = true
-		m.active = append(m.active, se)
-	}
-}
-
-// take appends the series' samples, and begins anew.
-func (se *statsdSeries) take(to []record.Sample) []record.Sample {
-	se.touched = false
-	s := record.Sample{Name: se.name, Labels: se.labels, Meta: se.meta, Value: se.value}
-	switch se.kind {
-	case statsdCounter:
-		s.Op = record.Add
-		se.value = 0
-	case statsdTimer, statsdHistogram:
-		s.Op = record.Observe
-		for _, p := range se.points.list {
-			s.Value, s.Weight = p.value, p.weight
-			to = append(to, s)
-		}
-		se.points.clear()
-		return to
-	}
-	return append(to, s)
-}
-
-// takeFaults joins the lines that could not be used.
-func (m *statsdMerge) takeFaults() error {
-	var errs []error
-	for _, f := range m.faults {
-		if m.faulty[f.Reason] > maxStatsDFaults { // the first of its reason stands for the rest
-			f.More = m.faulty[f.Reason] - maxStatsDFaults
-			m.faulty[f.Reason] = 0
-		}
-		errs = append(errs, f)
-	}
-	m.faults = nil
-	clear(m.faulty)
-	return errors.Join(errs...)
-}
-
-// sweep forgets the series that nobody mentions any more: the page has
-// forgotten them too.
-func (m *statsdMerge) sweep() {
-	m.swept = m.now
-	for id, se := range m.series {
-		if m.now.Sub(se.last) >= se.ttl {
-			se.gone = true
-			m.members -= se.members.size()
-			delete(m.series, id)
-		}
-	}
 }

@@ -200,7 +200,7 @@ func (s *statsd) readLines(c net.Conn) {
 		n, err := c.Read(buf[have:])
 		have += n
 		end := bytes.LastIndexByte(buf[:have], '\n') + 1
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			end = have
 		}
 		if lines := buf[:end]; end > 0 {
@@ -208,7 +208,11 @@ func (s *statsd) readLines(c net.Conn) {
 				_, lines, _ = bytes.Cut(lines, []byte{'\n'})
 				skip = false
 			}
-			s.env.Counts.Received("tcp", bytes.Count(lines, []byte{'\n'}), len(lines))
+			n := bytes.Count(lines, []byte{'\n'})
+			if len(lines) > 0 && lines[len(lines)-1] != '\n' {
+				n++
+			}
+			s.env.Counts.Received("tcp", n, len(lines))
 			s.merge.packet(lines, time.Now())
 		}
 		if err != nil {

@@ -137,3 +137,36 @@ func describeSample(out *strings.Builder, s *record.Sample) {
 		fmt.Fprintf(out, " help %q", s.Meta.Help)
 	}
 }
+
+// The example, and what the page about StatsD shows, can be read and do what
+// they say.
+func TestStatsDExampleMapping(t *testing.T) {
+	text, err := os.ReadFile("../examples/statsd/mapping.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := mergeOf(t, string(text))
+	m.packet([]byte("shop.checkout.paypal.success:1|c\nshop.request.cart.GET:320|ms\ncache.size_kb:512|g\nbatch.nightly.rows:12000|g\ndb-3.pool.busy:7|g\ndebug.x:1|c\n"), statsdEpoch)
+	want := `add checkouts_total{outcome="success",provider="paypal",site="shop"} 1 from shop.checkout.paypal.success help "Finished checkouts."
+observe request_duration_seconds{method="GET",page="cart",site="shop"} 0.32 buckets [0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5] from shop.request.cart.GET help "Time from the first byte of a request to the last of its answer."
+set cache_size_bytes 524288 from cache.size_kb
+set pool_busy_connections{host="db-3"} 7 from db-3.pool.busy
+set batch_rows{batch="nightly"} 12000 from batch.nightly.rows for 25h0m0s
+dropped 1: mapping
+`
+	if diff := cmp.Diff(want, describe(m.flush(statsdEpoch), m.counts)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	page, err := os.ReadFile("../docs/statsd.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(page), "```yaml\nmappings:")
+	shown, _, _ = strings.Cut(shown, "```")
+	m = mergeOf(t, "mappings:"+shown)
+	m.packet([]byte("shop.checkout.paypal.success:1|c"), statsdEpoch)
+	want = "add checkouts_total{outcome=\"success\",provider=\"paypal\",site=\"shop\"} 1 from shop.checkout.paypal.success\n"
+	if got := describe(m.flush(statsdEpoch), m.counts); got != want {
+		t.Errorf("the page's: %s", got)
+	}
+}

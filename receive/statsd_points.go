@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -31,7 +32,7 @@ type statsdPoint struct {
 	value, weight float64
 }
 
-// maxPointsLevel leaves nothing but the sign.
+// maxPointsLevel leaves four places: below and above 0, near to it and far.
 const maxPointsLevel = 18
 
 // place maps values so that their order is that of numbers, and those that are
@@ -142,6 +143,7 @@ type statsdMembers struct {
 // statsdHashes are hashes and when each was last seen, since some start.
 type statsdHashes struct {
 	seen  map[uint64]time.Duration
+	most  int  // that seen has room for
 	level uint // only hashes with as many zeros at the end are kept
 }
 
@@ -201,10 +203,18 @@ func (h *statsdHashes) add(hash uint64, now time.Duration, full bool) {
 
 func (h *statsdHashes) keeps(hash uint64) bool { return hash&(1<<h.level-1) == 0 }
 
+// forget forgets what is older than the window, and gives back the room of
+// what was many times as much.
 func (h *statsdHashes) forget(now time.Duration) {
+	h.most = max(h.most, len(h.seen))
 	for hash, at := range h.seen {
 		if now-at >= setWindow {
 			delete(h.seen, hash)
 		}
+	}
+	if h.most > minMembers && len(h.seen) < h.most/8 {
+		seen := make(map[uint64]time.Duration, len(h.seen))
+		maps.Copy(seen, h.seen)
+		h.seen, h.most = seen, len(seen)
 	}
 }

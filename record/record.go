@@ -189,8 +189,19 @@ type Meta struct {
 	Quantiles []float64
 }
 
-// CalctypeAverage is the one Calctype that changes what a sink shows.
-const CalctypeAverage = "Average"
+// The Calctypes that change what a sink makes of a value.
+const (
+	CalctypeAverage    = "Average"
+	CalctypeDifference = "Difference"
+)
+
+// Difference is what an upload makes of two values of a metric whose Calctype
+// is Difference: nothing where it fell, unless it is a GAUGE, which may
+// (spec/mapping.md, Types).
+func (m *Meta) Difference(previous, value float64) (float64, bool) {
+	d := value - previous
+	return d, d >= 0 || m.Datatype == "GAUGE"
+}
 
 // Declared is what a source may send.
 type Declared struct {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/go-kit/log/level"
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -91,14 +92,23 @@ func (s *Spool) tryWrite(calls []*call) error {
 					return err
 				}
 			}
+			if !t.changed {
+				return errUnchanged
+			}
 			return t.bound(now)
 		})
 	})
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
 	if err == nil {
 		s.account(t)
 	}
 	return err
 }
+
+// errUnchanged spares a transaction that wrote nothing its syncs.
+var errUnchanged = errors.New("nothing was written")
 
 func (s *Spool) tx(tx *bolt.Tx) *Tx {
 	return &Tx{spool: s, queue: tx.Bucket(queueBucket), state: tx.Bucket(stateBucket)}
@@ -147,13 +157,13 @@ func (s *Spool) account(t *Tx) {
 	s.mu.Unlock()
 
 	if t.damaged > 0 {
-		s.logger.Log("level", "error", "msg", "damaged entries of the spool were dropped", "file", s.path, "items", t.damaged)
+		level.Error(s.logger).Log("msg", "damaged entries of the spool were dropped", "file", s.path, "items", t.damaged)
 	}
 	if began {
-		s.logger.Log("level", "warn", "msg", "the spool is full: the oldest is dropped for the newest (max_bytes)", "file", s.path, "max_bytes", s.max)
+		level.Warn(s.logger).Log("msg", "the spool is full: the oldest is dropped for the newest (max_bytes)", "file", s.path, "max_bytes", s.max)
 	}
 	if ended > 0 {
-		s.logger.Log("level", "info", "msg", "the spool has room again", "file", s.path, "dropped", ended)
+		level.Info(s.logger).Log("msg", "the spool has room again", "file", s.path, "dropped", ended)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/go-kit/log/level"
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -95,7 +96,7 @@ func (s *Spool) replace(why error) error {
 	if err := os.Rename(s.path, aside); err != nil {
 		return fmt.Errorf("%w; it cannot be put aside: %w", why, err)
 	}
-	s.logger.Log("level", "error", "msg", "the spool cannot be read: it was put aside and a new one begun; what waited in it is not sent",
+	level.Error(s.logger).Log("msg", "the spool cannot be read: it was put aside and a new one begun; what waited in it is not sent",
 		"file", s.path, "aside", aside, "err", why)
 	return s.open()
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/go-kit/log/level"
 )
 
 // The pauses between attempts: they double, and each is between three quarters
@@ -27,23 +29,32 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil || errors.As(err, &final):
+			s.failing("")
 			if n > 0 {
-				s.logger.Log("level", "info", "msg", "sending works again", "spool", s.path, "after", time.Since(began).Round(time.Second))
+				level.Info(s.logger).Log("msg", "sending works again", "spool", s.path, "after", time.Since(began).Round(time.Second))
 			}
 			return err
 		}
 		if n == 0 {
 			began = time.Now()
-			s.logger.Log("level", "warn", "msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
+			level.Warn(s.logger).Log("msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
 		}
-		s.mu.Lock()
-		s.count.Retried++
-		s.mu.Unlock()
+		s.failing(err.Error())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause(n)):
 		}
+	}
+}
+
+// failing notes how the last attempt went.
+func (s *Spool) failing(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count.Failing = why
+	if why != "" {
+		s.count.Retried++
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ type Options struct {
 	Path string
 	// MaxBytes bounds the entries that wait, by the room that they take in the
 	// file; over it the oldest goes first. The file itself is larger by what the
-	// state takes, and a MiB.
+	// state takes, an eighth and a MiB (TestBound).
 	MaxBytes int64
 	// Logger tells of damage, loss, and failures that last; nil: nobody.
 	Logger log.Logger
@@ -86,6 +87,8 @@ type Stats struct {
 	Refused uint64 // for good, and set aside
 	Dropped uint64 // the oldest, when MaxBytes was reached; and what was damaged
 	Retried uint64 // attempts that failed and were made again
+	// Failing is why sending fails at present; empty while it does not.
+	Failing string
 	// Skipped is what the sink never queued, by reason; it is the sink's to
 	// fill in.
 	Skipped map[string]uint64
@@ -225,8 +228,12 @@ func (s *Spool) Sent(items int) {
 	s.count.Sent += uint64(items)
 }
 
-// syncFolder makes the names in a folder last.
+// syncFolder makes the names in a folder last. Windows sees to that itself, and
+// lets nobody ask for it.
 func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	dir, err := os.Open(folder)
 	if err != nil {
 		return err

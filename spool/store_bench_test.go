@@ -160,3 +160,30 @@ func readBolt(b *testing.B, data []byte) {
 		}
 	}
 }
+
+// BenchmarkUpdate is one synced transaction of an entry of 2000 bytes, by one
+// caller and by many at once, who share commits.
+func BenchmarkUpdate(b *testing.B) {
+	data := make([]byte, 2000)
+	for _, callers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			s := open(b, Options{Path: file(b)})
+			b.SetParallelism((callers + 1) / 2) // times GOMAXPROCS, 2 where it was measured
+			if callers == 1 {
+				for b.Loop() {
+					if err := s.Update(func(tx *Tx) error { return tx.Append(at(0), 1, data) }); err != nil {
+						b.Fatal(err)
+					}
+				}
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := s.Update(func(tx *Tx) error { return tx.Append(at(0), 1, data) }); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -21,6 +21,7 @@ type Tx struct {
 	state *bolt.Bucket
 	// change is what the transaction does to the spool's figures when it lasts.
 	change  total
+	changed bool // there is something to write
 	dropped uint64
 	damaged uint64 // of the dropped
 }
@@ -139,6 +140,7 @@ func (t *Tx) Append(at time.Time, items int, data []byte) error {
 	// seldom split.
 	t.queue.FillPercent = fill
 	t.change.add(c)
+	t.changed = true
 	return t.queue.Put(key, v)
 }
 
@@ -154,6 +156,7 @@ func (t *Tx) Remove(keys ...Key) error {
 			continue
 		}
 		t.change.remove(cost(v))
+		t.changed = true
 		if err := t.queue.Delete([]byte(key)); err != nil {
 			return err
 		}
@@ -165,10 +168,22 @@ func (t *Tx) Remove(keys ...Key) error {
 func (t *Tx) Get(key string) []byte { return t.state.Get([]byte(key)) }
 
 // Set keeps a value by a key, which is neither empty nor longer than 32 KiB.
-func (t *Tx) Set(key string, value []byte) error { return t.state.Put([]byte(key), value) }
+func (t *Tx) Set(key string, value []byte) error {
+	if was := t.Get(key); was != nil && bytes.Equal(was, value) {
+		return nil
+	}
+	t.changed = true
+	return t.state.Put([]byte(key), value)
+}
 
 // Delete forgets a key.
-func (t *Tx) Delete(key string) error { return t.state.Delete([]byte(key)) }
+func (t *Tx) Delete(key string) error {
+	if t.Get(key) == nil {
+		return nil
+	}
+	t.changed = true
+	return t.state.Delete([]byte(key))
+}
 
 // Each gives every key that begins so, in order, until f returns false. The
 // state must not be changed meanwhile.

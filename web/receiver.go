@@ -34,16 +34,19 @@ type uploadRow struct {
 	Note          string // private, or in our own words
 }
 
-// others fills in the tables of receivers and uploads.
-func (s *server) others(p *statusPage, private bool, now time.Time) {
+// others fills in the tables of receivers and uploads, and gives the number of
+// the receivers' series.
+func (s *server) others(p *statusPage, private bool, now time.Time) (series int) {
 	down := 0
 	for _, v := range s.Receivers() {
 		if !v.Up && v.Error != "" {
 			down++
 		}
-		p.Receivers = append(p.Receivers, s.receiverRow(&v, private, now))
+		n := s.Page.Count(record.Receiver, v.Name)
+		series += n
+		p.Receivers = append(p.Receivers, s.receiverRow(&v, n, private, now))
 	}
-	p.add("receivers", count(len(p.Receivers), "receiver"), down)
+	p.add("receivers", len(p.Receivers), "receiver", down)
 	down = 0
 	for _, v := range s.Uploads() {
 		if !v.OK {
@@ -51,14 +54,16 @@ func (s *server) others(p *statusPage, private bool, now time.Time) {
 		}
 		p.Uploads = append(p.Uploads, uploadRowOf(&v, private, now))
 	}
-	p.add("uploads", count(len(p.Uploads), "upload"), down)
+	p.add("uploads", len(p.Uploads), "upload", down)
+	return series
 }
 
-func (p *statusPage) add(anchor, count string, down int) {
-	if count[0] == '0' {
+// add tells of n things, unless there are none.
+func (p *statusPage) add(anchor string, n int, noun string, down int) {
+	if n == 0 {
 		return
 	}
-	o := other{Anchor: anchor, Count: count}
+	o := other{Anchor: anchor, Count: count(n, noun)}
 	if down > 0 {
 		o.Down = number(down)
 	}
@@ -75,10 +80,10 @@ func receiverBadge(v *ReceiverView) badge {
 	return badge{"bad", "✕", "down"}
 }
 
-func (s *server) receiverRow(v *ReceiverView, private bool, now time.Time) *receiverRow {
+func (s *server) receiverRow(v *ReceiverView, series int, private bool, now time.Time) *receiverRow {
 	r := &receiverRow{
 		Name: visible(v.Name), Href: "receivers/" + url.PathEscape(v.Name), Badge: receiverBadge(v),
-		Last: ago(v.Last, now), Series: number(s.Page.Count(record.Receiver, v.Name)), Dropped: large(total(v.Dropped)),
+		Last: ago(v.Last, now), Series: number(series), Dropped: large(total(v.Dropped)),
 	}
 	if private {
 		for _, a := range v.Addresses {

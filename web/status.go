@@ -164,7 +164,7 @@ func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	q.sort(p.Rows)
-	s.others(&p, private, now)
+	total += s.others(&p, private, now)
 	p.Series = number(total)
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}

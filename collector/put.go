@@ -1,0 +1,294 @@
+package collector
+
+import (
+	"math"
+	"slices"
+
+	"scriptbridge/record"
+)
+
+// This file is what becomes of a batch's samples: which series each of them
+// means, whether it may be on the page, and what it does to it.
+
+// put is one batch's samples on their way in.
+type put struct {
+	source  *source
+	batch   *record.Batch
+	now     instant
+	expires instant
+	key     []byte   // of the sample's series
+	text    []byte   // scratch
+	full    *refusal // that of max_series, made once
+}
+
+// putSamples takes the batch's samples, and drops what a whole batch does not
+// mention.
+func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
+	s.batch++
+	p := put{source: s, batch: b, now: now, expires: never}
+	if b.MaxAge > 0 {
+		p.expires = now.add(b.MaxAge)
+	}
+	var full []int // samples that find no place while unmentioned series stand
+	for i := range b.Samples {
+		if !c.putSample(&p, &b.Samples[i], !b.Whole) {
+			full = append(full, i)
+		}
+	}
+	if b.Whole {
+		for _, blk := range s.blocks {
+			if !blk.family.own {
+				c.keep(blk, func(se *series) bool {
+					if se.batch != s.batch && se.sum {
+						se.expires = p.expires // nothing was added, which is news too
+					}
+					return se.batch == s.batch || se.sum
+				})
+			}
+		}
+		s.due = min(s.events.due, s.slide)
+	}
+	for _, i := range full {
+		c.putSample(&p, &b.Samples[i], true)
+	}
+	if len(s.series) > 0 {
+		s.due = min(s.due, p.expires, s.slide)
+	}
+}
+
+// putSample takes one sample. It reports false, and does nothing, for one that
+// would be too many while it is not the last word.
+func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
+	s := p.source
+	m := s.metric(smp.Name, smp.Meta, smp.Op == record.Observe)
+	refused := m.refused
+	if refused == nil {
+		refused = badValue(smp)
+	}
+	if refused == nil {
+		p.key, refused = s.appendKey(p.key[:0], m, smp)
+	}
+	if refused != nil {
+		c.refuse(s, smp, refused)
+		return true
+	}
+	se := s.series[string(p.key)]
+	more := m.lines() // that the source will have
+	if se != nil {
+		more -= se.lines()
+	}
+	if limit := s.def.MaxSeries; limit > 0 && more > 0 && s.lines+more > limit {
+		if final {
+			if p.full == nil {
+				p.full = tooManySeries(limit)
+			}
+			c.refuse(s, smp, p.full)
+		}
+		return final
+	}
+	if se == nil || se.block != m.block {
+		se, refused = c.admit(p, m, smp)
+	}
+	if refused == nil && m.layout != nil && !m.layout.equal(se.distribution().layout) {
+		c.end(se)
+		se, refused = c.admit(p, m, smp) // with other lines, which begin at 0
+	}
+	if refused != nil {
+		c.refuse(s, smp, refused)
+		return true
+	}
+	switch {
+	case s.def.Verbatim && p.batch.Whole && se.batch == s.batch:
+		c.refuse(s, smp, printedTwice(se))
+	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
+		c.refuse(s, smp, endlessSum())
+	case smp.Op == record.Observe:
+		if !c.observe(p, se, smp) {
+			c.refuse(s, smp, endlessSum())
+		}
+	case !p.late(se, smp):
+		c.update(p, m, se, smp)
+	}
+	return true
+}
+
+// badValue refuses what a sum, once it has taken it in, would never get rid of.
+func badValue(smp *record.Sample) *refusal {
+	switch {
+	case smp.Op == record.Set:
+		return nil
+	case math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0):
+		return endlessAdd(smp.Op)
+	case smp.Op == record.Add && smp.Value < 0:
+		return negativeAdd()
+	case smp.Op == record.Observe && !(smp.Weight >= 0 && smp.Weight <= math.MaxFloat64):
+		return badWeight(smp.Weight)
+	case smp.Op == record.Observe && math.IsInf(smp.Value*smp.Weight, 0):
+		return endlessSum()
+	}
+	return nil
+}
+
+// moment is what a sample's value is of, in Unix milliseconds: a clock that is
+// ahead of ours must not keep later values off the page.
+func (p *put) moment(smp *record.Sample) int64 {
+	if smp.Time.IsZero() || smp.Time.After(p.batch.Time) {
+		return p.batch.Time.UnixMilli()
+	}
+	return smp.Time.UnixMilli()
+}
+
+// late says whether a value is older than the one that its series shows. Such
+// a one is no news: it neither replaces that nor renews it, and is no fault
+// either. A whole batch is the present state, whatever its times: there it
+// counts only against values of the same batch.
+func (p *put) late(se *series, smp *record.Sample) bool {
+	return smp.Op == record.Set && se.extra != nil && se.extra.at != 0 && (!p.batch.Whole || se.batch == p.source.batch) &&
+		p.moment(smp) < se.extra.at
+}
+
+// admit finds or makes the series whose key is p.key, where the rules on names
+// allow it.
+func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refusal) {
+	if m.lost != nil && m.lostIn == p.source.batch {
+		return nil, m.lost
+	}
+	text := p.key
+	if m.layout != nil {
+		text = text[:len(text)-1] // without keyEnd
+	} else if m.part != nil {
+		var refused *refusal
+		if p.text, refused = p.source.appendSeries(p.text[:0], m.sample, m, smp, ""); refused != nil {
+			return nil, refused
+		}
+		text = p.text
+	}
+	b, refused := c.join(p.source, m, p.batch.Whole)
+	if refused != nil {
+		m.lost, m.lostIn = refused, p.source.batch
+		return nil, refused
+	}
+	m.block = b
+	if b.metric.help != m.help || b.metric.unit != m.unit { // declared anew
+		c.sheet.touch(b)
+	}
+	b.metric = m
+	if se := p.source.series[string(p.key)]; se != nil {
+		return se, nil
+	}
+	for {
+		twin := b.twin(m, p.key)
+		if twin == nil {
+			break
+		}
+		if twin.block == b {
+			return nil, observedAndSet()
+		}
+		if twin.block.source.compare(p.source) < 0 {
+			if len(b.series) == 0 {
+				c.drop(b)
+			}
+			return nil, duplicateSeries(twin.block.source)
+		}
+		c.outrank(twin, p.source)
+	}
+	se := c.add(b, string(p.key), string(text))
+	if m.layout != nil {
+		se.extra.dist = &distribution{layout: m.layout, stale: true}
+	}
+	p.source.series[se.key()] = se
+	p.source.lines += se.lines()
+	return se, nil
+}
+
+// mention notes that the batch speaks of a series.
+func (p *put) mention(se *series, smp *record.Sample) {
+	se.batch, se.block.batch = p.source.batch, p.source.batch
+	se.expires = p.expires
+	se.line = uint32(max(smp.Line, 0))
+	se.sum = smp.Op != record.Set
+}
+
+// observe takes in an observation; false where its sums would become infinite.
+func (c *Collector) observe(p *put, se *series, smp *record.Sample) bool {
+	weight := smp.Weight
+	if weight == 0 {
+		weight = 1
+	}
+	d := se.distribution()
+	p.mention(se, smp)
+	if !d.observe(c.index, p.now, smp.Value, weight) {
+		return false
+	}
+	p.source.slide = min(p.source.slide, d.window.due())
+	c.sheet.touch(se.block)
+	return true
+}
+
+// update gives a series its new value.
+func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
+	again := se.batch == p.source.batch // mentioned before in this batch
+	p.mention(se, smp)
+	value := smp.Value
+	switch {
+	case se.sum:
+		value += se.value
+	case m.meta != nil && m.meta.Calctype == record.CalctypeAverage:
+		value = se.average(p.now, p.now.add(-p.source.def.AverageWindow), value, again)
+	}
+	var stamp int64
+	if p.source.def.HonorTimestamps && !smp.Time.IsZero() {
+		// The text format has no room for times before 1970.
+		if ms := smp.Time.UnixMilli(); ms > 0 && ms < maxStamp {
+			stamp = ms
+		}
+	}
+	if !smp.Time.IsZero() && se.extra == nil {
+		se.extra = new(extra)
+	}
+	if math.Float64bits(value) != math.Float64bits(se.value) || se.extra != nil && se.extra.stamp != stamp {
+		c.sheet.touch(se.block)
+	}
+	se.value = value
+	if se.extra != nil {
+		se.extra.stamp, se.extra.at = stamp, p.moment(smp)
+	}
+}
+
+// maxStamp is the year 33658, in Unix milliseconds.
+const maxStamp = 1e15
+
+// maxPoints bounds the memory of one average.
+const maxPoints = 1024
+
+// average takes a value in and gives the mean of those since the window's
+// begin; the newest is always among them. A second value in one batch takes
+// the place of the first.
+func (se *series) average(now, begin instant, value float64, again bool) float64 {
+	if se.extra == nil {
+		se.extra = new(extra)
+	}
+	points := se.extra.points
+	if again && len(points) > 0 {
+		points = points[:len(points)-1]
+	}
+	old := 0
+	for old < len(points) && (points[old].at <= begin || len(points)-old >= maxPoints) {
+		old++
+	}
+	points = slices.Delete(points, 0, old)
+	points = append(points, point{now, value})
+	se.extra.points = points
+	n, sum := float64(len(points)), 0.0
+	for _, p := range points {
+		sum += p.value
+	}
+	if !math.IsInf(sum, 0) {
+		return sum / n
+	}
+	sum = 0
+	for _, p := range points { // without the overflow
+		sum += p.value / n
+	}
+	return sum
+}

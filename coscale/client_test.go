@@ -1,0 +1,450 @@
+package coscale
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	testAccess  = "0b7c9a52-7f0e-4c6f-9a3c-2d2f6a0f7d11"
+	testSession = "7d1f0a3e5b"
+)
+
+// tap is a listener that keeps what comes in.
+type tap struct {
+	net.Listener
+	mu  sync.Mutex
+	got bytes.Buffer
+}
+
+type tapped struct {
+	net.Conn
+	t *tap
+}
+
+func (t *tap) Accept() (net.Conn, error) {
+	c, err := t.Listener.Accept()
+	return tapped{c, t}, err
+}
+
+func (c tapped) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	c.t.got.Write(p[:n])
+	return n, err
+}
+
+// taken is what came in since the last time.
+func (t *tap) taken() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	defer t.got.Reset()
+	return t.got.String()
+}
+
+// newTestClient is a client of a server that answers logins itself and has
+// answer do the rest.
+func newTestClient(t *testing.T, answer http.HandlerFunc) (*Client, *tap) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &tap{Listener: l}
+	server := &httptest.Server{Listener: in, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/login/") {
+			fmt.Fprintf(w, `{"token":%q}`, testSession)
+			return
+		}
+		answer(w, r)
+	})}}
+	server.Start()
+	t.Cleanup(server.Close)
+	client := NewClient(ClientOptions{
+		URL: server.URL + "/", AppID: "A", UserAgent: "scriptbridge/test",
+		Token: func() (string, error) { return testAccess, nil },
+	})
+	t.Cleanup(client.o.HTTP.CloseIdleConnections)
+	return client, in
+}
+
+// TestRequests holds every request, byte for byte, against the worked ones
+// (spec/coscale-api.md).
+func TestRequests(t *testing.T) {
+	const event = `{"gid":"EV-000421","id":9021,"applicationId":3,"timestamp":1700000300,"stopTime":null,"updateTime":1700000300,"message":"nightly run","subject":"a","attribute":"{\"exitCode\":-1}","version":1,"eventId":31}`
+	stop := int64(1700000405)
+	created := func(id int64, err error) (any, error) { return id, err }
+	for _, c := range []struct {
+		name   string
+		do     func(context.Context, *Client) (any, error)
+		line   string
+		body   string // "": none is sent
+		answer string
+		want   any
+	}{
+		{"server", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, Servers, &Server{Object: Object{Name: "web-01", Description: "front end"}, Source: "CLI"}))
+		}, "POST /api/v1/app/A/servers/", "name=web-01&description=front+end&type=&source=CLI", `{"id":17,"version":1}`, int64(17)},
+		{"server group", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, ServerGroups, &ServerGroup{Object: Object{Name: "Namespaces"}, Source: "CLI", ParentID: 12}))
+		}, "POST /api/v1/app/A/servergroups/", "name=Namespaces&description=&type=&state=&source=CLI&parentId=12", `{"id":13}`, int64(13)},
+		{"metric", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, Metrics, &Metric{Object: Object{Name: "Disk temperature"}, DataType: "DOUBLE", Period: 60, Unit: "C", Subject: "SERVER", Source: "CLI"}))
+		}, "POST /api/v1/app/A/metrics/", "name=Disk+temperature&description=&dataType=DOUBLE&period=60&unit=C&subject=SERVER&source=CLI", `{"id":211}`, int64(211)},
+		{"metric group", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, MetricGroups, &MetricGroup{Object: Object{Name: "web", Description: "Metric group for statsd"}, Source: "statsd", Subject: "SERVER", ParentID: 104}))
+		}, "POST /api/v1/app/A/metricgroups/", "name=web&description=Metric+group+for+statsd&type=&source=statsd&subject=SERVER&parentId=104", `{"id":109}`, int64(109)},
+		{"metric group at the root", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, MetricGroups, &MetricGroup{Object: Object{Name: "web"}, Subject: "SERVER"}))
+		}, "POST /api/v1/app/A/metricgroups/", "name=web&description=&type=&source=&subject=SERVER", `{"id":109}`, int64(109)},
+		{"dimension", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, Dimensions, &Dimension{Name: "Queue"}))
+		}, "POST /api/v1/app/A/dimensions/", "name=Queue", `{"id":7,"name":"Queue"}`, int64(7)},
+		{"category", func(ctx context.Context, c *Client) (any, error) {
+			return created(c.Create(ctx, Categories, &Category{Object: Object{Name: "Backups"}, AttributeDescriptions: `[{"name":"exitCode","type":"integer"}]`, Source: "CLI"}))
+		}, "POST /api/v1/app/A/events/", "name=Backups&description=&attributeDescriptions=%5B%7B%22name%22%3A%22exitCode%22%2C%22type%22%3A%22integer%22%7D%5D&type=&source=CLI", `{"id":31}`, int64(31)},
+		{"by name", func(ctx context.Context, c *Client) (any, error) {
+			id, found, err := c.Find(ctx, Servers, "web 01&x")
+			return fmt.Sprint(id, found), err
+		}, "GET /api/v1/app/A/servers/?selectByName=web+01%26x", "", `[{"id":18,"name":"web 01&x"}]`, "18 true"},
+		{"by name, none", func(ctx context.Context, c *Client) (any, error) {
+			id, found, err := c.Find(ctx, Servers, "web-01")
+			return fmt.Sprint(id, found), err
+		}, "GET /api/v1/app/A/servers/?selectByName=web-01", "", `[]`, "0 false"},
+		{"link", func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.Link(ctx, MetricGroups, 109, Metrics, 211)
+		}, "POST /api/v1/app/A/metricgroups/109/metrics/211/", "", `[{"id":211}]`, nil},
+		{"attribute", func(ctx context.Context, c *Client) (any, error) {
+			return nil, c.SetAttribute(ctx, Metrics, 211, Attribute{Key: "TAG", Value: "CPU IDLE", Source: "s"})
+		}, "POST /api/v1/app/A/metrics/211/attributes/", "key=TAG&value=CPU+IDLE&source=s&locked=false", `{"id":1}`, nil},
+		{"event", func(ctx context.Context, c *Client) (any, error) {
+			return c.InsertEvent(ctx, 31, EventData{Message: "nightly run", Timestamp: 1700000300, Subject: "a", Attribute: `{"exitCode":-1}`})
+		}, "POST /api/v1/app/A/events/31/data/", "message=nightly+run&timestamp=1700000300&subject=a&attribute=%7B%22exitCode%22%3A-1%7D", event, eventOf(event)},
+		{"event's end", func(ctx context.Context, c *Client) (any, error) {
+			return c.UpdateEvent(ctx, 31, EventData{ID: 9021, Message: "nightly run", Timestamp: 1700000300, Subject: "a", Attribute: `{"exitCode":0}`, StopTime: &stop, Version: 1})
+		}, "PUT /api/v1/app/A/events/31/data/9021/", "message=nightly+run&timestamp=1700000300&subject=a&attribute=%7B%22exitCode%22%3A0%7D&stopTime=1700000405&version=1", event, eventOf(event)},
+		{"one event", func(ctx context.Context, c *Client) (any, error) { return c.Event(ctx, 31, 9021) },
+			"GET /api/v1/app/A/events/31/data/get/9021/", "", event, eventOf(event)},
+		{"events", func(ctx context.Context, c *Client) (any, error) { return c.Events(ctx, 31, 1700000000, 1700000400) },
+			"GET /api/v1/app/A/events/31/data/?start=1700000000&stop=1700000400", "", "[" + event + "]", []EventData{eventOf(event)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, in := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, c.answer) })
+			got, err := c.do(t.Context(), client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+			host := in.Addr().String()
+			want := request("POST /api/v1/app/A/login/", host, "", "accessToken="+testAccess) + request(c.line, host, testSession, c.body)
+			if diff := cmp.Diff(want, in.taken()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// request is a request as it is on the wire.
+func request(line, host, session, body string) string {
+	text := line + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: scriptbridge/test\r\n"
+	if !strings.HasPrefix(line, http.MethodGet) {
+		text += fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	}
+	if body != "" {
+		text += "Content-Type: application/x-www-form-urlencoded\r\n"
+	}
+	if session != "" {
+		text += "HTTPAuthorization: " + session + "\r\n"
+	}
+	return text + "Accept-Encoding: gzip\r\n\r\n" + body
+}
+
+func eventOf(string) EventData {
+	return EventData{"EV-000421", 9021, 3, 1700000300, nil, 1700000300, "nightly run", "a", `{"exitCode":-1}`, 1, 31}
+}
+
+// TestInsertData: one field, and in it what the CLI packs (variant A). What
+// deflate makes of it is each program's own affair.
+func TestInsertData(t *testing.T) {
+	client, in := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"msg":"1 point stored"}`) })
+	err := client.InsertData(t.Context(), []Data{
+		{Metric: 211, Subject: "s17", Points: []Point{{Value: 50.4}, {Time: -60, Value: 49.9}}},
+		{Metric: 212, Subject: "a", Points: []Point{{Histogram: &Histogram{10, 10, []float64{1, 2}}}}, Dimensions: map[string]string{"Data Center": `<"north" & 1>`}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sent, _ := strings.Cut(in.taken(), testAccess)
+	head, body, _ := strings.Cut(sent, "\r\n\r\n")
+	if want, _, _ := strings.Cut(request("POST /api/v1/app/A/data/", in.Addr().String(), testSession, body), "\r\n\r\n"); head != want {
+		t.Error(cmp.Diff(want, head))
+	}
+	packed, ok := strings.CutPrefix(body, "cdata=")
+	if !ok || strings.ContainsAny(packed, "+/=&") {
+		t.Fatalf("the body is %q", body)
+	}
+	text, err := url.QueryUnescape(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zip, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(zip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `[{"m":211,"s":"s17","d":[[0,50.4],[-60,49.9]]},{"m":212,"s":"a","d":[[0,[10,10,[1,2]]]],"dv":{"Data Center":"<\"north\" & 1>"}}]` + "\n"
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAnswers: what each answer comes to. No error shows a token, though the
+// server repeats both.
+func TestAnswers(t *testing.T) {
+	metric := func(ctx context.Context, c *Client) (string, error) {
+		id, err := c.Create(ctx, Metrics, &Metric{})
+		return fmt.Sprint(id), err
+	}
+	event := func(ctx context.Context, c *Client) (string, error) {
+		e, err := c.Event(ctx, 1, 2)
+		return fmt.Sprint(e.ID), err
+	}
+	link := func(ctx context.Context, c *Client) (string, error) {
+		return "", c.Link(ctx, MetricGroups, 1, Metrics, 2)
+	}
+	attribute := func(ctx context.Context, c *Client) (string, error) {
+		return "", c.SetAttribute(ctx, Metrics, 1, Attribute{})
+	}
+	type doing = func(context.Context, *Client) (string, error)
+	for _, c := range []struct {
+		name   string
+		do     doing
+		status int
+		body   string
+		want   string // of the result
+		err    string // "" is none; URL stands for the server's
+	}{
+		{"it is there", metric, 409, `{"msg":"Exists.","type":"DUPLICATE","id":210}`, "210", ""},
+		{"it is there, somewhere", metric, 409, `{"msg":"Exists.","type":"DUPLICATE"}`, "0", "POST /api/v1/app/A/metrics/: 409 Conflict: Exists."},
+		{"switched off", metric, 409, `{"msg":"Off.","type":"DISABLED"}`, "0", "POST /api/v1/app/A/metrics/: 409 Conflict: Off."},
+		{"linked already", link, 409, `{"msg":"Linked.","type":"X"}`, "", ""},
+		{"linked already, a duplicate", link, 409, `{"msg":"Linked.","type":"DUPLICATE"}`, "", ""},
+		{"links are switched off", link, 409, `{"msg":"Off.","type":"DISABLED"}`, "", "POST /api/v1/app/A/metricgroups/1/metrics/2/: 409 Conflict: Off."},
+		{"the tag is there", attribute, 409, `{"msg":"Exists.","type":"DUPLICATE","id":3}`, "", ""},
+		{"created", metric, 201, `{"id":5}`, "0", "POST /api/v1/app/A/metrics/: 201 Created"},
+		{"nothing there", metric, 404, `{"msg":"No such app."}`, "0", "POST /api/v1/app/A/metrics/: 404 Not Found: No such app."},
+		{"out of order", metric, 500, "", "0", "POST /api/v1/app/A/metrics/: 500 Internal Server Error"},
+		{"a proxy's page", metric, 502, "<html>\n <b>Bad\xff gateway</b>", "0", "POST /api/v1/app/A/metrics/: 502 Bad Gateway: <html> <b>Bad? gateway</b>"},
+		{"a long page", metric, 503, strings.Repeat("é", 150), "0", "POST /api/v1/app/A/metrics/: 503 Service Unavailable: " + strings.Repeat("é", 100) + "…"},
+		{"a session told", metric, 500, `{"msg":"session ` + testSession + ` failed"}`, "0", "POST /api/v1/app/A/metrics/: 500 Internal Server Error: session <secret> failed"},
+		{"no id", metric, 200, `{}`, "0", "POST URL/api/v1/app/A/metrics/: the answer has no id"},
+		{"an event without id", event, 200, `{}`, "0", "GET URL/api/v1/app/A/events/1/data/get/2/: the answer has no id"},
+		{"no JSON", metric, 200, "fine", "0", "POST /api/v1/app/A/metrics/: the answer is not of this API: invalid character 'i' in literal false (expecting 'a')"},
+		{"nothing wanted of it", link, 200, "fine", "", ""},
+		{"too much", metric, 200, `{"id":1}` + strings.Repeat(" ", maxAnswer), "0", "POST /api/v1/app/A/metrics/: the answer is longer than 16777216 bytes"},
+		{"elsewhere", metric, 302, "", "0", "POST /api/v1/app/A/metrics/: 302 Found"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, in := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
+				if c.status == 302 {
+					w.Header().Set("Location", "/elsewhere/")
+				}
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			})
+			got, err := c.do(t.Context(), client)
+			if got != c.want {
+				t.Errorf("got %s, not %s", got, c.want)
+			}
+			told := ""
+			if err != nil {
+				told = strings.ReplaceAll(err.Error(), "http://"+in.Addr().String()+"/api", "URL/api")
+			}
+			if diff := cmp.Diff(c.err, told); diff != "" {
+				t.Error(diff)
+			}
+			if n := strings.Count(in.taken(), " HTTP/1.1\r\n"); n != 2 {
+				t.Errorf("%d requests, not two", n)
+			}
+		})
+	}
+}
+
+// TestSession: one login serves many, and one more whoever learns that the
+// session has ended; a second 401 is an answer like any other.
+func TestSession(t *testing.T) {
+	var logins atomic.Int64
+	valid := func() string { return fmt.Sprintf("session-%d", logins.Load()) }
+	never := false
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/login/"):
+			logins.Add(1)
+			fmt.Fprintf(w, `{"token":%q}`, valid())
+		case never || r.Header.Get("HTTPAuthorization") != valid():
+			w.WriteHeader(http.StatusUnauthorized)
+			io.WriteString(w, `{"msg":"Log in."}`)
+		default:
+			io.WriteString(w, `[]`)
+		}
+	}))
+	defer server.Close()
+	var asked atomic.Int64
+	client := NewClient(ClientOptions{URL: server.URL, AppID: "A", HTTP: server.Client(), Token: func() (string, error) {
+		asked.Add(1)
+		return testAccess, nil
+	}})
+	find := func() error {
+		_, _, err := client.Find(t.Context(), Metrics, "x")
+		return err
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if err := find(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := logins.Load(); n != 1 {
+		t.Errorf("%d logins for the first", n)
+	}
+	logins.Add(1) // the server forgets
+	if err := find(); err != nil {
+		t.Error(err)
+	}
+	if n, m := logins.Load(), asked.Load(); n != 3 || m != 2 {
+		t.Errorf("%d logins, the token was asked for %d times", n-1, m)
+	}
+	never = true
+	var status *StatusError
+	if err := find(); !errors.As(err, &status) || status.Status != 401 || status.Login || logins.Load() != 4 {
+		t.Errorf("%v after %d logins", err, logins.Load()-1)
+	}
+}
+
+func TestLoginFails(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		token  error
+		err    string
+		login  bool // the error is a StatusError of the login
+	}{
+		{"wrong token", 400, `{"msg":"Invalid access token ` + testAccess + `.","type":"AUTHENTICATION"}`, nil,
+			"login: POST /api/v1/app/A/login/: 400 Bad Request: Invalid access token <secret>.", true},
+		{"401", 401, `{"msg":"No."}`, nil, "login: POST /api/v1/app/A/login/: 401 Unauthorized: No.", true},
+		{"no token", 200, `{}`, nil, "login: the answer has no token", false},
+		{"an array", 200, `[{"token":"x"}]`, nil, "login: POST /api/v1/app/A/login/: the answer is not of this API: json: cannot unmarshal array into Go value of type coscale.loginAnswer", false},
+		{"no file", 200, "", errors.New("no such file"), "login: no such file", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			requests := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				requests++
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			}))
+			defer server.Close()
+			client := NewClient(ClientOptions{URL: server.URL, AppID: "A", Token: func() (string, error) { return testAccess, c.token }})
+			err := client.InsertData(t.Context(), nil)
+			if err == nil || err.Error() != c.err {
+				t.Errorf("error %v, not %s", err, c.err)
+			}
+			var status *StatusError
+			if got := errors.As(err, &status) && status.Login; got != c.login {
+				t.Errorf("of the login: %t", got)
+			}
+			if requests > 1 {
+				t.Errorf("%d requests", requests)
+			}
+		})
+	}
+}
+
+// TestNoAnswer: a server that says nothing, or half of it, is no *StatusError.
+func TestNoAnswer(t *testing.T) {
+	hang := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	cut := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, `{"id":1`)
+		panic(http.ErrAbortHandler)
+	}
+	for name, answer := range map[string]http.HandlerFunc{"slow": hang, "cut": cut} {
+		t.Run(name, func(t *testing.T) {
+			seen := make(chan struct{}, 9)
+			client, _ := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				seen <- struct{}{}
+				answer(w, r)
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				<-seen
+				if name == "slow" {
+					cancel()
+				}
+			}()
+			defer cancel()
+			_, err := client.Create(ctx, Metrics, &Metric{})
+			var status *StatusError
+			if err == nil || errors.As(err, &status) || strings.Contains(err.Error(), testAccess) || strings.Contains(err.Error(), testSession) {
+				t.Errorf("error %v", err)
+			}
+			if name == "slow" && !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestNewHTTPClient(t *testing.T) {
+	c, err := NewHTTPClient("", time.Second)
+	if err != nil || c.Timeout != time.Second {
+		t.Errorf("%v, %v", c, err)
+	}
+	none := filepath.Join(t.TempDir(), "none.pem")
+	if _, err := NewHTTPClient(none, time.Second); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := os.WriteFile(none, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "certificates: " + none + " holds none; it is a PEM file of the authorities to trust"
+	if _, err := NewHTTPClient(none, time.Second); err == nil || err.Error() != want {
+		t.Error(err)
+	}
+}
+
+func TestCreateNothing(t *testing.T) {
+	client := NewClient(ClientOptions{})
+	if _, err := client.Create(t.Context(), Metrics, Metric{}); err == nil || err.Error() != "a coscale.Metric cannot be created" {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,317 @@
+package coscale
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/record"
+)
+
+// HandlerOptions are what a Handler needs.
+type HandlerOptions struct {
+	AppID string
+	// Tokens are the access tokens that clients may log in with; any of them is
+	// also a good password of users/login, whatever the email.
+	Tokens []string
+	// Source is whose batches are put.
+	Source *record.Source
+	// Sink takes them; it is never called twice at once.
+	Sink record.Sink
+	// TTL is the MaxAge of the batches.
+	TTL time.Duration
+	// Folder is where ids.db is; empty: ids and event data live as long as the
+	// handler, and ids begin at the time in milliseconds.
+	Folder string
+	Logger log.Logger // nil: nobody
+	// Received counts a request and the bytes of its body; may be nil.
+	Received func(bytes int)
+	// Refused counts requests that were not let in, by a word for the reason:
+	// auth, busy, malformed, too_large, full, unavailable; may be nil. Points
+	// that could not be used are the batch's (record.LineError).
+	Refused func(reason string, n int)
+}
+
+// Handler is the receiving half of the API (spec/coscale-api.md): what the
+// public clients need, and as they need it. All methods are safe for
+// concurrent use.
+type Handler struct {
+	o        HandlerOptions
+	logger   log.Logger
+	gate     *gate
+	registry *registry
+	clock    func() time.Time
+
+	// putting is held from before a batch is made until the sink has it: so
+	// points that are repeated are found, and Put is never called twice at once.
+	putting     sync.Mutex
+	declaration declaration
+	added       addedPoints
+	recent      recentValues
+}
+
+// NewHandler makes a Handler; it reads Folder and fails when that cannot be
+// used, such as while another process does.
+func NewHandler(o HandlerOptions) (*Handler, error) {
+	h := &Handler{o: o, logger: o.Logger, clock: time.Now, added: addedPoints{seed: maphash.MakeSeed()}}
+	if h.logger == nil {
+		h.logger = log.NewNopLogger()
+	}
+	var err error
+	if h.registry, err = openRegistry(o.Folder, h.clock()); err != nil {
+		return nil, err
+	}
+	secret, err := h.registry.disk.secret()
+	if err != nil {
+		return nil, errors.Join(err, h.registry.close())
+	}
+	h.gate = newGate(secret, o.Tokens)
+	return h, nil
+}
+
+// Close closes the file of ids. It is called after the last request.
+func (h *Handler) Close() error { return h.registry.close() }
+
+// Declare puts a batch that tells what clients made before a restart, so that
+// the counters of events are there at 0 before the first one. Where nothing is
+// known there is none.
+func (h *Handler) Declare() error {
+	h.putting.Lock()
+	defer h.putting.Unlock()
+	b := h.newBatch(h.clock())
+	if b.Declared == nil {
+		return nil
+	}
+	return h.put(b)
+}
+
+// call is one request on its way to its answer.
+type call struct {
+	*http.Request
+	w     http.ResponseWriter
+	query fields
+	now   time.Time
+}
+
+// within bounds the time from now in which the body must have come. Whoever
+// cannot (a recorder in a test) has no slow clients.
+func (c *call) within(d time.Duration) {
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(d))
+}
+
+// form reads the body.
+func (c *call) form(limit int64) (fields, error) { return readForm(c.Request, limit) }
+
+// How long a client may take for its body.
+const (
+	bodyTime = 30 * time.Second
+	dataTime = 2 * time.Minute
+)
+
+// ServeHTTP answers everything below /api/v1/app/ and /api/v1/users/login/.
+// Every answer is JSON, and 200 is the only success, since that is all that the
+// clients take for one (0, rules 1 and 2).
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := &countingBody{ReadCloser: r.Body}
+	if r.Body == nil {
+		body.ReadCloser = http.NoBody
+	}
+	r.Body = body
+	status, answer := h.answer(w, r)
+	if status != http.StatusOK {
+		// A client that is still sending would not see its answer.
+		_, _ = io.Copy(io.Discard, io.LimitReader(body, maxData))
+	}
+	if h.o.Received != nil {
+		h.o.Received(body.n)
+	}
+	text := encodeAnswer(answer)
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(text)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		header.Set("Retry-After", "10")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(text) // whoever does not wait for it will ask again
+}
+
+// encodeAnswer writes JSON; what we answer always can be.
+func encodeAnswer(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return []byte(`{"msg":"the answer cannot be written"}`)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+type countingBody struct {
+	io.ReadCloser
+	n int
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += n
+	return n, err
+}
+
+// answer is what ServeHTTP writes.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, body any) {
+	defer func() {
+		if p := recover(); p != nil {
+			level.Error(h.logger).Log("msg", "a request to CoScale's API failed; please report it", "method", r.Method, "path", r.URL.Path, "err", p, "stack", string(debug.Stack()))
+			status, body = http.StatusInternalServerError, ErrorBody{Msg: "the request failed here; the log says why"}
+		}
+	}()
+	c := &call{Request: r, w: w, query: fieldsOf(r.URL.Query()), now: h.clock()}
+	c.within(bodyTime)
+	answer, err := h.route(c)
+	if err == nil {
+		return http.StatusOK, answer
+	}
+	e := asAPIError(err)
+	if e.reason != "" {
+		h.refused(e.reason)
+	}
+	if e.status == http.StatusServiceUnavailable {
+		level.Error(h.logger).Log("msg", "a request to CoScale's API could not be kept", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	return e.status, e.body
+}
+
+func (h *Handler) refused(reason string) {
+	if h.o.Refused != nil {
+		h.o.Refused(reason, 1)
+	}
+}
+
+// route finds what a path means. It takes it with or without the slash at its
+// end, and with the doubled one that some clients make of a base URL's.
+func (h *Handler) route(c *call) (any, error) {
+	path := strings.FieldsFunc(c.URL.Path, func(r rune) bool { return r == '/' })
+	if len(path) < 2 || path[0] != "api" || path[1] != "v1" {
+		return nil, noPath(c)
+	}
+	path = path[2:]
+	switch {
+	case len(path) == 2 && path[0] == "users" && path[1] == "login":
+		return h.login(c, "password")
+	case len(path) < 2 || path[0] != "app":
+		return nil, noPath(c)
+	}
+	mine := path[1] == h.o.AppID
+	if path = path[2:]; len(path) == 1 && path[0] == "login" {
+		if !mine {
+			return nil, h.fail(c, http.StatusNotFound, "There is no such application here.")
+		}
+		return h.login(c, "accessToken")
+	}
+	if err := h.admit(c); err != nil {
+		return nil, err
+	}
+	if !mine {
+		return nil, notFound("There is no such application here.")
+	}
+	if len(path) == 0 {
+		return h.application(c)
+	}
+	switch first := Kind(path[0]); {
+	case first == "data":
+		return h.routeData(c, path[1:])
+	case first == "alerts" && len(path) == 1:
+		return []struct{}{}, c.only(http.MethodGet)
+	case kinds[first] != nil:
+		return h.routeObjects(c, first, path[1:])
+	}
+	return nil, noPath(c)
+}
+
+func noPath(c *call) error { return notFound("There is nothing at %.200s.", c.URL.Path) }
+
+// only refuses other methods than these.
+func (c *call) only(methods ...string) error {
+	for _, m := range methods {
+		if c.Method == m {
+			return nil
+		}
+	}
+	return &apiError{status: http.StatusMethodNotAllowed, body: ErrorBody{
+		Msg: fmt.Sprintf("%.20s is not for this path; it takes %s.", c.Method, strings.Join(methods, ", ")),
+	}}
+}
+
+// login answers with a session. A failure is never a 401, which sends the
+// StatsD backend into a loop (0, rule 10).
+func (h *Handler) login(c *call, field string) (any, error) {
+	if err := c.only(http.MethodPost); err != nil {
+		return nil, err
+	}
+	form, err := c.form(maxLogin)
+	if err != nil {
+		return nil, err
+	}
+	if token := h.gate.login(form.get(field), c.now); token != "" {
+		return struct {
+			Token string `json:"token"`
+		}{token}, nil
+	}
+	msg := "Invalid access token."
+	if field == "password" {
+		msg = "Invalid email or password."
+	}
+	return nil, h.fail(c, http.StatusBadRequest, msg)
+}
+
+// admit lets through who has a session.
+func (h *Handler) admit(c *call) error {
+	issued, good := h.gate.check(c.Header.Get("HTTPAuthorization"), c.now)
+	switch {
+	case good:
+		return nil
+	case issued: // who has logged in before does so again, without a wait
+		return &apiError{status: http.StatusUnauthorized, body: ErrorBody{Msg: "The session has ended; log in again.", Type: "AUTHENTICATION"}}
+	}
+	return h.fail(c, http.StatusUnauthorized, "Log in first.")
+}
+
+// fail makes the answer to who is not let in, and waits before it.
+func (h *Handler) fail(c *call, status int, msg string) error {
+	if !h.gate.delay(c.Context()) {
+		return &apiError{status: http.StatusTooManyRequests, body: ErrorBody{Msg: "Too many fail to log in at this time."}, reason: "busy"}
+	}
+	return &apiError{status: status, body: ErrorBody{Msg: msg, Type: "AUTHENTICATION"}, reason: "auth"}
+}
+
+// applicationID is that of the one application there is.
+const applicationID = 1
+
+// application is the little that the Java SDK asks of it (9).
+func (h *Handler) application(c *call) (any, error) {
+	return struct {
+		ID      int64  `json:"id"`
+		Version int64  `json:"version"`
+		Name    string `json:"name"`
+		AppID   string `json:"appId"`
+		State   string `json:"state"`
+	}{applicationID, 1, "scriptbridge", h.o.AppID, Enabled}, c.only(http.MethodGet)
+}
+
+// message is the body of answers that have nothing else to say.
+func message(format string, args ...any) any { return ErrorBody{Msg: fmt.Sprintf(format, args...)} }

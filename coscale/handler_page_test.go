@@ -1,0 +1,79 @@
+package coscale_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"scriptbridge/collector"
+	"scriptbridge/coscale"
+	"scriptbridge/record"
+)
+
+// TestPushedPage pushes one of each sort of metric twice, as clients do, and
+// reads the page.
+func TestPushedPage(t *testing.T) {
+	page := collector.New(collector.Options{Retention: time.Hour})
+	h, err := coscale.NewHandler(coscale.HandlerOptions{
+		AppID: "A", Tokens: []string{"token"}, Sink: page, TTL: time.Hour,
+		Source: &record.Source{Kind: record.Receiver, Name: "coscale", Prefix: "coscale", MaxSeries: 100},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	server := httptest.NewServer(h)
+	defer server.Close()
+	c := coscale.NewClient(coscale.ClientOptions{
+		URL: server.URL, AppID: "A", Token: func() (string, error) { return "token", nil },
+	})
+	create := func(kind coscale.Kind, o any) int64 {
+		id, err := c.Create(t.Context(), kind, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	subject := coscale.SubjectOf(coscale.Servers, create(coscale.Servers, &coscale.Server{Object: coscale.Object{Name: "web-01"}}))
+	var metrics []int64
+	for _, m := range [][2]string{{"Jobs", "COUNT"}, {"Uptime", "COUNTER"}, {"Heat", "DOUBLE"}, {"StatsD latency", "HISTOGRAM"}} {
+		metrics = append(metrics, create(coscale.Metrics, &coscale.Metric{Object: coscale.Object{Name: m[0]}, DataType: m[1], Unit: "ms", Subject: "SERVER"}))
+	}
+	now := time.Now().Unix()
+	for i := range int64(2) {
+		var data []coscale.Data
+		for n, m := range metrics {
+			p := coscale.Point{Time: now - 60 + i, Value: float64(5 + i)}
+			if n == 3 {
+				p.Histogram = &coscale.Histogram{Samples: 10, Width: 50, Values: []float64{1, 2, 3}}
+			}
+			data = append(data, coscale.Data{Metric: m, Subject: subject, Points: []coscale.Point{p}, Dimensions: map[string]string{"Queue": "q1"}})
+		}
+		for range 2 { // an answer was lost
+			if err := c.InsertData(t.Context(), data); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	var got []string
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "coscale_") {
+			got = append(got, line)
+		}
+	}
+	const want = `coscale_heat_milliseconds{queue="q1",server="web-01",subject="server"} 6
+coscale_jobs_milliseconds_total{queue="q1",server="web-01",subject="server"} 11
+coscale_statsd_latency_milliseconds{quantile="0",queue="q1",server="web-01",subject="server"} 1
+coscale_statsd_latency_milliseconds{quantile="0.5",queue="q1",server="web-01",subject="server"} 2
+coscale_statsd_latency_milliseconds{quantile="1",queue="q1",server="web-01",subject="server"} 3
+coscale_statsd_latency_milliseconds_count{queue="q1",server="web-01",subject="server"} 20
+coscale_uptime_milliseconds_total{queue="q1",server="web-01",subject="server"} 6
+`
+	if text := strings.Join(got, ""); text != want {
+		t.Errorf("the page has\n%s\nnot\n%s", text, want)
+	}
+}

@@ -1,0 +1,157 @@
+package coscale
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/spool"
+)
+
+// UploaderOptions are what an Uploader needs; all but Logger, Server and
+// NameSuffix must be there.
+type UploaderOptions struct {
+	Client *Client
+	// Server is this host's name at the other end; empty: the host's own.
+	Server string
+	// Interval is the length of a slot. Slots are aligned to the epoch.
+	Interval time.Duration
+	// NameSuffix ends the names of the metrics and events of CoScale's scripts,
+	// as those that CoScale's agent sent (" - Custom").
+	NameSuffix string
+	Spool      *spool.Spool // the caller closes it
+	Logger     log.Logger   // nil: nobody
+}
+
+// Uploader is the record.Sink that sends to a CoScale API. uploader_put.go
+// turns batches into entries of the spool, uploader_entry.go says how they
+// stand there, uploader_slot.go sends the values of one slot after the other,
+// uploader_object.go makes what values and events refer to, uploader_event.go
+// sends events.
+type Uploader struct {
+	client   *Client
+	server   string
+	interval time.Duration
+	settle   time.Duration
+	suffix   string
+	spool    *spool.Spool
+	logger   log.Logger
+
+	mu      sync.Mutex
+	noted   map[unitOf]bool   // what the spool's state has of units; see note
+	skipped map[string]uint64 // by reason
+
+	// Run's alone.
+	ids       map[string]int64 // what the spool's state has of ids; see lookup
+	forgotten time.Time        // when ids were forgotten last
+	tidied    time.Time        // when the state was tidied last
+}
+
+// Bounds on what is held in memory: entries that are read at once, in bytes,
+// and names that are remembered.
+const (
+	windowBytes = 1 << 20
+	maxKnown    = 100_000
+)
+
+// NewUploader makes an Uploader that has not said anything yet.
+func NewUploader(o UploaderOptions) (*Uploader, error) {
+	if o.Logger == nil {
+		o.Logger = log.NewNopLogger()
+	}
+	if o.Server == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("the host's name is not known (set server): %w", err)
+		}
+		o.Server = name
+	}
+	if o.Interval <= 0 {
+		return nil, fmt.Errorf("an interval of %v", o.Interval)
+	}
+	return &Uploader{
+		client:   o.Client,
+		server:   o.Server,
+		interval: o.Interval,
+		// What ends in a slot's last moment is put a little later.
+		settle:  min(o.Interval/10, 5*time.Second),
+		suffix:  o.NameSuffix,
+		spool:   o.Spool,
+		logger:  o.Logger,
+		noted:   make(map[unitOf]bool),
+		skipped: make(map[string]uint64),
+		ids:     make(map[string]int64),
+	}, nil
+}
+
+// Stats gives the spool's figures; items are values and events. Skipped has
+// what is not sent: the parts of histograms and summaries, observations, infos,
+// and what is no number.
+func (u *Uploader) Stats() spool.Stats {
+	stats := u.spool.Stats()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	stats.Skipped = maps.Clone(u.skipped)
+	return stats
+}
+
+// slot is the start of the slot that a time is in.
+func (u *Uploader) slot(t time.Time) time.Time {
+	n := t.UnixNano()
+	return time.Unix(0, n-n%int64(u.interval))
+}
+
+// Run sends, slot by slot, each when it is over, until ctx ends; then it
+// returns nil. What was not sent stays in the spool. It must not be called
+// twice at once.
+func (u *Uploader) Run(ctx context.Context) error {
+	for {
+		wait, err := u.turn(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, spool.ErrClosed):
+			return err
+		case err != nil: // the disk's: the server's do not come here
+			level.Error(u.logger).Log("msg", "the upload's spool fails; sending is tried again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// turn sends the first slot if it is over, and says how long to wait for the
+// next turn.
+func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
+	now := time.Now()
+	next := u.slot(now).Add(u.interval + u.settle).Sub(now)
+	if now.Sub(u.tidied) >= time.Hour {
+		u.tidied = now
+		if err := u.tidy(now); err != nil {
+			return next, err
+		}
+	}
+	first, ok, err := u.spool.First()
+	if err != nil {
+		return next, err
+	}
+	start := u.slot(first)
+	end := start.Add(u.interval)
+	if wait := end.Add(u.settle).Sub(now); !ok || wait > 0 {
+		return next, u.spool.Shrink()
+	}
+	if err := u.sendSlot(ctx, start, end); err != nil {
+		return next, err
+	}
+	return 0, nil
+}

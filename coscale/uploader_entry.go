@@ -1,0 +1,239 @@
+package coscale
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+
+	"scriptbridge/record"
+)
+
+// An entry of the spool begins with a letter that says what follows. None is
+// ever part of a request: ids, and the name that a metric has at the other end,
+// are found when it is sent.
+const (
+	valuesEntry = 'v'
+	eventEntry  = 'e'
+)
+
+// fact is what is known of a metric.
+type fact struct {
+	name     string // without suffix and unit
+	suffix   string
+	unit     string
+	help     string
+	dataType string // the API's
+	groups   string
+	tags     string
+	period   int64 // seconds
+	average  bool  // the mean of each slot is sent, and not the values
+}
+
+// value is one value of one series.
+type value struct {
+	fact    int // its place among the entry's
+	subject record.Subject
+	labels  []record.Label
+	time    int64 // Unix seconds
+	value   float64
+}
+
+// values is an entry of values: of one batch and one slot.
+type values struct {
+	facts  []fact
+	values []value
+}
+
+// encode writes an entry: a table of texts, to which all that follows refers,
+// the facts, and the values.
+func (v *values) encode() []byte {
+	w := entryWriter{places: make(map[string]uint64)}
+	w.uint(uint64(len(v.facts)))
+	for i := range v.facts {
+		f := &v.facts[i]
+		for _, text := range []string{f.name, f.suffix, f.unit, f.help, f.dataType, f.groups, f.tags} {
+			w.text(text)
+		}
+		w.uint(uint64(f.period))
+		w.flag(f.average)
+	}
+	w.uint(uint64(len(v.values)))
+	for i := range v.values {
+		one := &v.values[i]
+		w.uint(uint64(one.fact))
+		w.uint(uint64(one.subject.Kind))
+		w.text(one.subject.Name)
+		w.uint(uint64(len(one.labels)))
+		for _, l := range one.labels {
+			w.text(l.Name)
+			w.text(l.Value)
+		}
+		w.body = binary.AppendVarint(w.body, one.time)
+		w.body = binary.LittleEndian.AppendUint64(w.body, math.Float64bits(one.value))
+	}
+	return w.bytes(valuesEntry)
+}
+
+type entryWriter struct {
+	table  []byte
+	places map[string]uint64
+	body   []byte
+}
+
+func (w *entryWriter) uint(n uint64) { w.body = binary.AppendUvarint(w.body, n) }
+
+func (w *entryWriter) flag(f bool) {
+	n := uint64(0)
+	if f {
+		n = 1
+	}
+	w.uint(n)
+}
+
+func (w *entryWriter) text(s string) {
+	place, ok := w.places[s]
+	if !ok {
+		place = uint64(len(w.places))
+		w.places[s] = place
+		w.table = binary.AppendUvarint(w.table, uint64(len(s)))
+		w.table = append(w.table, s...)
+	}
+	w.uint(place)
+}
+
+func (w *entryWriter) bytes(letter byte) []byte {
+	b := make([]byte, 0, len(w.table)+len(w.body)+binary.MaxVarintLen64+1)
+	b = binary.AppendUvarint(append(b, letter), uint64(len(w.places)))
+	return append(append(b, w.table...), w.body...)
+}
+
+var errEntry = errors.New("the entry cannot be read")
+
+// decodeValues reads what encode wrote, after the letter.
+func decodeValues(text []byte) (*values, error) {
+	r := entryReader{rest: text}
+	for range r.count(1) {
+		r.table = append(r.table, string(r.take(r.uint())))
+	}
+	v := new(values)
+	for range r.count(9) {
+		var f fact
+		for _, to := range []*string{&f.name, &f.suffix, &f.unit, &f.help, &f.dataType, &f.groups, &f.tags} {
+			*to = r.text()
+		}
+		f.period = int64(r.uint() & math.MaxInt64)
+		f.average = r.uint() == 1
+		v.facts = append(v.facts, f)
+	}
+	for range r.count(13) {
+		var one value
+		one.fact = int(r.uint() & math.MaxInt32)
+		one.subject = record.Subject{Kind: record.SubjectKind(r.uint() & math.MaxUint8), Name: r.text()}
+		if n := r.count(2); n > 0 {
+			one.labels = make([]record.Label, n)
+		}
+		for i := range one.labels {
+			one.labels[i] = record.Label{Name: r.text(), Value: r.text()}
+		}
+		one.time = r.int()
+		if bits := r.take(8); len(bits) == 8 {
+			one.value = math.Float64frombits(binary.LittleEndian.Uint64(bits))
+		}
+		if one.fact >= len(v.facts) || math.IsNaN(one.value) || math.IsInf(one.value, 0) {
+			r.bad = true
+		}
+		v.values = append(v.values, one)
+	}
+	if r.bad || len(r.rest) > 0 {
+		return nil, errEntry
+	}
+	return v, nil
+}
+
+// entryReader reads; once something is not there, all that follows is empty.
+type entryReader struct {
+	rest  []byte
+	table []string
+	bad   bool
+}
+
+func (r *entryReader) fail() {
+	r.bad, r.rest = true, nil
+}
+
+func (r *entryReader) uint() uint64 {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *entryReader) int() int64 {
+	n, size := binary.Varint(r.rest)
+	if size <= 0 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// count reads a number of things that have at least so many bytes each, which
+// bounds it by what is there.
+func (r *entryReader) count(least int) int {
+	n := r.uint()
+	if n > uint64(len(r.rest)/least) {
+		r.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (r *entryReader) take(n uint64) []byte {
+	if n > uint64(len(r.rest)) {
+		r.fail()
+		return nil
+	}
+	taken := r.rest[:n]
+	r.rest = r.rest[n:]
+	return taken
+}
+
+func (r *entryReader) text() string {
+	if n := r.uint(); n < uint64(len(r.table)) {
+		return r.table[n]
+	}
+	r.fail()
+	return ""
+}
+
+// event is an entry of one event. It stands there as JSON.
+type event struct {
+	Key         string         `json:"key"`  // of what is known of it: see eventMark
+	Hash        string         `json:"hash"` // of all that can change of it
+	Category    string         `json:"category"`
+	Description string         `json:"description,omitempty"`
+	Declared    []string       `json:"declared,omitempty"` // attributes of the category
+	Message     string         `json:"message"`
+	Start       int64          `json:"start"`          // Unix seconds
+	Stop        int64          `json:"stop,omitempty"` // 0: it goes on
+	Subject     record.Subject `json:"subject"`
+	Attributes  []record.Label `json:"attributes,omitempty"`
+}
+
+func (e *event) encode() ([]byte, error) {
+	text, err := json.Marshal(e)
+	return append([]byte{eventEntry}, text...), err
+}
+
+func decodeEvent(text []byte) (*event, error) {
+	e := new(event)
+	if err := json.Unmarshal(text, e); err != nil || e.Key == "" || e.Category == "" {
+		return nil, errEntry
+	}
+	return e, nil
+}

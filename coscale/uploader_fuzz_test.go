@@ -1,0 +1,77 @@
+package coscale
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/record"
+)
+
+func exampleValues() *values {
+	return &values{
+		facts: []fact{
+			{name: "Traffic", suffix: " - Custom", unit: "b/s", help: "what goes by", dataType: "DOUBLE", groups: "a/b", tags: "IO", period: 60},
+			{name: "Load", dataType: "DOUBLE", period: 300, average: true},
+		},
+		values: []value{
+			{fact: 0, labels: []record.Label{{Name: "interface", Value: "eth0"}}, time: 1700000000, value: 1.5},
+			{fact: 1, subject: record.Subject{Kind: record.Server, Name: "db-1"}, time: -1, value: -2},
+			{fact: 0, subject: record.Subject{Kind: record.Application}, time: 1 << 40, value: 1e300},
+		},
+	}
+}
+
+var compareEntries = cmp.AllowUnexported(values{}, fact{}, value{})
+
+// FuzzEntry holds the reading of entries to this: garbage never panics, and
+// what can be read says the same after it was written again.
+func FuzzEntry(f *testing.F) {
+	f.Add(exampleValues().encode())
+	f.Add((&values{}).encode())
+	e, err := (&event{Key: "event/1/2", Hash: "h", Category: "Backup", Message: "m", Start: 1, Attributes: []record.Label{{Name: "a", Value: "b"}}}).encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(e)
+	f.Add([]byte("v\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if len(text) == 0 {
+			return
+		}
+		if text[0] == eventEntry {
+			if e, err := decodeEvent(text[1:]); err == nil && e.Key == "" {
+				t.Error("an event without a key was read")
+			}
+			return
+		}
+		v, err := decodeValues(text[1:])
+		if err != nil {
+			return
+		}
+		again, err := decodeValues(v.encode()[1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(v, again, compareEntries); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestEntry(t *testing.T) {
+	v := exampleValues()
+	got, err := decodeValues(v.encode()[1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(v, got, compareEntries); diff != "" {
+		t.Error(diff)
+	}
+	text := v.encode()
+	for n := 1; n < len(text); n++ {
+		if _, err := decodeValues(text[1:n]); err == nil {
+			t.Errorf("%d bytes of %d were read", n, len(text))
+		}
+	}
+}

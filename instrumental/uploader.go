@@ -1,0 +1,329 @@
+package instrumental
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/record"
+	"scriptbridge/spool"
+)
+
+// UploaderOptions are what an Uploader needs; all but Logger and Now.
+type UploaderOptions struct {
+	Collector *Collector
+	// Host is the first part of every name.
+	Host   string
+	Spool  *spool.Spool
+	Logger log.Logger
+	Now    func() time.Time
+}
+
+// Uploader is a record.Sink that sends to Instrumental's collector. What Put
+// has taken is on disk, as lines of the protocol with their absolute times, and
+// is sent in order.
+type Uploader struct {
+	o UploaderOptions
+
+	mu      sync.Mutex
+	skipped map[string]uint64
+}
+
+const (
+	// round is how often lines are sent. The service knows whole minutes; the
+	// vendor's daemons connect once in each of their rounds too.
+	round = 30 * time.Second
+	// mostAtOnce bounds the bytes of one connection.
+	mostAtOnce = 1 << 20
+	// eventsKept is for how long an event that is repeated is the same one.
+	eventsKept = 24 * time.Hour
+)
+
+// NewUploader makes one; Run sends.
+func NewUploader(o UploaderOptions) *Uploader {
+	if o.Logger == nil {
+		o.Logger = log.NewNopLogger()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Uploader{o: o, skipped: make(map[string]uint64)}
+}
+
+// Stats gives the spool's figures, and what was never queued.
+func (u *Uploader) Stats() spool.Stats {
+	stats := u.o.Spool.Stats()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	stats.Skipped = maps.Clone(u.skipped)
+	return stats
+}
+
+// Put makes lines of a batch and keeps them; it blocks for as long as the disk
+// takes. When it returns nil, they are on disk.
+func (u *Uploader) Put(b *record.Batch) error {
+	if b.Gone || len(b.Samples)+len(b.Events) == 0 {
+		return nil
+	}
+	var said saying
+	// A transaction may be run twice, so it begins anew each time.
+	err := u.o.Spool.Update(func(tx *spool.Tx) error {
+		said = saying{host: u.o.Host, batch: b, tx: tx, skipped: make(map[string]uint64)}
+		if err := said.all(); err != nil || len(said.lines) == 0 {
+			return err
+		}
+		data, err := json.Marshal(said.lines)
+		if err != nil {
+			return err
+		}
+		return tx.Append(b.Time, len(said.lines), data)
+	})
+	if err != nil {
+		return fmt.Errorf("upload to Instrumental: %w", err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for reason, n := range said.skipped {
+		u.skipped[reason] += n
+	}
+	return nil
+}
+
+// saying turns one batch into lines.
+type saying struct {
+	host    string
+	batch   *record.Batch
+	tx      *spool.Tx
+	lines   []string
+	skipped map[string]uint64
+}
+
+func (s *saying) all() error {
+	for i := range s.batch.Samples {
+		if err := s.sample(&s.batch.Samples[i]); err != nil {
+			return err
+		}
+	}
+	for i := range s.batch.Events {
+		if err := s.event(&s.batch.Events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sample says one value (spec/instrumental.md, 3, Mapping; spec/mapping.md,
+// Types). An Average needs nothing: the service averages a minute's gauges.
+func (s *saying) sample(smp *record.Sample) error {
+	name := s.name(smp)
+	if name == "" {
+		s.skipped["name"]++
+		return nil
+	}
+	at := smp.Time
+	if at.IsZero() {
+		at = s.batch.Time
+	}
+	value, count, verb := smp.Value, 1.0, gauge
+	switch {
+	case smp.Op == record.Add:
+		verb = increment
+	case smp.Op == record.Observe:
+		if smp.Weight > 0 {
+			count = smp.Weight
+		}
+		value *= count // the count's sum
+	case smp.Meta != nil && smp.Meta.Type >= record.Histogram:
+		s.skipped["part"]++ // of a histogram or summary, or an info
+		return nil
+	case smp.Meta != nil && smp.Meta.Calctype == record.CalctypeDifference:
+		previous, known, err := s.exchange("last/"+name, value)
+		if err != nil || !known {
+			return err
+		}
+		if value, known = smp.Meta.Difference(previous, value); !known {
+			return nil
+		}
+	}
+	line, ok := metricLine(verb, name, value, at, count)
+	if !ok {
+		s.skipped["not_finite"]++
+		return nil
+	}
+	s.lines = append(s.lines, line)
+	return nil
+}
+
+// name is HOST.SCRIPT.METRIC and the values of the dimensions. The host of a
+// sample that speaks of another server is that one. What an Instrumental
+// plugin's own runner would send begins with the script already; a StatsD name
+// of which only the dots were escaped has them again.
+func (s *saying) name(smp *record.Sample) string {
+	host := s.host
+	if smp.Subject.Kind == record.Server && smp.Subject.Name != "" {
+		host = smp.Subject.Name
+	}
+	raw, coscale, whole := smp.Name, false, false
+	if m := smp.Meta; m != nil {
+		coscale = m.Datatype != ""
+		whole = !coscale && m.ID != "" && strings.HasSuffix(raw, "."+m.ID)
+		if raw == strings.ReplaceAll(m.ID, ".", "_") {
+			raw = m.ID
+		}
+	}
+	metric := []string{raw} // a phrase, whose dots separate nothing
+	if !coscale {
+		metric = strings.Split(raw, ".")
+	}
+	if metricName(metric...) == "" {
+		return ""
+	}
+	parts := []string{host}
+	if !whole {
+		parts = append(parts, s.batch.Source.Name)
+	}
+	parts = append(parts, metric...)
+	for _, l := range smp.Labels {
+		parts = append(parts, l.Value)
+	}
+	return metricName(parts...)
+}
+
+// event says an event once when it begins, and once more when it has ended.
+func (s *saying) event(e *record.Event) error {
+	open := 0.0
+	if e.Stop.IsZero() {
+		open = 1
+	}
+	key := "event/" + s.batch.Source.Name + "/" + e.ID
+	before, known, err := s.exchange(key, open)
+	if err != nil || known && before <= open {
+		return err
+	}
+	text := s.host + " " + e.Name
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	s.lines = append(s.lines, noticeLine(e.Start, e.Stop, text))
+	return nil
+}
+
+// exchange keeps a number by a key, with the batch's time, and gives the one
+// before. The key is hashed: names are long, and the store bounds them.
+func (s *saying) exchange(key string, value float64) (before float64, known bool, err error) {
+	group, _, _ := strings.Cut(key, "/")
+	h := fnv.New128a()
+	_, _ = h.Write([]byte(key)) // which cannot fail
+	key = group + "/" + string(h.Sum(nil))
+	if old := s.tx.Get(key); len(old) == 16 {
+		before, known = math.Float64frombits(binary.BigEndian.Uint64(old)), true
+	}
+	kept := binary.BigEndian.AppendUint64(nil, math.Float64bits(value))
+	kept = binary.BigEndian.AppendUint64(kept, uint64(s.batch.Time.Unix()))
+	return before, known, s.tx.Set(key, kept)
+}
+
+// Run sends what is kept, a round after the other, until ctx ends; then it
+// gives nil. What has not been sent stays.
+func (u *Uploader) Run(ctx context.Context) error {
+	tick := time.NewTicker(round)
+	defer tick.Stop()
+	forgot := u.o.Now()
+	for {
+		if err := u.send(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if now := u.o.Now(); now.Sub(forgot) > time.Hour {
+			forgot = now
+			if err := u.forget(now); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// send sends until the queue is empty. Lines that may not have arrived are
+// sent again: a gauge said twice is the same average, an increment said twice is
+// the price of losing none.
+func (u *Uploader) send(ctx context.Context) error {
+	for {
+		entries, err := u.o.Spool.Read("", u.o.Now().Add(24*time.Hour), mostAtOnce)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		var lines []string
+		keys := make([]spool.Key, len(entries))
+		for i, e := range entries {
+			some, err := readLines(e.Data)
+			if err != nil {
+				if err := u.o.Spool.SetAside(e.Items, []byte(`null`), err); err != nil {
+					return err
+				}
+			}
+			keys[i] = e.Key
+			lines = append(lines, some...)
+		}
+		err = u.o.Spool.Retry(ctx, func(ctx context.Context) error { return u.o.Collector.Send(ctx, lines) })
+		if err != nil {
+			return err
+		}
+		if err := u.o.Spool.Update(func(tx *spool.Tx) error { return tx.Remove(keys...) }); err != nil {
+			return err
+		}
+		u.o.Spool.Sent(len(lines))
+	}
+}
+
+// readLines reads an entry of the spool.
+func readLines(data []byte) ([]string, error) {
+	var lines []string
+	if err := json.Unmarshal(data, &lines); err != nil {
+		return nil, fmt.Errorf("an entry that cannot be read: %w", err)
+	}
+	for _, l := range lines {
+		if strings.ContainsAny(l, "\r\n") {
+			return nil, errors.New("an entry that cannot be read: a line of it has a line end")
+		}
+	}
+	return lines, nil
+}
+
+// forget drops what has not been spoken of for long: events after a day, the
+// last values of series after a week.
+func (u *Uploader) forget(now time.Time) error {
+	return u.o.Spool.Update(func(tx *spool.Tx) error {
+		var old []string
+		for prefix, age := range map[string]time.Duration{"event/": eventsKept, "last/": 7 * 24 * time.Hour} {
+			limit := now.Add(-age).Unix()
+			tx.Each(prefix, func(key string, value []byte) bool {
+				if len(value) != 16 || int64(binary.BigEndian.Uint64(value[8:])) < limit {
+					old = append(old, key)
+				}
+				return true
+			})
+		}
+		for _, key := range old {
+			if err := tx.Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+var _ record.Sink = (*Uploader)(nil)

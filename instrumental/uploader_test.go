@@ -1,0 +1,234 @@
+package instrumental
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/record"
+	"scriptbridge/spool"
+)
+
+func openSpool(t *testing.T, path string) *spool.Spool {
+	t.Helper()
+	s, err := spool.Open(spool.Options{Path: path, MaxBytes: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+var noon = time.Unix(1_500_000_000, 0)
+
+// queued gives all lines that wait.
+func queued(t *testing.T, s *spool.Spool) []string {
+	t.Helper()
+	entries, err := s.Read("", noon.Add(1000*time.Hour), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, e := range entries {
+		some, err := readLines(e.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Items != len(some) {
+			t.Errorf("an entry of %d items has %q", e.Items, some)
+		}
+		lines = append(lines, some...)
+	}
+	return lines
+}
+
+func TestPut(t *testing.T) {
+	coscale := func(name, datatype, calctype string) *record.Meta {
+		return &record.Meta{ID: "1", Name: name, Datatype: datatype, Calctype: calctype}
+	}
+	grown, wave := coscale("Grown", "COUNTER", "Difference"), coscale("Wave", "GAUGE", "Difference")
+	one := func(kind record.Kind, source string, at time.Time, samples ...record.Sample) *record.Batch {
+		return &record.Batch{Source: &record.Source{Kind: kind, Name: source}, Time: at, Samples: samples}
+	}
+	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+	u := NewUploader(UploaderOptions{Host: "web-01", Spool: s})
+	for _, b := range []*record.Batch{
+		one(record.Script, "app", noon, record.Sample{Name: "load.disk", Value: 0.7, Meta: &record.Meta{ID: "disk", Name: "load.disk"}}),
+		one(record.Script, "disks", noon,
+			record.Sample{Name: "Used - google.be", Value: 5, Meta: coscale("Used - google.be", "GAUGE", "Instant"), Labels: []record.Label{{Name: "Mount", Value: "/var/log"}}, Time: noon.Add(-time.Minute)},
+			record.Sample{Name: "Jobs", Value: 3, Op: record.Add, Meta: coscale("Jobs", "COUNT", "Instant")},
+			record.Sample{Name: "Grown", Value: 10, Meta: grown}, record.Sample{Name: "Wave", Value: 10, Meta: wave},
+			record.Sample{Name: "Mean", Value: 2, Meta: coscale("Mean", "DOUBLE", "Average")},
+			record.Sample{Name: "é", Value: 1},
+			record.Sample{Name: "x", Value: 1, Meta: &record.Meta{Name: "x", Type: record.Summary}},
+			record.Sample{Name: "nan", Value: nan()}),
+		one(record.Script, "disks", noon.Add(time.Minute), record.Sample{Name: "Grown", Value: 14, Meta: grown}, record.Sample{Name: "Wave", Value: 7, Meta: wave}),
+		one(record.Script, "disks", noon.Add(2*time.Minute), record.Sample{Name: "Grown", Value: 1, Meta: grown}),
+		one(record.Receiver, "statsd", noon,
+			record.Sample{Name: "web_hits", Value: 4, Op: record.Add, Meta: &record.Meta{ID: "web.hits", Name: "web_hits"}},
+			record.Sample{Name: "time", Value: 0.25, Weight: 8, Op: record.Observe, Meta: &record.Meta{ID: "req.time", Name: "time", Type: record.Summary}}),
+		one(record.Receiver, "coscale", noon, record.Sample{Name: "T", Value: 1, Meta: coscale("T", "DOUBLE", "Instant"), Subject: record.Subject{Kind: record.Server, Name: "db.example"}}),
+		{Source: &record.Source{Kind: record.Script, Name: "disks"}, Gone: true},
+	} {
+		if err := u.Put(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		"gauge web-01.load.disk 0.7 1500000000 1",
+		"gauge web-01.disks.Used_-_google_be.var_log 5 1499999940 1",
+		"increment web-01.disks.Jobs 3 1500000000 1",
+		"gauge web-01.disks.Mean 2 1500000000 1",
+		"increment web-01.statsd.web.hits 4 1500000000 1",
+		"gauge web-01.statsd.time 2 1500000000 8",
+		"gauge db_example.coscale.T 1 1500000000 1",
+		"gauge web-01.disks.Grown 4 1500000060 1",
+		"gauge web-01.disks.Wave -3 1500000060 1",
+	}
+	if diff := cmp.Diff(want, queued(t, s)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]uint64{"name": 1, "part": 1, "not_finite": 1}, u.Stats().Skipped); diff != "" {
+		t.Errorf("skipped, -want +got:\n%s", diff)
+	}
+}
+
+func nan() float64 { zero := 0.0; return zero / zero }
+
+// TestEvents: an event is said when it begins and when it has ended, and not
+// each time that a script repeats it, also after a restart.
+func TestEvents(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	s := openSpool(t, path)
+	put := func(e record.Event) {
+		t.Helper()
+		u := NewUploader(UploaderOptions{Host: "web-01", Spool: s})
+		b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "cron"}, Time: noon, Events: []record.Event{e}}
+		if err := u.Put(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := record.Event{ID: "1", Name: "Backup", Message: "nightly\nrun", Start: noon}
+	put(e)
+	put(e)
+	s.Close()
+	s = openSpool(t, path)
+	put(e)
+	e.Stop = noon.Add(90 * time.Second)
+	put(e)
+	put(e)
+	put(record.Event{ID: "2", Name: "Deployed", Start: noon, Stop: noon})
+	want := []string{
+		"notice 1500000000 0 web-01 Backup: nightly run",
+		"notice 1500000000 90 web-01 Backup: nightly run",
+		"notice 1500000000 0 web-01 Deployed",
+	}
+	if diff := cmp.Diff(want, queued(t, s)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestForget: what nobody has spoken of for long is forgotten.
+func TestForget(t *testing.T) {
+	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+	u := NewUploader(UploaderOptions{Host: "h", Spool: s})
+	meta := &record.Meta{ID: "1", Name: "n", Datatype: "COUNTER", Calctype: "Difference"}
+	put := func(at time.Time, value float64) {
+		t.Helper()
+		b := &record.Batch{
+			Source: &record.Source{Kind: record.Script, Name: "s"}, Time: at,
+			Samples: []record.Sample{{Name: "n", Value: value, Meta: meta}},
+			Events:  []record.Event{{ID: "1", Name: "E", Start: noon, Stop: noon}},
+		}
+		if err := u.Put(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(noon, 1)
+	for _, after := range []time.Duration{23 * time.Hour, 25 * time.Hour, 8 * 24 * time.Hour} {
+		if err := u.forget(noon.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		put(noon, 2) // without news of its own: the same time
+	}
+	want := []string{ // the event after a day, the value after a week
+		"notice 1500000000 0 h E",
+		"gauge h.s.n 1 1500000000 1",
+		"gauge h.s.n 0 1500000000 1",
+		"notice 1500000000 0 h E",
+		"notice 1500000000 0 h E",
+	}
+	if diff := cmp.Diff(want, queued(t, s)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestCollectorDiesAndComesBack: what was put while there was no collector, and
+// what it broke off at, arrives in order once it is there; also when the bridge
+// was restarted meanwhile.
+func TestCollectorDiesAndComesBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	s := openSpool(t, path)
+	p := newPeer(t, nil)
+	p.breakAt = 3 // it dies each time
+	c := p.collector()
+	u := NewUploader(UploaderOptions{Collector: c, Host: "h", Spool: s})
+	var want []string
+	for i := range 10 {
+		b := &record.Batch{
+			Source: &record.Source{Kind: record.Script, Name: "s"}, Time: noon.Add(time.Duration(i) * time.Second),
+			Samples: []record.Sample{{Name: "n", Value: float64(i)}},
+		}
+		if err := u.Put(b); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, queued(t, s)[i])
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx) }()
+	for u.Stats().Retried == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if n := len(queued(t, s)); n != 10 {
+		t.Fatalf("%d lines are kept after a failure", n)
+	}
+	s.Close()
+
+	p.mu.Lock()
+	p.breakAt, p.lines = 0, nil
+	p.mu.Unlock()
+	s = openSpool(t, path)
+	u = NewUploader(UploaderOptions{Collector: c, Host: "h", Spool: s})
+	if err := u.send(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, p.got()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if stats := u.Stats(); stats.Entries != 0 || stats.Sent != 10 {
+		t.Errorf("afterwards: %+v", stats)
+	}
+}
+
+// FuzzReadLines: what the disk gives back is lines, or an error.
+func FuzzReadLines(f *testing.F) {
+	f.Add([]byte(`["gauge a 1 2 1"]`))
+	f.Add([]byte(`{`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		lines, err := readLines(data)
+		for _, l := range lines {
+			if err != nil || strings.ContainsAny(l, "\r\n") {
+				t.Errorf("%q, with the error %v", l, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"scriptbridge/coscale"
+)
+
+// pushFlags are those of push.
+type pushFlags struct {
+	api            apiFlags
+	data           []string
+	unit, dataType string
+	period         time.Duration
+}
+
+func (f *pushFlags) register(cmd *kingpin.CmdClause) {
+	cmd.Flag("data", "Points, as METRIC:SUBJECT:TIME:VALUE[:DIMENSIONS], with semicolons between them; repeatable. Left out, they are read from standard input.").StringsVar(&f.data)
+	cmd.Flag("unit", "The unit of metrics that are made.").StringVar(&f.unit)
+	cmd.Flag("data-type", "The data type of metrics that are made: DOUBLE, COUNTER… By default DOUBLE, or HISTOGRAM after the value.").StringVar(&f.dataType)
+	cmd.Flag("period", "The period of metrics that are made.").Default("60s").DurationVar(&f.period)
+	f.api.register(cmd)
+}
+
+// sourceName is what objects say that made them.
+const sourceName = "scriptbridge"
+
+// maxPush bounds the text of the points that go into one call. As JSON they
+// are longer, and still far below what a call may hold (8 MiB).
+const maxPush = 1 << 20
+
+// push sends points to a CoScale API. A point that cannot be read or sent is
+// told on stderr and costs no other one; the error is then errSaid.
+func push(ctx context.Context, f *pushFlags, stdin io.Reader, stderr io.Writer) error {
+	client, err := f.api.client()
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	text := strings.Join(f.data, "\n")
+	if len(f.data) == 0 {
+		all, err := io.ReadAll(stdin)
+		if err != nil {
+			return fmt.Errorf("push: standard input: %w", err)
+		}
+		text = string(all)
+	}
+	points, bad := coscale.ParsePoints(text)
+	if len(points) == 0 && bad == nil {
+		return errors.New("push: there is no point; write METRIC:SUBJECT:TIME:VALUE into --data or on standard input")
+	}
+	p := &pusher{f: f, client: client, stderr: stderr, ids: make(map[string]answer)}
+	if bad != nil {
+		for line := range strings.Lines(bad.Error()) {
+			p.leaveOut(1, "%s", strings.TrimSuffix(line, "\n"))
+		}
+	}
+	for len(points) > 0 {
+		n, size := 0, 0
+		for n < len(points) && (n == 0 || size+len(points[n].Text) <= maxPush) {
+			size += len(points[n].Text)
+			n++
+		}
+		p.send(ctx, points[:n])
+		points = points[n:]
+	}
+	if p.out > 0 {
+		fmt.Fprintf(stderr, "scriptbridge: push: %d sent, %d left out\n", p.sent, p.out)
+		return errSaid
+	}
+	return nil
+}
+
+// pusher is one run of push.
+type pusher struct {
+	f         *pushFlags
+	client    *coscale.Client
+	stderr    io.Writer
+	ids       map[string]answer // of names that were asked for
+	sent, out int
+}
+
+// answer is an id, or why there is none.
+type answer struct {
+	id  int64
+	err error
+}
+
+func (p *pusher) leaveOut(n int, format string, args ...any) {
+	p.out += n
+	fmt.Fprintf(p.stderr, "scriptbridge: push: "+format+"\n", args...)
+}
+
+// send sends points in one call, or in one for each series where the server
+// refuses them together.
+func (p *pusher) send(ctx context.Context, points []coscale.TextPoint) {
+	var data []coscale.Data
+	at := make(map[string]int)
+	for _, point := range points {
+		d, err := p.resolve(ctx, point)
+		if err != nil {
+			p.leaveOut(1, "%s: %v", point.Text, err)
+			continue
+		}
+		key := fmt.Sprintf("%d %s %q", d.Metric, d.Subject, flat(d.Dimensions))
+		i, ok := at[key]
+		if !ok {
+			i = len(data)
+			at[key] = i
+			data = append(data, d)
+		}
+		data[i].Points = append(data[i].Points, point.Point)
+	}
+	if len(data) == 0 {
+		return
+	}
+	err := p.client.InsertData(ctx, data)
+	if len(data) == 1 || !isRefusal(err) {
+		p.count(err, data...)
+		return
+	}
+	for _, d := range data {
+		p.count(p.client.InsertData(ctx, []coscale.Data{d}), d)
+	}
+}
+
+// isRefusal says whether the server found fault with what was sent.
+func isRefusal(err error) bool {
+	var status *coscale.StatusError
+	return errors.As(err, &status) && !status.Login && status.Status >= 400 && status.Status < 500 &&
+		status.Status != http.StatusUnauthorized && status.Status != http.StatusTooManyRequests
+}
+
+func (p *pusher) count(err error, data ...coscale.Data) {
+	n := 0
+	for _, d := range data {
+		n += len(d.Points)
+	}
+	switch {
+	case err == nil:
+		p.sent += n
+	case len(data) == 1:
+		p.leaveOut(n, "M%d:%s, %d points: %v", data[0].Metric, data[0].Subject, n, err)
+	default:
+		p.leaveOut(n, "%d points: %v", n, err)
+	}
+}
+
+// flat is a map as one list, in an order.
+func flat(m map[string]string) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, name, m[name])
+	}
+	return all
+}
+
+// resolve turns names into ids. What no server knows is made.
+func (p *pusher) resolve(ctx context.Context, point coscale.TextPoint) (coscale.Data, error) {
+	d := coscale.Data{Metric: point.Metric.ID, Dimensions: point.Dimensions}
+	subject := point.Subject.ID
+	if name := point.Subject.Name; name != "" {
+		var err error
+		subject, err = p.id(coscale.Servers, name, func() (int64, error) { return makeServer(ctx, p.client, name) })
+		if err != nil {
+			return d, fmt.Errorf("server %q: %w", name, err)
+		}
+	}
+	d.Subject = coscale.SubjectOf(point.Kind, subject)
+	name := point.Metric.Name
+	if name == "" {
+		return d, nil
+	}
+	var err error
+	d.Metric, err = p.id(coscale.Metrics, name, func() (int64, error) {
+		return p.client.Create(ctx, coscale.Metrics, p.metric(point))
+	})
+	if err != nil {
+		return d, fmt.Errorf("metric %q: %w", name, err)
+	}
+	for _, dimension := range slices.Sorted(maps.Keys(point.Dimensions)) {
+		_, err := p.id(coscale.Dimensions, fmt.Sprintf("%d %s", d.Metric, dimension), func() (int64, error) {
+			id, err := p.client.Create(ctx, coscale.Dimensions, &coscale.Dimension{Name: dimension})
+			if err != nil {
+				return 0, err
+			}
+			return id, p.client.Link(ctx, coscale.Metrics, d.Metric, coscale.Dimensions, id)
+		})
+		if err != nil {
+			return d, fmt.Errorf("dimension %q: %w", dimension, err)
+		}
+	}
+	return d, nil
+}
+
+// id asks for what is not known yet, once.
+func (p *pusher) id(kind coscale.Kind, name string, ask func() (int64, error)) (int64, error) {
+	key := string(kind) + " " + name
+	a, ok := p.ids[key]
+	if !ok {
+		a.id, a.err = ask()
+		p.ids[key] = a
+	}
+	return a.id, a.err
+}
+
+// metric is what a name becomes that no server knows.
+func (p *pusher) metric(point coscale.TextPoint) *coscale.Metric {
+	m := &coscale.Metric{
+		Object: coscale.Object{Name: point.Metric.Name}, Unit: p.f.unit, Period: int64(p.f.period / time.Second),
+		Source: sourceName, DataType: p.f.dataType, Subject: "APPLICATION",
+	}
+	switch {
+	case m.DataType != "":
+	case point.Point.Histogram != nil:
+		m.DataType = "HISTOGRAM"
+	default:
+		m.DataType = "DOUBLE"
+	}
+	switch point.Kind {
+	case coscale.Servers:
+		m.Subject = "SERVER"
+	case coscale.ServerGroups:
+		m.Subject = "GROUP"
+	}
+	return m
+}
+
+func makeServer(ctx context.Context, client *coscale.Client, name string) (int64, error) {
+	return client.Create(ctx, coscale.Servers, &coscale.Server{Object: coscale.Object{Name: name}, Source: sourceName})
+}

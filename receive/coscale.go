@@ -1,0 +1,179 @@
+package receive
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	stdlog "log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/config"
+	"scriptbridge/coscale"
+)
+
+// apiPath is where CoScale's clients ask.
+const apiPath = "/api/v1/"
+
+// refusals are the handler's words for requests that it does not let in.
+var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable"}
+
+// coscaleReceiver answers clients of CoScale's API, on addresses of its own or
+// on the web port.
+type coscaleReceiver struct {
+	config *config.ReceiveCoScale
+	env    Env
+	tokens []string
+	tls    *tls.Config // nil for none
+
+	mu        sync.Mutex
+	handler   http.Handler // nil before Run has made it
+	addresses []string
+}
+
+func newCoScale(r *config.Receive, env Env) (Receiver, error) {
+	c := &coscaleReceiver{config: r.CoScale, env: env}
+	env.Counts.Received("http", 0, 0)
+	for _, reason := range refusals {
+		env.Counts.Dropped(reason, 0)
+	}
+	secrets, err := config.ReadSecrets(c.config.AccessTokensFile)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range secrets {
+		c.tokens = append(c.tokens, s.Reveal())
+	}
+	if files := c.config.TLS; files != (config.TLS{}) {
+		cert, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls: %s, %s: %w", files.CertFile, files.KeyFile, err)
+		}
+		c.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	return c, nil
+}
+
+// Run answers requests until ctx ends.
+func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
+	listeners, err := c.listen()
+	if err != nil {
+		return err
+	}
+	handler, err := coscale.NewHandler(coscale.HandlerOptions{
+		AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
+		TTL: c.config.TTL, Folder: c.env.Storage, Logger: c.env.Logger,
+		Received: func(n int) { c.env.Counts.Received("http", 1, n) },
+		Refused:  c.env.Counts.Dropped,
+	})
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer func() { err = errors.Join(err, handler.Close()) }()
+	if err := handler.Declare(); err != nil {
+		level.Warn(c.env.Logger).Log("msg", "what clients made before the restart is not shown until they push", "err", err)
+	}
+	c.mu.Lock()
+	c.handler = handler
+	for _, l := range listeners {
+		c.addresses = append(c.addresses, c.scheme()+" "+l.Addr().String())
+	}
+	c.mu.Unlock()
+	if c.env.Storage == "" {
+		level.Warn(c.env.Logger).Log("msg", "without --storage.path the ids that clients are given change at a restart")
+	}
+	if len(listeners) == 0 {
+		c.env.Opened()
+		<-ctx.Done()
+		return nil
+	}
+	return c.serve(ctx, listeners, handler)
+}
+
+func (c *coscaleReceiver) scheme() string {
+	if c.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// listen opens the addresses of its own: all or none.
+func (c *coscaleReceiver) listen() (listeners []net.Listener, err error) {
+	for _, address := range c.config.Listen {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			closeAll(listeners)
+			return nil, err
+		}
+		if c.tls != nil {
+			l = tls.NewListener(l, c.tls)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// serve answers on listeners until ctx ends, or until one of them fails. It
+// returns when the last request has been answered.
+func (c *coscaleReceiver) serve(ctx context.Context, listeners []net.Listener, handler http.Handler) error {
+	d := newDoor()
+	server := &http.Server{
+		Handler: d.handler(handler),
+		// As those of the web port: whatever a client does, it ends.
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       5 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          stdlog.New(log.NewStdlibAdapter(level.Warn(c.env.Logger)), "", 0),
+	}
+	d.open([]Endpoint{{Path: "/", Handler: handler}})
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- server.Serve(l) }()
+	}
+	c.env.Opened()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	d.shut()
+	end, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	defer cancel()
+	if server.Shutdown(end) != nil {
+		server.Close()
+	}
+	return err
+}
+
+// Endpoints gives the API's path on the web port, when it has no address of
+// its own.
+func (c *coscaleReceiver) Endpoints() []Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.config.Listen) > 0 {
+		return nil
+	}
+	return []Endpoint{{Path: apiPath, Handler: c.handler}}
+}
+
+// Addresses gives where it listens.
+func (c *coscaleReceiver) Addresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addresses
+}

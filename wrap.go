@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"scriptbridge/coscale"
+	"scriptbridge/script"
+)
+
+// wrapFlags are those of wrap.
+type wrapFlags struct {
+	api                       apiFlags
+	category, message, server string
+}
+
+func (f *wrapFlags) register(cmd *kingpin.CmdClause) {
+	cmd.Flag("category", "The category of the event that reports the run.").Required().StringVar(&f.category)
+	cmd.Flag("message", "What the event says: the job's name.").Required().StringVar(&f.message)
+	cmd.Flag("server", "The server that it is about; this host's name by default.").StringVar(&f.server)
+	f.api.register(cmd)
+}
+
+// wrap runs a command and reports it. The report runs beside the command,
+// which never waits for it, and after its end takes one --api.timeout at most.
+// A report that fails is told in one line on stderr and changes nothing. The
+// error carries the command's exit code, other than 0.
+func wrap(ctx context.Context, f *wrapFlags, command []string, stdout, stderr io.Writer) error {
+	if len(command) == 0 {
+		return errors.New("wrap: there is no command; write it behind --, as in: wrap --category=Backups --message=nightly -- /usr/local/bin/backup")
+	}
+	// A signal that ends the program otherwise goes to the command, whose end
+	// is then reported like any other.
+	ctx = context.WithoutCancel(ctx)
+	r := &runReport{f: f, start: time.Now()}
+	beginning, cancel := context.WithTimeout(ctx, f.api.timeout)
+	defer cancel()
+	began := make(chan error, 1)
+	go func() { began <- r.begin(beginning) }()
+	code, err := script.Wrap(command, os.Stdin, stdout, stderr)
+	end := time.Now()
+	if err != nil {
+		fmt.Fprintln(stderr, "scriptbridge: wrap:", err)
+	}
+	ending, cancel := context.WithTimeout(ctx, f.api.timeout)
+	defer cancel()
+	// What begin could not do, finish tries again, so far as there is time.
+	if err := r.finish(ending, <-began, code, end); err != nil {
+		fmt.Fprintln(stderr, "scriptbridge: wrap: the run is not reported:", err)
+	}
+	if code != 0 {
+		return &endError{code}
+	}
+	return nil
+}
+
+// runReport is what a server is told of one run. begin and finish are called
+// one after the other.
+type runReport struct {
+	f                *wrapFlags
+	start            time.Time
+	client           *coscale.Client
+	server, category int64
+	event            coscale.EventData // as last known; no id: it may not be there
+}
+
+// attributeDescriptions are those of cron.sh's categories, but for a message,
+// which the event has itself.
+const attributeDescriptions = `[{"name":"exitCode","type":"integer"},{"name":"executionTime","type":"integer","unit":"s"}]`
+
+// attributes of the event; -1 stands for what is not known yet.
+type attributes struct {
+	ExitCode      int   `json:"exitCode"`
+	ExecutionTime int64 `json:"executionTime"` // in seconds
+}
+
+func (a attributes) String() string {
+	text, _ := json.Marshal(a) // numbers can all be written
+	return string(text)
+}
+
+// begin tells of the start: an event that goes on.
+func (r *runReport) begin(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	made, err := r.client.InsertEvent(ctx, r.category, r.event)
+	if err == nil {
+		r.event.ID, r.event.Version = made.ID, made.Version
+	}
+	return err
+}
+
+// prepare sees to it that all is there that an event needs.
+func (r *runReport) prepare(ctx context.Context) (err error) {
+	if r.category != 0 {
+		return nil
+	}
+	name := r.f.server
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return fmt.Errorf("this host has no name; give --server: %w", err)
+		}
+	}
+	if r.client, err = r.f.api.client(); err != nil {
+		return err
+	}
+	if r.server, err = makeServer(ctx, r.client, name); err != nil {
+		return err
+	}
+	r.event = coscale.EventData{
+		Message: r.f.message, Timestamp: r.start.Unix(), Subject: coscale.SubjectOf(coscale.Servers, r.server),
+		Attribute: attributes{-1, -1}.String(),
+	}
+	r.category, err = r.client.Create(ctx, coscale.Categories, &coscale.Category{
+		Object: coscale.Object{Name: r.f.category}, AttributeDescriptions: attributeDescriptions, Source: sourceName,
+	})
+	return err
+}
+
+// finish tells of the end: the event stops, and the metrics have a point.
+// began is what begin returned.
+func (r *runReport) finish(ctx context.Context, began error, code int, end time.Time) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	if began != nil {
+		if err := r.find(ctx); err != nil {
+			return err
+		}
+	}
+	stop := end.Unix()
+	took := end.Sub(r.start)
+	r.event.StopTime = &stop
+	r.event.Attribute = attributes{code, int64(took.Round(time.Second) / time.Second)}.String()
+	var err error
+	if r.event.ID != 0 {
+		_, err = r.client.UpdateEvent(ctx, r.category, r.event)
+	} else {
+		_, err = r.client.InsertEvent(ctx, r.category, r.event)
+	}
+	return errors.Join(err, r.measure(ctx, code, took, stop))
+}
+
+// find looks for the event that begin made without hearing of it: an
+// event must not be there twice.
+func (r *runReport) find(ctx context.Context) error {
+	all, err := r.client.Events(ctx, r.category, r.event.Timestamp-1, r.event.Timestamp+1)
+	for _, e := range all {
+		if e.Timestamp == r.event.Timestamp && e.Message == r.event.Message && e.Subject == r.event.Subject && e.StopTime == nil {
+			r.event.ID, r.event.Version = e.ID, e.Version
+		}
+	}
+	return err
+}
+
+// measure sends the run's two metrics. What tells runs apart are dimensions:
+// two metrics serve all jobs.
+func (r *runReport) measure(ctx context.Context, code int, took time.Duration, at int64) error {
+	values := map[string]string{"category": r.f.category, "message": r.f.message}
+	var dimensions []int64
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		id, err := r.client.Create(ctx, coscale.Dimensions, &coscale.Dimension{Name: name})
+		if err != nil {
+			return err
+		}
+		dimensions = append(dimensions, id)
+	}
+	var data []coscale.Data
+	for _, m := range []struct {
+		name, unit string
+		value      float64
+	}{
+		{"Command exit code", "", float64(code)},
+		{"Command duration", "s", took.Seconds()},
+	} {
+		id, err := r.client.Create(ctx, coscale.Metrics, &coscale.Metric{
+			Object: coscale.Object{Name: m.name}, Unit: m.unit, Period: 60, Source: sourceName, DataType: "DOUBLE", Subject: "SERVER",
+		})
+		if err != nil {
+			return err
+		}
+		for _, dimension := range dimensions {
+			if err := r.client.Link(ctx, coscale.Metrics, id, coscale.Dimensions, dimension); err != nil {
+				return err
+			}
+		}
+		data = append(data, coscale.Data{
+			Metric: id, Subject: r.event.Subject, Points: []coscale.Point{{Time: at, Value: m.value}},
+			Dimensions: values,
+		})
+	}
+	return r.client.InsertData(ctx, data)
+}
