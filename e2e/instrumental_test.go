@@ -106,13 +106,15 @@ discover: [{dialect: instrumental, directory: scripts, interval: 1s}]
 upload: {instrumental: {collector: %q, api_key_file: key, host: web-01.example.org, ca_file: ca.pem}}
 `, address))
 	b := startBridge(t, dir, "bridge.yml", "--storage.path="+filepath.Join(dir, "state"))
-	eventually(t, "a failure", func() error {
-		if page := b.page(t); !strings.Contains(page, `scriptbridge_upload_up{upload="instrumental"} 0`) {
+	var waited float64
+	eventually(t, "a failure, and something of both scripts to wait", func() error {
+		page := b.page(t)
+		waited = sumOf(t, b, `scriptbridge_upload_queue_length{upload="instrumental"}`)
+		if !strings.Contains(page, `scriptbridge_upload_up{upload="instrumental"} 0`) || waited < 3 {
 			return fmt.Errorf("the page:\n%s", page)
 		}
 		return nil
 	})
-	waited := sumOf(t, b, `scriptbridge_upload_queue_length{upload="instrumental"}`)
 
 	again := listenAsCollector(t, address, server.TLS)
 	eventually(t, "what waited to arrive", func() error {
