@@ -23,6 +23,8 @@ type collectd struct {
 	reader collectdReader
 	merge  *collectdMerge
 
+	parsing sync.Mutex // held while a request's body is read
+
 	mu   sync.Mutex
 	conn *net.UDPConn // for packets; nil before it is open, and without any
 
