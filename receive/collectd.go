@@ -90,9 +90,10 @@ func (c *collectd) Run(ctx context.Context) error {
 	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: collectdDeclared})
 	c.puts(ctx)
 	if c.conn != nil {
-		c.conn.Close()
+		c.conn.SetReadDeadline(longAgo) //nolint:errcheck // it is closed then
 	}
 	work.Wait()
+	c.countLost()
 	c.putAll()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -142,20 +143,32 @@ func listenCollectd(address string) (*net.UDPConn, error) {
 	return conn, nil
 }
 
-// listen reads packets until the connection is closed.
+// listen reads packets until the connection has a deadline, and then those that
+// wait already.
 func (c *collectd) listen(conn *net.UDPConn) error {
 	packet := make([]byte, collectdPacket)
-	for {
-		n, sender, err := conn.ReadFromUDPAddrPort(packet)
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	take := func(n int, sender any) {
 		c.env.Counts.Received("udp", 1, n)
 		c.reader.read(packet[:n], collectdFrom{c.merge, "the packet", sender})
 	}
+	for {
+		n, sender, err := conn.ReadFromUDPAddrPort(packet)
+		if err != nil {
+			if err = ended(err); err != nil {
+				return err
+			}
+			break
+		}
+		take(n, sender)
+	}
+	for until := time.Now().Add(drainMost); time.Now().Before(until); {
+		n, ok := readWaiting(conn, packet)
+		if !ok {
+			break
+		}
+		take(n, "somebody")
+	}
+	return nil
 }
 
 // collectdFrom is the merge for what came from somebody, whom its errors name.
@@ -172,7 +185,6 @@ func (f collectdFrom) bad(reason string, err error) {
 // puts puts what comes until ctx ends: the first at once, the rest of each
 // second together.
 func (c *collectd) puts(ctx context.Context) {
-	defer c.countLost()
 	for {
 		select {
 		case <-c.merge.wake:

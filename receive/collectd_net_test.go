@@ -399,7 +399,7 @@ func TestCollectdBounds(t *testing.T) {
 	batches, _ := m.take(time.Now())
 	var out strings.Builder
 	describeCollectd(&out, batches)
-	want := "for 20s: gauge collectd_p_t_good{instance=\"h\"} = 0\nrefused malformed: h/p/t: the name of a data source has 1048576 bytes, more than 255\n"
+	want := "for 20s:\ngauge collectd_p_t_good{instance=\"h\"} = 0\nrefused malformed: h/p/t: the name of a data source has 1048576 bytes, more than 255\n"
 	if out.String() != want {
 		t.Errorf("got %s", out.String())
 	}

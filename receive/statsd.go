@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -51,14 +52,14 @@ func (s *statsd) Addresses() []string {
 	return s.addresses
 }
 
-// listener is one that is open. serve reads until close; both are called once.
-// lost is how many packets the kernel has dropped so far because nobody took
-// them.
+// listener is one that is open. serve reads until stop, and then what the kernel
+// holds already; close follows when it has returned. Each is called once. lost
+// is how many packets the kernel has dropped so far because nobody took them.
 type listener struct {
-	address string
-	serve   func() error
-	close   func()
-	lost    func() uint32
+	address     string
+	serve       func() error
+	stop, close func()
+	lost        func() uint32
 }
 
 // Run listens until ctx ends, or until a listener fails.
@@ -91,14 +92,16 @@ func (s *statsd) Run(ctx context.Context) error {
 			s.put(listeners, lost)
 		}
 	}
-	countLost(s.env.Counts, listeners, lost)
 	for _, l := range listeners {
-		l.close()
+		l.stop()
 	}
 	for range running {
 		err = errors.Join(err, <-failed)
 	}
-	s.put(nil, nil)
+	s.put(listeners, lost)
+	for _, l := range listeners {
+		l.close()
+	}
 	return err
 }
 
@@ -147,9 +150,9 @@ func (s *statsd) open(ctx context.Context) ([]*listener, error) {
 	return listeners, nil
 }
 
-// ended is what became of a listener: nil when it was closed.
+// ended is what became of a listener: nil when it was stopped.
 func ended(err error) error {
-	if errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return err

@@ -116,11 +116,11 @@ func (m *statsdMerge) packet(data []byte, now time.Time) {
 	}
 }
 
-// tooLong takes the beginning of a line that no listener has room for.
-func (m *statsdMerge) tooLong(line []byte) {
+// tooLong takes the beginning of a line that a listener has no room for, and why.
+func (m *statsdMerge) tooLong(line []byte, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault(line, &statsdFault{"too_long", "the line has more than 16 KiB", nil})
+	m.fault(line, &statsdFault{"too_long", why, nil})
 }
 
 func (m *statsdMerge) line(line []byte) {
