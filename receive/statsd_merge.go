@@ -243,8 +243,12 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	}
 	t := statsdTarget{drop: "mapping", milli: h.kind == statsdTimer, scale: r.scale}
 	if !r.drop {
-		if t.series = m.find(h.kind, &r); t.series == nil {
+		t.series = m.find(h.kind, &r)
+		switch {
+		case t.series == nil:
 			return statsdTarget{drop: "max_series"}, nil // the next time there may be room
+		case (t.series.kind == statsdSet) != (h.kind == statsdSet):
+			return statsdTarget{}, &statsdFault{"duplicate_name", "there is a set and a gauge or service check of this name; what came first stays", nil}
 		}
 	}
 	m.heads += len(m.key) + headCost
