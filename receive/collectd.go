@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-kit/log/level"
-
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -29,16 +27,13 @@ type collectd struct {
 	conn *net.UDPConn // for packets; nil before it is open, and without any
 
 	// Run's own.
-	lost uint32               // packets that the kernel has dropped
-	told map[string]time.Time // when something was logged, by what it is
+	lost   uint32 // packets that the kernel has dropped
+	teller *teller
 }
 
 const (
 	// collectdPause is between two times that all is put.
 	collectdPause = time.Second
-	// collectdTold is how long it is before something like what was logged is
-	// logged again.
-	collectdTold = 10 * time.Minute
 	// collectdPacket is as large as a packet can be.
 	collectdPacket = 1 << 16
 	// collectdBuffer is what the kernel is asked to keep for us; it gives less
@@ -48,7 +43,7 @@ const (
 
 // newCollectd makes a receiver for collectd.
 func newCollectd(r *config.Receive, env Env) (Receiver, error) {
-	c := &collectd{config: r.Collectd, env: env, told: make(map[string]time.Time)}
+	c := &collectd{config: r.Collectd, env: env, teller: newTeller(env.Logger)}
 	types, errTypes := loadCollectdTypes(c.config.TypesDB, env.Logger)
 	users, errUsers := loadCollectdUsers(c.config.AuthFile)
 	if err := errors.Join(errTypes, errUsers); err != nil {
@@ -218,28 +213,11 @@ func (c *collectd) putAll() {
 	batches, foreign := c.merge.take(time.Now())
 	for _, b := range batches {
 		_ = c.env.Sink.Put(b)
-		for _, e := range record.LineErrors(b.Err) {
-			c.tell(e.Reason, "not all that came can be read", e)
-		}
 		if err := record.WithoutLines(b.Err); err != nil {
-			c.tell(err.Error(), "collectd cannot be asked", err)
+			c.teller.tell(err.Error(), "msg", "collectd cannot be asked", "err", err)
 		}
 	}
 	if foreign != nil {
-		c.tell(collectdForeign, "something is not let in", foreign)
+		c.teller.tell(collectdForeign, "msg", "something is not let in", "err", foreign)
 	}
-}
-
-// tell logs what happens, unless something like it was logged within the last
-// collectdTold: others decide how often it happens.
-func (c *collectd) tell(what, message string, err error) {
-	now := time.Now()
-	if last, ok := c.told[what]; ok && now.Sub(last) < collectdTold {
-		return
-	}
-	if len(c.told) > 100 {
-		clear(c.told)
-	}
-	c.told[what] = now
-	level.Warn(c.env.Logger).Log("msg", message, "err", err)
 }
