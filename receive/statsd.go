@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/record"
 )
 
 // statsd receives StatsD's metrics, DogStatsD's events and service checks, and
@@ -74,6 +75,7 @@ func (s *statsd) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.env.Opened()
+	s.env.Sink.Put(&record.Batch{Source: s.env.Source, Time: time.Now(), Declared: statsdDeclared}) //nolint:errcheck // as in put
 
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {

@@ -64,7 +64,6 @@ type statsdMerge struct {
 	faults     []*record.LineError
 	faulty     map[string]int // by reason, those that are not in faults too
 	dropped    map[string]int // by reason
-	spoken     bool           // a batch was made
 }
 
 type statsdMetaKey struct {

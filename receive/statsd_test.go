@@ -227,6 +227,10 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 		began := time.Now()
 		var puts []string
 		sink := record.Tee{sinkFunc(func(b *record.Batch) {
+			if b.Declared != nil {
+				puts = append(puts, fmt.Sprintf("%v: declared %s", time.Since(began), b.Declared.Events[0].Name))
+				return
+			}
 			puts = append(puts, fmt.Sprintf("%v: %d of %v", time.Since(began), len(b.Samples), b.Samples[0].Value))
 		})}
 		made, err := newStatsD(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: time.Minute}},
@@ -248,7 +252,7 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		want := []string{"1s: 1 of 11", "2s: 1 of 11", "3s: 1 of 3", "7.5s: 1 of 7"}
+		want := []string{"0s: declared StatsD event", "1s: 1 of 11", "2s: 1 of 11", "3s: 1 of 3", "7.5s: 1 of 7"}
 		if diff := cmp.Diff(want, puts); diff != "" {
 			t.Errorf("puts (-want +got):\n%s", diff)
 		}

@@ -186,7 +186,10 @@ func (u *unit) Put(b *record.Batch) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.recent.take(b)
-	u.last, u.bad = b.Time, ""
+	if len(b.Samples)+len(b.Events) > 0 || b.Err != nil { // or else it only declares something, at the start
+		u.last = b.Time
+	}
+	u.bad = ""
 	if whole := record.WithoutLines(b.Err); whole != nil {
 		u.bad = whole.Error()
 	}
