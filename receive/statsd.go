@@ -19,6 +19,7 @@ type statsd struct {
 	config *config.ReceiveStatsD
 	env    Env
 	merge  *statsdMerge
+	every  time.Duration // between two times that all is put
 
 	mu        sync.Mutex
 	addresses []string
@@ -40,7 +41,7 @@ func newStatsD(c *config.Receive, env Env) (Receiver, error) {
 	for _, reason := range statsdReasons {
 		env.Counts.Dropped(reason, 0)
 	}
-	return &statsd{config: c.StatsD, env: env, merge: newStatsDMerge(env.Source, mapping, env.Counts, time.Now())}, nil
+	return &statsd{config: c.StatsD, env: env, merge: newStatsDMerge(env.Source, mapping, env.Counts, time.Now()), every: statsdFlush}, nil
 }
 
 // Endpoints are none.
@@ -81,7 +82,7 @@ func (s *statsd) Run(ctx context.Context) error {
 	for _, l := range listeners {
 		go func() { failed <- l.serve() }()
 	}
-	ticker := time.NewTicker(statsdFlush)
+	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	lost := make([]uint32, len(listeners))
 	running := len(listeners)

@@ -61,15 +61,8 @@ var statsdContract = contract{
 		"web.index.hits:-1|c", "_sc|disk|9", "_e{9,9}:short|one", "\xff:1|c", "time:1|ms|@no", "",
 	},
 	overload: func(t *testing.T, r *running) string {
-		packet := strings.Repeat("_e{1,1}:a|b\n", maxStatsDEvents)
-		for range 2 {
-			c, err := net.Dial("udp", r.address(t, "udp"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			io.WriteString(c, packet)
-			c.Close()
-		}
+		// In one packet, between whose lines nothing is put.
+		io.WriteString(dial(t, "udp", r.address(t, "udp")), strings.Repeat("_e{1,1}:a|b\n", 2*maxStatsDEvents))
 		return "overload"
 	},
 }
