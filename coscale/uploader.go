@@ -51,6 +51,7 @@ type Uploader struct {
 	// Run's alone.
 	ids       map[string]int64 // what the spool's state has of ids; see lookup
 	forgotten time.Time        // when ids were forgotten last
+	conflict  time.Time        // when one was taken for final last
 	tidied    time.Time        // when the state was tidied last
 }
 

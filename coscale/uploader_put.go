@@ -27,6 +27,7 @@ type put struct {
 	source  string // by which the state knows it
 	time    time.Time
 	slots   []*slotPut
+	places  map[int64]*slotPut // by their start
 	units   map[unitOf]bool
 	events  []*event
 	skipped map[string]int
@@ -34,7 +35,6 @@ type put struct {
 
 // slotPut is what a batch has to say of one slot.
 type slotPut struct {
-	start  time.Time
 	first  time.Time // of its values
 	facts  []fact
 	places map[factKey]int
@@ -88,6 +88,7 @@ func (u *Uploader) sort(b *record.Batch) *put {
 	p := &put{
 		source:  sourceKey(b.Source),
 		time:    b.Time,
+		places:  make(map[int64]*slotPut),
 		units:   make(map[unitOf]bool),
 		skipped: make(map[string]int),
 	}
@@ -172,13 +173,12 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 }
 
 func (p *put) slot(start time.Time) *slotPut {
-	for _, s := range p.slots {
-		if s.start.Equal(start) {
-			return s
-		}
+	s := p.places[start.UnixNano()]
+	if s == nil {
+		s = &slotPut{places: make(map[factKey]int)}
+		p.places[start.UnixNano()] = s
+		p.slots = append(p.slots, s)
 	}
-	s := &slotPut{start: start, places: make(map[factKey]int)}
-	p.slots = append(p.slots, s)
 	return s
 }
 

@@ -230,7 +230,7 @@ func (u *Uploader) deliver(ctx context.Context, all []*series) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	err = u.spool.Retry(ctx, func(ctx context.Context) error { return final(u.client.InsertData(ctx, data)) })
+	err = u.spool.Retry(ctx, u.bounded(func(ctx context.Context) error { return final(u.client.InsertData(ctx, data)) }))
 	if err == nil {
 		u.spool.Sent(points(all))
 		return nil
@@ -316,7 +316,7 @@ func (u *Uploader) resolve(ctx context.Context, all []*series) (data []Data, lef
 // found anew, once.
 func (u *Uploader) retry(ctx context.Context, attempt func(context.Context) error) error {
 	for {
-		err := u.spool.Retry(ctx, attempt)
+		err := u.spool.Retry(ctx, u.bounded(attempt))
 		if !isFinal(err) || !isNotFound(err) {
 			return err
 		}

@@ -388,6 +388,41 @@ func TestUploadOutage(t *testing.T) {
 	})
 }
 
+// TestUploadConflict has a value and an event be answered with 409 for ever, and a tag
+// too: what is behind them waits for a minute, once, and then not at all.
+func TestUploadConflict(t *testing.T) {
+	underTest(t, func(r *rig) {
+		r.peer.fault = func(req *http.Request, body url.Values) fault {
+			switch {
+			case strings.HasSuffix(req.URL.Path, "/attributes/"), strings.HasSuffix(req.URL.Path, "/data/") && strings.Contains(req.URL.Path, "/events/"):
+				return fault{status: 409}
+			case !strings.HasSuffix(req.URL.Path, "/data/"):
+				return fault{}
+			}
+			for _, d := range decodeCall(t, body) {
+				for _, p := range d.Points {
+					if p.Value == 13 {
+						return fault{status: 409}
+					}
+				}
+			}
+			return fault{}
+		}
+		m := *declared("GAUGE", "Instant")
+		m.Tags = "CPU"
+		for n, after := range []time.Duration{150 * time.Second, 70 * time.Second} {
+			r.put(&record.Batch{
+				Samples: []record.Sample{one(&m, float64(n)), {Name: "bad", Value: 13}, {Name: "good", Value: 1}},
+				Events:  []record.Event{{ID: fmt.Sprint(n), Name: "E", Message: "m", Start: time.Now()}},
+			})
+			r.pass(after)
+			if stats := r.Stats(); stats.Refused != uint64(2*n+2) || stats.Sent != uint64(2*n+2) || stats.Entries != 0 {
+				t.Errorf("batch %d: %+v", n, stats)
+			}
+		}
+	})
+}
+
 func TestUploadRefused(t *testing.T) {
 	underTest(t, func(r *rig) {
 		bad := map[string]bool{}

@@ -61,7 +61,7 @@ func (s *Set) newUnit(k kind, line int, r *config.Receive, p *part) *unit {
 		ctx:    ctx, stop: cancel, done: make(chan struct{}), tried: make(chan struct{}),
 	}
 	u.env = Env{
-		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger,
+		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger, Own: s.Own,
 		Counts: s.countsOf(k.name), Opened: u.opened,
 	}
 	return u
