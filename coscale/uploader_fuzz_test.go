@@ -12,7 +12,7 @@ func exampleValues() *values {
 	return &values{
 		facts: []fact{
 			{name: "Traffic", suffix: " - Custom", unit: "b/s", help: "what goes by", dataType: "DOUBLE", groups: "a/b", tags: "IO", period: 60},
-			{name: "Load", dataType: "DOUBLE", period: 300, average: true},
+			{name: "Load", dataType: "DOUBLE", period: 300, shape: mean},
 		},
 		values: []value{
 			{fact: 0, labels: []record.Label{{Name: "interface", Value: "eth0"}}, time: 1700000000, value: 1.5},
