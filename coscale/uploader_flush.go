@@ -57,8 +57,7 @@ func (f *fact) statsd(id string) {
 	id = statsdName(valid(id))
 	f.name, f.help, f.unit = "StatsD "+id, id, ""
 	parts := strings.Split(id, ".")
-	parts[len(parts)-1] = ""
-	f.groups = strings.TrimSuffix("StatsD/"+strings.Join(parts, "/"), "/")
+	f.groups = strings.Join(append([]string{"StatsD"}, parts[:len(parts)-1]...), "/")
 }
 
 // statsdName is a name as the daemon handed it to its backends: blanks and
