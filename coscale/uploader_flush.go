@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"scriptbridge/record"
 )
@@ -65,13 +66,16 @@ func (f *fact) statsd(id string) {
 // name of which nothing is left stays as it is but for what means something in
 // a path of groups.
 func statsdName(id string) string {
+	blank := false
 	name := strings.Map(func(r rune) rune {
+		again := blank
+		blank = unicode.IsSpace(r)
 		switch {
-		case r == ' ' || r == '\t':
+		case blank && !again:
 			return '_'
 		case r == '/':
 			return '-'
-		case r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.", r)):
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-', r == '.':
 			return r
 		}
 		return -1

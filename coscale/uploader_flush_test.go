@@ -60,7 +60,7 @@ func TestStatsDFact(t *testing.T) {
 	for _, c := range []struct{ id, name, groups string }{
 		{"hits", "StatsD hits", "StatsD"},
 		{"web.hits.total", "StatsD web.hits.total", "StatsD/web/hits"},
-		{"a/b c,d.é.x:y", "StatsD a-b_cd..xy", "StatsD/a-b_cd/"},
+		{"a/b \tc,d.é.x:y", "StatsD a-b_cd..xy", "StatsD/a-b_cd/"},
 		{"日,本", "StatsD 日_本", "StatsD"},
 		{".", "StatsD .", "StatsD/"},
 	} {
@@ -115,7 +115,6 @@ func TestCoarsen(t *testing.T) {
 	if most := max(maxObserved, 2*minObserved*len(s.order)); s.observed > most {
 		t.Errorf("%d observations are held", s.observed)
 	}
-	all = nil
 	for _, d := range s.order[2:] {
 		if h := d.point(time.Unix(60, 0), time.Minute).Histogram; h.Samples != 100 || !slices.IsSorted(h.Values) {
 			t.Fatalf("%+v", h)
