@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -302,4 +305,48 @@ func TestFormerEntry(t *testing.T) {
 	if diff := cmp.Diff(formerValues(), got, compareEntries); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// BenchmarkFlush is a slot of sixty batches with five hundred timers of fifty
+// values each: 1.5 million observations. The largest heap is that of all.
+func BenchmarkFlush(b *testing.B) {
+	var largest uint64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		largest = max(largest, m.HeapAlloc)
+		fmt.Fprint(w, `{"id":1,"token":"session"}`)
+	}))
+	defer server.Close()
+	dice := rand.New(rand.NewPCG(1, 2))
+	metas := make([]record.Meta, 500)
+	for i := range metas {
+		metas[i] = record.Meta{ID: fmt.Sprintf("web.timer-%d", i), Unit: "seconds", Type: record.Summary}
+	}
+	var disk int64
+	var putting time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		u := newOutage(b, server.URL, 0)
+		for second := range 60 {
+			batch := statsdBatch()
+			batch.Time = time.Unix(outageBegin+int64(second), 0)
+			for i := range metas {
+				for range 50 {
+					batch.Samples = append(batch.Samples, record.Sample{Meta: &metas[i], Op: record.Observe, Value: math.Exp(dice.NormFloat64())})
+				}
+			}
+			begun := time.Now()
+			if err := u.Put(batch); err != nil {
+				b.Fatal(err)
+			}
+			putting += time.Since(begun)
+		}
+		disk = u.Stats().Bytes
+		b.StartTimer()
+		catchUp(b, u)
+	}
+	b.ReportMetric(float64(largest)/(1<<20), "heap-MiB")
+	b.ReportMetric(float64(disk)/(1<<20), "spool-MiB")
+	b.ReportMetric(putting.Seconds()*1000/60/float64(b.N), "ms/put")
 }

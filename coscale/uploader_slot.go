@@ -65,7 +65,7 @@ func (u *Uploader) sendSlot(ctx context.Context, start, end time.Time) error {
 	}
 	derived := make([]*series, 0, len(s.order))
 	for _, d := range s.order {
-		d.of.points = []Point{d.point(start, u.interval)}
+		d.of.points, d.observed = []Point{d.point(start, u.interval)}, nil
 		derived = append(derived, d.of)
 	}
 	if err := u.sendSeries(ctx, derived); err != nil {

@@ -33,7 +33,8 @@ type UploaderOptions struct {
 // has taken is on disk, as lines of the protocol with their absolute times, and
 // is sent in order.
 type Uploader struct {
-	o UploaderOptions
+	o       UploaderOptions
+	waiting chan struct{} // holds one when there is something to send
 
 	mu      sync.Mutex
 	skipped map[string]uint64
@@ -57,7 +58,7 @@ func NewUploader(o UploaderOptions) *Uploader {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Uploader{o: o, skipped: make(map[string]uint64)}
+	return &Uploader{o: o, waiting: make(chan struct{}, 1), skipped: make(map[string]uint64)}
 }
 
 // Stats gives the spool's figures, and what was never queued.
@@ -90,6 +91,9 @@ func (u *Uploader) Put(b *record.Batch) error {
 	})
 	if err != nil {
 		return fmt.Errorf("upload to Instrumental: %w", err)
+	}
+	if len(said.lines) > 0 {
+		u.wake()
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -233,18 +237,27 @@ func (s *saying) exchange(key string, value float64) (before float64, known bool
 	return before, known, s.tx.Set(key, kept)
 }
 
-// Run sends what is kept, a round after the other, until ctx ends; then it
-// gives nil. What has not been sent stays.
+// Run sends what is kept, until ctx ends; then it gives nil. What has not been
+// sent stays. What comes after a silence is sent at once, the next a round
+// later.
 func (u *Uploader) Run(ctx context.Context) error {
-	tick := time.NewTicker(round)
-	defer tick.Stop()
-	forgot := u.o.Now()
+	u.wake() // for what was kept before
+	tidied := u.o.Now()
 	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-u.waiting:
+		}
+		before := u.o.Spool.Stats().Sent
 		if err := u.send(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
-		if now := u.o.Now(); now.Sub(forgot) > time.Hour {
-			forgot = now
+		if u.o.Spool.Stats().Sent == before {
+			continue // the silence goes on
+		}
+		if now := u.o.Now(); now.Sub(tidied) > time.Hour {
+			tidied = now
 			if err := u.forget(now); err != nil {
 				return err
 			}
@@ -252,8 +265,16 @@ func (u *Uploader) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(round):
 		}
+	}
+}
+
+// wake has Run look at the queue.
+func (u *Uploader) wake() {
+	select {
+	case u.waiting <- struct{}{}:
+	default: // it will
 	}
 }
 

@@ -86,7 +86,7 @@ type part struct {
 var kinds = []kind{
 	{name: "coscale", prefix: "coscale", part: coscalePart, make: newCoScale},
 	{name: "statsd", verbatim: true, part: statsdPart, make: newStatsD},
-	{name: "collectd", prefix: "collectd", verbatim: true, part: collectdPart, make: newCollectd},
+	{name: "collectd", verbatim: true, part: collectdPart, make: newCollectd},
 }
 
 func coscalePart(r *config.Receive) *part {
