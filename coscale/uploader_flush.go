@@ -90,6 +90,25 @@ func statsdName(id string) string {
 // need not be whole.
 type observation struct{ value, weight float64 }
 
+// goodWeight says whether an observation can count so many times.
+func goodWeight(w float64) bool { return w > 0 && !math.IsInf(w, 1) }
+
+// joins says whether an observation is of the same series and time as the last
+// value, so that it can stand there too: those of one series come one after the
+// other, and need not name it each time.
+func (s *slotPut) joins(o *record.Sample) bool {
+	l := s.latest
+	return o.Op == record.Observe && l != nil && l.Op == record.Observe &&
+		l.Meta == o.Meta && l.Name == o.Name && l.Subject == o.Subject && l.Time.Equal(o.Time) && slices.Equal(l.Labels, o.Labels) &&
+		len(s.values[len(s.values)-1].observed) < observedAtOnce
+}
+
+// observe takes an observation into the last value.
+func (s *slotPut) observe(o *record.Sample) {
+	v := &s.values[len(s.values)-1]
+	v.observed = append(v.observed, observation{o.Value, cmp.Or(o.Weight, 1)})
+}
+
 // digest is what is kept of a series of which one point is sent for a slot.
 type digest struct {
 	of       *series

@@ -140,9 +140,6 @@ func unsendable(s *record.Sample) string {
 	return ""
 }
 
-// goodWeight says whether an observation can count so many times.
-func goodWeight(w float64) bool { return w > 0 && !math.IsInf(w, 1) }
-
 func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 	at := s.Time
 	if at.IsZero() {
@@ -188,22 +185,6 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 	if s.Op == record.Observe {
 		slot.observe(s)
 	}
-}
-
-// joins says whether an observation is of the same series and time as the last
-// value, so that it can stand there too: those of one series come one after the
-// other, and need not name it each time.
-func (s *slotPut) joins(o *record.Sample) bool {
-	l := s.latest
-	return o.Op == record.Observe && l != nil && l.Op == record.Observe &&
-		l.Meta == o.Meta && l.Name == o.Name && l.Subject == o.Subject && l.Time.Equal(o.Time) && slices.Equal(l.Labels, o.Labels) &&
-		len(s.values[len(s.values)-1].observed) < observedAtOnce
-}
-
-// observe takes an observation into the last value.
-func (s *slotPut) observe(o *record.Sample) {
-	v := &s.values[len(s.values)-1]
-	v.observed = append(v.observed, observation{o.Value, cmp.Or(o.Weight, 1)})
 }
 
 func (p *put) slot(start time.Time) *slotPut {
