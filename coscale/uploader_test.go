@@ -294,10 +294,12 @@ func TestUploadSkips(t *testing.T) {
 			{Name: "h_count", Value: 1, Meta: &record.Meta{Name: "h", Type: record.Histogram}},
 			{Name: "s_sum", Value: 1, Meta: &record.Meta{Name: "s", Type: record.Summary}},
 			{Name: "i", Value: 1, Meta: &record.Meta{Name: "i", Type: record.Info}},
-			{Name: "o", Value: 1, Op: record.Observe},
+			{Name: "o", Value: 1, Op: record.Observe, Weight: -1},
+			{Name: "o", Value: 1, Op: record.Observe, Weight: math.Inf(1)},
+			{Name: "o", Value: math.Inf(-1), Op: record.Observe},
 		}})
 		stats := r.Stats()
-		want := map[string]uint64{"not_a_number": 2, "histogram": 1, "summary": 1, "info": 1, "observation": 1}
+		want := map[string]uint64{"not_a_number": 3, "histogram": 1, "summary": 1, "info": 1, "bad_weight": 2}
 		if diff := cmp.Diff(want, stats.Skipped); diff != "" || stats.Entries != 0 {
 			t.Errorf("skipped (-want +got):\n%s%+v", diff, stats)
 		}
