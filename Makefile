@@ -73,7 +73,7 @@ vet:
 .PHONY: e2e
 e2e: export SCRIPTBRIDGE_E2E ?= required
 e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
-	$(GO) test -count=1 $(TESTFLAGS) ./e2e ./dashboards
+	$(GO) test -count=1 $(TESTFLAGS) ./e2e
 
 # A time, or a number of inputs with an x. Until Go 1.27 a run limited by time
 # may end in `context deadline exceeded` with nothing found (go.dev/issue/75804).

@@ -51,7 +51,7 @@ func (a *apiFlags) client() (*coscale.Client, error) {
 		return nil, fmt.Errorf("--api.ca-file: %w", err)
 	}
 	return coscale.NewClient(coscale.ClientOptions{
-		URL: a.url, AppID: a.appID, HTTP: over, UserAgent: "scriptbridge/" + cmp.Or(version.Version, "devel"),
+		URL: a.url, AppID: a.appID, HTTP: over, UserAgent: userAgent(),
 		Token: func() (string, error) {
 			tokens, err := config.ReadSecrets(a.tokenFile)
 			if err != nil {
@@ -61,6 +61,8 @@ func (a *apiFlags) client() (*coscale.Client, error) {
 		},
 	}), nil
 }
+
+func userAgent() string { return "scriptbridge/" + cmp.Or(version.Version, "devel") }
 
 // isLoopback says whether what is sent to a host stays on this machine.
 func isLoopback(host string) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -67,8 +68,8 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 	defer stream.close()
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
-	ways := &uploads{sinks: out, logger: logger}
-	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
+	ways := &uploads{sinks: out, logger: logger, userAgent: userAgent() + " (" + rand.Text() + ")"}
+	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden, Own: ways.userAgent}
 	if f.serve.storage != "" {
 		kept, err := openStorage(f.serve.storage)
 		if err != nil {

@@ -38,7 +38,9 @@ type uploadKind struct {
 	// secret is the file that its secret is in.
 	secret func(*config.Upload) string
 	most   func(*config.Upload) int64 // bytes of the spool
-	make   func(*config.Upload, *spool.Spool, log.Logger) (uploader, error)
+	// make makes one that calls itself userAgent, where the protocol has room
+	// for that.
+	make func(u *config.Upload, userAgent string, s *spool.Spool, logger log.Logger) (uploader, error)
 }
 
 // uploadKinds is the table of all uploads.
@@ -72,7 +74,7 @@ var uploadKinds = []uploadKind{
 // uploadTimeout is for one call of the API, its body included.
 const uploadTimeout = time.Minute
 
-func newCoScaleUpload(u *config.Upload, s *spool.Spool, logger log.Logger) (uploader, error) {
+func newCoScaleUpload(u *config.Upload, userAgent string, s *spool.Spool, logger log.Logger) (uploader, error) {
 	c := u.CoScale
 	http, err := coscale.NewHTTPClient(c.CAFile, uploadTimeout)
 	if err != nil {
@@ -81,13 +83,13 @@ func newCoScaleUpload(u *config.Upload, s *spool.Spool, logger log.Logger) (uplo
 	return coscale.NewUploader(coscale.UploaderOptions{
 		Client: coscale.NewClient(coscale.ClientOptions{
 			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: http,
-			UserAgent: "scriptbridge/" + version.Version,
+			UserAgent: userAgent,
 		}),
 		Server: c.Server, Interval: c.Interval, NameSuffix: c.NameSuffix, Spool: s, Logger: logger,
 	})
 }
 
-func newInstrumentalUpload(u *config.Upload, s *spool.Spool, logger log.Logger) (uploader, error) {
+func newInstrumentalUpload(u *config.Upload, _ string, s *spool.Spool, logger log.Logger) (uploader, error) {
 	c := u.Instrumental
 	host, err := c.Host, error(nil)
 	if host == "" {
@@ -138,7 +140,7 @@ func checkUploads(cfg *config.Config) (problems []error) {
 			continue
 		}
 		_, err := secretOf(k.secret(&cfg.Upload))()
-		if _, errMake := k.make(&cfg.Upload, nil, log.NewNopLogger()); errMake != nil {
+		if _, errMake := k.make(&cfg.Upload, "", nil, log.NewNopLogger()); errMake != nil {
 			err = errors.Join(err, errMake)
 		}
 		if err != nil {
@@ -153,6 +155,9 @@ func checkUploads(cfg *config.Config) (problems []error) {
 type uploads struct {
 	sinks  *sinks
 	logger log.Logger
+	// userAgent is what this process alone calls itself in its uploads, so that
+	// its own receiver knows them.
+	userAgent string
 	// storage gives the path of an upload's spool; nil without --storage.path.
 	storage func(name string) (string, error)
 
@@ -261,7 +266,7 @@ func (u *uploads) open(one *upload, cfg *config.Upload, logger log.Logger) (*spo
 	}
 	var sink uploader
 	if err == nil {
-		if sink, err = one.kind.make(cfg, sp, logger); err != nil {
+		if sink, err = one.kind.make(cfg, u.userAgent, sp, logger); err != nil {
 			err = errors.Join(err, sp.Close())
 		}
 	}

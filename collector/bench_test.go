@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"scriptbridge/record"
 )
@@ -63,12 +62,6 @@ func (l load) fill(registry prometheus.Gatherer) (*Collector, []*record.Batch) {
 		_ = c.Put(b)
 	}
 	return c, batches
-}
-
-func processRegistry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
 }
 
 // client is a scraper that costs next to nothing: it reads the head of a

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
 
 	"scriptbridge/record"
@@ -389,6 +391,12 @@ func TestRefusedIsLoggedOnce(t *testing.T) {
 	if first, all := c.Refusals(s.Kind, s.Name); len(first) != maxRefusals || all != 300 {
 		t.Errorf("%d of %d refusals", len(first), all)
 	}
+}
+
+func processRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
 }
 
 // TestConcurrent is for the race detector.

@@ -231,6 +231,8 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 	p.mention(se, smp)
 	value := smp.Value
 	switch {
+	case se.sum && smp.Again: // Put always takes what can be taken
+		value = se.value
 	case se.sum:
 		value += se.value
 	case m.meta != nil && m.meta.Calctype == record.CalctypeAverage:

@@ -35,6 +35,10 @@ type HandlerOptions struct {
 	// Folder is where ids.db is; empty: ids and event data live as long as the
 	// handler, and ids begin at the time in milliseconds.
 	Folder string
+	// Own is the User-Agent of this process's own uploads, which nobody else
+	// has; empty: there are none. A login with it is refused: what comes in
+	// here is uploaded, and would come in again for ever.
+	Own    string
 	Logger log.Logger // nil: nobody
 	// Received counts a request and the bytes of its body; may be nil.
 	Received func(bytes int)
@@ -262,6 +266,11 @@ func (c *call) only(methods ...string) error {
 func (h *Handler) login(c *call, field string) (any, error) {
 	if err := c.only(http.MethodPost); err != nil {
 		return nil, err
+	}
+	if h.o.Own != "" && c.UserAgent() == h.o.Own {
+		return nil, &apiError{status: http.StatusBadRequest, body: ErrorBody{
+			Msg: "This is the bridge that uploads, and what it sends would come back for ever; its upload needs another url.", Type: "LOOP",
+		}}
 	}
 	form, err := c.form(maxLogin)
 	if err != nil {

@@ -11,13 +11,14 @@ type addedPoint struct {
 	time   int64
 }
 
-// addedPoints remembers which points have been added, since clients repeat what
-// was not answered (5). There are two generations: when the younger is full, or
-// a day old, it becomes the elder and the elder is forgotten.
+// addedPoints remembers which points have been put, and whether all sinks took
+// them, since clients repeat what was not answered (5) and what was answered
+// with 503. There are two generations: when the younger is full, or a day old,
+// it becomes the elder and the elder is forgotten.
 type addedPoints struct {
 	seed       maphash.Seed
-	young, old map[addedPoint]struct{}
-	since      time.Time // of young
+	young, old map[addedPoint]bool // taken by all
+	since      time.Time           // of young
 }
 
 const (
@@ -25,17 +26,18 @@ const (
 	addedFor = 24 * time.Hour
 )
 
-func (a *addedPoints) has(p addedPoint) bool {
-	_, young := a.young[p]
-	_, old := a.old[p]
-	return young || old
+func (a *addedPoints) find(p addedPoint) (put, taken bool) {
+	if taken, put = a.young[p]; !put {
+		taken, put = a.old[p]
+	}
+	return put, taken
 }
 
-func (a *addedPoints) keep(points map[addedPoint]struct{}, now time.Time) {
+func (a *addedPoints) keep(points map[addedPoint]struct{}, taken bool, now time.Time) {
 	for p := range points {
 		if a.young == nil || len(a.young) >= maxAdded || now.Sub(a.since) >= addedFor {
-			a.old, a.young, a.since = a.young, make(map[addedPoint]struct{}), now
+			a.old, a.young, a.since = a.young, make(map[addedPoint]bool), now
 		}
-		a.young[p] = struct{}{}
+		a.young[p] = taken
 	}
 }

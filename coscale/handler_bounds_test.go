@@ -169,21 +169,22 @@ func TestAddedPoints(t *testing.T) {
 		for i := from; i < to; i++ {
 			points[addedPoint{1, i}] = struct{}{}
 		}
-		a.keep(points, at)
+		a.keep(points, true, at)
 	}
+	has := func(p addedPoint) bool { put, _ := a.find(p); return put }
 	add(0, 10, testNow)
 	add(10, maxAdded+5, testNow)
 	for _, i := range []int64{0, 9, 10, maxAdded + 4} {
-		if !a.has(addedPoint{1, i}) {
+		if !has(addedPoint{1, i}) {
 			t.Errorf("%d is forgotten", i)
 		}
 	}
-	if a.has(addedPoint{2, 0}) || a.has(addedPoint{1, maxAdded + 5}) {
+	if has(addedPoint{2, 0}) || has(addedPoint{1, maxAdded + 5}) {
 		t.Error("what was never there is remembered")
 	}
 	add(-1, 0, testNow.Add(addedFor))
 	add(-2, -1, testNow.Add(2*addedFor))
-	if a.has(addedPoint{1, 9}) || !a.has(addedPoint{1, -1}) {
+	if has(addedPoint{1, 9}) || !has(addedPoint{1, -1}) {
 		t.Error("two days later")
 	}
 	if n := len(a.young) + len(a.old); n > 2*maxAdded {

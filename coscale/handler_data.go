@@ -114,10 +114,11 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	in := h.take(entries, c.now)
 	if in.points > 0 || in.batch.Err != nil {
 		if err := h.put(in.batch); err != nil {
+			h.added.keep(in.added, false, c.now) // some sinks have it
 			return nil, err
 		}
 	}
-	h.added.keep(in.added, c.now)
+	h.added.keep(in.added, true, c.now)
 	h.recent.keep(in.recent, c.now)
 	return in.answer(), nil
 }
@@ -221,9 +222,8 @@ func (in *intake) entry(d *Data) {
 			continue
 		default:
 			if meta.Datatype == "COUNT" {
-				smp.Op = record.Add
-			}
-			if smp.Op != record.Add || in.isNew(addedPoint{key, at}) {
+				in.add(&smp, addedPoint{key, at})
+			} else {
 				in.batch.Samples = append(in.batch.Samples, smp)
 			}
 			in.recent = append(in.recent, recentPoint{recentKey{d.Metric, subject}, key, at, p.Value})
@@ -269,10 +269,8 @@ func (in *intake) histogram(smp *record.Sample, hist *Histogram, p addedPoint) e
 		smp.Labels = append(slices.Clip(labels), record.Label{Name: "quantile", Value: strconv.FormatFloat(q, 'g', -1, 64)})
 		in.batch.Samples = append(in.batch.Samples, *smp)
 	}
-	if in.isNew(p) {
-		smp.Name, smp.Labels, smp.Value, smp.Op = smp.Meta.Name+"_count", labels, hist.Samples, record.Add
-		in.batch.Samples = append(in.batch.Samples, *smp)
-	}
+	smp.Name, smp.Labels, smp.Value = smp.Meta.Name+"_count", labels, hist.Samples
+	in.add(smp, p)
 	return nil
 }
 
@@ -327,13 +325,16 @@ func (in *intake) seriesKey(metric int64, s record.Subject, labels []record.Labe
 	return maphash.Bytes(in.h.added.seed, b)
 }
 
-// isNew says whether a point that adds has not been added yet, and notes it.
-func (in *intake) isNew(p addedPoint) bool {
-	if _, again := in.added[p]; again || in.h.added.has(p) {
-		return false
+// add has a sample added, unless all sinks have it; one that only some have is
+// marked for those.
+func (in *intake) add(smp *record.Sample, p addedPoint) {
+	put, taken := in.h.added.find(p)
+	if _, twice := in.added[p]; twice || taken {
+		return
 	}
 	in.added[p] = struct{}{}
-	return true
+	smp.Op, smp.Again = record.Add, put
+	in.batch.Samples = append(in.batch.Samples, *smp)
 }
 
 // refuse counts points that cannot be used.

@@ -52,6 +52,20 @@ func TestHandlerGate(t *testing.T) {
 	})
 }
 
+// TestHandlerOwn does not let in what this process uploads.
+func TestHandlerOwn(t *testing.T) {
+	h, _ := newTestHandler(t, "", func(o *HandlerOptions) { o.Own = "bridge (one)" })
+	for agent, want := range map[string]int{"bridge (one)": 400, "bridge (two)": 200, "": 200} {
+		r := httptest.NewRequest("POST", "/api/v1/app/A/login/", strings.NewReader("accessToken=other"))
+		r.Header.Set("User-Agent", agent)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want || (w.Code == 400) != strings.Contains(w.Body.String(), `"type":"LOOP"`) {
+			t.Errorf("%q: %d %s", agent, w.Code, w.Body)
+		}
+	}
+}
+
 // TestHandlerManyFailures has more clients fail than may wait at a time, while
 // others succeed at once.
 func TestHandlerManyFailures(t *testing.T) {

@@ -1,6 +1,7 @@
 package coscale_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,12 +13,24 @@ import (
 	"scriptbridge/record"
 )
 
+// fullDisk is a sink behind the page that takes nothing while it is on.
+type fullDisk struct{ on bool }
+
+func (d *fullDisk) Put(*record.Batch) error {
+	if d.on {
+		return errors.New("the disk is full")
+	}
+	return nil
+}
+
 // TestPushedPage pushes one of each sort of metric twice, as clients do, and
-// reads the page.
+// reads the page. Each push is first answered with 503, since another sink fails,
+// and then its answer is lost: what adds up is added once all the same.
 func TestPushedPage(t *testing.T) {
 	page := collector.New(collector.Options{Retention: time.Hour})
+	disk := new(fullDisk)
 	h, err := coscale.NewHandler(coscale.HandlerOptions{
-		AppID: "A", Tokens: []string{"token"}, Sink: page, TTL: time.Hour,
+		AppID: "A", Tokens: []string{"token"}, Sink: record.Tee{page, disk}, TTL: time.Hour,
 		Source: &record.Source{Kind: record.Receiver, Name: "coscale", Prefix: "coscale", MaxSeries: 100},
 	})
 	if err != nil {
@@ -51,6 +64,12 @@ func TestPushedPage(t *testing.T) {
 			}
 			data = append(data, coscale.Data{Metric: m, Subject: subject, Points: []coscale.Point{p}, Dimensions: map[string]string{"Queue": "q1"}})
 		}
+		disk.on = true
+		var status *coscale.StatusError
+		if err := c.InsertData(t.Context(), data); !errors.As(err, &status) || status.Status != 503 {
+			t.Errorf("while a sink fails: %v", err)
+		}
+		disk.on = false
 		for range 2 { // an answer was lost
 			if err := c.InsertData(t.Context(), data); err != nil {
 				t.Fatal(err)

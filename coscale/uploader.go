@@ -33,6 +33,7 @@ type UploaderOptions struct {
 // Uploader is the record.Sink that sends to a CoScale API. uploader_put.go
 // turns batches into entries of the spool, uploader_entry.go says how they
 // stand there, uploader_slot.go sends the values of one slot after the other,
+// uploader_flush.go makes one point of what is sent once for a slot,
 // uploader_object.go makes what values and events refer to, uploader_event.go
 // sends events.
 type Uploader struct {
@@ -51,6 +52,7 @@ type Uploader struct {
 	// Run's alone.
 	ids       map[string]int64 // what the spool's state has of ids; see lookup
 	forgotten time.Time        // when ids were forgotten last
+	conflict  time.Time        // when one was taken for final last
 	tidied    time.Time        // when the state was tidied last
 }
 
@@ -92,8 +94,8 @@ func NewUploader(o UploaderOptions) (*Uploader, error) {
 }
 
 // Stats gives the spool's figures; items are values and events. Skipped has
-// what is not sent: the parts of histograms and summaries, observations, infos,
-// and what is no number.
+// what is not sent: the parts of histograms and summaries, infos, and what is
+// no number or was not observed a number of times.
 func (u *Uploader) Stats() spool.Stats {
 	stats := u.spool.Stats()
 	u.mu.Lock()

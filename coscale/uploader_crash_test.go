@@ -208,8 +208,10 @@ func TestCrash(t *testing.T) {
 			t.Errorf("event %d arrived %d times", n, got)
 		}
 	}
-	t.Logf("%d values, %d points sent again, %d events", all, p.again, len(p.events))
-	if arrived == 0 || len(grep(p.calls, "GET events/")) == 0 && !testing.Short() {
-		t.Error("nothing was tested: no value arrived early, or no event was looked for")
+	// How often an event's answer was on its way when the child was killed is
+	// chance; that it is looked for then has tests of its own.
+	t.Logf("%d values, %d points sent again, %d events, of which %d were looked for", all, p.again, len(p.events), len(grep(p.calls, "GET events/")))
+	if arrived == 0 {
+		t.Error("nothing was tested: no value arrived before the last child")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/bits"
 
 	"scriptbridge/record"
 )
@@ -27,16 +28,17 @@ type fact struct {
 	groups   string
 	tags     string
 	period   int64 // seconds
-	average  bool  // the mean of each slot is sent, and not the values
+	shape    shape // what is sent of it
 }
 
-// value is one value of one series.
+// value is one value of one series, or what was observed of it at once.
 type value struct {
-	fact    int // its place among the entry's
-	subject record.Subject
-	labels  []record.Label
-	time    int64 // Unix seconds
-	value   float64
+	fact     int // its place among the entry's
+	subject  record.Subject
+	labels   []record.Label
+	time     int64 // Unix seconds
+	value    float64
+	observed []observation // at least one, where the fact's shape is of such; then value means nothing
 }
 
 // values is an entry of values: of one batch and one slot.
@@ -56,7 +58,7 @@ func (v *values) encode() []byte {
 			w.text(text)
 		}
 		w.uint(uint64(f.period))
-		w.flag(f.average)
+		w.uint(uint64(f.shape))
 	}
 	w.uint(uint64(len(v.values)))
 	for i := range v.values {
@@ -70,7 +72,15 @@ func (v *values) encode() []byte {
 			w.text(l.Value)
 		}
 		w.body = binary.AppendVarint(w.body, one.time)
-		w.body = binary.LittleEndian.AppendUint64(w.body, math.Float64bits(one.value))
+		if !v.facts[one.fact].shape.observes() {
+			w.float(one.value)
+			continue
+		}
+		w.uint(uint64(len(one.observed)))
+		for _, o := range one.observed {
+			w.float(o.value)
+			w.uint(bits.Reverse64(math.Float64bits(o.weight))) // small numbers have two bytes or one
+		}
 	}
 	return w.bytes(valuesEntry)
 }
@@ -83,12 +93,8 @@ type entryWriter struct {
 
 func (w *entryWriter) uint(n uint64) { w.body = binary.AppendUvarint(w.body, n) }
 
-func (w *entryWriter) flag(f bool) {
-	n := uint64(0)
-	if f {
-		n = 1
-	}
-	w.uint(n)
+func (w *entryWriter) float(v float64) {
+	w.body = binary.LittleEndian.AppendUint64(w.body, math.Float64bits(v))
 }
 
 func (w *entryWriter) text(s string) {
@@ -123,7 +129,8 @@ func decodeValues(text []byte) (*values, error) {
 			*to = r.text()
 		}
 		f.period = int64(r.uint() & math.MaxInt64)
-		f.average = r.uint() == 1
+		f.shape = shape(r.uint())
+		r.bad = r.bad || f.shape >= shapes
 		v.facts = append(v.facts, f)
 	}
 	for range r.count(13) {
@@ -137,11 +144,13 @@ func decodeValues(text []byte) (*values, error) {
 			one.labels[i] = record.Label{Name: r.text(), Value: r.text()}
 		}
 		one.time = r.int()
-		if bits := r.take(8); len(bits) == 8 {
-			one.value = math.Float64frombits(binary.LittleEndian.Uint64(bits))
-		}
-		if one.fact >= len(v.facts) || math.IsNaN(one.value) || math.IsInf(one.value, 0) {
-			r.bad = true
+		switch {
+		case one.fact >= len(v.facts):
+			r.fail()
+		case v.facts[one.fact].shape.observes():
+			one.observed = r.observed()
+		default:
+			one.value = r.float()
 		}
 		v.values = append(v.values, one)
 	}
@@ -180,6 +189,34 @@ func (r *entryReader) int() int64 {
 	}
 	r.rest = r.rest[size:]
 	return n
+}
+
+// float reads a finite number.
+func (r *entryReader) float() float64 {
+	b := r.take(8)
+	if len(b) < 8 {
+		return 0
+	}
+	v := math.Float64frombits(binary.LittleEndian.Uint64(b))
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		r.fail()
+		return 0
+	}
+	return v
+}
+
+func (r *entryReader) observed() []observation {
+	list := make([]observation, r.count(9))
+	for i := range list {
+		list[i] = observation{r.float(), math.Float64frombits(bits.Reverse64(r.uint()))}
+		if !goodWeight(list[i].weight) {
+			r.fail()
+		}
+	}
+	if len(list) == 0 {
+		r.fail()
+	}
+	return list
 }
 
 // count reads a number of things that have at least so many bytes each, which

@@ -8,11 +8,12 @@ import (
 	"scriptbridge/record"
 )
 
-func exampleValues() *values {
+// formerValues are as versions wrote them that knew no observations.
+func formerValues() *values {
 	return &values{
 		facts: []fact{
 			{name: "Traffic", suffix: " - Custom", unit: "b/s", help: "what goes by", dataType: "DOUBLE", groups: "a/b", tags: "IO", period: 60},
-			{name: "Load", dataType: "DOUBLE", period: 300, average: true},
+			{name: "Load", dataType: "DOUBLE", period: 300, shape: mean},
 		},
 		values: []value{
 			{fact: 0, labels: []record.Label{{Name: "interface", Value: "eth0"}}, time: 1700000000, value: 1.5},
@@ -22,12 +23,20 @@ func exampleValues() *values {
 	}
 }
 
-var compareEntries = cmp.AllowUnexported(values{}, fact{}, value{})
+func exampleValues() *values {
+	v := formerValues()
+	v.facts = append(v.facts, fact{name: "StatsD load", dataType: "HISTOGRAM", groups: "StatsD", period: 60, shape: histogramMilli})
+	v.values = append(v.values, value{fact: 2, time: 1700000001, observed: []observation{{0.32, 1}, {-1e300, 1 / 0.3}, {5, 1e7}}})
+	return v
+}
+
+var compareEntries = cmp.AllowUnexported(values{}, fact{}, value{}, observation{})
 
 // FuzzEntry holds the reading of entries to this: garbage never panics, and
 // what can be read says the same after it was written again.
 func FuzzEntry(f *testing.F) {
 	f.Add(exampleValues().encode())
+	f.Add(formerValues().encode())
 	f.Add((&values{}).encode())
 	e, err := (&event{Key: "event/1/2", Hash: "h", Category: "Backup", Message: "m", Start: 1, Attributes: []record.Label{{Name: "a", Value: "b"}}}).encode()
 	if err != nil {

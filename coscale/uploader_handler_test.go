@@ -3,6 +3,7 @@ package coscale
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -63,22 +64,36 @@ func (h *heard) Put(b *record.Batch) error {
 	return nil
 }
 
+// told are the samples, in order.
+func (h *heard) told() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Sorted(maps.Keys(h.samples))
+}
+
+// toHandler makes the house's own receiver the other end, and gives what it
+// puts.
+func (r *rig) toHandler() *heard {
+	sink := &heard{samples: make(map[string]bool)}
+	h, err := NewHandler(HandlerOptions{
+		AppID: "app", Tokens: []string{"token"}, Sink: sink, Folder: r.t.TempDir(),
+		Source: &record.Source{Kind: record.Receiver, Name: "coscale"}, TTL: 5 * time.Minute,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { h.Close() })
+	r.end()
+	r.other = &listener{Handler: h}
+	r.start()
+	return sink
+}
+
 // TestUploadToHandler sends to the house's own receiver: what comes out at its
 // end is what was put in here.
 func TestUploadToHandler(t *testing.T) {
 	underTest(t, func(r *rig) {
-		sink := &heard{samples: make(map[string]bool)}
-		h, err := NewHandler(HandlerOptions{
-			AppID: "app", Tokens: []string{"token"}, Sink: sink, Folder: t.TempDir(),
-			Source: &record.Source{Kind: record.Receiver, Name: "coscale"}, TTL: 5 * time.Minute,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer h.Close()
-		r.end()
-		r.other = &listener{Handler: h}
-		r.start()
+		sink := r.toHandler()
 		m := &record.Meta{
 			ID: "1", Name: "Traffic", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant",
 			Groups: "Network/Interfaces", Tags: "NETWORK", Dimensions: []string{"interface"},
@@ -99,12 +114,7 @@ func TestUploadToHandler(t *testing.T) {
 		r.put(backup("1", "begun", 90*time.Second))
 		r.pass(10 * time.Minute)
 
-		var got []string
-		for line := range sink.samples {
-			got = append(got, line)
-		}
-		slices.Sort(got)
-		r.want("samples", got, []string{
+		r.want("samples", sink.told(), []string{
 			"DOUBLEAverage - Custom of server web-1: 15 946684800 ",
 			`Traffic - Custom interface=eth"0 of server web-1: 1.5 946684800 b/s`,
 			"Traffic - Custom of application : 4 946684800 b/s",

@@ -38,6 +38,36 @@ func final(err error) error {
 	return &spool.Final{Err: err}
 }
 
+// A 409 that tells of no object, which is done away with by asking again where two
+// do the same at once, is final when it came so many times in a row (a minute
+// later), and after that at once for a while: nothing may hold up what waits
+// behind it.
+const (
+	mostConflicts = 7
+	conflictAgain = time.Hour
+)
+
+// bounded makes the last of too many conflicts final.
+func (u *Uploader) bounded(attempt func(context.Context) error) func(context.Context) error {
+	n := 0
+	return func(ctx context.Context) error {
+		err := attempt(ctx)
+		if !isConflict(err) {
+			return err
+		}
+		if n++; n < mostConflicts && (u.conflict.IsZero() || time.Since(u.conflict) >= conflictAgain) {
+			return err
+		}
+		u.conflict = time.Now()
+		return &spool.Final{Err: err}
+	}
+}
+
+func isConflict(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && !status.Login && status.Status == http.StatusConflict
+}
+
 func isFinal(err error) bool {
 	var f *spool.Final
 	return errors.As(err, &f)
@@ -185,7 +215,7 @@ func (u *Uploader) metric(ctx context.Context, s *series) (int64, error) {
 		}
 		err := u.once(func() error {
 			err := u.client.SetAttribute(ctx, Metrics, id, Attribute{Key: "TAG", Value: tag, Source: objectSource})
-			if isFinal(final(err)) && (!isNotFound(err) || u.forgotLately()) {
+			if isConflict(err) || isFinal(final(err)) && (!isNotFound(err) || u.forgotLately()) {
 				return nil // no tag is worth a value
 			}
 			return err

@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,8 +17,12 @@ import (
 	"scriptbridge/spool"
 )
 
-// valuesAtOnce is how many values one entry has at most.
-const valuesAtOnce = 2000
+// Bounds on one entry: valuesAtOnce are its values, and observedAtOnce the
+// observations of one of them, past which an entry takes no further value.
+const (
+	valuesAtOnce   = 2000
+	observedAtOnce = 1 << 14
+)
 
 // calctypeDifference is the Calctype whose values are sent as differences.
 const calctypeDifference = "Difference"
@@ -27,6 +32,7 @@ type put struct {
 	source  string // by which the state knows it
 	time    time.Time
 	slots   []*slotPut
+	places  map[int64]*slotPut // by their start
 	units   map[unitOf]bool
 	events  []*event
 	skipped map[string]int
@@ -34,11 +40,11 @@ type put struct {
 
 // slotPut is what a batch has to say of one slot.
 type slotPut struct {
-	start  time.Time
 	first  time.Time // of its values
 	facts  []fact
 	places map[factKey]int
 	values []value
+	latest *record.Sample // of which the last value is
 	// previous are the keys of the values that are sent as differences; empty
 	// for the others.
 	previous []string
@@ -88,6 +94,7 @@ func (u *Uploader) sort(b *record.Batch) *put {
 	p := &put{
 		source:  sourceKey(b.Source),
 		time:    b.Time,
+		places:  make(map[int64]*slotPut),
 		units:   make(map[unitOf]bool),
 		skipped: make(map[string]int),
 	}
@@ -118,16 +125,18 @@ func (u *Uploader) sort(b *record.Batch) *put {
 // unsendable is why a sample is not sent; empty when it is.
 func unsendable(s *record.Sample) string {
 	switch {
+	case math.IsNaN(s.Value) || math.IsInf(s.Value, 0):
+		return "not_a_number"
+	case s.Op == record.Observe && s.Weight != 0 && !goodWeight(s.Weight):
+		return "bad_weight"
 	case s.Op == record.Observe:
-		return "observation"
+		return ""
 	case s.Meta != nil && s.Meta.Type == record.Histogram:
 		return "histogram"
 	case s.Meta != nil && s.Meta.Type == record.Summary:
 		return "summary"
 	case s.Meta != nil && s.Meta.Type == record.Info:
 		return "info"
-	case math.IsNaN(s.Value) || math.IsInf(s.Value, 0):
-		return "not_a_number"
 	}
 	return ""
 }
@@ -147,6 +156,11 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 	if slot.first.IsZero() || of.Before(slot.first) {
 		slot.first = of
 	}
+	if slot.joins(s) {
+		slot.observe(s)
+		return
+	}
+	slot.latest = s
 	key := factKey{s.Meta, s.Name, s.Op}
 	place, ok := slot.places[key]
 	if !ok {
@@ -162,23 +176,25 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 		}
 	}
 	previous, falls := "", false
-	if m := s.Meta; m != nil && m.Calctype == calctypeDifference {
+	if m := s.Meta; m != nil && m.Calctype == calctypeDifference && s.Op != record.Observe {
 		previous = previousKey(p.source, m.ID, &slot.facts[place], &v)
 		falls = m.Datatype == "GAUGE"
 	}
 	slot.values = append(slot.values, v)
 	slot.previous = append(slot.previous, previous)
 	slot.falls = append(slot.falls, falls)
+	if s.Op == record.Observe {
+		slot.observe(s)
+	}
 }
 
 func (p *put) slot(start time.Time) *slotPut {
-	for _, s := range p.slots {
-		if s.start.Equal(start) {
-			return s
-		}
+	s := p.places[start.UnixNano()]
+	if s == nil {
+		s = &slotPut{places: make(map[factKey]int)}
+		p.places[start.UnixNano()] = s
+		p.slots = append(p.slots, s)
 	}
-	s := &slotPut{start: start, places: make(map[factKey]int)}
-	p.slots = append(p.slots, s)
 	return s
 }
 
@@ -189,16 +205,25 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 		f.period = int64(b.Run.Interval / time.Second)
 	}
 	f.period = max(f.period, 1)
+	f.shape = shapeOf(b.Source, s)
 	name, m := s.Name, s.Meta
 	if m != nil {
 		f.unit, f.help, f.groups, f.tags = valid(m.Unit), valid(m.Help), valid(m.Groups), valid(m.Tags)
-		f.average = m.Calctype == record.CalctypeAverage
 		f.dataType = dataType(s.Op, m)
 		if m.Datatype != "" {
 			name = m.Name
 		}
 	}
 	switch {
+	case f.shape.observes():
+		f.dataType = "HISTOGRAM"
+	case f.shape != eachValue:
+		f.dataType = "DOUBLE"
+	}
+	switch {
+	case isStatsD(b.Source) && m != nil:
+		f.statsd(cmp.Or(m.ID, m.Name))
+		return f
 	case b.Source.Kind == record.Receiver && b.Source.Name == "coscale":
 	case m != nil && m.Datatype != "" && b.Source.Kind == record.Script:
 		f.suffix = u.suffix
@@ -213,7 +238,7 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 // a plain number.
 func dataType(op record.Op, m *record.Meta) string {
 	switch {
-	case m.Calctype == calctypeDifference || m.Calctype == record.CalctypeAverage:
+	case m.Calctype == calctypeDifference:
 		return "DOUBLE"
 	case op == record.Add:
 		return "COUNT"
@@ -352,13 +377,27 @@ func (s *slotPut) store(tx *spool.Tx, now time.Time) error {
 		}
 		kept = append(kept, v)
 	}
-	for chunk := range slices.Chunk(kept, valuesAtOnce) {
-		entry := entryOf(s.facts, chunk)
-		if err := tx.Append(s.first, len(chunk), entry.encode()); err != nil {
+	for len(kept) > 0 {
+		n := atOnce(kept)
+		entry := entryOf(s.facts, kept[:n])
+		if err := tx.Append(s.first, n, entry.encode()); err != nil {
 			return err
 		}
+		kept = kept[n:]
 	}
 	return nil
+}
+
+// atOnce is how many of the values one entry takes: at least one.
+func atOnce(all []value) int {
+	observed := 0
+	for i := range all {
+		if i == valuesAtOnce || observed >= observedAtOnce {
+			return i
+		}
+		observed += len(all[i].observed)
+	}
+	return len(all)
 }
 
 // entryOf makes an entry of values, with the facts that they need.

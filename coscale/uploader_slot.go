@@ -33,27 +33,22 @@ type seriesSet struct {
 	all    []*series
 }
 
-// mean is the mean of a series' values in a slot.
-type mean struct {
-	of    *series
-	n     float64
-	value float64
-}
-
 // sending is a slot on its way.
 type sending struct {
-	start time.Time
-	keys  []spool.Key
-	means map[string]*mean
-	order []*mean
+	start    time.Time
+	keys     []spool.Key
+	digests  map[string]*digest
+	order    []*digest
+	observed int // observations that all of them hold
+	room     int // for how many there is room
 }
 
 // sendSlot sends all that is queued of a slot, in windows, so that memory does
-// not grow with it; the means come last, for they need all of it. Only then the
-// entries are removed: what is sent twice, since the process ended before, is
-// the same values at the same times.
+// not grow with it; the digests come last, for they need all of it. Only then
+// the entries are removed: what is sent twice, since the process ended before,
+// is the same values at the same times.
 func (u *Uploader) sendSlot(ctx context.Context, start, end time.Time) error {
-	s := sending{start: start, means: make(map[string]*mean)}
+	s := sending{start: start, digests: make(map[string]*digest), room: maxObserved}
 	var after spool.Key
 	for {
 		entries, err := u.spool.Read(after, end, windowBytes)
@@ -68,12 +63,12 @@ func (u *Uploader) sendSlot(ctx context.Context, start, end time.Time) error {
 			return err
 		}
 	}
-	means := make([]*series, 0, len(s.order))
-	for _, m := range s.order {
-		m.of.points = []Point{{Time: start.Unix(), Value: m.value}}
-		means = append(means, m.of)
+	derived := make([]*series, 0, len(s.order))
+	for _, d := range s.order {
+		d.of.points, d.observed = []Point{d.point(start, u.interval)}, nil
+		derived = append(derived, d.of)
 	}
-	if err := u.sendSeries(ctx, means); err != nil {
+	if err := u.sendSeries(ctx, derived); err != nil {
 		return err
 	}
 	return u.spool.Update(func(tx *spool.Tx) error { return tx.Remove(s.keys...) })
@@ -136,8 +131,8 @@ func (u *Uploader) gather(s *sending, set *seriesSet, v *values) error {
 		one := &v.values[i]
 		f := &v.facts[one.fact]
 		key := seriesKey(names[one.fact], one)
-		if f.average {
-			s.mean(key, one.value, func() *series { return one.series(f, names[one.fact]) })
+		if f.shape != eachValue {
+			s.digest(key, one, f, names[one.fact])
 			continue
 		}
 		se := set.find(key, func() *series { return one.series(f, names[one.fact]) })
@@ -183,17 +178,6 @@ func (set *seriesSet) find(key string, begin func() *series) *series {
 	return set.all[len(set.all)-1]
 }
 
-func (s *sending) mean(key string, v float64, begin func() *series) {
-	m := s.means[key]
-	if m == nil {
-		m = &mean{of: begin()}
-		s.means[key] = m
-		s.order = append(s.order, m)
-	}
-	m.n++
-	m.value += v/m.n - m.value/m.n // so that no sum overflows
-}
-
 // sendSeries sends series in calls that are as large as they may be.
 func (u *Uploader) sendSeries(ctx context.Context, all []*series) error {
 	from, size := 0, 2
@@ -217,6 +201,9 @@ func (u *Uploader) sendSeries(ctx context.Context, all []*series) error {
 func (s *series) size() int {
 	const head, number, point = len(`{"m":,"s":"","d":[],"dv":{}},`), 20, len(`[-9223372036854775808,-1.7976931348623157e+308],`)
 	n := head + 2*number + point*len(s.points)
+	if s.fact.shape.observes() {
+		n += len(`[-1.7976931348623157e+308,10,[]]`) + len(percentiles)*len(`-1.7976931348623157e+308,`)
+	}
 	for _, l := range s.labels {
 		n += len(`"":"",`) + 6*(len(l.Name)+len(l.Value)) // every byte may become \u0000
 	}
@@ -230,7 +217,7 @@ func (u *Uploader) deliver(ctx context.Context, all []*series) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	err = u.spool.Retry(ctx, func(ctx context.Context) error { return final(u.client.InsertData(ctx, data)) })
+	err = u.spool.Retry(ctx, u.bounded(func(ctx context.Context) error { return final(u.client.InsertData(ctx, data)) }))
 	if err == nil {
 		u.spool.Sent(points(all))
 		return nil
@@ -316,7 +303,7 @@ func (u *Uploader) resolve(ctx context.Context, all []*series) (data []Data, lef
 // found anew, once.
 func (u *Uploader) retry(ctx context.Context, attempt func(context.Context) error) error {
 	for {
-		err := u.spool.Retry(ctx, attempt)
+		err := u.spool.Retry(ctx, u.bounded(attempt))
 		if !isFinal(err) || !isNotFound(err) {
 			return err
 		}

@@ -294,10 +294,12 @@ func TestUploadSkips(t *testing.T) {
 			{Name: "h_count", Value: 1, Meta: &record.Meta{Name: "h", Type: record.Histogram}},
 			{Name: "s_sum", Value: 1, Meta: &record.Meta{Name: "s", Type: record.Summary}},
 			{Name: "i", Value: 1, Meta: &record.Meta{Name: "i", Type: record.Info}},
-			{Name: "o", Value: 1, Op: record.Observe},
+			{Name: "o", Value: 1, Op: record.Observe, Weight: -1},
+			{Name: "o", Value: 1, Op: record.Observe, Weight: math.Inf(1)},
+			{Name: "o", Value: math.Inf(-1), Op: record.Observe},
 		}})
 		stats := r.Stats()
-		want := map[string]uint64{"not_a_number": 2, "histogram": 1, "summary": 1, "info": 1, "observation": 1}
+		want := map[string]uint64{"not_a_number": 3, "histogram": 1, "summary": 1, "info": 1, "bad_weight": 2}
 		if diff := cmp.Diff(want, stats.Skipped); diff != "" || stats.Entries != 0 {
 			t.Errorf("skipped (-want +got):\n%s%+v", diff, stats)
 		}
@@ -384,6 +386,41 @@ func TestUploadOutage(t *testing.T) {
 		}
 		if stats := r.Stats(); stats.Entries != 0 || stats.Sent != 10 {
 			t.Errorf("stats after: %+v", stats)
+		}
+	})
+}
+
+// TestUploadConflict has a value and an event be answered with 409 for ever, and a tag
+// too: what is behind them waits for a minute, once, and then not at all.
+func TestUploadConflict(t *testing.T) {
+	underTest(t, func(r *rig) {
+		r.peer.fault = func(req *http.Request, body url.Values) fault {
+			switch {
+			case strings.HasSuffix(req.URL.Path, "/attributes/"), strings.HasSuffix(req.URL.Path, "/data/") && strings.Contains(req.URL.Path, "/events/"):
+				return fault{status: 409}
+			case !strings.HasSuffix(req.URL.Path, "/data/"):
+				return fault{}
+			}
+			for _, d := range decodeCall(t, body) {
+				for _, p := range d.Points {
+					if p.Value == 13 {
+						return fault{status: 409}
+					}
+				}
+			}
+			return fault{}
+		}
+		m := *declared("GAUGE", "Instant")
+		m.Tags = "CPU"
+		for n, after := range []time.Duration{150 * time.Second, 70 * time.Second} {
+			r.put(&record.Batch{
+				Samples: []record.Sample{one(&m, float64(n)), {Name: "bad", Value: 13}, {Name: "good", Value: 1}},
+				Events:  []record.Event{{ID: fmt.Sprint(n), Name: "E", Message: "m", Start: time.Now()}},
+			})
+			r.pass(after)
+			if stats := r.Stats(); stats.Refused != uint64(2*n+2) || stats.Sent != uint64(2*n+2) || stats.Entries != 0 {
+				t.Errorf("batch %d: %+v", n, stats)
+			}
 		}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -32,7 +31,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	program = filepath.Join(dir, "scriptbridge")
-	build := exec.Command("go", "build", "-o", program, "..")
+	const version = "-X github.com/prometheus/common/version."
+	build := exec.Command("go", "build", "-buildvcs=false", "-ldflags="+version+"Version=1.2.3 "+version+"Branch=main", "-o", program, "..")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "the program does not build: %v\n%s", err, out)
@@ -138,16 +138,11 @@ func startBridge(t *testing.T, dir, config string, flags ...string) *bridge {
 
 func (b *bridge) page(t *testing.T) string {
 	t.Helper()
-	resp, err := http.Get("http://" + b.address + "/metrics")
+	text, err := get("http://" + b.address + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("a scrape answered %s: %v", resp.Status, err)
-	}
-	return string(body)
+	return text
 }
 
 // eventually asks until there is no error, for as long as patience lasts.
@@ -198,15 +193,8 @@ func startPrometheusWith(t *testing.T, config string) *prom {
 	p.process = start(t, dir, binary, "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+address, "--log.level=warn")
 	eventually(t, "Prometheus to be ready", func() error {
-		resp, err := http.Get("http://" + address + "/-/ready")
-		if err != nil {
-			return err
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("it answered %s", resp.Status)
-		}
-		return nil
+		_, err := get("http://" + address + "/-/ready")
+		return err
 	})
 	return p
 }

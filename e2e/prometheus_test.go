@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -129,26 +129,18 @@ func TestPromtool(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := startBridge(t, examples, filepath.Join(examples, "scriptbridge.yml"))
-	eventually(t, "the bridge to be ready", func() error {
-		resp, err := http.Get("http://" + b.address + "/-/ready")
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		body, _ := io.ReadAll(resp.Body)
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s: %s", resp.Status, body)
+	// On a busy machine a first -c may take longer than it may; there is a second.
+	var page string
+	eventually(t, "every example to have run well", func() error {
+		page = b.page(t)
+		good := regexp.MustCompile(`(?m)^scriptbridge_script_success\{.*\} 1$`).FindAllString(page, -1)
+		configured := regexp.MustCompile(`(?m)^scriptbridge_script_series\{`).FindAllString(page, -1)
+		if len(good) < 5 || len(good) < len(configured) {
+			return fmt.Errorf("%d of %d did:\n%s", len(good), len(configured), page)
 		}
 		return nil
 	})
-	page := b.page(t)
-	if n := strings.Count(page, "scriptbridge_script_success{"); n < 5 {
-		t.Fatalf("only %d examples ran:\n%s", n, page)
-	}
 	for _, line := range strings.Split(page, "\n") {
-		if strings.HasPrefix(line, "scriptbridge_script_success{") && !strings.HasSuffix(line, " 1") {
-			t.Errorf("an example failed: %s", line)
-		}
 		if strings.HasPrefix(line, "scriptbridge_script_refused_total{") && !strings.HasSuffix(line, " 0") {
 			t.Errorf("an example's line was refused: %s", line)
 		}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -95,6 +96,53 @@ upload: {coscale: {url: "http://%s", app_id: shop, access_token_file: token, ser
 		} else {
 			resp.Body.Close()
 		}
+	}
+}
+
+// TestUploadStatsD: what StatsD's clients send to a bridge comes to another one
+// as CoScale's backend of the daemon sent it: a rate, a last value, percentiles.
+func TestUploadStatsD(t *testing.T) {
+	dir := t.TempDir()
+	token := write(t, dir, "token", "open-sesame\n")
+	if err := os.Chmod(token, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "there.yml", `receive: {coscale: {app_id: shop, access_tokens_file: token, ttl: 1h}}`)
+	there := startBridge(t, dir, "there.yml", "--storage.path="+filepath.Join(dir, "there"))
+	write(t, dir, "here.yml", fmt.Sprintf(`
+receive: {statsd: {unixgram: statsd.sock}}
+upload: {coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 2s}}
+`, there.address))
+	here := startBridge(t, dir, "here.yml", "--storage.path="+filepath.Join(dir, "here"))
+
+	eventually(t, "the packet to be taken", func() error {
+		conn, err := net.Dial("unixgram", filepath.Join(dir, "statsd.sock"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("web.hits:7|c|#page:index\nqueue:3|g\nqueue:+14|g\nweb.load:10:20:30:40:1001|ms\nsize:5|h|@0.1"))
+		return err
+	})
+	eventually(t, "what the daemon would have sent", func() error {
+		page := there.page(t)
+		for _, series := range []string{
+			`coscale_statsd_web_hits{page="index",server="web-1",subject="server"} 3.5`,
+			`coscale_statsd_queue{server="web-1",subject="server"} 17`,
+			`coscale_statsd_web_load{quantile="0",server="web-1",subject="server"} 10`,
+			`coscale_statsd_web_load{quantile="0.5",server="web-1",subject="server"} 30`,
+			`coscale_statsd_web_load{quantile="0.99",server="web-1",subject="server"} 1001`,
+			`coscale_statsd_web_load_count{server="web-1",subject="server"} 5`,
+			`coscale_statsd_size_count{server="web-1",subject="server"} 10`,
+		} {
+			if !strings.Contains(page, "\n"+series+"\n") {
+				return fmt.Errorf("%s is not on the page:\n%s", series, ofCoScale(page))
+			}
+		}
+		return nil
+	})
+	if page := here.page(t); strings.Contains(page, `scriptbridge_upload_skipped_total{upload="coscale"`) {
+		t.Errorf("something was not sent:\n%s", ofCoScale(page))
 	}
 }
 

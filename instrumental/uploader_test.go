@@ -192,7 +192,7 @@ func TestCollectorDiesAndComesBack(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- u.Run(ctx) }()
 	for u.Stats().Retried == 0 {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	cancel()
 	if err := <-ended; err != nil {

@@ -50,6 +50,8 @@ type Env struct {
 	// Storage is a folder of the receiver's own for what must survive a
 	// restart; empty without --storage.path. It exists and is private.
 	Storage string
+	// Own is the User-Agent of this process's own uploads; see SetOptions.
+	Own string
 	// Counts outlive the receiver. Count 0 of what is known beforehand, so
 	// that its series is there from 0.
 	Counts *Counts

@@ -41,6 +41,9 @@ type SetOptions struct {
 	// Hidden says why a request may not see what is private; empty when it
 	// may. Nil: nobody may.
 	Hidden func(*http.Request) string
+	// Own is the User-Agent of this process's own uploads, which must not come
+	// back to where they are from; empty for none.
+	Own string
 }
 
 // Set is the receivers at work. All methods are safe for concurrent use.

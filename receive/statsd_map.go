@@ -169,6 +169,9 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 	}
 	r.meta = m.meta(h.kind, p)
 	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help
+	if h.kind == statsdTimer && r.scale == 1 { // else the mapping alone knows
+		r.meta.Unit = "seconds"
+	}
 	return r, nil
 }
 

@@ -69,6 +69,7 @@ type statsdMerge struct {
 type statsdMetaKey struct {
 	metric string
 	typ    record.Type
+	unit   string
 }
 
 // statsdSeries is one series and what came for it since the last flush.
@@ -268,7 +269,7 @@ func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
 	if len(m.series) >= m.limit {
 		return nil
 	}
-	metaKey := statsdMetaKey{r.metric, r.meta.Type}
+	metaKey := statsdMetaKey{r.metric, r.meta.Type, r.meta.Unit}
 	meta := m.metas[metaKey]
 	if meta == nil {
 		if len(m.metas) > 1024+2*len(m.series) {

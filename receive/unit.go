@@ -65,7 +65,7 @@ func (s *Set) newUnit(k kind, line int, r *config.Receive, p *part) *unit {
 	}
 	u.teller = newTeller(u.logger)
 	u.env = Env{
-		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger,
+		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger, Own: s.Own,
 		Counts: s.countsOf(k.name), Opened: u.opened,
 	}
 	return u

@@ -83,6 +83,9 @@ type Sample struct {
 	// Value is raw, always: no sink's derivation crosses.
 	Value float64
 	Op    Op
+	// Again, with Add: this very value was put before, in a batch that some
+	// sink did not take. A sink that took it then must not add it once more.
+	Again bool
 	// Weight is how many observations a sample with Observe stands for, as a
 	// sample rate says; it need not be whole. 0 means 1.
 	Weight float64

@@ -1,10 +1,11 @@
-package dashboards
+package e2e
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -84,7 +85,7 @@ var boards = map[string]map[string]string{
 
 func loadBoard(t *testing.T, file string) *board {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(filepath.Join(boardFolder, file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func TestLayout(t *testing.T) {
 		checkPanels(t, file, b)
 	}
 	for file := range boards {
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(filepath.Join(boardFolder, file))
 		if err != nil {
 			t.Fatal(err)
 		}

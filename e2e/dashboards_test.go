@@ -1,6 +1,4 @@
-// Package dashboards holds Grafana dashboards and alert rules, and tests that
-// hold each of their expressions against a page that the program really made.
-package dashboards
+package e2e
 
 import (
 	"encoding/json"
@@ -10,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,6 +21,9 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
+// boardFolder has the Grafana dashboards and the alert rules.
+const boardFolder = "../dashboards"
+
 // TestExpressions parses every expression, finds all that it names on the
 // bridge's page, and then asks a real Prometheus, where there is one.
 func TestExpressions(t *testing.T) {
@@ -30,7 +32,7 @@ func TestExpressions(t *testing.T) {
 		all = append(all, loadBoard(t, file).queries(t, file)...)
 	}
 	rules := ruleQueries(t)
-	address := startBridge(t)
+	address := startStory(t)
 	t.Run("page", func(t *testing.T) {
 		p := readPage(t, address)
 		for _, q := range append(rules, all...) {
@@ -38,7 +40,7 @@ func TestExpressions(t *testing.T) {
 		}
 	})
 	t.Run("prometheus", func(t *testing.T) {
-		api := startPrometheus(t, address)
+		api := startRuled(t, address)
 		for _, q := range all {
 			eventually(t, q.where+": "+q.expr, func() error { return answers(api, q) })
 		}
@@ -253,7 +255,7 @@ func choiceIsRight(t *testing.T, api string, all []query) error {
 // texts name.
 func ruleQueries(t *testing.T) (all []query) {
 	t.Helper()
-	groups, errs := rulefmt.ParseFile("rules.yml", false, model.LegacyValidation, parser.NewParser(parser.Options{}), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	groups, errs := rulefmt.ParseFile(filepath.Join(boardFolder, "rules.yml"), false, model.LegacyValidation, parser.NewParser(parser.Options{}), slog.New(slog.NewTextHandler(io.Discard, nil)))
 	for _, err := range errs {
 		t.Error(err)
 	}
@@ -318,7 +320,7 @@ func checkRuleHealth(t *testing.T, api string) {
 // TestRules lets promtool run the rules' own tests.
 func TestRules(t *testing.T) {
 	promtool := need(t, "promtool")
-	if out, err := exec.Command(promtool, "test", "rules", "rules_test.yml").CombinedOutput(); err != nil {
+	if out, err := exec.Command(promtool, "test", "rules", filepath.Join(boardFolder, "rules_test.yml")).CombinedOutput(); err != nil {
 		t.Errorf("promtool test rules: %v\n%s", err, out)
 	}
 }

@@ -1,0 +1,261 @@
+package coscale
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"scriptbridge/record"
+)
+
+// This file has what is sent once for a slot, and not value by value: means,
+// and what a StatsD daemon with CoScale's backend sent at each of its flushes
+// (spec/coscale-api.md, 5), so that a history of that backend's goes on.
+
+// shape is what is sent of a series. Its numbers stand in entries.
+type shape uint64
+
+const (
+	eachValue shape = iota
+	mean            // of the slot's values
+	rate            // the slot's values added up, by seconds of the interval
+	last            // the slot's last value
+	histogram       // the percentiles of the slot's observations
+	// histogramMilli is histogram of observations in seconds, which are sent in
+	// milliseconds: those of StatsD's timers, as the daemon had them.
+	histogramMilli
+	shapes
+)
+
+func (f shape) observes() bool { return f == histogram || f == histogramMilli }
+
+// shapeOf is what is sent of a sample's series.
+func shapeOf(source *record.Source, s *record.Sample) shape {
+	switch {
+	case s.Op == record.Observe && isStatsD(source) && s.Meta != nil && s.Meta.Unit == "seconds":
+		return histogramMilli
+	case s.Op == record.Observe:
+		return histogram
+	case s.Meta != nil && s.Meta.Calctype == record.CalctypeAverage:
+		return mean
+	case s.Op == record.Add && (s.Meta == nil || s.Meta.Datatype == ""): // a COUNT has one
+		return rate
+	case isStatsD(source):
+		return last
+	}
+	return eachValue
+}
+
+func isStatsD(s *record.Source) bool { return s.Kind == record.Receiver && s.Name == "statsd" }
+
+// statsd gives a fact the words that CoScale's backend had for a metric: its
+// name below StatsD, and a group for each part of it but the last.
+func (f *fact) statsd(id string) {
+	id = statsdName(valid(id))
+	f.name, f.help, f.unit = "StatsD "+id, id, ""
+	parts := strings.Split(id, ".")
+	f.groups = strings.Join(append([]string{"StatsD"}, parts[:len(parts)-1]...), "/")
+}
+
+// statsdName is a name as the daemon handed it to its backends: blanks and
+// slashes replaced, and all other than letters, digits, _ - and . left out. A
+// name of which nothing is left stays as it is but for what means something in
+// a path of groups.
+func statsdName(id string) string {
+	blank := false
+	name := strings.Map(func(r rune) rune {
+		again := blank
+		blank = unicode.IsSpace(r)
+		switch {
+		case blank && !again:
+			return '_'
+		case r == '/':
+			return '-'
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-', r == '.':
+			return r
+		}
+		return -1
+	}, id)
+	if name == "" {
+		return strings.ReplaceAll(id, ",", "_")
+	}
+	return name
+}
+
+// observation is a value with the number of times that it was observed, which
+// need not be whole.
+type observation struct{ value, weight float64 }
+
+// goodWeight says whether an observation can count so many times.
+func goodWeight(w float64) bool { return w > 0 && !math.IsInf(w, 1) }
+
+// joins says whether an observation is of the same series and time as the last
+// value, so that it can stand there too: those of one series come one after the
+// other, and need not name it each time.
+func (s *slotPut) joins(o *record.Sample) bool {
+	l := s.latest
+	return o.Op == record.Observe && l != nil && l.Op == record.Observe &&
+		l.Meta == o.Meta && l.Name == o.Name && l.Subject == o.Subject && l.Time.Equal(o.Time) && slices.Equal(l.Labels, o.Labels) &&
+		len(s.values[len(s.values)-1].observed) < observedAtOnce
+}
+
+// observe takes an observation into the last value.
+func (s *slotPut) observe(o *record.Sample) {
+	v := &s.values[len(s.values)-1]
+	v.observed = append(v.observed, observation{o.Value, cmp.Or(o.Weight, 1)})
+}
+
+// digest is what is kept of a series of which one point is sent for a slot.
+type digest struct {
+	of       *series
+	n        float64 // values so far
+	value    float64 // their mean, their sum or the last of them
+	time     int64   // that of the last
+	observed []observation
+}
+
+// add takes in a value.
+func (d *digest) add(v *value) {
+	d.n++
+	switch d.of.fact.shape {
+	case mean:
+		d.value += v.value/d.n - d.value/d.n // so that no sum overflows
+	case rate:
+		d.value = finite(d.value + v.value)
+	case last:
+		if d.n == 1 || v.time >= d.time {
+			d.value, d.time = v.value, v.time
+		}
+	default:
+		d.observed = append(d.observed, v.observed...)
+	}
+}
+
+// finite is the nearest number that JSON can say.
+func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFloat64) }
+
+// point is what is sent: at the slot's beginning, as for all that is derived.
+func (d *digest) point(start time.Time, interval time.Duration) Point {
+	p := Point{Time: start.Unix(), Value: d.value}
+	switch f := d.of.fact.shape; {
+	case f == rate:
+		p.Value = finite(d.value / interval.Seconds())
+	case f.observes():
+		p = Point{Time: p.Time, Histogram: histogramOf(mergeEqual(d.observed))}
+		if f == histogramMilli {
+			for i, v := range p.Histogram.Values {
+				p.Histogram.Values[i] = milli(v)
+			}
+		}
+	}
+	return p
+}
+
+// milli gives the milliseconds that a number of seconds was made of: 1001 and
+// not 1000.9999999999999.
+func milli(seconds float64) float64 {
+	v := finite(seconds * 1000)
+	if short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 15, 64), 64); err == nil {
+		return short
+	}
+	return v
+}
+
+// The percentiles of a histogram of StatsD's (spec/coscale-api.md, 5), the
+// distance of most of which is its width.
+var percentiles = [...]float64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 100}
+
+const percentileWidth = 10
+
+// histogramOf tells of at least one observation; they ascend. Percentile p is,
+// as CoScale's backend had it, the value at place n × p/100 of n in order,
+// counted from 0; 100 is the last. Samples are whole, as all that the service
+// ever heard.
+func histogramOf(observed []observation) *Histogram {
+	var n float64
+	for _, o := range observed {
+		n = finite(n + o.weight)
+	}
+	h := &Histogram{Samples: max(1, math.Round(n)), Width: percentileWidth, Values: make([]float64, len(percentiles))}
+	place, upTo := 0, observed[0].weight
+	for i, p := range percentiles {
+		for place < len(observed)-1 && (upTo <= n*p/100 || p == 100) {
+			place++
+			upTo += observed[place].weight
+		}
+		h.Values[i] = observed[place].value
+	}
+	return h
+}
+
+// mergeEqual brings observations into order, and makes one of those that are
+// equal.
+func mergeEqual(list []observation) []observation {
+	slices.SortFunc(list, func(a, b observation) int { return cmp.Compare(a.value, b.value) })
+	return mergeNeighbours(list, 0)
+}
+
+// mergeNeighbours makes one of neighbours that differ only in the last bits, so
+// many of them: their weights added up, and their weighted mean. The list
+// ascends; it is overwritten.
+func mergeNeighbours(list []observation, bits uint) []observation {
+	kept := list[:0]
+	for _, o := range list {
+		end := len(kept) - 1
+		if end < 0 || cell(kept[end].value, bits) != cell(o.value, bits) {
+			kept = append(kept, o)
+			continue
+		}
+		k := &kept[end]
+		k.weight = finite(k.weight + o.weight)
+		k.value = min(k.value+(o.value-k.value)*min(1, o.weight/k.weight), o.value)
+	}
+	return kept
+}
+
+// cell is the same for numbers that differ only in the last bits.
+func cell(v float64, bits uint) uint64 { return math.Float64bits(v+0) >> bits } // -0 is 0
+
+// Bounds on the observations that are held while a slot is sent: maxObserved
+// of all its series, but for minObserved that every series may have.
+const (
+	maxObserved = 1 << 18
+	minObserved = 32
+)
+
+// coarsen makes the observations so few that they fit, at least by half: equal
+// ones become one, and where that is not enough neighbours do, within 1/128 of
+// their value, then within twice that, and so on. Their number stays exact.
+func (s *sending) coarsen() {
+	most := max(minObserved, maxObserved/2/len(s.order))
+	s.observed = 0
+	for _, d := range s.order {
+		d.observed = mergeEqual(d.observed)
+		for bits := uint(52 - 7); len(d.observed) > most && bits < 63; bits++ {
+			d.observed = mergeNeighbours(d.observed, bits)
+		}
+		d.observed = slices.Clone(d.observed) // gives the rest back
+		s.observed += len(d.observed)
+	}
+	s.room = max(maxObserved, 2*s.observed)
+}
+
+// digest takes a value into what is sent of its series when the slot is
+// complete.
+func (s *sending) digest(key string, v *value, f *fact, name string) {
+	key = string(rune(f.shape)) + key // a name may have come in several shapes
+	d := s.digests[key]
+	if d == nil {
+		d = &digest{of: v.series(f, name)}
+		s.digests[key] = d
+		s.order = append(s.order, d)
+	}
+	d.add(v)
+	if s.observed += len(v.observed); s.observed > s.room {
+		s.coarsen()
+	}
+}
