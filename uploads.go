@@ -174,7 +174,7 @@ type upload struct {
 
 	mu   sync.Mutex
 	sink uploader // nil while its spool is not open
-	err  error    // why not, or why it does not send
+	err  error    // why not
 }
 
 // admits says which uploads cannot be.
@@ -233,7 +233,17 @@ func (u *uploads) begin(k uploadKind, cfg config.Upload) *upload {
 	sp, err := u.open(one, &cfg, logger)
 	go func() {
 		defer close(one.done)
-		for err != nil {
+		for {
+			if err == nil {
+				err = one.run(ctx, sp)
+			}
+			if ctx.Err() != nil {
+				if err != nil {
+					level.Error(logger).Log("msg", "the upload did not end well", "err", err)
+				}
+				return
+			}
+			one.use(nil, err)
 			level.Error(logger).Log("msg", "the upload cannot take anything; it is tried again", "err", err)
 			select {
 			case <-ctx.Done():
@@ -242,16 +252,17 @@ func (u *uploads) begin(k uploadKind, cfg config.Upload) *upload {
 			}
 			sp, err = u.open(one, &cfg, logger)
 		}
-		if err := one.sink.Run(ctx); err != nil && ctx.Err() == nil {
-			one.use(one.sink, err)
-			level.Error(logger).Log("msg", "nothing is sent any more; what comes is kept", "err", err)
-		}
-		<-ctx.Done()
-		if err := sp.Close(); err != nil {
-			level.Error(logger).Log("msg", "the spool was not closed", "err", err)
-		}
 	}()
 	return one
+}
+
+// run sends until ctx ends, or until the spool is of no use any more; then it
+// closes that.
+func (o *upload) run(ctx context.Context, sp *spool.Spool) error {
+	o.mu.Lock()
+	sink := o.sink
+	o.mu.Unlock()
+	return errors.Join(sink.Run(ctx), sp.Close())
 }
 
 // uploadRetry is how long to wait before a spool is tried again.

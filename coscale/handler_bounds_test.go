@@ -216,3 +216,39 @@ func TestRecentValues(t *testing.T) {
 		t.Errorf("%d series hours later", v.series)
 	}
 }
+
+// TestEventDataGrows has events that are changed into larger ones: the oldest
+// others go for them too.
+func TestEventDataGrows(t *testing.T) {
+	r, err := openRegistry("", testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	category, err := r.create(Categories, func(o *stored) error { o.Name = "a"; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := func(e EventData) {
+		t.Helper()
+		e.EventID, e.UpdateTime, e.Version = category.ID, testNow.Unix(), e.Version+1
+		if err := r.keepEvent(&e, testNow, func() string { return fmt.Sprint(e.ID) }, func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range maxEventsOf {
+		keep(EventData{})
+	}
+	long := strings.Repeat("x", maxEventFields)
+	all := r.eventsOf(category.ID, 0, 1<<40)
+	for _, e := range all {
+		larger := *e
+		larger.Message, larger.Attribute = long, long
+		if r.event(category.ID, e.ID) != nil {
+			keep(larger)
+		}
+	}
+	left := r.eventsOf(category.ID, 0, 1<<40)
+	if r.events.bytes > maxEventBytes || len(left) < maxEventBytes/(3*maxEventFields) || left[len(left)-1].Message != long {
+		t.Errorf("%d bytes of %d events", r.events.bytes, len(left))
+	}
+}

@@ -64,11 +64,19 @@ func drop(ids []int64, id int64) []int64 {
 	return ids
 }
 
-// excess are the event data that must go for a new one of a category.
+// excess are the event data that must go for what is new, or larger than it was.
 func (s *eventShelf) excess(e *EventData, now time.Time) []int64 {
 	var out []int64
 	bytes, left := s.bytes+sizeOf(e), len(s.ids)
+	was := s.byID[e.ID]
+	if was != nil {
+		bytes -= sizeOf(was)
+		left--
+	}
 	for _, id := range s.ids {
+		if id == e.ID {
+			continue
+		}
 		old := s.byID[id]
 		over := left >= maxEventData || bytes > maxEventBytes || time.Unix(old.UpdateTime, 0).Add(maxEventAge).Before(now)
 		if !over {
@@ -78,7 +86,7 @@ func (s *eventShelf) excess(e *EventData, now time.Time) []int64 {
 		bytes -= sizeOf(old)
 		left--
 	}
-	if of := s.of[e.EventID]; len(of) >= maxEventsOf && !slices.Contains(out, of[0]) {
+	if of := s.of[e.EventID]; was == nil && len(of) >= maxEventsOf && !slices.Contains(out, of[0]) {
 		out = append(out, of[0])
 	}
 	return out
@@ -125,19 +133,18 @@ func (r *registry) keepEvent(e *EventData, now time.Time, identify func() string
 		return noObject(Categories, e.EventID)
 	}
 	var changes []change
-	var out []int64
 	next := r.next[eventIDs]
 	if e.ID == 0 {
 		id, taken := r.nextID(eventIDs)
 		e.ID, e.GID, next = id, identify(), id+1
 		changes = append(changes, taken)
-		out = r.events.excess(e, now)
-		changes = append(changes, dropEvents(out)...)
 	} else if old := r.events.byID[e.ID]; old == nil {
 		return noEvent(e.ID)
 	} else if old.Version != e.Version-1 {
 		return outdated(e.Version-1, old.Version)
 	}
+	out := r.events.excess(e, now)
+	changes = append(changes, dropEvents(out)...)
 	value, err := json.Marshal(e)
 	if err != nil {
 		return err

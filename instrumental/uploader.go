@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"scriptbridge/record"
 	"scriptbridge/spool"
@@ -134,6 +135,10 @@ func (s *saying) sample(smp *record.Sample) error {
 		s.skipped["name"]++
 		return nil
 	}
+	if math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0) {
+		s.skipped["not_finite"]++
+		return nil
+	}
 	at := smp.Time
 	if at.IsZero() {
 		at = s.batch.Time
@@ -239,7 +244,7 @@ func (s *saying) exchange(key string, value float64) (before float64, known bool
 
 // Run sends what is kept, until ctx ends; then it gives nil. What has not been
 // sent stays. What comes after a silence is sent at once, the next a round
-// later.
+// later. Where the disk fails, Run says so and goes on a round later.
 func (u *Uploader) Run(ctx context.Context) error {
 	u.wake() // for what was kept before
 	tidied := u.o.Now()
@@ -250,17 +255,22 @@ func (u *Uploader) Run(ctx context.Context) error {
 		case <-u.waiting:
 		}
 		before := u.o.Spool.Stats().Sent
-		if err := u.send(ctx); err != nil && ctx.Err() == nil {
-			return err
-		}
-		if u.o.Spool.Stats().Sent == before {
+		err := u.send(ctx)
+		if err == nil && u.o.Spool.Stats().Sent == before {
 			continue // the silence goes on
 		}
-		if now := u.o.Now(); now.Sub(tidied) > time.Hour {
+		if now := u.o.Now(); err == nil && now.Sub(tidied) > time.Hour {
 			tidied = now
-			if err := u.forget(now); err != nil {
-				return err
-			}
+			err = u.forget(now)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, spool.ErrClosed):
+			return err
+		case err != nil:
+			level.Error(u.o.Logger).Log("msg", "the upload's spool fails; sending is tried again", "err", err)
+			u.wake()
 		}
 		select {
 		case <-ctx.Done():
@@ -299,9 +309,11 @@ func (u *Uploader) send(ctx context.Context) error {
 			keys[i] = e.Key
 			lines = append(lines, some...)
 		}
-		err = u.o.Spool.Retry(ctx, func(ctx context.Context) error { return u.o.Collector.Send(ctx, lines) })
-		if err != nil {
-			return err
+		if len(lines) > 0 {
+			err = u.o.Spool.Retry(ctx, func(ctx context.Context) error { return u.o.Collector.Send(ctx, lines) })
+			if err != nil {
+				return err
+			}
 		}
 		if err := u.o.Spool.Update(func(tx *spool.Tx) error { return tx.Remove(keys...) }); err != nil {
 			return err

@@ -2,9 +2,11 @@ package instrumental
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -217,6 +219,38 @@ func TestCollectorDiesAndComesBack(t *testing.T) {
 	if stats := u.Stats(); stats.Entries != 0 || stats.Sent != 10 {
 		t.Errorf("afterwards: %+v", stats)
 	}
+}
+
+// TestDiskFails: what the disk does not let be done is done when it lets again.
+func TestDiskFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	if err := os.Mkdir(path+".refused", 0o700); err != nil { // in the way of SetAside
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		s := openSpool(t, path)
+		defer s.Close()
+		if err := s.Update(func(tx *spool.Tx) error { return tx.Append(time.Now(), 1, []byte("no lines")) }); err != nil {
+			t.Fatal(err)
+		}
+		u := NewUploader(UploaderOptions{Collector: &Collector{}, Host: "h", Spool: s})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- u.Run(ctx) }()
+		synctest.Wait()
+		if err := os.Remove(path + ".refused"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(round)
+		synctest.Wait()
+		if stats := u.Stats(); stats.Entries != 0 || stats.Refused != 1 {
+			t.Errorf("a round later: %+v", stats)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // FuzzReadLines: what the disk gives back is lines, or an error.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"golang.org/x/net/netutil"
 
 	"scriptbridge/config"
 	"scriptbridge/coscale"
@@ -104,6 +105,10 @@ func (c *coscaleReceiver) scheme() string {
 	return "http"
 }
 
+// maxConnections bounds those that are open on an address of its own; whoever
+// comes after waits until one ends.
+const maxConnections = 512
+
 // listen opens the addresses of its own: all or none.
 func (c *coscaleReceiver) listen() (listeners []net.Listener, err error) {
 	for _, address := range c.config.Listen {
@@ -112,6 +117,7 @@ func (c *coscaleReceiver) listen() (listeners []net.Listener, err error) {
 			closeAll(listeners)
 			return nil, err
 		}
+		l = netutil.LimitListener(l, maxConnections)
 		if c.tls != nil {
 			l = tls.NewListener(l, c.tls)
 		}
@@ -136,7 +142,7 @@ func (c *coscaleReceiver) serve(ctx context.Context, listeners []net.Listener, h
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute,
-		IdleTimeout:       5 * time.Minute,
+		IdleTimeout:       90 * time.Second, // as long as Go's clients keep one
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          stdlog.New(log.NewStdlibAdapter(level.Warn(c.env.Logger)), "", 0),
 	}

@@ -181,6 +181,48 @@ func TestCoScaleWithoutStorage(t *testing.T) {
 	}
 }
 
+// As many connections as may be are open; who comes then waits for one to end.
+func TestCoScaleConnections(t *testing.T) {
+	c := coscaleConfig(t, t.TempDir(), "127.0.0.1:0")
+	set := NewSet(SetOptions{Sink: new(sinkLog), Logger: log.NewNopLogger()})
+	defer set.Close()
+	set.Reload(t.Context(), c)
+	_, at, _ := strings.Cut(set.Views()[0].Addresses[0], " ")
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	answered := func(conn net.Conn, within time.Duration) bool {
+		_ = conn.SetReadDeadline(time.Now().Add(within))
+		n, _ := conn.Read(make([]byte, 1))
+		return n == 1
+	}
+	var last net.Conn
+	for i := range maxConnections {
+		conn := dial()
+		defer conn.Close()
+		if !answered(conn, time.Minute) {
+			t.Fatalf("number %d is not answered", i)
+		}
+		last = conn
+	}
+	more := dial()
+	defer more.Close()
+	if answered(more, 20*time.Millisecond) {
+		t.Error("one more is answered")
+	}
+	last.Close()
+	if !answered(more, time.Minute) {
+		t.Error("one has ended, and the next is not answered")
+	}
+}
+
 // A client that never ends its request does not keep the receiver from ending.
 func TestCoScaleSlowClient(t *testing.T) {
 	for _, own := range []bool{true, false} {

@@ -169,8 +169,7 @@ func (s *Spool) account(t *Tx) {
 
 // Shrink gives room back to the disk that the file has no use for: the store
 // uses free pages again but never gives one back, and writes a list of them at
-// each commit. It is for moments when the queue is short, and does nothing
-// while it is not, or the file is small.
+// each commit. It does nothing while the file is small, or not mostly free.
 func (s *Spool) Shrink() error {
 	const small = 16 << 20
 	s.writer.Lock()
@@ -181,8 +180,13 @@ func (s *Spool) Shrink() error {
 		return ErrClosed
 	}
 	info, err := os.Stat(s.path)
-	if err != nil || info.Size() < small || s.total.bytes > info.Size()/4 {
+	if err != nil || info.Size() < small {
 		return err
+	}
+	stats := s.db.Stats()
+	free := int64(stats.FreePageN+stats.PendingPageN) * int64(s.db.Info().PageSize)
+	if free < info.Size()/4*3 {
+		return nil
 	}
 	next := s.path + ".tmp"
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {

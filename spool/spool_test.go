@@ -313,6 +313,27 @@ func TestShrink(t *testing.T) {
 	}
 }
 
+// TestShrinkState leaves a file alone that state fills, although nothing waits.
+func TestShrinkState(t *testing.T) {
+	path := file(t)
+	s := open(t, Options{Path: path})
+	err := s.Update(func(tx *Tx) error { return tx.Set("key", make([]byte, 20<<20)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Shrink(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(path)
+	if err != nil || !os.SameFile(before, after) {
+		t.Errorf("it was written anew: %v", err)
+	}
+}
+
 func TestSetAside(t *testing.T) {
 	s := open(t, Options{Path: file(t)})
 	data := []byte(`{"name":"` + strings.Repeat("x", 3<<20) + `"}`)
