@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"time"
 
@@ -39,33 +38,20 @@ func (a *apiFlags) client() (*coscale.Client, error) {
 		return nil, errors.New("--api.url is not one of http or https; write it like http://127.0.0.1:10469")
 	case u.User != nil:
 		return nil, errors.New("--api.url has a user in it; the API knows a token: use --api.token-file")
-	case u.Scheme == "http" && !a.insecure && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !a.insecure && !config.IsLoopback(u.Hostname()):
 		return nil, fmt.Errorf("--api.url=%s would send the token in clear text; use https, or give --api.insecure", a.url)
 	case a.appID == "":
 		return nil, errors.New("the application's id is missing; give --api.app-id, or set SCRIPTBRIDGE_API_APP_ID")
 	case a.tokenFile == "":
 		return nil, errors.New("the access token is missing; give --api.token-file, or set SCRIPTBRIDGE_API_TOKEN_FILE")
 	}
-	over, err := coscale.NewHTTPClient(a.caFile, a.timeout)
+	roots, err := config.ReadCertificates(a.caFile)
 	if err != nil {
 		return nil, fmt.Errorf("--api.ca-file: %w", err)
 	}
 	return coscale.NewClient(coscale.ClientOptions{
-		URL: a.url, AppID: a.appID, HTTP: over, UserAgent: userAgent(),
-		Token: func() (string, error) {
-			tokens, err := config.ReadSecrets(a.tokenFile)
-			if err != nil {
-				return "", err
-			}
-			return tokens[0].Reveal(), nil
-		},
+		URL: a.url, AppID: a.appID, Token: secretOf(a.tokenFile), HTTP: coscale.NewHTTPClient(roots, a.timeout), UserAgent: userAgent(),
 	}), nil
 }
 
 func userAgent() string { return "scriptbridge/" + cmp.Or(version.Version, "devel") }
-
-// isLoopback says whether what is sent to a host stays on this machine.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -59,8 +58,7 @@ func (p webPort) admits(cfg *config.Config) error {
 func (p webPort) mayBeLoopback() bool {
 	return len(p.addresses) == 0 || slices.ContainsFunc(p.addresses, func(address string) bool {
 		host, _, err := net.SplitHostPort(address)
-		ip := net.ParseIP(host)
-		return err != nil || strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+		return err != nil || config.IsLoopback(host)
 	})
 }
 

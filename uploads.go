@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -76,13 +75,13 @@ const uploadTimeout = time.Minute
 
 func newCoScaleUpload(u *config.Upload, userAgent string, s *spool.Spool, logger log.Logger) (uploader, error) {
 	c := u.CoScale
-	http, err := coscale.NewHTTPClient(c.CAFile, uploadTimeout)
+	roots, err := config.ReadCertificates(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	return coscale.NewUploader(coscale.UploaderOptions{
 		Client: coscale.NewClient(coscale.ClientOptions{
-			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: http,
+			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: coscale.NewHTTPClient(roots, uploadTimeout),
 			UserAgent: userAgent,
 		}),
 		Server: c.Server, Interval: c.Interval, NameSuffix: c.NameSuffix, Spool: s, Logger: logger,
@@ -99,26 +98,13 @@ func newInstrumentalUpload(u *config.Upload, _ string, s *spool.Spool, logger lo
 	}
 	to := &instrumental.Collector{Address: c.Collector, Key: secretOf(c.APIKeyFile), Host: host, Version: version.Version}
 	if !c.Insecure {
-		to.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		if c.CAFile != "" {
-			if to.TLS.RootCAs, err = certificates(c.CAFile); err != nil {
-				return nil, err
-			}
+		roots, err := config.ReadCertificates(c.CAFile)
+		if err != nil {
+			return nil, err
 		}
+		to.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return instrumental.NewUploader(instrumental.UploaderOptions{Collector: to, Host: host, Spool: s, Logger: logger}), nil
-}
-
-func certificates(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
-	}
-	return pool, nil
 }
 
 // secretOf reads a file's first secret each time it is asked.

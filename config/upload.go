@@ -2,8 +2,12 @@ package config
 
 import (
 	"bytes"
+	"crypto/x509"
+	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -87,7 +91,7 @@ func uploadCoScale(e *entry, f field) *UploadCoScale {
 		e.fail(line, "write it like "+DefaultCoScaleURL, "url %q is not one of http or https", u.URL)
 	case parsed.User != nil:
 		e.fail(line, "use access_token_file", "url has a user in it")
-	case parsed.Scheme == "http" && !u.Insecure && !isLoopback(parsed.Hostname()):
+	case parsed.Scheme == "http" && !u.Insecure && !IsLoopback(parsed.Hostname()):
 		e.fail(line, "use https, or set insecure: true", "url %q would send the token in clear text", u.URL)
 	}
 	for len(u.URL) > 0 && u.URL[len(u.URL)-1] == '/' {
@@ -124,10 +128,28 @@ func spool(s *Spool) []key {
 	}}}
 }
 
-// isLoopback says whether what is sent to a host stays on this machine.
-func isLoopback(host string) bool {
+// IsLoopback says whether what is sent to a host, an IP address or a name,
+// stays on this machine.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// ReadCertificates reads a file of the authorities to trust; nil, which stands
+// for the system's, where the name is empty.
+func ReadCertificates(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("certificates: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("certificates: %s holds none; it is a PEM file of the authorities to trust", file)
+	}
+	return roots, nil
 }
 
 // ReadSecrets reads a file of secrets, one a line; empty lines and those that

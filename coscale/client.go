@@ -21,7 +21,7 @@ type ClientOptions struct {
 	// Token gives the access token. It is asked before each login, so that a
 	// file that has changed is found.
 	Token func() (string, error)
-	// HTTP does the requests; nil: NewHTTPClient("", DefaultTimeout). Whatever
+	// HTTP does the requests; nil: NewHTTPClient(nil, DefaultTimeout). Whatever
 	// it says, redirects are not followed: they would carry the token away.
 	HTTP      *http.Client
 	UserAgent string // empty: Go's own
@@ -43,7 +43,7 @@ type Client struct {
 // NewClient returns a client that has not said anything yet.
 func NewClient(o ClientOptions) *Client {
 	if o.HTTP == nil {
-		o.HTTP = newHTTPClient(DefaultTimeout)
+		o.HTTP = NewHTTPClient(nil, DefaultTimeout)
 	} else {
 		own := *o.HTTP
 		own.CheckRedirect = noRedirect

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 )
@@ -33,27 +32,10 @@ const hidden = "<secret>"
 
 // NewHTTPClient makes a client that gives a request the time timeout, goes
 // through the proxy that the environment names, follows no redirect, and
-// trusts the certificates in caFile, or the system's when that is empty.
-func NewHTTPClient(caFile string, timeout time.Duration) (*http.Client, error) {
-	c := newHTTPClient(timeout)
-	if caFile == "" {
-		return c, nil
-	}
-	text, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("certificates: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("certificates: %s holds none; it is a PEM file of the authorities to trust", caFile)
-	}
-	c.Transport.(*http.Transport).TLSClientConfig.RootCAs = roots
-	return c, nil
-}
-
-func newHTTPClient(timeout time.Duration) *http.Client {
+// trusts roots, or the system's where that is nil.
+func NewHTTPClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: noRedirect}
 }
 

@@ -12,13 +12,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -421,24 +418,6 @@ func TestNoAnswer(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
-	}
-}
-
-func TestNewHTTPClient(t *testing.T) {
-	c, err := NewHTTPClient("", time.Second)
-	if err != nil || c.Timeout != time.Second {
-		t.Errorf("%v, %v", c, err)
-	}
-	none := filepath.Join(t.TempDir(), "none.pem")
-	if _, err := NewHTTPClient(none, time.Second); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
-	}
-	if err := os.WriteFile(none, []byte("none"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	want := "certificates: " + none + " holds none; it is a PEM file of the authorities to trust"
-	if _, err := NewHTTPClient(none, time.Second); err == nil || err.Error() != want {
-		t.Error(err)
 	}
 }
 
