@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"scriptbridge/config"
 	"scriptbridge/record"
@@ -105,7 +106,7 @@ func (s *Set) Reload(ctx context.Context, r *config.Receive) {
 			s.leave(old, true)
 		case p != nil:
 			digest := p.digest()
-			if old == nil || !reflect.DeepEqual(old.part.config, p.config) || old.digest != digest {
+			if (old == nil || !reflect.DeepEqual(old.part.config, p.config) || old.digest != digest) && !s.holds(old, k, i, r, p) {
 				if old != nil {
 					s.leave(old, false)
 				}
@@ -131,6 +132,19 @@ func (s *Set) Reload(ctx context.Context, r *config.Receive) {
 	for _, u := range started {
 		await(ctx, u.tried)
 	}
+}
+
+// holds says, and logs, that a receiver at work stays although another is
+// wanted: one that cannot be made, since a file that it reads has an error.
+func (s *Set) holds(old *unit, k kind, line int, r *config.Receive, p *part) bool {
+	if old == nil || !old.isUp() {
+		return false
+	}
+	err := trial(k, line, r, p)
+	if err != nil {
+		level.Error(old.logger).Log("msg", "the receiver goes on as it was: the new one cannot be made", "err", err)
+	}
+	return err != nil
 }
 
 func await(ctx context.Context, done <-chan struct{}) {
@@ -252,15 +266,20 @@ func Check(r *config.Receive) []Problem {
 		if p == nil {
 			continue
 		}
-		_, err := k.make(r, Env{
-			Source: sourceOf(k, i, p), Sink: record.Tee{}, Logger: log.NewNopLogger(),
-			Counts: new(Counts), Opened: func() {},
-		})
-		if err != nil {
+		if err := trial(k, i, r, p); err != nil {
 			problems = append(problems, Problem{k.name, err})
 		}
 	}
 	return problems
+}
+
+// trial makes a receiver that is put to no work.
+func trial(k kind, line int, r *config.Receive, p *part) error {
+	_, err := k.make(r, Env{
+		Source: sourceOf(k, line, p), Sink: record.Tee{}, Logger: log.NewNopLogger(),
+		Counts: new(Counts), Opened: func() {},
+	})
+	return err
 }
 
 // Fingerprint changes whenever the contents of a file change that a receiver

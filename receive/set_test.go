@@ -101,6 +101,9 @@ func (b *bench) make(_ *config.Receive, env Env) (Receiver, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	name := env.Source.Name
+	if _, ok := env.Sink.(record.Tee); ok { // on trial
+		return &fake{bench: b, env: env}, b.makes[name]
+	}
 	if err := b.makes[name]; err != nil {
 		b.calls = append(b.calls, name+" is not made")
 		return nil, err
@@ -247,6 +250,31 @@ func TestReloadByDifference(t *testing.T) {
 		}
 		b.Reload(t.Context(), all())
 		differ(t, "after the end", b.happened(), nil)
+	})
+}
+
+// TestBadFile: what cannot be made does not take the place of what works, and
+// does once it can.
+func TestBadFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		defer b.Close()
+		first := &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "a:1"}}
+		b.Reload(t.Context(), first)
+		running := b.made["statsd"]
+		b.makes["statsd"] = errors.New("mapping.yml: no such thing")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "b:1"}})
+		if views := b.Views(); b.made["statsd"] != running || len(views) != 1 || !views[0].Up {
+			t.Errorf("after a bad file: %+v", views)
+		}
+		if want := `receiver=statsd msg="the receiver goes on as it was: the new one cannot be made" err="mapping.yml: no such thing"`; !strings.Contains(b.log.String(), want) {
+			t.Errorf("the log: %s", b.log.String())
+		}
+		delete(b.makes, "statsd")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "b:1"}})
+		if views := b.Views(); b.made["statsd"] == running || !views[0].Up {
+			t.Errorf("after it was mended: %+v", views)
+		}
 	})
 }
 
