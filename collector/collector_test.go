@@ -313,6 +313,20 @@ func TestTimestamps(t *testing.T) {
 }
 
 // TestRefusals holds every reason to its sentence.
+// TestRefusalOfReceiver: a receiver's metrics have no `metrics:` to be renamed
+// under.
+func TestRefusalOfReceiver(t *testing.T) {
+	c := New(Options{Retention: time.Minute})
+	r := receiver("statsd", 1)
+	r.Verbatim = true
+	_ = c.Put(&record.Batch{Source: r, Time: time.Now(), Samples: []record.Sample{add(counterMeta, "x", 1), set(gaugeMeta, "x", 1)}})
+	got, n := c.Refusals(r.Kind, r.Name)
+	want := "x is a counter without _total already, and cannot be a gauge too; give one of them another name where it is sent"
+	if n != 1 || got[0].Text != want {
+		t.Errorf("%d refusals: %+v", n, got)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	c := New(Options{})
 	winner, s := script("first", 1), script("s", 2)

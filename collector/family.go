@@ -210,7 +210,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		return nil, reserved(m.sample)
 	}
 	if b := s.blocks[name]; b != nil && !b.yields(whole) {
-		return nil, duplicateName(m, b.metric.id)
+		return nil, s.duplicateName(m, b.metric.id)
 	}
 	standing := c.standing(name, m.id.kind)
 	for _, f := range standing {
@@ -222,7 +222,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 			case b.source != s && b.source.compare(s) < 0:
 				return nil, typeConflict(m, f, b.source)
 			case b.source == s && !b.yields(whole):
-				return nil, duplicateName(m, b.metric.id)
+				return nil, s.duplicateName(m, b.metric.id)
 			}
 		}
 	}

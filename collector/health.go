@@ -70,7 +70,9 @@ func (c *Collector) putHealth(s *source, b *record.Batch) {
 	if s.def.Kind != record.Script {
 		bad := b.Err != nil && len(b.Samples) == 0 && len(b.Events) == 0
 		c.health(s, healthReadable, truth(!bad))
-		c.health(s, healthLast, unixSeconds(b.Time))
+		if bad || len(b.Samples)+len(b.Events) > 0 { // or else it only declares something, at the start
+			c.health(s, healthLast, unixSeconds(b.Time))
+		}
 		return
 	}
 	r := b.Run

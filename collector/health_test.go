@@ -65,6 +65,9 @@ func TestReceiverHealth(t *testing.T) {
 			`scriptbridge_receiver_series{receiver="statsd"} 1`,
 			fmt.Sprintf(`scriptbridge_receiver_success{receiver="statsd"} %d`, success))...)...)
 	}
+	// What only declares something is no sign of life of its clients.
+	_ = c.Put(&record.Batch{Source: r, Time: time.Unix(500, 0), Declared: &record.Declared{}})
+	want(t, onPage(t, c, "scriptbridge_"), `scriptbridge_receiver_series{receiver="statsd"} 0`, `scriptbridge_receiver_success{receiver="statsd"} 1`)
 	b := partial(r, set(nil, "a", 1))
 	b.Time = time.Unix(1000, 0)
 	_ = c.Put(b)

@@ -67,7 +67,7 @@ func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 		for _, n := range claims(m.family, m.id.kind) {
 			owner, ok := s.owners[n]
 			if ok && owner != m.id && m.refused == nil {
-				m.refused = duplicateName(m, owner)
+				m.refused = s.duplicateName(m, owner)
 			}
 			m.declared = m.declared || ok && owner == m.id
 		}

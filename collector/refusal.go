@@ -55,8 +55,17 @@ func tooManyLabels(smp *record.Sample) *refusal {
 	return &refusal{"too_long", fmt.Sprintf("it has %d labels, more than %d; let the script leave some out", len(smp.Labels), maxLabels)}
 }
 
-func duplicateName(m *metric, owner metricID) *refusal {
-	return &refusal{"duplicate_name", fmt.Sprintf("the metric %s takes the name %s already; give one of them another name under `metrics`", owner, m.sample)}
+// duplicateName tells of a metric whose name another one of its source has.
+func (s *source) duplicateName(m *metric, owner metricID) *refusal {
+	where := "under `metrics`"
+	if s.def.Kind == record.Receiver {
+		where = "where it is sent"
+	}
+	what := fmt.Sprintf("the metric %s takes the name %s already", owner, m.sample)
+	if owner.name == m.id.name && owner.kind != m.id.kind {
+		what = fmt.Sprintf("%s is %s already, and cannot be %s too", m.sample, owner.kind.noun(), m.id.kind.noun())
+	}
+	return &refusal{"duplicate_name", fmt.Sprintf("%s; give one of them another name %s", what, where)}
 }
 
 func typeConflict(m *metric, f *family, winner *source) *refusal {

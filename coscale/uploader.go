@@ -114,6 +114,7 @@ func (u *Uploader) slot(t time.Time) time.Time {
 // returns nil. What was not sent stays in the spool. It must not be called
 // twice at once.
 func (u *Uploader) Run(ctx context.Context) error {
+	defer u.client.o.HTTP.CloseIdleConnections()
 	for {
 		wait, err := u.turn(ctx)
 		switch {

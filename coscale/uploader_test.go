@@ -515,7 +515,7 @@ func TestNewUploader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := NewUploader(UploaderOptions{Interval: time.Minute, Spool: s})
+	u, err := NewUploader(UploaderOptions{Client: NewClient(ClientOptions{}), Interval: time.Minute, Spool: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-kit/log/level"
-
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -23,20 +21,19 @@ type collectd struct {
 	reader collectdReader
 	merge  *collectdMerge
 
+	parsing sync.Mutex // held while a request's body is read
+
 	mu   sync.Mutex
 	conn *net.UDPConn // for packets; nil before it is open, and without any
 
 	// Run's own.
-	lost uint32               // packets that the kernel has dropped
-	told map[string]time.Time // when something was logged, by what it is
+	lost   uint32 // packets that the kernel has dropped
+	teller *teller
 }
 
 const (
 	// collectdPause is between two times that all is put.
 	collectdPause = time.Second
-	// collectdTold is how long it is before something like what was logged is
-	// logged again.
-	collectdTold = 10 * time.Minute
 	// collectdPacket is as large as a packet can be.
 	collectdPacket = 1 << 16
 	// collectdBuffer is what the kernel is asked to keep for us; it gives less
@@ -46,7 +43,7 @@ const (
 
 // newCollectd makes a receiver for collectd.
 func newCollectd(r *config.Receive, env Env) (Receiver, error) {
-	c := &collectd{config: r.Collectd, env: env, told: make(map[string]time.Time)}
+	c := &collectd{config: r.Collectd, env: env, teller: newTeller(env.Logger)}
 	types, errTypes := loadCollectdTypes(c.config.TypesDB, env.Logger)
 	users, errUsers := loadCollectdUsers(c.config.AuthFile)
 	if err := errors.Join(errTypes, errUsers); err != nil {
@@ -88,9 +85,10 @@ func (c *collectd) Run(ctx context.Context) error {
 	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: collectdDeclared})
 	c.puts(ctx)
 	if c.conn != nil {
-		c.conn.Close()
+		c.conn.SetReadDeadline(longAgo) //nolint:errcheck // it is closed then
 	}
 	work.Wait()
+	c.countLost()
 	c.putAll()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -140,20 +138,32 @@ func listenCollectd(address string) (*net.UDPConn, error) {
 	return conn, nil
 }
 
-// listen reads packets until the connection is closed.
+// listen reads packets until the connection has a deadline, and then those that
+// wait already.
 func (c *collectd) listen(conn *net.UDPConn) error {
 	packet := make([]byte, collectdPacket)
-	for {
-		n, sender, err := conn.ReadFromUDPAddrPort(packet)
-		if errors.Is(err, net.ErrClosed) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	take := func(n int, sender any) {
 		c.env.Counts.Received("udp", 1, n)
 		c.reader.read(packet[:n], collectdFrom{c.merge, "the packet", sender})
 	}
+	for {
+		n, sender, err := conn.ReadFromUDPAddrPort(packet)
+		if err != nil {
+			if err = ended(err); err != nil {
+				return err
+			}
+			break
+		}
+		take(n, sender)
+	}
+	for until := time.Now().Add(drainMost); time.Now().Before(until); {
+		n, ok := readWaiting(conn, packet)
+		if !ok {
+			break
+		}
+		take(n, "somebody")
+	}
+	return nil
 }
 
 // collectdFrom is the merge for what came from somebody, whom its errors name.
@@ -170,7 +180,6 @@ func (f collectdFrom) bad(reason string, err error) {
 // puts puts what comes until ctx ends: the first at once, the rest of each
 // second together.
 func (c *collectd) puts(ctx context.Context) {
-	defer c.countLost()
 	for {
 		select {
 		case <-c.merge.wake:
@@ -204,28 +213,11 @@ func (c *collectd) putAll() {
 	batches, foreign := c.merge.take(time.Now())
 	for _, b := range batches {
 		_ = c.env.Sink.Put(b)
-		for _, e := range record.LineErrors(b.Err) {
-			c.tell(e.Reason, "not all that came can be read", e)
-		}
 		if err := record.WithoutLines(b.Err); err != nil {
-			c.tell(err.Error(), "collectd cannot be asked", err)
+			c.teller.tell(err.Error(), "msg", "collectd cannot be asked", "err", err)
 		}
 	}
 	if foreign != nil {
-		c.tell(collectdForeign, "something is not let in", foreign)
+		c.teller.tell(collectdForeign, "msg", "something is not let in", "err", foreign)
 	}
-}
-
-// tell logs what happens, unless something like it was logged within the last
-// collectdTold: others decide how often it happens.
-func (c *collectd) tell(what, message string, err error) {
-	now := time.Now()
-	if last, ok := c.told[what]; ok && now.Sub(last) < collectdTold {
-		return
-	}
-	if len(c.told) > 100 {
-		clear(c.told)
-	}
-	c.told[what] = now
-	level.Warn(c.env.Logger).Log("msg", message, "err", err)
 }

@@ -99,7 +99,8 @@ func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now t
 		at = now
 	}
 	if len(n.message) > collectdMessageMost {
-		n.message = strings.ToValidUTF8(n.message[:collectdMessageMost], "")
+		// A copy: what is remembered must not hold on to all that came.
+		n.message = strings.Clone(strings.ToValidUTF8(n.message[:collectdMessageMost], ""))
 	}
 	var events []record.Event
 	if last := c.last[n.subject()]; last != nil {

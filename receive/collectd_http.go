@@ -42,6 +42,10 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), status)
 		return
 	}
+	// One after the other: what a body is taken apart into is many times its
+	// size.
+	c.parsing.Lock()
+	defer c.parsing.Unlock()
 	if err := readCollectdJSON(body, c.merge.types, collectdFrom{c.merge, "the request", r.RemoteAddr}); err != nil {
 		c.env.Counts.Dropped("request", 1)
 		http.Error(w, err.Error(), http.StatusBadRequest)

@@ -27,7 +27,7 @@ const (
 	// collectdErrors is how many errors of one moment are kept.
 	collectdErrors = 20
 	// collectdSweep is how often what is too old is forgotten.
-	collectdSweep = time.Minute
+	collectdSweep = 10 * time.Second
 )
 
 // collectdMerge gathers what comes by all ways until the sink has time for it:
@@ -114,14 +114,18 @@ func (m *collectdMerge) list(l *collectdList) {
 	}
 	now := time.Now()
 	for i, v := range l.values {
-		if v.refused {
+		ds := l.dsName(i, m.types)
+		switch {
+		case v.refused:
+			continue
+		case len(ds) > collectdLongest:
+			m.refuse(collectdMalformed, fmt.Errorf("%s: the name of a data source has %d bytes, more than %d", &l.collectdID, len(ds), collectdLongest))
+			continue
+		case v.none():
+			m.refuse("no_value", fmt.Errorf("%s: data source %s has no value", &l.collectdID, ds))
 			continue
 		}
-		if v.none() {
-			m.refuse("no_value", fmt.Errorf("%s: data source %s has no value", &l.collectdID, l.dsName(i, m.types)))
-			continue
-		}
-		s := m.find(collectdKey{l.collectdID, l.dsName(i, m.types), v.kind}, now)
+		s := m.find(collectdKey{l.collectdID, ds, v.kind}, now)
 		if s == nil {
 			continue
 		}
@@ -161,7 +165,7 @@ func (m *collectdMerge) find(key collectdKey, now time.Time) *collectdSeries {
 		return nil
 	}
 	s := &collectdSeries{key: key, sample: record.Sample{
-		Name: key.metricName(key.ds, key.kind), Labels: key.labels(), Meta: m.meta(&key),
+		Name: key.metricName(key.ds, key.kind), Labels: key.labels(),
 	}}
 	if key.kind == collectdAbsolute {
 		s.sample.Op = record.Add
@@ -174,6 +178,7 @@ func (m *collectdMerge) find(key collectdKey, now time.Time) *collectdSeries {
 		}
 		m.forget(o)
 	}
+	s.sample.Meta = m.meta(&key) // for a series that there is: metas have no bound of their own
 	m.series[key], m.owners[s.shown] = s, s
 	return s
 }

@@ -129,7 +129,10 @@ func (s *collectdState) read(packet []byte, level collectdLevel) error {
 				return err
 			}
 			if verified {
+				// What stands before a signature is not signed: it must not
+				// say of what or when the values are.
 				level = collectdSigned
+				s.current, s.severity = collectdList{}, 0
 			}
 		case collectdPartEncrypted:
 			if level == collectdEncrypted {

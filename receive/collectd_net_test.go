@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"collectd.org/api"
 	"collectd.org/network"
@@ -361,5 +362,51 @@ func BenchmarkCollectdPacket(b *testing.B) {
 			b.ReportMetric(float64(values), "values/op")
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "packets/s")
 		})
+	}
+}
+
+// What stands before a signature is not signed, and says nothing of what is.
+func TestCollectdBeforeASignature(t *testing.T) {
+	signed := signCollectd(collectdPacketOf(t, "host h\nplugin p\ntype t\nvalues gauge:1"), "a", "x")
+	forged := append(collectdPacketOf(t, "plugin_instance forged\ntype_instance forged"), signed...)
+	var heard collectdHeard
+	(&collectdReader{users: collectdUsers{"a": "x"}, least: collectdSigned}).read(forged, &heard)
+	want := []string{`["h" "p" "" "t" ""] gauge 1`}
+	if diff := cmp.Diff(want, collectdShown(heard.lists)); diff != "" || len(heard.bads) > 0 {
+		t.Errorf("-want +got:\n%s, bad: %v", diff, heard.bads)
+	}
+}
+
+// Whatever comes, what is remembered has a bound: names that clash with a
+// series that is there, names of data sources, messages.
+func TestCollectdBounds(t *testing.T) {
+	m := collectdTestMerge(t, 0)
+	clashing := make([]byte, 8)
+	for i := range 10_000 {
+		for bit := range clashing { // !!#!…, which is ________ on the page
+			clashing[bit] = "!#$%&*+="[i>>(3*bit)&7]
+		}
+		m.list(&collectdList{collectdID: collectdID{"h", string(clashing), "", "t", ""}, values: []collectdValue{{kind: collectdGauge}}})
+	}
+	if len(m.series) != 1 || len(m.metas) != 1 {
+		t.Errorf("%d series, %d metas", len(m.series), len(m.metas))
+	}
+	m.take(time.Now())
+	m.list(&collectdList{
+		collectdID: collectdID{"h", "p", "", "t", ""}, names: []string{strings.Repeat("x", 1<<20), "good"},
+		values: []collectdValue{{kind: collectdGauge}, {kind: collectdGauge}},
+	})
+	batches, _ := m.take(time.Now())
+	var out strings.Builder
+	describeCollectd(&out, batches)
+	want := "for 20s:\ngauge collectd_p_t_good{instance=\"h\"} = 0\nrefused malformed: h/p/t: the name of a data source has 1048576 bytes, more than 255\n"
+	if out.String() != want {
+		t.Errorf("got %s", out.String())
+	}
+	long := strings.Repeat("x", 1<<20)
+	m.notice(collectdNotice{collectdID: collectdID{"h", "p", "", "t", ""}, severity: "failure", message: long})
+	kept := m.events[0].Message
+	if len(kept) != collectdMessageMost || unsafe.StringData(kept) == unsafe.StringData(long) {
+		t.Errorf("%d bytes of a message are kept, or all of it", len(kept))
 	}
 }

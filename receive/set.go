@@ -79,6 +79,9 @@ type View struct {
 	Addresses []string
 	Last      time.Time // of the last batch; zero before the first
 	Counts    CountsView
+	// Events and Faults are those of late, the newest first.
+	Events []record.Event
+	Faults []Fault
 }
 
 // Reload makes the receivers of r the wanted set, by difference: an unchanged

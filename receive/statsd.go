@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/record"
 )
 
 // statsd receives StatsD's metrics, DogStatsD's events and service checks, and
@@ -17,6 +19,7 @@ type statsd struct {
 	config *config.ReceiveStatsD
 	env    Env
 	merge  *statsdMerge
+	every  time.Duration // between two times that all is put
 
 	mu        sync.Mutex
 	addresses []string
@@ -38,7 +41,7 @@ func newStatsD(c *config.Receive, env Env) (Receiver, error) {
 	for _, reason := range statsdReasons {
 		env.Counts.Dropped(reason, 0)
 	}
-	return &statsd{config: c.StatsD, env: env, merge: newStatsDMerge(env.Source, mapping, env.Counts, time.Now())}, nil
+	return &statsd{config: c.StatsD, env: env, merge: newStatsDMerge(env.Source, mapping, env.Counts, time.Now()), every: statsdFlush}, nil
 }
 
 // Endpoints are none.
@@ -51,14 +54,14 @@ func (s *statsd) Addresses() []string {
 	return s.addresses
 }
 
-// listener is one that is open. serve reads until close; both are called once.
-// lost is how many packets the kernel has dropped so far because nobody took
-// them.
+// listener is one that is open. serve reads until stop, and then what the kernel
+// holds already; close follows when it has returned. Each is called once. lost
+// is how many packets the kernel has dropped so far because nobody took them.
 type listener struct {
-	address string
-	serve   func() error
-	close   func()
-	lost    func() uint32
+	address     string
+	serve       func() error
+	stop, close func()
+	lost        func() uint32
 }
 
 // Run listens until ctx ends, or until a listener fails.
@@ -73,12 +76,13 @@ func (s *statsd) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.env.Opened()
+	s.env.Sink.Put(&record.Batch{Source: s.env.Source, Time: time.Now(), Declared: statsdDeclared}) //nolint:errcheck // as in put
 
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { failed <- l.serve() }()
 	}
-	ticker := time.NewTicker(statsdFlush)
+	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
 	lost := make([]uint32, len(listeners))
 	running := len(listeners)
@@ -91,14 +95,16 @@ func (s *statsd) Run(ctx context.Context) error {
 			s.put(listeners, lost)
 		}
 	}
-	countLost(s.env.Counts, listeners, lost)
 	for _, l := range listeners {
-		l.close()
+		l.stop()
 	}
 	for range running {
 		err = errors.Join(err, <-failed)
 	}
-	s.put(nil, nil)
+	s.put(listeners, lost)
+	for _, l := range listeners {
+		l.close()
+	}
 	return err
 }
 
@@ -147,9 +153,9 @@ func (s *statsd) open(ctx context.Context) ([]*listener, error) {
 	return listeners, nil
 }
 
-// ended is what became of a listener: nil when it was closed.
+// ended is what became of a listener: nil when it was stopped.
 func ended(err error) error {
-	if errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return err

@@ -22,6 +22,9 @@ var statsdEvents = &record.EventMeta{
 	Attributes:  []string{"alert_type", "priority", "source_type", "aggregation_key", "tags"},
 }
 
+// statsdDeclared makes the counter of events be there from 0.
+var statsdDeclared = &record.Declared{Events: []*record.EventMeta{statsdEvents}}
+
 // dogEvent reads an event. Its lengths are in bytes and tell where the title
 // and the text end, whatever they hold.
 func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event, fault *statsdFault) {

@@ -26,10 +26,6 @@ func (m *statsdMerge) flush(now time.Time) []*record.Batch {
 		batches[0].Err, batches[0].Events = err, m.events
 		m.events, m.eventBytes = nil, 0
 	}
-	if !m.spoken && len(batches) > 0 {
-		m.spoken = true
-		batches[0].Declared = &record.Declared{Events: []*record.EventMeta{statsdEvents}}
-	}
 	if now.Sub(m.swept) >= statsdSweep {
 		m.sweep()
 	}

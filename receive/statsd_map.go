@@ -229,8 +229,8 @@ func (r *statsdRoute) identity(k statsdKind) string {
 	switch k {
 	case statsdHistogram:
 		k = statsdTimer // they meet in one distribution
-	case statsdCheck:
-		k = statsdGauge
+	case statsdSet, statsdCheck:
+		k = statsdGauge // as which they are shown
 	}
 	b.WriteByte(byte(k))
 	b.WriteString(r.name)

@@ -64,7 +64,6 @@ type statsdMerge struct {
 	faults     []*record.LineError
 	faulty     map[string]int // by reason, those that are not in faults too
 	dropped    map[string]int // by reason
-	spoken     bool           // a batch was made
 }
 
 type statsdMetaKey struct {
@@ -117,11 +116,11 @@ func (m *statsdMerge) packet(data []byte, now time.Time) {
 	}
 }
 
-// tooLong takes the beginning of a line that no listener has room for.
-func (m *statsdMerge) tooLong(line []byte) {
+// tooLong takes the beginning of a line that a listener has no room for, and why.
+func (m *statsdMerge) tooLong(line []byte, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault(line, &statsdFault{"too_long", "the line has more than 16 KiB", nil})
+	m.fault(line, &statsdFault{"too_long", why, nil})
 }
 
 func (m *statsdMerge) line(line []byte) {
@@ -244,8 +243,12 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	}
 	t := statsdTarget{drop: "mapping", milli: h.kind == statsdTimer, scale: r.scale}
 	if !r.drop {
-		if t.series = m.find(h.kind, &r); t.series == nil {
+		t.series = m.find(h.kind, &r)
+		switch {
+		case t.series == nil:
 			return statsdTarget{drop: "max_series"}, nil // the next time there may be room
+		case (t.series.kind == statsdSet) != (h.kind == statsdSet):
+			return statsdTarget{}, &statsdFault{"duplicate_name", "there is a set and a gauge or service check of this name; what came first stays", nil}
 		}
 	}
 	m.heads += len(m.key) + headCost

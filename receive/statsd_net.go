@@ -26,7 +26,13 @@ const (
 	maxStatsDConns = 256
 	// statsdIdle is how long a connection may be silent.
 	statsdIdle = 10 * time.Minute
+	// drainMost bounds how long a listener that is to end goes on with what the
+	// kernel holds: others may send as fast as we read.
+	drainMost = time.Second
 )
+
+// longAgo is a deadline that ends what waits for a socket.
+var longAgo = time.Unix(1, 0)
 
 // openUDP listens for packets.
 func (s *statsd) openUDP(ctx context.Context, address string) (*listener, error) {
@@ -103,19 +109,44 @@ func (s *statsd) packets(name string, c packetConn) *listener {
 	return &listener{
 		address: name + " " + c.LocalAddr().String(),
 		lost:    func() uint32 { return kernelDrops(c) },
+		stop:    func() { c.SetReadDeadline(longAgo) }, //nolint:errcheck // it is closed then
 		close:   func() { c.Close() },
-		serve: func() error {
-			buf := make([]byte, maxPacket)
-			for {
-				n, err := c.Read(buf)
-				if err != nil {
-					return ended(err)
-				}
-				s.env.Counts.Received(name, 1, n)
-				s.merge.packet(buf[:n], time.Now())
-			}
-		},
+		serve:   func() error { return s.readPackets(name, c) },
 	}
+}
+
+// readPackets takes packets until the socket has a deadline, and then those
+// that wait already: who sent them before the end shall not lose them.
+func (s *statsd) readPackets(name string, c packetConn) error {
+	buf := make([]byte, maxPacket)
+	take := func(n int) {
+		s.env.Counts.Received(name, 1, n)
+		packet := buf[:n]
+		if n == len(buf) { // the kernel has cut it off, within a line perhaps
+			whole := bytes.LastIndexByte(packet, '\n') + 1
+			s.merge.tooLong(packet[whole:], "the packet has more than 64 KiB, and its end is lost")
+			packet = packet[:whole]
+		}
+		s.merge.packet(packet, time.Now())
+	}
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			if err = ended(err); err != nil {
+				return err
+			}
+			break
+		}
+		take(n)
+	}
+	for until := time.Now().Add(drainMost); time.Now().Before(until); {
+		n, ok := readWaiting(c, buf)
+		if !ok {
+			break
+		}
+		take(n)
+	}
+	return nil
 }
 
 // conns are the open connections of a listener, to end them with it.
@@ -146,12 +177,22 @@ func (cs *conns) remove(c net.Conn) {
 	cs.wg.Done()
 }
 
-// close closes all and waits for their readers.
+// extend gives a connection time for its next line; false when all are to end.
+func (cs *conns) extend(c net.Conn) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !cs.closed {
+		c.SetReadDeadline(time.Now().Add(statsdIdle)) //nolint:errcheck // Read tells
+	}
+	return !cs.closed
+}
+
+// close has all end, and waits for their readers.
 func (cs *conns) close() {
 	cs.mu.Lock()
 	cs.closed = true
 	for c := range cs.open {
-		c.Close()
+		c.SetReadDeadline(longAgo) //nolint:errcheck // as above
 	}
 	cs.mu.Unlock()
 	cs.wg.Wait()
@@ -168,7 +209,8 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 	return &listener{
 		address: "tcp " + l.Addr().String(),
 		lost:    func() uint32 { return 0 },
-		close:   func() { l.Close(); open.close() },
+		stop:    func() { l.Close(); open.close() },
+		close:   func() { l.Close() },
 		serve: func() error {
 			for {
 				c, err := l.Accept()
@@ -182,7 +224,7 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 				}
 				go func() {
 					defer open.remove(c)
-					s.readLines(c)
+					s.readLines(c, open)
 				}()
 			}
 		},
@@ -190,40 +232,64 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 }
 
 // readLines takes the lines of a connection until it ends, or has been silent
-// for too long. A line that is too long costs none but itself; the last one
-// needs no end.
-func (s *statsd) readLines(c net.Conn) {
-	buf := make([]byte, maxStatsDLine)
-	have, skip := 0, false // in buf; until the end of a line that is too long
-	for {
-		c.SetReadDeadline(time.Now().Add(statsdIdle)) //nolint:errcheck // Read tells
-		n, err := c.Read(buf[have:])
-		have += n
-		end := bytes.LastIndexByte(buf[:have], '\n') + 1
-		if errors.Is(err, io.EOF) {
-			end = have
-		}
-		if lines := buf[:end]; end > 0 {
-			if skip {
-				_, lines, _ = bytes.Cut(lines, []byte{'\n'})
-				skip = false
-			}
-			n := bytes.Count(lines, []byte{'\n'})
-			if len(lines) > 0 && lines[len(lines)-1] != '\n' {
-				n++
-			}
-			s.env.Counts.Received("tcp", n, len(lines))
-			s.merge.packet(lines, time.Now())
-		}
-		if err != nil {
+// for too long; at the end of all connections those that wait already.
+func (s *statsd) readLines(c net.Conn, open *conns) {
+	l := statsdLines{statsd: s, buf: make([]byte, maxStatsDLine)}
+	for open.extend(c) {
+		n, err := c.Read(l.buf[l.have:])
+		l.took(n, errors.Is(err, io.EOF))
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
-		have = copy(buf, buf[end:have])
-		if have == len(buf) {
-			if !skip {
-				s.merge.tooLong(buf)
-			}
-			have, skip = 0, true
+		if err != nil && open.extend(c) {
+			return // it was silent
 		}
+	}
+	for until := time.Now().Add(drainMost); time.Now().Before(until); {
+		n, ok := readWaiting(c, l.buf[l.have:])
+		if !ok {
+			return
+		}
+		if l.took(n, n == 0); n == 0 {
+			return
+		}
+	}
+}
+
+// statsdLines are the lines of a connection, cut anywhere. A line that is too
+// long costs none but itself; the last one needs no end.
+type statsdLines struct {
+	*statsd
+	buf  []byte
+	have int  // in buf; it is never full
+	skip bool // until the end of a line that is too long
+}
+
+// took takes n bytes that were read behind those that there are; last says that
+// no more will come.
+func (l *statsdLines) took(n int, last bool) {
+	l.have += n
+	end := bytes.LastIndexByte(l.buf[:l.have], '\n') + 1
+	if last {
+		end = l.have
+	}
+	if lines := l.buf[:end]; end > 0 {
+		if l.skip {
+			_, lines, _ = bytes.Cut(lines, []byte{'\n'})
+			l.skip = false
+		}
+		n := bytes.Count(lines, []byte{'\n'})
+		if len(lines) > 0 && lines[len(lines)-1] != '\n' {
+			n++
+		}
+		l.env.Counts.Received("tcp", n, len(lines))
+		l.merge.packet(lines, time.Now())
+	}
+	l.have = copy(l.buf, l.buf[end:l.have])
+	if l.have == len(l.buf) {
+		if !l.skip {
+			l.merge.tooLong(l.buf, "the line has more than 16 KiB")
+		}
+		l.have, l.skip = 0, true
 	}
 }

@@ -61,15 +61,8 @@ var statsdContract = contract{
 		"web.index.hits:-1|c", "_sc|disk|9", "_e{9,9}:short|one", "\xff:1|c", "time:1|ms|@no", "",
 	},
 	overload: func(t *testing.T, r *running) string {
-		packet := strings.Repeat("_e{1,1}:a|b\n", maxStatsDEvents)
-		for range 2 {
-			c, err := net.Dial("udp", r.address(t, "udp"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			io.WriteString(c, packet)
-			c.Close()
-		}
+		// In one packet, between whose lines nothing is put.
+		io.WriteString(dial(t, "udp", r.address(t, "udp")), strings.Repeat("_e{1,1}:a|b\n", 2*maxStatsDEvents))
 		return "overload"
 	},
 }
@@ -227,6 +220,10 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 		began := time.Now()
 		var puts []string
 		sink := record.Tee{sinkFunc(func(b *record.Batch) {
+			if b.Declared != nil {
+				puts = append(puts, fmt.Sprintf("%v: declared %s", time.Since(began), b.Declared.Events[0].Name))
+				return
+			}
 			puts = append(puts, fmt.Sprintf("%v: %d of %v", time.Since(began), len(b.Samples), b.Samples[0].Value))
 		})}
 		made, err := newStatsD(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: time.Minute}},
@@ -248,7 +245,7 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		want := []string{"1s: 1 of 11", "2s: 1 of 11", "3s: 1 of 3", "7.5s: 1 of 7"}
+		want := []string{"0s: declared StatsD event", "1s: 1 of 11", "2s: 1 of 11", "3s: 1 of 3", "7.5s: 1 of 7"}
 		if diff := cmp.Diff(want, puts); diff != "" {
 			t.Errorf("puts (-want +got):\n%s", diff)
 		}

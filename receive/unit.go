@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type unit struct {
 	putting   sync.Mutex // held for a Put: a source speaks once at a time
 	over      bool       // no batch is taken any more
 	sinkError string     // what a sink said last
+	teller    *teller
 
 	mu       sync.Mutex
 	receiver Receiver // nil while there is none
@@ -47,6 +49,7 @@ type unit struct {
 	told     string // the last reason that was logged
 	last     time.Time
 	bad      string // what was wrong with the last batch
+	recent   recent
 }
 
 // errOver is what a batch is answered with that comes after its receiver's end.
@@ -60,6 +63,7 @@ func (s *Set) newUnit(k kind, line int, r *config.Receive, p *part) *unit {
 		logger: log.With(s.Logger, "receiver", k.name),
 		ctx:    ctx, stop: cancel, done: make(chan struct{}), tried: make(chan struct{}),
 	}
+	u.teller = newTeller(u.logger)
 	u.env = Env{
 		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger, Own: s.Own,
 		Counts: s.countsOf(k.name), Opened: u.opened,
@@ -178,9 +182,14 @@ func (u *unit) Put(b *record.Batch) error {
 	}
 	err := u.set.Sink.Put(b)
 	u.logSinkError(err)
+	u.teller.tellFaults(b)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.last, u.bad = b.Time, ""
+	u.recent.take(b)
+	if len(b.Samples)+len(b.Events) > 0 || b.Err != nil { // or else it only declares something, at the start
+		u.last = b.Time
+	}
+	u.bad = ""
 	if whole := record.WithoutLines(b.Err); whole != nil {
 		u.bad = whole.Error()
 	}
@@ -219,6 +228,7 @@ func (u *unit) snapshot() View {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	v := View{Name: u.kind.name, Up: u.up, Error: u.down, Addresses: u.addresses(), Last: u.last, Counts: u.env.Counts.View()}
+	v.Events, v.Faults = slices.Clone(u.recent.events), slices.Clone(u.recent.faults)
 	if u.up {
 		v.Error = u.bad
 	}

@@ -147,6 +147,9 @@ type receiverPage struct {
 	Refused  []tally
 	Refusals []note // private
 	Hidden   string
+	Private  bool
+	Faults   []fault // private
+	Events   []event
 
 	Series  []Series
 	More    int
@@ -186,13 +189,35 @@ func (s *server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	}
 	refusals, refused := s.Page.Refusals(record.Receiver, v.Name)
 	p.Refused = talliesOf(nil, refusals, refused-len(refusals))
-	if p.Hidden == "" {
+	p.Private = p.Hidden == ""
+	for i := range v.Events {
+		p.Events = append(p.Events, eventOf(&v.Events[i], p.Private, now))
+	}
+	if p.Private {
+		for i := range v.Faults {
+			p.Faults = append(p.Faults, faultOf(&v.Faults[i], now))
+		}
 		p.Error = visible(v.Error)
 		for _, r := range refusals {
 			p.Refusals = append(p.Refusals, note{Kind: "refused", Text: visible(r.Metric + ": " + r.Text), Value: visible(r.Reason)})
 		}
 	}
 	s.render(w, s.receiver, p)
+}
+
+// fault is something that could not be used.
+type fault struct {
+	At                moment
+	Reason, Text, Why string
+	More              string
+}
+
+func faultOf(f *Fault, now time.Time) fault {
+	shown := fault{At: ago(f.At, now), Reason: visible(f.Reason), Text: visible(f.Text), Why: visible(shorten(f.Why, 240))}
+	if f.More > 0 {
+		shown.More = number(f.More)
+	}
+	return shown
 }
 
 func (p *receiverPage) facts(v *ReceiverView, series int, now time.Time) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
+
+	"scriptbridge/record"
 )
 
 // pushed is a bridge with receivers and uploads in each condition.
@@ -23,6 +25,8 @@ func pushed(now time.Time) (*fakes, Options) {
 			{
 				Name: "statsd", Up: true, Addresses: []string{"udp 127.0.0.1:8125", "unixgram /run/statsd.sock"}, Last: now.Add(-3 * time.Second),
 				Packets: 1234567, Bytes: 98765432, Dropped: map[string]uint64{"overload": 1200, "not_utf8": 0, "bad\n": 1},
+				Events: []record.Event{{Name: "StatsD event", Message: "deployed \x1b", Start: now.Add(-time.Minute), Attributes: []record.Label{{Name: "tags", Value: "by:<ann>"}}}},
+				Faults: []Fault{{At: now.Add(-2 * time.Second), Reason: "bad_type", Text: "secret:1|x\x1b", Why: `the type "x" is none`, More: 1200}, {At: now.Add(-time.Minute), Reason: "no_value", Why: "h/p/t has no value"}},
 			},
 			{Name: "collectd"},
 		}
@@ -97,11 +101,15 @@ func TestReceiverPage(t *testing.T) {
 		})
 		check("tallies", texts(find(doc, "span.warn")), []string{"1 × bad", "1,200 × overload", "1 × type_conflict"})
 		check("refusals", texts(find(find(doc, "ul.rest")[0], "li")), []string{"✕ refused (type_conflict): up␛: up is a counter already"})
+		check("events", rows(find(doc, "table")[0]), []string{"60 s ago | open | StatsD event | server | deployed ␛ tags=by:<ann>"})
+		check("faults", rows(find(doc, "table")[1]), []string{
+			`2 s ago | bad_type | secret:1|x␛ | the type "x" is none and 1,200 more`, "60 s ago | no_value |  | h/p/t has no value",
+		})
 		check("series", texts(find(find(doc, "ul.series")[0], "li")), []string{`requests_total{path="/<a>"} 12`, "up 1"})
 
 		public := page(t, h, stranger("GET", "/receivers/statsd"))
 		check("public facts", facts(public), []string{"Last batch: 3 s ago", "Series: 2", "Packets: 1,234,567", "Received: 94.2 MiB", "Dropped: 1,201"})
-		for _, secret := range []string{"127.0.0.1:8125", "statsd.sock", "already"} {
+		for _, secret := range []string{"127.0.0.1:8125", "statsd.sock", "already", "secret", "deployed", "ann"} {
 			if strings.Contains(text(public), secret) {
 				t.Errorf("%q is shown to everyone", secret)
 			}

@@ -75,6 +75,19 @@ type ReceiverView struct {
 	// Packets and Bytes came in; Dropped was lost, by reason.
 	Packets, Bytes uint64
 	Dropped        map[string]uint64
+	// Events and Faults are those of late, the newest first. What they say is
+	// private.
+	Events []record.Event
+	Faults []Fault
+}
+
+// Fault is something that a receiver could not use, or a number of such.
+type Fault struct {
+	At     time.Time
+	Reason string
+	Text   string // what came; empty where it is not known
+	Why    string
+	More   int // how many others it stands for
 }
 
 // UploadView is an upload as the pages show it.

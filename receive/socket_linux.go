@@ -1,7 +1,10 @@
 package receive
 
 import (
+	"errors"
+	"net"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,4 +32,25 @@ func kernelDrops(c syscall.Conn) uint32 {
 		return 0
 	}
 	return info[unix.SK_MEMINFO_DROPS]
+}
+
+// readWaiting reads once of what the kernel holds of a socket, and waits for
+// nothing: ok is false when there is no more. It takes the deadline off.
+func readWaiting(c net.Conn, buf []byte) (n int, ok bool) {
+	socket, ok := c.(syscall.Conn)
+	if !ok || c.SetReadDeadline(time.Time{}) != nil {
+		return 0, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	errRead := error(unix.EINTR)
+	err = raw.Read(func(fd uintptr) bool {
+		for errors.Is(errRead, unix.EINTR) {
+			n, errRead = unix.Read(int(fd), buf)
+		}
+		return true // also for EAGAIN, so that nobody waits
+	})
+	return n, err == nil && errRead == nil
 }
