@@ -82,3 +82,11 @@ func BenchmarkObservedMemory(b *testing.B) {
 		})
 	}
 }
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
