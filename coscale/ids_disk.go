@@ -11,6 +11,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"scriptbridge/spool"
 )
 
 // disk is the file behind a registry; a nil one keeps nothing.
@@ -47,12 +49,19 @@ func rowOf(bucket string, key []byte, v any) (change, error) {
 // openDisk opens or makes ids.db in a folder.
 func openDisk(folder string) (*disk, error) {
 	path := filepath.Join(folder, "ids.db")
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
+	broken := func(err error) error {
+		return fmt.Errorf("%s: %w; if it is broken, move it away: clients will get new ids", path, err)
+	}
+	var db *bolt.DB
+	err := spool.Guard(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; if it is broken, move it away: clients will get new ids", path, err)
+		return nil, broken(err)
 	}
 	d := &disk{db}
-	err = db.Update(func(tx *bolt.Tx) error {
+	err = d.update(func(tx *bolt.Tx) error {
 		for _, name := range []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 				return err
@@ -65,9 +74,14 @@ func openDisk(folder string) (*disk, error) {
 		return other.Put([]byte("format"), []byte("1"))
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+		return nil, errors.Join(broken(err), d.close())
 	}
 	return d, nil
+}
+
+// update runs a transaction; a damaged file is an error, and no panic.
+func (d *disk) update(f func(*bolt.Tx) error) error {
+	return spool.Guard(func() error { return d.db.Update(f) })
 }
 
 // write makes all changes or none; they are synced when it returns nil.
@@ -75,7 +89,7 @@ func (d *disk) write(changes []change) error {
 	if d == nil || len(changes) == 0 {
 		return nil
 	}
-	err := d.db.Update(func(tx *bolt.Tx) error {
+	err := d.update(func(tx *bolt.Tx) error {
 		for _, c := range changes {
 			bucket := tx.Bucket([]byte(c.bucket))
 			if c.value == nil {
@@ -101,12 +115,14 @@ func (d *disk) each(bucket string, f func(key, value []byte) error) error {
 	if d == nil {
 		return nil
 	}
-	return d.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
-			if err := f(key, value); err != nil {
-				return fmt.Errorf("%s: bucket %s, key %q: %w", d.db.Path(), bucket, key, err)
-			}
-			return nil
+	return spool.Guard(func() error {
+		return d.db.View(func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
+				if err := f(key, value); err != nil {
+					return fmt.Errorf("%s: bucket %s, key %q: %w", d.db.Path(), bucket, key, err)
+				}
+				return nil
+			})
 		})
 	})
 }
@@ -135,5 +151,5 @@ func (d *disk) close() error {
 	if d == nil {
 		return nil
 	}
-	return d.db.Close()
+	return spool.Guard(d.db.Close)
 }

@@ -84,7 +84,7 @@ func (s *Spool) tryWrite(calls []*call) error {
 	now := s.total
 	s.mu.Unlock()
 	var t *Tx
-	err := guard(func() error {
+	err := Guard(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			t = s.tx(tx)
 			for _, c := range calls {
@@ -136,7 +136,7 @@ func (s *Spool) tryView(f func(*Tx) error) (*bolt.DB, error) {
 	if s.db == nil {
 		return nil, ErrClosed
 	}
-	return s.db, guard(func() error {
+	return s.db, Guard(func() error {
 		return s.db.View(func(tx *bolt.Tx) error { return f(s.tx(tx)) })
 	})
 }
@@ -196,7 +196,7 @@ func (s *Spool) Shrink() error {
 	if err != nil {
 		return err
 	}
-	err = guard(func() error { return bolt.Compact(to, s.db, 1<<20) })
+	err = Guard(func() error { return bolt.Compact(to, s.db, 1<<20) })
 	if err := errors.Join(err, to.Close()); err != nil {
 		return errors.Join(err, os.Remove(next))
 	}

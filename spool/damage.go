@@ -17,11 +17,11 @@ import (
 // errDamaged says that the file holds what the store never wrote.
 var errDamaged = errors.New("the file is damaged")
 
-// guard runs f, which uses the store. The store finds damage in the middle of
+// Guard runs f, which uses a store of bbolt. The store finds damage in the middle of
 // its work and panics with a text, or reads past the end of the file, which the
 // system answers with a signal: both become errors. So does any other panic,
 // but that may be the fault of f, which costs nobody a queue.
-func guard(f func() error) (err error) {
+func Guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		switch p := recover().(type) {
@@ -103,7 +103,7 @@ func (s *Spool) replace(why error) error {
 
 // closeDB closes what may be damaged.
 func closeDB(db *bolt.DB) {
-	_ = guard(db.Close) // there is nothing left to lose
+	_ = Guard(db.Close) // there is nothing left to lose
 }
 
 // damage makes an error of opening the file one of damage, unless it is the

@@ -141,7 +141,7 @@ func (s *Spool) open() error {
 		err = syncFolder(filepath.Dir(s.path))
 	}
 	if err == nil {
-		err = damage(guard(func() error {
+		err = damage(Guard(func() error {
 			if err := db.View(func(tx *bolt.Tx) error { return survey(tx, &t) }); err != nil {
 				return err
 			}
@@ -163,7 +163,7 @@ func (s *Spool) open() error {
 const growth = 256 << 10
 
 func openFile(path string) (db *bolt.DB, err error) {
-	err = guard(func() error {
+	err = Guard(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
 			Timeout: lockWait,
 			// The default is slow when much of a large file is free.
