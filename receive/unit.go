@@ -145,8 +145,8 @@ func (u *unit) opened() {
 	d, endpoints, addresses := u.door, u.receiver.Endpoints(), u.addresses()
 	u.mu.Unlock()
 	d.open(endpoints)
-	u.wasTried()
 	level.Info(u.logger).Log("msg", "the receiver is open", "addresses", strings.Join(addresses, ", "))
+	u.wasTried()
 }
 
 // fail notes why the receiver is down, and says so unless that is known. It
