@@ -45,6 +45,16 @@ func survey(tx *bolt.Tx, t *total) error {
 	if info.Size() < tx.Size() {
 		return fmt.Errorf("%w: it has %d bytes of %d", errDamaged, info.Size(), tx.Size())
 	}
+	// Nothing else may hang at the root: what is not read here must not be met
+	// by the check below.
+	if err := tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+		if b == nil || !bytes.Equal(name, queueBucket) && !bytes.Equal(name, stateBucket) {
+			return fmt.Errorf("%w: bad key", errDamaged)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
 	if err := walk(tx.Bucket(queueBucket), func(k, v []byte) bool {
 		t.add(cost(v))
 		return len(k) == keyLength
@@ -56,6 +66,9 @@ func survey(tx *bolt.Tx, t *total) error {
 	}); err != nil {
 		return err
 	}
+	if err := pages(tx); err != nil {
+		return err
+	}
 	// The store's own check finds pages that are used twice. It works in a
 	// goroutine, where a signal is the end, but what it reads was read above:
 	// all but the keys that it would put into its messages.
@@ -64,6 +77,30 @@ func survey(tx *bolt.Tx, t *total) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return nil
+}
+
+// pages sees that no page in use says that it goes on beyond the end of the
+// file: the store's check would follow it there, for four thousand million
+// pages at most.
+func pages(tx *bolt.Tx) error {
+	all := int(tx.Size()) / tx.DB().Info().PageSize
+	for id := 0; id < all; id++ {
+		p, err := tx.Page(id)
+		if err != nil {
+			return err
+		}
+		if p == nil { // behind the last
+			return nil
+		}
+		if p.Type == "free" {
+			continue
+		}
+		if p.OverflowCount < 0 || p.OverflowCount >= all-id {
+			return fmt.Errorf("%w: page %d is followed by %d others", errDamaged, id, p.OverflowCount)
+		}
+		id += p.OverflowCount
 	}
 	return nil
 }
