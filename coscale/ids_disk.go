@@ -61,6 +61,14 @@ func openDisk(folder string) (*disk, error) {
 		return nil, broken(err)
 	}
 	d := &disk{db}
+	err = spool.Guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			return spool.Check(tx, func(_, _, _ []byte) bool { return true })
+		})
+	})
+	if err != nil {
+		return nil, errors.Join(broken(err), d.close())
+	}
 	err = d.update(func(tx *bolt.Tx) error {
 		for _, name := range []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket} {
 			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {

@@ -35,9 +35,24 @@ func Guard(f func() error) (err error) {
 	return f()
 }
 
-// survey counts what is queued, and reads the whole structure on the way, so
-// that damage is found before anything rests on it. It does not read entries.
+// survey counts what is queued, and checks the whole structure.
 func survey(tx *bolt.Tx, t *total) error {
+	return Check(tx, func(bucket, k, v []byte) bool {
+		switch {
+		case bytes.Equal(bucket, queueBucket):
+			t.add(cost(v))
+			return len(k) == keyLength
+		case bytes.Equal(bucket, stateBucket):
+			return true
+		}
+		return false
+	})
+}
+
+// Check reads all of a store of bbolt that has nothing in its buckets but keys
+// and values, so that damage is found before anything rests on it; good judges
+// each row. It is called under Guard.
+func Check(tx *bolt.Tx, good func(bucket, k, v []byte) bool) error {
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
 		return err
@@ -45,24 +60,14 @@ func survey(tx *bolt.Tx, t *total) error {
 	if info.Size() < tx.Size() {
 		return fmt.Errorf("%w: it has %d bytes of %d", errDamaged, info.Size(), tx.Size())
 	}
-	// Nothing else may hang at the root: what is not read here must not be met
-	// by the check below.
+	// What is not read here must not be met by the store's check below.
 	if err := tx.ForEach(func(name []byte, b *bolt.Bucket) error {
-		if b == nil || !bytes.Equal(name, queueBucket) && !bytes.Equal(name, stateBucket) {
+		if b == nil {
 			return fmt.Errorf("%w: bad key", errDamaged)
 		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	if err := walk(tx.Bucket(queueBucket), func(k, v []byte) bool {
-		t.add(cost(v))
-		return len(k) == keyLength
-	}); err != nil {
-		return err
-	}
-	if err := walk(tx.Bucket(stateBucket), func(k, v []byte) bool {
-		return bytes.Count(k, nil)+bytes.Count(v, nil) > 0 // reads all of them
+		return walk(b, func(k, v []byte) bool {
+			return bytes.Count(k, nil)+bytes.Count(v, nil) > 0 && good(name, k, v) // reads all of them
+		})
 	}); err != nil {
 		return err
 	}
@@ -107,9 +112,6 @@ func pages(tx *bolt.Tx) error {
 
 // walk goes through a bucket, also down to each key from the top.
 func walk(b *bolt.Bucket, good func(k, v []byte) bool) error {
-	if b == nil { // a new file
-		return nil
-	}
 	var last []byte
 	c := b.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
