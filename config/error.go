@@ -33,7 +33,8 @@ func (e *Error) Error() string {
 	if e.Remedy != "" {
 		b.WriteString(" (" + e.Remedy + ")")
 	}
-	return b.String()
+	// What a file spells may have line ends in it, an alias's name among them.
+	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(b.String())
 }
 
 // String gives file:line, or the file alone where there is no line.
