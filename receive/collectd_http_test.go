@@ -141,7 +141,7 @@ func TestCollectdPuts(t *testing.T) {
 // FuzzCollectdJSON: whatever a request holds, it makes no panic, and no more
 // than it has bytes.
 func FuzzCollectdJSON(f *testing.F) {
-	for _, a := range collectdCases(f) {
+	for _, a := range casesOf(f, "collectd") {
 		for _, file := range a.Files {
 			if file.Name == "json" {
 				f.Add(file.Data)

@@ -116,7 +116,7 @@ func libraryPacket(t testing.TB, secure func(*network.Buffer)) []byte {
 // FuzzCollectdPacket: whatever a packet holds, reading it ends, makes no more
 // of it than there are bytes, and finds all that the library finds in it.
 func FuzzCollectdPacket(f *testing.F) {
-	for _, a := range collectdCases(f) {
+	for _, a := range casesOf(f, "collectd") {
 		for _, file := range a.Files {
 			if file.Name == "packet" {
 				f.Add(collectdPacketOf(f, string(file.Data)))

@@ -10,15 +10,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/record"
@@ -49,42 +46,9 @@ func collectdTestMerge(t testing.TB, ttl time.Duration) *collectdMerge {
 	return newCollectdMerge(collectdTestSource, new(Counts), 10*time.Second, ttl, types)
 }
 
-// collectdCases are testdata/collectd/*.txtar. A file `packet` is a packet as
-// written by collectdPacketOf, `json` a body that write_http posts; each file
-// of either comes after those before it. A file `next` ends a second. The
-// comment may have the lines "level LEVEL" and "ttl DURATION".
-func collectdCases(t testing.TB) map[string]*txtar.Archive {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/collectd/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	cases := make(map[string]*txtar.Archive)
-	for _, path := range paths {
-		if cases[path], err = txtar.ParseFile(path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cases
-}
-
 // Every case, from packets and requests to batches.
 func TestCollectdPairs(t *testing.T) {
-	for path, a := range collectdCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			got := playCollectd(t, a)
-			want := archived(a, "want")
-			if *update {
-				want.Data = []byte(got)
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(string(want.Data), got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	pairs(t, "collectd", func(t *testing.T, a *txtar.Archive) string { return playCollectd(t, a) })
 }
 
 func playCollectd(t testing.TB, a *txtar.Archive) string {

@@ -64,12 +64,12 @@ func checkBatches(t *testing.T, batches []*record.Batch) {
 // FuzzStatsDPacket takes any packet: nothing panics, what comes of it is sound,
 // and good lines behind it are worth what they are worth alone.
 func FuzzStatsDPacket(f *testing.F) {
-	for _, a := range statsdCases(f) {
+	for _, a := range casesOf(f, "statsd") {
 		f.Add(archived(a, "in").Data)
 	}
 	var mappings []*statsdMapping
 	for _, name := range []string{"mapping-observers", "mapping-glob"} {
-		a := statsdCases(f)[filepath.Join("testdata", "statsd", name+".txtar")]
+		a := casesOf(f, "statsd")[filepath.Join("testdata", "statsd", name+".txtar")]
 		mappings = append(mappings, mergeOf(f, string(archived(a, "mapping.yml").Data)).mapping)
 	}
 	f.Fuzz(func(t *testing.T, packet []byte) {
@@ -192,7 +192,7 @@ func weReads(mapping *statsdMapping, line string) map[string]float64 {
 // FuzzStatsDMapping takes any mapping file and any name: a file that is read
 // makes sound names of it.
 func FuzzStatsDMapping(f *testing.F) {
-	for _, a := range statsdCases(f) {
+	for _, a := range casesOf(f, "statsd") {
 		if mapping := archived(a, "mapping.yml"); mapping.Name != "" {
 			name, _, _ := strings.Cut(string(archived(a, "in").Data), ":")
 			f.Add(string(mapping.Data), name)

@@ -22,11 +22,15 @@ var statsdEpoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 var statsdSource = &record.Source{Kind: record.Receiver, Name: "statsd", MaxSeries: 10000, Verbatim: true}
 
-// statsdCases are testdata/statsd/*.txtar: `in` is a packet, `mapping.yml` the
-// mapping file, where there is one.
-func statsdCases(t testing.TB) map[string]*txtar.Archive {
+// casesOf are testdata/RECEIVER/*.txtar, by path. StatsD's have the file `in`, a
+// packet, and `mapping.yml`, the mapping file, where there is one. collectd's
+// have `packet`, a packet as written by collectdPacketOf, and `json`, a body
+// that write_http posts; each file of either comes after those before it. A
+// file `next` ends a second. The comment may have the lines "level LEVEL" and
+// "ttl DURATION".
+func casesOf(t testing.TB, receiver string) map[string]*txtar.Archive {
 	t.Helper()
-	paths, err := filepath.Glob("testdata/statsd/*.txtar")
+	paths, err := filepath.Glob("testdata/" + receiver + "/*.txtar")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
@@ -39,7 +43,26 @@ func statsdCases(t testing.TB) map[string]*txtar.Archive {
 	return cases
 }
 
-// part is a file of an archive; nil when it is not there.
+// pairs holds what got makes of each case against the case's `want`.
+func pairs(t *testing.T, receiver string, got func(t *testing.T, a *txtar.Archive) string) {
+	for path, a := range casesOf(t, receiver) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			text := got(t, a)
+			want := archived(a, "want")
+			if *update {
+				want.Data = []byte(text)
+				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(want.Data), text); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// archived is a file of an archive; an empty one when it is not there.
 func archived(a *txtar.Archive, name string) *txtar.File {
 	for i := range a.Files {
 		if a.Files[i].Name == name {
@@ -61,23 +84,11 @@ func mergeOf(t testing.TB, mapping string) *statsdMerge {
 
 // Every case, from a packet to the batches that it becomes.
 func TestStatsDPairs(t *testing.T) {
-	for path, a := range statsdCases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			m := mergeOf(t, string(archived(a, "mapping.yml").Data))
-			m.packet(archived(a, "in").Data, statsdEpoch)
-			got := describe(m.flush(statsdEpoch), m.counts)
-			want := archived(a, "want")
-			if *update {
-				want.Data = []byte(got)
-				if err := os.WriteFile(path, txtar.Format(a), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(string(want.Data), got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	pairs(t, "statsd", func(t *testing.T, a *txtar.Archive) string {
+		m := mergeOf(t, string(archived(a, "mapping.yml").Data))
+		m.packet(archived(a, "in").Data, statsdEpoch)
+		return describe(m.flush(statsdEpoch), m.counts)
+	})
 }
 
 // describe writes batches down.

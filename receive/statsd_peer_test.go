@@ -87,7 +87,7 @@ func (p *peer) page(t testing.TB, packet string) string {
 // cases are those of testdata/statsd that have a file named peer.
 func TestStatsDPeer(t *testing.T) {
 	compared := 0
-	for path, a := range statsdCases(t) {
+	for path, a := range casesOf(t, "statsd") {
 		if archived(a, "peer").Name == "" {
 			continue
 		}

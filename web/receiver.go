@@ -138,6 +138,7 @@ func total(by map[string]uint64) (n uint64) {
 // receiverPage is the data of page/receiver.html.
 type receiverPage struct {
 	frame
+	seriesList
 	Name     string
 	Badge    badge
 	Facts    []fact
@@ -150,10 +151,6 @@ type receiverPage struct {
 	Private  bool
 	Faults   []fault // private
 	Events   []event
-
-	Series  []Series
-	More    int
-	SeriesN string
 }
 
 func (s *server) serveReceiver(w http.ResponseWriter, r *http.Request) {
@@ -183,10 +180,7 @@ func (s *server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	}
 	series := s.Page.Series(record.Receiver, v.Name)
 	p.facts(v, len(series), now)
-	p.SeriesN, p.More = number(len(series)), max(0, len(series)-seriesShown)
-	for _, one := range series[:min(len(series), seriesShown)] {
-		p.Series = append(p.Series, Series{Text: visible(one.Text), Value: visible(one.Value)})
-	}
+	p.seriesList = listOf(series, true)
 	refusals, refused := s.Page.Refusals(record.Receiver, v.Name)
 	p.Refused = talliesOf(nil, refusals, refused-len(refusals))
 	p.Private = p.Hidden == ""

@@ -29,10 +29,8 @@ type scriptPage struct {
 	Why           string // in our own words
 	Hidden        string
 
+	seriesList
 	Refused  []tally
-	Series   []Series
-	More     int // series that are not shown
-	SeriesN  string
 	Stale    bool // the series are of an earlier run
 	Declared []*record.Meta
 	Events   []event
@@ -46,6 +44,22 @@ type scriptPage struct {
 	Output   output
 	Stderr   string
 	Config   string
+}
+
+// seriesList is what a page shows of a source's series.
+type seriesList struct {
+	Series  []Series
+	More    int // series that are not shown
+	SeriesN string
+	Open    bool // without a click
+}
+
+func listOf(series []Series, open bool) seriesList {
+	l := seriesList{More: max(0, len(series)-seriesShown), SeriesN: number(len(series)), Open: open}
+	for _, one := range series[:min(len(series), seriesShown)] {
+		l.Series = append(l.Series, Series{Text: visible(one.Text), Value: visible(one.Value)})
+	}
+	return l
 }
 
 // fact is one line of the list at the top.
@@ -115,11 +129,7 @@ func (p *scriptPage) public(v *script.View, series []Series, now time.Time) {
 		p.Why = why(v.Last, v.Timeout)
 	}
 	p.Stale = failing(v) && v.Last.Samples == 0
-	p.SeriesN = number(len(series))
-	p.More = max(0, len(series)-seriesShown)
-	for _, one := range series[:min(len(series), seriesShown)] {
-		p.Series = append(p.Series, Series{Text: visible(one.Text), Value: visible(one.Value)})
-	}
+	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
 	if v.Declared != nil {
 		for _, m := range v.Declared.Metrics {
 			p.Declared = append(p.Declared, visibleMeta(m))
