@@ -63,12 +63,11 @@ const patience = 30 * time.Second
 //	send NETWORK ADDRESS FILE  send a file as one packet, or over one connection
 //	expand FILE…              put variables into the files
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
-//	hup, stop                 SIGHUP; SIGTERM and wait: it must end well and leave nothing running
+//	hup, terminate            SIGHUP; SIGTERM and wait: it must end well and leave nothing running
 //	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
 //	leftovers                 nothing that a script started is running
 func TestScenarios(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+	runScenarios(t, filepath.Join("testdata", "script"), testscript.Params{
 		Setup: func(env *testscript.Env) error {
 			examples, err := filepath.Abs("examples")
 			if err != nil {
@@ -108,7 +107,7 @@ func TestScenarios(t *testing.T) {
 			"expand":      cmdExpand,
 			"unescape":    cmdUnescape,
 			"hup":         cmdHup,
-			"stop":        cmdStop,
+			"terminate":   cmdTerminate,
 			"leftovers":   cmdLeftovers,
 			"unchanged":   cmdUnchanged,
 		},
@@ -372,7 +371,7 @@ func cmdHup(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(bridgeOf(ts).cmd.Process.Signal(syscall.SIGHUP))
 }
 
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
 	b := bridgeOf(ts)
 	ts.Check(b.cmd.Process.Signal(syscall.SIGTERM))
 	select {

@@ -185,23 +185,28 @@ func (e *entry) parameter(f field) (p Parameter) {
 // value would choose the program or become code. Without probe and parameters,
 // braces are ordinary characters.
 func (e *entry) checkParameters(v *value, s *Script) {
-	declared := v.get("parameters")
+	declared, command := v.get("parameters"), v.get("command")
+	if command == nil { // a module's, and whether it may be probed its dialect knows
+		if declared != nil {
+			e.fail(declared.line, "leave them out", "has parameters, which are for a script with a command")
+		}
+		return
+	}
 	if declared != nil && !s.Probe {
 		e.fail(declared.line, "write probe: true", "has parameters, which are for a script that may be probed")
 	}
 	if declared == nil && !s.Probe {
 		return
 	}
-	line := v.get("command").line
 	free := freeWords(s.Command, s.Program)
 	placed := make(map[string]bool)
 	for i, word := range s.Command {
 		for _, m := range placeholder.FindAllStringSubmatch(word, -1) {
 			placed[m[1]] = true
 			if _, known := s.Parameters[m[1]]; !known {
-				e.fail(line, "declare it under parameters:, or move what it stands in into the script", "command: {%s} is not a parameter", m[1])
+				e.fail(command.line, "declare it under parameters:, or move what it stands in into the script", "command: {%s} is not a parameter", m[1])
 			} else if i < free {
-				e.fail(line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
+				e.fail(command.line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
 			}
 		}
 	}
