@@ -47,9 +47,17 @@ func docBlocks(t *testing.T) (blocks []block) {
 // TestDocsCommands runs every command that the docs show, and holds what they
 // show of its output against what it prints.
 func TestDocsCommands(t *testing.T) {
-	page := examplesPage(t)
+	const first = "go run . --config.file=examples/scriptbridge.yml --web.listen-address=127.0.0.1:10469"
+	var page, load string
+	t.Run("the examples", func(t *testing.T) { page, load = examplesPages(t, strings.Fields(first)[3:]) })
 	check := map[string]func(t *testing.T, output string){
-		"go run . --config.file=examples/scriptbridge.yml": func(*testing.T, string) {}, // page is its
+		first: func(t *testing.T, _ string) {
+			for _, want := range []string{`<span class="text">M4 `, `<code>coscale_threads{script=&#34;load&#34;}</code>`} {
+				if !strings.Contains(load, want) {
+					t.Errorf("the page of the script load does not show its output: no %s in\n%s", want, load)
+				}
+			}
+		},
 		"make test": func(t *testing.T, _ string) {
 			if text, err := os.ReadFile("Makefile"); err != nil || !strings.Contains(string(text), "\ntest:") {
 				t.Errorf("the Makefile has no target test: %v", err)
@@ -158,6 +166,19 @@ func TestDocsCommands(t *testing.T) {
 	}
 }
 
+// The README says which Go is needed, and that is the one of go.mod.
+func TestReadmeGoVersion(t *testing.T) {
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`)
+	module, err := os.ReadFile("go.mod")
+	if err != nil || !version.Match(module) {
+		t.Fatalf("go.mod names no version of Go: %v", err)
+	}
+	text, err := os.ReadFile("README.md")
+	if want := "Go " + string(version.FindSubmatch(module)[1]) + " or newer"; err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("the README does not say %q: %v", want, err)
+	}
+}
+
 // until is a buffer that calls end a moment after it was given a text: at the
 // next write after the page has begun.
 type until struct {
@@ -184,15 +205,32 @@ func program(t *testing.T, dir string, args ...string) string {
 	return stdout.String()
 }
 
-// examplesPage is the page of the first command of the README, once every
-// example has run.
-func examplesPage(t *testing.T) (page string) {
+// examplesPages are the metrics page and that of the script load, of the first
+// command of the README, once every example has run.
+func examplesPages(t *testing.T, args []string) (metrics, load string) {
+	t.Helper()
+	for i, arg := range args {
+		args[i] = strings.Replace(arg, ":10469", ":0", 1) // it may be taken
+	}
+	url := startProgram(t, args...)
+	for deadline := time.Now().Add(patience); !strings.Contains(string(httpGet(t, url+"/-/ready")), "is ready"); {
+		if time.Now().After(deadline) {
+			t.Fatal("the examples did not all run")
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	return string(httpGet(t, url+"/metrics")), string(httpGet(t, url+"/scripts/load"))
+}
+
+// startProgram starts the bridge, waits until it listens, and gives its
+// address. It ends with the test, and must end well.
+func startProgram(t *testing.T, args ...string) (url string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	logged, log := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"--config.file=examples/scriptbridge.yml", "--web.listen-address=127.0.0.1:0"}, io.Discard, log)
+		done <- run(ctx, args, io.Discard, log)
 		log.Close()
 	}()
 	address := make(chan string, 1)
@@ -210,28 +248,26 @@ func examplesPage(t *testing.T) (page string) {
 			}
 		}
 	}()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the bridge ended with %v", err)
 		}
-	}()
+	})
 	select {
 	case at := <-address:
-		for deadline := time.Now().Add(patience); !strings.Contains(string(httpGet(t, "http://"+at+"/-/ready")), "is ready"); {
-			if time.Now().After(deadline) {
-				t.Fatal("the examples did not all run")
-			}
-			<-time.After(50 * time.Millisecond)
+		_, port, err := net.SplitHostPort(at)
+		if err != nil {
+			t.Fatal(err)
 		}
-		page = string(httpGet(t, "http://"+at+"/metrics"))
+		return "http://localhost:" + port
 	case err := <-done:
-		done <- err
+		done <- nil
 		t.Fatalf("the bridge ended: %v", err)
 	case <-time.After(patience):
 		t.Fatal("the bridge does not listen")
 	}
-	return page
+	return ""
 }
 
 func httpGet(t *testing.T, url string) []byte {

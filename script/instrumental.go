@@ -183,8 +183,17 @@ func (r *instrumentalRunner) invocation() Invocation {
 	}
 	return Invocation{
 		Args:  []string{strconv.FormatInt(r.past.End, 10), strconv.Itoa(r.past.status(r.rawStatus))},
-		Stdin: bytes.TrimSuffix(r.past.output, []byte("\n")),
+		Stdin: chomp(r.past.output),
 	}
+}
+
+// chomp drops one line end, as Ruby's does, which the vendor's agents used: a
+// script that prints CRLF gets no CR at the end of its last line.
+func chomp(text []byte) []byte {
+	if rest, ok := bytes.CutSuffix(text, []byte("\n")); ok {
+		text = rest
+	}
+	return bytes.TrimSuffix(text, []byte("\r"))
 }
 
 // status is the second argument: the exit code, 128 and the signal's number

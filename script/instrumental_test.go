@@ -163,15 +163,18 @@ func TestInstrumentalStatus(t *testing.T) {
 	}
 }
 
-// Of what it printed a script gets all but one line end, however it ended.
+// Of what it printed a script gets all but one line end, LF, CRLF or CR as Ruby's
+// chomp has it, however it ended.
 func TestInstrumentalStdin(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
 	s.turn(ended(1000, record.Timeout, 0, "half a li"), "0", "")
 	s.turn(ran(1030, 0, "a 1\n\n"), "1000 137", "half a li")
 	s.turn(ran(1060, 0, "a 1\r\n"), "1030 0", "a 1\n")
-	s.turn(ran(1090, 0, "\n"), "1060 0", "a 1\r")
+	s.turn(ran(1090, 0, "\n"), "1060 0", "a 1")
 	s.turn(ran(1120, 0, "\xff\x00"), "1090 0", "")
-	s.turn(ran(1150, 0, ""), "1120 0", "\xff\x00")
+	s.turn(ran(1150, 0, "a 1\n\r"), "1120 0", "\xff\x00")
+	s.turn(ran(1180, 0, "\r\n\r\n"), "1150 0", "a 1\n")
+	s.turn(ran(1210, 0, ""), "1180 0", "\r\n")
 }
 
 // What never ran, or was cut short by a reload or the end, is no run.

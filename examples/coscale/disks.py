@@ -10,6 +10,8 @@ kind of file system) being ext4. Bytes are given as bytes, never as MB or GB:
 whoever draws the graph chooses the scale, and an alert needs no conversion:
 
     coscale_disk_available_bytes / coscale_disk_size_bytes < 0.1
+
+Try it:  scriptbridge try -- ./disks.py
 """
 
 import json

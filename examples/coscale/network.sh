@@ -11,6 +11,8 @@
 #   counts it; how much it grew is asked of Prometheus:
 #
 #     rate(coscale_network_received_bytes_total{interface="eth0"}[5m])
+#
+# Try it:  scriptbridge try -- ./network.sh
 
 configuration() {
 	cat <<'JSON'

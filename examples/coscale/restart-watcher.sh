@@ -20,6 +20,8 @@
 # $STATE_DIRECTORY or, when that is not set, in the working directory. Where
 # nothing can be written it still measures, and says on stderr that it cannot
 # notice restarts.
+#
+# Try it:  scriptbridge try -- ./restart-watcher.sh
 
 state=${STATE_DIRECTORY:-.}
 state=${state%%:*}/restart-watcher.state # systemd may name several folders

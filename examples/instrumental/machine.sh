@@ -3,17 +3,22 @@
 #
 #   machine.sh TIME STATUS <OUTPUT
 #
-# TIME is when it last ran (0: never yet), STATUS how that ended, and OUTPUT
-# what it printed then. It prints NAME VALUE, a line each. On Prometheus's page
-# this becomes
+# TIME is when it last ran (0: never yet), STATUS its exit code then (left out
+# when there was no run), and OUTPUT what it printed then. It prints NAME VALUE,
+# a line each. On Prometheus's page this becomes
 #
 #   instrumental_machine_memory_available{script="machine"} 6123876352
 #   instrumental_machine_forks{script="machine"} 48151
 #   instrumental_machine_forks_per_second{script="machine"} 4.2
 #
+# the rate from the second run on, which has something to compare with.
+#
 # Try it:  scriptbridge try --dialect=instrumental --option=permissions=off --interval=5s -- ./machine.sh
 
-while read -r name value _; do
+before=
+# The last line comes without its line end, and `read` then gives the line but
+# fails: without the second condition that line would be lost.
+while read -r name value _ || [ -n "$name" ]; do
 	[ "$name" = forks ] && before=$value
 done
 
@@ -27,8 +32,7 @@ done </proc/stat
 echo "forks $forks"
 
 now=$(date +%s)
-if [ -n "$before" ] && [ "$now" -gt "$1" ]; then
+if [ -n "$before" ] && [ "$forks" -ge "$before" ] && [ "$now" -gt "$1" ]; then # it counts from 0 after a restart
 	tenths=$(((forks - before) * 10 / (now - $1)))
 	echo "forks_per_second $((tenths / 10)).$((tenths % 10))"
 fi
-exit 0

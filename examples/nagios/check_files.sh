@@ -4,8 +4,10 @@
 #   check_files.sh FOLDER WARN CRIT
 #
 # WARN and CRIT are numbers of files. The exit code is the state, the first
-# line says it to people, performance data follow the stroke, and the further
-# lines name the oldest files.
+# line says it to people, and performance data follow the stroke. When the state
+# is not OK, further lines name the oldest files.
+#
+# Try it:  scriptbridge try -- ./check_files.sh /etc 500 1000
 
 folder=${1:-/tmp} warn=${2:-1000} crit=${3:-10000}
 

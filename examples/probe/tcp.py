@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""tcp.py TARGET -c|-d: does something listen at TARGET, a host and a port?
+"""tcp.py TARGET [--timeout=SECONDS] -c|-d: does something listen at TARGET, a host and a port?
 
-It is a CoScale script with an argument more, and runs when it is probed:
+It is a CoScale script with arguments of its own, and runs when it is probed:
 examples/scriptbridge.yml says which TARGETs a request may name.
 
     curl 'http://localhost:10469/probe?script=tcp&target=localhost:10469'
@@ -10,8 +10,11 @@ On the page this becomes
 
     tcp_connected{script="tcp"} 1
     tcp_connect_time_seconds{script="tcp"} 0.0002
+
+Try it:  scriptbridge try -- ./tcp.py localhost:10469
 """
 
+import argparse
 import json
 import socket
 import sys
@@ -25,18 +28,34 @@ METRICS = [
 ]
 
 
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("target", help="such as db-1:5432 or [::1]:22")
+    parser.add_argument("--timeout", type=float, default=3, help="seconds that a connection may take (3)")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("-c", action="store_true", help="print what is measured")
+    mode.add_argument("-d", action="store_true", help="measure")
+    args = parser.parse_args()
+    args.host, _, args.port = args.target.rpartition(":")
+    if not args.host or not args.port.isdigit():
+        parser.error("TARGET is a host and a port, such as db-1:5432")
+    if not args.timeout > 0:
+        parser.error("SECONDS are more than 0")
+    return args
+
+
 def main():
-    target, mode = sys.argv[1:]
-    if mode == "-c":
-        print(json.dumps({"maxruntime": 5000, "metrics": METRICS}))
+    args = arguments()
+    if args.c:
+        # Python itself needs a while to start.
+        print(json.dumps({"maxruntime": int(min(args.timeout + 2, 60) * 1000), "metrics": METRICS}))
         return
-    host, port = target.rsplit(":", 1)
     begin = time.monotonic()
     try:
-        socket.create_connection((host, int(port)), timeout=3).close()
+        socket.create_connection((args.host.strip("[]"), int(args.port)), timeout=args.timeout).close()
     except (OSError, OverflowError) as problem:
         # That nobody is there is the answer, and not a failure of the script.
-        print(f"{target}: {problem}", file=sys.stderr)
+        print(f"{args.target}: {problem}", file=sys.stderr)
         print("M1 0")
         return
     print("M1 1")

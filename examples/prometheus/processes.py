@@ -4,6 +4,8 @@
 A script like this one is what people run from cron for node_exporter's
 textfile collector, with `> processes.prom.$$ && mv processes.prom.$$ ...`
 behind it. Here it just prints.
+
+Try it:  scriptbridge try --dialect=prometheus -- ./processes.py
 """
 import os
 
