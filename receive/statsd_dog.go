@@ -2,7 +2,7 @@ package receive
 
 import (
 	"bytes"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,44 +25,73 @@ var statsdEvents = &record.EventMeta{
 // statsdDeclared makes the counter of events be there from 0.
 var statsdDeclared = &record.Declared{Events: []*record.EventMeta{statsdEvents}}
 
-// dogEvent reads an event. Its lengths are in bytes and tell where the title
-// and the text end, whatever they hold.
+// dogEvent reads an event. Its lengths tell where the title and the text end,
+// whatever these hold.
 func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event, fault *statsdFault) {
-	malformed := &statsdFault{"malformed", "an event is written _e{LENGTH,LENGTH}:TITLE|TEXT", nil}
-	head, rest, ok := bytes.Cut(bytes.TrimPrefix(line, []byte("_e{")), []byte("}:"))
-	one, two, comma := bytes.Cut(head, []byte{','})
-	title, err := strconv.ParseUint(string(one), 10, 16)
-	text, err2 := strconv.ParseUint(string(two), 10, 16)
-	if !ok || !comma || err != nil || err2 != nil || title == 0 ||
-		uint64(len(rest)) < title+1+text || rest[title] != '|' {
-		return e, malformed
+	malformed := func(text string, what []byte) *statsdFault { return &statsdFault{"malformed", text, what} }
+	lengths, rest, ok := bytes.Cut(bytes.TrimPrefix(line, []byte("_e{")), []byte("}:"))
+	one, two, comma := bytes.Cut(lengths, []byte{','})
+	title, isTitle := dogLength(one)
+	text, isText := dogLength(two)
+	if !ok || !comma || !isTitle || !isText {
+		return e, malformed("an event is written _e{LENGTH,LENGTH}:TITLE|TEXT", nil)
+	}
+	if title == 0 {
+		return e, malformed("the event has no title, whose length is 0", nil)
+	}
+	title, text, ok = dogCut(rest, title, text)
+	if !ok {
+		return e, malformed("the lengths %q do not fit its title and text, neither in bytes nor in characters; "+
+			`write _e{BYTES,BYTES}:TITLE|TEXT, and \n for a line end`, lengths)
 	}
 	e = record.Event{Name: statsdEvents.Name, Meta: statsdEvents, Start: now, Message: string(rest[:title])}
-	if text > 0 {
-		e.Message += "\n" + string(rest[title+1:title+1+text])
+	if text > title+1 {
+		e.Message += "\n" + string(rest[title+1:text])
 	}
 	e.Message = strings.ToValidUTF8(strings.ReplaceAll(e.Message, `\n`, "\n"), "\uFFFD")
-	if rest = rest[title+1+text:]; len(rest) > 0 && rest[0] != '|' {
-		return e, malformed
+	if fault := dogFields(&e, rest[text:], now); fault != nil {
+		return e, fault
 	}
+	e.Stop = e.Start // it is a moment
+	e.ID = e.Identify(source)
+	return e, nil
+}
+
+// dogFields takes in what stands behind an event's text. Tags of several
+// sections are joined; of any other field the last one counts.
+func dogFields(e *record.Event, b []byte, now time.Time) *statsdFault {
+	var tags statsdHead
 	set := func(name string, value []byte) {
-		e.Attributes = append(e.Attributes, record.Label{Name: name, Value: strings.ToValidUTF8(string(value), "\uFFFD")})
+		if len(value) == 0 {
+			return
+		}
+		l := record.Label{Name: name, Value: strings.ToValidUTF8(string(value), "\uFFFD")}
+		if i := slices.IndexFunc(e.Attributes, func(o record.Label) bool { return o.Name == name }); i >= 0 {
+			e.Attributes[i] = l
+		} else {
+			e.Attributes = append(e.Attributes, l)
+		}
 	}
-	for section := range bytes.SplitSeq(bytes.TrimPrefix(rest, []byte{'|'}), []byte{'|'}) {
+	for section := range bytes.SplitSeq(bytes.TrimPrefix(b, []byte{'|'}), []byte{'|'}) {
 		if len(section) > 0 && section[0] == '#' {
-			set("tags", section[1:])
+			tags.addTags(section[1:])
 			continue
 		}
 		key, value, _ := bytes.Cut(section, []byte{':'})
 		switch string(key) {
 		case "d":
-			at, ok := dogTime(value, now)
-			if !ok {
-				return e, &statsdFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
+			at, ok := unixSeconds(value)
+			switch {
+			case string(value) == "0": // none
+			case !ok || at.After(now.Add(24*time.Hour)):
+				return &statsdFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
+			default:
+				e.Start = at
 			}
-			e.Start = at
 		case "h":
-			e.Subject = record.Subject{Kind: record.Server, Name: strings.ToValidUTF8(string(value), "\uFFFD")}
+			if len(value) > 0 {
+				e.Subject = record.Subject{Kind: record.Server, Name: strings.ToValidUTF8(string(value), "\uFFFD")}
+			}
 		case "k":
 			set("aggregation_key", value)
 		case "p":
@@ -73,19 +102,8 @@ func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event
 			set("alert_type", value)
 		}
 	}
-	e.Stop = e.Start // it is a moment
-	e.ID = e.Identify(source)
-	return e, nil
-}
-
-// dogTime reads a time within the bounds of any event's (spec/mapping.md,
-// Events).
-func dogTime(b []byte, now time.Time) (time.Time, bool) {
-	seconds, err := strconv.ParseInt(string(b), 10, 64)
-	if err != nil || seconds < 1e8 || seconds > now.Add(24*time.Hour).Unix() {
-		return time.Time{}, false
-	}
-	return time.Unix(seconds, 0), true
+	set("tags", tags.tags)
+	return nil
 }
 
 // dogCheck reads a service check as a sample of the gauge that is its status:
@@ -97,15 +115,17 @@ func dogCheck(line []byte) (s statsdSample, fault *statsdFault) {
 	if len(name) == 0 || len(status) != 1 || status[0] < '0' || status[0] > '3' {
 		return s, &statsdFault{"malformed", "a service check is written _sc|NAME|STATUS, its status 0, 1, 2 or 3", nil}
 	}
-	s = statsdSample{statsdHead{kind: statsdCheck, name: name}, status, 1}
+	s = statsdSample{statsdHead: statsdHead{kind: statsdCheck, name: name}, values: status, rate: 1}
 	for section := range bytes.SplitSeq(rest, []byte{'|'}) {
 		switch {
 		case bytes.HasPrefix(section, []byte("m:")):
 			return s, nil // the message is the last
 		case bytes.HasPrefix(section, []byte("h:")):
 			s.origin = section[2:]
+		case bytes.HasPrefix(section, []byte("d:")):
+			s.time, _ = unixSeconds(section[2:])
 		case bytes.HasPrefix(section, []byte("#")):
-			s.tags = section[1:]
+			s.addTags(section[1:])
 		}
 	}
 	return s, nil

@@ -32,8 +32,10 @@ func (m *statsdMerge) flush(now time.Time) []*record.Batch {
 	return batches
 }
 
+// batch makes one whose series are mentioned again in time if a client mentions
+// them within ttl: what it says then comes a flush later at most.
 func (m *statsdMerge) batch(ttl time.Duration) *record.Batch {
-	return &record.Batch{Source: m.source, Time: m.now, MaxAge: ttl}
+	return &record.Batch{Source: m.source, Time: m.now, MaxAge: ttl + statsdFlush}
 }
 
 // collect makes the samples of what was mentioned, and of the sets whose
@@ -53,7 +55,7 @@ func (m *statsdMerge) collect() []*record.Batch {
 		if !se.touched {
 			continue
 		}
-		i := slices.IndexFunc(batches, func(b *record.Batch) bool { return b.MaxAge == se.ttl })
+		i := slices.IndexFunc(batches, func(b *record.Batch) bool { return b.MaxAge == se.ttl+statsdFlush })
 		if i < 0 {
 			i = len(batches)
 			batches = append(batches, m.batch(se.ttl))

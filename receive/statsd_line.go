@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
 )
 
 // This file reads StatsD's lines:
 //
-//	NAME:VALUE[:VALUE…]|TYPE[|@RATE][|#TAGS][|c:CONTAINER][|T…][|e:…][|card:…]
+//	NAME:VALUE[:VALUE…]|TYPE[|@RATE][|#TAGS][|c:CONTAINER][|TTIME][|e:…][|card:…]
 //
 // and, as the first daemons did, several samples of one name:
 // NAME:VALUE|TYPE[|@RATE]:VALUE|TYPE…
@@ -53,19 +55,33 @@ func statsdKindOf(word []byte) statsdKind {
 }
 
 // statsdHead is the part of a sample that says which series it is for. All
-// slices are the line's.
+// slices are the line's, unless joined says otherwise.
 type statsdHead struct {
 	kind   statsdKind
 	name   []byte // with the tags of those dialects that have them there
-	tags   []byte // DogStatsD's
+	tags   []byte // DogStatsD's, those of several sections joined
+	joined bool   // tags are not the line's
 	origin []byte // the container's id; of a service check the host
+}
+
+// addTags takes in a section of tags.
+func (h *statsdHead) addTags(b []byte) {
+	if h.tags == nil {
+		h.tags = b
+		return
+	}
+	if !h.joined {
+		h.tags, h.joined = slices.Clip(h.tags), true // what follows in the line stays as it is
+	}
+	h.tags = append(append(h.tags, ','), b...)
 }
 
 // statsdSample is one sample of a line, with one value or several.
 type statsdSample struct {
 	statsdHead
-	values []byte  // with colons between them; a set's is one, whatever it holds
-	rate   float64 // above 0; 1 when it is not sampled
+	values []byte    // with colons between them; a set's is one, whatever it holds
+	rate   float64   // above 0; 1 when it is not sampled
+	time   time.Time // its own; zero for none
 }
 
 // statsdFault is why a line, or a sample of it, is not used. In a storm of bad
@@ -118,6 +134,24 @@ func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault *statsdFau
 	return s, left, fault
 }
 
+// several tells what is wrong with the values of a sample as a whole. A colon in
+// a name, or in a tag that stands there, parts it like values: unless all that
+// follows is numbers, none of it is taken for a value of what stands in front.
+func (s *statsdSample) several() *statsdFault {
+	if bytes.IndexByte(s.values, ':') < 0 {
+		return nil
+	}
+	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
+		if _, fault := statsdNumber(value); fault != nil && fault.reason == "bad_value" {
+			return &statsdFault{"bad_value", "of several values %q is not a number; a name, and a tag in it, must have no colon", value}
+		}
+	}
+	if bytes.ContainsAny(s.name, "[#,") {
+		return &statsdFault{"mixed_tags", "it has tags in its name, and the several values %q, which only DogStatsD has; a tag must have no colon", s.values}
+	}
+	return nil
+}
+
 // sectionEnd is where what b begins with ends: at the next |, or at a colon,
 // behind which another sample begins.
 func sectionEnd(b []byte, colons bool) int {
@@ -135,8 +169,9 @@ func hasColons(b []byte) bool {
 		bytes.HasPrefix(b, []byte("e:")) || bytes.HasPrefix(b, []byte("card:"))
 }
 
-// section takes in what stands between two |. A time (T…), the origin of a
-// pod (e:) and a cardinality (card:) are let be: they change no value.
+// section takes in what stands between two |. The origin of a pod (e:) and a
+// cardinality (card:) are let be: they change no value. A time that cannot be
+// read is none: what it belongs to counts as of now.
 func (s *statsdSample) section(b []byte) *statsdFault {
 	switch {
 	case len(b) == 0:
@@ -152,14 +187,40 @@ func (s *statsdSample) section(b []byte) *statsdFault {
 			s.rate = rate
 		}
 	case b[0] == '#':
-		s.tags = b[1:]
+		s.addTags(b[1:])
 	case bytes.HasPrefix(b, []byte("c:")):
-		s.origin = b[2:]
-	case b[0] == 'T', bytes.HasPrefix(b, []byte("e:")), bytes.HasPrefix(b, []byte("card:")):
+		if id := containerOf(b[2:]); len(id) > 0 {
+			s.origin = id
+		}
+	case b[0] == 'T':
+		s.time, _ = unixSeconds(b[1:])
+	case bytes.HasPrefix(b, []byte("e:")), bytes.HasPrefix(b, []byte("card:")):
 	default:
 		return &statsdFault{"malformed", "%q is neither a sample rate nor tags", b}
 	}
 	return nil
+}
+
+// containerOf is the container's id in what stands behind c: the id, or ci- and
+// the id, or in- and the inode of a cgroup, which names no container, or a list
+// of these.
+func containerOf(b []byte) []byte {
+	for one := range bytes.SplitSeq(b, []byte{','}) {
+		if !bytes.HasPrefix(one, []byte("in-")) {
+			return bytes.TrimPrefix(one, []byte("ci-"))
+		}
+	}
+	return nil
+}
+
+// unixSeconds reads a time in Unix seconds; false for none, and for one before
+// 1973, which can only be a mistake.
+func unixSeconds(b []byte) (time.Time, bool) {
+	seconds, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil || seconds < 1e8 || seconds > 1<<40 {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0), true
 }
 
 // statsdNumber reads a value. Neither NaN nor infinity is one: a sum that once

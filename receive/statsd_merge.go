@@ -82,6 +82,7 @@ type statsdSeries struct {
 	last    time.Time // when it was last mentioned
 	active  bool      // it is in the list of that name
 	touched bool      // it was mentioned since the last flush
+	at      int64     // of the value of a gauge, in Unix seconds: no client says more
 	gone    bool      // it is forgotten; a target may still lead here
 	value   float64   // a counter's sum, a gauge's value, what a set showed
 	points  statsdPoints
@@ -193,14 +194,13 @@ func (m *statsdMerge) sample(line []byte, s *statsdSample) {
 		}
 		return
 	}
+	if fault := s.several(); fault != nil {
+		m.fault(line, fault)
+		return
+	}
 	var t statsdTarget
 	known := false
-	for values, more := s.values, true; more; {
-		value := values
-		i := bytes.IndexByte(values, ':')
-		if more = i >= 0; more {
-			value, values = values[:i], values[i+1:]
-		}
+	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
 		v, fault := statsdNumber(value)
 		if fault == nil && !known { // no series for the sake of a bad value
 			t, fault = m.target(&s.statsdHead)
@@ -308,6 +308,8 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 	switch {
 	case math.IsInf(v, 0):
 		return endless(text)
+	case s.kind == statsdCounter && v < 0 && t.scale < 0:
+		return &statsdFault{"negative", "the scale of its mapping makes %q negative, and a counter cannot go down", text}
 	case s.kind == statsdCounter && v < 0:
 		return &statsdFault{"negative", "a counter cannot go down, as by %q; send a gauge", text}
 	case s.kind == statsdCounter:
@@ -322,9 +324,14 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 		}
 		m.touch(se)
 		se.value += v
+		se.at = max(se.at, m.moment(s))
 	case s.kind == statsdGauge, s.kind == statsdCheck:
+		at := m.moment(s)
+		if at < se.at && m.now.Sub(se.last) < se.ttl {
+			return nil // it is no news, and no fault either
+		}
 		m.touch(se)
-		se.value = v
+		se.value, se.at = v, at
 	default:
 		m.touch(se)
 		before := len(se.points.list)
@@ -332,6 +339,16 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 		m.points += len(se.points.list) - before
 	}
 	return nil
+}
+
+// moment is what a sample is of, in Unix seconds: a clock that is ahead must not
+// keep later values off the page.
+func (m *statsdMerge) moment(s *statsdSample) int64 {
+	now := m.now.Unix()
+	if s.time.IsZero() {
+		return now
+	}
+	return min(now, s.time.Unix())
 }
 
 func endless(text []byte) *statsdFault {

@@ -97,8 +97,8 @@ func describe(batches []*record.Batch, counts *Counts) string {
 	for _, b := range batches {
 		for i := range b.Samples {
 			describeSample(&out, &b.Samples[i])
-			if b.MaxAge != 5*time.Minute {
-				fmt.Fprintf(&out, " for %v", b.MaxAge)
+			if ttl := b.MaxAge - statsdFlush; ttl != 5*time.Minute {
+				fmt.Fprintf(&out, " for %v", ttl)
 			}
 			out.WriteByte('\n')
 		}

@@ -15,7 +15,10 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
 
+	"scriptbridge/collector"
 	"scriptbridge/config"
 	"scriptbridge/record"
 )
@@ -250,6 +253,49 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 			t.Errorf("puts (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A counter that is mentioned again within its time to live goes on, however the
+// two lie to the times at which all is put.
+func TestStatsDMentionedAgain(t *testing.T) {
+	for _, c := range []struct {
+		first, second time.Duration
+		want          string
+	}{
+		{100 * time.Millisecond, 2950 * time.Millisecond, "a 2\n"},
+		{990 * time.Millisecond, 3980 * time.Millisecond, "a 2\n"},
+		{10 * time.Millisecond, 3005 * time.Millisecond, "a 2\n"},
+		{100 * time.Millisecond, 5950 * time.Millisecond, "a 1\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			page := collector.New(collector.Options{Registry: prometheus.NewRegistry()})
+			made, err := newStatsD(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: 3 * time.Second}},
+				Env{Source: statsdSource, Sink: page, Logger: log.NewNopLogger(), Counts: new(Counts), Opened: func() {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := made.(*statsd)
+			ended := make(chan error)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() { ended <- s.Run(ctx) }()
+			<-time.After(c.first)
+			s.merge.packet([]byte("a:1|c"), time.Now())
+			<-time.After(c.second - c.first)
+			s.merge.packet([]byte("a:1|c"), time.Now())
+			<-time.After(time.Second)
+			var out strings.Builder
+			if err := page.WritePage(&out, expfmt.NewFormat(expfmt.TypeTextPlain), func(family string) bool { return family == "a" }); err != nil {
+				t.Error(err)
+			}
+			if !strings.HasSuffix(out.String(), "\n"+c.want) {
+				t.Errorf("mentioned after %v and %v:\n%s", c.first, c.second, &out)
+			}
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // A gauge is remembered for as long as the page shows it.
