@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -16,8 +17,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"scriptbridge/config"
 )
 
 // block is a fenced part of a page of the docs.
@@ -25,23 +24,42 @@ type block struct {
 	page, lang, text string
 }
 
-func docBlocks(t *testing.T) (blocks []block) {
+func docPages(t *testing.T) []string {
 	t.Helper()
 	pages, err := filepath.Glob("docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no docs: %v", err)
 	}
+	return append(pages, "README.md", "CONTRIBUTING.md", "dashboards/README.md")
+}
+
+func docBlocks(t *testing.T) (blocks []block) {
+	t.Helper()
 	fence := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
-	for _, page := range append(pages, "README.md", "CONTRIBUTING.md", "dashboards/README.md") {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range fence.FindAllSubmatch(text, -1) {
-			blocks = append(blocks, block{page, string(m[1]), string(m[2])})
+	for _, page := range docPages(t) {
+		for _, m := range fence.FindAllStringSubmatch(read(t, page), -1) {
+			blocks = append(blocks, block{page, m[1], m[2]})
 		}
 	}
 	return blocks
+}
+
+// commands gives what a block lets a reader run, each with the output that is
+// shown behind it: what stands behind a prompt and, where there is none, a call
+// of the program.
+func (b block) commands() map[string]string {
+	all := make(map[string]string)
+	if b.lang == "console" {
+		for _, part := range strings.Split("\n"+b.text, "\n$ ")[1:] {
+			command, output, _ := strings.Cut(part, "\n")
+			all[command] = output
+		}
+		return all
+	}
+	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|push|serve|try|wrap|--).*`).FindAllString(b.text, -1) {
+		all[m] = ""
+	}
+	return all
 }
 
 // TestDocsCommands runs every command that the docs show, and holds what they
@@ -88,6 +106,20 @@ func TestDocsCommands(t *testing.T) {
 		},
 		"scriptbridge try --dialect=instrumental --option=permissions=off -- examples/instrumental/machine.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--dialect=instrumental", "--option=permissions=off", "--", "examples/instrumental/machine.sh")
+		},
+		"scriptbridge try --dialect=instrumental --interval=5s -- /opt/instrumentald/.scripts/mysql.rb": func(t *testing.T, _ string) {
+			// Of the agent's mode, and in the place of one that needs a MySQL.
+			file := filepath.Join(t.TempDir(), "mysql.rb")
+			write(t, file, read(t, "examples/instrumental/machine.sh"), 0o700)
+			if err := os.Chmod(filepath.Dir(file), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			shows := func(made map[string]float64) bool {
+				return made[`instrumental_mysql_forks_per_second{script="mysql"}`] > 0
+			}
+			if made, err := seriesOf(t, ".", "scriptbridge try --dialect=instrumental --interval=5s -- "+file, shows); err != nil || !shows(made) {
+				t.Errorf("no rate: %v, %v", made, err)
+			}
 		},
 		"scriptbridge try -- ./queue.sh": func(t *testing.T, output string) {
 			dir := t.TempDir()
@@ -136,6 +168,14 @@ func TestDocsCommands(t *testing.T) {
 				t.Errorf("it sent:\n%s", &asked)
 			}
 		},
+		"scriptbridge wrap --category=Backups --message=nightly -- /usr/local/bin/backup --all": func(t *testing.T, _ string) {
+			var asked bytes.Buffer
+			apiFor(t, &asked)
+			program(t, ".", "wrap", "--category=Backups", "--message=nightly", "--", "true", "--all")
+			if !strings.Contains(asked.String(), "PUT events/2/data/9021/ message=nightly&") {
+				t.Errorf("it sent:\n%s", &asked)
+			}
+		},
 		`curl -s localhost:10469/metrics | grep -E '^coscale_(disk_size|load_1m|network_received)'`: func(t *testing.T, output string) {
 			for line := range strings.Lines(output) {
 				name, _, _ := strings.Cut(line, "{")
@@ -147,11 +187,7 @@ func TestDocsCommands(t *testing.T) {
 	}
 	run := map[string]bool{}
 	for _, b := range docBlocks(t) {
-		if b.lang != "console" {
-			continue
-		}
-		for _, part := range strings.Split("\n"+b.text, "\n$ ")[1:] {
-			command, output, _ := strings.Cut(part, "\n")
+		for command, output := range b.commands() {
 			f := check[command]
 			if f == nil {
 				t.Errorf("%s: no test runs `%s`", b.page, command)
@@ -213,12 +249,12 @@ func examplesPages(t *testing.T, args []string) (metrics, load string) {
 		args[i] = strings.Replace(arg, ":10469", ":0", 1) // it may be taken
 	}
 	url := startProgram(t, args...)
-	for deadline := time.Now().Add(patience); !strings.Contains(string(httpGet(t, url+"/-/ready")), "is ready"); {
-		if time.Now().After(deadline) {
-			t.Fatal("the examples did not all run")
+	eventually(t, func() error {
+		if state := string(httpGet(t, url+"/-/ready")); !strings.Contains(state, "is ready") {
+			return fmt.Errorf("the examples did not all run: %s", state)
 		}
-		<-time.After(50 * time.Millisecond)
-	}
+		return nil
+	})
 	return string(httpGet(t, url+"/metrics")), string(httpGet(t, url+"/scripts/load"))
 }
 
@@ -282,43 +318,4 @@ func httpGet(t *testing.T, url string) []byte {
 		t.Fatal(err)
 	}
 	return body
-}
-
-// TestDocsConfigurations loads every configuration that the docs show.
-func TestDocsConfigurations(t *testing.T) {
-	n := 0
-	for _, b := range docBlocks(t) {
-		section, _, _ := strings.Cut(b.text, "\n")
-		if b.lang != "yaml" || !slices.Contains([]string{"scripts:", "discover:", "global:", "receive:", "upload:"}, section) {
-			continue
-		}
-		n++
-		file := filepath.Join(t.TempDir(), "scriptbridge.yml")
-		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := config.Load(file); err != nil {
-			t.Errorf("%s: %v\n%s", b.page, err, b.text)
-		}
-	}
-	if n < 5 {
-		t.Errorf("only %d configurations were found", n)
-	}
-}
-
-// TestExampleConfigurations loads every configuration among the examples.
-func TestExampleConfigurations(t *testing.T) {
-	files, err := filepath.Glob("examples/*.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files = slices.DeleteFunc(files, func(f string) bool { return filepath.Base(f) == "prometheus.yml" }) // Prometheus's own
-	if len(files) < 2 {
-		t.Errorf("only %q were found", files)
-	}
-	for _, file := range files {
-		if _, err := config.Load(file); err != nil {
-			t.Error(err)
-		}
-	}
 }
