@@ -145,7 +145,7 @@ func TestStorageOfOthers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(folder, 0o700), os.Chmod(folder, 0o770)); err != nil {
 		t.Fatal(err)
 	}
-	want := fmt.Sprintf("storage %s: others may write it (mode drwxrwx---): chmod go-w %[1]s", folder)
+	want := fmt.Sprintf("storage %s: others may write it (mode drwxrwx---): the folder must be for scriptbridge alone, and one that is missing is made so", folder)
 	if _, err := openStorage(folder); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -187,7 +187,7 @@ func TestStorageReceiver(t *testing.T) {
 	if err := os.Chmod(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	want := "others may write it (mode drwxrwxrwx): chmod go-w " + folder
+	want := "others may write it (mode drwxrwxrwx): the folder must be for scriptbridge alone, and one that is missing is made so"
 	if _, err := s.receiver("coscale"); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

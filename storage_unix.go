@@ -27,7 +27,7 @@ func checkPrivate(folder string) error {
 		return err
 	}
 	if mode := info.Mode(); mode&0o022 != 0 {
-		return fmt.Errorf("others may write it (mode %v): chmod go-w %s", mode, folder)
+		return fmt.Errorf("others may write it (mode %v): the folder must be for scriptbridge alone, and one that is missing is made so", mode)
 	}
 	return nil
 }

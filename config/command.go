@@ -139,46 +139,135 @@ type leader struct {
 	// as `10` or `LANG=C`. Otherwise a script's file follows.
 	wrapper bool
 	// code holds the letters of the short options after which the code itself
-	// stands in the command line: perl -e, python3 -m, pwsh -Command and
-	// -EncodedCommand.
+	// stands in the command line, in the same word or the next: perl -e,
+	// python3 -m; or is read from standard input: sh -s.
 	code string
-	// joins: all that follows such an option is code.
+	// takes holds the letters of those that have a value, in the same word or
+	// the next, and holds those that have one in the same word only.
+	takes, holds string
+	// words: an option is a whole word behind one dash, as in java -jar, and
+	// may have a value in the next.
+	words bool
+	// joins: all that follows the option is code.
 	joins bool
 }
 
-var leaders = map[string]leader{
-	"busybox": {wrapper: true}, "chrt": {wrapper: true}, "doas": {wrapper: true}, "env": {wrapper: true},
-	"ionice": {wrapper: true}, "nice": {wrapper: true}, "nohup": {wrapper: true}, "runuser": {wrapper: true},
-	"setsid": {wrapper: true}, "stdbuf": {wrapper: true}, "sudo": {wrapper: true}, "taskset": {wrapper: true},
-	"time": {wrapper: true}, "timeout": {wrapper: true},
+var (
+	shell      = leader{code: "cs", takes: "oO"}
+	python     = leader{code: "cm", takes: "WXQ"}
+	powershell = leader{words: true, joins: true}
+	node       = leader{code: "ep", takes: "r"}
+)
 
-	"ash": {code: "c"}, "bash": {code: "c"}, "dash": {code: "c"}, "fish": {code: "c"}, "ksh": {code: "c"},
-	"sh": {code: "c"}, "zsh": {code: "c"}, "expect": {code: "c"}, "tclsh": {},
-	"python": {code: "cm"}, "pypy": {code: "cm"}, "perl": {code: "eE"}, "ruby": {code: "e"}, "lua": {code: "e"},
-	"php": {code: "r"}, "node": {code: "ep"}, "nodejs": {code: "ep"}, "java": {}, "mono": {},
-	"powershell": {code: "cd", joins: true}, "pwsh": {code: "cd", joins: true}, "cscript": {}, "wscript": {},
+var leaders = map[string]leader{
+	"busybox": {wrapper: true}, "chrt": {wrapper: true, takes: "TPD"}, "doas": {wrapper: true, takes: "Cu"},
+	"env": {wrapper: true, code: "S", takes: "uC", joins: true}, "ionice": {wrapper: true, takes: "cn"},
+	"nice": {wrapper: true, takes: "n"}, "nohup": {wrapper: true}, "runuser": {wrapper: true, code: "c", takes: "ugGsw"},
+	"setsid": {wrapper: true}, "stdbuf": {wrapper: true, takes: "ioe"}, "su": {wrapper: true, code: "c", takes: "gGsw"},
+	"sudo": {wrapper: true, takes: "aCcDghpRrTtUu"}, "taskset": {wrapper: true}, "time": {wrapper: true, takes: "fo"},
+	"timeout": {wrapper: true, takes: "ks"},
+
+	"ash": shell, "bash": shell, "dash": shell, "ksh": shell, "sh": shell, "zsh": shell,
+	"fish": {code: "c", takes: "Cdo"}, "expect": {code: "c"}, "tclsh": {},
+	"python": python, "pypy": python, "perl": {code: "eE", takes: "I", holds: "CDFimMVx"},
+	"ruby": {code: "e", takes: "CEIr", holds: "FKTWix"}, "lua": {code: "e", takes: "l"},
+	"php": {code: "rRBE", takes: "cdtz"}, "node": node, "nodejs": node, "java": {words: true}, "mono": {words: true},
+	"powershell": powershell, "pwsh": powershell, "cscript": {words: true}, "wscript": {words: true},
 }
 
-// ownFile finds the script's own file: argv[0], or what an interpreter or a
-// wrapper is given. It returns its index and its path, made absolute unless it
-// is a bare argv[0], which is looked up in PATH when it is run.
-func ownFile(words []string, folder, workingDirectory string) (int, string) {
+// longCode are the long options behind which code stands.
+var longCode = []string{"code", "command", "eval", "print", "run", "split-string"}
+
+// option reads a word that begins with a dash: whether it announces code, or
+// has it, and whether the next word is its value. A lone dash is a program on
+// standard input, or the login of su.
+func (l leader) option(word string) (code, valued bool) {
+	if long, ok := strings.CutPrefix(word, "--"); ok {
+		name, _, _ := strings.Cut(long, "=")
+		return slices.Contains(longCode, name), false
+	}
+	if word == "-" {
+		return !l.wrapper, false
+	}
+	if l.words {
+		// PowerShell takes the beginning of an option's name for all of it.
+		name := strings.ToLower(word[1:])
+		return l.joins && (strings.HasPrefix("commandwithargs", name) || strings.HasPrefix("encodedcommand", name) || name == "cwa" || name == "ec"), false
+	}
+	for i := 1; i < len(word); i++ {
+		switch c := word[i]; {
+		case strings.IndexByte(l.code, c) >= 0:
+			return true, false
+		case strings.IndexByte(l.holds, c) >= 0:
+			return false, false
+		case strings.IndexByte(l.takes, c) >= 0:
+			return false, i == len(word)-1
+		}
+	}
+	return false, false
+}
+
+// led is what an interpreter or a wrapper in front of a command is given: the
+// index of a script's file and its path, or of the option that announces code.
+// 0 is neither.
+type led struct {
+	file, code int
+	path       string
+	joins      bool
+}
+
+// follow looks for what the first word of a command is given. ok is false where
+// that is no interpreter and no wrapper, or is given nothing, so that it is the
+// script itself.
+func follow(words []string, folder, workingDirectory string) (given led, ok bool) {
 	l, leads := leaders[programName(words[0])]
-	for i := 1; leads && i < len(words); i++ {
+	if !leads || len(words) == 1 {
+		return given, false
+	}
+	perhapsValue := false // of the option before
+	for i := 1; i < len(words); i++ {
 		w := words[i]
 		if strings.HasPrefix(w, "-") {
-			if announcesCode(w, l.code) {
+			code, valued := l.option(w)
+			if code {
+				given.code, given.joins = i, l.joins
 				break
 			}
+			if valued {
+				i++
+			}
+			perhapsValue = l.words || strings.HasPrefix(w, "--") && w != "--" && !strings.Contains(w, "=")
 			continue
 		}
 		if next, ok := leaders[programName(w)]; ok && l.wrapper {
 			l = next
 			continue
 		}
-		if path, ok := scriptPath(w, folder, workingDirectory); ok {
-			return i, path
+		path, found := scriptPath(w, folder, workingDirectory)
+		if found {
+			given.file, given.path = i, path
+			break
 		}
+		if !perhapsValue && !isPath(w) && !(l.wrapper && ownWord(w)) {
+			break // a program or a script that is not there: what follows are its arguments
+		}
+		perhapsValue = false
+	}
+	return given, true
+}
+
+// ownWord reports whether a word is a wrapper's own, such as the 10 of timeout
+// or the LANG=C of env.
+func ownWord(word string) bool {
+	return word == "" || strings.IndexByte("+.0123456789", word[0]) >= 0 || strings.Contains(word, "=")
+}
+
+// ownFile finds the script's own file: argv[0], or what an interpreter or a
+// wrapper is given. It returns its index and its path, made absolute unless it
+// is a bare argv[0], which is looked up in PATH when it is run.
+func ownFile(words []string, folder, workingDirectory string) (int, string) {
+	if given, _ := follow(words, folder, workingDirectory); given.file > 0 {
+		return given.file, given.path
 	}
 	if isPath(words[0]) {
 		return 0, absolute(folder, words[0])
@@ -186,24 +275,32 @@ func ownFile(words []string, folder, workingDirectory string) (int, string) {
 	return 0, words[0]
 }
 
+// OwnFile is the word of the command that names the script's own file. It is
+// empty where there is none: an interpreter or a wrapper is given code, or
+// nothing that is a file.
+func (s *Script) OwnFile() string {
+	if s.Program == 0 && len(s.Command) > 1 {
+		if _, leads := leaders[programName(s.Command[0])]; leads {
+			return ""
+		}
+	}
+	return s.Command[s.Program]
+}
+
 // freeWords is the index of the first word of a command that may come from
 // somebody else: behind the script's own file, or behind the code of a `sh -c`,
 // since a word before would choose what is run. Where an interpreter or a
 // wrapper is given neither, no word is free.
 func freeWords(words []string, program int) int {
-	l, leads := leaders[programName(words[0])]
-	if program > 0 || !leads {
+	given, leads := follow(words, "", "")
+	switch {
+	case program > 0 || !leads:
 		return program + 1
+	case given.code > 0 && !given.joins:
+		return given.code + 2
+	default:
+		return len(words)
 	}
-	for i, w := range words[1:] {
-		if strings.HasPrefix(w, "-") && announcesCode(w, l.code) && !l.joins {
-			return 1 + i + 2
-		}
-		if next, ok := leaders[programName(w)]; ok && l.wrapper {
-			l = next
-		}
-	}
-	return len(words)
 }
 
 // programName is path's base name without .exe and version digits, as in
@@ -214,14 +311,6 @@ func programName(path string) string {
 	}
 	path = strings.TrimSuffix(strings.ToLower(path), ".exe")
 	return strings.TrimRight(path, "0123456789.")
-}
-
-// announcesCode reports whether option, such as -c or -lc, ends with one of
-// letters.
-func announcesCode(option, letters string) bool {
-	last := len(option) - 1
-	return !strings.HasPrefix(option, "--") && strings.IndexByte(letters, option[last]) >= 0 &&
-		!strings.ContainsFunc(option[1:], func(r rune) bool { return !unicode.IsLetter(r) })
 }
 
 // scriptPath makes word absolute if it is a file's name: of a file that there

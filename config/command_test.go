@@ -81,6 +81,29 @@ func TestOwnFile(t *testing.T) {
 		{"nice -n 10 timeout 5 sh -c /srv/x", "<nice> -n 10 timeout 5 sh -c /srv/x", "nice"},
 		{"java -Xmx64m -jar /srv/x.jar", "java -Xmx64m -jar </srv/x.jar>", "x"},
 		{"php - x", "<php> - x", "php"},
+		{"bash -ec /srv/x", "<bash> -ec /srv/x", "bash"},
+		{"bash -o pipefail -c /srv/x", "<bash> -o pipefail -c /srv/x", "bash"},
+		{"bash -o pipefail /srv/x.sh", "bash -o pipefail </srv/x.sh>", "x"},
+		{"sh -s /srv/x", "<sh> -s /srv/x", "sh"},
+		{"python3 -cpass /srv/x", "<python3> -cpass /srv/x", "python3"},
+		{"python3 - /srv/x", "<python3> - /srv/x", "python3"},
+		{"python3 -W module /srv/x.py", "python3 -W module </srv/x.py>", "x"},
+		{"python3 gone.py /srv/x", "<python3> gone.py /srv/x", "python3"},
+		{"perl -MPOSIX::free /srv/x.pl", "perl -MPOSIX::free </srv/x.pl>", "x"},
+		{"perl -lne print /srv/x", "<perl> -lne print /srv/x", "perl"},
+		{"php -d a=/b -r 1 /srv/x", "<php> -d a=/b -r 1 /srv/x", "php"},
+		{"node --eval 1 /srv/x", "<node> --eval 1 /srv/x", "node"},
+		{"node --require a.js /srv/x.js", "node --require a.js </srv/x.js>", "x"},
+		{"pwsh -enc Z/Z=", "<pwsh> -enc Z/Z=", "pwsh"},
+		{"pwsh -ExecutionPolicy Bypass -File /srv/x.ps1", "pwsh -ExecutionPolicy Bypass -File </srv/x.ps1>", "x"},
+		{"env X=y sh -c /srv/x", "<env> X=y sh -c /srv/x", "env"},
+		{"env -S /srv/x", "<env> -S /srv/x", "env"},
+		{"nice -n 5 cat /srv/x", "<nice> -n 5 cat /srv/x", "nice"},
+		{"timeout 5 /srv/x.sh", "timeout 5 </srv/x.sh>", "x"},
+		{"time -o /srv/t /srv/x.sh", "time -o /srv/t </srv/x.sh>", "x"},
+		{"su nobody -c /srv/x", "<su> nobody -c /srv/x", "su"},
+		{"busybox sh -c /srv/x", "<busybox> sh -c /srv/x", "busybox"},
+		{"/srv/node", "</srv/node>", "node"},
 	} {
 		replace := strings.NewReplacer("$D", dir, "$P", filepath.Dir(dir))
 		s, err := NewScript("", strings.Fields(tt.command), dir, Settings{WorkingDirectory: filepath.Join(dir, "work")})
@@ -92,6 +115,29 @@ func TestOwnFile(t *testing.T) {
 		words[s.Program] = "<" + words[s.Program] + ">"
 		if got := strings.Join(words, " "); got != replace.Replace(tt.want) || s.Name != tt.name {
 			t.Errorf("%s\n got %s, named %s\nwant %s, named %s", tt.command, got, s.Name, replace.Replace(tt.want), tt.name)
+		}
+	}
+}
+
+// A script without a file of its own says so.
+func TestScriptOwnFile(t *testing.T) {
+	for line, want := range map[string]string{
+		"/srv/x.sh a":              "/srv/x.sh",
+		"df -h":                    "df",
+		"sh /srv/x.sh":             "/srv/x.sh",
+		"/srv/node":                "/srv/node", // of that name
+		"sh -c /srv/x":             "",
+		"/usr/bin/python3 -m a":    "",
+		"env X=y sh -c /srv/x":     "",
+		"nice -n 5 python3 -c a/b": "",
+		"nice df /srv":             "",
+	} {
+		s, err := NewScript("", strings.Fields(line), "/", Settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.OwnFile(); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
 }

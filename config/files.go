@@ -98,7 +98,7 @@ func readPrivate(file string) ([]byte, error) {
 		return nil, &Error{
 			Position: Position{File: file},
 			Problem:  "is readable by others",
-			Remedy:   "chmod 600 " + file,
+			Remedy:   "keep what is secret in a file of its own, with mode 0600",
 		}
 	}
 	data, err := readRegular(file)

@@ -107,7 +107,7 @@ x.env:10: the value of H does not end with its quote (write KEY=VALUE)`
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		"x.env":    "x.env: is readable by others (chmod 600 x.env)",
+		"x.env":    "x.env: is readable by others (keep what is secret in a file of its own, with mode 0600)",
 		"gone.env": "gone.env: there is no such file",
 		".":        ".: is a folder",
 	} {

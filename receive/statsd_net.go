@@ -81,7 +81,7 @@ func clearSocket(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&fs.ModeSocket == 0:
-		return fmt.Errorf("%s is there and is no socket; remove it, or name another path", path)
+		return fmt.Errorf("%s is there and is no socket; name another path", path)
 	}
 	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err == nil {

@@ -176,7 +176,7 @@ func TestStatsDUnixgram(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := clearSocket(path); err == nil || err.Error() != path+" is there and is no socket; remove it, or name another path" {
+	if err := clearSocket(path); err == nil || err.Error() != path+" is there and is no socket; name another path" {
 		t.Errorf("a file: %v", err)
 	}
 }

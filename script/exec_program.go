@@ -68,12 +68,12 @@ func checkProgram(file string, runAs *account, direct bool) error {
 	}
 	mode := info.Mode()
 	if mode&0o002 != 0 {
-		return fmt.Errorf("%s is writable by everyone (mode %v) and would run as root: chmod o-w %s, or give it a user",
-			file, mode, file)
+		return fmt.Errorf("%s is writable by everyone (mode %v) and would run as root: %s",
+			file, mode, either(chmodOwn("o-w", file), "give it a user"))
 	}
 	if gid := groupOf(info); mode&0o020 != 0 && gid != 0 {
-		return fmt.Errorf("%s is writable by group %s (mode %v) and would run as root: chmod g-w %s, or give it a user",
-			file, groupName(gid), mode, file)
+		return fmt.Errorf("%s is writable by group %s (mode %v) and would run as root: %s",
+			file, groupName(gid), mode, either(chmodOwn("g-w", file), "give it a user"))
 	}
 	// A link and what it leads to can be replaced in either folder.
 	folders := []string{filepath.Dir(file)}
@@ -86,8 +86,8 @@ func checkProgram(file string, runAs *account, direct bool) error {
 			return fmt.Errorf("%s: %w", dir, bare(err))
 		}
 		if mode := info.Mode(); mode&0o002 != 0 && mode&fs.ModeSticky == 0 {
-			return fmt.Errorf("%s would run as root but everyone may replace it, since its folder %s is writable by everyone (mode %v): chmod o-w %s, or give it a user",
-				file, dir, mode, dir)
+			return fmt.Errorf("%s would run as root but everyone may replace it, since its folder %s is writable by everyone (mode %v): move it to a folder that only root may write, or give it a user",
+				file, dir, mode)
 		}
 	}
 	return nil
@@ -110,8 +110,8 @@ func checkFolder(dir string, runAs *account) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%s is a folder where %s may put programs (mode %v), and they would run as root: chmod go-w %s, or give it a user",
-		dir, who, info.Mode(), dir)
+	return fmt.Errorf("%s is a folder where %s may put programs (mode %v), and they would run as root: keep them in a folder that only root may write, or give it a user",
+		dir, who, info.Mode())
 }
 
 // checkExecutable says that nobody may execute file. Whether a certain user
@@ -122,8 +122,8 @@ func checkExecutable(file string) error {
 		return fmt.Errorf("%s: %w", file, bare(err))
 	}
 	if info.Mode()&0o111 == 0 {
-		return fmt.Errorf("%s is not executable (mode %v): chmod +x %s, or put its interpreter in front of it in command",
-			file, info.Mode(), file)
+		return fmt.Errorf("%s is not executable (mode %v): %s",
+			file, info.Mode(), either(chmodOwn("+x", file), "put its interpreter in front of it in command"))
 	}
 	return nil
 }

@@ -82,10 +82,10 @@ func TestCheckProgram(t *testing.T) {
 			file + " is writable by group " + groupName(65534) + " (mode -rwxrwxr-x) and would run as root: chmod g-w " + file + ", or give it a user", true},
 		{"in everyone's folder", file, 0o755, 0o777, root, true,
 			file + " would run as root but everyone may replace it, since its folder " + dir +
-				" is writable by everyone (mode drwxrwxrwx): chmod o-w " + dir + ", or give it a user", false},
+				" is writable by everyone (mode drwxrwxrwx): move it to a folder that only root may write, or give it a user", false},
 		{"a link into everyone's folder", elsewhere, 0o755, 0o777, root, true,
 			elsewhere + " would run as root but everyone may replace it, since its folder " + dir +
-				" is writable by everyone (mode drwxrwxrwx): chmod o-w " + dir + ", or give it a user", false},
+				" is writable by everyone (mode drwxrwxrwx): move it to a folder that only root may write, or give it a user", false},
 		{"in everyone's sticky folder", file, 0o755, os.ModeSticky | 0o777, root, true, "", false},
 	}
 	for _, test := range tests {

@@ -87,18 +87,21 @@ func prepareInstrumental(given config.Options) (NewRunner, error) {
 }
 
 // admitInstrumental is the dialect's Admit: the option permissions, applied to
-// the script's file and to the folder it is in. Links are followed.
+// the folder that the script's file is in and to the file. Links are followed.
+// Code that stands in the command has no file that others could change.
 func admitInstrumental(s *Script, runAs *account) error {
 	o, err := readInstrumentalOptions(s.Options)
 	if err != nil || o.Permissions == permissionsOff || s.File == "" {
 		return err
 	}
-	for _, path := range []string{filepath.Dir(s.File), s.File} {
-		if err := checkOwner(path, o.Permissions, runAs); err != nil {
-			return err
-		}
+	fault, remedy := checkOwner(s.File, o.Permissions, runAs)
+	if fault == nil {
+		return nil
 	}
-	return nil
+	if less, _ := checkOwner(s.File, notWritableByOthers, runAs); less == nil {
+		remedy += fmt.Sprintf(", or options: {permissions: %s}", notWritableByOthers)
+	}
+	return fmt.Errorf("%w: %s", fault, remedy)
 }
 
 // instrumentalPrefix is what the names of a script's metrics begin with: its

@@ -3,40 +3,61 @@
 package script
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 )
 
-// checkOwner says why a script that is path, or is in the folder path, must not
-// be run as runAs (nil: as ourselves) under the option permissions.
-func checkOwner(path string, allowed permissions, runAs *account) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, bare(err))
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fmt.Errorf("%s: its owner cannot be seen here (options: {permissions: off})", path)
-	}
+// checkOwner says why a script must not be run as runAs (nil: as ourselves)
+// under the option permissions, and what to do: its folder, or its file, belongs
+// to somebody else or has another mode. Nothing is asked to change the folder,
+// in which others' files may lie, nor whom something belongs to.
+func checkOwner(file string, allowed permissions, runAs *account) (fault error, remedy string) {
 	uid := uint32(os.Geteuid())
 	if runAs != nil {
 		uid = runAs.uid
 	}
+	const aside = "move the script to a folder of its own with mode 0700"
+	if fault, remedy = checkMode(filepath.Dir(file), allowed, uid, aside); fault != nil {
+		return fmt.Errorf("its folder %w", fault), remedy
+	}
+	mode := "0700"
+	if allowed == notWritableByOthers {
+		mode = "go-w"
+	}
+	return checkMode(file, allowed, uid, cmp.Or(chmodOwn(mode, file), aside))
+}
+
+// checkMode says why path must be neither a script nor its folder under the
+// option permissions; other is what to do about a mode.
+func checkMode(path string, allowed permissions, uid uint32, other string) (fault error, remedy string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, bare(err)), "see that it is there"
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s: its owner cannot be seen here", path), "options: {permissions: off}"
+	}
 	mode := uint32(stat.Mode) & 0o7777
 	foreign := stat.Uid != uid && (allowed == ownerOnly || stat.Uid != 0)
-	switch {
+	switch owner := userName(stat.Uid); {
 	case foreign:
-		return fmt.Errorf("%s belongs to %s, not to %s, who would run it: chown %[3]s %[1]s (and chmod 0700), or options: {permissions: off}",
-			path, userName(stat.Uid), userName(uid))
+		remedy = fmt.Sprintf("let %s have a copy of the script in a folder of its own with mode 0700", userName(uid))
+		if stat.Uid != 0 && os.Geteuid() == 0 {
+			remedy += ", or run it as its owner (user: " + owner + ")"
+		}
+		return fmt.Errorf("%s belongs to %s, not to %s, who would run it", path, owner, userName(uid)), remedy
 	case allowed == ownerOnly && mode != 0o700:
-		return fmt.Errorf("%s has mode %04o, not 0700: chmod 0700 %[1]s, or options: {permissions: %[3]s}", path, mode, notWritableByOthers)
+		return fmt.Errorf("%s has mode %04o, not 0700", path, mode), other
 	case allowed == notWritableByOthers && mode&0o022 != 0:
-		return fmt.Errorf("%s has mode %04o, others may write it: chmod go-w %[1]s (or chmod 0700), or options: {permissions: %[3]s}", path, mode, permissionsOff)
+		return fmt.Errorf("%s has mode %04o, others may write it", path, mode), other
 	}
-	return nil
+	return nil, ""
 }
 
 func userName(uid uint32) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,39 +18,104 @@ import (
 
 func TestCheckOwner(t *testing.T) {
 	us := userName(uint32(os.Geteuid()))
-	path := writeScript(t, "app.sh", "", 0o700)
+	path := writeScript(t, "a'p p.sh", "", 0o700)
+	folder := filepath.Dir(path)
 	other := &account{name: "other", uid: uint32(os.Geteuid()) + 4242}
+	const aside = "move the script to a folder of its own with mode 0700"
+	lend := fmt.Sprintf("belongs to %s, not to %d, who would run it: let %[2]d have a copy of the script in a folder of its own with mode 0700", us, other.uid)
 	for _, c := range []struct {
-		mode    os.FileMode
-		allowed permissions
-		runAs   *account
-		want    string
+		dirMode, mode os.FileMode
+		allowed       permissions
+		runAs         *account
+		want          string
 	}{
-		{0o700, ownerOnly, nil, ""},
-		{0o700, notWritableByOthers, nil, ""},
-		{0o755, notWritableByOthers, nil, ""},
-		{0o500, notWritableByOthers, nil, ""},
-		{0o755, ownerOnly, nil, "FILE has mode 0755, not 0700: chmod 0700 FILE, or options: {permissions: not-writable-by-others}"},
-		{0o500, ownerOnly, nil, "FILE has mode 0500, not 0700: chmod 0700 FILE, or options: {permissions: not-writable-by-others}"},
-		{0o700 | os.ModeSetuid, ownerOnly, nil, "FILE has mode 4700, not 0700: chmod 0700 FILE, or options: {permissions: not-writable-by-others}"},
-		{0o720, notWritableByOthers, nil, "FILE has mode 0720, others may write it: chmod go-w FILE (or chmod 0700), or options: {permissions: off}"},
-		{0o702, notWritableByOthers, nil, "FILE has mode 0702, others may write it: chmod go-w FILE (or chmod 0700), or options: {permissions: off}"},
-		{0o700, ownerOnly, other, fmt.Sprintf("FILE belongs to %s, not to %d, who would run it: chown %[2]d FILE (and chmod 0700), or options: {permissions: off}", us, other.uid)},
+		{0o700, 0o700, ownerOnly, nil, ""},
+		{0o700, 0o700, notWritableByOthers, nil, ""},
+		{0o755, 0o755, notWritableByOthers, nil, ""},
+		{0o700, 0o500, notWritableByOthers, nil, ""},
+		{0o700, 0o755, ownerOnly, nil, "FILE has mode 0755, not 0700: chmod 0700 QUOTED"},
+		{0o700, 0o500, ownerOnly, nil, "FILE has mode 0500, not 0700: chmod 0700 QUOTED"},
+		{0o700, 0o700 | os.ModeSetuid, ownerOnly, nil, "FILE has mode 4700, not 0700: chmod 0700 QUOTED"},
+		{0o700, 0o720, notWritableByOthers, nil, "FILE has mode 0720, others may write it: chmod go-w QUOTED"},
+		{0o700, 0o702, notWritableByOthers, nil, "FILE has mode 0702, others may write it: chmod go-w QUOTED"},
+		{0o755, 0o700, ownerOnly, nil, "its folder DIR has mode 0755, not 0700: " + aside},
+		{0o777 | os.ModeSticky, 0o700, ownerOnly, nil, "its folder DIR has mode 1777, not 0700: " + aside},
+		{0o775, 0o777, notWritableByOthers, nil, "its folder DIR has mode 0775, others may write it: " + aside},
+		{0o700, 0o700, ownerOnly, other, "its folder DIR " + lend},
 	} {
 		if err := os.Chmod(path, c.mode); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Chmod(folder, c.dirMode); err != nil {
+			t.Fatal(err)
+		}
 		got := ""
-		if err := checkOwner(path, c.allowed, c.runAs); err != nil {
-			got = strings.ReplaceAll(err.Error(), path, "FILE")
+		if fault, remedy := checkOwner(path, c.allowed, c.runAs); fault != nil {
+			quoted := "'" + folder + `/a'\''p p.sh'`
+			got = strings.NewReplacer(quoted, "QUOTED", path, "FILE", folder, "DIR").Replace(fault.Error() + ": " + remedy)
 		}
 		if got != c.want {
-			t.Errorf("%v, %s: %q, want %q", c.mode, c.allowed, got, c.want)
+			t.Errorf("%v in %v, %s: %q, want %q", c.mode, c.dirMode, c.allowed, got, c.want)
 		}
 	}
 	// Root's scripts are good enough for others, where they need not be one's own.
-	if err := checkOwner(path, notWritableByOthers, other); (err == nil) != (os.Geteuid() == 0) {
-		t.Errorf("root's script for another: %v", err)
+	os.Chmod(folder, 0o700)
+	os.Chmod(path, 0o700)
+	if fault, _ := checkOwner(path, notWritableByOthers, other); (fault == nil) != (os.Geteuid() == 0) {
+		t.Errorf("root's script for another: %v", fault)
+	}
+}
+
+// No remedy changes what is not the script's own: whatever the command is,
+// chmod is said of no other file and of no folder, and chown of nothing.
+func TestRemediesAreSafe(t *testing.T) {
+	nobody := &account{name: "nobody", uid: 65534, gid: 65534}
+	own := writeScript(t, "own.sh", "", 0o777)
+	os.Chmod(filepath.Dir(own), 0o700)
+	toSystem := filepath.Join(t.TempDir(), "link.sh")
+	if err := os.Symlink("/usr/bin/env", toSystem); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Dir(writeScript(t, "inpath.sh", "", 0o777)))
+	lines := []string{
+		own, toSystem, "inpath.sh", "sh", "df -h", "/usr/bin/env", "/usr/bin/env " + own, "sh /dev/stdin", "/dev/null", "sh /etc/passwd", "/etc/passwd",
+		"/tmp/nothing.sh", "sh -c 'echo a 1'", "/bin/sh -c 'echo a 1'", "bash -ec /etc/passwd", "sh -s /etc/passwd", "python3 -c 1", "python3 -c1 /etc/passwd",
+		"python3 - /etc/passwd", "perl -ne print /etc/passwd", "perl -e1 /etc/passwd", "php -r 1", "php -d a=1 -r 1", "env X=y sh -c 'echo a 1'", "env -S 'sh /etc/passwd'",
+		"nice python3 -m mod", "nice -n 5 cat /etc/passwd", "timeout 5 cat /etc/passwd", "busybox sh -c 'echo a 1'", "sudo -u nobody sh -c 'echo a 1'", "su nobody -c /etc/passwd",
+		"python3 missing.py /etc/passwd", "node --eval 1 /etc/passwd", "time -o /etc/passwd sh -c 1", "bash -o pipefail -c /etc/passwd",
+	}
+	command := regexp.MustCompile(`chmod \S+ (\S+)|chown`)
+	for _, line := range lines {
+		words, err := config.ParseCommand(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, option := range []permissions{ownerOnly, notWritableByOthers} {
+			cfg, err := config.FromCommand("instrumental", words, t.TempDir(), map[string]string{"permissions": string(option)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			scripts, _, err := Resolve(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, runAs := range []*account{nil, nobody, {uid: 0}} {
+				errs := []error{scripts[0].Check(), admitInstrumental(scripts[0], runAs), checkProgram(words[0], runAs, true)}
+				if file := scripts[0].File; file != "" {
+					errs = append(errs, checkProgram(file, runAs, false), checkFolder(filepath.Dir(file), runAs), checkFolder("/tmp", runAs))
+				}
+				for _, err := range errs {
+					if err == nil {
+						continue
+					}
+					for _, m := range command.FindAllStringSubmatch(err.Error(), -1) {
+						if strings.TrimSuffix(m[1], ",") != own {
+							t.Errorf("%s, %s: %v", line, option, err)
+						}
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -81,7 +147,7 @@ func TestInstrumentalAdmit(t *testing.T) {
 		t.Errorf("the target is good: %v", err)
 	}
 	os.Chmod(folder, 0o750)
-	if err := admit(link, "owner-only"); err == nil || !strings.HasPrefix(err.Error(), folder+" has mode 0750") {
+	if err := admit(link, "owner-only"); err == nil || !strings.HasPrefix(err.Error(), "its folder "+folder+" has mode 0750") {
 		t.Errorf("the folder's mode: %v", err)
 	}
 	if err := admit(link, "not-writable-by-others"); err != nil {

@@ -2,17 +2,28 @@ package script
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 )
 
 // This file has been compiled and vetted but never run.
 
-// checkOwner says why a script that is path, or is in the folder path, must not
-// be run: it belongs to somebody else. There are no modes here, so that both
-// settings of the option permissions mean this. What an administrator makes
-// belongs to the group of administrators.
-func checkOwner(path string, _ permissions, _ *account) error {
+// checkOwner says why a script must not be run, and what to do: its folder or
+// its file belongs to somebody else. There are no modes here, so that both
+// settings of the option permissions mean this.
+func checkOwner(file string, _ permissions, _ *account) (fault error, remedy string) {
+	for _, path := range []string{filepath.Dir(file), file} {
+		if err := checkOurs(path); err != nil {
+			return err, "give who runs scriptbridge a copy of the script in a folder of its own, or options: {permissions: off}"
+		}
+	}
+	return nil, ""
+}
+
+// checkOurs says that path belongs to somebody else. What an administrator
+// makes belongs to the group of administrators.
+func checkOurs(path string) error {
 	sd, err := windows.GetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	if err != nil {
 		return fmt.Errorf("%s: its owner cannot be seen: %w", path, err)
@@ -29,5 +40,5 @@ func checkOwner(path string, _ permissions, _ *account) error {
 	if owner.Equals(self.User.Sid) || owner.IsWellKnown(windows.WinBuiltinAdministratorsSid) && token.IsElevated() {
 		return nil
 	}
-	return fmt.Errorf("%s belongs to somebody else than runs scriptbridge: change its owner, or options: {permissions: off}", path)
+	return fmt.Errorf("%s belongs to somebody else than runs scriptbridge", path)
 }

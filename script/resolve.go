@@ -233,14 +233,15 @@ func sortedLabels(by map[string]string) []record.Label {
 	return labels
 }
 
-// placeOf finds the script's own file and the folder it runs in: the
-// configured one, else the file's own (coscale-scripts.md, 2.19: scripts keep
-// state in relative files), else that of the configuration.
+// placeOf finds the script's own file, which there is none of where code stands
+// in the command, and the folder it runs in: the configured one, else the file's
+// own (coscale-scripts.md, 2.19: scripts keep state in relative files), else
+// that of the configuration.
 func placeOf(c *config.Script) (file, dir string) {
-	if program := c.Command[c.Program]; filepath.IsAbs(program) {
+	if program := c.OwnFile(); filepath.IsAbs(program) {
 		file = program
-	} else if found, err := resolveProgram(program, os.Getenv("PATH")); err == nil {
-		file = found
+	} else if program != "" {
+		file, _ = resolveProgram(program, os.Getenv("PATH"))
 	}
 	switch {
 	case c.WorkingDirectory != "":
