@@ -210,14 +210,14 @@ func (c *collectd) countLost() {
 // putAll puts all that has come. What a sink could not take is told by those
 // who gave it.
 func (c *collectd) putAll() {
-	batches, foreign := c.merge.take(time.Now())
+	batches, told := c.merge.take(time.Now())
 	for _, b := range batches {
 		_ = c.env.Sink.Put(b)
 		if err := record.WithoutLines(b.Err); err != nil {
 			c.teller.tell(err.Error(), "msg", "collectd cannot be asked", "err", err)
 		}
 	}
-	if foreign != nil {
-		c.teller.tell(collectdForeign, "msg", "something is not let in", "err", foreign)
+	for what, t := range told {
+		c.teller.tell(what, "msg", t.msg, "err", t.err)
 	}
 }

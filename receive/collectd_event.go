@@ -12,6 +12,7 @@ import (
 type collectdNotice struct {
 	collectdID
 	time     time.Time // zero: not said
+	ends     time.Time // zero: not said
 	severity string
 	message  string
 	// alert is what write_http calls the notification in place of its type.
@@ -91,13 +92,11 @@ type collectdLast struct {
 }
 
 // events makes the events of a notification. A failure or warning is an open
-// event until something else is said of its subject: then it comes again, with
-// its end. An okay is an event that has ended. What says nothing new is none.
+// event until something else is said of its subject, or its own end: then it
+// comes again, with its end. An okay is an event that has ended. What says
+// nothing new is none.
 func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now time.Time) []record.Event {
-	at := n.time
-	if at.Unix() <= 0 || at.After(now.Add(24*time.Hour)) {
-		at = now
-	}
+	at, stop := n.span(now)
 	if len(n.message) > collectdMessageMost {
 		// A copy: what is remembered must not hold on to all that came.
 		n.message = strings.Clone(strings.ToValidUTF8(n.message[:collectdMessageMost], ""))
@@ -105,26 +104,31 @@ func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now t
 	var events []record.Event
 	if last := c.last[n.subject()]; last != nil {
 		open := last.event.Stop.IsZero()
+		over := !stop.IsZero() && n.severity != "okay"
 		same := last.severity == n.severity && last.event.Message == n.message
-		if same && (open || last.event.Start.Equal(at)) {
+		if same && (open && !over || last.event.Start.Equal(at) && last.event.Stop.Equal(stop)) {
 			last.came = now
 			return nil
 		}
 		if open {
 			ended := last.event
 			ended.Stop = at
-			if at.Before(ended.Start) {
+			if over {
+				ended.Stop = stop
+			}
+			if ended.Stop.Before(ended.Start) {
 				ended.Stop = ended.Start
 			}
 			events = append(events, ended)
+			if over { // this is the end, and no other event
+				last.event, last.came = ended, now
+				return events
+			}
 		}
 	}
 	e := record.Event{
-		Name: collectdEvent.Name, Message: n.message, Start: at, Meta: collectdEvent,
+		Name: collectdEvent.Name, Message: n.message, Start: at, Stop: stop, Meta: collectdEvent,
 		Attributes: n.attributes(),
-	}
-	if n.severity == "okay" {
-		e.Stop = at
 	}
 	e.ID = e.Identify(source)
 	if c.last == nil {
@@ -135,6 +139,29 @@ func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now t
 		c.forgetOldest()
 	}
 	return append(events, e)
+}
+
+// span is from when to when a notification holds; no stop where it goes on, as
+// one that says that it will end some day does still. An okay is a moment.
+func (n *collectdNotice) span(now time.Time) (at, stop time.Time) {
+	at = n.time
+	okay := n.severity == "okay"
+	if okay && !n.ends.IsZero() {
+		at = n.ends
+	}
+	if at.Unix() <= 0 || at.After(now.Add(24*time.Hour)) {
+		at = now
+	}
+	switch {
+	case okay:
+		stop = at
+	case !n.ends.IsZero() && !n.ends.After(now):
+		stop = n.ends
+		if stop.Before(at) {
+			stop = at
+		}
+	}
+	return at, stop
 }
 
 // attributes are what a notification names, without what is empty.

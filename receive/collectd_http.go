@@ -2,6 +2,7 @@ package receive
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,8 +79,8 @@ type collectdItem struct {
 	Values         []json.RawMessage `json:"values"`
 	DSTypes        []string          `json:"dstypes"`
 	DSNames        []string          `json:"dsnames"`
-	Time           float64           `json:"time"`     // Unix time
-	Interval       float64           `json:"interval"` // seconds
+	Time           jsonText          `json:"time"`     // Unix time
+	Interval       jsonText          `json:"interval"` // seconds
 	Host           string            `json:"host"`
 	Plugin         string            `json:"plugin"`
 	PluginInstance string            `json:"plugin_instance"`
@@ -89,11 +90,52 @@ type collectdItem struct {
 	Severity string `json:"severity"`
 	Message  string `json:"message"`
 
-	Labels      map[string]string `json:"labels"`
-	Annotations struct {
-		Summary string `json:"summary"`
-	} `json:"annotations"`
-	StartsAt time.Time `json:"startsAt"`
+	Labels      map[string]jsonText `json:"labels"`
+	Annotations map[string]jsonText `json:"annotations"`
+	StartsAt    jsonText            `json:"startsAt"`
+	EndsAt      jsonText            `json:"endsAt"`
+}
+
+// jsonText is a text, or whatever stands in the place of one as it is written:
+// numbers come in quotes and without. null is the empty text.
+type jsonText string
+
+// UnmarshalJSON never fails.
+func (t *jsonText) UnmarshalJSON(data []byte) error {
+	var s string
+	if json.Unmarshal(data, &s) != nil {
+		s = string(data)
+	}
+	*t = jsonText(s)
+	return nil
+}
+
+// number reads one; 0 for an empty text.
+func (t jsonText) number(what string) (float64, error) {
+	if t == "" {
+		return 0, nil
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(string(t)), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s %.100q is no number", what, string(t))
+	}
+	return v, nil
+}
+
+// moment reads a time of an alert; zero for none, which Alertmanager writes as
+// one in the year 1.
+func (t jsonText) moment(what string) (time.Time, error) {
+	if t == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, string(t))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s %.100q is no time; it is written like 2006-01-02T15:04:05Z", what, string(t))
+	}
+	if at.Unix() <= 0 {
+		at = time.Time{}
+	}
+	return at, nil
 }
 
 func readCollectdItem(data []byte, types collectdTypes, to collectdTaker) error {
@@ -102,7 +144,7 @@ func readCollectdItem(data []byte, types collectdTypes, to collectdTaker) error 
 		return errors.New(jsonProblem(err))
 	}
 	switch {
-	case item.Labels != nil:
+	case item.Labels != nil || item.Annotations != nil:
 		return item.alert(to)
 	case item.Severity != "" || item.Message != "":
 		return item.notification(to)
@@ -129,10 +171,16 @@ func (item *collectdItem) id() collectdID {
 // list takes an item of values. Its own types count; those of types.db only
 // where it has none.
 func (item *collectdItem) list(types collectdTypes, to collectdTaker) error {
-	l := collectdList{collectdID: item.id(), time: unixFloat(item.Time), interval: secondsFloat(item.Interval), names: item.DSNames}
+	l := collectdList{collectdID: item.id(), names: item.DSNames}
 	if err := l.check(); err != nil {
 		return err
 	}
+	at, errTime := item.Time.number("time")
+	interval, errInterval := item.Interval.number("interval")
+	if err := cmp.Or(errTime, errInterval); err != nil {
+		return fmt.Errorf("%s: %w", &l.collectdID, err)
+	}
+	l.time, l.interval = unixFloat(at), secondsFloat(interval)
 	sources := types[l.typ]
 	switch {
 	case len(item.Values) == 0:
@@ -159,7 +207,7 @@ func (item *collectdItem) list(types collectdTypes, to collectdTaker) error {
 	return nil
 }
 
-// collectdJSONValue reads a number, or null for none.
+// collectdJSONValue reads a number, in quotes or without, or null for none.
 func collectdJSONValue(raw json.RawMessage, dstype string) (collectdValue, error) {
 	kind, ok := collectdKindOf(dstype)
 	if !ok {
@@ -168,45 +216,79 @@ func collectdJSONValue(raw json.RawMessage, dstype string) (collectdValue, error
 	if string(raw) == "null" {
 		return collectdValue{kind: kind, value: math.NaN()}, nil
 	}
-	value, err := strconv.ParseFloat(string(raw), 64)
+	var text jsonText
+	_ = text.UnmarshalJSON(raw) // which never fails
+	value, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
 	if err != nil {
-		return collectdValue{}, fmt.Errorf("%.100q is no number", raw)
+		return collectdValue{}, fmt.Errorf("%.100q is no number", string(text))
 	}
 	return collectdValue{kind: kind, value: value}, nil
 }
 
 func (item *collectdItem) notification(to collectdTaker) error {
+	if item.Severity == "" {
+		return errors.New("the notification has no severity")
+	}
 	severity, ok := collectdSeverityOf(item.Severity)
 	if !ok {
-		return fmt.Errorf("there is no severity %.100q", item.Severity)
+		return noSeverity(item.Severity)
 	}
-	to.notice(collectdNotice{collectdID: item.id(), time: unixFloat(item.Time), severity: severity, message: item.Message})
+	at, err := item.Time.number("time")
+	if err != nil {
+		return err
+	}
+	to.notice(collectdNotice{collectdID: item.id(), time: unixFloat(at), severity: severity, message: item.Message})
 	return nil
 }
+
+func noSeverity(name string) error { return fmt.Errorf("there is no severity %.100q", name) }
 
 // alert takes a notification in the form in which write_http sends it: the
 // plugin's name is that of a label, and there only beside an instance.
 func (item *collectdItem) alert(to collectdTaker) error {
-	severity, ok := collectdSeverityOf(item.Labels["severity"])
-	if !ok {
-		return fmt.Errorf("there is no severity %.100q", item.Labels["severity"])
+	severity, err := item.alertSeverity()
+	if err != nil {
+		return err
 	}
 	n := collectdNotice{
-		time: item.StartsAt, severity: severity, message: item.Annotations.Summary,
-		alert: strings.TrimPrefix(item.Labels["alertname"], "collectd_"),
+		severity: severity, message: string(item.Annotations["summary"]),
+		alert: strings.TrimPrefix(string(item.Labels["alertname"]), "collectd_"),
 	}
-	n.host, n.typeInstance = item.Labels["instance"], item.Labels["type"]
+	if n.time, err = item.StartsAt.moment("startsAt"); err != nil {
+		return err
+	}
+	if n.ends, err = item.EndsAt.moment("endsAt"); err != nil {
+		return err
+	}
+	n.host, n.typeInstance = string(item.Labels["instance"]), string(item.Labels["type"])
 	for name, value := range item.Labels {
 		switch name {
 		case "alertname", "instance", "severity", "service", "type":
 		default:
 			if n.plugin == "" || name < n.plugin { // there is one; of several one is chosen that is the same each time
-				n.plugin, n.pluginInstance = name, value
+				n.plugin, n.pluginInstance = name, string(value)
 			}
 		}
 	}
 	to.notice(n)
 	return nil
+}
+
+// alertSeverity is the severity of an alert. Collectd has it among the
+// annotations since 2022, so that the alerts of one thing have the same labels;
+// before that it was a label.
+func (item *collectdItem) alertSeverity() (string, error) {
+	err := errors.New("the alert has no severity, neither among its annotations nor among its labels")
+	for _, where := range []map[string]jsonText{item.Annotations, item.Labels} {
+		name := string(where["severity"])
+		if severity, ok := collectdSeverityOf(name); ok {
+			return severity, nil
+		}
+		if name != "" {
+			err = noSeverity(name)
+		}
+	}
+	return "", err
 }
 
 // unixFloat is a moment in Unix time; zero for one that means nothing.

@@ -138,6 +138,23 @@ func TestCollectdPuts(t *testing.T) {
 	})
 }
 
+// That a type has another number of values than types.db says is logged once,
+// with host and type, however often it comes.
+func TestCollectdTold(t *testing.T) {
+	c := collectdAt(t, config.ReceiveCollectd{HTTPPath: "/collectd-post", Interval: 10 * time.Second}, &collectdPuts{start: time.Now()})
+	var out strings.Builder
+	c.teller = newTeller(log.NewLogfmtLogger(&out))
+	c.merge.types["load"] = []collectdSource{{"shortterm", collectdGauge}, {"midterm", collectdGauge}, {"longterm", collectdGauge}}
+	for _, host := range []string{"web1", "web2", "web1"} {
+		postCollectd(c, `[{"host":"`+host+`","plugin":"p","type":"load","dstypes":["gauge","gauge"],"values":[1,2]}]`)
+		c.putAll()
+	}
+	want := `level=warn msg="data sources have no names" err="web1/p/load has 2 values, and types_db says 3 for the type load; give types_db the types.db of the sender"` + "\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // FuzzCollectdJSON: whatever a request holds, it makes no panic, and no more
 // than it has bytes.
 func FuzzCollectdJSON(f *testing.F) {

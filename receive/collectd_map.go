@@ -113,6 +113,21 @@ func (l *collectdList) dsName(i int, types collectdTypes) string {
 	return strconv.Itoa(i)
 }
 
+// misnamed tells why values have no names, though names there are: for another
+// number of values.
+func (l *collectdList) misnamed(types collectdTypes) error {
+	n, sources := len(l.values), types[l.typ]
+	switch {
+	case len(l.names) == n || len(sources) == n:
+		return nil
+	case len(l.names) > 0:
+		return fmt.Errorf("%s has %d values and %d dsnames", &l.collectdID, n, len(l.names))
+	case len(sources) > 0:
+		return fmt.Errorf("%s has %d values, and types_db says %d for the type %s; give types_db the types.db of the sender", &l.collectdID, n, len(sources), l.typ)
+	}
+	return nil
+}
+
 // metricName is the name of a series.
 func (id *collectdID) metricName(ds string, kind collectdKind) string {
 	name := "collectd_" + id.typ

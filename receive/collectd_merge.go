@@ -51,10 +51,20 @@ type collectdMerge struct {
 	notices collectdNotices
 	events  []record.Event
 	refused []*record.LineError
-	failure error     // of a poll
-	foreign error     // the first of what was not let in
-	sweep   time.Time // when to forget
+	failure error                   // of a poll
+	told    map[string]collectdTold // by what they are; the first of each
+	lists   uint64                  // so many have come
+	sweep   time.Time               // when to forget
 }
+
+// collectdTold is what is no fault of a value's, and for the log alone.
+type collectdTold struct {
+	msg string
+	err error
+}
+
+// collectdTellMost is how many different things of one moment are told.
+const collectdTellMost = 20
 
 // collectdKey is what collectd knows a series by; the kind is that of its
 // sender's types.db.
@@ -75,7 +85,9 @@ type collectdSeries struct {
 	key     collectdKey
 	shown   string // the key in owners
 	sample  record.Sample
-	waiting bool // for its Put
+	waiting bool      // for its Put
+	at      time.Time // what the sample's value is of
+	list    uint64    // the one that it was in last
 	age     time.Duration
 	ends    time.Time // nobody speaks of it any more
 }
@@ -88,6 +100,7 @@ func newCollectdMerge(source *record.Source, counts *Counts, interval, ttl time.
 		series: make(map[collectdKey]*collectdSeries),
 		owners: make(map[string]*collectdSeries),
 		metas:  make(map[collectdMetric]*record.Meta),
+		told:   make(map[string]collectdTold),
 	}
 	if m.limit <= 0 {
 		m.limit = collectdUnbounded
@@ -112,7 +125,11 @@ func (m *collectdMerge) list(l *collectdList) {
 		m.refuse(collectdMalformed, err)
 		return
 	}
+	if err := l.misnamed(m.types); err != nil {
+		m.tell("types "+l.typ, "data sources have no names", err)
+	}
 	now := time.Now()
+	m.lists++
 	for i, v := range l.values {
 		ds := l.dsName(i, m.types)
 		switch {
@@ -126,20 +143,49 @@ func (m *collectdMerge) list(l *collectdList) {
 			continue
 		}
 		s := m.find(collectdKey{l.collectdID, ds, v.kind}, now)
-		if s == nil {
+		switch {
+		case s == nil:
+			continue
+		case s.list == m.lists:
+			m.refuse("duplicate", fmt.Errorf("%s: two data sources have the name %s; the first is taken", &l.collectdID, ds))
 			continue
 		}
-		if v.kind == collectdAbsolute && s.waiting {
-			v.value += s.sample.Value
-		}
-		s.sample.Value, s.sample.Time = v.value, l.time
-		s.age = m.age(l.interval)
-		s.ends = now.Add(s.age)
-		if !s.waiting {
-			s.waiting = true
-			m.pending = append(m.pending, s)
+		s.list = m.lists
+		if s.take(v, l.time, now) {
+			s.age = m.age(l.interval)
+			s.ends = now.Add(s.age)
+			if !s.waiting {
+				s.waiting = true
+				m.pending = append(m.pending, s)
+			}
 		}
 	}
+}
+
+// take takes in a value, which waits for its Put then. It reports false for one
+// that is older than what the series has: it is no news, and no fault either. A
+// clock that is ahead must not keep later values off the page.
+func (s *collectdSeries) take(v collectdValue, at, now time.Time) bool {
+	if at.After(now) {
+		at = time.Time{} // as of its Put
+	}
+	of := at
+	if of.IsZero() {
+		of = now
+	}
+	older := of.Before(s.at) && s.ends.After(now)
+	if v.kind == collectdAbsolute {
+		if s.waiting {
+			v.value += s.sample.Value
+		}
+	} else if older {
+		return false
+	}
+	s.sample.Value = v.value
+	if !older {
+		s.sample.Time, s.at = at, of
+	}
+	return true
 }
 
 // age is how long a value lives: two intervals, as collectd itself has it,
@@ -217,11 +263,18 @@ func (m *collectdMerge) bad(reason string, err error) {
 	defer m.mu.Unlock()
 	if reason == collectdForeign {
 		m.counts.Dropped(reason, 1)
-		m.foreign = cmp.Or(m.foreign, err)
+		m.tell(reason, "something is not let in", err)
 	} else {
 		m.refuse(reason, err)
 	}
 	m.awake()
+}
+
+// tell has something logged. The caller holds m.mu.
+func (m *collectdMerge) tell(what, msg string, err error) {
+	if _, known := m.told[what]; !known && len(m.told) < collectdTellMost {
+		m.told[what] = collectdTold{msg, err}
+	}
 }
 
 // refuse keeps the first errors, one of each reason at least, and the number of
@@ -263,12 +316,12 @@ func (m *collectdMerge) notice(n collectdNotice) {
 }
 
 // take gives all that has come since it was called last, as batches of one
-// lifetime each; none when nothing has. foreign is the first error of what was
-// not let in.
-func (m *collectdMerge) take(now time.Time) (batches []*record.Batch, foreign error) {
+// lifetime each; none when nothing has. told is what is to be logged, by what it
+// is.
+func (m *collectdMerge) take(now time.Time) (batches []*record.Batch, told map[string]collectdTold) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	foreign, m.foreign = m.foreign, nil
+	told, m.told = m.told, make(map[string]collectdTold)
 	batches = m.byAge(now)
 	if len(m.events)+len(m.refused) > 0 || m.failure != nil {
 		if len(batches) == 0 {
@@ -285,7 +338,7 @@ func (m *collectdMerge) take(now time.Time) (batches []*record.Batch, foreign er
 	if now.After(m.sweep) {
 		m.clean(now)
 	}
-	return batches, foreign
+	return batches, told
 }
 
 // byAge makes batches of the values that wait. Where there are too many

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -69,10 +70,10 @@ func playCollectd(t testing.TB, a *txtar.Archive) string {
 	m := collectdTestMerge(t, ttl)
 	var out strings.Builder
 	show := func() {
-		batches, foreign := m.take(time.Now())
+		batches, told := m.take(time.Now())
 		describeCollectd(&out, batches)
-		if foreign != nil {
-			fmt.Fprintf(&out, "not let in: %v\n", foreign)
+		for _, what := range slices.Sorted(maps.Keys(told)) {
+			fmt.Fprintf(&out, "told: %s: %v\n", told[what].msg, told[what].err)
 		}
 	}
 	for _, f := range a.Files {
