@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"sync"
 	"time"
@@ -45,9 +44,8 @@ type Uploader struct {
 	spool    *spool.Spool
 	logger   log.Logger
 
-	mu      sync.Mutex
-	noted   map[unitOf]bool   // what the spool's state has of units; see note
-	skipped map[string]uint64 // by reason
+	mu    sync.Mutex
+	noted map[unitOf]bool // what the spool's state has of units; see note
 
 	// Run's alone.
 	ids       map[string]int64 // what the spool's state has of ids; see lookup
@@ -83,26 +81,19 @@ func NewUploader(o UploaderOptions) (*Uploader, error) {
 		server:   o.Server,
 		interval: o.Interval,
 		// What ends in a slot's last moment is put a little later.
-		settle:  min(o.Interval/10, 5*time.Second),
-		suffix:  o.NameSuffix,
-		spool:   o.Spool,
-		logger:  o.Logger,
-		noted:   make(map[unitOf]bool),
-		skipped: make(map[string]uint64),
-		ids:     make(map[string]int64),
+		settle: min(o.Interval/10, 5*time.Second),
+		suffix: o.NameSuffix,
+		spool:  o.Spool,
+		logger: o.Logger,
+		noted:  make(map[unitOf]bool),
+		ids:    make(map[string]int64),
 	}, nil
 }
 
 // Stats gives the spool's figures; items are values and events. Skipped has
 // what is not sent: the parts of histograms and summaries, infos, and what is
 // no number or was not observed a number of times.
-func (u *Uploader) Stats() spool.Stats {
-	stats := u.spool.Stats()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	stats.Skipped = maps.Clone(u.skipped)
-	return stats
-}
+func (u *Uploader) Stats() spool.Stats { return u.spool.Stats() }
 
 // slot is the start of the slot that a time is in.
 func (u *Uploader) slot(t time.Time) time.Time {

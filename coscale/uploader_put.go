@@ -83,9 +83,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 		clear(u.noted)
 	}
 	maps.Copy(u.noted, p.units)
-	for reason, n := range p.skipped {
-		u.skipped[reason] += uint64(n)
-	}
+	u.spool.Skipped(p.skipped)
 	return nil
 }
 

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"math"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-kit/log"
@@ -36,9 +34,6 @@ type UploaderOptions struct {
 type Uploader struct {
 	o       UploaderOptions
 	waiting chan struct{} // holds one when there is something to send
-
-	mu      sync.Mutex
-	skipped map[string]uint64
 }
 
 const (
@@ -59,17 +54,11 @@ func NewUploader(o UploaderOptions) *Uploader {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Uploader{o: o, waiting: make(chan struct{}, 1), skipped: make(map[string]uint64)}
+	return &Uploader{o: o, waiting: make(chan struct{}, 1)}
 }
 
 // Stats gives the spool's figures, and what was never queued.
-func (u *Uploader) Stats() spool.Stats {
-	stats := u.o.Spool.Stats()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	stats.Skipped = maps.Clone(u.skipped)
-	return stats
-}
+func (u *Uploader) Stats() spool.Stats { return u.o.Spool.Stats() }
 
 // Put makes lines of a batch and keeps them; it blocks for as long as the disk
 // takes. When it returns nil, they are on disk.
@@ -80,7 +69,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 	var said saying
 	// A transaction may be run twice, so it begins anew each time.
 	err := u.o.Spool.Update(func(tx *spool.Tx) error {
-		said = saying{host: u.o.Host, batch: b, tx: tx, skipped: make(map[string]uint64)}
+		said = saying{host: u.o.Host, batch: b, tx: tx, skipped: make(map[string]int)}
 		if err := said.all(); err != nil || len(said.lines) == 0 {
 			return err
 		}
@@ -96,11 +85,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 	if len(said.lines) > 0 {
 		u.wake()
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for reason, n := range said.skipped {
-		u.skipped[reason] += n
-	}
+	u.o.Spool.Skipped(said.skipped)
 	return nil
 }
 
@@ -110,7 +95,7 @@ type saying struct {
 	batch   *record.Batch
 	tx      *spool.Tx
 	lines   []string
-	skipped map[string]uint64
+	skipped map[string]int
 }
 
 func (s *saying) all() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -43,22 +44,27 @@ func (s *Spool) appendAside(line []byte) error {
 	defer s.aside.Unlock()
 	path := s.path + ".refused"
 	info, err := os.Stat(path)
+	fresh := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case fresh:
 	case err != nil:
 		return err
 	case info.Size()+int64(len(line)) > asideMost:
-		if err := os.Rename(path, path+".1"); err != nil {
+		if err := s.fs.Rename(path, path+".1"); err != nil {
 			return err
 		}
+		fresh = true
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := s.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(line)
 	if err == nil {
-		err = f.Sync()
+		err = s.fs.Sync(f)
+	}
+	if err == nil && fresh {
+		err = s.fs.SyncDir(filepath.Dir(path))
 	}
 	return errors.Join(err, f.Close())
 }

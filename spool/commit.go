@@ -2,8 +2,6 @@ package spool
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/go-kit/log/level"
 	bolt "go.etcd.io/bbolt"
@@ -70,7 +68,7 @@ func (s *Spool) renew(why error) error {
 	s.using.Lock()
 	defer s.using.Unlock()
 	closeDB(s.db)
-	s.db = nil
+	s.db, s.moved = nil, nil
 	return s.replace(why)
 }
 
@@ -79,6 +77,9 @@ func (s *Spool) tryWrite(calls []*call) error {
 	defer s.using.RUnlock()
 	if s.db == nil {
 		return ErrClosed
+	}
+	if err := s.syncName(); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	now := s.total
@@ -95,7 +96,7 @@ func (s *Spool) tryWrite(calls []*call) error {
 			if !t.changed {
 				return errUnchanged
 			}
-			return t.bound(now)
+			return t.end(now)
 		})
 	})
 	if errors.Is(err, errUnchanged) {
@@ -145,13 +146,17 @@ func (s *Spool) tryView(f func(*Tx) error) (*bolt.DB, error) {
 // what was lost: once when the spool becomes full, and once when it has room
 // again.
 func (s *Spool) account(t *Tx) {
+	for _, r := range t.rows {
+		s.moved[r] = true
+	}
 	s.mu.Lock()
 	s.total.add(t.change)
+	s.first = t.first
 	s.count.Dropped += t.dropped + t.damaged
 	began := t.dropped > 0 && s.dropping == 0
 	s.dropping += t.dropped
 	var ended uint64
-	if s.dropping > 0 && s.total.bytes < s.max/2 {
+	if s.dropping > 0 && s.total.bytes < s.max.Load()/2 {
 		ended, s.dropping = s.dropping, 0
 	}
 	s.mu.Unlock()
@@ -160,52 +165,9 @@ func (s *Spool) account(t *Tx) {
 		level.Error(s.logger).Log("msg", "damaged entries of the spool were dropped", "file", s.path, "items", t.damaged)
 	}
 	if began {
-		level.Warn(s.logger).Log("msg", "the spool is full: the oldest is dropped for the newest (max_bytes)", "file", s.path, "max_bytes", s.max)
+		level.Warn(s.logger).Log("msg", "the spool is full: the oldest is dropped for the newest (max_bytes)", "file", s.path, "max_bytes", s.max.Load())
 	}
 	if ended > 0 {
 		level.Info(s.logger).Log("msg", "the spool has room again", "file", s.path, "dropped", ended)
 	}
-}
-
-// Shrink gives room back to the disk that the file has no use for: the store
-// uses free pages again but never gives one back, and writes a list of them at
-// each commit. It does nothing while the file is small, or not mostly free.
-func (s *Spool) Shrink() error {
-	const small = 16 << 20
-	s.writer.Lock()
-	defer s.writer.Unlock()
-	s.using.Lock()
-	defer s.using.Unlock()
-	if s.db == nil {
-		return ErrClosed
-	}
-	info, err := os.Stat(s.path)
-	if err != nil || info.Size() < small {
-		return err
-	}
-	stats := s.db.Stats()
-	free := int64(stats.FreePageN+stats.PendingPageN) * int64(s.db.Info().PageSize)
-	if free < info.Size()/4*3 {
-		return nil
-	}
-	next := s.path + ".tmp"
-	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	to, err := openFile(next)
-	if err != nil {
-		return err
-	}
-	err = Guard(func() error { return bolt.Compact(to, s.db, 1<<20) })
-	if err := errors.Join(err, to.Close()); err != nil {
-		return errors.Join(err, os.Remove(next))
-	}
-	if err := s.db.Close(); err != nil {
-		return err
-	}
-	s.db = nil
-	if err := os.Rename(next, s.path); err != nil {
-		return errors.Join(err, s.open()) // the old one
-	}
-	return errors.Join(syncFolder(filepath.Dir(s.path)), s.open())
 }

@@ -132,7 +132,7 @@ func (silent) ValueToString([]byte) string { return "" }
 // replace puts the damaged file aside and begins a new one. The damage is why.
 func (s *Spool) replace(why error) error {
 	aside := s.path + ".damaged"
-	if err := os.Rename(s.path, aside); err != nil {
+	if err := s.fs.Rename(s.path, aside); err != nil {
 		return fmt.Errorf("%w; it cannot be put aside: %w", why, err)
 	}
 	level.Error(s.logger).Log("msg", "the spool cannot be read: it was put aside and a new one begun; what waited in it is not sent",

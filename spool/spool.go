@@ -5,22 +5,25 @@
 // It knows nothing of what it keeps.
 //
 // spool.go opens and closes, tx.go is what a transaction can do, commit.go
-// brings many callers' transactions to disk with one sync, damage.go deals with
-// files that cannot be read, aside.go keeps what was refused for good, and
-// retry.go tries again.
+// brings many callers' transactions to disk with one sync, shrink.go gives room
+// back, damage.go deals with files that cannot be read, aside.go keeps what was
+// refused for good, and retry.go tries again.
 package spool
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
 	bolt "go.etcd.io/bbolt"
+
+	"scriptbridge/internal/fsx"
 )
 
 // Options say where a spool lives; Path and MaxBytes are needed.
@@ -28,6 +31,7 @@ type Options struct {
 	// Path is that of the file. Its folder must exist and be private. Beside
 	// it may come to lie
 	//
+	//	PATH.tmp         the file while it is written anew (see Shrink)
 	//	PATH.damaged     the last file that could not be read
 	//	PATH.refused     what was refused for good (see SetAside)
 	//	PATH.refused.1   the same, older
@@ -38,34 +42,45 @@ type Options struct {
 	MaxBytes int64
 	// Logger tells of damage, loss, and failures that last; nil: nobody.
 	Logger log.Logger
+	// FS is where it lives; nil: the real file system.
+	FS fsx.FS
 }
 
 // Spool is a queue on disk. All methods are safe for concurrent use, and none
 // may be called from within a transaction.
 type Spool struct {
 	path   string
-	max    int64
+	max    atomic.Int64
 	logger log.Logger
+	fs     fsx.FS
 
 	// queued are the transactions that wait for the next commit.
 	queued struct {
 		sync.Mutex
 		calls []*call
 	}
-	// writer is held by the one who commits.
+	// writer is held by the one who commits, and guards what follows.
 	writer sync.Mutex
+	// unsynced says that the folder may not have the file's name on disk yet:
+	// nothing is acknowledged before it has.
+	unsynced bool
+	// moved are the rows that have changed since Shrink began; nil while it
+	// does not run.
+	moved map[row]bool
 	// using is held for reading by whoever uses db, and for writing by the one
 	// who puts another in its place.
 	using sync.RWMutex
 	db    *bolt.DB // nil when it is closed
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards what follows; never held while the disk is used
 	total total
+	first Key // the first entry's; empty when there is none
 	count Stats
 	// dropping is what was dropped since the spool became full; 0: it is not.
 	dropping uint64
 
-	aside sync.Mutex // held while the file of refused things is written
+	aside     sync.Mutex // held while the file of refused things is written
+	shrinking sync.Mutex // held for a Shrink
 }
 
 // total is what is in the queue.
@@ -89,8 +104,7 @@ type Stats struct {
 	Retried uint64 // attempts that failed and were made again
 	// Failing is why sending fails at present; empty while it does not.
 	Failing string
-	// Skipped is what the sink never queued, by reason; it is the sink's to
-	// fill in.
+	// Skipped is what the sink never queued, by reason.
 	Skipped map[string]uint64
 }
 
@@ -114,7 +128,11 @@ func Open(o Options) (*Spool, error) {
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
 	}
-	s := &Spool{path: o.Path, max: o.MaxBytes, logger: o.Logger}
+	if o.FS == nil {
+		o.FS = fsx.OS{}
+	}
+	s := &Spool{path: o.Path, logger: o.Logger, fs: o.FS}
+	s.max.Store(o.MaxBytes)
 	err := s.open()
 	if errors.Is(err, errDamaged) {
 		err = s.replace(err)
@@ -132,40 +150,60 @@ func (s *Spool) open() error {
 	if err == nil && info.Size() == 0 { // ended before it had begun
 		fresh = true
 	}
-	db, err := openFile(s.path)
+	db, err := s.openFile(s.path)
 	if err != nil {
 		return err
 	}
+	_ = s.fs.Remove(s.path + ".tmp") // of a process that ended in the middle; else it is not there
 	var t total
-	if fresh {
-		err = syncFolder(filepath.Dir(s.path))
-	}
-	if err == nil {
-		err = damage(Guard(func() error {
-			if err := db.View(func(tx *bolt.Tx) error { return survey(tx, &t) }); err != nil {
-				return err
-			}
-			return prepare(db) // last: writing makes damage worse
-		}))
-	}
+	var first Key
+	err = damage(Guard(func() error {
+		if err := db.View(func(tx *bolt.Tx) error { return survey(tx, &t) }); err != nil {
+			return err
+		}
+		if err := prepare(db); err != nil { // after it: writing makes damage worse
+			return err
+		}
+		return db.View(func(tx *bolt.Tx) error { first = firstOf(tx.Bucket(queueBucket)); return nil })
+	}))
 	if err != nil {
 		closeDB(db)
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	s.mu.Lock()
-	s.total = t
+	s.total, s.first = t, first
 	s.mu.Unlock()
 	s.db = db
+	s.unsynced = s.unsynced || fresh
+	return nil
+}
+
+// firstOf is the key of a queue's first entry; empty when there is none.
+func firstOf(queue *bolt.Bucket) Key {
+	k, _ := queue.Cursor().First()
+	return Key(k)
+}
+
+// syncName sees that the file's name is on disk. The caller holds writer.
+func (s *Spool) syncName() error {
+	if !s.unsynced {
+		return nil
+	}
+	if err := s.fs.SyncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	s.unsynced = false
 	return nil
 }
 
 // growth is by how much the file grows at once.
 const growth = 256 << 10
 
-func openFile(path string) (db *bolt.DB, err error) {
+func (s *Spool) openFile(path string) (db *bolt.DB, err error) {
 	err = Guard(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
-			Timeout: lockWait,
+			Timeout:  lockWait,
+			OpenFile: s.fs.OpenFile,
 			// The default is slow when much of a large file is free.
 			FreelistType: bolt.FreelistMapType,
 		})
@@ -205,19 +243,13 @@ func (s *Spool) Close() error {
 	return err
 }
 
-// Stats gives the figures of now.
+// Stats gives the figures of now, and waits for nobody.
 func (s *Spool) Stats() Stats {
-	var oldest time.Time
-	_ = s.View(func(tx *Tx) error { // an error leaves it zero
-		if k, _ := tx.queue.Cursor().First(); k != nil {
-			oldest = Key(k).Time()
-		}
-		return nil
-	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.count
-	stats.Entries, stats.Items, stats.Bytes, stats.Oldest = s.total.entries, s.total.items, s.total.bytes, oldest
+	stats.Entries, stats.Items, stats.Bytes, stats.Oldest = s.total.entries, s.total.items, s.total.bytes, s.first.Time()
+	stats.Skipped = maps.Clone(stats.Skipped)
 	return stats
 }
 
@@ -228,15 +260,18 @@ func (s *Spool) Sent(items int) {
 	s.count.Sent += uint64(items)
 }
 
-// syncFolder makes the names in a folder last. Windows sees to that itself, and
-// lets nobody ask for it.
-func syncFolder(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil
+// Skipped counts items that are not queued, by reason.
+func (s *Spool) Skipped(by map[string]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for reason, n := range by {
+		if s.count.Skipped == nil {
+			s.count.Skipped = make(map[string]uint64)
+		}
+		s.count.Skipped[reason] += uint64(n)
 	}
-	dir, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
+
+// SetMaxBytes changes Options.MaxBytes. What is too much by then goes with the
+// next transaction that writes.
+func (s *Spool) SetMaxBytes(n int64) { s.max.Store(n) }

@@ -265,7 +265,13 @@ func TestBound(t *testing.T) {
 
 func TestShrink(t *testing.T) {
 	path := file(t)
+	if err := os.WriteFile(path+".tmp", []byte("of one that did not come to its end"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := open(t, Options{Path: path})
+	if _, err := os.Stat(path + ".tmp"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was left is still there: %v", err)
+	}
 	data := strings.Repeat("x", 1<<20)
 	for i := range 24 {
 		put(t, s, at(i), 1, data)

@@ -21,9 +21,25 @@ type Tx struct {
 	state *bolt.Bucket
 	// change is what the transaction does to the spool's figures when it lasts.
 	change  total
-	changed bool // there is something to write
+	changed bool  // there is something to write
+	rows    []row // that it changes, while Shrink runs
+	first   Key   // at its end
 	dropped uint64
 	damaged uint64 // of the dropped
+}
+
+// row is one row of the file.
+type row struct {
+	state bool // and not of the queue
+	key   string
+}
+
+// touch notes that a row changes.
+func (t *Tx) touch(state bool, key string) {
+	t.changed = true
+	if t.spool.moved != nil {
+		t.rows = append(t.rows, row{state, key})
+	}
 }
 
 // Key names an entry: its time and its number. Entries come in the order of
@@ -133,14 +149,14 @@ func (t *Tx) Append(at time.Time, items int, data []byte) error {
 	key := newKey(at, number)
 	v := value(key, items, data)
 	c := cost(v)
-	if c.bytes > t.spool.max {
-		return fmt.Errorf("%w: it has %d bytes, max_bytes are %d", ErrTooLarge, len(data), t.spool.max)
+	if most := t.spool.max.Load(); c.bytes > most {
+		return fmt.Errorf("%w: it has %d bytes, max_bytes are %d", ErrTooLarge, len(data), most)
 	}
 	// Entries come nearly in order, so pages that are filled to the brim are
 	// seldom split.
 	t.queue.FillPercent = fill
 	t.change.add(c)
-	t.changed = true
+	t.touch(false, string(key))
 	return t.queue.Put(key, v)
 }
 
@@ -156,7 +172,7 @@ func (t *Tx) Remove(keys ...Key) error {
 			continue
 		}
 		t.change.remove(cost(v))
-		t.changed = true
+		t.touch(false, string(key))
 		if err := t.queue.Delete([]byte(key)); err != nil {
 			return err
 		}
@@ -172,7 +188,7 @@ func (t *Tx) Set(key string, value []byte) error {
 	if was := t.Get(key); was != nil && bytes.Equal(was, value) {
 		return nil
 	}
-	t.changed = true
+	t.touch(true, key)
 	return t.state.Put([]byte(key), value)
 }
 
@@ -181,7 +197,7 @@ func (t *Tx) Delete(key string) error {
 	if t.Get(key) == nil {
 		return nil
 	}
-	t.changed = true
+	t.touch(true, key)
 	return t.state.Delete([]byte(key))
 }
 
@@ -196,10 +212,17 @@ func (t *Tx) Each(prefix string, f func(key string, value []byte) bool) {
 	}
 }
 
+// end is what comes last; now is what the queue had before.
+func (t *Tx) end(now total) error {
+	err := t.bound(now)
+	t.first = firstOf(t.queue)
+	return err
+}
+
 // bound drops the oldest entries until the queue is as small as it may be.
 func (t *Tx) bound(now total) error {
 	now.add(t.change)
-	excess := now.bytes - t.spool.max
+	excess := now.bytes - t.spool.max.Load()
 	if excess <= 0 {
 		return nil
 	}
@@ -209,6 +232,7 @@ func (t *Tx) bound(now total) error {
 		t.change.remove(one)
 		t.dropped += one.items
 		excess -= one.bytes
+		t.touch(false, string(k))
 		if err := c.Delete(); err != nil {
 			return err
 		}
@@ -219,9 +243,8 @@ func (t *Tx) bound(now total) error {
 // First gives the time of the first entry; false when the queue is empty.
 func (s *Spool) First() (at time.Time, ok bool, err error) {
 	err = s.View(func(tx *Tx) error {
-		if k, _ := tx.queue.Cursor().First(); k != nil {
-			at, ok = Key(k).Time(), true
-		}
+		first := firstOf(tx.queue)
+		at, ok = first.Time(), first != ""
 		return nil
 	})
 	return at, ok, err

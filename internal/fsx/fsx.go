@@ -1,0 +1,54 @@
+// Package fsx is the file system where it matters that it may be slow, hold
+// something else than was thought, or lose what it was not asked to keep.
+package fsx
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+)
+
+// FS is what has to be right for something to be on the disk. OS is the real
+// one; a test puts one in its place that loses what was not synced
+// (fsxtest.Disk).
+type FS interface {
+	OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error)
+	Rename(from, to string) error
+	Remove(name string) error
+	// Sync brings what was written to a file to the disk, SyncDir the names in
+	// a folder: without it a file that was made or renamed may be gone after a
+	// loss of power, whatever was synced of its contents.
+	Sync(f *os.File) error
+	SyncDir(folder string) error
+}
+
+// OS is the operating system's own.
+type OS struct{}
+
+// OpenFile is os.OpenFile.
+func (OS) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return os.OpenFile(name, flag, perm)
+}
+
+// Rename is os.Rename.
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove is os.Remove.
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+// Sync is f.Sync.
+func (OS) Sync(f *os.File) error { return f.Sync() }
+
+// SyncDir syncs a folder. Windows sees to that itself, and lets nobody ask for
+// it.
+func (OS) SyncDir(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	dir, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

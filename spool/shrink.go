@@ -1,0 +1,182 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+const (
+	// small is a file that is not worth the work.
+	small = 16 << 20
+	// copyBytes is how much is copied at once.
+	copyBytes = 4 << 20
+	// mostMoved is how many rows may change meanwhile: who changes more is not
+	// idle, and Shrink comes again.
+	mostMoved = 100_000
+)
+
+// Shrink gives room back to the disk that the file has no use for: the store
+// uses free pages again but never gives one back, and writes a list of them at
+// each commit. It does nothing while the file is small, or not mostly free.
+//
+// It takes as long as what is left in the file takes to copy, and holds nobody
+// up for that: what changes meanwhile is noted, and copied again at the end.
+func (s *Spool) Shrink() error {
+	s.shrinking.Lock()
+	defer s.shrinking.Unlock()
+	if wanted, err := s.mostlyFree(); err != nil || !wanted {
+		return err
+	}
+	name := s.path + ".tmp"
+	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	s.follow(make(map[row]bool))
+	defer s.follow(nil)
+	to, err := s.openFile(name)
+	if err != nil {
+		return err
+	}
+	used := false
+	err = Guard(func() error {
+		if err := prepare(to); err != nil {
+			return err
+		}
+		for _, bucket := range [][]byte{queueBucket, stateBucket} {
+			if err := s.copyRows(to, bucket); err != nil {
+				return err
+			}
+		}
+		used, err = s.exchange(to, name)
+		return err
+	})
+	if !used {
+		err = errors.Join(err, to.Close(), s.fs.Remove(name))
+	}
+	return err
+}
+
+// follow sets where changed rows are noted.
+func (s *Spool) follow(moved map[row]bool) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	s.moved = moved
+}
+
+// mostlyFree says whether a Shrink is worth it.
+func (s *Spool) mostlyFree() (bool, error) {
+	s.using.RLock()
+	defer s.using.RUnlock()
+	if s.db == nil {
+		return false, ErrClosed
+	}
+	info, err := os.Stat(s.path)
+	if err != nil || info.Size() < small || runtime.GOOS == "windows" { // which renames no file that is open
+		return false, err
+	}
+	stats := s.db.Stats()
+	free := int64(stats.FreePageN+stats.PendingPageN) * int64(s.db.Info().PageSize)
+	return free >= info.Size()/4*3, nil
+}
+
+// copyRows copies a bucket, some rows at a time, and holds nobody up meanwhile.
+func (s *Spool) copyRows(to *bolt.DB, bucket []byte) error {
+	var after []byte
+	for {
+		var keys, values [][]byte
+		var sequence uint64
+		size := 0
+		_, err := s.tryView(func(tx *Tx) error {
+			sequence = tx.bucket(bucket).Sequence()
+			c := tx.bucket(bucket).Cursor()
+			k, v := c.Seek(after)
+			if k != nil && bytes.Equal(k, after) {
+				k, v = c.Next()
+			}
+			for ; k != nil && size < copyBytes; k, v = c.Next() {
+				keys, values = append(keys, bytes.Clone(k)), append(values, bytes.Clone(v))
+				size += len(k) + len(v)
+			}
+			return nil
+		})
+		if err != nil || len(keys) == 0 && after != nil {
+			return err
+		}
+		err = to.Update(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucket)
+			b.FillPercent = fill // they come in order
+			for i, k := range keys {
+				if err := b.Put(k, values[i]); err != nil {
+					return err
+				}
+			}
+			return b.SetSequence(sequence)
+		})
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		after = keys[len(keys)-1]
+	}
+}
+
+// exchange copies the rows that have changed since, and puts the new file in
+// the place of the old one; used says that it did.
+func (s *Spool) exchange(to *bolt.DB, name string) (used bool, err error) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	moved := s.moved
+	s.moved = nil
+	if moved == nil || len(moved) > mostMoved { // nil: another file is there already
+		return false, nil
+	}
+	if _, err := s.tryView(func(from *Tx) error { return from.copyTo(to, moved) }); err != nil {
+		return false, err
+	}
+	s.using.Lock()
+	defer s.using.Unlock()
+	if err := s.fs.Rename(name, s.path); err != nil {
+		return false, err
+	}
+	old := s.db
+	s.db, s.unsynced = to, true
+	return true, errors.Join(s.syncName(), old.Close())
+}
+
+// copyTo copies rows, and takes out those that are gone.
+func (t *Tx) copyTo(to *bolt.DB, rows map[row]bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return to.Update(func(tx *bolt.Tx) error {
+		for r := range rows {
+			bucket := queueBucket
+			if r.state {
+				bucket = stateBucket
+			}
+			b, key := tx.Bucket(bucket), []byte(r.key)
+			var err error
+			if v := t.bucket(bucket).Get(key); v != nil {
+				err = b.Put(key, bytes.Clone(v))
+			} else {
+				err = b.Delete(key)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(queueBucket).SetSequence(t.queue.Sequence())
+	})
+}
+
+// bucket gives one of the two by its name.
+func (t *Tx) bucket(name []byte) *bolt.Bucket {
+	if bytes.Equal(name, stateBucket) {
+		return t.state
+	}
+	return t.queue
+}
