@@ -1,0 +1,225 @@
+// Package lossy writes lines for programs that must not wait for whoever reads
+// them: what a slow, full or abandoned destination does not take waits in a
+// bounded buffer, and what does not fit there is dropped and counted.
+package lossy
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// DefaultBuffer is how many bytes may wait, if nothing else is said.
+const DefaultBuffer = 1 << 20
+
+// While the destination fails, it is tried again after retryFirst, then ever
+// more rarely, at last every retryLast.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 5 * time.Second
+)
+
+// Drops counts the lines that were lost. Writers that follow one another, such
+// as those of a log file and of the one after its rotation, share one. The zero
+// value is ready to use.
+type Drops struct {
+	n atomic.Uint64
+}
+
+// Count is how many lines were lost so far.
+func (d *Drops) Count() uint64 { return d.n.Load() }
+
+// Options are what a Writer can be told.
+type Options struct {
+	// Buffer is how many bytes may wait; 0 stands for DefaultBuffer.
+	Buffer int
+	// Drops counts what is lost; nil for a count of the Writer's own.
+	Drops *Drops
+	// OnChange is called, by the goroutine that writes, with the error with
+	// which the destination begins to fail or goes on in another way, and with
+	// nil when it takes lines again. It must not write to this Writer. May be nil.
+	OnChange func(error)
+}
+
+// Writer is an io.Writer that never blocks and never fails. Each Write is one
+// line, or several whole ones. It is safe for concurrent use.
+type Writer struct {
+	to   io.Writer
+	opts Options
+	wake chan struct{} // holds one when there is something new to see
+	quit chan struct{} // closed, by giveUp, when nobody waits for the rest any more
+	done chan struct{} // closed when the goroutine has ended
+
+	giveUp sync.Once
+	failed string // the error with which the destination fails; the goroutine's own
+
+	mu     sync.Mutex
+	queue  [][]byte
+	size   int // of the queue and of the line being written
+	closed bool
+}
+
+// New makes a Writer and starts the goroutine that writes to to, which only
+// that one touches from now on. It ends at Close.
+func New(to io.Writer, opts Options) *Writer {
+	if opts.Buffer <= 0 {
+		opts.Buffer = DefaultBuffer
+	}
+	if opts.Drops == nil {
+		opts.Drops = new(Drops)
+	}
+	if opts.OnChange == nil {
+		opts.OnChange = func(error) {}
+	}
+	w := &Writer{
+		to:   to,
+		opts: opts,
+		wake: make(chan struct{}, 1),
+		quit: make(chan struct{}),
+		done: make(chan struct{}),
+	}
+	go w.run()
+	return w
+}
+
+// Dropped is how many lines were lost so far.
+func (w *Writer) Dropped() uint64 { return w.opts.Drops.Count() }
+
+// Write takes a copy of p, or drops it where there is no room for all of it.
+// It always reports success: who writes here has nothing to do about it.
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	taken := !w.closed && w.size+len(p) <= w.opts.Buffer
+	if taken {
+		w.queue = append(w.queue, append([]byte(nil), p...))
+		w.size += len(p)
+	}
+	w.mu.Unlock()
+	if !taken {
+		w.opts.Drops.n.Add(1)
+		return len(p), nil
+	}
+	w.signal()
+	return len(p), nil
+}
+
+// Close takes no more lines, and waits up to patience until those that were
+// taken are written. It reports whether they are; the rest is counted as lost.
+// Where the destination blocks for ever, the goroutine stays behind in it.
+func (w *Writer) Close(patience time.Duration) bool {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.signal()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case <-w.done:
+	case <-timeout.C:
+		w.giveUp.Do(func() { close(w.quit) })
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	left := len(w.queue)
+	w.opts.Drops.n.Add(uint64(left))
+	w.queue, w.size = nil, 0
+	return left == 0
+}
+
+func (w *Writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes the lines, in order, until Close and the last of them.
+func (w *Writer) run() {
+	defer close(w.done)
+	for {
+		line, closed := w.first()
+		switch {
+		case line != nil:
+			if !w.write(line) {
+				return
+			}
+			w.remove(len(line))
+		case closed:
+			return
+		default:
+			<-w.wake
+		}
+	}
+}
+
+// first gives the line to write next, which stays in the queue, so that Close
+// counts it when it is never written.
+func (w *Writer) first() (line []byte, closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) > 0 {
+		return w.queue[0], w.closed
+	}
+	return nil, w.closed
+}
+
+func (w *Writer) remove(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) > 0 { // Close may have given the rest up
+		w.queue[0] = nil
+		w.queue = w.queue[1:]
+		w.size -= n
+	}
+}
+
+// write writes one line, as often and in as many pieces as it takes. It gives
+// false when nobody waits any more.
+func (w *Writer) write(line []byte) bool {
+	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
+		n, err := w.to.Write(line)
+		if line = line[min(n, len(line)):]; err == nil && len(line) > 0 {
+			err = io.ErrShortWrite
+		}
+		w.note(err)
+		if err == nil {
+			return true
+		}
+		if gone(err) {
+			// Nobody will ever read this line, and what waits behind it is no
+			// better off for its waiting.
+			w.opts.Drops.n.Add(1)
+			return true
+		}
+		if n > 0 {
+			pause = retryFirst
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-w.quit:
+			timer.Stop()
+			return false
+		}
+	}
+}
+
+// note reports a change in how the destination fares.
+func (w *Writer) note(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != w.failed {
+		w.failed = text
+		w.opts.OnChange(err)
+	}
+}
+
+// gone tells an error that trying again cannot mend.
+func gone(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EBADF) || errors.Is(err, io.ErrClosedPipe)
+}
