@@ -1,84 +1,200 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/lossy"
 )
 
-// eventStream is where the event log writes: standard output or a file, in one
-// of two forms, both of which a reload may change. It is a log.Logger.
-type eventStream struct {
-	stdout io.Writer
+// lastLines is how long the end of the program waits for who reads its logs.
+const lastLines = time.Second
 
-	mu     sync.Mutex
-	at     config.EventLog
-	file   *os.File // nil for standard output
+// logStreams are the two streams of lines that serve writes. Nothing waits for
+// who reads them.
+type logStreams struct {
+	stderr *lossy.Writer
 	logger log.Logger
+	events *eventStream
 }
 
-func newEventStream(stdout io.Writer) *eventStream { return &eventStream{stdout: stdout} }
+// newLogStreams takes over stdout and stderr until close.
+func newLogStreams(f *flags, stdout, stderr io.Writer) *logStreams {
+	// A reader that leaves must not end what it only listened to. To ignore the
+	// signal would be inherited by every script; to catch it is not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	s := &logStreams{}
+	s.stderr = lossy.New(stderr, lossy.Options{OnFull: func(full bool, dropped int) {
+		if !full {
+			level.Warn(s.logger).Log("msg", "lines of this log were dropped, since nobody read it", "dropped", dropped)
+		}
+	}})
+	s.logger = newLogger(s.stderr, f.logLevel, f.logFormat)
+	s.events = newEventStream(stdout, s.logger)
+	return s
+}
 
-// Log writes one event.
+// close waits a moment for the last lines.
+func (s *logStreams) close() {
+	s.events.close()
+	s.stderr.Close(lastLines)
+}
+
+// register shows what nobody has read.
+func (s *logStreams) register(r prometheus.Registerer) {
+	dropped := func(stream string, count func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "scriptbridge_log_dropped_total",
+			Help:        "Lines of the bridge's own log and of the event log that were dropped, since their destination was full, slow or gone.",
+			ConstLabels: prometheus.Labels{"stream": stream},
+		}, func() float64 { return float64(count()) })
+	}
+	r.MustRegister(dropped("log", s.stderr.Dropped), dropped("events", s.events.drops.Count))
+}
+
+// eventStream is where the event log writes: standard output or a file, in one
+// of two forms, both of which a reload may change. It is a log.Logger that
+// never blocks.
+type eventStream struct {
+	log    log.Logger // the bridge's own, for what goes wrong here
+	drops  lossy.Drops
+	stdout *lossy.Writer
+
+	mu   sync.Mutex
+	at   config.EventLog
+	to   *lossy.Writer // stdout, or a file's own
+	line log.Logger    // makes lines for to
+}
+
+func newEventStream(stdout io.Writer, logger log.Logger) *eventStream {
+	s := &eventStream{log: logger}
+	s.stdout = s.writer(stdout, nil, "standard output")
+	return s
+}
+
+// writer makes the writer of one destination.
+func (s *eventStream) writer(to io.Writer, closer io.Closer, name string) *lossy.Writer {
+	return lossy.New(to, lossy.Options{
+		Drops:  &s.drops,
+		Closer: closer,
+		OnError: func(err error) {
+			if err != nil {
+				level.Error(s.log).Log("msg", "the event log cannot be written; its lines wait, and are dropped when there are too many", "destination", name, "err", err)
+			} else {
+				level.Info(s.log).Log("msg", "the event log is written again", "destination", name)
+			}
+		},
+		OnFull: func(full bool, dropped int) {
+			if full {
+				level.Error(s.log).Log("msg", "the event log drops lines, since what is written waits for its reader or its disk", "destination", name)
+			} else {
+				level.Warn(s.log).Log("msg", "the event log takes lines again", "destination", name, "dropped", dropped)
+			}
+		},
+	})
+}
+
+// Log writes one event. Its error says that the event was dropped.
 func (s *eventStream) Log(keyvals ...any) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.logger.Log(keyvals...)
+	line := s.line
+	s.mu.Unlock()
+	return line.Log(keyvals...)
 }
 
 // use changes the destination. On an error the old one stays.
 func (s *eventStream) use(at config.EventLog) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var file *os.File
-	if at.Path != "-" {
-		var err error
-		if file, err = openLog(at.Path); err != nil {
-			return fmt.Errorf("events.log: %w", err)
-		}
+	if at.Path == "-" {
+		s.swap(s.stdout, at)
+		return nil
 	}
-	s.swap(file, at)
+	file := &logFile{path: at.Path}
+	if err := file.open(); err != nil && !errors.Is(err, errNoReader) {
+		return fmt.Errorf("events.log: %w", err)
+	}
+	s.swap(s.writer(file, file, at.Path), at)
 	return nil
 }
 
-// reopen opens the file anew, so that a rotated one is let go.
+// reopen opens the file anew, so that a rotated one is let go. Where that
+// fails, lines wait until it can be opened.
 func (s *eventStream) reopen() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file == nil {
-		return
-	}
-	// Where the new file cannot be had, the old one is still better than none.
-	if file, err := openLog(s.at.Path); err == nil {
-		s.swap(file, s.at)
+	at := s.at
+	s.mu.Unlock()
+	if at.Path != "-" {
+		file := &logFile{path: at.Path}
+		s.swap(s.writer(file, file, at.Path), at)
 	}
 }
 
-func (s *eventStream) swap(file *os.File, at config.EventLog) {
-	if s.file != nil {
-		s.file.Close()
-	}
-	s.file, s.at = file, at
-	if file != nil {
-		s.logger = newFormatLogger(file, at.Format)
-	} else {
-		s.logger = newFormatLogger(s.stdout, at.Format)
+// swap puts a writer to work. The one before ends when its last lines are
+// written, for which nobody waits.
+func (s *eventStream) swap(to *lossy.Writer, at config.EventLog) {
+	s.mu.Lock()
+	before := s.to
+	s.to, s.at, s.line = to, at, newFormatLogger(to, at.Format)
+	s.mu.Unlock()
+	if before != nil && before != s.stdout {
+		go before.Close(lastLines)
 	}
 }
 
+// close waits a moment for the last events.
 func (s *eventStream) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file != nil {
-		s.file.Close()
+	to := s.to
+	s.mu.Unlock()
+	if to != nil && to != s.stdout {
+		to.Close(lastLines)
 	}
+	s.stdout.Close(lastLines)
 }
 
-func openLog(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+// logFile is a file that lines are appended to, opened when there is one to
+// write. It is a lossy.Writer's own: not for concurrent use.
+type logFile struct {
+	path string
+	file *os.File
+}
+
+// errNoReader is why a named pipe cannot be opened yet.
+var errNoReader = errors.New("nobody reads this named pipe")
+
+// open opens the file, and never waits for a pipe's reader.
+func (f *logFile) open() error {
+	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+	if errors.Is(err, syscall.ENXIO) {
+		return fmt.Errorf("open %s: %w", f.path, errNoReader)
+	}
+	f.file = file
+	return err
+}
+
+func (f *logFile) Write(p []byte) (int, error) {
+	if f.file == nil {
+		if err := f.open(); err != nil {
+			return 0, err
+		}
+	}
+	return f.file.Write(p)
+}
+
+// Close is called by the Writer when nothing more comes.
+func (f *logFile) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
 }

@@ -43,9 +43,23 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.As(err, &wrapped):
 		return wrapped.code
 	case !errors.Is(err, errSaid):
-		fmt.Fprintln(stderr, "scriptbridge:", err)
+		printWithin(lastLines, stderr, "scriptbridge: "+err.Error()+"\n")
 	}
 	return 1
+}
+
+// printWithin writes the program's last words, which must not keep it from its
+// end when nobody reads them.
+func printWithin(patience time.Duration, w io.Writer, text string) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		io.WriteString(w, text)
+	}()
+	select {
+	case <-written:
+	case <-time.After(patience):
+	}
 }
 
 // errSaid ends the program with code 1 where everything has been printed.
@@ -144,7 +158,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case wrapCmd.FullCommand():
 		return wrap(ctx, &f.wrap, f.command, stdout, stderr)
 	default:
-		return serve(ctx, &f, newLogger(stderr, f.logLevel, f.logFormat), stdout)
+		return serve(ctx, &f, stdout, stderr)
 	}
 }
 

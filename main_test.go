@@ -49,6 +49,8 @@ const patience = 30 * time.Second
 // and what a person would then see. The commands beyond testscript's own:
 //
 //	serve CONFIG [FLAG…]      start the bridge and wait until it listens
+//	outputs stdout|stderr=STATE…  what the next bridge writes to: blocked, a pipe that nobody reads; gone, one whose reader
+//	                          has left; full, a full disk. Where the log is not read, await tells what can be known
 //	fakeapi [-once]           start a server of CoScale's API, for push and wrap; the file asked has what it is asked
 //	await [-om] [!] REGEXP    scrape until the page matches (or no longer does); it stays in the file page;
 //	                          with -at PATH, another page than /metrics
@@ -93,6 +95,7 @@ func TestScenarios(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fakeapi":     cmdFakeAPI,
+			"outputs":     cmdOutputs,
 			"serve":       cmdServe,
 			"await":       cmdAwait,
 			"get":         cmdGet,
@@ -125,6 +128,8 @@ type bridge struct {
 	done   chan struct{} // closed when it has ended
 	err    error
 	held   map[string]net.Listener // ports, by variable
+
+	stdout, stderr string // what becomes of its output: see cmdOutputs
 }
 
 func bridgeOf(ts *testscript.TestScript) *bridge { return ts.Value(bridgeKey{}).(*bridge) }
@@ -149,13 +154,18 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	events, err := os.Create(ts.MkAbs("events"))
 	ts.Check(err)
-	full := append([]string{"--config.file=" + args[0], "--web.listen-address=127.0.0.1:0"}, args[1:]...)
+	address := "127.0.0.1:0"
+	if b.stderr != "" { // where it listens cannot be read in the log
+		address = freeAddress(ts)
+		b.url = b.scheme + "://" + address
+	}
+	full := append([]string{"--config.file=" + args[0], "--web.listen-address=" + address}, args[1:]...)
 	b.cmd = exec.Command(program, full...)
 	b.cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK"} {
 		b.cmd.Env = append(b.cmd.Env, name+"="+ts.Getenv(name))
 	}
-	b.cmd.Stdout, b.cmd.Stderr = events, logFile
+	b.cmd.Stdout, b.cmd.Stderr = output(ts, b.stdout, events), output(ts, b.stderr, logFile)
 	ts.Check(b.cmd.Start())
 	b.done = make(chan struct{})
 	go func() {
@@ -172,8 +182,16 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 			b.cmd.Process.Kill()
 		}
 	})
+	defer func() { ts.Setenv("URL", b.url) }()
 	poll(ts, "the bridge to listen", func() (string, bool) {
 		text := ts.ReadFile("log")
+		if b.stderr != "" {
+			conn, err := net.Dial("tcp", address)
+			if err == nil {
+				conn.Close()
+			}
+			return fmt.Sprint(err), err == nil
+		}
 		m := listeningOn.FindStringSubmatch(text)
 		if m == nil {
 			select {
@@ -186,7 +204,53 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		b.url = b.scheme + "://" + m[1]
 		return "", true
 	})
-	ts.Setenv("URL", b.url)
+}
+
+func cmdOutputs(ts *testscript.TestScript, neg bool, args []string) {
+	b := bridgeOf(ts)
+	for _, arg := range args {
+		switch name, state, _ := strings.Cut(arg, "="); name {
+		case "stdout":
+			b.stdout = state
+		case "stderr":
+			b.stderr = state
+		default:
+			ts.Fatalf("usage: outputs [stdout=blocked|gone|full] [stderr=blocked|gone|full]")
+		}
+	}
+}
+
+// output opens what a bridge writes to, where it is not the file.
+func output(ts *testscript.TestScript, state string, file *os.File) *os.File {
+	switch state {
+	case "":
+		return file
+	case "full":
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		ts.Check(err)
+		ts.Defer(func() { full.Close() })
+		return full
+	case "blocked", "gone":
+		r, w, err := os.Pipe()
+		ts.Check(err)
+		ts.Defer(func() { w.Close() })
+		if state == "gone" {
+			r.Close()
+		} else {
+			ts.Defer(func() { r.Close() })
+		}
+		return w
+	}
+	ts.Fatalf("unknown state %q of an output", state)
+	return nil
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(ts *testscript.TestScript) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func fileExists(path string) bool {

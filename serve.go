@@ -43,7 +43,10 @@ const writeTimeout = 2 * time.Minute
 
 // serve runs the bridge until ctx ends. Sources end first, then the sinks, so
 // that what a script said is on the page and in the log before either goes.
-func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) error {
+func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
+	streams := newLogStreams(f, stdout, stderr)
+	defer streams.close() // when everybody else has said what there was to say
+	logger, stream := streams.logger, streams.events
 	set, err := load(f.configFile, true)
 	if err != nil {
 		return err
@@ -61,11 +64,10 @@ func serve(ctx context.Context, f *flags, logger log.Logger, stdout io.Writer) e
 		versioncollector.NewCollector("scriptbridge"),
 	)
 	page := collector.New(collector.Options{Logger: logger, Registry: registry, Retention: set.cfg.Events.Retention})
-	stream := newEventStream(stdout)
+	streams.register(registry)
 	if err := stream.use(set.cfg.Events.Log); err != nil {
 		return err
 	}
-	defer stream.close()
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
 	ways := &uploads{sinks: out, logger: logger, userAgent: userAgent() + " (" + rand.Text() + ")"}
@@ -273,7 +275,7 @@ func (s *sources) register(r prometheus.Registerer) {
 		}, func() float64 { return float64(pool.Waiting()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "scriptbridge_sink_errors_total",
-			Help: "Batches that a sink could not take, such as events that could not be written.",
+			Help: "Batches that a sink could not take, such as an upload whose disk is full.",
 		}, func() float64 { return float64(pool.SinkErrors() + s.receivers.SinkErrors()) }),
 		receiverMetrics{s.receivers.Views},
 	)

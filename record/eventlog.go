@@ -30,10 +30,14 @@ func NewEventLog(logger log.Logger) *EventLog {
 	return &EventLog{logger: logger, seen: make(map[sourceKey]*Seen)}
 }
 
-// Put writes the batch's new events. It blocks on the logger's writer and
-// returns its first error; what was not written is tried again when the source
-// repeats the event.
+// Put writes the batch's new events. It never fails: a log only tells, and that
+// it cannot is no reason to refuse what the other sinks have taken. What was not
+// written is tried again when the source repeats the event. It must not block
+// either, so the logger's writer must not.
 func (l *EventLog) Put(b *Batch) error {
+	if len(b.Events) == 0 && !b.Gone {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := sourceKey{b.Source.Kind, b.Source.Name}
@@ -41,15 +45,11 @@ func (l *EventLog) Put(b *Batch) error {
 		delete(l.seen, key)
 		return nil
 	}
-	if len(b.Events) == 0 {
-		return nil
-	}
 	seen := l.seen[key]
 	if seen == nil {
 		seen = new(Seen)
 		l.seen[key] = seen
 	}
-	var first error
 	for i := range b.Events {
 		e := &b.Events[i]
 		if seen.Again(e.ID, b.Time) {
@@ -57,12 +57,9 @@ func (l *EventLog) Put(b *Batch) error {
 		}
 		if err := l.logger.Log(eventLine(b.Source, e)...); err != nil {
 			seen.Forget(e.ID)
-			if first == nil {
-				first = err
-			}
 		}
 	}
-	return first
+	return nil
 }
 
 // eventLine lists the fixed keys first and the attributes after them, each

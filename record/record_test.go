@@ -152,8 +152,8 @@ func TestEventLogRetries(t *testing.T) {
 	w := &failing{}
 	l := NewEventLog(log.NewLogfmtLogger(w))
 	b := &Batch{Source: &Source{Kind: Script, Name: "s"}, Time: time.Now(), Events: []Event{{ID: "1", Name: "n"}}}
-	if err := l.Put(b); err == nil || err.Error() != "disk full" {
-		t.Fatalf("the error of the disk: %v", err)
+	if err := l.Put(b); err != nil {
+		t.Fatalf("the disk's error became the batch's: %v", err)
 	}
 	w.after = 1
 	if err := l.Put(b); err != nil || w.after != 0 {

@@ -15,6 +15,9 @@ import (
 // DefaultBuffer is how many bytes may wait, if nothing else is said.
 const DefaultBuffer = 1 << 20
 
+// ErrDropped is what Write gives for a line that it did not take.
+var ErrDropped = errors.New("dropped: too much waits to be written")
+
 // While the destination fails, it is tried again after retryFirst, then ever
 // more rarely, at last every retryLast.
 const (
@@ -38,13 +41,19 @@ type Options struct {
 	Buffer int
 	// Drops counts what is lost; nil for a count of the Writer's own.
 	Drops *Drops
-	// OnChange is called, by the goroutine that writes, with the error with
+	// Closer is closed by the goroutine that writes when it ends. May be nil.
+	Closer io.Closer
+	// OnError is called, by the goroutine that writes, with the error with
 	// which the destination begins to fail or goes on in another way, and with
-	// nil when it takes lines again. It must not write to this Writer. May be nil.
-	OnChange func(error)
+	// nil when it takes lines again. May be nil.
+	OnError func(error)
+	// OnFull is called by whoever writes: with true when a line is the first to
+	// be dropped for want of room, and with false and the number of lines
+	// dropped meanwhile before the first one that fits again. May be nil.
+	OnFull func(full bool, dropped int)
 }
 
-// Writer is an io.Writer that never blocks and never fails. Each Write is one
+// Writer is an io.Writer that never blocks. Each Write is one
 // line, or several whole ones. It is safe for concurrent use.
 type Writer struct {
 	to   io.Writer
@@ -59,6 +68,7 @@ type Writer struct {
 	mu     sync.Mutex
 	queue  [][]byte
 	size   int // of the queue and of the line being written
+	full   int // lines dropped in a row for want of room
 	closed bool
 }
 
@@ -71,8 +81,11 @@ func New(to io.Writer, opts Options) *Writer {
 	if opts.Drops == nil {
 		opts.Drops = new(Drops)
 	}
-	if opts.OnChange == nil {
-		opts.OnChange = func(error) {}
+	if opts.OnError == nil {
+		opts.OnError = func(error) {}
+	}
+	if opts.OnFull == nil {
+		opts.OnFull = func(bool, int) {}
 	}
 	w := &Writer{
 		to:   to,
@@ -89,19 +102,33 @@ func New(to io.Writer, opts Options) *Writer {
 func (w *Writer) Dropped() uint64 { return w.opts.Drops.Count() }
 
 // Write takes a copy of p, or drops it where there is no room for all of it.
-// It always reports success: who writes here has nothing to do about it.
+// The one error is ErrDropped.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
-	taken := !w.closed && w.size+len(p) <= w.opts.Buffer
-	if taken {
-		w.queue = append(w.queue, append([]byte(nil), p...))
-		w.size += len(p)
-	}
-	w.mu.Unlock()
-	if !taken {
+	if w.closed {
+		w.mu.Unlock()
 		w.opts.Drops.n.Add(1)
-		return len(p), nil
+		return 0, ErrDropped
 	}
+	full := w.full
+	if w.size+len(p) > w.opts.Buffer {
+		w.full++
+		w.mu.Unlock()
+		w.opts.Drops.n.Add(1)
+		if full == 0 {
+			w.opts.OnFull(true, 0)
+		}
+		return 0, ErrDropped
+	}
+	w.full = 0
+	if full > 0 {
+		w.mu.Unlock()
+		w.opts.OnFull(false, full) // it may write a line of its own here
+		w.mu.Lock()
+	}
+	w.queue = append(w.queue, append([]byte(nil), p...))
+	w.size += len(p)
+	w.mu.Unlock()
 	w.signal()
 	return len(p), nil
 }
@@ -139,6 +166,9 @@ func (w *Writer) signal() {
 // run writes the lines, in order, until Close and the last of them.
 func (w *Writer) run() {
 	defer close(w.done)
+	if w.opts.Closer != nil {
+		defer w.opts.Closer.Close()
+	}
 	for {
 		line, closed := w.first()
 		switch {
@@ -215,7 +245,7 @@ func (w *Writer) note(err error) {
 	}
 	if text != w.failed {
 		w.failed = text
-		w.opts.OnChange(err)
+		w.opts.OnError(err)
 	}
 }
 

@@ -77,9 +77,13 @@ func TestWriter(t *testing.T) {
 			d := &disk{room: -1, block: make(chan struct{})}
 			w := New(d, Options{Buffer: 100})
 			line := []byte(strings.Repeat("x", 9) + "\n")
-			for range 25 {
-				if n, err := w.Write(line); n != len(line) || err != nil {
-					t.Fatal(n, err)
+			for i := range 25 {
+				var want error
+				if i >= 10 {
+					want = ErrDropped
+				}
+				if _, err := w.Write(line); err != want {
+					t.Fatalf("line %d: %v", i, err)
 				}
 			}
 			if w.Dropped() != 15 {
@@ -103,16 +107,26 @@ func TestWriter(t *testing.T) {
 	t.Run("room again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := &disk{room: -1, block: make(chan struct{})}
-			w := New(d, Options{Buffer: 4})
-			w.Write([]byte("a\n"))
+			var w *Writer
+			began := 0
+			w = New(d, Options{Buffer: 100, OnFull: func(full bool, dropped int) {
+				if full {
+					began++
+				} else {
+					fmt.Fprintf(w, "(%d are missing)\n", dropped)
+				}
+			}})
+			w.Write([]byte(strings.Repeat("a", 97) + "\n"))
 			w.Write([]byte("b\n"))
 			w.Write([]byte("c\n"))
+			w.Write([]byte("d\n"))
 			close(d.block)
 			synctest.Wait()
-			w.Write([]byte("d\n"))
+			w.Write([]byte("e\n"))
+			w.Write([]byte("f\n"))
 			w.Close(time.Second)
-			if d.text() != "a\nb\nd\n" || w.Dropped() != 1 {
-				t.Errorf("%d dropped, got %q", w.Dropped(), d.text())
+			if !strings.HasSuffix(d.text(), "a\nb\n(2 are missing)\ne\nf\n") || w.Dropped() != 2 || began != 1 {
+				t.Errorf("%d dropped, told %d times, got %q", w.Dropped(), began, d.text())
 			}
 		})
 	})
@@ -121,7 +135,7 @@ func TestWriter(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := &disk{room: 9, err: syscall.ENOSPC}
 			var changes []string
-			w := New(d, Options{OnChange: func(err error) { changes = append(changes, fmt.Sprint(err)) }})
+			w := New(d, Options{OnError: func(err error) { changes = append(changes, fmt.Sprint(err)) }})
 			w.Write([]byte("first\n"))
 			w.Write([]byte("second\n"))
 			w.Write([]byte("third\n"))
@@ -161,7 +175,7 @@ func TestWriter(t *testing.T) {
 			r, pipe := io.Pipe()
 			r.Close()
 			told := 0
-			w := New(pipe, Options{OnChange: func(error) { told++ }})
+			w := New(pipe, Options{OnError: func(error) { told++ }})
 			for range 3 {
 				w.Write([]byte("line\n"))
 			}
