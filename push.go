@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,7 +86,8 @@ type pusher struct {
 	f         *pushFlags
 	client    *coscale.Client
 	stderr    io.Writer
-	ids       map[string]answer // of names that were asked for
+	ids       map[string]answer // of names and ids that were asked for
+	down      error             // why the server cannot be asked at all
 	sent, out int
 }
 
@@ -105,8 +107,14 @@ func (p *pusher) leaveOut(n int, format string, args ...any) {
 func (p *pusher) send(ctx context.Context, points []coscale.TextPoint) {
 	var data []coscale.Data
 	at := make(map[string]int)
+	before := p.out
 	for _, point := range points {
 		d, err := p.resolve(ctx, point)
+		if p.down != nil { // said once, and not waited for again
+			n := len(points) - (p.out - before)
+			p.leaveOut(n, "%s: %v", count(n, "point"), p.down)
+			return
+		}
 		if err != nil {
 			p.leaveOut(1, "%s: %v", point.Text, err)
 			continue
@@ -145,13 +153,25 @@ func (p *pusher) count(err error, data ...coscale.Data) {
 	for _, d := range data {
 		n += len(d.Points)
 	}
+	what := ""
+	if len(data) == 1 {
+		what = fmt.Sprintf("M%d:%s", data[0].Metric, data[0].Subject)
+	}
+	var refused *coscale.RefusedError
 	switch {
 	case err == nil:
 		p.sent += n
-	case len(data) == 1:
-		p.leaveOut(n, "M%d:%s, %d points: %v", data[0].Metric, data[0].Subject, n, err)
+	case errors.As(err, &refused):
+		p.sent += max(0, n-refused.Refused)
+		if what != "" {
+			what += ": "
+		}
+		p.leaveOut(refused.Refused, "%s%v", what, err)
 	default:
-		p.leaveOut(n, "%d points: %v", n, err)
+		if what != "" {
+			what += ", "
+		}
+		p.leaveOut(n, "%s%s: %v", what, count(n, "point"), err)
 	}
 }
 
@@ -163,23 +183,36 @@ func flat(m map[string]string) (all []string) {
 	return all
 }
 
-// resolve turns names into ids. What no server knows is made.
-func (p *pusher) resolve(ctx context.Context, point coscale.TextPoint) (coscale.Data, error) {
-	d := coscale.Data{Metric: point.Metric.ID, Dimensions: point.Dimensions}
+// resolve turns names into ids. What has a name that no server knows is made,
+// and an id must be known: a server may store nothing for one that is not, and
+// say nothing of it.
+func (p *pusher) resolve(ctx context.Context, point coscale.TextPoint) (d coscale.Data, err error) {
+	d.Metric, d.Dimensions = point.Metric.ID, point.Dimensions
+	if point.Metric.Name == "" { // before anything is made for it
+		if err := p.known(ctx, "metric", coscale.Metrics, d.Metric); err != nil {
+			return d, err
+		}
+	}
 	subject := point.Subject.ID
-	if name := point.Subject.Name; name != "" {
-		var err error
+	switch name := point.Subject.Name; {
+	case name != "":
 		subject, err = p.id(coscale.Servers, name, func() (int64, error) { return makeServer(ctx, p.client, name) })
 		if err != nil {
 			return d, fmt.Errorf("server %q: %w", name, err)
 		}
+	case point.Kind == coscale.Servers:
+		err = p.known(ctx, "server", coscale.Servers, subject)
+	case point.Kind == coscale.ServerGroups:
+		err = p.known(ctx, "server group", coscale.ServerGroups, subject)
+	}
+	if err != nil {
+		return d, err
 	}
 	d.Subject = coscale.SubjectOf(point.Kind, subject)
 	name := point.Metric.Name
 	if name == "" {
 		return d, nil
 	}
-	var err error
 	d.Metric, err = p.id(coscale.Metrics, name, func() (int64, error) {
 		return p.client.Create(ctx, coscale.Metrics, p.metric(point))
 	})
@@ -201,13 +234,28 @@ func (p *pusher) resolve(ctx context.Context, point coscale.TextPoint) (coscale.
 	return d, nil
 }
 
+// known says why there is no object of an id.
+func (p *pusher) known(ctx context.Context, noun string, kind coscale.Kind, id int64) error {
+	_, err := p.id(kind+" by id", strconv.FormatInt(id, 10), func() (int64, error) { return id, p.client.Get(ctx, kind, id) })
+	if err != nil {
+		return fmt.Errorf("%s %d: %w", noun, id, err)
+	}
+	return nil
+}
+
 // id asks for what is not known yet, once.
 func (p *pusher) id(kind coscale.Kind, name string, ask func() (int64, error)) (int64, error) {
+	if p.down != nil {
+		return 0, p.down
+	}
 	key := string(kind) + " " + name
 	a, ok := p.ids[key]
 	if !ok {
 		a.id, a.err = ask()
 		p.ids[key] = a
+	}
+	if a.err != nil && !isRefusal(a.err) {
+		p.down = a.err
 	}
 	return a.id, a.err
 }

@@ -127,8 +127,15 @@ func (c *Client) SetAttribute(ctx context.Context, kind Kind, id int64, a Attrib
 	return err
 }
 
+// Get asks for an object by its id. The error is a *StatusError of 404 where
+// there is none.
+func (c *Client) Get(ctx context.Context, kind Kind, id int64) error {
+	return c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/", kind, id), nil, nil)
+}
+
 // InsertData sends values in one call, as variant A (spec/coscale-api.md, 5).
-// It is the caller's affair to stay under 8 MiB of JSON.
+// It is the caller's affair to stay under 8 MiB of JSON. The error is a
+// *RefusedError where the server, a bridge, took the call but not all points.
 func (c *Client) InsertData(ctx context.Context, data []Data) error {
 	var text bytes.Buffer
 	packed := base64.NewEncoder(base64.StdEncoding, &text)
@@ -138,7 +145,11 @@ func (c *Client) InsertData(ctx context.Context, data []Data) error {
 	if err := errors.Join(enc.Encode(data), zip.Close(), packed.Close()); err != nil {
 		return fmt.Errorf("writing data: %w", err)
 	}
-	return c.call(ctx, http.MethodPost, "data/", form{{"cdata", text.String()}}, nil)
+	var answer ErrorBody
+	if err := c.call(ctx, http.MethodPost, "data/", form{{"cdata", text.String()}}, &answer); err != nil {
+		return err
+	}
+	return refusedOf(answer.Msg)
 }
 
 // InsertEvent tells of an event of a category, and gives it back as the server

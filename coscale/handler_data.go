@@ -361,13 +361,4 @@ func (in *intake) note(reason string, d *Data, n int, why error) {
 }
 
 // answer says what became of the points.
-func (in *intake) answer() any {
-	noun := "points"
-	if in.points == 1 {
-		noun = "point"
-	}
-	if in.refused == 0 {
-		return message("%d %s stored", in.points, noun)
-	}
-	return message("%d %s stored, %d refused: %v", in.points, noun, in.refused, in.first)
-}
+func (in *intake) answer() any { return ErrorBody{Msg: storedAnswer(in.points, in.refused, in.first)} }

@@ -1,0 +1,51 @@
+package coscale
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// storedAnswer is the answer to a call with points; first is why the first of those
+// that were refused was.
+func storedAnswer(points, refused int, first error) string {
+	text := countPoints(points) + " stored"
+	if refused > 0 {
+		text += fmt.Sprintf(", %d refused: %v", refused, first)
+	}
+	return text
+}
+
+var storedForm = regexp.MustCompile(`(?s)^(\d+) points? stored, (\d+) refused: (.*)$`)
+
+// refusedOf reads the answer to a call with points: nil unless it is one of storedAnswer,
+// and says that some were refused.
+func refusedOf(answer string) error {
+	m := storedForm.FindStringSubmatch(answer)
+	if m == nil {
+		return nil
+	}
+	stored, err := strconv.Atoi(m[1])
+	refused, err2 := strconv.Atoi(m[2])
+	if err != nil || err2 != nil || refused == 0 {
+		return nil
+	}
+	return &RefusedError{Stored: stored, Refused: refused, Reason: oneLine(m[3])}
+}
+
+// RefusedError says that a call with points was taken, but not all of them.
+type RefusedError struct {
+	Stored, Refused int
+	Reason          string // of the first
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%d of %s refused: %s", e.Refused, countPoints(e.Stored+e.Refused), e.Reason)
+}
+
+func countPoints(n int) string {
+	if n == 1 {
+		return "1 point"
+	}
+	return fmt.Sprintf("%d points", n)
+}
