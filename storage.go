@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"scriptbridge/script"
 )
@@ -27,8 +28,10 @@ type storage struct {
 }
 
 // openStorage makes the folder where it is missing, for its owner alone, and
-// takes it; a second process is refused at once. So is a folder that others
-// may write: what it holds is given to scripts.
+// takes it. It waits lockPatience for another process that has it, since one
+// that is ending, or a child that it has just forked, may hold on for a moment;
+// then it is refused. A folder that others may write is refused at once: what
+// it holds is given to scripts.
 func openStorage(folder string) (*storage, error) {
 	fail := func(err error) (*storage, error) {
 		return nil, fmt.Errorf("storage %s: %w", folder, err)
@@ -46,7 +49,7 @@ func openStorage(folder string) (*storage, error) {
 	if err != nil {
 		return fail(err)
 	}
-	if err := lockFile(lock); err != nil {
+	if err := waitLock(lock); err != nil {
 		defer lock.Close()
 		if !errors.Is(err, errLocked) {
 			return fail(err)
@@ -59,6 +62,20 @@ func openStorage(folder string) (*storage, error) {
 		fmt.Fprintf(lock, "(pid %d)\n", os.Getpid())
 	}
 	return &storage{folder: folder, lock: lock}, nil
+}
+
+// lockPatience is how long openStorage waits for the folder.
+const lockPatience = 3 * time.Second
+
+// waitLock takes the lock, for which it waits lockPatience.
+func waitLock(lock *os.File) error {
+	const pause = 20 * time.Millisecond
+	for left := lockPatience; ; left -= pause {
+		if err := lockFile(lock); !errors.Is(err, errLocked) || left <= 0 {
+			return err
+		}
+		<-time.After(pause)
+	}
 }
 
 // errLocked says that another process holds a lock.

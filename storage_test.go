@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -126,6 +128,10 @@ func TestMemorySaveFails(t *testing.T) {
 }
 
 func TestStorageIsOnes(t *testing.T) {
+	synctest.Test(t, testStorageIsOnes)
+}
+
+func testStorageIsOnes(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state")
 	first := testStorage(t, folder)
 	want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
@@ -138,6 +144,24 @@ func TestStorageIsOnes(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("made as %v, %v", info.Mode(), err)
 	}
+}
+
+// TestStorageWaits: who has the folder may be about to end.
+func TestStorageWaits(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	synctest.Test(t, func(t *testing.T) {
+		first := testStorage(t, folder)
+		time.AfterFunc(lockPatience/2, first.close)
+		begun := time.Now()
+		second, err := openStorage(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second.close()
+		if waited := time.Since(begun); waited < lockPatience/2 || waited >= lockPatience {
+			t.Errorf("it waited %v", waited)
+		}
+	})
 }
 
 func TestStorageOfOthers(t *testing.T) {
