@@ -37,12 +37,7 @@ type recent struct {
 
 // take takes in a batch, of which it keeps no slice.
 func (r *recent) take(b *record.Batch) {
-	for _, e := range b.Events {
-		e.Attributes = slices.Clone(e.Attributes)
-		r.events = slices.DeleteFunc(r.events, func(o record.Event) bool { return o.ID == e.ID })
-		r.events = slices.Insert(r.events, 0, e)
-		r.events = r.events[:min(len(r.events), recentMost)]
-	}
+	r.events = record.Latest(r.events, b.Events, recentMost)
 	for _, e := range record.LineErrors(b.Err) {
 		r.faults = slices.Insert(r.faults, 0, Fault{b.Time, e.Reason, e.Text, e.Error(), e.More})
 		r.faults = r.faults[:min(len(r.faults), recentMost)]

@@ -60,6 +60,35 @@ func (e *Event) Identify(s *Source) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
+// Latest gives the newest n events of have, which has the newest first, and of
+// come, which came after them in its order. Of those with the same ID only the
+// newest is there. What it gives shares nothing with come.
+func Latest(have, come []Event, n int) []Event {
+	if len(come) == 0 {
+		return have
+	}
+	latest := make([]Event, 0, min(n, len(have)+len(come)))
+	seen := make(map[string]bool, cap(latest))
+	add := func(e *Event) bool {
+		if len(latest) < n && !seen[e.ID] {
+			seen[e.ID] = true
+			latest = append(latest, *e)
+			return true
+		}
+		return false
+	}
+	for i := len(come) - 1; i >= 0 && len(latest) < n; i-- {
+		if add(&come[i]) {
+			e := &latest[len(latest)-1]
+			e.Attributes = slices.Clone(e.Attributes)
+		}
+	}
+	for i := range have {
+		add(&have[i])
+	}
+	return latest
+}
+
 // Seen remembers event IDs, so that an event that a source repeats run after
 // run counts once. An ID is forgotten a day after it was last repeated. The
 // zero value is ready; it is not safe for concurrent use.

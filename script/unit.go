@@ -3,7 +3,6 @@ package script
 import (
 	"context"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -305,11 +304,7 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	}
 	w.Warnings, w.Log = t.Warnings, t.Log
 	w.Stderr = u.stderr.tail()
-	for _, e := range b.Events {
-		w.Events = slices.DeleteFunc(w.Events, func(have record.Event) bool { return have.ID == e.ID })
-		w.Events = slices.Insert(w.Events, 0, e)
-	}
-	w.Events = w.Events[:min(len(w.Events), eventsShown)]
+	w.Events = record.Latest(w.Events, b.Events, eventsShown)
 	w.State = Idle
 }
 

@@ -1,0 +1,59 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/record"
+)
+
+// floods are the events of a run, n of them.
+func floods(n int) *record.Batch {
+	b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "a"}, Time: time.Now(), Run: &record.Run{}}
+	for i := range n {
+		b.Events = append(b.Events, record.Event{ID: fmt.Sprint(i), Name: "e"})
+	}
+	return b
+}
+
+// What people see of a run's events is worked out while the pages and the
+// probes of the script wait. So the list never grows beyond what is shown,
+// however many events there are: the work for each is bounded by its length.
+func TestRememberFlood(t *testing.T) {
+	p := NewPool(&memory{}, log.NewNopLogger(), 1)
+	defer p.Close()
+	for _, n := range []int{0, 1, eventsShown, eventsShown + 1, coscaleMaxEvents} {
+		u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), forgetful{})
+		defer u.stop()
+		for range 3 { // the same events again
+			u.remember(&Turn{}, floods(n), &Verdict{})
+		}
+		kept := u.view.Events
+		if len(kept) != min(n, eventsShown) || n > 0 && kept[0].ID != fmt.Sprint(n-1) || n > eventsShown && kept[eventsShown-1].ID != fmt.Sprint(n-eventsShown) {
+			t.Errorf("of %d events %d are shown", n, len(kept))
+		}
+		if cap(kept) > 2*eventsShown {
+			t.Errorf("of %d events there were up to %d in the list at once", n, cap(kept))
+		}
+	}
+}
+
+// BenchmarkRemember keeps the events of a run, as many as a run may have.
+func BenchmarkRemember(b *testing.B) {
+	p := NewPool(&memory{}, log.NewNopLogger(), 1)
+	defer p.Close()
+	for _, n := range []int{100, 1000, coscaleMaxEvents} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), forgetful{})
+			defer u.stop()
+			batch := floods(n)
+			for b.Loop() {
+				u.remember(&Turn{}, batch, &Verdict{})
+			}
+		})
+	}
+}
