@@ -38,7 +38,9 @@ type key struct {
 type take func(e *entry, f field)
 
 // object reads v's fields in the order of keys, whatever their order in the
-// file; any other field is an error. An empty v is an object without fields.
+// file; any other field is an error. An empty v is an object without fields. A
+// name that is twice among keys is the caller's mistake, and panics: what is
+// wrong with its value would be told twice.
 func (e *entry) object(v *value, keys []key) {
 	if v.kind != object && v.kind != null {
 		e.fail(v.line, "", "is %s, not a map", v.kind)
@@ -46,6 +48,9 @@ func (e *entry) object(v *value, keys []key) {
 	}
 	names := make([]string, len(keys))
 	for i, k := range keys {
+		if slices.Contains(names[:i], k.name) {
+			panic("config: the key " + k.name + " is listed twice")
+		}
 		names[i] = k.name
 		if f := v.get(k.name); f != nil {
 			k.take(e, *f)

@@ -31,7 +31,8 @@ var (
 	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 )
 
-// settings are the keys that a script and a discover entry have in common.
+// settings are the keys that a script and a discover entry have in common, but
+// for working_directory: a script's must be known before its command is read.
 func settings(s *Settings) []key {
 	return []key{
 		{"dialect", text(&s.Dialect)},
@@ -42,7 +43,6 @@ func settings(s *Settings) []key {
 		{"env", texts(&s.Env, checkEnv)},
 		{"env_file", path(&s.EnvFile)},
 		{"user", text(&s.User)},
-		{"working_directory", path(&s.WorkingDirectory)},
 		{"max_age", duration(&s.MaxAge, time.Second)},
 		{"max_series", count(&s.MaxSeries)},
 		{"max_output", output(&s.MaxOutput)},
@@ -228,6 +228,7 @@ func (e *entry) discover(v *value, g Global) *Discover {
 		{"command", own},
 		{"parameters", refused("is not for an entry of discover", "a parameter needs a place in a command: name the script under scripts")},
 		{"agent_config", path(&d.AgentConfig)},
+		{"working_directory", path(&d.WorkingDirectory)},
 	}, settings(&d.Settings)...))
 	d.fill(g)
 	switch directory, agent := v.get("directory"), v.get("agent_config"); {
