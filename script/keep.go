@@ -74,25 +74,22 @@ func (u *unit) live(k Keeper, waited time.Duration) {
 	leave := sync.OnceFunc(u.pool.places.leave)
 	defer leave()
 	defer time.AfterFunc(keepStart, leave).Stop()
-	hear := func(t *Turn) {
+	hear := func(t *Turn, next State) {
 		u.stderr.flush()
 		batch, verdict := u.judge.judge(t, u.source.Load(), waited)
 		u.logVerdict(verdict, t)
-		u.publish(t, batch, verdict)
+		u.publish(t, batch, verdict, next)
 		waited = 0
 	}
 	last := k.Keep(u.ctx, u.run, Life{
 		Put: func(t *Turn) {
 			leave()
-			hear(t)
-			u.mu.Lock()
-			u.view.State = Running // it goes on
-			u.mu.Unlock()
+			hear(t, Running) // it goes on
 		},
 		Log: u.stderr.say,
 	})
 	if u.ctx.Err() == nil { // an end that we wanted says nothing of the script
-		hear(last)
+		hear(last, Idle)
 	}
 }
 

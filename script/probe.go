@@ -185,21 +185,24 @@ func (u *unit) alight(f *flight) {
 func (u *unit) fly(ctx context.Context, f *flight, key string, s *Script) {
 	defer f.cancel()
 	asked := time.Now()
-	var batch *record.Batch
+	var (
+		turn    *Turn
+		batch   *record.Batch
+		verdict *Verdict
+	)
 	if u.pool.places.take(ctx) {
 		g := u.newGuest(ctx, s)
-		turn, b, verdict := g.play(time.Since(asked))
+		turn, batch, verdict = g.play(time.Since(asked))
 		g.runner.Close()
 		u.pool.places.leave()
-		batch = b
-		if b != nil && u.script.ProbeOnly() {
-			// Not its output: of a line whose series is on no page, the
-			// status page would say that nothing came of it.
-			u.remember(&Turn{Warnings: turn.Warnings}, b, verdict)
-		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if batch != nil && u.script.ProbeOnly() {
+		// Not its output: of a line whose series is on no page, the status
+		// page would say that nothing came of it.
+		u.remember(&Turn{Warnings: turn.Warnings}, batch, verdict)
+	}
 	u.airborne--
 	f.land(batch)
 	if batch == nil || len(u.flights) > probesMax {

@@ -186,16 +186,18 @@ func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 	if batch == nil {
 		return 0
 	}
-	u.publish(turn, batch, verdict)
+	u.publish(turn, batch, verdict, Idle)
 	return turn.RetryAfter
 }
 
 // publish puts what came of a turn, keeps it for people, and gives it to who
-// waits for it.
-func (u *unit) publish(turn *Turn, batch *record.Batch, verdict *Verdict) {
+// waits for it. The script is then as next says. Who asks for a run finds it
+// running, or has this one: in between, another one would be begun.
+func (u *unit) publish(turn *Turn, batch *record.Batch, verdict *Verdict, next State) {
 	u.pool.put(batch)
-	u.remember(turn, batch, verdict)
 	u.mu.Lock()
+	u.remember(turn, batch, verdict)
+	u.view.State = next
 	u.landed(batch)
 	u.mu.Unlock()
 	select {
@@ -285,10 +287,8 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 	}
 }
 
-// remember keeps what the status page shows.
+// remember keeps what the status page shows. The caller holds u.mu.
 func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	w := &u.view
 	w.Interval, w.Timeout = b.Run.Interval, b.Run.Timeout
 	w.Last = v
@@ -305,7 +305,6 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	w.Warnings, w.Log = t.Warnings, t.Log
 	w.Stderr = u.stderr.tail()
 	w.Events = record.Latest(w.Events, b.Events, eventsShown)
-	w.State = Idle
 }
 
 // hadTurn reports whether the script has had its first turn, if it takes any.

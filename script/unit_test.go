@@ -3,6 +3,9 @@ package script
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +33,9 @@ func TestRememberFlood(t *testing.T) {
 		u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), forgetful{})
 		defer u.stop()
 		for range 3 { // the same events again
+			u.mu.Lock()
 			u.remember(&Turn{}, floods(n), &Verdict{})
+			u.mu.Unlock()
 		}
 		kept := u.view.Events
 		if len(kept) != min(n, eventsShown) || n > 0 && kept[0].ID != fmt.Sprint(n-1) || n > eventsShown && kept[eventsShown-1].ID != fmt.Sprint(n-eventsShown) {
@@ -55,5 +60,40 @@ func BenchmarkRemember(b *testing.B) {
 				u.remember(&Turn{}, batch, &Verdict{})
 			}
 		})
+	}
+}
+
+// Who asks for a run while the last one is being put away is given that one,
+// and has no other one begun.
+func TestPublishAtOnce(t *testing.T) {
+	p := NewPool(&memory{}, log.NewNopLogger(), 1)
+	defer p.Close()
+	s := newTestScript("a", time.Hour, &player{})
+	s.Probe = true
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits for a run
+	for range 500 {
+		u := p.newUnit(t.Context(), s, forgetful{})
+		u.view.State = Running
+		var asked, over atomic.Bool
+		var asking sync.WaitGroup
+		for range 3 {
+			asking.Go(func() {
+				for !over.Load() {
+					_, _ = u.askTurn(ctx)
+					asked.Store(true)
+				}
+			})
+		}
+		for !asked.Load() {
+			runtime.Gosched()
+		}
+		u.publish(&Turn{}, &record.Batch{Source: s.Source, Time: time.Now(), Run: &record.Run{}}, &Verdict{}, Idle)
+		over.Store(true)
+		asking.Wait()
+		if len(u.asked) > 0 {
+			t.Fatal("another run was asked for")
+		}
+		u.stop()
 	}
 }
