@@ -363,6 +363,56 @@ func TestLatePoints(t *testing.T) {
 	})
 }
 
+// TestLateAfterNow: a value without a time of its own is of its batch, and what
+// is older than that changes nothing, whichever came first. None of these is
+// late itself, however far a clock was set back.
+func TestLateAfterNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, r := New(Options{}), receiver("coscale", 0)
+		began := time.Now()
+		put := func(want, value float64, batch, own time.Duration) {
+			t.Helper()
+			s := set(gaugeMeta, "a", value)
+			if own != 0 {
+				s.Time = began.Add(own)
+			}
+			b := aged(partial(r, s), time.Minute)
+			b.Time = began.Add(batch)
+			_ = c.Put(b)
+			if got := c.Series(r.Kind, r.Name); len(got) != 1 || got[0].Value != want {
+				t.Errorf("%v, want %v", got, want)
+			}
+		}
+		const hour = time.Hour
+		put(1, 1, 0, 0)
+		put(1, 2, time.Second, -2*time.Second)
+		put(3, 3, 2*time.Second, time.Second)
+		put(4, 4, 3*time.Second, 0)
+		put(4, 5, 4*time.Second, 2*time.Second)
+		put(6, 6, 5*time.Second-hour, 0)
+		put(7, 7, 6*time.Second-hour, 6*time.Second) // ahead of our clock, and so of now
+		put(7, 8, 7*time.Second-hour, 5*time.Second-hour)
+		put(9, 9, 8*time.Second-hour, 7*time.Second-hour)
+	})
+}
+
+// TestOlderTimestamps: what a script prints is its present state, though its
+// timestamps are older than those before.
+func TestOlderTimestamps(t *testing.T) {
+	c := New(Options{})
+	s := &record.Source{Kind: record.Script, Name: "p", Verbatim: true, HonorTimestamps: true}
+	for _, at := range []int64{1700000100, 1700000000} {
+		smp := set(&record.Meta{Name: "a", Type: record.Gauge}, "a", float64(at))
+		smp.Time = time.Unix(at, 0)
+		_ = c.Put(whole(s, smp))
+		asText, _ := pages(t, c)
+		if got := asText.stamps[`a{script="p"}`]; got != at*1000 {
+			t.Errorf("stamp %d, want %d", got, at*1000)
+		}
+	}
+	want(t, shown(c, s), `a{script="p"} 1.7e+09`)
+}
+
 // TestWeightIsFree: a weight costs neither time nor memory.
 func TestWeightIsFree(t *testing.T) {
 	c, s := New(Options{}), statsd("statsd", 0)

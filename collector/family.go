@@ -105,6 +105,7 @@ type series struct {
 	extra   *extra // nil for most
 	line    uint32 // of the source's output
 	batch   uint32 // the last batch of its source that mentioned it
+	at      uint32 // what the value is of, in Unix seconds; exactly in extra, where one came with a time
 	sum     bool   // the last operation was an Add, or an Observe
 }
 

@@ -129,22 +129,30 @@ func badValue(smp *record.Sample) *refusal {
 	return nil
 }
 
-// moment is what a sample's value is of, in Unix milliseconds: a clock that is
-// ahead of ours must not keep later values off the page.
-func (p *put) moment(smp *record.Sample) int64 {
+// moment is what a sample's value is of, in Unix milliseconds; own says that it
+// tells so itself. A clock that is ahead of ours must not keep later values off
+// the page.
+func (p *put) moment(smp *record.Sample) (at int64, own bool) {
 	if smp.Time.IsZero() || smp.Time.After(p.batch.Time) {
-		return p.batch.Time.UnixMilli()
+		return p.batch.Time.UnixMilli(), false
 	}
-	return smp.Time.UnixMilli()
+	return smp.Time.UnixMilli(), true
 }
 
 // late says whether a value is older than the one that its series shows. Such
 // a one is no news: it neither replaces that nor renews it, and is no fault
-// either. A whole batch is the present state, whatever its times: there it
-// counts only against values of the same batch.
+// either. What is of now is never late, though our clock was set back. A whole
+// batch is the present state, whatever its times: there it counts only against
+// values of the same batch.
 func (p *put) late(se *series, smp *record.Sample) bool {
-	return smp.Op == record.Set && se.extra != nil && se.extra.at != 0 && (!p.batch.Whole || se.batch == p.source.batch) &&
-		p.moment(smp) < se.extra.at
+	at, own := p.moment(smp)
+	if smp.Op != record.Set || !own || p.batch.Whole && se.batch != p.source.batch {
+		return false
+	}
+	if se.extra != nil && se.extra.at != 0 {
+		return at < se.extra.at
+	}
+	return at < int64(se.at)*1000
 }
 
 // admit finds or makes the series whose key is p.key, where the rules on names
@@ -252,8 +260,10 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 		c.sheet.touch(se.block)
 	}
 	se.value = value
+	at, _ := p.moment(smp)
+	se.at = uint32(max(at/1000, 0))
 	if se.extra != nil {
-		se.extra.stamp, se.extra.at = stamp, p.moment(smp)
+		se.extra.stamp, se.extra.at = stamp, at
 	}
 }
 

@@ -96,3 +96,57 @@ coscale_uptime_milliseconds_total{queue="q1",server="web-01",subject="server"} 6
 		t.Errorf("the page has\n%s\nnot\n%s", text, want)
 	}
 }
+
+// TestPushedOlder: of several points of one series the newest is shown, whether
+// they come in one entry, in two, or in two requests. What adds up does so.
+func TestPushedOlder(t *testing.T) {
+	page := collector.New(collector.Options{Retention: time.Hour})
+	h, err := coscale.NewHandler(coscale.HandlerOptions{
+		AppID: "A", Tokens: []string{"token"}, Sink: page, TTL: time.Hour,
+		Source: &record.Source{Kind: record.Receiver, Name: "coscale", Prefix: "coscale", MaxSeries: 100},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	server := httptest.NewServer(h)
+	defer server.Close()
+	c := coscale.NewClient(coscale.ClientOptions{URL: server.URL, AppID: "A", Token: func() (string, error) { return "token", nil }})
+	metric := func(name, dataType string) int64 {
+		id, err := c.Create(t.Context(), coscale.Metrics, &coscale.Metric{Object: coscale.Object{Name: name}, DataType: dataType, Subject: "APPLICATION"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	now := time.Now().Unix()
+	of := func(metric int64, points ...coscale.Point) coscale.Data {
+		return coscale.Data{Metric: metric, Subject: "a", Points: points}
+	}
+	at := func(ago int64, v float64) coscale.Point { return coscale.Point{Time: now - ago, Value: v} }
+	percentiles := func(ago int64, v float64) coscale.Point {
+		return coscale.Point{Time: now - ago, Histogram: &coscale.Histogram{Samples: 10, Width: 50, Values: []float64{v, v, v}}}
+	}
+	one, two, later, jobs, spread := metric("One", "DOUBLE"), metric("Two", "COUNTER"), metric("Later", "DOUBLE"), metric("Jobs", "COUNT"), metric("Spread", "HISTOGRAM")
+	for _, data := range [][]coscale.Data{
+		{
+			of(one, at(60, 2), at(120, 1)), of(two, at(60, 2)), of(later, at(60, 2)), of(jobs, at(60, 2)), of(spread, percentiles(60, 2)),
+			of(two, at(120, 1)),
+		},
+		{of(later, at(120, 1)), of(jobs, at(120, 1)), of(spread, percentiles(120, 1))},
+	} {
+		if err := c.InsertData(t.Context(), data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{
+		`coscale_one{subject="application"} 2`, `coscale_two_total{subject="application"} 2`, `coscale_later{subject="application"} 2`,
+		`coscale_jobs_total{subject="application"} 3`, `coscale_spread{quantile="0.5",subject="application"} 2`, `coscale_spread_count{subject="application"} 20`,
+	} {
+		if !strings.Contains(w.Body.String(), "\n"+want+"\n") {
+			t.Errorf("the page has no %s:\n%s", want, w.Body)
+		}
+	}
+}

@@ -164,16 +164,13 @@ func (m *collectdMerge) list(l *collectdList) {
 
 // take takes in a value, which waits for its Put then. It reports false for one
 // that is older than what the series has: it is no news, and no fault either. A
-// clock that is ahead must not keep later values off the page.
+// clock that is ahead must not keep later values off the page, and what is of
+// now is never late, though our clock was set back.
 func (s *collectdSeries) take(v collectdValue, at, now time.Time) bool {
 	if at.After(now) {
 		at = time.Time{} // as of its Put
 	}
-	of := at
-	if of.IsZero() {
-		of = now
-	}
-	older := of.Before(s.at) && s.ends.After(now)
+	older := !at.IsZero() && at.Before(s.at) && s.ends.After(now)
 	if v.kind == collectdAbsolute {
 		if s.waiting {
 			v.value += s.sample.Value
@@ -183,7 +180,10 @@ func (s *collectdSeries) take(v collectdValue, at, now time.Time) bool {
 	}
 	s.sample.Value = v.value
 	if !older {
-		s.sample.Time, s.at = at, of
+		s.sample.Time, s.at = at, at
+		if at.IsZero() {
+			s.at = now
+		}
 	}
 	return true
 }

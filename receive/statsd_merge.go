@@ -324,10 +324,11 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 		}
 		m.touch(se)
 		se.value += v
-		se.at = max(se.at, m.moment(s))
+		at, _ := m.moment(s)
+		se.at = max(se.at, at)
 	case s.kind == statsdGauge, s.kind == statsdCheck:
-		at := m.moment(s)
-		if at < se.at && m.now.Sub(se.last) < se.ttl {
+		at, own := m.moment(s)
+		if own && at < se.at && m.now.Sub(se.last) < se.ttl {
 			return nil // it is no news, and no fault either
 		}
 		m.touch(se)
@@ -341,14 +342,14 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 	return nil
 }
 
-// moment is what a sample is of, in Unix seconds: a clock that is ahead must not
-// keep later values off the page.
-func (m *statsdMerge) moment(s *statsdSample) int64 {
-	now := m.now.Unix()
-	if s.time.IsZero() {
-		return now
+// moment is what a sample is of, in Unix seconds; own says that it tells so
+// itself. A clock that is ahead must not keep later values off the page, and
+// what is of now is never late, though our clock was set back.
+func (m *statsdMerge) moment(s *statsdSample) (at int64, own bool) {
+	if s.time.IsZero() || s.time.After(m.now) {
+		return m.now.Unix(), false
 	}
-	return min(now, s.time.Unix())
+	return s.time.Unix(), true
 }
 
 func endless(text []byte) *statsdFault {

@@ -322,6 +322,28 @@ func TestStatsDRelativeGauge(t *testing.T) {
 	step(0, "a:+2|g", "set a 2\n")
 }
 
+// A clock that is set back makes no value late but one that tells an older time
+// itself.
+func TestStatsDClockSetBack(t *testing.T) {
+	m := mergeOf(t, "")
+	for _, c := range []struct {
+		at   time.Duration
+		line string
+		want string
+	}{
+		{0, "a:1|g", "set a 1\n"},
+		{-time.Hour, "a:2|g", "set a 2\n"},
+		{-time.Hour, fmt.Sprintf("a:3|g|T%d", statsdEpoch.Unix()), "set a 3\n"}, // ahead, and so of now
+		{-time.Hour, fmt.Sprintf("a:4|g|T%d", statsdEpoch.Add(-2*time.Hour).Unix()), ""},
+	} {
+		now := statsdEpoch.Add(c.at)
+		m.packet([]byte(c.line), now)
+		if got := describe(m.flush(now), m.counts); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.line, got, c.want)
+		}
+	}
+}
+
 // A set is what was seen in the last minute: it shrinks by itself, and its
 // gauge says so.
 func TestStatsDSetWindow(t *testing.T) {
