@@ -209,6 +209,10 @@ func (h *Handler) refused(reason string) {
 // route finds what a path means. It takes it with or without the slash at its
 // end, and with the doubled one that some clients make of a base URL's.
 func (h *Handler) route(c *call) (any, error) {
+	if c.Method == http.MethodOptions { // which a browser asks without a session
+		return nil, c.not("A web page of another origin cannot use this API: ask from a program.",
+			http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete)
+	}
 	path := strings.FieldsFunc(c.URL.Path, func(r rune) bool { return r == '/' })
 	if len(path) < 2 || path[0] != "api" || path[1] != "v1" {
 		return nil, noPath(c)
@@ -256,9 +260,13 @@ func (c *call) only(methods ...string) error {
 			return nil
 		}
 	}
-	return &apiError{status: http.StatusMethodNotAllowed, body: ErrorBody{
-		Msg: fmt.Sprintf("%.20s is not for this path; it takes %s.", c.Method, strings.Join(methods, ", ")),
-	}}
+	return c.not(fmt.Sprintf("%.20s is not for this path; it takes %s.", c.Method, strings.Join(methods, ", ")), methods...)
+}
+
+// not says that a method is none of those that a path takes.
+func (c *call) not(msg string, methods ...string) error {
+	c.w.Header().Set("Allow", strings.Join(methods, ", "))
+	return &apiError{status: http.StatusMethodNotAllowed, body: ErrorBody{Msg: msg}}
 }
 
 // login answers with a session. A failure is never a 401, which sends the

@@ -196,12 +196,12 @@ func TestAddedPoints(t *testing.T) {
 func TestRecentValues(t *testing.T) {
 	var v recentValues
 	key := recentKey{1, record.Subject{}}
-	mean := aggregator("")
+	asItIs := func(list []timed) []timed { return list }
 	for i := range int64(maxRecent + 10) {
 		v.keep([]recentPoint{{key, 1, testNow.Unix() + i, 1}, {key, 2, testNow.Unix() + i, 3}}, testNow)
 	}
 	v.keep([]recentPoint{{key, 1, testNow.Unix() + 10, 5}}, testNow)
-	got := v.between([]recentKey{key}, 0, 1<<40, mean)
+	got := v.between([]recentKey{key}, 0, 1<<40, asItIs, nil, meanOf)
 	if len(got) != maxRecent || got[0] != (timed{testNow.Unix() + 10, 4}) || got[1].value != 2 {
 		t.Errorf("%d values, the first %v", len(got), got[:2])
 	}

@@ -189,15 +189,10 @@ func (in *intake) entry(d *Data) {
 		in.refuse("unknown_metric", d, len(d.Points), fmt.Errorf("there is no metric %d", d.Metric))
 		return
 	}
-	subject, known := r.subject(d.Subject)
-	switch {
-	case known:
-	case subject.Name == "":
-		_, _, err := ParseSubject(d.Subject)
+	subject, _ := r.subject(d.Subject) // the number of one that is not there is a name as good as any
+	if _, _, err := ParseSubject(d.Subject); err != nil {
 		in.refuse("subject", d, len(d.Points), err)
 		return
-	default: // its number is a name as good as any
-		in.note("unknown_subject", d, 1, fmt.Errorf("there is no subject %.40s", d.Subject))
 	}
 	labels := labelsOf(d.Dimensions, meta.Dimensions)
 	key := in.seriesKey(d.Metric, subject, labels)
@@ -337,7 +332,8 @@ func (in *intake) add(smp *record.Sample, p addedPoint) {
 	in.batch.Samples = append(in.batch.Samples, *smp)
 }
 
-// refuse counts points that cannot be used.
+// refuse counts points that are not taken, and tells sinks of them: once for
+// each reason, with the number.
 func (in *intake) refuse(reason string, d *Data, n int, why error) {
 	if n == 0 {
 		return
@@ -346,11 +342,6 @@ func (in *intake) refuse(reason string, d *Data, n int, why error) {
 	if in.first == nil {
 		in.first = why
 	}
-	in.note(reason, d, n, why)
-}
-
-// note tells sinks of a trouble: once for each reason, with the number.
-func (in *intake) note(reason string, d *Data, n int, why error) {
 	if e := in.reasons[reason]; e != nil {
 		e.More += n
 		return

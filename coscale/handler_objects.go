@@ -40,25 +40,6 @@ func pathID(text string) (int64, error) {
 	return id, nil
 }
 
-// view is an object as it is answered; attributes are shown on demand.
-func (c *call) view(kind Kind, o *stored) any {
-	var attributes []Attribute
-	for name, values := range c.URL.Query() {
-		if strings.EqualFold(name, "expand") && slices.Contains(values, "attributes") {
-			attributes = o.Attributes
-		}
-	}
-	return kinds[kind].view(o, attributes)
-}
-
-func (c *call) views(kind Kind, list []*stored) any {
-	views := make([]any, len(list))
-	for i, o := range list {
-		views[i] = c.view(kind, o)
-	}
-	return views
-}
-
 // objects lists a kind, or makes one of it.
 func (h *Handler) objects(c *call, kind Kind) (any, error) {
 	if c.Method == http.MethodPost {
@@ -70,7 +51,7 @@ func (h *Handler) objects(c *call, kind Kind) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return c.view(kind, o), nil
+		return h.view(c, kind, o)
 	}
 	if err := c.only(http.MethodGet, http.MethodPost); err != nil {
 		return nil, err
@@ -79,7 +60,7 @@ func (h *Handler) objects(c *call, kind Kind) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.views(kind, list), nil
+	return h.views(c, kind, list)
 }
 
 // selected are the objects that a query's selectBy… asks for, or all.
@@ -148,7 +129,7 @@ func (h *Handler) object(c *call, kind Kind, id int64) (any, error) {
 		if o == nil {
 			return nil, noObject(kind, id)
 		}
-		return c.view(kind, o), nil
+		return h.view(c, kind, o)
 	case http.MethodPut:
 		form, err := c.form(maxBody)
 		if err != nil {
@@ -162,7 +143,7 @@ func (h *Handler) object(c *call, kind Kind, id int64) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return c.view(kind, o), nil
+		return h.view(c, kind, o)
 	case http.MethodDelete:
 		if err := h.registry.remove(kind, id); err != nil {
 			return nil, err
@@ -187,7 +168,7 @@ func (h *Handler) members(c *call, group Kind, groupID int64, kind Kind, path []
 		if err := c.only(http.MethodGet); err != nil {
 			return nil, err
 		}
-		return c.views(kind, h.registry.membersOf(group, groupID, kind)), nil
+		return h.views(c, kind, h.registry.membersOf(group, groupID, kind))
 	}
 	id, err := pathID(path[0])
 	if err != nil {
@@ -202,7 +183,7 @@ func (h *Handler) members(c *call, group Kind, groupID int64, kind Kind, path []
 		if len(content) > maxContent {
 			content = slices.DeleteFunc(content, func(o *stored) bool { return o.ID != id })
 		}
-		return c.views(kind, content), nil
+		return h.views(c, kind, content)
 	case http.MethodDelete:
 		if err := h.registry.part(group, groupID, kind, id); err != nil {
 			return nil, err

@@ -99,23 +99,29 @@ func (v *recentValues) sweep(now time.Time) {
 }
 
 // between gives the values of several keys in a range of Unix seconds, those of
-// one time made into one.
-func (v *recentValues) between(keys []recentKey, start, stop int64, aggregate func([]float64) float64) []timed {
+// one time made into one: first those of a key by inner, if there is one, and
+// then all by outer. view says what is made of each series' values.
+func (v *recentValues) between(keys []recentKey, start, stop int64, view func([]timed) []timed, inner, outer reduction) []timed {
 	at := make(map[int64][]float64)
 	for _, key := range keys {
+		mine := make(map[int64][]float64)
 		for _, list := range v.of[key] {
-			for _, t := range list {
+			for _, t := range view(list) {
 				if t.time >= start && t.time <= stop {
-					at[t.time] = append(at[t.time], t.value)
+					mine[t.time] = append(mine[t.time], t.value)
 				}
 			}
+		}
+		for time, values := range mine {
+			if inner != nil {
+				values = []float64{inner(values)}
+			}
+			at[time] = append(at[time], values...)
 		}
 	}
 	out := make([]timed, 0, len(at))
 	for _, time := range sortedIDs(at) {
-		values := at[time]
-		slices.Sort(values) // so that a mean is the same each time
-		out = append(out, timed{time, aggregate(values)})
+		out = append(out, timed{time, outer(at[time])})
 	}
 	return out
 }
@@ -123,13 +129,17 @@ func (v *recentValues) between(keys []recentKey, start, stop int64, aggregate fu
 // wanted is a request for data (7).
 type wanted struct {
 	Start, Stop int64
-	IDs         []struct {
-		MetricID          int64
-		Subjects          string   // "s17,s18", "AVG(s1,s2)"
-		SubjectIDs        []string // of getBatch
-		Aggregator        string
-		AggregateSubjects bool
-	}
+	IDs         []wantedSeries
+}
+
+type wantedSeries struct {
+	MetricID          int64
+	Subjects          string   // "s17,s18", "AVG(s1,s2)"
+	SubjectIDs        []string // of getBatch
+	Aggregator        string
+	ViewType          string
+	DimensionsSpecs   json.RawMessage // [[7,"AVG(*)"]]
+	AggregateSubjects bool
 }
 
 // maxWanted bounds the series of one answer.
@@ -148,24 +158,44 @@ func (h *Handler) getData(c *call, summary bool) (any, error) {
 	if err := json.Unmarshal([]byte(form.get("data")), &ask); err != nil {
 		return nil, badRequest("the data cannot be read: %v", err)
 	}
+	var mode reduction
+	if summary {
+		if mode, err = summaryMode(c.query); err != nil {
+			return nil, err
+		}
+	}
 	start, stop := fromNow(ask.Start, c.now), fromNow(ask.Stop, c.now)
 	h.putting.Lock()
 	defer h.putting.Unlock()
 	answer := []any{}
-	for _, id := range ask.IDs {
-		aggregate := aggregator(id.Aggregator)
+	for i := range ask.IDs {
+		id := &ask.IDs[i]
+		view, err := id.view(h.registry.find(Metrics, id.MetricID))
+		if err != nil {
+			return nil, err
+		}
+		inner, outer, err := id.reductions()
+		if err != nil {
+			return nil, err
+		}
 		for _, subjects := range splitSubjects(id.Subjects, id.SubjectIDs, id.AggregateSubjects) {
 			if len(answer) >= maxWanted {
 				return nil, badRequest("that is more than %d series; ask for them in parts", maxWanted)
 			}
-			keys, err := h.recentKeys(id.MetricID, subjects)
+			keys, err := h.recentKeys(id.MetricID, subjects.names)
 			if err != nil {
 				return nil, err
 			}
-			values := h.recent.between(keys, start, stop, aggregate)
-			name := "[" + strings.Join(subjects, ",") + "]"
+			across := outer
+			if subjects.function != "" {
+				if across, err = aggregator(subjects.function); err != nil {
+					return nil, err
+				}
+			}
+			values := h.recent.between(keys, start, stop, view, inner, across)
+			name := "[" + strings.Join(subjects.names, ",") + "]"
 			if summary {
-				answer = append(answer, summaryOf(name, values, aggregator(c.query.get("mode"))))
+				answer = append(answer, summaryOf(name, values, mode))
 			} else {
 				answer = append(answer, struct {
 					S      string  `json:"s"`
@@ -189,70 +219,4 @@ func (h *Handler) recentKeys(metric int64, subjects []string) ([]recentKey, erro
 		keys = append(keys, recentKey{metric, subject})
 	}
 	return keys, nil
-}
-
-// summaryOf is an element with one value, or none.
-func summaryOf(name string, values []timed, aggregate func([]float64) float64) any {
-	calc := []*float64{nil}
-	if len(values) > 0 {
-		all := make([]float64, len(values))
-		for i, t := range values {
-			all[i] = t.value
-		}
-		v := aggregate(all)
-		calc[0] = &v
-	}
-	return struct {
-		S    string     `json:"s"`
-		Calc []*float64 `json:"calc"`
-	}{name, calc}
-}
-
-// aggregator is what makes one value of several; the mean for an unknown one.
-func aggregator(word string) func([]float64) float64 {
-	switch strings.ToUpper(word) {
-	case "MIN", "MINIMUM":
-		return slices.Min[[]float64]
-	case "MAX", "MAXIMUM":
-		return slices.Max[[]float64]
-	}
-	return func(values []float64) float64 {
-		mean := 0.0
-		for _, v := range values {
-			mean += v / float64(len(values)) // a sum might have no end
-		}
-		return mean
-	}
-}
-
-// splitSubjects gives the subjects of each element of an answer.
-func splitSubjects(text string, ids []string, together bool) [][]string {
-	var all [][]string
-	for text != "" {
-		var part string
-		open, comma := strings.IndexByte(text, '('), strings.IndexByte(text, ',')
-		if open >= 0 && (comma < 0 || open < comma) { // AVG(s1,s2)
-			part, text, _ = strings.Cut(text[open+1:], ")")
-			text = strings.TrimPrefix(text, ",")
-			all = append(all, splitTrimmed(part))
-			continue
-		}
-		part, text, _ = strings.Cut(text, ",")
-		all = append(all, []string{strings.TrimSpace(part)})
-	}
-	for _, id := range ids {
-		all = append(all, []string{strings.TrimSpace(id)})
-	}
-	if together && len(all) > 1 {
-		return [][]string{slices.Concat(all...)}
-	}
-	return all
-}
-
-func splitTrimmed(list string) []string {
-	parts := strings.Split(list, ",")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-	}
-	return parts
 }
