@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-kit/log"
 
@@ -28,8 +29,9 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 			failed = true
 			continue
 		}
-		problems := slices.Concat(w.problems, checkScripts(ctx, w), checkReceivers(w), checkUploads(w.cfg))
-		for _, text := range w.cfg.Warnings {
+		problems, warnings := checkScripts(ctx, w)
+		problems = slices.Concat(w.problems, problems, checkReceivers(w), checkUploads(w.cfg))
+		for _, text := range slices.Concat(w.cfg.Warnings, warnings) {
 			fmt.Fprintln(stderr, "warning:", text)
 		}
 		for _, err := range problems {
@@ -47,21 +49,28 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// checkScripts looks for what keeps scripts from running on this machine.
-func checkScripts(ctx context.Context, w *wanted) (problems []error) {
+// checkScripts looks for what keeps scripts from running on this machine, and
+// for what may.
+func checkScripts(ctx context.Context, w *wanted) (problems []error, warnings []string) {
 	var sound []*script.Script
 	problem := func(s *script.Script, err error) {
 		problems = append(problems, fmt.Errorf("%s: script %q: %w", s.Pos, s.Name, err))
 	}
 	for _, s := range w.scripts {
-		if err := s.Check(); err != nil {
+		err := s.Check()
+		if err != nil {
 			problem(s, err)
 		} else if s.IsKept() {
 			sound = append(sound, s)
 		}
+		for _, text := range s.Suspicions() {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				warnings = append(warnings, fmt.Sprintf("%s: script %q: %s", s.Pos, s.Name, text))
+			}
+		}
 	}
 	if len(sound) == 0 {
-		return problems
+		return problems, warnings
 	}
 	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), w.cfg.Global.MaxConcurrent)
 	defer pool.Close()
@@ -70,7 +79,7 @@ func checkScripts(ctx context.Context, w *wanted) (problems []error) {
 			problem(sound[i], err)
 		}
 	}
-	return problems
+	return problems, warnings
 }
 
 // checkReceivers makes each receiver, which reads its files and binds nothing.

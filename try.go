@@ -220,7 +220,8 @@ func visible(r rune) rune {
 // printable escapes what would move a terminal's cursor or break a comment.
 func printable(s string) string {
 	q := strconv.Quote(s)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	// A quote and a backslash do neither, and may be part of what to type.
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(q[1 : len(q)-1])
 }
 
 // eventList keeps events as lines of the event log, which is its Sink. Its text

@@ -106,15 +106,21 @@ func newScript(name string, command []string, folder string, s Settings) (*Scrip
 	}
 	words[program] = file
 	if name == "" {
-		base := filepath.Base(file)
-		if name = strings.TrimSuffix(base, filepath.Ext(base)); name == "" {
-			name = base
-		}
+		name = stem(file)
 	}
 	if ft := checkName(name); ft != nil {
 		return nil, &fault{"name " + ft.problem, ft.remedy}
 	}
 	return &Script{Settings: s, Name: name, Command: words, Program: program}, nil
+}
+
+// stem is the base name of a path without its last extension.
+func stem(path string) string {
+	base := filepath.Base(path)
+	if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
+		return name
+	}
+	return base
 }
 
 // checkName takes what can be shown: names are a label's value, words on the
@@ -150,6 +156,10 @@ type leader struct {
 	words bool
 	// joins: all that follows the option is code.
 	joins bool
+	// transparent: a wrapper starts the command as whoever called it would have,
+	// behind own words of its own; see Executed.
+	transparent bool
+	own         int
 }
 
 var (
@@ -161,11 +171,12 @@ var (
 
 var leaders = map[string]leader{
 	"busybox": {wrapper: true}, "chrt": {wrapper: true, takes: "TPD"}, "doas": {wrapper: true, takes: "Cu"},
-	"env": {wrapper: true, code: "S", takes: "uC", joins: true}, "ionice": {wrapper: true, takes: "cn"},
-	"nice": {wrapper: true, takes: "n"}, "nohup": {wrapper: true}, "runuser": {wrapper: true, code: "c", takes: "ugGsw"},
-	"setsid": {wrapper: true}, "stdbuf": {wrapper: true, takes: "ioe"}, "su": {wrapper: true, code: "c", takes: "gGsw"},
-	"sudo": {wrapper: true, takes: "aCcDghpRrTtUu"}, "taskset": {wrapper: true}, "time": {wrapper: true, takes: "fo"},
-	"timeout": {wrapper: true, takes: "ks"},
+	"env": {wrapper: true, transparent: true, code: "S", takes: "uC", joins: true}, "ionice": {wrapper: true, transparent: true, takes: "cn"},
+	"nice": {wrapper: true, transparent: true, takes: "n"}, "nohup": {wrapper: true, transparent: true},
+	"runuser": {wrapper: true, code: "c", takes: "ugGsw"}, "setsid": {wrapper: true, transparent: true},
+	"stdbuf": {wrapper: true, transparent: true, takes: "ioe"}, "su": {wrapper: true, code: "c", takes: "gGsw"},
+	"sudo": {wrapper: true, takes: "aCcDghpRrTtUu"}, "taskset": {wrapper: true, transparent: true, own: 1},
+	"time": {wrapper: true, transparent: true, takes: "fo"}, "timeout": {wrapper: true, transparent: true, takes: "ks", own: 1},
 
 	"ash": shell, "bash": shell, "dash": shell, "ksh": shell, "sh": shell, "zsh": shell,
 	"fish": {code: "c", takes: "Cdo"}, "expect": {code: "c"}, "tclsh": {},
@@ -326,8 +337,7 @@ func scriptPath(word, folder, workingDirectory string) (string, bool) {
 		}
 		return "", false
 	}
-	before, _, assigned := strings.Cut(word, "=") // `env PATH=/usr/bin …`
-	if strings.Contains(word, "://") || assigned && labelForm.MatchString(before) {
+	if strings.Contains(word, "://") || assigned(word) { // `env PATH=/usr/bin …`
 		return "", false
 	}
 	path := absolute(folder, word)

@@ -192,3 +192,50 @@ func FuzzParseCommand(f *testing.F) {
 		}
 	})
 }
+
+// TestExecuted: which program a command comes down to.
+func TestExecuted(t *testing.T) {
+	for command, want := range map[string]string{
+		"/x/a.sh -b":                             "/x/a.sh",
+		"python3 /x/a.py":                        "python3",
+		"nice /x/a.sh":                           "/x/a.sh",
+		"nice -n 10 /x/a.sh -n 5":                "/x/a.sh",
+		"nice -n10 ionice -c 3 -t /x/a.sh":       "/x/a.sh",
+		"nice -10 python3 /x/a.py":               "python3",
+		"/usr/bin/timeout -k 5 -s KILL 10s /x/a": "/x/a",
+		"timeout --foreground 5 /x/a":            "/x/a",
+		"timeout -- 5 /x/a":                      "/x/a",
+		"env LANG=C TZ=UTC /x/a":                 "/x/a",
+		"env -u LANG pyhton3 /x/a":               "pyhton3",
+		"taskset -c 0,1 /x/a":                    "/x/a",
+		"stdbuf -oL -e 0 /x/a":                   "/x/a",
+		"setsid nohup time -f %e /x/a":           "/x/a",
+		"timeout 5 -x":                           "",
+		"timeout --":                             "",
+		"nice":                                   "",
+		"nice -n 10":                             "",
+		"env -i /x/a":                            "",
+		"env - /x/a":                             "",
+		"env PATH=/y a":                          "",
+		"env -S 'python3 -u' /x/a":               "",
+		"env -vS 'python3 -u' /x/a":              "",
+		"env --chdir=/y ./a":                     "",
+		"ionice -p 5":                            "",
+		"nice --adjustment=5 /x/a":               "",
+		"sudo -u joe /x/a":                       "",
+		"busybox sh /x/a":                        "",
+		"nice sudo /x/a":                         "",
+	} {
+		words, err := ParseCommand(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, i := "", (&Script{Command: words}).Executed()
+		if i >= 0 {
+			got = words[i]
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}

@@ -96,6 +96,8 @@ type Script struct {
 	// name; see Words.
 	Parameters map[string]Parameter
 	Pos        Position
+
+	line *shellLine // the command as it was written; nil where no file has it
 }
 
 // Equal reports whether s and t are the same script with the same settings,

@@ -235,19 +235,25 @@ func texts[T ~string](into *map[string]T, check func(name, text string) *fault) 
 	}
 }
 
-// suggest names the one of names that a mistyped key is nearest to; empty when
-// none is near.
+// suggest asks whether a mistyped key is the one of names that it is nearest
+// to; empty when none is near.
 func suggest(key string, names []string) string {
-	best, limit := "", 1+len(key)/4
+	if best := Nearest(key, names); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return ""
+}
+
+// Nearest gives the one of names that a mistyped word is nearest to, letters
+// changed, left out or added; "" when none is near.
+func Nearest(word string, names []string) string {
+	best, limit := "", 1+len(word)/4
 	for _, name := range names {
-		if d := distance(key, name); d <= limit {
+		if d := distance(word, name); d <= limit {
 			best, limit = name, d-1
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // distance is Levenshtein's: the letters to insert, remove or replace.

@@ -181,6 +181,7 @@ func newModule(name string, s Settings) (*Script, *fault) {
 // command reads a line or a list of arguments.
 func (e *entry) command(f field, name string, set Settings) *Script {
 	var words []string
+	var line *shellLine
 	if f.value.kind == list {
 		for _, item := range f.value.items {
 			word, ft := item.single()
@@ -190,23 +191,26 @@ func (e *entry) command(f field, name string, set Settings) *Script {
 			}
 			words = append(words, word)
 		}
+		line = newShellList(words, e.folder, name != "")
 	} else {
-		line, ft := f.value.single()
+		text, ft := f.value.single()
 		if ft != nil {
 			e.fault(f, ft)
 			return nil
 		}
 		var err error
-		if words, err = ParseCommand(line); err != nil {
+		if words, err = ParseCommand(text); err != nil {
 			e.fail(f.line, "", "%v", err)
 			return nil
 		}
+		line = newShellLine(text, e.folder, name != "")
 	}
 	script, ft := newScript(name, words, e.folder, set)
 	if ft != nil {
 		e.fail(f.line, ft.remedy, "%s", ft.problem)
 		return nil
 	}
+	script.line = line
 	return script
 }
 

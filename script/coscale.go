@@ -16,11 +16,12 @@ import (
 // coscaleDialect runs what was written for the CoScale agent's generic script
 // plugin: `-c` prints the declaration as JSON, `-d` the data, a line a value.
 var coscaleDialect = Dialect{
-	Name:     "coscale",
-	Prefix:   "coscale",
-	Interval: time.Minute,
-	Timeout:  5 * time.Second,
-	Prepare:  prepareCoscale,
+	Name:      "coscale",
+	Prefix:    "coscale",
+	Interval:  time.Minute,
+	Timeout:   5 * time.Second,
+	Arguments: true,
+	Prepare:   prepareCoscale,
 }
 
 const (
@@ -153,15 +154,23 @@ func (r *coscaleRunner) understand(o *Outcome) (*coscaleConfig, error) {
 	switch o.Result {
 	case record.OK:
 		c, err := parseCoscaleConfig(o.Stdout)
-		if c != nil {
-			c.maxSamples = max(c.maxSamples, r.script.MaxSeries)
+		if c == nil {
+			return nil, adviseCoscale(r.script, err)
+		}
+		c.maxSamples = max(c.maxSamples, r.script.MaxSeries)
+		if r.script.Timeout == 0 {
+			c.warnings = slices.Concat(c.runTimeWarnings, c.warnings)
+		}
+		if r.script.Interval == 0 {
+			c.warnings = slices.Concat(c.periodWarnings, c.warnings)
 		}
 		return c, err
 	case record.Timeout:
 		return nil, fmt.Errorf("-c must print the configuration within %s (a slow script gets longer by options: {config_timeout: %s})",
 			r.configTimeout, max(5*time.Second, 2*r.configTimeout))
 	case record.Error:
-		if o.ExitCode > 0 {
+		// With these two a shell, env or nice says that there was nothing to run.
+		if o.ExitCode > 0 && o.ExitCode != notExecutable && o.ExitCode != notFound {
 			return nil, errors.New("-c must print the configuration and exit with 0")
 		}
 	}
@@ -191,7 +200,7 @@ func (r *coscaleRunner) collect(ctx context.Context, run RunFunc, t *Turn) {
 	// that ended by itself can be trusted against its own exit code.
 	ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0 && r.useFailedOutput
 	if !ended {
-		t.Err = errors.Join(t.Err, dropCoscaleData(o.Stdout))
+		t.Err = errors.Join(t.Err, dropCoscaleData(o))
 		t.Warnings = slices.Concat(r.config.warnings, r.trouble)
 		return
 	}

@@ -31,7 +31,10 @@ type coscaleConfig struct {
 	events     map[uint64]*record.EventMeta
 	declared   *record.Declared
 	warnings   []string
-	maxSamples int // more in one run are refused
+	// What is odd about the declared times, which is of no interest where the
+	// operator sets others.
+	periodWarnings, runTimeWarnings []string
+	maxSamples                      int // more in one run are refused
 }
 
 // coscaleMetric is one declared metric.
@@ -142,8 +145,7 @@ func (l *looseList) UnmarshalJSON(raw []byte) error {
 func parseCoscaleConfig(out []byte) (*coscaleConfig, error) {
 	out = bytes.TrimPrefix(out, []byte("\ufeff"))
 	if len(bytes.TrimSpace(out)) == 0 {
-		return nil, errors.New("the script printed nothing for -c and exited with 0: it may expect -c as its first argument, " +
-			"but -c comes last (give the script what it needs by env: instead of arguments)")
+		return nil, errCoscaleSilent
 	}
 	declaration, warnings, err := decodeCoscaleConfig(out)
 	if err != nil {
@@ -203,13 +205,11 @@ func decodeCoscaleConfig(out []byte) (*coscaleDeclaration, []string, error) {
 	return declaration, warnings, nil
 }
 
-// notCoscaleConfig is the error for output that is not JSON. Data lines there
-// are the mark of a bash script that a plain sh runs (coscale-scripts.md, 2.1).
+// notCoscaleConfig is the error for output that is not JSON.
 func notCoscaleConfig(out []byte, why string) error {
 	for line := range coscaleLines(out) {
 		if isCoscaleData(line) {
-			return errors.New("the configuration output is not JSON but looks like data lines: the script's shell may not understand its test for -c " +
-				"(try `bash SCRIPT` as the command)")
+			return errCoscaleData
 		}
 	}
 	return fmt.Errorf("the configuration output is not JSON: %s", why)
@@ -233,32 +233,30 @@ func (b *coscaleConfigBuilder) refuse(raw []byte, reason, format string, args ..
 
 // times settles period and maxruntime (spec/configuration.md, Schedule).
 func (b *coscaleConfigBuilder) times(d *coscaleDeclaration) {
-	b.period = b.duration("period", d.Period, time.Second, coscaleMaxPeriod)
+	b.period, b.periodWarnings = declaredDuration("period", d.Period, time.Second, coscaleMaxPeriod)
 	if b.period > 0 && b.period < time.Minute {
-		b.warn("the declared period of %q seconds is under 60: 60 is used (interval: goes below it)", d.Period)
+		b.periodWarnings = addWarning(b.periodWarnings, "the declared period of %q seconds is under 60: 60 is used (interval: goes below it)", d.Period)
 		b.period = time.Minute
 	}
-	b.maxRuntime = b.duration("maxruntime", d.MaxRuntime, time.Millisecond, coscaleMaxRunTime)
+	b.maxRuntime, b.runTimeWarnings = declaredDuration("maxruntime", d.MaxRuntime, time.Millisecond, coscaleMaxRunTime)
 	if b.maxRuntime > 0 && b.maxRuntime < 100*time.Millisecond {
-		b.warn("the declared maxruntime is %s: it is in milliseconds, and few scripts are that fast", b.maxRuntime)
+		b.runTimeWarnings = addWarning(b.runTimeWarnings, "the declared maxruntime is %s: it is in milliseconds, and few scripts are that fast", b.maxRuntime)
 	}
 }
 
-// duration reads a number of units; 0 stands for the default.
-func (b *coscaleConfigBuilder) duration(what string, text looseText, unit, most time.Duration) time.Duration {
+// declaredDuration reads a number of units; 0 stands for the default.
+func declaredDuration(what string, text looseText, unit, most time.Duration) (d time.Duration, warnings []string) {
 	if text.blank() {
-		return 0
+		return 0, nil
 	}
 	v, ok := text.number()
 	switch {
 	case !ok || v <= 0:
-		b.warn("the declared %s %q is not a number above 0: the default is used", what, text)
-		return 0
+		return 0, addWarning(nil, "the declared %s %q is not a number above 0: the default is used", what, text)
 	case v > float64(most/unit):
-		b.warn("the declared %s %q is too large: %s is used", what, text, most)
-		return most
+		return most, addWarning(nil, "the declared %s %q is too large: %s is used", what, text, most)
 	}
-	return time.Duration(v * float64(unit))
+	return time.Duration(v * float64(unit)), nil
 }
 
 // list gives each item of a list to add, within bounds.

@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func dumpCoscale(config, output []byte) string {
 		}
 		b.WriteString("\n")
 	}
-	dumpWarnings(&b, c.warnings)
+	dumpWarnings(&b, slices.Concat(c.periodWarnings, c.runTimeWarnings, c.warnings))
 	dumpErrors(&b, err)
 	samples, events, warnings, err := parseCoscaleData(c, output, coscaleEnd)
 	for _, s := range samples {

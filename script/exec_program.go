@@ -43,7 +43,7 @@ func resolveProgram(args0, path string) (string, error) {
 	if unusable != nil {
 		return "", unusable
 	}
-	return "", fmt.Errorf("%s: not found in PATH (%s)", args0, path)
+	return "", &notInPathError{args0, path}
 }
 
 // checkProgram says why file should not be run as runAs (nil: as ourselves):

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -84,18 +85,18 @@ func explain(err error, c *command, path string) error {
 		return fmt.Errorf("cannot be started as user %s: %w (only root may switch users: "+
 			"run scriptbridge as root, or leave out user)", c.account.name, err)
 	}
+	known := checkExecutable(path)
+	if known == nil {
+		known = checkInterpreter(path, strings.Contains(c.args[0], "/"), lastEnv(c.env, "PATH"), c.dir)
+	}
 	hint := ""
 	switch {
+	case known != nil:
+		return fmt.Errorf("cannot be started: %w", known)
 	case errors.Is(err, syscall.ENOENT):
 		hint = " (the program loader that it needs may be missing)"
-		if interpreter := interpreter(path); interpreter != "" {
-			hint = fmt.Sprintf(" (its interpreter, %q in the #! line, may be missing)", interpreter)
-		}
 	case errors.Is(err, syscall.EACCES):
 		hint = " (it, its #! interpreter or the working directory cannot be reached by the user it runs as, or the file system is mounted noexec)"
-		if noExec := checkExecutable(path); noExec != nil {
-			return fmt.Errorf("cannot be started: %w", noExec)
-		}
 	case errors.Is(err, syscall.ENOEXEC):
 		hint = " (it is not a program for this machine)"
 	}
@@ -112,18 +113,6 @@ func firstBytes(path string) []byte {
 	buf := make([]byte, 256)
 	n, _ := f.Read(buf)
 	return buf[:n]
-}
-
-// interpreter gives the program that path's #! line names, with a stray CR if
-// it has one; "" without such a line.
-func interpreter(path string) string {
-	line, _, _ := bytes.Cut(firstBytes(path), []byte{'\n'})
-	rest, ok := bytes.CutPrefix(line, []byte("#!"))
-	name, _, _ := bytes.Cut(bytes.TrimLeft(rest, " \t"), []byte{' '})
-	if !ok {
-		return ""
-	}
-	return string(name)
 }
 
 // isText tells a script for the shell from a program for another machine, as

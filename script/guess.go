@@ -144,18 +144,27 @@ func asksFor(letter string) string {
 
 // guessFile looks at a script's own text.
 func guessFile(text []byte) guessed {
+	if told := guessFiles(text); len(told) > 0 {
+		return told[0]
+	}
+	return guessed{}
+}
+
+// guessFiles gives all that a script's own text speaks for, the likeliest
+// first.
+func guessFiles(text []byte) (told []guessed) {
 	for _, clue := range textClues {
 		if clue.found.Match(text) {
-			return guessed{clue.dialect, clue.why}
+			told = append(told, guessed{clue.dialect, clue.why})
 		}
 	}
 	switch config := asksForConfig.Match(text) && !asksForWarning.Match(text); {
 	case config && asksForData.Match(text):
-		return guessed{"coscale", "its text asks whether its argument is -c or -d"}
+		told = append(told, guessed{"coscale", "its text asks whether its argument is -c or -d"})
 	case config && declares.Match(text):
-		return guessed{"coscale", "its text asks whether its argument is -c, and declares metrics"}
+		told = append(told, guessed{"coscale", "its text asks whether its argument is -c, and declares metrics"})
 	}
-	return guessed{}
+	return told
 }
 
 // guessOutput looks at what a script did that was run as it is.
@@ -163,7 +172,7 @@ func guessOutput(o *Outcome) guessed {
 	lines := strings.FieldsFunc(string(o.Stdout), func(r rune) bool { return r == '\n' || r == '\r' })
 	for _, line := range lines {
 		if commentForm.MatchString(line) || labelledForm.MatchString(line) {
-			return guessed{"prometheus", "it prints Prometheus's text format"}
+			return guessed{"prometheus", printsExposition}
 		}
 	}
 	if state := o.ExitCode; state >= 0 && state < len(nagiosStates) && len(lines) > 0 {
@@ -218,9 +227,16 @@ func guessLines(lines []string) guessed {
 	case prometheus != "":
 		return guessed{"prometheus", prometheus}
 	default:
-		return guessed{"instrumental", "it prints lines of a name and a value"}
+		return guessed{"instrumental", printsPlainLines}
 	}
 }
+
+// The strongest clue of an output and the weakest: lines of a name and a value
+// may be anything.
+const (
+	printsExposition = "it prints Prometheus's text format"
+	printsPlainLines = "it prints lines of a name and a value"
+)
 
 // guessConfiguration looks at what a script did that was run with -c.
 func guessConfiguration(o *Outcome) guessed {

@@ -25,6 +25,7 @@ var instrumentalDialect = Dialect{
 	Prefix:      "instrumental",
 	Interval:    30 * time.Second,
 	Aligned:     true,
+	Arguments:   true,
 	Admit:       admitInstrumental,
 	MakesFolder: true,
 	Prepare:     prepareInstrumental,

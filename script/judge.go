@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,6 +46,10 @@ type judge struct {
 	lastText   string
 	lastFailed bool
 	said       *said
+
+	heard   bool // it has been understood, so that its dialect is the right one
+	hinted  string
+	advised []string // for a turn that ended as hinted says
 }
 
 func newJudge(s *Script) *judge {
@@ -115,6 +120,7 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 	} else if whole != nil {
 		v.Err = fmt.Errorf("%w; %w", outcomeErr, whole)
 	}
+	j.advise(t, v)
 
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
@@ -129,6 +135,31 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 		b.Events[i].ID = b.Events[i].Identify(source)
 	}
 	return b, v
+}
+
+// advise adds what may be the reason to a turn that went wrong: to its error,
+// or where it has none, to its warnings.
+func (j *judge) advise(t *Turn, v *Verdict) {
+	wrong := v.Result != record.OK || v.Refused > 0 || v.Samples+v.Events == 0
+	if t.Answered { // the exit code alone makes samples
+		wrong = isBlankText(t.Output) || guessPrinted(j.script.Dialect.Name, t.Outcomes[len(t.Outcomes)-1]).why == printsExposition
+	}
+	j.heard = j.heard || t.Declared != nil || !wrong
+	if !wrong {
+		return
+	}
+	// Looked for once, not in each of a thousand runs that end in the same way.
+	if key := fmt.Sprint(v.text(), v.Refused > 0); j.hinted != key {
+		j.hinted, j.advised = key, j.script.hints(t, !j.heard)
+	}
+	for _, text := range j.advised {
+		switch {
+		case v.Err == nil:
+			t.Warnings = append(slices.Clip(t.Warnings), text)
+		case !strings.Contains(v.Err.Error(), text):
+			v.Err = fmt.Errorf("%w; %s", v.Err, text)
+		}
+	}
 }
 
 // news reports whether this was not said before.

@@ -58,7 +58,7 @@ func (r *prometheusRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 	t := &Turn{Outcomes: []*Outcome{o}, Output: o.Stdout}
 	// What a run left that was cut short may end in half a value.
 	if ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0 && r.useFailedOutput; !ended {
-		t.Err = dropPrometheus(o.Stdout)
+		t.Err = dropPrometheus(o)
 		return t
 	}
 	t.Samples, r.metas, t.Err = parsePrometheus(o.Stdout, r.maxSamples, r.metas)

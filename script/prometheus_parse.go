@@ -90,13 +90,13 @@ func isOpenMetrics(out []byte) bool {
 }
 
 // dropPrometheus refuses every line of a run that failed.
-func dropPrometheus(out []byte) error {
+func dropPrometheus(o *Outcome) error {
 	d := promData{}
-	for line := range bytes.Lines(out) {
+	for line := range bytes.Lines(o.Stdout) {
 		d.number++
 		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
 			d.line = string(line[:min(len(line), maxRefusedText)])
-			d.refuse("failed_run", errFailedRun)
+			d.refuse("failed_run", dropped(o))
 		}
 	}
 	return d.refused.err()

@@ -108,7 +108,7 @@ func TestPrometheusBounds(t *testing.T) {
 	if last := all[len(all)-1]; len(all) != maxRefused+1 || last.More != 4 || last.Reason != "too_many" {
 		t.Errorf("%d errors, the last %+v", len(all), last)
 	}
-	err = dropPrometheus(many(maxRefused+5, "a 1"))
+	err = dropPrometheus(&Outcome{Stdout: many(maxRefused+5, "a 1")})
 	if all := record.LineErrors(err); len(all) != maxRefused+1 {
 		t.Errorf("%d errors of a failed run", len(all))
 	}

@@ -270,13 +270,21 @@ func sameWork(a, b *Script) bool {
 // running it: the errors of the world that `check` prints and `serve` lives
 // with.
 func (s *Script) Check() error {
-	_, err := s.settle()
+	c, err := s.settle()
+	if err == nil {
+		err = s.checkStart(&c)
+	}
 	return err
 }
 
 // settle makes the command of the script from what it finds on the machine
 // now: the program, the account, the environment.
 func (s *Script) settle() (command, error) {
+	c, err := s.settled()
+	return c, s.lost(err)
+}
+
+func (s *Script) settled() (command, error) {
 	c := command{
 		args:      slices.Clone(s.Command),
 		dir:       s.Dir,

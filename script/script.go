@@ -38,6 +38,8 @@ type Dialect struct {
 	// Verbatim says that names, types and labels are those of a Prometheus
 	// exposition, which stand on the page as they are.
 	Verbatim bool
+	// Arguments says that a run's own arguments are put behind the command.
+	Arguments bool
 	// Files, if not nil, are what the dialect's scripts need on disk. The pool
 	// unpacks them once, into a folder of its own (see Invocation.Program).
 	Files fs.FS

@@ -1,0 +1,262 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// shellLine is a command as it was written, for finding what only a shell
+// would understand.
+type shellLine struct {
+	text   string
+	mask   string // of text's length, a byte that a quote protects made a _
+	list   bool   // it was written as a list of words
+	folder string // what its relative paths start from
+	named  bool   // the entry has a name
+}
+
+// ShellSyntax says what of the command only a shell would understand, which
+// the script gets as an ordinary argument instead, and what to write; "" for
+// nothing. Of a command line, only what no quotes protect counts; of a list
+// of words, only what can hardly be meant as an argument. appended says that
+// the script is given arguments behind those of its command.
+func (s *Script) ShellSyntax(appended bool) string {
+	if s.line == nil || runtime.GOOS == "windows" {
+		return ""
+	}
+	found, inPath := s.line.find(s.isCode)
+	name, _, assigned := strings.Cut(found, "=")
+	switch {
+	case found == "":
+		return ""
+	case inPath:
+		return fmt.Sprintf("command has %q, but ~ and variables are not expanded (write the whole path)", found)
+	case assigned && labelForm.MatchString(name):
+		return fmt.Sprintf("command begins with %s=, which only a shell understands (leave it out, and write env: {%[1]s: …})", name)
+	}
+	remedy := "put the line into a script of its own, and name that"
+	if len(s.Parameters) == 0 {
+		remedy = s.line.forShell(s, appended)
+	}
+	if !s.line.list {
+		remedy += "; or put it in single quotes if it is meant as an argument"
+	}
+	return fmt.Sprintf("command has %q, which only a shell understands, and no shell reads it (%s)", found, remedy)
+}
+
+// HasCode reports whether the command holds the code that it runs, as sh -c
+// does.
+func (s *Script) HasCode() bool {
+	given, leads := follow(s.Command, "", "")
+	return s.Program == 0 && leads && given.code > 0
+}
+
+// isCode reports whether the command's word i is such code, or is the option
+// that announces it.
+func (s *Script) isCode(i int) bool {
+	given, _ := follow(s.Command, "", "")
+	return s.HasCode() && (i == given.code || i == given.code+1 || given.joins && i > given.code)
+}
+
+// newShellLine keeps a command line.
+func newShellLine(text, folder string, named bool) *shellLine {
+	return &shellLine{text: text, mask: shellMask(text), folder: folder, named: named}
+}
+
+// newShellList keeps a list of words, as the line that a shell would split
+// into them, but for its operators.
+func newShellList(words []string, folder string, named bool) *shellLine {
+	var text, mask strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			text.WriteByte(' ')
+			mask.WriteByte(' ')
+		}
+		if hardlyMeant.MatchString(w) || i == 0 && (assigns.MatchString(w) || slices.Contains(shellWords, w)) {
+			text.WriteString(w)
+			mask.WriteString(w)
+			continue
+		}
+		w = ShellQuote(w)
+		text.WriteString(w)
+		mask.WriteString(strings.Repeat("_", len(w)))
+	}
+	return &shellLine{text: text.String(), mask: mask.String(), list: true, folder: folder, named: named}
+}
+
+// hardlyMeant are words of a list that nobody would give to a script: shell
+// operators, and paths that only a shell would find.
+var hardlyMeant = regexp.MustCompile(`^(&&|\|\||[0-9]*>&[0-9]|[0-9]*>>?/\S*|&>\S*|~[a-z0-9_-]*/\S*|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?/\S*)$`)
+
+// shellMask makes a _ of every byte that a shell would not look at: those in
+// single quotes, and of those in double quotes all but what begins a variable
+// or a substitution.
+func shellMask(line string) string {
+	mask := []byte(line)
+	quote := byte(0)
+	for i := range mask {
+		switch c := mask[i]; {
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote, mask[i] = c, '_'
+		case quote == 0 && c < 0x80:
+		case c == quote:
+			quote, mask[i] = 0, '_'
+		case quote == '"' && (c == '$' || c == '`' || c == '(' || c == '{'):
+		case quote == '"' && (labelForm.Match([]byte{c}) || '0' <= c && c <= '9'):
+		default:
+			mask[i] = '_'
+		}
+	}
+	return string(mask)
+}
+
+// The words of a mask that a shell takes for something else than a word.
+var (
+	assigns      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+	tildePath    = regexp.MustCompile(`^~[a-z0-9_-]*/|^\$\{?[A-Za-z_][A-Za-z0-9_]*\}?/`)
+	substitution = regexp.MustCompile("`" + `|\$[({A-Za-z_]`)
+	// An & within a word is most often that of a URL, and an arrow no
+	// redirection.
+	operator = regexp.MustCompile(`[|;]|&&|^&|&$|(^|[^-=])[<>]`)
+	wildcard = regexp.MustCompile(`[?]|\[.+\]`)
+
+	shellWords = []string{
+		"(", "{", "!", ".", "source", "cd", "export", "eval", "exec", "set", "unset", "ulimit", "umask", "trap", "alias",
+		"if", "for", "while", "until", "case", "function", "local", "declare", "typeset",
+	}
+)
+
+// find gives the first thing that only a shell would understand, as written
+// (of an assignment the name alone, since its value may be a secret). inPath
+// says that all there is are ~ and variables that paths begin with.
+func (l *shellLine) find(isCode func(i int) bool) (found string, inPath bool) {
+	inPath = true
+	for i, at := range wordsOf(l.mask) {
+		if isCode(i) {
+			continue
+		}
+		word, mask := l.text[at[0]:at[1]], l.mask[at[0]:at[1]]
+		path := tildePath.MatchString(mask)
+		switch {
+		case path:
+		case i == 0 && assigns.MatchString(mask):
+			word = assigns.FindString(mask)
+		case i == 0 && (slices.Contains(shellWords, word) || mask[0] == '('):
+		case substitution.MatchString(mask), operator.MatchString(mask), strings.Contains(mask, "*"):
+		case wildcard.MatchString(mask) && l.matchesFiles(word):
+		default:
+			continue
+		}
+		if found == "" {
+			found = word
+		}
+		inPath = inPath && path
+	}
+	return found, inPath
+}
+
+// matchesFiles reports whether a shell would put the names of files in the
+// place of a pattern.
+func (l *shellLine) matchesFiles(pattern string) bool {
+	files, err := filepath.Glob(absolute(l.folder, pattern))
+	return err == nil && len(files) > 0
+}
+
+// wordsOf gives where the words of a mask begin and end.
+func wordsOf(mask string) [][]int { return notBlank.FindAllStringIndex(mask, -1) }
+
+var notBlank = regexp.MustCompile(`[^ \t\r\n]+`)
+
+// forShell says how the command is written for a shell.
+func (l *shellLine) forShell(s *Script, appended bool) string {
+	from, to := l.ownPart()
+	text := l.text
+	if appended && from < to {
+		text = text[:to] + ` "$@"` + text[to:]
+	}
+	if s.WorkingDirectory != "" { // where a relative path would lead elsewhere
+		for _, at := range wordsOf(l.mask[:to]) {
+			if word := text[at[0]:at[1]]; isPath(word) && absolute(l.folder, word) == s.Command[s.Program] {
+				text = text[:at[0]] + s.Command[s.Program] + text[at[1]:]
+				break
+			}
+		}
+	}
+	list := "[sh, -c, " + yamlText(text)
+	if appended && from < to {
+		list += ", sh" // what $0 is
+	}
+	remedy := "write command: " + list + "]"
+	if !l.named {
+		words, err := ParseCommand(l.text[from:to])
+		if err == nil {
+			name := filepath.Base(words[0])
+			if at, file := ownFile(words, l.folder, s.WorkingDirectory); at > 0 {
+				name = filepath.Base(file)
+			}
+			remedy += " and name: " + scalarText(stem(name))
+		}
+	}
+	return remedy
+}
+
+// control are the operators that end a simple command.
+var control = regexp.MustCompile(`[|;]+|&&|&$|&[ \t]`)
+
+// redirection is where the arguments of a simple command end at the latest.
+var redirection = regexp.MustCompile(`[ \t]*(&>|[0-9]*[<>])`)
+
+// ownPart finds the simple command of the line that runs the script: the first
+// one that names a path or an interpreter, else the first that is no word of
+// the shell's own. It gives where that begins, and where its arguments end.
+func (l *shellLine) ownPart() (from, to int) {
+	var parts [][2]int
+	begin := 0
+	for _, at := range append(control.FindAllStringIndex(l.mask, -1), []int{len(l.mask), len(l.mask)}) {
+		part := [2]int{begin, at[0]}
+		begin = at[1]
+		if r := redirection.FindStringIndex(l.mask[part[0]:part[1]]); r != nil {
+			part[1] = part[0] + r[0]
+		}
+		words := wordsOf(l.mask[part[0]:part[1]])
+		for len(words) > 0 && assigns.MatchString(l.mask[part[0]+words[0][0]:part[0]+words[0][1]]) {
+			words = words[1:]
+		}
+		if len(words) > 0 {
+			parts = append(parts, [2]int{part[0] + words[0][0], part[0] + words[len(words)-1][1]})
+		}
+	}
+	for _, ok := range []func(word string) bool{
+		func(w string) bool { _, leads := leaders[programName(w)]; return leads || isPath(w) },
+		func(w string) bool { return !slices.Contains(shellWords, w) },
+	} {
+		for _, p := range parts {
+			if word := notBlank.FindString(l.text[p[0]:p[1]]); ok(strings.Trim(word, `"'(`)) {
+				return p[0], p[1]
+			}
+		}
+	}
+	return 0, 0
+}
+
+// yamlText gives a text in quotes, as one item of a list in one line.
+func yamlText(s string) string {
+	if strings.ContainsAny(s, "\n\r\t") || !strings.ContainsAny(s, `"\`) {
+		return scalarText(s)
+	}
+	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+}
+
+// ShellQuote gives a word that a shell takes for text alone.
+func ShellQuote(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)

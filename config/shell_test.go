@@ -1,0 +1,112 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestShellSyntax writes commands into an entry and looks at what is said of
+// them; $DIR is the folder of the configuration.
+func TestShellSyntax(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("another shell")
+	}
+	const only, quoteIt = ", which only a shell understands, and no shell reads it (write command: ", "; or put it in single quotes if it is meant as an argument)"
+	for _, tt := range []struct {
+		command  string // as YAML
+		appended bool
+		want     string
+	}{
+		// Nothing of it.
+		{`./s.sh -a b --c=d`, true, ""},
+		{`./s.sh '|' '>' '&&' '$HOME' '*.log' '~/x' ";" "a > b" "*"`, true, ""},
+		{`sh -c 'a | b > c; echo $HOME *'`, true, ""},
+		{`"sh -c \"a | b > $HOME/c\""`, true, ""},
+		{`[sh, -c, 'a | b && c > $HOME/d']`, true, ""},
+		{`[bash, -lc, "~/x.sh && y"]`, true, ""},
+		{`powershell.exe -Command Get-Item | Sort`, false, ""},
+		{`curl http://x.example/?a=1&b=2`, false, ""},
+		{`check_x -w ~:10 -c @5:10 -r a->b --x=>5`, false, ""},
+		{`grep -E foo$ [abc] x?`, false, ""},
+		{`[tr, ",", "|"]`, false, ""},
+		{`[awk, -F, ";", '{print $1 > 5}', "*.log"]`, false, ""},
+		{`C:\scripts\x.ps1`, true, ""},
+
+		// Operators, behind whom the bridge's own arguments would end.
+		{`./s.sh | grep x`, false, `command has "|"` + only + `[sh, -c, "./s.sh | grep x"] and name: s` + quoteIt},
+		{`./s.sh | grep x`, true, `command has "|"` + only + `[sh, -c, './s.sh "$@" | grep x', sh] and name: s` + quoteIt},
+		{`./s.sh|grep x`, true, `command has "./s.sh|grep"` + only + `[sh, -c, './s.sh "$@"|grep x', sh] and name: s` + quoteIt},
+		{`./s.sh 2>&1`, true, `command has "2>&1"` + only + `[sh, -c, './s.sh "$@" 2>&1', sh] and name: s` + quoteIt},
+		{`./s.sh a >/tmp/y`, true, `command has ">/tmp/y"` + only + `[sh, -c, './s.sh a "$@" >/tmp/y', sh] and name: s` + quoteIt},
+		{`./s.sh a > /tmp/y`, false, `command has ">"` + only + `[sh, -c, "./s.sh a > /tmp/y"] and name: s` + quoteIt},
+		{`./s.sh < in`, true, `command has "<"` + only + `[sh, -c, './s.sh "$@" < in', sh] and name: s` + quoteIt},
+		{`./s.sh &> /dev/null`, true, `command has "&>"` + only + `[sh, -c, './s.sh "$@" &> /dev/null', sh] and name: s` + quoteIt},
+		{`cd /x && ./s.sh`, true, `command has "cd"` + only + `[sh, -c, 'cd /x && ./s.sh "$@"', sh] and name: s` + quoteIt},
+		{`cd /x; python3 y.py --all`, true, `command has "cd"` + only + `[sh, -c, 'cd /x; python3 y.py --all "$@"', sh] and name: "y"` + quoteIt},
+		{`sleep 2 && ./s.sh`, true, `command has "&&"` + only + `[sh, -c, 'sleep 2 && ./s.sh "$@"', sh] and name: s` + quoteIt},
+		{`sleep 2 && exit 1`, false, `command has "&&"` + only + `[sh, -c, "sleep 2 && exit 1"] and name: sleep` + quoteIt},
+		{`./s.sh || true`, true, `command has "||"` + only + `[sh, -c, './s.sh "$@" || true', sh] and name: s` + quoteIt},
+		{`./s.sh; echo done`, true, `command has "./s.sh;"` + only + `[sh, -c, './s.sh "$@"; echo done', sh] and name: s` + quoteIt},
+		{`./s.sh &`, true, `command has "&"` + only + `[sh, -c, './s.sh "$@" &', sh] and name: s` + quoteIt},
+		{`sh -c 'a' > /tmp/y`, false, `command has ">"` + only + `[sh, -c, "sh -c 'a' > /tmp/y"] and name: sh` + quoteIt},
+		{`./s.sh "it's" | grep "x y"`, true, `command has "|"` + only + `[sh, -c, './s.sh "it''s" "$@" | grep "x y"', sh] and name: s` + quoteIt},
+		{`(cd /x; ./s.sh)`, false, `command has "(cd"` + only + `[sh, -c, "(cd /x; ./s.sh)"] and name: s` + quoteIt},
+
+		// Substitutions and patterns.
+		{"./s.sh $(hostname)", false, `command has "$(hostname)"` + only + `[sh, -c, "./s.sh $(hostname)"] and name: s` + quoteIt},
+		{"./s.sh `hostname`", true, "command has \"`hostname`\"" + only + "[sh, -c, './s.sh `hostname` \"$@\"', sh] and name: s" + quoteIt},
+		{`./s.sh "$HOST"`, true, `command has "\"$HOST\""` + only + `[sh, -c, './s.sh "$HOST" "$@"', sh] and name: s` + quoteIt},
+		{`./s.sh --host=${HOST}`, false, `command has "--host=${HOST}"` + only + `[sh, -c, "./s.sh --host=${HOST}"] and name: s` + quoteIt},
+		{`./s.sh *.log`, false, `command has "*.log"` + only + `[sh, -c, "./s.sh *.log"] and name: s` + quoteIt},
+		{`./s.sh ?.sh`, false, `command has "?.sh"` + only + `[sh, -c, "./s.sh ?.sh"] and name: s` + quoteIt},
+		{`./s.sh [st].sh`, false, `command has "[st].sh"` + only + `[sh, -c, "./s.sh [st].sh"] and name: s` + quoteIt},
+
+		// Paths.
+		{`~/bin/s.sh`, true, `command has "~/bin/s.sh", but ~ and variables are not expanded (write the whole path)`},
+		{`$HOME/bin/s.sh`, true, `command has "$HOME/bin/s.sh", but ~ and variables are not expanded (write the whole path)`},
+		{`python3 ${HOME}/s.py`, true, `command has "${HOME}/s.py", but ~ and variables are not expanded (write the whole path)`},
+		{`~joe/s.sh`, true, `command has "~joe/s.sh", but ~ and variables are not expanded (write the whole path)`},
+		{`["~/s.sh", -a]`, true, `command has "~/s.sh", but ~ and variables are not expanded (write the whole path)`},
+		{`[python3, $HOME/s.py]`, true, `command has "$HOME/s.py", but ~ and variables are not expanded (write the whole path)`},
+		{`~/s.sh | sort`, false, `command has "~/s.sh"` + only + `[sh, -c, "~/s.sh | sort"] and name: s` + quoteIt},
+
+		// Variables in front, whose values may be secrets.
+		{`PASSWORD=hunter2 ./s.sh`, true, `command begins with PASSWORD=, which only a shell understands (leave it out, and write env: {PASSWORD: …})`},
+		{`[LANG=C, ./s.sh]`, true, `command begins with LANG=, which only a shell understands (leave it out, and write env: {LANG: …})`},
+
+		// Lists.
+		{`[./s.sh, "2>&1"]`, true, `command has "2>&1"` + only + `[sh, -c, './s.sh "$@" 2>&1', sh] and name: s)`},
+		{`[cd, /x, "&&", ./s.sh, "a b"]`, true, `command has "cd"` + only + `[sh, -c, 'cd /x && ./s.sh ''a b'' "$@"', sh] and name: s)`},
+
+		{"./s.sh | x\n    name: n", true, `command has "|"` + only + `[sh, -c, './s.sh "$@" | x', sh]` + quoteIt},
+		{"./s.sh | x\n    working_directory: /tmp", false, `command has "|"` + only + `[sh, -c, "$DIR/s.sh | x"] and name: s` + quoteIt},
+		{"./s.sh {a} | x\n    probe: true\n    parameters: {a: {pattern: b}}", false,
+			`command has "|", which only a shell understands, and no shell reads it (put the line into a script of its own, and name that` + quoteIt},
+	} {
+		t.Run("", func(t *testing.T) { // a name would be part of the folder's
+			dir, err := filepath.EvalSymlinks(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(dir)
+			for name, text := range map[string]string{
+				"s.sh": "", "y.py": "", "x.yml": "scripts:\n  - command: " + tt.command + "\n",
+			} {
+				if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cfg, err := Load("x.yml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.ReplaceAll(cfg.Scripts[0].ShellSyntax(tt.appended), dir, "$DIR")
+			if got != tt.want {
+				t.Errorf("%s\ngot  %s\nwant %s", tt.command, got, tt.want)
+			}
+		})
+	}
+}

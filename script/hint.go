@@ -1,0 +1,128 @@
+package script
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"scriptbridge/config"
+)
+
+// hintOutput is how much of a run's output is looked at for another dialect.
+const hintOutput = 64 << 10
+
+// Suspicions are what may keep the script from saying anything, as far as that
+// is known without running it: what of its command only a shell would
+// understand, what its file holds that a shell trips over, and another dialect
+// that the file speaks.
+func (s *Script) Suspicions() []string {
+	texts := s.doubts()
+	if syntax := s.shellSyntax(); syntax != "" {
+		texts = append(texts, syntax)
+	}
+	if g := s.otherDialect(nil, false); g.dialect != "" {
+		texts = append(texts, s.perhaps(g))
+	}
+	return texts
+}
+
+// hints are what may be the reason that a turn went wrong, beyond what the run
+// itself said. unheard says that the script has never been understood, so that
+// its dialect may be another one.
+func (s *Script) hints(t *Turn, unheard bool) []string {
+	if len(s.Command) == 0 { // it names no program yet
+		return nil
+	}
+	var texts []string
+	if c, err := s.settle(); err == nil {
+		if err := s.checkStart(&c); err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	texts = append(texts, s.doubts()...)
+	if syntax := s.shellSyntax(); syntax != "" {
+		texts = append(texts, syntax)
+	}
+	if unheard {
+		if g := s.otherDialect(t.Outcomes, true); g.dialect != "" {
+			texts = append(texts, s.perhaps(g))
+		}
+	}
+	return texts
+}
+
+// shellSyntax is what of the command only a shell would understand.
+func (s *Script) shellSyntax() string { return s.ShellSyntax(s.Dialect.Arguments) }
+
+// perhaps names a dialect that may be meant.
+func (s *Script) perhaps(g guessed) string {
+	how := ""
+	switch locates := s.Dialect.Locate != nil; {
+	case g.dialect == scalyrDialect.Name && !locates:
+		name := filepath.Base(s.File)
+		how = fmt.Sprintf(" with options: {module: %s} instead of a command", strings.TrimSuffix(name, filepath.Ext(name)))
+	case locates:
+		how = " with a command instead of options"
+	}
+	return fmt.Sprintf("perhaps dialect: %s is meant%s, since %s", g.dialect, how, g.why)
+}
+
+// otherDialect is a dialect that the script's file and what it printed speak
+// for, where nothing speaks for its own. What was printed counts most; the
+// name of the file counts only when it has run.
+func (s *Script) otherDialect(ran []*Outcome, named bool) guessed {
+	own := s.Dialect.Name
+	var clues []guessed
+	weak := guessed{}
+	for _, o := range ran {
+		if o.ExitCode < 0 { // it may have been cut short, or never begun
+			continue
+		}
+		switch g := guessPrinted(own, o); {
+		case g.dialect == own:
+			return guessed{}
+		case g.why == printsExposition: // nothing else looks like it
+			return g
+		case g.why == printsPlainLines:
+			weak = g
+		default:
+			clues = append(clues, g)
+		}
+	}
+	told := guessFiles(headOf(s.File))
+	if slices.ContainsFunc(told, func(g guessed) bool { return g.dialect == own }) {
+		return guessed{}
+	}
+	clues = append(clues, guessFolder(s.File))
+	clues = append(clues, told...)
+	if named {
+		clues = append(clues, guessName(s.File), weak)
+	}
+	for _, g := range clues {
+		if _, err := findDialect(g.dialect); err == nil && g.dialect != own {
+			return g
+		}
+	}
+	return guessed{}
+}
+
+// guessPrinted looks at what a script of the dialect own printed.
+func guessPrinted(own string, o *Outcome) guessed {
+	some := *o
+	some.Stdout = o.Stdout[:min(len(o.Stdout), hintOutput)]
+	if own == config.DefaultDialect {
+		for line := range coscaleLines(some.Stdout) {
+			if isCoscaleData(line) || bytes.HasPrefix(line, []byte("{")) {
+				return guessed{dialect: own}
+			}
+		}
+	}
+	return guessOutput(&some)
+}
+
+// shells are the programs that read a file as sh does.
+var shells = []string{"sh", "ash", "bash", "dash", "ksh", "zsh"}
+
+func isShell(program string) bool { return slices.Contains(shells, filepath.Base(program)) }
