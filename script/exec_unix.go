@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -87,7 +86,7 @@ func explain(err error, c *command, path string) error {
 	}
 	known := checkExecutable(path)
 	if known == nil {
-		known = checkInterpreter(path, strings.Contains(c.args[0], "/"), lastEnv(c.env, "PATH"), c.dir)
+		known = checkInterpreter(path, lastEnv(c.env, "PATH"), c.dir)
 	}
 	hint := ""
 	switch {

@@ -78,13 +78,10 @@ const interpreterDepth = 4
 
 // checkInterpreter says why the system cannot start file, which is there and
 // executable: what its #! line names is missing or cannot be run. path is where
-// env looks, dir where the script runs. What cannot be known is no fault. own
-// says that the command names the file, which may then be mended.
-func checkInterpreter(file string, own bool, path, dir string) error {
-	return checkShebang(file, own, path, dir, 0)
-}
+// env looks, dir where the script runs. What cannot be known is no fault.
+func checkInterpreter(file, path, dir string) error { return checkShebang(file, path, dir, 0) }
 
-func checkShebang(file string, own bool, path, dir string, depth int) error {
+func checkShebang(file, path, dir string, depth int) error {
 	s := shebangOf(file)
 	switch {
 	case s.utf16:
@@ -92,11 +89,11 @@ func checkShebang(file string, own bool, path, dir string, depth int) error {
 	case !s.there || s.interpreter == "":
 		return nil
 	case s.bom && !isShell(s.program()):
-		return fmt.Errorf("%s begins with a byte order mark, so that the system does not see its #! line and gives it to /bin/sh%s", file, remedy(own, withoutBOM, file))
+		return fmt.Errorf("%s begins with a byte order mark, so that the system does not see its #! line and gives it to /bin/sh%s", file, mended(file, depth, withoutBOM))
 	case s.bom:
 		return nil // the right program runs it all the same
 	case s.cr && s.breaks():
-		return fmt.Errorf("%s has CRLF (Windows) line ends, so that its #! line names %q%s", file, lastWord(s.interpreter, s.argument)+"\r", remedy(own, withoutCR, file))
+		return fmt.Errorf("%s has CRLF (Windows) line ends, so that its #! line names %q%s", file, lastWord(s.interpreter, s.argument)+"\r", mended(file, depth, withoutCR))
 	}
 	if err := s.check(file, path, dir); err != nil || depth == interpreterDepth {
 		return err
@@ -115,7 +112,7 @@ func checkShebang(file string, own bool, path, dir string, depth int) error {
 	if !filepath.IsAbs(next) {
 		next = filepath.Join(dir, next)
 	}
-	return checkShebang(next, false, path, dir, depth+1)
+	return checkShebang(next, path, dir, depth+1)
 }
 
 // breaks reports whether a CR at the end of the line is taken for a part of
@@ -192,31 +189,21 @@ func lastWord(texts ...string) string {
 	return fields[len(fields)-1]
 }
 
-// withoutCR and withoutBOM say how a script's own file is mended. A link is
-// followed first: sed would put a file in its place.
-func withoutCR(file string) string {
-	file = config.ShellQuote(linked(file))
-	return fmt.Sprintf(`dos2unix %s, or sed -i 's/\r$//' %[1]s`, file)
-}
+// Commands that mend a file, by its path. In what is logged a backslash is
+// doubled, so that one without comes first where there is one.
+const (
+	withoutCR  = `dos2unix %s, or sed -i 's/\r$//' %[1]s`
+	withoutBOM = `sed -i '1s/^\xef\xbb\xbf//' %s`
+)
 
-func withoutBOM(file string) string {
-	return `sed -i '1s/^\xef\xbb\xbf//' ` + config.ShellQuote(linked(file))
-}
-
-// remedy ends a sentence with how the script's own file is mended, and no
-// other file: that one is somebody else's.
-func remedy(own bool, how func(file string) string, file string) string {
-	if !own {
+// mended ends a sentence with how a script's own file is mended; an interpreter
+// that it leads to is somebody else's.
+func mended(file string, depth int, how string) string {
+	path := ownPath(file)
+	if depth > 0 || path == "" {
 		return ""
 	}
-	return ": " + how(file)
-}
-
-func linked(file string) string {
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		return real
-	}
-	return file
+	return ": " + fmt.Sprintf(how, path)
 }
 
 // checkStart says why the command, which settle has found sound, cannot be
@@ -233,18 +220,14 @@ func (s *Script) checkStart(c *command) error {
 		if err := checkExecutable(s.File); err != nil {
 			return err
 		}
-		return checkInterpreter(s.File, s.namesFile(), path, c.dir)
+		return checkInterpreter(s.File, path, c.dir)
 	}
 	file, err := findProgram(word, path, c.dir)
 	if err != nil {
 		return fmt.Errorf("%s is to start %s, which %w%s", s.Command[0], word, err, likeProgram(word, path))
 	}
-	return checkInterpreter(file, false, path, c.dir)
+	return checkInterpreter(file, path, c.dir)
 }
-
-// namesFile reports whether the command names the script's own file by its
-// path, rather than some program of the system.
-func (s *Script) namesFile() bool { return filepath.IsAbs(s.Command[s.Program]) }
 
 // doubts say what of the script's file may make it fail although it can be
 // started.
@@ -257,10 +240,10 @@ func (s *Script) doubts() (texts []string) {
 	// What the #! line makes of it is a fault, if the line counts at all.
 	started := s.Executed() == s.Program && head.there
 	if head.bom && !(started && !isShell(head.program())) {
-		texts = append(texts, fmt.Sprintf("%s begins with a byte order mark, which a shell takes for a part of the first word%s", s.File, remedy(s.namesFile(), withoutBOM, s.File)))
+		texts = append(texts, fmt.Sprintf("%s begins with a byte order mark, which a shell takes for a part of the first word%s", s.File, mended(s.File, 0, withoutBOM)))
 	}
 	if bytes.Contains(text, []byte("\r\n")) && !(started && head.cr && head.breaks()) {
-		texts = append(texts, fmt.Sprintf("%s has CRLF (Windows) line ends, which a shell takes for a part of the last word%s", s.File, remedy(s.namesFile(), withoutCR, s.File)))
+		texts = append(texts, fmt.Sprintf("%s has CRLF (Windows) line ends, which a shell takes for a part of the last word%s", s.File, mended(s.File, 0, withoutCR)))
 	}
 	return texts
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"scriptbridge/config"
 )
 
 // systemFolders hold what belongs to the system or to its packages.
@@ -15,12 +17,12 @@ var systemFolders = []string{
 	"/Applications", "/Library", "/System",
 }
 
-// chmodOwn is a command that changes a script's file, safe to follow as it
-// stands; empty where the file may be more than that script: where it is no
-// regular file, or lies in one of the system's folders or in one in which
-// programs are looked for. A link is followed. No remedy names a folder, since
-// other things may lie in it.
-func chmodOwn(mode, file string) string {
+// ownPath spells, for a shell, the path of a script's file that a remedy may
+// change, safe to follow as it stands; empty where the file may be more than
+// that script: where it is no regular file, or lies in one of the system's
+// folders or in one in which programs are looked for. A link is followed. No
+// remedy names a folder, since other things may lie in it.
+func ownPath(file string) string {
 	real, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return ""
@@ -36,18 +38,17 @@ func chmodOwn(mode, file string) string {
 	if slices.Contains(filepath.SplitList(os.Getenv("PATH")), filepath.Dir(real)) {
 		return ""
 	}
-	return "chmod " + mode + " " + shellWord(real)
+	return config.ShellQuote(real)
 }
 
-// shellWord spells a path so that a shell reads it as one word.
-func shellWord(path string) string {
-	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+,:@%=", r)
+// chmodOwn is a command that changes the mode of a script's file; empty where
+// none may.
+func chmodOwn(mode, file string) string {
+	path := ownPath(file)
+	if path == "" {
+		return ""
 	}
-	if path != "" && !strings.ContainsFunc(path, func(r rune) bool { return !plain(r) }) {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	return "chmod " + mode + " " + path
 }
 
 // either joins remedies, of which the empty ones are none.
