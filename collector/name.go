@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/otlptranslator"
 
+	"scriptbridge/internal/units"
 	"scriptbridge/record"
 )
 
@@ -22,14 +23,14 @@ import (
 // valid one or empty, all else may be any text.
 func mapName(prefix, name, unit string, typ record.Type, id string) (sample, shownUnit string) {
 	counter := typ == record.Counter
-	tokens := words(name)
+	tokens := units.Words(name)
 	if counter {
 		tokens = without(tokens, "total")
 	}
 	if len(tokens) == 0 {
-		tokens = append([]string{"metric"}, words(id)...)
+		tokens = append([]string{"metric"}, units.Words(id)...)
 	}
-	main, per := mapUnit(unit)
+	main, per := units.Name(unit)
 	if counter {
 		main = strings.Join(without(strings.Split(main, "_"), "total"), "_")
 	}
@@ -46,10 +47,10 @@ func mapName(prefix, name, unit string, typ record.Type, id string) (sample, sho
 		main = ""
 		tokens, _ = cutTail(tokens, "", per)
 	} else if main != "" {
-		shown = joinUnit(main, per)
+		shown = units.Join(main, per)
 	}
 	if len(tokens) == 0 && main == "" && per == "" {
-		tokens = append([]string{"metric"}, words(id)...)
+		tokens = append([]string{"metric"}, units.Words(id)...)
 	}
 
 	namer := otlptranslator.MetricNamer{Namespace: prefix, WithMetricSuffixes: true}
@@ -74,28 +75,8 @@ var namerTypes = map[record.Type]otlptranslator.MetricType{
 	record.Counter: otlptranslator.MetricTypeMonotonicCounter,
 }
 
-// words splits a text into its words: lower case, every rune outside [a-z0-9]
-// a separator.
-func words(s string) []string {
-	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9')
-	})
-}
-
 func without(tokens []string, word string) []string {
 	return slices.DeleteFunc(tokens, func(t string) bool { return t == word })
-}
-
-// joinUnit is the unit as it stands at the end of a name.
-func joinUnit(main, per string) string {
-	switch {
-	case per == "":
-		return main
-	case main == "":
-		return "per_" + per
-	default:
-		return main + "_per_" + per
-	}
 }
 
 // finished spells a unit that is already in words so that the namer does not
@@ -114,7 +95,7 @@ func finished(main, per string) string {
 // cutTail cuts a trailing phrase equal to the unit off a name; the namer puts
 // it there again.
 func cutTail(tokens []string, main, per string) ([]string, bool) {
-	unit := joinUnit(main, per)
+	unit := units.Join(main, per)
 	if main == "" && per == "" {
 		return tokens, false
 	}
@@ -135,74 +116,8 @@ func containsPhrase(tokens, phrase []string) bool {
 	return false
 }
 
-// units are those that sources write and OTLP's table does not know, or
-// reads otherwise. Free of case but for single letters.
-var units = map[string]string{
-	"b": "bytes", "B": "bytes", "byte": "bytes", "bytes": "bytes",
-	"s": "seconds", "sec": "seconds", "secs": "seconds", "second": "seconds", "seconds": "seconds",
-	"us": "microseconds", "µs": "microseconds", "μs": "microseconds",
-	"ms": "milliseconds", "millisecond": "milliseconds", "milliseconds": "milliseconds",
-	"min": "minutes", "mins": "minutes", "minute": "minutes", "minutes": "minutes",
-	"hour": "hours", "hours": "hours",
-	"day": "days", "days": "days",
-	"C": "celsius", "°c": "celsius", "celsius": "celsius",
-	"$": "dollars",
-	"%": "percent", "percent": "percent",
-	"#": "", "1": "",
-}
-
-// pers are the words after the stroke.
-var pers = map[string]string{
-	"s": "second", "sec": "second", "second": "second", "seconds": "second",
-	"ms": "millisecond", "millisecond": "millisecond",
-	"m": "minute", "min": "minute", "minute": "minute", "minutes": "minute",
-	"h": "hour", "hour": "hour", "hours": "hour",
-	"d": "day", "day": "day", "days": "day",
-	"w": "week", "week": "week",
-	"mo": "month", "month": "month",
-	"y": "year", "year": "year",
-}
-
 // timePers are the divisors that make a unit a rate in time.
 var timePers = []string{"second", "millisecond", "minute", "hour", "day", "week", "month", "year"}
-
-// mapUnit gives the words of a declared unit, before and after its stroke;
-// both are empty or match [a-z0-9]+(_[a-z0-9]+)*.
-func mapUnit(unit string) (main, per string) {
-	before, after, _ := strings.Cut(unit, "/")
-	return mapMain(strings.TrimSpace(before)), mapPer(strings.TrimSpace(after))
-}
-
-func mapMain(unit string) string {
-	if u, ok := lookUp(units, unit); ok {
-		return u
-	}
-	if !strings.ContainsAny(unit, "{}") { // UCUM's annotations would vanish
-		namer := otlptranslator.UnitNamer{}
-		unit = namer.Build(unit)
-	}
-	u := strings.Join(words(unit), "_")
-	if u == "1" {
-		return "" // the namer makes a _ratio of it
-	}
-	return u
-}
-
-func mapPer(unit string) string {
-	if u, ok := lookUp(pers, unit); ok {
-		return u
-	}
-	return strings.Join(words(unit), "_")
-}
-
-// lookUp finds a unit free of case, unless it is a single letter.
-func lookUp(table map[string]string, unit string) (string, bool) {
-	if len(unit) > 1 {
-		unit = strings.ToLower(unit)
-	}
-	u, ok := table[unit]
-	return u, ok
-}
 
 // labelName cleans the name of a dimension; empty when nothing is left.
 func labelName(raw string) string {

@@ -48,6 +48,13 @@ var names = []struct {
 	{"p", "x", "Hz", record.Gauge, "", "p_x_hertz", "hertz"},
 	{"p", "x", "W", record.Gauge, "", "p_x_watts", "watts"},
 	{"p", "x", "w", record.Gauge, "", "p_x_w", "w"},
+	// A prefix is spelled out, since its case carries meaning.
+	{"p", "x", "mW", record.Gauge, "", "p_x_milliwatts", "milliwatts"},
+	{"p", "x", "MW", record.Gauge, "", "p_x_megawatts", "megawatts"},
+	{"p", "x", "kWh", record.Counter, "", "p_x_kilowatt_hours_total", "kilowatt_hours"},
+	{"p", "x", "mX", record.Gauge, "", "p_x_mx", "mx"},
+	{"p", "x", "MX", record.Gauge, "", "p_x_mega_x", "mega_x"},
+	{"p", "x", "MB", record.Gauge, "", "p_x_mb", "mb"},
 	{"p", "x", "µs", record.Gauge, "", "p_x_microseconds", "microseconds"},
 	{"p", "x", "°C", record.Gauge, "", "p_x_celsius", "celsius"},
 	{"p", "x", "requests/connection", record.Counter, "", "p_x_requests_per_connection_total", "requests_per_connection"},

@@ -97,11 +97,16 @@ func isBlank(c byte) bool {
 }
 
 func trimBlanks(text []byte) []byte {
-	for len(text) > 0 && isBlank(text[0]) {
-		text = text[1:]
-	}
+	text = trimLeftBlanks(text)
 	for len(text) > 0 && isBlank(text[len(text)-1]) {
 		text = text[:len(text)-1]
+	}
+	return text
+}
+
+func trimLeftBlanks(text []byte) []byte {
+	for len(text) > 0 && isBlank(text[0]) {
+		text = text[1:]
 	}
 	return text
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/units"
 	"scriptbridge/record"
 )
 
@@ -39,7 +40,8 @@ func FuzzNagios(f *testing.F) {
 		// An item stands for itself: garbage in front of the performance data
 		// costs nothing.
 		at := bytes.IndexByte(out, '|')
-		if line, _, _ := bytes.Cut(out[at+1:], []byte("\n")); at < 0 || !hasNagiosItem(trimBlanks(line)) {
+		line, _, _ := bytes.Cut(out[bytes.LastIndexByte(out[:max(at, 0)], '\n')+1:], []byte("\n"))
+		if text, data, stroke := cutNagiosData(line); !stroke || bytes.IndexByte(text, '|') >= 0 || !hasNagiosItem(data, len(data)) {
 			return
 		}
 		worse := append(append(bytes.Clone(out[:at+1]), nagiosGarbage...), out[at+1:]...)
@@ -63,7 +65,7 @@ func checkNagiosSamples(t *testing.T, state, lines int, samples []record.Sample)
 		if s.Line > lines || s.Line < 1 && i > 1 {
 			t.Errorf("line %d of %d", s.Line, lines)
 		}
-		key := fmt.Sprintf("%s %s %q", s.Name, s.Meta.Unit, s.Labels)
+		key := fmt.Sprintf("%s %s %q", s.Name, units.Join(units.Name(s.Meta.Unit)), s.Labels)
 		if seen[key] {
 			t.Errorf("series %s twice", key)
 		}

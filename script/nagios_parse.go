@@ -41,8 +41,12 @@ type nagiosReader struct {
 	refused    refusals
 }
 
-// nagiosSeries is what two items of performance data may not share.
-type nagiosSeries struct{ label, unit string }
+// nagiosSeries is what two items of performance data may not share, however they
+// spell the unit.
+type nagiosSeries struct {
+	label  string
+	family nagiosFamily
+}
 
 // parseNagios reads what a plugin printed that exited with the code state, one
 // of 0 to 3:
@@ -52,8 +56,7 @@ type nagiosSeries struct{ label, unit string }
 //	LONG TEXT | PERFORMANCE DATA
 //	PERFORMANCE DATA
 //
-// (Nagios Plugin API; all lines but the first may be missing). A line is cut at
-// its first stroke. Further lines without one are text until one has come that
+// (Nagios Plugin API; all lines but the first may be missing). Further lines without one are text until one has come that
 // has it, and performance data from there on. Where not even one item begins it
 // is text all the same: the usage of many plugins is full of strokes. An item
 // that cannot be used is refused alone; the error joins a record.LineError for
@@ -69,12 +72,9 @@ func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagi
 	inData := false
 	for line := range bytes.Lines(bytes.TrimPrefix(out, []byte("\ufeff"))) {
 		r.number++
-		text, data, stroke := bytes.Cut(line, []byte("|"))
-		if inData && !stroke {
+		text, data, stroke := cutNagiosData(line)
+		if line := trimBlanks(line); inData && !stroke && hasNagiosItem(line, len(line)) {
 			text, data = nil, line
-		}
-		if data = trimBlanks(data); len(data) > 0 && !hasNagiosItem(data) {
-			text, data, stroke = line, nil, false
 		}
 		inData = inData || stroke && r.inText
 		r.text(bytes.TrimSpace(text))
@@ -115,31 +115,102 @@ func cutStatus(text string) string {
 	return cutText(text, nagiosMaxStatus-len("…"))
 }
 
-// hasNagiosItem reports whether an item begins anywhere in data.
-func hasNagiosItem(data []byte) bool {
-	for len(data) > 0 {
-		if _, _, err := cutNagiosLabel(data); err == nil {
+// cutNagiosData cuts a line into text and performance data, at the first stroke
+// behind which, before the next one, an item begins: text may have strokes too.
+// A stroke with nothing behind it ends the text as well. Where data begin with
+// a label in quotes, that is one, whatever follows it.
+func cutNagiosData(line []byte) (text, data []byte, stroke bool) {
+	for at := bytes.IndexByte(line, '|'); at >= 0; {
+		data := trimBlanks(line[at+1:])
+		next := bytes.IndexByte(data, '|')
+		piece := len(data)
+		if next >= 0 {
+			piece = next
+		}
+		if len(data) == 0 || hasNagiosItem(data, piece) || isQuotedLabel(data) {
+			return line[:at], data, true
+		}
+		if next < 0 {
+			break
+		}
+		at = len(line) - len(trimLeftBlanks(line[at+1:])) + next
+	}
+	return line, nil, false
+}
+
+// hasNagiosItem reports whether an item begins within the first n bytes of data.
+func hasNagiosItem(data []byte, n int) bool {
+	for rest := data; len(rest) > 0 && len(data)-len(rest) < n; _, rest = cutWord(rest) {
+		if _, _, err := cutNagiosLabel(rest); err == nil {
 			return true
 		}
-		_, data = cutWord(data)
 	}
 	return false
 }
 
-// data reads items of performance data, separated by blanks; none is in front.
+// isQuotedLabel reports whether data begins with a label in single quotes that
+// a blank follows.
+func isQuotedLabel(data []byte) bool {
+	if data[0] != '\'' {
+		return false
+	}
+	_, rest, ok := cutNagiosQuotes(data)
+	return ok && (len(rest) == 0 || isBlank(rest[0]))
+}
+
+// data reads items of performance data, separated by blanks, or by commas,
+// which some plugins put between them; none is in front.
 func (r *nagiosReader) data(data []byte) {
-	for len(data) > 0 {
+	for data = cutNagiosSeparators(data); len(data) > 0; data = cutNagiosSeparators(data) {
 		label, value, err := cutNagiosLabel(data)
 		if err != nil {
 			word, rest := cutWord(data)
+			if isQuotedLabel(data) {
+				_, rest, _ = cutNagiosQuotes(data)
+				word = data[:len(data)-len(rest)]
+			}
 			r.refuse(word, "bad_perfdata", err)
 			data = rest
 			continue
 		}
-		value, rest := cutWord(value)
+		value, rest := cutNagiosValue(value)
 		r.item(label, string(value), trimBlanks(data[:len(data)-len(rest)]))
 		data = rest
 	}
+}
+
+// cutNagiosSeparators cuts off what separates items.
+func cutNagiosSeparators(data []byte) []byte {
+	data = bytes.TrimLeft(data, ", \t\r\n\v\f")
+	if len(data) > 1 && data[0] == '|' && !isBlank(data[1]) {
+		data = data[1:] // a second stroke, in front of a label
+	}
+	return data
+}
+
+// cutNagiosValue cuts off a value and what belongs to it. It ends at a blank, at
+// the comma at a word's end, and at a comma or stroke behind which, in the same
+// word, another label begins; another comma is one of a number.
+func cutNagiosValue(text []byte) (value, rest []byte) {
+	word, rest := cutWord(text)
+	for i, c := range word {
+		if (c == ',' || c == '|') && beginsNagiosItem(word[i+1:]) {
+			return word[:i], trimBlanks(text[i+1:])
+		}
+	}
+	return word, rest
+}
+
+// beginsNagiosItem reports whether what follows a comma is an item, or nothing.
+func beginsNagiosItem(after []byte) bool {
+	after = bytes.TrimLeft(after, ",")
+	if len(after) == 0 || after[0] == '\'' {
+		return true
+	}
+	if i := bytes.IndexAny(after, ",;|"); i >= 0 {
+		after = after[:i]
+	}
+	return bytes.IndexByte(after, '=') > 0
 }
 
 // errNagiosLabel is told of the word in which no item begins.
@@ -147,46 +218,81 @@ var errNagiosLabel = errors.New("an item of performance data is 'label'=value (a
 
 // cutNagiosLabel cuts `label=` off text, which does not begin with a blank. In
 // quotes the label may have blanks and equals signs, and two single quotes
-// stand for one.
+// stand for one. Blanks around the equals sign are passed over behind a label in
+// quotes, and where a number follows; elsewhere they are those of a sentence.
 func cutNagiosLabel(text []byte) (label string, rest []byte, err error) {
-	if text[0] != '\'' {
-		word, _ := cutWord(text)
-		i := bytes.IndexByte(word, '=')
-		if i <= 0 {
+	if text[0] == '\'' {
+		quoted, rest, ok := cutNagiosQuotes(text)
+		rest, ok = bytes.CutPrefix(trimLeftBlanks(rest), []byte("="))
+		if !ok || quoted == "" {
 			return "", nil, errNagiosLabel
 		}
-		if i > nagiosMaxLabel {
-			return "", nil, fmt.Errorf("a label may have %d bytes", nagiosMaxLabel)
-		}
-		return string(word[:i]), text[i+1:], nil
+		if word, _ := cutWord(trimLeftBlanks(rest)); bytes.IndexByte(word, '=') < 0 {
+			rest = trimLeftBlanks(rest)
+		} // else the value is missing, and another item follows
+		return quoted, rest, nil
 	}
+	word, _ := cutWord(text)
+	if i := bytes.IndexByte(word, '='); i >= 0 {
+		word = word[:i]
+	}
+	rest, ok := cutEquals(text[len(word):])
+	switch {
+	case !ok || len(word) == 0:
+		return "", nil, errNagiosLabel
+	case len(word) > nagiosMaxLabel:
+		return "", nil, fmt.Errorf("a label may have %d bytes", nagiosMaxLabel)
+	}
+	return string(word), rest, nil
+}
+
+// cutNagiosQuotes cuts off what stands in single quotes, in which two stand for
+// one.
+func cutNagiosQuotes(text []byte) (inside string, rest []byte, ok bool) {
 	var b []byte
 	for i := 1; i < len(text) && len(b) <= nagiosMaxLabel; i++ {
 		if text[i] != '\'' {
 			b = append(b, text[i])
-			continue
-		}
-		if i++; i == len(text) {
-			break
-		}
-		switch {
-		case text[i] == '\'':
+		} else if i+1 < len(text) && text[i+1] == '\'' {
 			b = append(b, '\'')
-		case text[i] == '=' && len(b) > 0:
-			return string(b), text[i+1:], nil
-		default:
-			return "", nil, errNagiosLabel
+			i++
+		} else {
+			return string(b), text[i+1:], true
 		}
 	}
-	return "", nil, errNagiosLabel
+	return "", nil, false
+}
+
+// cutEquals cuts off the equals sign that follows a label without quotes, and
+// the blanks around it if a number follows.
+func cutEquals(text []byte) (rest []byte, found bool) {
+	rest, found = bytes.CutPrefix(trimLeftBlanks(text), []byte("="))
+	if !found {
+		return nil, false
+	}
+	if next := trimLeftBlanks(rest); beginsNumber(next) {
+		return next, true
+	}
+	return rest, !isBlank(text[0])
+}
+
+// beginsNumber reports whether text begins with a word that may be a value, and
+// is not an item of its own.
+func beginsNumber(text []byte) bool {
+	word, _ := cutWord(text)
+	if len(word) == 0 || bytes.IndexByte(word, '=') >= 0 {
+		return false
+	}
+	return word[0] == 'U' || '0' <= word[0] && word[0] <= '9' ||
+		len(word) > 1 && strings.IndexByte("+-.", word[0]) >= 0 && ('0' <= word[1] && word[1] <= '9' || word[1] == '.')
 }
 
 // item reads `value[unit];[warning];[critical];[minimum];[maximum]`. A value
-// that is not known (U) makes no series, and neither do its thresholds, whose
+// that is not known (U, Us) makes no series, and neither do its thresholds, whose
 // unit is not known.
 func (r *nagiosReader) item(label, text string, raw []byte) {
 	fields := strings.Split(strings.TrimRight(text, ";"), ";")
-	if fields[0] == "U" {
+	if r.units.isUnknown(fields[0]) {
 		return
 	}
 	number, uom, err := cutNagiosNumber(fields[0])
@@ -200,12 +306,12 @@ func (r *nagiosReader) item(label, text string, raw []byte) {
 		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), errNagiosNumber))
 		return
 	}
-	metas := r.units.metas(scale.nagiosFamily)
+	metas := r.units.metas(scale)
 	if metas == nil {
 		r.refuse(raw, "too_many", fmt.Errorf("%q: the plugin has used %d other units already", cutText(label, nagiosQuoted), nagiosMaxUnits))
 		return
 	}
-	series := nagiosSeries{label, scale.unit}
+	series := nagiosSeries{label, scale.nagiosFamily}
 	switch {
 	case r.seen[series]:
 		r.refuse(raw, "duplicate", fmt.Errorf("%q is there twice (the first one is used)", cutText(label, nagiosQuoted)))

@@ -166,7 +166,7 @@ func TestNagiosManyUnits(t *testing.T) {
 	r := newNagiosRunner()
 	refused := 0
 	for i := range 10 * nagiosMaxUnits {
-		uom := string(rune('a'+i/26%26)) + string(rune('a'+i%26)) + strings.Repeat("x", i/676)
+		uom := "q" + string(rune('a'+i/26%26)) + string(rune('a'+i%26)) + strings.Repeat("x", i/676)
 		_, _, v := nagiosVerdict(t, r, exits(0, "OK | a=1"+uom+" b=1\n", ""))
 		for _, le := range v.Lines {
 			if le.Reason != "too_many" || le.Err.Error() != `"a": the plugin has used 64 other units already` {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"scriptbridge/record"
 )
@@ -56,22 +57,6 @@ var nagiosLimits = []struct {
 	{"maximum", nagiosMaximum, nagiosMaximum},
 }
 
-// nagiosFamily is what the names of series depend on: a base unit as the
-// collector's unit table knows it, and whether the value only grows.
-type nagiosFamily struct {
-	unit    string
-	counter bool
-}
-
-// nagiosScale is what becomes of a unit of measurement: a value times 10^shift
-// times `times` is in the family's unit. (The shift is made before a number is
-// read, so that 0.09 ms are 9e-05 s and not 8.999999999999999e-05.)
-type nagiosScale struct {
-	nagiosFamily
-	shift int
-	times float64
-}
-
 // read gives a decimal number in the base unit.
 func (s nagiosScale) read(number string) (float64, bool) {
 	if s.shift != 0 {
@@ -90,126 +75,53 @@ func (s nagiosScale) read(number string) (float64, bool) {
 	return v, ok && !math.IsInf(v, 0)
 }
 
-// nagiosUnits holds, for each family that a plugin has used, the Meta of all
-// that an item can give, by nagiosValue and so on.
-type nagiosUnits map[nagiosFamily][]*record.Meta
-
-// nagiosMaxUnits bounds the families that one plugin may come up with.
-const nagiosMaxUnits = 64
-
-// metas gives those of a family; nil when the plugin has used too many others.
-func (u nagiosUnits) metas(f nagiosFamily) []*record.Meta {
-	if metas := u[f]; metas != nil || len(u) == nagiosMaxUnits {
-		return metas
-	}
-	for what := range nagiosNames {
-		u[f] = append(u[f], newNagiosMeta(f, what))
-	}
-	return u[f]
-}
-
-// newNagiosMeta is that of one family: there is one for each unit. What has no
-// unit is called `value`, since a counter takes the bare name.
-func newNagiosMeta(f nagiosFamily, what int) *record.Meta {
-	m := &record.Meta{Name: nagiosNames[what].name, Help: nagiosNames[what].help, Unit: f.unit, Type: record.Gauge}
-	switch {
-	case f.counter && what == nagiosValue:
-		m.Type = record.Counter
-	case f.unit == "":
-		m.Name += " value"
-	}
-	return m
-}
-
-// nagiosScales are the units of the guidelines, and ns.
-var nagiosScales = map[string]nagiosScale{
-	"":   {nagiosFamily{"", false}, 0, 1},
-	"c":  {nagiosFamily{"", true}, 0, 1},
-	"%":  {nagiosFamily{"ratio", false}, -2, 1},
-	"s":  {nagiosFamily{"seconds", false}, 0, 1},
-	"ms": {nagiosFamily{"seconds", false}, -3, 1},
-	"us": {nagiosFamily{"seconds", false}, -6, 1},
-	"µs": {nagiosFamily{"seconds", false}, -6, 1}, // the micro sign
-	"μs": {nagiosFamily{"seconds", false}, -6, 1}, // the Greek letter
-	"ns": {nagiosFamily{"seconds", false}, -9, 1},
-}
-
-// nagiosScaleOf finds a unit: one of the table, bytes or bits with a prefix,
-// either by the second, or any other, which stays as it is.
-//
-// KB, MB and so on are powers of 1024, as in the plugins that print them
-// (check_disk and check_swap before they changed to plain B); kb and Mb are
-// bits, and as everywhere powers of 1000. A small i makes either 1024.
-func nagiosScaleOf(uom string) nagiosScale {
-	if scale, ok := nagiosScales[uom]; ok {
-		return scale
-	}
-	rest, perSecond := strings.CutSuffix(uom, "/s")
-	if !perSecond {
-		rest, perSecond = strings.CutSuffix(uom, "ps") // Mbps
-	}
-	if scale, ok := nagiosDigital(rest); ok {
-		if perSecond {
-			scale.unit += "/s"
-		}
-		return scale
-	}
-	if uom != "$" && !strings.ContainsFunc(uom, func(r rune) bool { return r < unicode.MaxASCII && unicode.IsLetter(r) }) {
-		uom = "" // nothing of it would be left in a name
-	}
-	return nagiosScale{nagiosFamily{uom, false}, 0, 1}
-}
-
-// nagiosDigital reads bytes and bits with their prefix.
-func nagiosDigital(uom string) (nagiosScale, bool) {
-	scale := nagiosScale{nagiosFamily{"bytes", false}, 0, 1}
-	prefix, isBytes := strings.CutSuffix(uom, "B")
-	if !isBytes {
-		var isBits bool
-		if prefix, isBits = strings.CutSuffix(uom, "b"); !isBits {
-			return scale, false
-		}
-		scale.unit = "bits"
-	}
-	if prefix == "" {
-		return scale, true
-	}
-	prefix, binary := strings.CutSuffix(prefix, "i")
-	if len(prefix) != 1 {
-		return scale, false
-	}
-	power := 1 + strings.Index("KMGTPEZY", strings.ToUpper(prefix))
-	if isBytes || binary {
-		scale.times = math.Pow(1024, float64(power))
-	} else {
-		scale.shift = 3 * power
-	}
-	return scale, power > 0
-}
-
 var (
 	errDecimalComma = errors.New("a decimal comma is no number (give the plugin env: {LC_ALL: C})")
-	errNagiosNumber = errors.New("the value is not a number, with a unit or without")
+	errNagiosNumber = errors.New("the value is not a number, with a unit or without (a value that is not known is U)")
 )
 
 // longestUOM bounds a unit, in bytes.
 const longestUOM = 32
 
-// cutNagiosNumber splits a value into a decimal number and its unit.
+// cutNagiosNumber splits a value into a decimal number and its unit. What does
+// not begin as a unit does is no value at all: 1.#INF is no 1.
 func cutNagiosNumber(text string) (number, uom string, err error) {
 	n := nagiosNumberLen(text)
 	number, uom = text[:n], text[n:]
+	if !utf8.ValidString(uom) {
+		uom = fromLatin1(uom) // 23\xb0C, 5\xb5s
+	}
 	switch {
 	case len(uom) > 1 && uom[0] == ',' && '0' <= uom[1] && uom[1] <= '9':
 		return "", "", errDecimalComma
-	case n == 0 || len(uom) > longestUOM || strings.ContainsAny(uom, "0123456789,'\"=:"):
+	case n == 0 || len(uom) > longestUOM || strings.ContainsAny(uom, "0123456789,'\"=:") || !beginsUOM(uom):
 		return "", "", errNagiosNumber
 	}
 	return number, uom, nil
 }
 
+// fromLatin1 reads bytes as the characters that they are in ISO 8859-1, the
+// other set of characters that plugins print.
+func fromLatin1(text string) string {
+	runes := make([]rune, len(text))
+	for i := range len(text) {
+		runes[i] = rune(text[i])
+	}
+	return string(runes)
+}
+
+// beginsUOM reports whether a text begins as a unit, or is none: with a letter,
+// a sign that stands for a unit, or a stroke and a letter; or is a lone #, which
+// counts.
+func beginsUOM(text string) bool {
+	r, _ := utf8.DecodeRuneInString(strings.TrimPrefix(text, "/"))
+	return text == "" || text == "#" || unicode.IsLetter(r) || text[0] != '/' && (strings.ContainsRune("%‰°℃℉", r) || unicode.Is(unicode.Sc, r))
+}
+
 // nagiosNumberLen is how much of text is a decimal number. An e belongs to it
-// only with digits behind: 5e is 5 of some unit.
+// only with digits behind: 5e is 5 of some unit. A point without digits behind
+// ends a number only where all ends: a C library of Windows prints 1.#INF, cut
+// to as many places as are asked for.
 func nagiosNumberLen(text string) int {
 	digits := func(i int) int {
 		for i < len(text) && '0' <= text[i] && text[i] <= '9' {
@@ -224,13 +136,18 @@ func nagiosNumberLen(text string) int {
 		return i
 	}
 	n := digits(sign(0))
+	point := n
 	if n < len(text) && text[n] == '.' {
 		n = digits(n + 1)
 	}
+	bare := n == point+1
 	if n < len(text) && (text[n] == 'e' || text[n] == 'E') {
 		if from := sign(n + 1); digits(from) > from {
-			n = digits(from)
+			return digits(from)
 		}
+	}
+	if bare && n < len(text) {
+		return point
 	}
 	return n
 }
