@@ -50,7 +50,7 @@ func (a *apiFlags) client() (*coscale.Client, error) {
 		return nil, fmt.Errorf("--api.ca-file: %w", err)
 	}
 	return coscale.NewClient(coscale.ClientOptions{
-		URL: a.url, AppID: a.appID, Token: secretOf(a.tokenFile), HTTP: coscale.NewHTTPClient(roots, a.timeout), UserAgent: userAgent(),
+		URL: a.url, AppID: a.appID, Token: secretOf(a.tokenFile), HTTP: coscale.NewHTTPClient(roots, a.timeout), UserAgent: userAgent(), Setting: "--api.url",
 	}), nil
 }
 

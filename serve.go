@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -70,8 +69,8 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	}
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
-	ways := &uploads{sinks: out, logger: logger, userAgent: userAgent() + " (" + rand.Text() + ")"}
-	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden, Own: ways.userAgent}
+	ways := &uploads{sinks: out, logger: logger}
+	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
 	if f.serve.storage != "" {
 		kept, err := openStorage(f.serve.storage)
 		if err != nil {
@@ -81,6 +80,10 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		pool.UseMemory(kept.memory)
 		receivers.Storage = kept.receiver
 		ways.storage = kept.upload
+		if ways.bridge, err = kept.bridgeName(); err != nil {
+			return err
+		}
+		receivers.Own = ways.bridge
 	}
 	if err := ways.admits(set.cfg); err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 // time:
 //
 //	lock                 held as long as the process lives; it has its pid
+//	bridge               what this bridge's name in uploads is made of
 //	scripts/NAME-HASH    what a script's Runner wants to find after a restart
 //	receivers/NAME       a receiver's own folder
 //	uploads/NAME         an upload's spool, and what lies beside it

@@ -37,9 +37,9 @@ type uploadKind struct {
 	// secret is the file that its secret is in.
 	secret func(*config.Upload) string
 	most   func(*config.Upload) int64 // bytes of the spool
-	// make makes one that calls itself userAgent, where the protocol has room
-	// for that.
-	make func(u *config.Upload, userAgent string, s *spool.Spool, logger log.Logger) (uploader, error)
+	// make makes one of the bridge of that name, where the protocol has room for
+	// that.
+	make func(u *config.Upload, bridge string, s *spool.Spool, logger log.Logger) (uploader, error)
 }
 
 // uploadKinds is the table of all uploads.
@@ -73,7 +73,7 @@ var uploadKinds = []uploadKind{
 // uploadTimeout is for one call of the API, its body included.
 const uploadTimeout = time.Minute
 
-func newCoScaleUpload(u *config.Upload, userAgent string, s *spool.Spool, logger log.Logger) (uploader, error) {
+func newCoScaleUpload(u *config.Upload, bridge string, s *spool.Spool, logger log.Logger) (uploader, error) {
 	c := u.CoScale
 	roots, err := config.ReadCertificates(c.CAFile)
 	if err != nil {
@@ -82,7 +82,7 @@ func newCoScaleUpload(u *config.Upload, userAgent string, s *spool.Spool, logger
 	return coscale.NewUploader(coscale.UploaderOptions{
 		Client: coscale.NewClient(coscale.ClientOptions{
 			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: coscale.NewHTTPClient(roots, uploadTimeout),
-			UserAgent: userAgent,
+			UserAgent: userAgent(), Bridge: bridge, Setting: "upload.coscale.url",
 		}),
 		Server: c.Server, Interval: c.Interval, NameSuffix: c.NameSuffix, Spool: s, Logger: logger,
 	})
@@ -141,9 +141,9 @@ func checkUploads(cfg *config.Config) (problems []error) {
 type uploads struct {
 	sinks  *sinks
 	logger log.Logger
-	// userAgent is what this process alone calls itself in its uploads, so that
-	// its own receiver knows them.
-	userAgent string
+	// bridge is what this bridge alone calls itself in its uploads, so that its
+	// own receiver knows what has come back.
+	bridge string
 	// storage gives the path of an upload's spool; nil without --storage.path.
 	storage func(name string) (string, error)
 
@@ -263,7 +263,7 @@ func (u *uploads) open(one *upload, cfg *config.Upload, logger log.Logger) (*spo
 	}
 	var sink uploader
 	if err == nil {
-		if sink, err = one.kind.make(cfg, u.userAgent, sp, logger); err != nil {
+		if sink, err = one.kind.make(cfg, u.bridge, sp, logger); err != nil {
 			err = errors.Join(err, sp.Close())
 		}
 	}

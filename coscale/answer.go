@@ -20,8 +20,8 @@ var storedForm = regexp.MustCompile(`(?s)^(\d+) points? stored, (\d+) refused: (
 
 // refusedOf reads the answer to a call with points: nil unless it is one of storedAnswer,
 // and says that some were refused.
-func refusedOf(answer string) error {
-	m := storedForm.FindStringSubmatch(answer)
+func (a *insertAnswer) refusedOf() error {
+	m := storedForm.FindStringSubmatch(a.Msg)
 	if m == nil {
 		return nil
 	}
@@ -30,14 +30,19 @@ func refusedOf(answer string) error {
 	if err != nil || err2 != nil || refused == 0 {
 		return nil
 	}
-	return &RefusedError{Stored: stored, Refused: refused, Reason: oneLine(m[3])}
+	return &RefusedError{Stored: stored, Refused: refused, Reason: oneLine(m[3]), Points: a.Refused}
 }
 
 // RefusedError says that a call with points was taken, but not all of them.
 type RefusedError struct {
 	Stored, Refused int
 	Reason          string // of the first
+	// Points are those that the server named of them: all, none, or some.
+	Points []Refusal
 }
+
+// Alike is the error without what differs from one time to the next.
+func (e *RefusedError) Alike() string { return numbers.ReplaceAllString(e.Reason, "#") }
 
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%d of %s refused: %s", e.Refused, countPoints(e.Stored+e.Refused), e.Reason)

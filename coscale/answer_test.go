@@ -16,12 +16,12 @@ func TestInsertDataAnswer(t *testing.T) {
 		{`{"msg":"2 points stored"}`, ""},
 		{`{"msg":"2 points stored, 0 refused: "}`, ""},
 		{`{"msg":"Thank you."}`, ""},
-		{`{}`, ""},
+		{`{}`, "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: {}"},
 		{`{"msg":"0 points stored, 1 refused: there is no metric 98"}`, "1 of 1 point refused: there is no metric 98"},
 		{`{"msg":"1 point stored, 2 refused: the time 1\n is before 1973"}`, "2 of 3 points refused: the time 1 is before 1973"},
 		{`{"msg":"12 points stored, 3 refused: "}`, "3 of 15 points refused: "},
-		{`<html>Welcome</html>`, "POST /api/v1/app/A/data/: the answer is not of this API: invalid character '<' looking for beginning of value"},
-		{``, "POST /api/v1/app/A/data/: the answer is not of this API: unexpected end of JSON input"},
+		{`<html>Welcome</html>`, "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: <html>Welcome</html>"},
+		{``, "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: it is empty"},
 	} {
 		client, _ := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, c.body) })
 		got := ""
@@ -44,7 +44,7 @@ func FuzzStoredAnswer(f *testing.F) {
 		if points < 0 || refused < 0 || points+refused < 0 {
 			return
 		}
-		err := refusedOf(storedAnswer(points, refused, errors.New(why)))
+		err := (&insertAnswer{Msg: storedAnswer(points, refused, errors.New(why))}).refusedOf()
 		var read *RefusedError
 		if errors.As(err, &read) != (refused > 0) {
 			t.Fatalf("%d refused, and the error is %v", refused, err)

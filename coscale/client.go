@@ -2,6 +2,7 @@ package coscale
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/base64"
@@ -25,19 +26,26 @@ type ClientOptions struct {
 	// it says, redirects are not followed: they would carry the token away.
 	HTTP      *http.Client
 	UserAgent string // empty: Go's own
+	// Bridge is this bridge's name in what it uploads; empty: it is none.
+	Bridge string
+	// Setting is where people write the URL, for errors that tell of another
+	// one; empty: the url.
+	Setting string
 }
 
 // Client speaks CoScale's API. It logs in when it must, and once more when a
 // session has ended (401). All methods block until the answer is there, ctx
 // ends or the HTTP client's time is over, may be called at the same time, and
-// give no error that holds the token. An answer other than 200 is a
-// *StatusError; any other error leaves open whether the server has done what
-// was asked.
+// give no error that holds a token. An answer that is not a success is a
+// *StatusError, also one with the status 200 that has not the form of what was
+// asked for; no answer is a *NoAnswerError.
 type Client struct {
-	o     ClientOptions
-	base  string // …/api/v1/app/{appId}
-	login chan struct{}
-	token string // of the session; login's holder may touch it
+	o       ClientOptions
+	url     string // what stands before /api, and
+	prefix  string // its path
+	base    string // …/api/v1/app/{appId}
+	login   chan struct{}
+	session session // login's holder may touch it
 }
 
 // NewClient returns a client that has not said anything yet.
@@ -49,10 +57,18 @@ func NewClient(o ClientOptions) *Client {
 		own.CheckRedirect = noRedirect
 		o.HTTP = &own
 	}
+	o.Setting = cmp.Or(o.Setting, "the url")
+	base := strings.TrimRight(o.URL, "/")
+	prefix := ""
+	if u, err := url.Parse(base); err == nil {
+		prefix = u.Path
+	}
 	return &Client{
-		o:     o,
-		base:  strings.TrimRight(o.URL, "/") + "/api/v1/app/" + url.PathEscape(o.AppID) + "/",
-		login: make(chan struct{}, 1),
+		o:      o,
+		url:    base,
+		prefix: prefix,
+		base:   base + "/api/v1/app/" + url.PathEscape(o.AppID) + "/",
+		login:  make(chan struct{}, 1),
 	}
 }
 
@@ -65,18 +81,15 @@ func (c *Client) Create(ctx context.Context, kind Kind, o any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var made struct {
-		ID int64 `json:"id"`
-	}
-	path := string(kind) + "/"
-	err = c.call(ctx, http.MethodPost, path, f, &made)
+	var made madeAnswer
+	err = c.call(ctx, http.MethodPost, string(kind)+"/", f, &made)
 	if id, ok := isDuplicate(err); ok {
 		return id, nil
 	}
-	if err == nil && made.ID <= 0 {
-		err = fmt.Errorf("POST %s%s: the answer has no id", c.base, path)
+	if err != nil {
+		return 0, err
 	}
-	return made.ID, err
+	return made.ID, nil
 }
 
 // isDuplicate says whether an object of the name is there already, and which.
@@ -91,7 +104,7 @@ func isDuplicate(err error) (id int64, ok bool) {
 // Find looks for an object by its name. Groups have names that are unique
 // under one parent only: the first of the name is found.
 func (c *Client) Find(ctx context.Context, kind Kind, name string) (id int64, found bool, err error) {
-	var all []Dimension // what all kinds have: an id and a name
+	var all listing[Dimension, *Dimension] // what all kinds have: an id and a name
 	path := string(kind) + "/?selectByName=" + url.QueryEscape(name)
 	if err := c.call(ctx, http.MethodGet, path, nil, &all); err != nil {
 		return 0, false, err
@@ -107,9 +120,9 @@ func (c *Client) Find(ctx context.Context, kind Kind, name string) (id int64, fo
 // Link puts a member into a group, or a dimension to a metric. It may be
 // repeated.
 func (c *Client) Link(ctx context.Context, groups Kind, group int64, members Kind, member int64) error {
-	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/%s/%d/", groups, group, members, member), nil, nil)
+	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/%s/%d/", groups, group, members, member), nil, new(linkAnswer))
 	var status *StatusError
-	if errors.As(err, &status) && status.Status == http.StatusConflict && status.Type != disabled {
+	if errors.As(err, &status) && status.Status == http.StatusConflict && !status.Foreign && status.Type != disabled {
 		return nil // it is linked already; coscale-cli takes it so too
 	}
 	return err
@@ -120,7 +133,7 @@ func (c *Client) Link(ctx context.Context, groups Kind, group int64, members Kin
 func (c *Client) SetAttribute(ctx context.Context, kind Kind, id int64, a Attribute) error {
 	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/attributes/", kind, id), form{
 		{"key", a.Key}, {"value", a.Value}, {"source", a.Source}, {"locked", strconv.FormatBool(a.Locked)},
-	}, nil)
+	}, new(attributeAnswer))
 	if _, ok := isDuplicate(err); ok {
 		return nil
 	}
@@ -130,7 +143,7 @@ func (c *Client) SetAttribute(ctx context.Context, kind Kind, id int64, a Attrib
 // Get asks for an object by its id. The error is a *StatusError of 404 where
 // there is none.
 func (c *Client) Get(ctx context.Context, kind Kind, id int64) error {
-	return c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/", kind, id), nil, nil)
+	return c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/", kind, id), nil, new(linkAnswer))
 }
 
 // InsertData sends values in one call, as variant A (spec/coscale-api.md, 5).
@@ -145,11 +158,11 @@ func (c *Client) InsertData(ctx context.Context, data []Data) error {
 	if err := errors.Join(enc.Encode(data), zip.Close(), packed.Close()); err != nil {
 		return fmt.Errorf("writing data: %w", err)
 	}
-	var answer ErrorBody
-	if err := c.call(ctx, http.MethodPost, "data/", form{{"cdata", text.String()}}, &answer); err != nil {
+	var said insertAnswer
+	if err := c.call(ctx, http.MethodPost, "data/", form{{"cdata", text.String()}}, &said); err != nil {
 		return err
 	}
-	return refusedOf(answer.Msg)
+	return said.refusedOf()
 }
 
 // InsertEvent tells of an event of a category, and gives it back as the server
@@ -172,18 +185,20 @@ func (c *Client) Event(ctx context.Context, category, id int64) (EventData, erro
 
 // Events lists a category's events between two Unix times.
 func (c *Client) Events(ctx context.Context, category int64, start, stop int64) ([]EventData, error) {
-	var all []EventData
+	var all listing[EventData, *EventData]
 	err := c.call(ctx, http.MethodGet, fmt.Sprintf("%s?start=%d&stop=%d", eventsPath(category), start, stop), nil, &all)
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 func (c *Client) event(ctx context.Context, method, path string, f form) (EventData, error) {
 	var e EventData
-	err := c.call(ctx, method, path, f, &e)
-	if err == nil && e.ID <= 0 {
-		err = fmt.Errorf("%s %s%s: the answer has no id", method, c.base, path)
+	if err := c.call(ctx, method, path, f, &e); err != nil {
+		return EventData{}, err
 	}
-	return e, err
+	return e, nil
 }
 
 func eventsPath(category int64) string { return fmt.Sprintf("events/%d/data/", category) }

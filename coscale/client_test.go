@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -77,7 +78,7 @@ func newTestClient(t *testing.T, answer http.HandlerFunc) (*Client, *tap) {
 	server.Start()
 	t.Cleanup(server.Close)
 	client := NewClient(ClientOptions{
-		URL: server.URL + "/", AppID: "A", UserAgent: "scriptbridge/test",
+		URL: server.URL + "/", AppID: "A", UserAgent: "scriptbridge/test", Setting: "upload.coscale.url",
 		Token: func() (string, error) { return testAccess, nil },
 	})
 	t.Cleanup(client.o.HTTP.CloseIdleConnections)
@@ -236,6 +237,13 @@ func TestAnswers(t *testing.T) {
 	attribute := func(ctx context.Context, c *Client) (string, error) {
 		return "", c.SetAttribute(ctx, Metrics, 1, Attribute{})
 	}
+	insert := func(ctx context.Context, c *Client) (string, error) {
+		return "", c.InsertData(ctx, []Data{{Metric: 1, Points: make([]Point, 2)}})
+	}
+	events := func(ctx context.Context, c *Client) (string, error) {
+		all, err := c.Events(ctx, 1, 2, 3)
+		return fmt.Sprint(len(all)), err
+	}
 	type doing = func(context.Context, *Client) (string, error)
 	for _, c := range []struct {
 		name   string
@@ -252,23 +260,50 @@ func TestAnswers(t *testing.T) {
 		{"linked already, a duplicate", link, 409, `{"msg":"Linked.","type":"DUPLICATE"}`, "", ""},
 		{"links are switched off", link, 409, `{"msg":"Off.","type":"DISABLED"}`, "", "POST /api/v1/app/A/metricgroups/1/metrics/2/: 409 Conflict: Off."},
 		{"the tag is there", attribute, 409, `{"msg":"Exists.","type":"DUPLICATE","id":3}`, "", ""},
-		{"created", metric, 201, `{"id":5}`, "0", "POST /api/v1/app/A/metrics/: 201 Created"},
+		{"created", metric, 201, `{"id":5}`, "0", `POST /api/v1/app/A/metrics/: 201 Created: the answer is not of this API: {"id":5}`},
 		{"nothing there", metric, 404, `{"msg":"No such app."}`, "0", "POST /api/v1/app/A/metrics/: 404 Not Found: No such app."},
-		{"out of order", metric, 500, "", "0", "POST /api/v1/app/A/metrics/: 500 Internal Server Error"},
-		{"a proxy's page", metric, 502, "<html>\n <b>Bad\xff gateway</b>", "0", "POST /api/v1/app/A/metrics/: 502 Bad Gateway: <html> <b>Bad? gateway</b>"},
-		{"a long page", metric, 503, strings.Repeat("é", 150), "0", "POST /api/v1/app/A/metrics/: 503 Service Unavailable: " + strings.Repeat("é", 100) + "…"},
+		{"out of order", metric, 500, "", "0", "POST /api/v1/app/A/metrics/: 500 Internal Server Error: the answer is not of this API: it is empty"},
+		{"a proxy's page", metric, 502, "<html>\n <b>Bad\xff gateway</b>", "0", "POST /api/v1/app/A/metrics/: 502 Bad Gateway: the answer is not of this API: <html> <b>Bad? gateway</b>"},
+		{"a proxy's refusal", metric, 403, "<html>no</html>", "0", "POST /api/v1/app/A/metrics/: 403 Forbidden: the answer is not of this API: <html>no</html>"},
+		{"another API's refusal", metric, 404, `{"message":"no Route matched with those values"}`, "0", `POST /api/v1/app/A/metrics/: 404 Not Found: the answer is not of this API: {"message":"no Route matched with those values"}`},
+		{"a list of refusals", metric, 400, `[{"msg":"no"}]`, "0", `POST /api/v1/app/A/metrics/: 400 Bad Request: the answer is not of this API: [{"msg":"no"}]`},
+		{"half a refusal", metric, 400, `{"msg":"no"`, "0", `POST /api/v1/app/A/metrics/: 400 Bad Request: the answer is not of this API: {"msg":"no"`},
+		{"a refusal without a word", metric, 400, `{"msg":""}`, "0", `POST /api/v1/app/A/metrics/: 400 Bad Request: the answer is not of this API: {"msg":""}`},
+		{"a proxy's conflict", metric, 409, `{"type":"DUPLICATE","id":210}`, "0", `POST /api/v1/app/A/metrics/: 409 Conflict: the answer is not of this API: {"type":"DUPLICATE","id":210}`},
+		{"a proxy's conflict at a link", link, 409, "Conflict", "", "POST /api/v1/app/A/metricgroups/1/metrics/2/: 409 Conflict: the answer is not of this API: Conflict"},
+		{"colours", metric, 503, "\x1b[31mred\x1b[0m\x07\u202e", "0", "POST /api/v1/app/A/metrics/: 503 Service Unavailable: the answer is not of this API: [31mred[0m"},
+		{"a long page", metric, 503, strings.Repeat("é", 150), "0", "POST /api/v1/app/A/metrics/: 503 Service Unavailable: the answer is not of this API: " + strings.Repeat("é", 100) + "…"},
 		{"a session told", metric, 500, `{"msg":"session ` + testSession + ` failed"}`, "0", "POST /api/v1/app/A/metrics/: 500 Internal Server Error: session <secret> failed"},
-		{"no id", metric, 200, `{}`, "0", "POST URL/api/v1/app/A/metrics/: the answer has no id"},
-		{"an event without id", event, 200, `{}`, "0", "GET URL/api/v1/app/A/events/1/data/get/2/: the answer has no id"},
-		{"no JSON", metric, 200, "fine", "0", "POST /api/v1/app/A/metrics/: the answer is not of this API: invalid character 'i' in literal false (expecting 'a')"},
-		{"nothing wanted of it", link, 200, "fine", "", ""},
-		{"too much", metric, 200, `{"id":1}` + strings.Repeat(" ", maxAnswer), "0", "POST /api/v1/app/A/metrics/: the answer is longer than 16777216 bytes"},
-		{"elsewhere", metric, 302, "", "0", "POST /api/v1/app/A/metrics/: 302 Found"},
+		{"a token told, late in a page", metric, 500, strings.Repeat(" ", 5000) + "accessToken=" + testAccess, "0", "POST /api/v1/app/A/metrics/: 500 Internal Server Error: the answer is not of this API: accessToken=<secret>"},
+		{"no id", metric, 200, `{}`, "0", "POST /api/v1/app/A/metrics/: 200 OK: the answer is not of this API: {}"},
+		{"an event without id", event, 200, `{}`, "0", "GET /api/v1/app/A/events/1/data/get/2/: 200 OK: the answer is not of this API: {}"},
+		{"no JSON", metric, 200, "fine", "0", "POST /api/v1/app/A/metrics/: 200 OK: the answer is not of this API: fine"},
+		{"a page for a link", link, 200, "<html>", "", "POST /api/v1/app/A/metricgroups/1/metrics/2/: 200 OK: the answer is not of this API: <html>"},
+		{"a word for a link", link, 200, `{"msg":"ok"}`, "", `POST /api/v1/app/A/metricgroups/1/metrics/2/: 200 OK: the answer is not of this API: {"msg":"ok"}`},
+		{"nothing for a link", link, 200, `null`, "", "POST /api/v1/app/A/metricgroups/1/metrics/2/: 200 OK: the answer is not of this API: null"},
+		{"an empty group for a link", link, 200, `[]`, "", ""},
+		{"the one that was linked", link, 200, `{"id":2}`, "", ""},
+		{"strangers for a link", link, 200, `[{"id":2},{}]`, "", `POST /api/v1/app/A/metricgroups/1/metrics/2/: 200 OK: the answer is not of this API: [{"id":2},{}]`},
+		{"a page for a tag", attribute, 200, "<html>", "", "POST /api/v1/app/A/metrics/1/attributes/: 200 OK: the answer is not of this API: <html>"},
+		{"a page for data", insert, 200, "<html>", "", "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: <html>"},
+		{"nothing for data", insert, 200, "", "", "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: it is empty"},
+		{"a list for data", insert, 200, "[]", "", "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: []"},
+		{"data, in part", insert, 200, `{"msg":"1 point stored, 1 refused: there is no metric 2"}`, "", "1 of 2 points refused: there is no metric 2"},
+		{"data, none", insert, 200, `{"msg":"0 points stored, 2 refused: there is no metric 2"}`, "", "2 of 2 points refused: there is no metric 2"},
+		{"data, in other words", insert, 200, `{"msg":"Ok, 0 pending"}`, "", ""},
+		{"a page for a listing", events, 200, "garbage", "0", "GET /api/v1/app/A/events/1/data/: 200 OK: the answer is not of this API: garbage"},
+		{"an object for a listing", events, 200, `{"msg":"ok"}`, "0", `GET /api/v1/app/A/events/1/data/: 200 OK: the answer is not of this API: {"msg":"ok"}`},
+		{"nothing for a listing", events, 200, "null", "0", "GET /api/v1/app/A/events/1/data/: 200 OK: the answer is not of this API: null"},
+		{"a listing of other things", events, 200, `[{"name":"x"}]`, "0", `GET /api/v1/app/A/events/1/data/: 200 OK: the answer is not of this API: [{"name":"x"}]`},
+		{"a listing of none", events, 200, `[]`, "0", ""},
+		{"too much", metric, 200, `{"id":1}` + strings.Repeat(" ", maxAnswer), "0", `POST /api/v1/app/A/metrics/: 200 OK: the answer is not of this API: it breaks off, or does not end: {"id":1}`},
+		{"a long listing", events, 200, "[" + strings.Repeat(" ", 2*maxAnswer) + "]", "0", ""},
+		{"elsewhere", metric, 302, "", "0", "POST /api/v1/app/A/metrics/: 302 Found: a redirect to URL/api/elsewhere/, which is not the API; what stands before that must not redirect, and upload.coscale.url must be the API's own"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, in := newTestClient(t, func(w http.ResponseWriter, r *http.Request) {
 				if c.status == 302 {
-					w.Header().Set("Location", "/elsewhere/")
+					w.Header().Set("Location", "/api/elsewhere/?"+testSession)
 				}
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)
@@ -357,8 +392,9 @@ func TestLoginFails(t *testing.T) {
 		{"wrong token", 400, `{"msg":"Invalid access token ` + testAccess + `.","type":"AUTHENTICATION"}`, nil,
 			"login: POST /api/v1/app/A/login/: 400 Bad Request: Invalid access token <secret>.", true},
 		{"401", 401, `{"msg":"No."}`, nil, "login: POST /api/v1/app/A/login/: 401 Unauthorized: No.", true},
-		{"no token", 200, `{}`, nil, "login: the answer has no token", false},
-		{"an array", 200, `[{"token":"x"}]`, nil, "login: POST /api/v1/app/A/login/: the answer is not of this API: json: cannot unmarshal array into Go value of type coscale.loginAnswer", false},
+		{"no token", 200, `{}`, nil, "login: POST /api/v1/app/A/login/: 200 OK: the answer is not of this API: {}", true},
+		{"an array", 200, `[{"token":"x"}]`, nil, `login: POST /api/v1/app/A/login/: 200 OK: the answer is not of this API: [{"token":"x"}]`, true},
+		{"a page that repeats what it got", 200, "<html>accessToken=" + testAccess, nil, "login: POST /api/v1/app/A/login/: 200 OK: the answer is not of this API: <html>accessToken=<secret>", true},
 		{"no file", 200, "", errors.New("no such file"), "login: no such file", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -382,6 +418,68 @@ func TestLoginFails(t *testing.T) {
 				t.Errorf("%d requests", requests)
 			}
 		})
+	}
+}
+
+// TestRedirect: where it leads is told, and what to write where it is the API
+// that has moved.
+func TestRedirect(t *testing.T) {
+	const which = ", which is not the API; what stands before that must not redirect, and upload.coscale.url must be the API's own"
+	for _, c := range []struct{ prefix, location, want string }{
+		{"", "https://new.example/api/v1/app/A/login/", "a redirect to https://new.example/api/v1/app/A/login/: the API has moved; write https://new.example in upload.coscale.url"},
+		{"/old", "https://new.example/other/api/v1/app/A/login?x=1", "a redirect to https://new.example/other/api/v1/app/A/login: the API has moved; write https://new.example/other in upload.coscale.url"},
+		{"", "https://u:p@portal.example/login?next=" + testAccess, "a redirect to https://portal.example/login" + which},
+		{"", "/api/v1/app/A/login", "a redirect to URL/api/v1/app/A/login" + which},
+		{"", "", "a redirect to nowhere"},
+		{"", "mailto:x", "a redirect to nowhere"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if c.location != "" {
+				w.Header().Set("Location", c.location)
+			}
+			w.WriteHeader(http.StatusPermanentRedirect)
+		}))
+		client := NewClient(ClientOptions{URL: server.URL + c.prefix, AppID: "A", Setting: "upload.coscale.url", Token: func() (string, error) { return testAccess, nil }})
+		err := client.InsertData(t.Context(), nil)
+		server.Close()
+		want := "login: POST " + c.prefix + "/api/v1/app/A/login/: 308 Permanent Redirect: " + c.want
+		if err == nil || strings.ReplaceAll(err.Error(), server.URL, "URL") != want {
+			t.Errorf("%s: %v\nnot %s", c.location, err, want)
+		}
+	}
+}
+
+// TestUnsaid: what never found a connection has not been said, all else may
+// have been.
+func TestUnsaid(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	hangsUp := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer hangsUp.Close()
+	unknown := httptest.NewTLSServer(nil) // its authority, to this client
+	defer unknown.Close()
+	for _, c := range []struct {
+		url    string
+		unsaid bool
+	}{{gone.URL, true}, {unknown.URL, true}, {"http://%zz", true}, {hangsUp.URL, false}} {
+		err := NewClient(ClientOptions{URL: c.url, AppID: "A", Token: func() (string, error) { return testAccess, nil }}).InsertData(t.Context(), nil)
+		var none *NoAnswerError
+		if !errors.As(err, &none) || none.Unsaid != c.unsaid {
+			t.Errorf("%s: %v", c.url, err)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"": 0, "30": 30 * time.Second, " 5 ": 5 * time.Second, "-5": 0, "soon": 0, "1.5": 0,
+		"Thu, 26 Nov 2026 10:02:00 GMT": 2 * time.Minute, "Thu, 26 Nov 2026 09:00:00 GMT": 0,
+		"99999999999999999999": 0,
+	} {
+		if got := retryAfter(text, now); got != want {
+			t.Errorf("%q: %v, not %v", text, got, want)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -35,15 +36,15 @@ type HandlerOptions struct {
 	// Folder is where ids.db is; empty: ids and event data live as long as the
 	// handler, and ids begin at the time in milliseconds.
 	Folder string
-	// Own is the User-Agent of this process's own uploads, which nobody else
-	// has; empty: there are none. A login with it is refused: what comes in
-	// here is uploaded, and would come in again for ever.
+	// Own is this bridge's name in what it uploads (see via.go), which no other
+	// has; empty: it does not upload. What it finds itself in is refused: what
+	// comes in here is uploaded, and would come in again for ever.
 	Own    string
 	Logger log.Logger // nil: nobody
 	// Received counts a request and the bytes of its body; may be nil.
 	Received func(bytes int)
 	// Refused counts requests that were not let in, by a word for the reason:
-	// auth, busy, malformed, too_large, full, unavailable; may be nil. Points
+	// auth, busy, malformed, too_large, full, unavailable, loop; may be nil. Points
 	// that could not be used are the batch's (record.LineError).
 	Refused func(reason string, n int)
 }
@@ -64,6 +65,8 @@ type Handler struct {
 	declaration declaration
 	added       addedPoints
 	recent      recentValues
+
+	toldLoop atomic.Int64 // when a ring was told of, in Unix nanoseconds
 }
 
 // NewHandler makes a Handler; it reads Folder and fails when that cannot be
@@ -94,7 +97,7 @@ func (h *Handler) Close() error { return h.registry.close() }
 func (h *Handler) Declare() error {
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	b := h.newBatch(h.clock())
+	b := h.newBatch(h.clock(), nil)
 	if b.Declared == nil {
 		return nil
 	}
@@ -107,6 +110,7 @@ type call struct {
 	w     http.ResponseWriter
 	query fields
 	now   time.Time
+	via   []string // the bridges that it came through
 }
 
 // within bounds the time from now in which the body must have come. Whoever
@@ -184,7 +188,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, bo
 			status, body = http.StatusInternalServerError, ErrorBody{Msg: "the request failed here; the log says why"}
 		}
 	}()
-	c := &call{Request: r, w: w, query: fieldsOf(r.URL.Query()), now: h.clock()}
+	c := &call{Request: r, w: w, query: fieldsOf(r.URL.Query()), now: h.clock(), via: parseVia(r.Header.Values(viaHeader))}
 	c.within(bodyTime)
 	answer, err := h.route(c)
 	if err == nil {
@@ -234,6 +238,9 @@ func (h *Handler) route(c *call) (any, error) {
 	if err := h.admit(c); err != nil {
 		return nil, err
 	}
+	if h.looped(c) {
+		return nil, h.refuseLoop(c)
+	}
 	if !mine {
 		return nil, notFound("There is no such application here.")
 	}
@@ -275,9 +282,9 @@ func (h *Handler) login(c *call, field string) (any, error) {
 	if err := c.only(http.MethodPost); err != nil {
 		return nil, err
 	}
-	if h.o.Own != "" && c.UserAgent() == h.o.Own {
+	if h.looped(c) {
 		return nil, &apiError{status: http.StatusBadRequest, body: ErrorBody{
-			Msg: "This is the bridge that uploads, and what it sends would come back for ever; its upload needs another url.", Type: "LOOP",
+			Msg: "This is the bridge that uploads, and what it sends would come back for ever; its upload needs another url.", Type: loopType,
 		}}
 	}
 	form, err := c.form(maxLogin)

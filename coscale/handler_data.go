@@ -111,7 +111,7 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	}
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	in := h.take(entries, c.now)
+	in := h.take(c, entries)
 	if in.points > 0 || in.batch.Err != nil {
 		if err := h.put(in.batch); err != nil {
 			h.added.keep(in.added, false, c.now) // some sinks have it
@@ -123,12 +123,12 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	return in.answer(), nil
 }
 
-// newBatch makes a batch, with a declaration when that is due. The caller holds
-// putting.
-func (h *Handler) newBatch(now time.Time) *record.Batch {
+// newBatch makes a batch, with a declaration when that is due, of what came
+// through bridges. The caller holds putting.
+func (h *Handler) newBatch(now time.Time, via []string) *record.Batch {
 	h.registry.mu.Lock()
 	defer h.registry.mu.Unlock()
-	return &record.Batch{Source: h.o.Source, Time: now, MaxAge: h.o.TTL, Declared: h.declaration.due(h.registry, now)}
+	return &record.Batch{Source: h.o.Source, Time: now, MaxAge: h.o.TTL, Declared: h.declaration.due(h.registry, now), Via: via}
 }
 
 // put hands a batch to the sink. The caller holds putting.
@@ -146,11 +146,14 @@ func (h *Handler) put(b *record.Batch) error {
 type intake struct {
 	h       *Handler
 	now     time.Time
+	bridge  bool // it comes from one, which reads more than words
 	batch   *record.Batch
 	points  int // in the batch, a histogram counted as one
 	refused int
 	reasons map[string]*record.LineError
 	first   error // that refused any
+	parts   []Refusal
+	named   int // points that parts name
 
 	added  map[addedPoint]struct{}
 	recent []recentPoint
@@ -158,9 +161,9 @@ type intake struct {
 }
 
 // take makes the batch of a request's entries. The caller holds putting.
-func (h *Handler) take(entries []entry, now time.Time) *intake {
+func (h *Handler) take(c *call, entries []entry) *intake {
 	in := &intake{
-		h: h, now: now, batch: h.newBatch(now),
+		h: h, now: c.now, bridge: len(c.via) > 0, batch: h.newBatch(c.now, c.via),
 		reasons: make(map[string]*record.LineError), added: make(map[addedPoint]struct{}),
 	}
 	h.registry.mu.Lock()
@@ -171,7 +174,7 @@ func (h *Handler) take(entries []entry, now time.Time) *intake {
 	}
 	in.batch.Samples = make([]record.Sample, 0, n)
 	for i := range entries {
-		in.entry(&entries[i].Data)
+		in.entry(i, &entries[i].Data)
 	}
 	// A series' points may be spread over entries.
 	byTime := func(a, b record.Sample) int { return a.Time.Compare(b.Time) }
@@ -181,39 +184,44 @@ func (h *Handler) take(entries []entry, now time.Time) *intake {
 	return in
 }
 
-// entry takes the points of one metric, subject and set of dimensions.
-func (in *intake) entry(d *Data) {
+// entry takes the points of one metric, subject and set of dimensions, which
+// are the call's number i.
+func (in *intake) entry(i int, d *Data) {
 	r := in.h.registry
 	meta := r.meta(d.Metric)
 	if meta == nil {
-		in.refuse("unknown_metric", d, len(d.Points), fmt.Errorf("there is no metric %d", d.Metric))
+		in.refuse(unknownMetric, i, allPoints, d, fmt.Errorf("there is no metric %d", d.Metric))
 		return
 	}
-	subject, _ := r.subject(d.Subject) // the number of one that is not there is a name as good as any
-	if _, _, err := ParseSubject(d.Subject); err != nil {
-		in.refuse("subject", d, len(d.Points), err)
+	subject, known := r.subject(d.Subject) // the number of one that is not there is a name as good as any
+	switch _, _, err := ParseSubject(d.Subject); {
+	case err != nil:
+		in.refuse("subject", i, allPoints, d, err)
+		return
+	case !known && in.bridge: // but a bridge has the name, and makes it again
+		in.refuse(unknownSubject, i, allPoints, d, fmt.Errorf("there is no subject %.40s", d.Subject))
 		return
 	}
 	labels := labelsOf(d.Dimensions, meta.Dimensions)
 	key := in.seriesKey(d.Metric, subject, labels)
-	for _, p := range d.Points {
+	for j, p := range d.Points {
 		at, err := moment(p.Time, in.now)
 		if err != nil {
-			in.refuse("time", d, 1, err)
+			in.refuse("time", i, j, d, err)
 			continue
 		}
 		smp := record.Sample{Name: meta.Name, Labels: labels, Value: p.Value, Time: time.Unix(at, 0), Subject: subject, Meta: meta}
 		switch {
 		case (p.Histogram != nil) != (meta.Type == record.Summary):
-			in.refuse("datatype", d, 1, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
+			in.refuse("datatype", i, j, d, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
 			continue
 		case p.Histogram != nil:
 			if err := in.histogram(&smp, p.Histogram, addedPoint{key, at}); err != nil {
-				in.refuse("histogram", d, 1, err)
+				in.refuse("histogram", i, j, d, err)
 				continue
 			}
 		case math.IsNaN(p.Value) || math.IsInf(p.Value, 0):
-			in.refuse("value", d, 1, fmt.Errorf("%v is no value", p.Value))
+			in.refuse("value", i, j, d, fmt.Errorf("%v is no value", p.Value))
 			continue
 		default:
 			if meta.Datatype == "COUNT" {
@@ -332,9 +340,16 @@ func (in *intake) add(smp *record.Sample, p addedPoint) {
 	in.batch.Samples = append(in.batch.Samples, *smp)
 }
 
-// refuse counts points that are not taken, and tells sinks of them: once for
-// each reason, with the number.
-func (in *intake) refuse(reason string, d *Data, n int, why error) {
+// allPoints stands for every point of an entry.
+const allPoints = -1
+
+// refuse counts points that are not taken, one of an entry, by its number, or
+// all; and tells sinks of them: once for each reason, with the number.
+func (in *intake) refuse(reason string, entry, point int, d *Data, why error) {
+	n := 1
+	if point == allPoints {
+		n = len(d.Points)
+	}
 	if n == 0 {
 		return
 	}
@@ -342,6 +357,7 @@ func (in *intake) refuse(reason string, d *Data, n int, why error) {
 	if in.first == nil {
 		in.first = why
 	}
+	in.name(reason, entry, point, n, why)
 	if e := in.reasons[reason]; e != nil {
 		e.More += n
 		return
@@ -351,5 +367,34 @@ func (in *intake) refuse(reason string, d *Data, n int, why error) {
 	in.batch.Err = errors.Join(in.batch.Err, e)
 }
 
+// Bounds on what an answer names: whoever has more refused finds them out by
+// sending less at once.
+const (
+	maxRefusals      = 1000
+	maxRefusedPoints = 10_000
+	maxRefusedMsg    = 100
+)
+
+// name notes which points were refused, for who reads more than words.
+func (in *intake) name(reason string, entry, point, n int, why error) {
+	if !in.bridge || len(in.parts) == maxRefusals || in.named >= maxRefusedPoints {
+		return
+	}
+	in.named += n
+	if last := len(in.parts) - 1; point != allPoints && last >= 0 {
+		if p := &in.parts[last]; p.Index == entry && p.Reason == reason && len(p.Points) > 0 {
+			p.Points = append(p.Points, point)
+			return
+		}
+	}
+	part := Refusal{Index: entry, Reason: reason, Msg: fmt.Sprintf("%.*s", maxRefusedMsg, why)}
+	if point != allPoints {
+		part.Points = []int{point}
+	}
+	in.parts = append(in.parts, part)
+}
+
 // answer says what became of the points.
-func (in *intake) answer() any { return ErrorBody{Msg: storedAnswer(in.points, in.refused, in.first)} }
+func (in *intake) answer() any {
+	return insertAnswer{storedAnswer(in.points, in.refused, in.first), in.parts}
+}

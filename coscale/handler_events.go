@@ -106,7 +106,7 @@ func (h *Handler) insertEvent(c *call, category int64) (any, error) {
 	if err := e.assign(form, c.now); err != nil {
 		return nil, err
 	}
-	return h.keepEvent(e, c.now)
+	return h.keepEvent(c, e)
 }
 
 func (h *Handler) updateEvent(c *call, category, id int64) (any, error) {
@@ -129,7 +129,7 @@ func (h *Handler) updateEvent(c *call, category, id int64) (any, error) {
 	if err := e.assign(form, c.now); err != nil {
 		return nil, err
 	}
-	return h.keepEvent(&e, c.now)
+	return h.keepEvent(c, &e)
 }
 
 // assign takes over what a client gave, as one version more.
@@ -176,11 +176,11 @@ func (e *EventData) assign(form fields, now time.Time) error {
 }
 
 // keepEvent puts an event, and stores it when the sink has it.
-func (h *Handler) keepEvent(e *EventData, now time.Time) (any, error) {
+func (h *Handler) keepEvent(c *call, e *EventData) (any, error) {
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	b := h.newBatch(now)
-	err := h.registry.keepEvent(e, now,
+	b := h.newBatch(c.now, c.via)
+	err := h.registry.keepEvent(e, c.now,
 		func() string { return h.gid(e) },
 		func() error {
 			b.Events = []record.Event{h.recordEvent(e)}

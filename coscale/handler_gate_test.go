@@ -54,14 +54,14 @@ func TestHandlerGate(t *testing.T) {
 
 // TestHandlerOwn does not let in what this process uploads.
 func TestHandlerOwn(t *testing.T) {
-	h, _ := newTestHandler(t, "", func(o *HandlerOptions) { o.Own = "bridge (one)" })
-	for agent, want := range map[string]int{"bridge (one)": 400, "bridge (two)": 200, "": 200} {
+	h, _ := newTestHandler(t, "", func(o *HandlerOptions) { o.Own = "one" })
+	for via, want := range map[string]int{"one": 400, "two": 200, "": 200, "two, one": 400, "two,one , three": 400, "o ne": 200, "ones": 200} {
 		r := httptest.NewRequest("POST", "/api/v1/app/A/login/", strings.NewReader("accessToken=other"))
-		r.Header.Set("User-Agent", agent)
+		r.Header.Set("Scriptbridge-Via", via)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != want || (w.Code == 400) != strings.Contains(w.Body.String(), `"type":"LOOP"`) {
-			t.Errorf("%q: %d %s", agent, w.Code, w.Body)
+			t.Errorf("%q: %d %s", via, w.Code, w.Body)
 		}
 	}
 }

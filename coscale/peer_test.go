@@ -2,12 +2,14 @@ package coscale
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,10 +40,13 @@ type peer struct {
 	events  []*EventData
 }
 
-// fault is what goes wrong: the answer's status (then nothing is done), or the
-// connection, before or after the request was obeyed.
+// fault is what goes wrong: the answer's status (then nothing is done), its
+// body where it is not the API's, or the connection, before or after the
+// request was obeyed.
 type fault struct {
 	status        int
+	body          string
+	header        http.Header
 	before, after bool
 }
 
@@ -73,6 +78,7 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.serve(record, r) {
 		panic(http.ErrAbortHandler)
 	}
+	maps.Copy(w.Header(), record.Header())
 	w.WriteHeader(record.Code)
 	w.Write(record.Body.Bytes())
 }
@@ -97,8 +103,9 @@ func (p *peer) serve(w http.ResponseWriter, r *http.Request) (cut bool) {
 	case f.before:
 		return true
 	case f.status != 0:
+		maps.Copy(w.Header(), f.header)
 		w.WriteHeader(f.status)
-		fmt.Fprintf(w, `{"msg":"fault %d"}`, f.status)
+		io.WriteString(w, cmp.Or(f.body, fmt.Sprintf(`{"msg":"fault %d"}`, f.status)))
 		return false
 	}
 	status, answer := p.answer(r, body)

@@ -111,7 +111,7 @@ func BenchmarkCatchUp(b *testing.B) {
 		runtime.ReadMemStats(&m)
 		largest = max(largest, m.HeapAlloc)
 		calls++
-		fmt.Fprint(w, `{"id":1,"token":"session"}`)
+		fmt.Fprint(w, `{"id":1,"token":"session","msg":"stored"}`)
 	}))
 	defer server.Close()
 	var disk int64

@@ -24,11 +24,15 @@ const objectSource = "scriptbridge"
 const forgetAgain = 10 * time.Minute
 
 // final makes the error of an answer that repeating does not mend one that
-// spool.Retry gives back. An answer to the login says nothing of what was to be
-// sent.
+// spool.Retry gives back: one that is in the API's own words. An answer to the
+// login says nothing of what was to be sent.
 func final(err error) error {
+	var some *RefusedError
+	if errors.As(err, &some) {
+		return &spool.Final{Err: err}
+	}
 	var status *StatusError
-	if !errors.As(err, &status) || status.Login || status.Status < 400 || status.Status > 499 {
+	if !errors.As(err, &status) || status.Login || status.Foreign || status.Status < 400 || status.Status > 499 {
 		return err
 	}
 	switch status.Status {
@@ -65,7 +69,7 @@ func (u *Uploader) bounded(attempt func(context.Context) error) func(context.Con
 
 func isConflict(err error) bool {
 	var status *StatusError
-	return errors.As(err, &status) && !status.Login && status.Status == http.StatusConflict
+	return errors.As(err, &status) && !status.Login && !status.Foreign && status.Status == http.StatusConflict
 }
 
 func isFinal(err error) bool {
@@ -75,7 +79,7 @@ func isFinal(err error) bool {
 
 func isNotFound(err error) bool {
 	var status *StatusError
-	return errors.As(err, &status) && status.Status == http.StatusNotFound
+	return errors.As(err, &status) && !status.Foreign && status.Status == http.StatusNotFound
 }
 
 // lookup gives what the state has by a key; 0 for nothing.

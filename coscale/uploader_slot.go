@@ -217,7 +217,7 @@ func (u *Uploader) deliver(ctx context.Context, all []*series) error {
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	err = u.spool.Retry(ctx, u.bounded(func(ctx context.Context) error { return final(taken(u.client.InsertData(ctx, data))) }))
+	err = u.spool.Retry(ctx, u.bounded(func(ctx context.Context) error { return final(u.client.InsertData(ctx, data)) }))
 	if err == nil {
 		u.spool.Sent(points(all))
 		return nil
@@ -225,7 +225,13 @@ func (u *Uploader) deliver(ctx context.Context, all []*series) error {
 	if !isFinal(err) {
 		return err
 	}
-	if isNotFound(err) {
+	var some *RefusedError
+	if errors.As(err, &some) {
+		if refused, left, again := split(all, some); len(refused)+len(again) > 0 {
+			return u.deliverRest(ctx, all, some, refused, left, again)
+		}
+	}
+	if isNotFound(err) || errors.As(err, &some) && strings.HasPrefix(some.Reason, "there is no metric ") {
 		forgot, err := u.forget(err)
 		if err != nil {
 			return err
@@ -244,14 +250,74 @@ func (u *Uploader) deliver(ctx context.Context, all []*series) error {
 	return u.deliver(ctx, second)
 }
 
-// taken makes a success of a call of which points were refused: the answer does
-// not say which.
-func taken(err error) error {
-	var refused *RefusedError
-	if errors.As(err, &refused) {
+// deliverRest deals with what an answer named of the points that it refused:
+// those whose ids are not known there are sent again, with new ones.
+func (u *Uploader) deliverRest(ctx context.Context, all []*series, answer *RefusedError, refused, left, again []*series) error {
+	if len(again) > 0 {
+		forgot, err := u.forget(answer)
+		if err != nil {
+			return err
+		}
+		if forgot {
+			left = append(left, again...)
+		} else {
+			refused = append(refused, again...)
+		}
+	}
+	u.spool.Sent(points(all) - points(left) - points(refused))
+	for _, s := range refused {
+		if err := u.refuse(s, answer); err != nil {
+			return err
+		}
+	}
+	if len(left) == 0 {
 		return nil
 	}
-	return err
+	return u.deliver(ctx, left)
+}
+
+// split sorts what an answer says of the points of a call: those that it
+// refuses; those of which it does not say whether it has them, which it does
+// where it names fewer than it refuses; and those whose ids it does not know.
+func split(all []*series, answer *RefusedError) (refused, unsaid, unknown []*series) {
+	named := make([]bool, len(all))
+	count := 0
+	for _, r := range answer.Points {
+		if r.Index < 0 || r.Index >= len(all) {
+			continue
+		}
+		part := all[r.Index].only(r.Points)
+		count += len(part.points)
+		named[r.Index] = true
+		if r.Reason == unknownMetric || r.Reason == unknownSubject {
+			unknown = append(unknown, part)
+		} else {
+			refused = append(refused, part)
+		}
+	}
+	if count < answer.Refused {
+		for i, s := range all {
+			if !named[i] {
+				unsaid = append(unsaid, s)
+			}
+		}
+	}
+	return refused, unsaid, unknown
+}
+
+// only is the series with those of its points, by their numbers; none: all.
+func (s *series) only(numbers []int) *series {
+	if len(numbers) == 0 {
+		return s
+	}
+	part := *s
+	part.points = nil
+	for _, n := range numbers {
+		if n >= 0 && n < len(s.points) {
+			part.points = append(part.points, s.points[n])
+		}
+	}
+	return &part
 }
 
 func points(all []*series) int {

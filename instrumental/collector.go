@@ -2,6 +2,7 @@ package instrumental
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,6 +26,8 @@ type Collector struct {
 	Key func() (string, error)
 	// Host is this machine's name in the greeting; Version the program's.
 	Host, Version string
+
+	endTimeout time.Duration // 0: endTimeout
 }
 
 // How long to wait (spec/instrumental.md, 3), and for the connection's end.
@@ -47,9 +50,9 @@ func (e *RefusedError) Error() string {
 
 // Send connects, says the lines and disconnects, as the vendor's daemons do
 // each round. The protocol acknowledges no data. What stands in for it: after
-// the last line our side of the connection is closed, and the other side must
-// end it in good order; a connection that breaks instead may have lost lines,
-// and is an error. A collector that keeps its side open for 10 s has had them all.
+// the last line our side of the connection is closed, and then, not before, the
+// other side must end it in good order. Whoever breaks it off, keeps it open or
+// says what no collector says may not have had the lines, which is an error.
 func (c *Collector) Send(ctx context.Context, lines []string) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -59,13 +62,15 @@ func (c *Collector) Send(ctx context.Context, lines []string) error {
 	// A cancelled ctx ends whatever read or write is under way.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	reader := bufio.NewReaderSize(io.LimitReader(conn, 1<<20), 4096)
+	reader := bufio.NewReaderSize(conn, 4096)
 	if err := c.greet(conn, reader); err != nil {
 		return err
 	}
 	if err := conn.SetDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- rest(reader) }()
 	w := bufio.NewWriterSize(conn, 32<<10)
 	for _, line := range lines {
 		w.WriteString(line) //nolint:errcheck // Flush gives the first error
@@ -76,7 +81,7 @@ func (c *Collector) Send(ctx context.Context, lines []string) error {
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("sending to the collector: %w", err)
 	}
-	return end(ctx, conn, reader)
+	return end(ctx, conn, ended, cmp.Or(c.endTimeout, endTimeout))
 }
 
 func (c *Collector) dial(ctx context.Context) (net.Conn, error) {
@@ -108,11 +113,11 @@ func (c *Collector) greet(conn net.Conn, reader *bufio.Reader) error {
 		return fmt.Errorf("greeting the collector: %w", err)
 	}
 	for _, step := range []string{"hello", "authenticate"} {
-		answer, err := reader.ReadString('\n')
+		answer, err := readLine(reader)
 		if err != nil {
 			return fmt.Errorf("waiting for the collector's answer to %s: %w", step, err)
 		}
-		if answer = strings.TrimRight(answer, "\r\n"); answer != "ok" {
+		if answer != okLine {
 			return &RefusedError{step, cut(strings.ToValidUTF8(answer, "\uFFFD"), 100)}
 		}
 	}
@@ -127,26 +132,80 @@ func word(s string) string {
 	return s
 }
 
+// okLine is all that a collector ever says that is good.
+const okLine = "ok"
+
+// readLine reads a line, of one that is too long its beginning. What breaks off
+// in the middle is none.
+func readLine(reader *bufio.Reader) (string, error) {
+	line, err := reader.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return string(line), nil
+	case err != nil && len(line) > 0:
+		return "", fmt.Errorf("it broke off after %q: %w", line, err)
+	case errors.Is(err, io.ErrUnexpectedEOF): // TLS without close_notify: the plain end of the connection
+		return "", io.EOF
+	case err != nil:
+		return "", err
+	}
+	text, _ := strings.CutSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+	return text, nil
+}
+
+// rest reads what the collector says behind the greeting until it ends the
+// connection: nothing, or another ok or so.
+func rest(reader *bufio.Reader) error {
+	for range mostAnswers {
+		switch line, err := readLine(reader); {
+		case err == io.EOF: //nolint:errorlint // one that is wrapped came in the middle of a line
+			return nil
+		case err != nil:
+			return err
+		case line != okLine:
+			return fmt.Errorf("it said %q", cut(strings.ToValidUTF8(line, "\uFFFD"), 100))
+		}
+	}
+	return errors.New("it goes on saying ok")
+}
+
+// mostAnswers bounds what is read behind the greeting.
+const mostAnswers = 100_000
+
 // end closes our side and waits for the other's.
-func end(ctx context.Context, conn net.Conn, reader *bufio.Reader) error {
+func end(ctx context.Context, conn net.Conn, ended <-chan error, within time.Duration) error {
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !ok {
 		return fmt.Errorf("%T cannot be closed on one side", conn)
 	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			err = errors.New("it ended the connection before all was said")
+		}
+		return broken(ctx, err)
+	default:
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
 	if err := half.CloseWrite(); err != nil {
 		return fmt.Errorf("ending the connection to the collector: %w", err)
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(endTimeout)); err != nil {
-		return err
+	err := <-ended
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("it has not ended the connection %v after us", within)
 	}
-	_, err := io.Copy(io.Discard, reader)
+	return broken(ctx, err)
+}
+
+// broken is why lines may be lost; nil for nothing.
+func broken(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF): // TLS without close_notify: the plain end of the connection
-		return fmt.Errorf("the collector broke the connection off, lines may be lost: %w", err)
+	case err != nil:
+		return fmt.Errorf("the collector may not have had the lines, all are kept: %w", err)
 	}
 	return nil
 }

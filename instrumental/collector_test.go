@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -160,6 +161,63 @@ func TestSendBroken(t *testing.T) {
 	}
 	if err := p.collector().Send(context.Background(), lines); err == nil {
 		t.Error("a connection that was reset is a success")
+	}
+}
+
+// TestSendBelieves: lines are said when the collector has answered the greeting
+// in its own words and has ended the connection after us, and in no other case.
+func TestSendBelieves(t *testing.T) {
+	const kept = "the collector may not have had the lines, all are kept: "
+	say := func(text string) func(net.Conn, <-chan struct{}) {
+		return func(conn net.Conn, _ <-chan struct{}) { fmt.Fprint(conn, text); _, _ = io.Copy(io.Discard, conn) }
+	}
+	for name, c := range map[string]struct {
+		talk func(conn net.Conn, over <-chan struct{})
+		want string
+	}{
+		"reads nothing":        {func(conn net.Conn, over <-chan struct{}) { fmt.Fprint(conn, "ok\nok\n"); <-over }, kept + "it has not ended the connection 50ms after us"},
+		"never ends":           {func(conn net.Conn, over <-chan struct{}) { say("ok\nok\n")(conn, nil); <-over }, kept + "it has not ended the connection 50ms after us"},
+		"goes on with ok":      {say("ok\nok\n" + strings.Repeat("ok\n", mostAnswers)), kept + "it goes on saying ok"},
+		"some more ok":         {say("ok\r\nok\nok\nok\n"), ""},
+		"says an error":        {say("ok\nok\nerror: rate limit\n"), kept + `it said "error: rate limit"`},
+		"says something large": {say("ok\nok\n" + strings.Repeat("x", 8192)), kept + `it said "` + strings.Repeat("x", 100) + `"`},
+		"half a word":          {say("ok\nok\no"), kept + `it broke off after "o": EOF`},
+		"half an ok":           {func(conn net.Conn, _ <-chan struct{}) { fmt.Fprint(conn, "ok\no") }, `waiting for the collector's answer to authenticate: it broke off after "o": EOF`},
+		"OK":                   {say("OK\n"), `the collector answered "OK" to hello`},
+		"ok and a blank":       {say("ok \n"), `the collector answered "ok " to hello`},
+		"ok and two CR":        {say("ok\r\r\n"), `the collector answered "ok\r" to hello`},
+		"a web server":         {say("HTTP/1.1 400 Bad Request\r\n\r\n"), `the collector answered "HTTP/1.1 400 Bad Request" to hello`},
+		"an endless word":      {say(strings.Repeat("ok", 4096)), `the collector answered "` + strings.Repeat("ok", 50) + `" to hello`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			over := make(chan struct{})
+			defer close(over)
+			go func() {
+				conn, err := l.Accept()
+				if err == nil {
+					c.talk(conn, over)
+					conn.Close()
+				}
+			}()
+			collector := &Collector{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }, endTimeout: 50 * time.Millisecond}
+			if c.want == "" {
+				collector.endTimeout = 0
+			}
+			err = collector.Send(t.Context(), []string{"gauge a 1 2 1"})
+			if got := fmt.Sprint(err); got != c.want && (err != nil || c.want != "") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	ended := make(chan error, 1)
+	ended <- nil
+	if err := end(t.Context(), &net.TCPConn{}, ended, 0); fmt.Sprint(err) != kept+"it ended the connection before all was said" {
+		t.Errorf("who ends first: %v", err)
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 const apiPath = "/api/v1/"
 
 // refusals are the handler's words for requests that it does not let in.
-var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable"}
+var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable", "loop"}
 
 // coscaleReceiver answers clients of CoScale's API, on addresses of its own or
 // on the web port.

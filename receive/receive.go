@@ -50,7 +50,7 @@ type Env struct {
 	// Storage is a folder of the receiver's own for what must survive a
 	// restart; empty without --storage.path. It exists and is private.
 	Storage string
-	// Own is the User-Agent of this process's own uploads; see SetOptions.
+	// Own is this bridge's name in what it uploads; see SetOptions.
 	Own string
 	// Counts outlive the receiver. Count 0 of what is known beforehand, so
 	// that its series is there from 0.

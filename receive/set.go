@@ -42,8 +42,8 @@ type SetOptions struct {
 	// Hidden says why a request may not see what is private; empty when it
 	// may. Nil: nobody may.
 	Hidden func(*http.Request) string
-	// Own is the User-Agent of this process's own uploads, which must not come
-	// back to where they are from; empty for none.
+	// Own is this bridge's name in what it uploads, which must not come back to
+	// where it is from; empty where it has none.
 	Own string
 }
 

@@ -74,6 +74,9 @@ type Batch struct {
 	// Gone says that the source is no longer configured: all of it ends,
 	// its health series too.
 	Gone bool
+	// Via are the names of the bridges that it came through, the last one
+	// first; a sink that sends it on to another bridge tells that one.
+	Via []string
 }
 
 // Sample is one value of one series, as the source spelled it.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/go-kit/log/level"
 )
 
 // asideMost bounds each of the two files of refused things, in bytes.
@@ -34,10 +36,20 @@ func (s *Spool) SetAside(items int, data []byte, why error) error {
 		return fmt.Errorf("set aside: %w", err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.count.Refused += uint64(items)
+	if now := time.Now(); now.Sub(s.refusedSince) >= tellAgain {
+		s.refusedSince, s.refusedTold = now, nil
+	}
+	fresh := s.refusedTold.fresh(why)
+	s.mu.Unlock()
+	if fresh {
+		level.Error(s.logger).Log("msg", "what was refused for good is set aside", "file", s.path+".refused", "items", items, "err", why)
+	}
 	return nil
 }
+
+// tellAgain is how often the same reason for setting aside is logged.
+const tellAgain = time.Hour
 
 func (s *Spool) appendAside(line []byte) error {
 	s.aside.Lock()

@@ -3,7 +3,10 @@ package spool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/url"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -11,51 +14,117 @@ import (
 
 // The pauses between attempts: they double, and each is between three quarters
 // and all of what it could be, so that many bridges do not come back at once.
+// Who is asked to wait longer does so, up to a bound.
 const (
 	firstPause = time.Second
 	mostPause  = 90 * time.Second
+	mostAsked  = 10 * time.Minute
 )
+
+// failures are those in a row.
+type failures struct {
+	began time.Time
+	tries int
+	told  told
+}
+
+// told are the reasons that have been logged, so that each is logged once.
+type told map[string]bool
+
+// mostTold bounds them.
+const mostTold = 20
+
+// fresh says whether the reason of an error is to be logged now.
+func (t *told) fresh(err error) bool {
+	reason := reasonOf(err)
+	if (*t)[reason] || len(*t) == mostTold {
+		return false
+	}
+	if *t == nil {
+		*t = make(told)
+	}
+	(*t)[reason] = true
+	return true
+}
+
+// Failed notes that an attempt to send failed, and gives how long to wait
+// before the next one. What is noted is counted, and what fails at present is in
+// Stats until Works. A reason that is new since then is logged. Who failed may
+// ask for more time by a method Wait.
+func (s *Spool) Failed(err error) time.Duration {
+	s.mu.Lock()
+	s.count.Retried++
+	s.count.Failing = err.Error()
+	r := &s.failing
+	n := r.tries
+	if r.tries++; n == 0 {
+		r.began = time.Now()
+	}
+	fresh, began := r.told.fresh(err), r.began
+	s.mu.Unlock()
+	switch {
+	case n == 0:
+		level.Error(s.logger).Log("msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
+	case fresh:
+		level.Error(s.logger).Log("msg", "sending fails for another reason; all is kept and tried again", "spool", s.path, "tries", n+1,
+			"after", time.Since(began).Round(time.Second), "err", err)
+	}
+	var asked interface{ Wait() time.Duration }
+	if errors.As(err, &asked) {
+		return max(pause(n), min(asked.Wait(), mostAsked))
+	}
+	return pause(n)
+}
+
+// Works notes that nothing fails any more.
+func (s *Spool) Works() {
+	s.mu.Lock()
+	r := s.failing
+	s.failing = failures{}
+	s.count.Failing = ""
+	s.mu.Unlock()
+	if r.tries > 0 {
+		level.Info(s.logger).Log("msg", "sending works again", "spool", s.path, "tries", r.tries, "after", time.Since(r.began).Round(time.Second))
+	}
+}
 
 // Retry calls attempt until it succeeds, with pauses between. Two things end
 // it besides: ctx, whose error it gives then, and an error that is Final, which
-// is given as it came. Every other failure is counted as retried; the first of
-// a row is logged, and so is the end of the row.
+// is given as it came. Every other failure is Failed.
 func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) error {
-	var began time.Time
-	for n := 0; ; n++ {
+	for {
 		err := attempt(ctx)
 		var final *Final
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil || errors.As(err, &final):
-			s.failing("")
-			if n > 0 {
-				level.Info(s.logger).Log("msg", "sending works again", "spool", s.path, "after", time.Since(began).Round(time.Second))
-			}
+			s.Works()
 			return err
 		}
-		if n == 0 {
-			began = time.Now()
-			level.Warn(s.logger).Log("msg", "sending fails; all is kept and tried again", "spool", s.path, "err", err)
-		}
-		s.failing(err.Error())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause(n)):
+		case <-time.After(s.Failed(err)):
 		}
 	}
 }
 
-// failing notes how the last attempt went.
-func (s *Spool) failing(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count.Failing = why
-	if why != "" {
-		s.count.Retried++
+// reasonOf is an error without what differs from one attempt to the next.
+func reasonOf(err error) string {
+	var known interface{ Alike() string }
+	if errors.As(err, &known) {
+		return known.Alike()
 	}
+	var request *url.Error // whose text has what was asked
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	var network *net.OpError // whose text has our own port
+	if errors.As(err, &network) {
+		return fmt.Sprintf("%s %s: %v", network.Op, network.Net, network.Err)
+	}
+	return err.Error()
 }
 
 // pause is how long to wait after the failure number n, from 0.

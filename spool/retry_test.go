@@ -3,6 +3,10 @@ package spool
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,8 +43,75 @@ func TestRetry(t *testing.T) {
 	if stats := s.Stats(); stats.Retried != 11 {
 		t.Errorf("stats: %+v", stats)
 	}
-	if lines := said.lines(); len(lines) != 2 || lines[0] != `level=warn msg="sending fails; all is kept and tried again" spool=`+s.path+` err="no answer"` {
-		t.Errorf("log: %q", lines)
+	want(t, "log", said.lasting(), []string{
+		`level=error msg="sending fails; all is kept and tried again" err="no answer"`,
+		`level=info msg="sending works again" tries=11`,
+	})
+}
+
+// lasting are the lines without what is another at each run.
+func (b *buffer) lasting() (lines []string) {
+	for _, line := range b.lines() {
+		lines = append(lines, passing.ReplaceAllString(line, ""))
+	}
+	return lines
+}
+
+var passing = regexp.MustCompile(` (after|spool|file)=\S+`)
+
+// TestRetryReasons: each reason is told once, however often they take turns;
+// what differs from one attempt to the next is none.
+func TestRetryReasons(t *testing.T) {
+	var said buffer
+	s := open(t, Options{Path: file(t), Logger: log.NewLogfmtLogger(&said)})
+	reset := func(port int) error {
+		return &url.Error{Op: "Post", URL: fmt.Sprint("http://x/", port), Err: &net.OpError{
+			Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 80}, Err: errors.New("reset"),
+		}}
+	}
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			all := []error{errors.New("a"), reset(1), reset(2), errors.New("a"), errors.New("b"), reset(3), nil}
+			n := 0
+			err := s.Retry(t.Context(), func(context.Context) error {
+				if n > 0 && s.Stats().Failing != all[n-1].Error() {
+					t.Errorf("the last error is %q", s.Stats().Failing)
+				}
+				n++
+				return all[n-1]
+			})
+			if err != nil || s.Stats().Failing != "" {
+				t.Errorf("%v, %+v", err, s.Stats())
+			}
+		})
+	}
+	one := []string{
+		`level=error msg="sending fails; all is kept and tried again" err=a`,
+		`level=error msg="sending fails for another reason; all is kept and tried again" tries=2 err="Post \"http://x/1\": read tcp :1->:80: reset"`,
+		`level=error msg="sending fails for another reason; all is kept and tried again" tries=5 err=b`,
+		`level=info msg="sending works again" tries=6`,
+	}
+	want(t, "log", said.lasting(), append(one, one...))
+}
+
+type waiting time.Duration
+
+func (w waiting) Error() string       { return "busy" }
+func (w waiting) Wait() time.Duration { return time.Duration(w) }
+
+// TestRetryAfter: who asks to be left alone is, within bounds.
+func TestRetryAfter(t *testing.T) {
+	s := open(t, Options{Path: file(t)})
+	for _, c := range []struct{ asked, least, most time.Duration }{
+		{0, 750 * time.Millisecond, time.Second},
+		{30 * time.Second, 30 * time.Second, 30 * time.Second},
+		{-time.Hour, 750 * time.Millisecond, time.Second},
+		{1000 * time.Hour, 10 * time.Minute, 10 * time.Minute},
+	} {
+		if got := s.Failed(fmt.Errorf("wrapped: %w", waiting(c.asked))); got < c.least || got > c.most {
+			t.Errorf("%v: %v", c.asked, got)
+		}
+		s.Works()
 	}
 }
 

@@ -78,6 +78,10 @@ type Spool struct {
 	count Stats
 	// dropping is what was dropped since the spool became full; 0: it is not.
 	dropping uint64
+	failing  failures // of sending
+	// refusedTold are the reasons that were logged since refusedSince.
+	refusedTold  told
+	refusedSince time.Time
 
 	aside     sync.Mutex // held while the file of refused things is written
 	shrinking sync.Mutex // held for a Shrink

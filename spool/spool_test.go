@@ -341,7 +341,8 @@ func TestShrinkState(t *testing.T) {
 }
 
 func TestSetAside(t *testing.T) {
-	s := open(t, Options{Path: file(t)})
+	var said buffer
+	s := open(t, Options{Path: file(t), Logger: log.NewLogfmtLogger(&said)})
 	data := []byte(`{"name":"` + strings.Repeat("x", 3<<20) + `"}`)
 	for i := range 7 {
 		if err := s.SetAside(2, data, fmt.Errorf("refused %d", i)); err != nil {
@@ -369,5 +370,11 @@ func TestSetAside(t *testing.T) {
 	}
 	if err := s.SetAside(1, []byte("no JSON"), errors.New("x")); err == nil {
 		t.Error("what is no JSON was set aside")
+	}
+	if err := s.SetAside(1, []byte("1"), errors.New("refused 6")); err != nil {
+		t.Error(err)
+	}
+	if lines := said.lasting(); len(lines) != 7 || lines[6] != `level=error msg="what was refused for good is set aside" items=2 err="refused 6"` {
+		t.Errorf("log: %q", lines)
 	}
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// bridgeName is what this bridge is called in what it uploads. It is that of
+// the folder, so that what is under way at a restart is still known for its
+// own; and of the host, so that a machine made as the copy of another is not
+// taken for that one.
+func (s *storage) bridgeName() (string, error) {
+	path := filepath.Join(s.folder, "bridge")
+	secret, err := readBridge(path)
+	if err != nil {
+		return "", err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.Sum256([]byte(secret + " " + host))
+	return fmt.Sprintf("%x", hash[:10]), nil
+}
+
+// readBridge reads the folder's part of the name; what is no such file is
+// written anew.
+func readBridge(path string) (string, error) {
+	f, err := os.Open(path)
+	switch {
+	case err == nil:
+		defer f.Close()
+		text, err := io.ReadAll(io.LimitReader(f, 100))
+		if err != nil {
+			return "", err
+		}
+		if secret := strings.TrimSuffix(string(text), "\n"); len(secret) == len(rand.Text()) {
+			return secret, nil
+		}
+	case !errors.Is(err, os.ErrNotExist):
+		return "", err
+	}
+	secret := rand.Text()
+	next := path + ".tmp"
+	if err := writeSynced(next, secret+"\n"); err != nil {
+		return "", err
+	}
+	if err := os.Rename(next, path); err != nil {
+		return "", err
+	}
+	return secret, syncFolder(filepath.Dir(path))
+}
+
+func writeSynced(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
