@@ -104,7 +104,7 @@ func newInstrumentalUpload(u *config.Upload, _ string, s *spool.Spool, logger lo
 		}
 		to.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	return instrumental.NewUploader(instrumental.UploaderOptions{Collector: to, Host: host, Spool: s, Logger: logger}), nil
+	return instrumental.NewUploader(instrumental.UploaderOptions{Collector: to, Host: host, StatsDPrefix: c.StatsDPrefix, Spool: s, Logger: logger}), nil
 }
 
 // secretOf reads a file's first secret each time it is asked.

@@ -35,9 +35,11 @@ type UploadInstrumental struct {
 	Collector  string // host:port
 	APIKeyFile string // absolute
 	Host       string // empty: this host's name
-	CAFile     string // absolute
-	Insecure   bool
-	Spool      Spool
+	// StatsDPrefix is what stands in front of StatsD's names; empty: nothing.
+	StatsDPrefix string
+	CAFile       string // absolute
+	Insecure     bool
+	Spool        Spool
 }
 
 // Spool bounds what an upload keeps on disk.
@@ -106,12 +108,24 @@ func uploadInstrumental(e *entry, f field) *UploadInstrumental {
 		{"collector", address(&u.Collector)},
 		{"api_key_file", path(&u.APIKeyFile)},
 		{"host", text(&u.Host)},
+		{"statsd_prefix", namePart(&u.StatsDPrefix)},
 		{"ca_file", path(&u.CAFile)},
 		{"insecure", boolean(&u.Insecure)},
 		{"spool", section(spool(&u.Spool))},
 	})
 	e.needs(f, "api_key_file", "name a file that holds the key, not readable by others")
 	return u
+}
+
+// namePart reads the beginning of a name of Instrumental's.
+func namePart(into *string) take {
+	return func(e *entry, f field) {
+		text(into)(e, f)
+		const letters = "abcdefghijklmnopqrstuvwxyz"
+		if strings.Trim(strings.ToLower(*into), letters+"0123456789._-") != "" {
+			e.fault(f, faultf("use ASCII letters, digits, ., _ and -", "%q cannot stand in a name", *into))
+		}
+	}
 }
 
 func spool(s *Spool) []key {

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"scriptbridge/record"
 )
@@ -36,7 +34,7 @@ func (f shape) observes() bool { return f == histogram || f == histogramMilli }
 // shapeOf is what is sent of a sample's series.
 func shapeOf(source *record.Source, s *record.Sample) shape {
 	switch {
-	case s.Op == record.Observe && isStatsD(source) && s.Meta != nil && s.Meta.Unit == "seconds":
+	case s.Op == record.Observe && source.IsStatsD() && s.Meta != nil && s.Meta.Unit == "seconds":
 		return histogramMilli
 	case s.Op == record.Observe:
 		return histogram
@@ -44,46 +42,22 @@ func shapeOf(source *record.Source, s *record.Sample) shape {
 		return mean
 	case s.Op == record.Add && (s.Meta == nil || s.Meta.Datatype == ""): // a COUNT has one
 		return rate
-	case isStatsD(source):
+	case source.IsStatsD():
 		return last
 	}
 	return eachValue
 }
 
-func isStatsD(s *record.Source) bool { return s.Kind == record.Receiver && s.Name == "statsd" }
-
 // statsd gives a fact the words that CoScale's backend had for a metric: its
-// name below StatsD, and a group for each part of it but the last.
+// name below StatsD, and a group for each part of it but the last. A name of which
+// nothing would be left stays as it is but for what means something in a path of
+// groups.
 func (f *fact) statsd(id string) {
-	id = statsdName(valid(id))
+	id = valid(id)
+	id = cmp.Or(record.StatsDName(id), strings.ReplaceAll(id, ",", "_"))
 	f.name, f.help, f.unit = "StatsD "+id, id, ""
 	parts := strings.Split(id, ".")
 	f.groups = strings.Join(append([]string{"StatsD"}, parts[:len(parts)-1]...), "/")
-}
-
-// statsdName is a name as the daemon handed it to its backends: blanks and
-// slashes replaced, and all other than letters, digits, _ - and . left out. A
-// name of which nothing is left stays as it is but for what means something in
-// a path of groups.
-func statsdName(id string) string {
-	blank := false
-	name := strings.Map(func(r rune) rune {
-		again := blank
-		blank = unicode.IsSpace(r)
-		switch {
-		case blank && !again:
-			return '_'
-		case r == '/':
-			return '-'
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-', r == '.':
-			return r
-		}
-		return -1
-	}, id)
-	if name == "" {
-		return strings.ReplaceAll(id, ",", "_")
-	}
-	return name
 }
 
 // observation is a value with the number of times that it was observed, which
@@ -148,21 +122,11 @@ func (d *digest) point(start time.Time, interval time.Duration) Point {
 		p = Point{Time: p.Time, Histogram: histogramOf(mergeEqual(d.observed))}
 		if f == histogramMilli {
 			for i, v := range p.Histogram.Values {
-				p.Histogram.Values[i] = milli(v)
+				p.Histogram.Values[i] = finite(record.StatsDMilliseconds(v))
 			}
 		}
 	}
 	return p
-}
-
-// milli gives the milliseconds that a number of seconds was made of: 1001 and
-// not 1000.9999999999999.
-func milli(seconds float64) float64 {
-	v := finite(seconds * 1000)
-	if short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 15, 64), 64); err == nil {
-		return short
-	}
-	return v
 }
 
 // The percentiles of a histogram of StatsD's (spec/coscale-api.md, 5), the

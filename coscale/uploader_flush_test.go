@@ -48,17 +48,6 @@ func TestHistogramOf(t *testing.T) {
 	}
 }
 
-func TestMilli(t *testing.T) {
-	for _, ms := range []float64{0, 1, 0.1, 1.001, 57, 320, 1001, 4999, 123456789, 0.000001, -3} {
-		if got := milli(ms / 1000); got != ms {
-			t.Errorf("%v ms become %v", ms, got)
-		}
-	}
-	if got := milli(1e308); got != math.MaxFloat64 {
-		t.Errorf("too much becomes %v", got)
-	}
-}
-
 func TestStatsDFact(t *testing.T) {
 	for _, c := range []struct{ id, name, groups string }{
 		{"hits", "StatsD hits", "StatsD"},

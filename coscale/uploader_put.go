@@ -219,7 +219,7 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 		f.dataType = "DOUBLE"
 	}
 	switch {
-	case isStatsD(b.Source) && m != nil:
+	case b.Source.IsStatsD() && m != nil:
 		f.statsd(cmp.Or(m.ID, m.Name))
 		return f
 	case b.Source.Kind == record.Receiver && b.Source.Name == "coscale":

@@ -103,14 +103,23 @@ exit 0
 	write(t, dir, "bridge.yml", fmt.Sprintf(`
 scripts: [{command: ./jobs.sh, interval: 1s}]
 discover: [{dialect: instrumental, directory: scripts, interval: 1s}]
+receive: {statsd: {unixgram: statsd.sock}}
 upload: {instrumental: {collector: %q, api_key_file: key, host: web-01.example.org, ca_file: ca.pem}}
 `, address))
 	b := startBridge(t, dir, "bridge.yml", "--storage.path="+filepath.Join(dir, "state"))
+	client, err := net.Dial("unixgram", filepath.Join(dir, "statsd.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Write([]byte("web.hits:5|c\nweb.load:250|ms|@0.5")); err != nil {
+		t.Fatal(err)
+	}
 	var waited float64
 	eventually(t, "a failure, and something of both scripts to wait", func() error {
 		page := b.page(t)
 		waited = sumOf(t, b, `scriptbridge_upload_queue_length{upload="instrumental"}`)
-		if !strings.Contains(page, `scriptbridge_upload_up{upload="instrumental"} 0`) || waited < 3 {
+		if !strings.Contains(page, `scriptbridge_upload_up{upload="instrumental"} 0`) || waited < 5 {
 			return fmt.Errorf("the page:\n%s", page)
 		}
 		return nil
@@ -131,8 +140,10 @@ upload: {instrumental: {collector: %q, api_key_file: key, host: web-01.example.o
 		t.Errorf("it was greeted with %q", lines[:2])
 	}
 	for re, least := range map[string]int{
-		`^gauge web-01_example_org\.app\.load\.one 0\.25 \d{10} 1$`:       1,
-		`^increment web-01_example_org\.jobs\.Jobs_done 2 \d{10} 1$`:      1,
+		`^gauge web-01\.example\.org\.app\.load\.one 0\.25 \d{10} 1$`:     1,
+		`^increment web-01\.example\.org\.jobs\.Jobs_done 2 \d{10} 1$`:    1,
+		`^increment web\.hits 5 \d{10} 1$`:                                1,
+		`^gauge web\.load\.mean 500 \d{10} 2$`:                            1,
 		`^notice 1700000000 60 web-01\.example\.org Deployed: v2 is out$`: 1,
 	} {
 		if n := again.count(re); n < least {

@@ -80,20 +80,38 @@ func metricName(parts ...string) string {
 	return text
 }
 
+// dotted gives the parts of a name that has its dots for itself: a host's, or a
+// prefix.
+func dotted(name string) []string { return strings.Split(plain(name), ".") }
+
+// plain makes each character that a name must not have a _, as the vendor's
+// agents did with a script's name.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		if allowed(r) || r == '.' {
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+func allowed(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_'
+}
+
 func cleanPart(s string) string {
 	var b strings.Builder
 	gap := false
 	for _, r := range s {
-		switch {
-		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_':
-			if gap && b.Len() > 0 {
-				b.WriteByte('_')
-			}
-			gap = false
-			b.WriteRune(r)
-		default:
+		if !allowed(r) {
 			gap = true
+			continue
 		}
+		if gap && b.Len() > 0 {
+			b.WriteByte('_')
+		}
+		gap = false
+		b.WriteRune(r)
 	}
 	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,14 +19,17 @@ import (
 	"scriptbridge/spool"
 )
 
-// UploaderOptions are what an Uploader needs; all but Logger and Now.
+// UploaderOptions are what an Uploader needs; all but StatsDPrefix, Logger and
+// Now.
 type UploaderOptions struct {
 	Collector *Collector
 	// Host is the first part of every name.
-	Host   string
-	Spool  *spool.Spool
-	Logger log.Logger
-	Now    func() time.Time
+	Host string
+	// StatsDPrefix is what stands in front of StatsD's names; empty: nothing.
+	StatsDPrefix string
+	Spool        *spool.Spool
+	Logger       log.Logger
+	Now          func() time.Time
 }
 
 // Uploader is a record.Sink that sends to Instrumental's collector. What Put
@@ -69,7 +73,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 	var said saying
 	// A transaction may be run twice, so it begins anew each time.
 	err := u.o.Spool.Update(func(tx *spool.Tx) error {
-		said = saying{host: u.o.Host, batch: b, tx: tx, skipped: make(map[string]int)}
+		said = saying{host: u.o.Host, statsdPrefix: u.o.StatsDPrefix, batch: b, tx: tx, skipped: make(map[string]int)}
 		if err := said.all(); err != nil || len(said.lines) == 0 {
 			return err
 		}
@@ -91,11 +95,11 @@ func (u *Uploader) Put(b *record.Batch) error {
 
 // saying turns one batch into lines.
 type saying struct {
-	host    string
-	batch   *record.Batch
-	tx      *spool.Tx
-	lines   []string
-	skipped map[string]int
+	host, statsdPrefix string
+	batch              *record.Batch
+	tx                 *spool.Tx
+	lines              []string
+	skipped            map[string]int
 }
 
 func (s *saying) all() error {
@@ -136,6 +140,9 @@ func (s *saying) sample(smp *record.Sample) error {
 		if smp.Weight > 0 {
 			count = smp.Weight
 		}
+		if s.batch.Source.IsStatsD() && smp.Meta != nil && smp.Meta.Unit == "seconds" {
+			value = record.StatsDMilliseconds(value)
+		}
 		value *= count // the count's sum
 	case smp.Meta != nil && smp.Meta.Type >= record.Histogram:
 		s.skipped["part"]++ // of a histogram or summary, or an info
@@ -160,35 +167,52 @@ func (s *saying) sample(smp *record.Sample) error {
 
 // name is HOST.SCRIPT.METRIC and the values of the dimensions. The host of a
 // sample that speaks of another server is that one. What an Instrumental
-// plugin's own runner would send begins with the script already; a StatsD name
-// of which only the dots were escaped has them again.
+// plugin's own runner would send begins with the script already.
 func (s *saying) name(smp *record.Sample) string {
+	m := smp.Meta
+	if s.batch.Source.IsStatsD() && m != nil {
+		return s.statsdName(smp)
+	}
 	host := s.host
 	if smp.Subject.Kind == record.Server && smp.Subject.Name != "" {
 		host = smp.Subject.Name
 	}
-	raw, coscale, whole := smp.Name, false, false
-	if m := smp.Meta; m != nil {
-		coscale = m.Datatype != ""
-		whole = !coscale && m.ID != "" && strings.HasSuffix(raw, "."+m.ID)
-		if raw == strings.ReplaceAll(m.ID, ".", "_") {
-			raw = m.ID
-		}
-	}
-	metric := []string{raw} // a phrase, whose dots separate nothing
-	if !coscale {
-		metric = strings.Split(raw, ".")
+	metric := strings.Split(smp.Name, ".")
+	if m != nil && m.Datatype != "" {
+		metric = []string{smp.Name} // a phrase of CoScale's, whose dots separate nothing
 	}
 	if metricName(metric...) == "" {
 		return ""
 	}
-	parts := []string{host}
-	if !whole {
-		parts = append(parts, s.batch.Source.Name)
+	parts := dotted(host)
+	if own := m != nil && m.Datatype == "" && m.ID != "" && strings.HasSuffix(smp.Name, "."+m.ID); !own {
+		parts = append(parts, strings.ReplaceAll(plain(s.batch.Source.Name), ".", "_"))
 	}
 	parts = append(parts, metric...)
 	for _, l := range smp.Labels {
 		parts = append(parts, l.Value)
+	}
+	return metricName(parts...)
+}
+
+// statsdName is the name that the vendor's backend for the StatsD daemon gave:
+// the client's, without a host, and of what is observed its mean, the one of
+// the backend's figures that comes out right from the values of a second. What
+// tags say stands behind the client's name; what a mapping made of that name is
+// in it already.
+func (s *saying) statsdName(smp *record.Sample) string {
+	metric := strings.Split(record.StatsDName(smp.Meta.ID), ".")
+	if metricName(metric...) == "" {
+		return ""
+	}
+	parts := append(dotted(s.statsdPrefix), metric...)
+	for _, l := range smp.Labels {
+		if !slices.Contains(smp.Meta.Mapped, l.Name) {
+			parts = append(parts, l.Value)
+		}
+	}
+	if smp.Op == record.Observe {
+		parts = append(parts, "mean")
 	}
 	return metricName(parts...)
 }

@@ -85,9 +85,9 @@ func TestPut(t *testing.T) {
 		"gauge web-01.disks.Used_-_google_be.var_log 5 1499999940 1",
 		"increment web-01.disks.Jobs 3 1500000000 1",
 		"gauge web-01.disks.Mean 2 1500000000 1",
-		"increment web-01.statsd.web.hits 4 1500000000 1",
-		"gauge web-01.statsd.time 2 1500000000 8",
-		"gauge db_example.coscale.T 1 1500000000 1",
+		"increment web.hits 4 1500000000 1",
+		"gauge req.time.mean 2 1500000000 8",
+		"gauge db.example.coscale.T 1 1500000000 1",
 		"gauge web-01.disks.Grown 4 1500000060 1",
 		"gauge web-01.disks.Wave -3 1500000060 1",
 	}
@@ -96,6 +96,94 @@ func TestPut(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]uint64{"name": 1, "part": 1, "not_finite": 1}, u.Stats().Skipped); diff != "" {
 		t.Errorf("skipped, -want +got:\n%s", diff)
+	}
+}
+
+// TestHostNames: a host's name keeps its dots, as the vendor's agents joined it
+// with the rest, and of what a name must not have each character is a _ there and
+// in a script's name.
+func TestHostNames(t *testing.T) {
+	script := func(source string, samples ...record.Sample) *record.Batch {
+		return &record.Batch{Source: &record.Source{Kind: record.Script, Name: source}, Time: noon, Samples: samples}
+	}
+	own := func(name, printed string) record.Sample {
+		return record.Sample{Name: name + "." + printed, Value: 1, Meta: &record.Meta{ID: printed, Name: name + "." + printed, Type: record.Gauge}}
+	}
+	for _, test := range []struct {
+		host  string
+		batch *record.Batch
+		want  string
+	}{
+		{"web-1.example.org", script("plain", own("plain", "v")), "web-1.example.org.plain.v"},
+		{"web-1.example.org", script("x", own("my.app.v2", "load.one")), "web-1.example.org.my.app.v2.load.one"},
+		{"web-1.example.org", script("x", own("we_ird_n_me__", "a")), "web-1.example.org.we_ird_n_me__.a"},
+		{"web-1.example.org.", script("plain", own("plain", "v")), "web-1.example.org.plain.v"},
+		{"web 1 (büro)..local", script("plain", own("plain", "v")), "web_1__b_ro_.local.plain.v"},
+		{"10.0.0.1", script("disk usage!!", record.Sample{Name: "Used (°C)  now", Value: 1, Meta: &record.Meta{ID: "1", Name: "Used", Datatype: "GAUGE"}}), "10.0.0.1.disk_usage__.Used_C_now"},
+		{"web.org", script("a.b", record.Sample{Name: "c.d", Value: 1, Labels: []record.Label{{Name: "x", Value: "e.f"}}}), "web.org.a_b.c.d.e_f"},
+		{"web.org", script("s", record.Sample{Name: "T", Value: 1, Subject: record.Subject{Kind: record.Server, Name: "db.example.org"}}), "db.example.org.s.T"},
+	} {
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+		u := NewUploader(UploaderOptions{Host: test.host, Spool: s})
+		if err := u.Put(test.batch); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"gauge " + test.want + " 1 1500000000 1"}
+		if diff := cmp.Diff(want, queued(t, s)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}
+
+// TestStatsDNames: what StatsD clients sent has the names, and timers the unit,
+// that the vendor's backend for the daemon gave, whatever a mapping makes of them
+// elsewhere; with tags their values stand behind.
+func TestStatsDNames(t *testing.T) {
+	sample := func(op record.Op, id, name string, value float64, labels ...string) record.Sample {
+		smp := record.Sample{Op: op, Name: name, Value: value, Meta: &record.Meta{ID: id, Name: name, Type: record.Gauge}}
+		for i := 0; i < len(labels); i += 2 {
+			smp.Labels = append(smp.Labels, record.Label{Name: labels[i], Value: labels[i+1]})
+		}
+		return smp
+	}
+	timer := sample(record.Observe, "web.load", "web_load", 0.068, "page", "index")
+	timer.Meta.Unit, timer.Weight = "seconds", 3
+	mapped := sample(record.Add, "shop.checkout.paypal.success", "checkouts_total", 2, "by", "a.b", "outcome", "success", "provider", "paypal")
+	mapped.Meta.Mapped = []string{"outcome", "provider"}
+	b := &record.Batch{Source: &record.Source{Kind: record.Receiver, Name: "statsd"}, Time: noon, Samples: []record.Sample{
+		sample(record.Add, "web.hits", "web_hits", 5),
+		sample(record.Set, "queue", "queue", 3),
+		sample(record.Set, "users", "users", 1),
+		sample(record.Set, "a/b c(d)", "a_b_c_d_", 1),
+		sample(record.Add, "_8x", "_8x", 1),
+		sample(record.Observe, "size", "size", 12),
+		timer, mapped,
+		sample(record.Add, "ключ", "____", 1),
+		sample(record.Add, "..", "__", 1),
+	}}
+	for prefix, want := range map[string][]string{
+		"": {
+			"increment web.hits 5 1500000000 1", "gauge queue 3 1500000000 1", "gauge users 1 1500000000 1", "gauge a-b_cd 1 1500000000 1",
+			"increment 8x 1 1500000000 1", "gauge size.mean 12 1500000000 1", "gauge web.load.index.mean 204 1500000000 3",
+			"increment shop.checkout.paypal.success.a_b 2 1500000000 1",
+		},
+		"prod.web 1.": {
+			"increment prod.web_1.web.hits 5 1500000000 1", "gauge prod.web_1.queue 3 1500000000 1", "gauge prod.web_1.users 1 1500000000 1", "gauge prod.web_1.a-b_cd 1 1500000000 1",
+			"increment prod.web_1._8x 1 1500000000 1", "gauge prod.web_1.size.mean 12 1500000000 1", "gauge prod.web_1.web.load.index.mean 204 1500000000 3",
+			"increment prod.web_1.shop.checkout.paypal.success.a_b 2 1500000000 1",
+		},
+	} {
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+		u := NewUploader(UploaderOptions{Host: "web-01.example.org", StatsDPrefix: prefix, Spool: s})
+		if err := u.Put(b); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, queued(t, s)); diff != "" {
+			t.Errorf("prefix %q, -want +got:\n%s", prefix, diff)
+		}
+		if n := u.Stats().Skipped["name"]; n != 2 {
+			t.Errorf("%d without a name", n)
+		}
 	}
 }
 

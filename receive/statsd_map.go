@@ -136,6 +136,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 		r.ttl = m.mapper.Defaults.Ttl
 	}
 	help := statsdHelp
+	var made []string // of the labels that the mapping made
 	p, mapped, _ := m.mapper.GetMapping(r.metric, h.kind.mapped())
 	if p != nil {
 		if p.Action == mapper.ActionTypeDrop {
@@ -149,8 +150,10 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 		for name, value := range mapped {
 			if _, ok := labels[name]; !ok || !p.HonorLabels {
 				labels[name] = value
+				made = append(made, name)
 			}
 		}
+		slices.Sort(made)
 		if p.Scale.Set {
 			r.scale = p.Scale.Val
 		}
@@ -168,7 +171,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 		}
 	}
 	r.meta = m.meta(h.kind, p)
-	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help
+	r.meta.ID, r.meta.Name, r.meta.Help, r.meta.Mapped = r.metric, r.name, help, made
 	if h.kind == statsdTimer && r.scale == 1 { // else the mapping alone knows
 		r.meta.Unit = "seconds"
 	}

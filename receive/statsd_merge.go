@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,6 +71,7 @@ type statsdMetaKey struct {
 	metric string
 	typ    record.Type
 	unit   string
+	mapped string // the names of Mapped
 }
 
 // statsdSeries is one series and what came for it since the last flush.
@@ -269,7 +271,7 @@ func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
 	if len(m.series) >= m.limit {
 		return nil
 	}
-	metaKey := statsdMetaKey{r.metric, r.meta.Type, r.meta.Unit}
+	metaKey := statsdMetaKey{r.metric, r.meta.Type, r.meta.Unit, strings.Join(r.meta.Mapped, ",")}
 	meta := m.metas[metaKey]
 	if meta == nil {
 		if len(m.metas) > 1024+2*len(m.series) {

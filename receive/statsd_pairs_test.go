@@ -181,3 +181,21 @@ dropped 1: mapping
 		t.Errorf("the page's: %s", got)
 	}
 }
+
+// Which labels a mapping made of a name, and which the client sent: uploads that
+// go by the client's name need only these.
+func TestStatsDMapped(t *testing.T) {
+	m := mergeOf(t, "mappings:\n- match: shop.*.*\n  name: shop\n  honor_labels: true\n  labels: {provider: $1, outcome: $2}\n")
+	m.packet([]byte("shop.paypal.success:1|c\nshop.paypal.success:1|c|#by:ann\nshop.paypal.success:1|c|#outcome:theirs\nother:1|c|#a:b"), statsdEpoch)
+	got := make(map[string][]string)
+	for _, s := range m.flush(statsdEpoch)[0].Samples {
+		got[fmt.Sprint(s.Labels)] = s.Meta.Mapped
+	}
+	want := map[string][]string{
+		"[{outcome success} {provider paypal}]": {"outcome", "provider"}, "[{by ann} {outcome success} {provider paypal}]": {"outcome", "provider"},
+		"[{outcome theirs} {provider paypal}]": {"provider"}, "[{a b}]": nil,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

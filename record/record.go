@@ -188,6 +188,9 @@ type Meta struct {
 	Tags   string
 	// Dimensions are the names of the labels it may carry, as declared.
 	Dimensions []string
+	// Mapped are the names of the labels that were made of ID: whoever goes by
+	// ID has what they say already.
+	Mapped []string
 	// Buckets are the upper bounds of a Histogram that is Observed, ascending,
 	// without +Inf. Quantiles are those that a Summary that is Observed shows;
 	// nil: 0.5, 0.9 and 0.99.
