@@ -1,7 +1,9 @@
 package receive
 
 import (
+	"maps"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,8 +124,12 @@ func TestStatsDPlainClient(t *testing.T) {
 				name + "_orders" + labels: 200, name + "_queue" + labels: 49, name + "_level" + labels: 50,
 				name + "_latency" + labels: 200, name + "_lag" + labels: 50, name + "_users" + labels: 2,
 			}
-			r.poll(t, "all that was told", func() bool { return cmp.Equal(want, r.sink.state()) })
-			r.sink.lines()
+			// The last member of a set may be put after all else, and once more.
+			r.poll(t, "all that was told", func() bool {
+				got := r.sink.state()
+				maps.DeleteFunc(got, func(series string, _ float64) bool { return !strings.HasPrefix(series, name+"_") })
+				return cmp.Equal(want, got)
+			})
 		})
 	}
 }
