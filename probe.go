@@ -40,10 +40,16 @@ type probed interface {
 	Views() []script.View
 }
 
+// pages are the other endpoints as seen from here: *web.Server.
+type pages interface {
+	http.Handler
+	NotFound(w http.ResponseWriter, r *http.Request, text string)
+}
+
 // withProbes puts /probe and /discovery before the other endpoints.
-func withProbes(pool probed, others http.Handler) http.Handler {
+func withProbes(pool probed, others pages) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /probe", func(w http.ResponseWriter, r *http.Request) { serveProbe(w, r, pool) })
+	mux.HandleFunc("GET /probe", func(w http.ResponseWriter, r *http.Request) { serveProbe(w, r, pool, others) })
 	mux.HandleFunc("GET /discovery", func(w http.ResponseWriter, r *http.Request) { serveDiscovery(w, r, pool) })
 	mux.Handle("/", others)
 	return mux
@@ -52,7 +58,7 @@ func withProbes(pool probed, others http.Handler) http.Handler {
 // serveProbe answers with what a script says now. The status is 200 whatever
 // became of the run, and script_success tells: a scraper throws away the page
 // of any other status.
-func serveProbe(w http.ResponseWriter, r *http.Request, pool probed) {
+func serveProbe(w http.ResponseWriter, r *http.Request, pool probed, others pages) {
 	w.Header().Set("Cache-Control", "no-store")
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if names := query["script"]; err != nil || len(names) != 1 {
@@ -62,7 +68,7 @@ func serveProbe(w http.ResponseWriter, r *http.Request, pool probed) {
 	name := query.Get("script")
 	v, ok := pool.View(name)
 	if !ok {
-		http.Error(w, script.ErrNoProbe.Error(), http.StatusNotFound)
+		others.NotFound(w, r, script.ErrNoProbe.Error())
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), probeLimit(r.Header, v.Timeout))
@@ -77,7 +83,7 @@ func serveProbe(w http.ResponseWriter, r *http.Request, pool probed) {
 	case errors.Is(err, context.Canceled):
 		return // nobody is there
 	case errors.Is(err, script.ErrNoProbe):
-		http.Error(w, err.Error(), http.StatusNotFound)
+		others.NotFound(w, r, err.Error())
 		return
 	case errors.As(err, &bad):
 		http.Error(w, err.Error(), http.StatusBadRequest)

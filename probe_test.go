@@ -38,6 +38,14 @@ func (p *onePool) View(name string) (script.View, bool) {
 
 func (p *onePool) Views() []script.View { return []script.View{{Script: p.script}} }
 
+// noPages are endpoints of which there is none.
+type noPages struct{ http.Handler }
+
+func (noPages) NotFound(w http.ResponseWriter, _ *http.Request, text string) {
+	w.Header().Set("Page", "yes")
+	http.Error(w, text, http.StatusNotFound)
+}
+
 func newOnePool(name string) *onePool {
 	return &onePool{script: &script.Script{
 		Script: &config.Script{Name: name, Settings: config.Settings{Probe: true}},
@@ -131,7 +139,7 @@ func TestProbeAnswersInTime(t *testing.T) {
 		r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "3")
 		w := httptest.NewRecorder()
 		start := time.Now()
-		withProbes(pool, http.NotFoundHandler()).ServeHTTP(w, r)
+		withProbes(pool, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
 		if took := time.Since(start); took != 2500*time.Millisecond || w.Code != http.StatusOK {
 			t.Errorf("answered %d after %s", w.Code, took)
 		}
@@ -169,9 +177,12 @@ func TestProbeStatus(t *testing.T) {
 				return nil, c.err
 			}
 			w := httptest.NewRecorder()
-			withProbes(pool, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+			withProbes(pool, noPages{http.NotFoundHandler()}).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
 			if w.Code != c.status || w.Body.String() != c.body {
 				t.Errorf("%d %q", w.Code, w.Body)
+			}
+			if page := w.Header().Get("Page") != ""; page != (c.status == 404 && c.method == "GET") {
+				t.Errorf("it is shown as a page: %t", page)
 			}
 		})
 	}
@@ -189,7 +200,7 @@ func TestDiscovery(t *testing.T) {
 			r.TLS = &tls.ConnectionState{}
 		}
 		w := httptest.NewRecorder()
-		withProbes(pool, http.NotFoundHandler()).ServeHTTP(w, r)
+		withProbes(pool, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("Content-Type %q", got)
 		}

@@ -173,7 +173,7 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 			}
 		}
 		for _, le := range last.Lines {
-			fmt.Fprintf(w, "# refused: line %d %s: %s (%s)\n", le.Line, quote(le.Text), printable(le.Err.Error()), le.Reason)
+			fmt.Fprintf(w, "# refused: %s%s (%s)\n", linesOf(le), printable(le.Err.Error()), le.Reason)
 		}
 		refusals, all := page.Refusals(record.Script, v.Script.Name)
 		for _, r := range refusals {
@@ -190,6 +190,17 @@ func report(w io.Writer, page *collector.Collector, views []script.View, events 
 		fmt.Fprint(w, "# event: ", e)
 	}
 	return failed
+}
+
+// linesOf names the lines that an error is about.
+func linesOf(le *record.LineError) string {
+	switch {
+	case le.Line == 0:
+		return ""
+	case le.More > 0:
+		return fmt.Sprintf("line %d %s and %d more: ", le.Line, quote(le.Text), le.More)
+	}
+	return fmt.Sprintf("line %d %s: ", le.Line, quote(le.Text))
 }
 
 var textFormat = expfmt.NewFormat(expfmt.TypeTextPlain)

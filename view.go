@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strconv"
-
 	"scriptbridge/collector"
 	"scriptbridge/record"
 	"scriptbridge/web"
@@ -15,7 +13,7 @@ func (p pageView) Series(kind record.Kind, name string) []web.Series {
 	all := p.Collector.Series(kind, name)
 	series := make([]web.Series, len(all))
 	for i, s := range all {
-		series[i] = web.Series{Text: s.Text, Value: strconv.FormatFloat(s.Value, 'g', -1, 64), Line: s.Line}
+		series[i] = web.Series(s)
 	}
 	return series
 }

@@ -179,6 +179,10 @@ type SeriesView struct {
 	Text  string  // name{labels}
 	Value float64 // sums and means included
 	Line  int     // of the source's last output that mentioned it; 0 for none
+	// Mean is over how long Value is the mean of what the source gave, 0 where
+	// it is none; Sum says that it is all of that added up.
+	Mean time.Duration
+	Sum  bool
 }
 
 // Series gives the series that a source sent, in the order of the page,
@@ -205,7 +209,11 @@ func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
 		for _, se := range b.series {
 			d := se.distribution()
 			if d == nil {
-				views = append(views, SeriesView{Text: se.text, Value: se.value, Line: int(se.line)})
+				v := SeriesView{Text: se.text, Value: se.value, Line: int(se.line), Sum: se.sum}
+				if m := b.metric; m != nil && m.meta != nil && m.meta.Calctype == record.CalctypeAverage && !se.sum {
+					v.Mean = s.def.AverageWindow
+				}
+				views = append(views, v)
 				continue
 			}
 			for i, v := range d.values() {

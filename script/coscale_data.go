@@ -91,32 +91,12 @@ func coscaleLines(out []byte) func(func([]byte) bool) {
 	}
 }
 
-// dropCoscaleData refuses every line of a run that failed.
-func dropCoscaleData(o *Outcome) error {
-	d := coscaleData{}
-	for line := range coscaleLines(o.Stdout) {
-		d.number++
-		if isCoscaleData(line) {
-			d.line = line
-			d.refuse("failed_run", dropped(o))
-		}
-	}
-	return d.refused.err()
-}
-
-// dropped says why the output of a failed run is not used.
-func dropped(o *Outcome) error {
-	if o.Result == record.Error && o.ExitCode > 0 {
-		return errFailedRun
-	}
-	return errNotEnded
-}
+// dropCoscaleData refuses the data lines of a run that failed.
+func dropCoscaleData(o *Outcome) error { return dropped(o, coscaleLines(o.Stdout), isCoscaleData) }
 
 var (
-	errFailedRun = errors.New("the run failed, so its output is not used (options: {use_failed_output: true} takes that of a run that exits with a code other than 0)")
-	errNotEnded  = errors.New("the run did not end by itself, so its output is not used")
-	errGlued     = errors.New("two lines ran together (print a line and its end in one write)")
-	errNoNumber  = errors.New("M or E is not followed by an id and a blank")
+	errGlued    = errors.New("two lines ran together (print a line and its end in one write)")
+	errNoNumber = errors.New("M or E is not followed by an id and a blank")
 )
 
 func (d *coscaleData) refuse(reason string, err error) {

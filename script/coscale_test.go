@@ -301,11 +301,11 @@ func TestCoscaleFailedData(t *testing.T) {
 		heard bool
 		want  string
 	}{
-		{"exit", fails(record.Error, 1, out), false, false, "failed_run:1 failed_run:3 failed_run:4"},
+		{"exit", fails(record.Error, 1, out), false, false, "failed_run:1+2"},
 		{"exit used", fails(record.Error, 1, out), true, true, "not_a_number:3 undeclared:4 no_id:5"},
-		{"timeout", fails(record.Timeout, -1, out), false, false, "failed_run:1 failed_run:3 failed_run:4"},
-		{"timeout not used", fails(record.Timeout, -1, out), true, false, "failed_run:1 failed_run:3 failed_run:4"},
-		{"killed not used", fails(record.Killed, -1, out), true, false, "failed_run:1 failed_run:3 failed_run:4"},
+		{"timeout", fails(record.Timeout, -1, out), false, false, "failed_run:1+2"},
+		{"timeout not used", fails(record.Timeout, -1, out), true, false, "failed_run:1+2"},
+		{"killed not used", fails(record.Killed, -1, out), true, false, "failed_run:1+2"},
 		{"not started", fails(record.Error, -1, ""), true, false, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -459,7 +459,11 @@ func TestCoscaleOptions(t *testing.T) {
 func reasons(err error) string {
 	var all []string
 	for _, le := range record.LineErrors(err) {
-		all = append(all, fmt.Sprintf("%s:%d", le.Reason, le.Line))
+		one := fmt.Sprintf("%s:%d", le.Reason, le.Line)
+		if le.More > 0 {
+			one += fmt.Sprintf("+%d", le.More)
+		}
+		all = append(all, one)
 	}
 	if err != nil && len(all) == 0 {
 		return "not lines: " + err.Error()

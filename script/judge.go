@@ -20,7 +20,8 @@ type Verdict struct {
 	ExitCode int
 	Err      error               // why it is not OK
 	Lines    []*record.LineError // what could not be read, at most linesKept
-	Refused  int                 // all that could not be read
+	Refused  int                 // all that could not be read,
+	Reasons  map[string]int      // and how many of them for which reason
 	Samples  int
 	Events   int
 }
@@ -108,6 +109,10 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 	}
 	for _, le := range v.Lines {
 		v.Refused += 1 + le.More
+		if v.Reasons == nil {
+			v.Reasons = make(map[string]int)
+		}
+		v.Reasons[le.Reason] += 1 + le.More
 	}
 	v.Lines = v.Lines[:min(len(v.Lines), linesKept)]
 	whole := record.WithoutLines(t.Err)

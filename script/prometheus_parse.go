@@ -89,17 +89,9 @@ func isOpenMetrics(out []byte) bool {
 	}
 }
 
-// dropPrometheus refuses every line of a run that failed.
+// dropPrometheus refuses the samples of a run that failed.
 func dropPrometheus(o *Outcome) error {
-	d := promData{}
-	for line := range bytes.Lines(o.Stdout) {
-		d.number++
-		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
-			d.line = string(line[:min(len(line), maxRefusedText)])
-			d.refuse("failed_run", dropped(o))
-		}
-	}
-	return d.refused.err()
+	return dropped(o, coscaleLines(o.Stdout), func(line []byte) bool { return len(line) > 0 && line[0] != '#' })
 }
 
 func (d *promData) refuse(reason string, err error) {

@@ -53,11 +53,11 @@ func TestPrometheusTurn(t *testing.T) {
 		{name: "comments", outcome: says("# nothing to say\n"), heard: true},
 		{name: "unreadable", outcome: says("\nNo such device\n<html>\n"), result: record.Invalid, refused: "not_a_number:2 bad_name:3",
 			err: `no line of the output can be used; the first that cannot: No: "such" is not a number (print no line when there is no value)`},
-		{name: "failed", outcome: fails(record.Error, 3, text), refused: "failed_run:2 failed_run:3"},
+		{name: "failed", outcome: fails(record.Error, 3, text), refused: "failed_run:2+1"},
 		{name: "failed and used", useFailed: true, outcome: fails(record.Error, 3, text), heard: true, samples: 1, refused: "not_a_number:3"},
 		{name: "not started", useFailed: true, outcome: fails(record.Error, -1, ""), refused: ""},
-		{name: "too slow", useFailed: true, outcome: fails(record.Timeout, -1, text), refused: "failed_run:2 failed_run:3"},
-		{name: "killed", useFailed: true, outcome: fails(record.Killed, -1, text), refused: "failed_run:2 failed_run:3"},
+		{name: "too slow", useFailed: true, outcome: fails(record.Timeout, -1, text), refused: "failed_run:2+1"},
+		{name: "killed", useFailed: true, outcome: fails(record.Killed, -1, text), refused: "failed_run:2+1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &prometheusRunner{useFailedOutput: tt.useFailed, maxSamples: promMaxSamples}
@@ -109,7 +109,7 @@ func TestPrometheusBounds(t *testing.T) {
 		t.Errorf("%d errors, the last %+v", len(all), last)
 	}
 	err = dropPrometheus(&Outcome{Stdout: many(maxRefused+5, "a 1")})
-	if all := record.LineErrors(err); len(all) != maxRefused+1 {
+	if all := record.LineErrors(err); len(all) != 1 || all[0].More != maxRefused+4 {
 		t.Errorf("%d errors of a failed run", len(all))
 	}
 	var pairs []string

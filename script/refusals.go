@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"fmt"
+	"iter"
 
 	"scriptbridge/record"
 )
@@ -39,3 +40,33 @@ func (r *refusals) err() error {
 	}
 	return errors.Join(r.errs...)
 }
+
+// dropped refuses the lines that hold data of a run that failed: all in one,
+// since there is one thing to say of them.
+func dropped(o *Outcome, lines iter.Seq[[]byte], isData func(line []byte) bool) error {
+	why := errNotEnded
+	if o.Result == record.Error && o.ExitCode > 0 {
+		why = errFailedRun
+	}
+	var all *record.LineError
+	number := 0
+	for line := range lines {
+		number++
+		switch {
+		case !isData(line):
+		case all == nil:
+			all = &record.LineError{Line: number, Text: string(line[:min(len(line), maxRefusedText)]), Reason: "failed_run", Err: why}
+		default:
+			all.More++
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return all
+}
+
+var (
+	errFailedRun = errors.New("the run failed, so its output is not used (options: {use_failed_output: true} takes that of a run that exits with a code other than 0)")
+	errNotEnded  = errors.New("the run did not end by itself, so its output is not used")
+)

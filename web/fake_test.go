@@ -75,7 +75,7 @@ func diskView(now time.Time) (script.View, []Series, []Refusal) {
 	}}
 	last := &script.Verdict{
 		Start: now.Add(-12 * time.Second), Duration: 310 * time.Millisecond, Result: record.OK,
-		Lines: lines, Refused: 1, Samples: 3, Events: 1,
+		Lines: lines, Refused: 1, Reasons: map[string]int{"undeclared": 1}, Samples: 3, Events: 1,
 	}
 	history := []*script.Verdict{last}
 	for i := 1; i < 20; i++ {
@@ -106,8 +106,8 @@ func diskView(now time.Time) (script.View, []Series, []Refusal) {
 		}},
 	}
 	series := []Series{
-		{Text: `coscale_disk_usage_percent{script="disks",mount="/"}`, Value: "73.5", Line: 2},
-		{Text: `coscale_disk_usage_percent{script="disks",mount="/home"}`, Value: "12", Line: 4},
+		{Text: `coscale_disk_usage_percent{script="disks",mount="/"}`, Value: 73.5, Line: 2},
+		{Text: `coscale_disk_usage_percent{script="disks",mount="/home"}`, Value: 12, Line: 4},
 	}
 	refusals := []Refusal{{Line: 6, Metric: "Inodes", Reason: "type_conflict", Text: `the family coscale_inodes is a counter of script "fs" already; rename one of them`}}
 	return v, series, refusals
@@ -125,7 +125,7 @@ func crowd(n int, now time.Time) *fakes {
 		name := fmt.Sprintf("%s-%03d", kinds[i%len(kinds)], i)
 		f.views = append(f.views, member(i, newScript(name, dialects[i%len(dialects)], "/opt/"+name+".sh"), now))
 		for j := range i * 7 % 40 {
-			f.series[name] = append(f.series[name], Series{Text: "x{script=" + strconv.Quote(name) + ",n=\"" + strconv.Itoa(j) + "\"}", Value: "1"})
+			f.series[name] = append(f.series[name], Series{Text: "x{script=" + strconv.Quote(name) + ",n=\"" + strconv.Itoa(j) + "\"}", Value: 1})
 		}
 	}
 	return f

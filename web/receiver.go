@@ -21,7 +21,8 @@ type receiverRow struct {
 	Addresses       []string // private
 	Last            moment
 	Series, Dropped string
-	Note, NoteClass string // private, or in our own words
+	Refused         string // of the last batch; empty for none
+	Note            string // private, or in our own words
 }
 
 // uploadRow is one upload of the table.
@@ -36,7 +37,7 @@ type uploadRow struct {
 
 // others fills in the tables of receivers and uploads, and gives the number of
 // the receivers' series.
-func (s *server) others(p *statusPage, private bool, now time.Time) (series int) {
+func (s *Server) others(p *statusPage, private bool, now time.Time) (series int) {
 	down := 0
 	for _, v := range s.Receivers() {
 		if !v.Up && v.Error != "" {
@@ -80,7 +81,7 @@ func receiverBadge(v *ReceiverView) badge {
 	return badge{"bad", "✕", "down"}
 }
 
-func (s *server) receiverRow(v *ReceiverView, series int, private bool, now time.Time) *receiverRow {
+func (s *Server) receiverRow(v *ReceiverView, series int, private bool, now time.Time) *receiverRow {
 	r := &receiverRow{
 		Name: visible(v.Name), Href: "receivers/" + url.PathEscape(v.Name), Badge: receiverBadge(v),
 		Last: ago(v.Last, now), Series: number(series), Dropped: large(total(v.Dropped)),
@@ -90,15 +91,14 @@ func (s *server) receiverRow(v *ReceiverView, series int, private bool, now time
 			r.Addresses = append(r.Addresses, visible(a))
 		}
 	}
+	if _, refused := s.Page.Refusals(record.Receiver, v.Name); refused > 0 {
+		r.Refused = number(refused)
+	}
 	if v.Error != "" {
-		r.Note, r.NoteClass = receiverWhy(v), "bad"
+		r.Note = receiverWhy(v)
 		if private {
 			r.Note = visible(shorten(v.Error, 240))
 		}
-		return r
-	}
-	if _, refused := s.Page.Refusals(record.Receiver, v.Name); refused > 0 {
-		r.Note, r.NoteClass = number(refused)+" refused", "warn"
 	}
 	return r
 }
@@ -153,11 +153,11 @@ type receiverPage struct {
 	Events   []event
 }
 
-func (s *server) serveReceiver(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	views := s.Receivers()
 	i := slices.IndexFunc(views, func(v ReceiverView) bool { return v.Name == r.PathValue("name") })
 	if i < 0 {
-		plain(w, http.StatusNotFound, "there is no receiver of this name")
+		s.NotFound(w, r, "there is no receiver of this name")
 		return
 	}
 	v, now := &views[i], time.Now()
@@ -182,7 +182,7 @@ func (s *server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	p.facts(v, len(series), now)
 	p.seriesList = listOf(series, true)
 	refusals, refused := s.Page.Refusals(record.Receiver, v.Name)
-	p.Refused = talliesOf(nil, refusals, refused-len(refusals))
+	p.Refused = talliesOf(nil, refusals, refused)
 	p.Private = p.Hidden == ""
 	for i := range v.Events {
 		p.Events = append(p.Events, eventOf(&v.Events[i], p.Private, now))
@@ -196,7 +196,7 @@ func (s *server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 			p.Refusals = append(p.Refusals, note{Kind: "refused", Text: visible(r.Metric + ": " + r.Text), Value: visible(r.Reason)})
 		}
 	}
-	s.render(w, s.receiver, p)
+	s.render(w, http.StatusOK, s.receiver, p)
 }
 
 // fault is something that could not be used.

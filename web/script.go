@@ -1,7 +1,7 @@
 package web
 
 import (
-	"bytes"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,8 +13,8 @@ import (
 
 // What a script's page shows at most; the metrics page has the rest.
 const (
-	seriesShown = 1000
-	perLine     = 50 // of what one line of output became
+	seriesShown   = 1000
+	warningsShown = 50
 )
 
 // scriptPage is the data of page/script.html. What the operator has not opened
@@ -48,7 +48,7 @@ type scriptPage struct {
 
 // seriesList is what a page shows of a source's series.
 type seriesList struct {
-	Series  []Series
+	Series  []note
 	More    int // series that are not shown
 	SeriesN string
 	Open    bool // without a click
@@ -57,9 +57,20 @@ type seriesList struct {
 func listOf(series []Series, open bool) seriesList {
 	l := seriesList{More: max(0, len(series)-seriesShown), SeriesN: number(len(series)), Open: open}
 	for _, one := range series[:min(len(series), seriesShown)] {
-		l.Series = append(l.Series, Series{Text: visible(one.Text), Value: visible(one.Value)})
+		l.Series = append(l.Series, note{Text: visible(one.Text), Value: plainNumber(one.Value), Made: made(one)})
 	}
 	return l
+}
+
+// made says how a series' value came of what was printed, where that is another.
+func made(s Series) string {
+	switch {
+	case s.Mean > 0:
+		return "mean over " + span(s.Mean)
+	case s.Sum:
+		return "added up"
+	}
+	return ""
 }
 
 // fact is one line of the list at the top.
@@ -90,10 +101,10 @@ type run struct {
 	Error                    string // private: the script's own text; else ours
 }
 
-func (s *server) serveScript(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	v, ok := s.Scripts.View(r.PathValue("name"))
 	if !ok {
-		plain(w, http.StatusNotFound, "there is no script of this name")
+		s.NotFound(w, r, "there is no script of this name")
 		return
 	}
 	now := time.Now()
@@ -112,23 +123,24 @@ func (s *server) serveScript(w http.ResponseWriter, r *http.Request) {
 
 	series := s.Page.Series(record.Script, name)
 	refusals, refused := s.Page.Refusals(record.Script, name)
-	p.public(&v, series, now)
+	p.public(&v, series, refused, now)
 	if v.Last != nil {
-		p.Refused = tallies(v.Last, refusals, refused)
+		p.Refused = talliesOf(v.Last.Reasons, refusals, refused)
 	}
 	if p.Private {
 		p.private(&v, series, refusals)
 	}
-	s.render(w, s.script, p)
+	s.render(w, http.StatusOK, s.script, p)
 }
 
 // public fills in what everyone may see: nothing but what /metrics says too.
-func (p *scriptPage) public(v *script.View, series []Series, now time.Time) {
+// refused is how many samples of the last run the metrics page could not take.
+func (p *scriptPage) public(v *script.View, series []Series, refused int, now time.Time) {
 	p.facts(v, len(series), now)
 	if failing(v) {
 		p.Why = why(v.Last, v.Timeout)
 	}
-	p.Stale = failing(v) && v.Last.Samples == 0
+	p.Stale = failing(v) && v.Last.Samples == 0 && len(series) > 0
 	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
 	if v.Declared != nil {
 		for _, m := range v.Declared.Metrics {
@@ -139,7 +151,11 @@ func (p *scriptPage) public(v *script.View, series []Series, now time.Time) {
 		p.Events = append(p.Events, eventOf(&v.Events[i], p.Private, now))
 	}
 	for _, h := range v.History {
-		p.Runs = append(p.Runs, runOf(h, v.Timeout, p.Private, now))
+		n := h.Refused
+		if h == v.Last {
+			n += refused
+		}
+		p.Runs = append(p.Runs, runOf(h, n, v.Timeout, p.Private, now))
 	}
 }
 
@@ -189,37 +205,32 @@ func (p *scriptPage) private(v *script.View, series []Series, refusals []Refusal
 	if failing(v) {
 		p.Error = visible(errorOf(v.Last))
 	}
-	for _, text := range v.Warnings {
+	for _, text := range v.Warnings[:min(len(v.Warnings), warningsShown)] {
 		p.Warnings = append(p.Warnings, visible(text))
+	}
+	if more := len(v.Warnings) - warningsShown; more > 0 {
+		p.Warnings = append(p.Warnings, "and "+number(more)+" more")
 	}
 	p.Output = outputOf(v, series, refusals)
 	p.Stderr = visible(strings.Join(v.Stderr, "\n"))
 	p.Config = visible(sc.YAML())
 }
 
-// tallies counts by reason what the dialect could not read and what the
-// metrics page could not take.
-func tallies(last *script.Verdict, refusals []Refusal, refused int) []tally {
-	return talliesOf(last.Lines, refusals, last.Refused-len(last.Lines)+refused-len(refusals))
-}
-
-// talliesOf counts by reason; rest are those whose reasons were not kept.
-func talliesOf(lines []*record.LineError, refusals []Refusal, rest int) []tally {
+// talliesOf counts by reason what the dialect could not read, and what the
+// metrics page could not take: all of it, of which refusals are the first.
+func talliesOf(reasons map[string]int, refusals []Refusal, all int) []tally {
 	counts := make(map[string]int)
-	for _, le := range lines {
-		counts[le.Reason]++
-	}
+	maps.Copy(counts, reasons)
 	for _, r := range refusals {
 		counts[r.Reason]++
 	}
-	if rest > 0 {
-		counts["further ones"] += rest
+	if rest := all - len(refusals); rest > 0 {
+		counts["others"] += rest
 	}
 	var list []tally
-	for reason, n := range counts {
-		list = append(list, tally{Reason: visible(reason), Count: number(n)})
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, tally{Reason: visible(reason), Count: number(counts[reason])})
 	}
-	slices.SortFunc(list, func(a, b tally) int { return strings.Compare(a.Reason, b.Reason) })
 	return list
 }
 
@@ -249,10 +260,10 @@ func eventOf(e *record.Event, private bool, now time.Time) event {
 	return v
 }
 
-func runOf(h *script.Verdict, timeout time.Duration, private bool, now time.Time) run {
+func runOf(h *script.Verdict, refused int, timeout time.Duration, private bool, now time.Time) run {
 	r := run{
 		Start: ago(h.Start, now), Took: took(h.Duration), Exit: exitCode(h), Badge: badgeOf(h),
-		Samples: number(h.Samples), Events: number(h.Events), Refused: number(h.Refused),
+		Samples: number(h.Samples), Events: number(h.Events), Refused: number(refused),
 	}
 	if h.Waited >= time.Second {
 		r.Waited = took(h.Waited)
@@ -264,90 +275,4 @@ func runOf(h *script.Verdict, timeout time.Duration, private bool, now time.Time
 		}
 	}
 	return r
-}
-
-// output is what a script printed, line by line, each with what became of it.
-type output struct {
-	Lines   []line
-	Of      moment // when the run began, where it is not the last one
-	Cut     bool
-	Dropped bool   // nothing of it was used, for the run failed
-	Rest    []note // refused, and on no line shown
-}
-
-// line is one line of output. A note says what it became or why it was
-// refused; none, that it was ignored.
-type line struct {
-	Number int
-	Text   string
-	Blank  bool
-	Notes  []note
-	More   int // notes that are not shown
-}
-
-// note is one thing that became of a line.
-type note struct {
-	Kind   string // series, event, refused
-	Text   string
-	Value  string // of a series; the reason of a refusal
-	Line   int    // in output.Rest, 0 for none
-	Source string // in output.Rest: the line itself
-}
-
-// outputOf joins the lines of the output with what became of them.
-func outputOf(v *script.View, series []Series, refusals []Refusal) output {
-	of := v.OutputOf
-	if of == nil {
-		return output{}
-	}
-	o := output{Cut: v.OutputCut, Dropped: of.Result != record.OK && of.Samples == 0 && of.Events == 0}
-	if of != v.Last {
-		o.Of = ago(of.Start, time.Now())
-	}
-	o.split(v.Output)
-	if of.Samples > 0 { // else the series are of an earlier run, and so are their lines
-		for _, s := range series {
-			o.put(s.Line, note{Kind: "series", Text: visible(s.Text), Value: visible(s.Value)})
-		}
-	}
-	for _, e := range v.Events[:min(len(v.Events), of.Events)] { // newest first
-		o.put(e.Line, note{Kind: "event", Text: visible(e.Name)})
-	}
-	for _, le := range v.Lines {
-		o.put(le.Line, note{Kind: "refused", Text: visible(le.Error()), Value: visible(le.Reason), Source: visible(shorten(le.Text, 200))})
-	}
-	for _, r := range refusals {
-		o.put(r.Line, note{Kind: "refused", Text: visible(r.Metric + ": " + r.Text), Value: visible(r.Reason)})
-	}
-	return o
-}
-
-func (o *output) split(text []byte) {
-	if len(text) == 0 {
-		return
-	}
-	rest, more := bytes.TrimSuffix(text, []byte("\n")), true
-	for more {
-		var one []byte
-		one, rest, more = bytes.Cut(rest, []byte("\n"))
-		o.Lines = append(o.Lines, line{
-			Number: len(o.Lines) + 1, Text: visible(string(one)), Blank: len(bytes.TrimSpace(one)) == 0,
-		})
-	}
-}
-
-func (o *output) put(number int, n note) {
-	if number < 1 || number > len(o.Lines) {
-		if n.Kind == "refused" {
-			n.Line = max(number, 0)
-			o.Rest = append(o.Rest, n)
-		}
-		return // its own list has it
-	}
-	l := &o.Lines[number-1]
-	if len(l.Notes) == perLine {
-		l.More++
-		return
-	}
-	l.Notes = append(l.Notes, n)
 }

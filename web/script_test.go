@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -73,7 +74,7 @@ func TestScriptPrivate(t *testing.T) {
 		})
 		tables := find(doc, "table")
 		if got := rows(tables[0]); len(got) != 20 ||
-			got[0] != "12 s ago | ✓ ok | 310 ms | 0 | 3 | 1 | 1 | " || got[7] != "7 min ago | ✕ error | 317 ms | 2 | 0 | 0 | 0 | exit code 2" {
+			got[0] != "12 s ago | ✓ ok | 310 ms | 0 | 3 | 1 | 2 | " || got[7] != "7 min ago | ✕ error | 317 ms | 2 | 0 | 0 | 0 | exit code 2" {
 			t.Errorf("runs: %q", got)
 		}
 		check("events", rows(tables[1]), []string{"22 s ago | open | maintenance | server | disk replaced bay=3"})
@@ -113,7 +114,7 @@ func TestOutput(t *testing.T) {
 	good := &script.Verdict{Start: now, Result: record.OK, Samples: 2}
 	failed := &script.Verdict{Start: now, Result: record.Error, ExitCode: 1}
 	silent := &script.Verdict{Start: now.Add(time.Minute), Result: record.Error, ExitCode: -1}
-	series := []Series{{Text: "a", Value: "1", Line: 1}, {Text: "b", Value: "2", Line: 1}, {Text: "old", Value: "3"}, {Text: "far", Value: "4", Line: 9}}
+	series := []Series{{Text: "a", Value: 1, Line: 1}, {Text: "b", Value: 2e9, Line: 1, Mean: time.Minute}, {Text: "old", Value: 3}, {Text: "far", Value: 4, Line: 9}}
 	of := func(v, last *script.Verdict, text string, lines ...*record.LineError) script.View {
 		return script.View{Last: last, OutputOf: v, Output: []byte(text), Lines: lines}
 	}
@@ -124,20 +125,20 @@ func TestOutput(t *testing.T) {
 	}{
 		{"none yet", script.View{}, output{}},
 		{"empty", of(good, good, ""), output{}},
-		{"one line, two series", of(good, good, "x"), output{Lines: []line{
-			{Number: 1, Text: "x", Notes: []note{{Kind: "series", Text: "a", Value: "1"}, {Kind: "series", Text: "b", Value: "2"}}},
+		{"one line, two series", of(good, good, "x"), output{Open: []line{
+			{Number: 1, Text: "x", Notes: []note{{Kind: "series", Text: "a", Value: "1"}, {Kind: "series", Text: "b", Value: "2000000000", Made: "mean over 1 min"}}},
 		}}},
-		{"a failed run: the series are older", of(failed, failed, "x\n\n"), output{Dropped: true, Lines: []line{
-			{Number: 1, Text: "x"}, {Number: 2, Blank: true},
+		{"a failed run: the series are older", of(failed, failed, "x\n\n"), output{Dropped: true, Open: []line{
+			{Number: 1, Text: "x", Unused: true}, {Number: 2, Blank: true, Unused: true},
 		}}},
 		{"beyond the cut, and of no line", of(good, good, "\xff\x1b\r\n", &record.LineError{Line: 7, Text: "\x07z", Reason: "syntax", Err: errors.New("odd")}, &record.LineError{Reason: "syntax", Err: errors.New("no end")}), output{
-			Lines: []line{{Number: 1, Text: "\uFFFD␛␍", Notes: []note{{Kind: "series", Text: "a", Value: "1"}, {Kind: "series", Text: "b", Value: "2"}}}},
+			Open: []line{{Number: 1, Text: "\uFFFD␛␍", Notes: []note{{Kind: "series", Text: "a", Value: "1"}, {Kind: "series", Text: "b", Value: "2000000000", Made: "mean over 1 min"}}}},
 			Rest: []note{
 				{Kind: "refused", Text: "odd", Value: "syntax", Line: 7, Source: "␇z"},
 				{Kind: "refused", Text: "no end", Value: "syntax"},
 			},
 		}},
-		{"an earlier run's", of(failed, silent, "x"), output{Dropped: true, Of: ago(now, time.Now()), Lines: []line{{Number: 1, Text: "x"}}}},
+		{"an earlier run's", of(failed, silent, "x"), output{Dropped: true, Of: ago(now, time.Now()), Open: []line{{Number: 1, Text: "x", Unused: true}}}},
 	} {
 		if diff := cmp.Diff(c.want, outputOf(&c.view, series, nil)); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
@@ -149,15 +150,79 @@ func TestOutput(t *testing.T) {
 		many = append(many, Series{Text: fmt.Sprint(i), Line: 1})
 	}
 	v := of(good, good, "x")
-	if got := outputOf(&v, many, nil).Lines[0]; len(got.Notes) != perLine || got.More != 3 {
+	if got := outputOf(&v, many, nil).Open[0]; len(got.Notes) != perLine || got.More != 3 {
 		t.Errorf("a line of many series: %d shown, %d more", len(got.Notes), got.More)
 	}
 }
 
+// An output is as long as the script likes, and what stands behind it on the
+// page is in reach all the same.
+func TestOutputFolds(t *testing.T) {
+	numbered := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintln(&b, i+1)
+		}
+		return b.String()
+	}
+	refused := func(n, more int) (lines []*record.LineError) {
+		for i := range n {
+			lines = append(lines, &record.LineError{Line: i + 1, Reason: "late", Err: errors.New("it is of no use"), More: more})
+		}
+		return lines
+	}
+	good, failed := &script.Verdict{Result: record.OK, Samples: 1}, &script.Verdict{Result: record.Killed, ExitCode: -1}
+	for _, c := range []struct {
+		name         string
+		of           *script.Verdict
+		text         string
+		lines        []*record.LineError
+		open, closed int
+		left         int
+		said         []string
+		rest, more   int
+	}{
+		{"short", good, numbered(50), nil, 50, 0, 0, nil, 0, 0},
+		{"long", good, numbered(120), refused(120, 0), 50, 70, 0, nil, 0, 0},
+		{"short, of a failed run", failed, numbered(50), refused(50, 0), 50, 0, 0, []string{"It is of no use."}, 0, 0},
+		{"long, of a failed run", failed, numbered(120), refused(120, 0), 0, 50, 70, []string{"It is of no use."}, 0, 0},
+		{"one that stands for many", good, numbered(2), refused(1, 7), 2, 0, 0, []string{"It is of no use."}, 0, 0},
+		{"beyond the cut", good, numbered(2), refused(200, 0), 2, 0, 0, nil, 50, 148},
+	} {
+		v := script.View{Last: c.of, OutputOf: c.of, Output: []byte(c.text), Lines: c.lines}
+		o := outputOf(&v, nil, nil)
+		if len(o.Open) != c.open || len(o.Closed) != c.closed || o.Left != c.left || !slices.Equal(o.Said, c.said) || len(o.Rest) != c.rest || o.RestLeft != c.more {
+			t.Errorf("%s: %d open, %d closed, %d left, said %q, %d and %d of no line", c.name, len(o.Open), len(o.Closed), o.Left, o.Said, len(o.Rest), o.RestLeft)
+		}
+	}
+	v := script.View{Last: good, OutputOf: good, Output: []byte(strings.Repeat("é", 40_000))}
+	if got := outputOf(&v, nil, nil).Open[0].Text; got != strings.Repeat("é", lineShown/2)+"…" {
+		t.Errorf("a long line is shown in %d bytes", len(got))
+	}
+	v.Warnings = slices.Repeat([]string{"w"}, 5000)
+	v.Script = newScript("s", "coscale", "/s.sh")
+	doc := page(t, handler(t, (&fakes{views: []script.View{v}}).options()), request("GET", "/scripts/s"))
+	if got := texts(find(find(doc, "div.warn")[0], "li")); len(got) != warningsShown+1 || got[warningsShown] != "and 4,950 more" {
+		t.Errorf("%d warnings, the last %q", len(got), got[len(got)-1])
+	}
+}
+
+// What is said of the last values is said only where there are some.
+func TestStale(t *testing.T) {
+	last := &script.Verdict{Result: record.Error, ExitCode: 2}
+	f := &fakes{views: []script.View{{Script: newScript("s", "coscale", "/s.sh"), Last: last}}}
+	const want = "The last run failed: exit code 2."
+	for series, more := range map[int]string{0: "", 1: " Its series keep their last values until they are too old."} {
+		f.series = map[string][]Series{"s": make([]Series, series)}
+		if got := text(find(page(t, handler(t, f.options()), stranger("GET", "/scripts/s")), "div.bad")[0]); got != want+more {
+			t.Errorf("%d series: %q", series, got)
+		}
+	}
+}
+
 func TestTallies(t *testing.T) {
-	lines := []*record.LineError{{Reason: "syntax"}, {Reason: "syntax"}, {Reason: "late"}}
-	got := tallies(&script.Verdict{Lines: lines, Refused: 1003}, []Refusal{{Reason: "max_series"}}, 1201)
-	want := []tally{{"further ones", "2,200"}, {"late", "1"}, {"max_series", "1"}, {"syntax", "2"}}
+	got := talliesOf(map[string]int{"syntax": 2, "late": 1001}, []Refusal{{Reason: "max_series"}, {Reason: "late"}}, 1202)
+	want := []tally{{"late", "1,002"}, {"max_series", "1"}, {"others", "1,200"}, {"syntax", "2"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -218,7 +283,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 	f := &fakes{
 		views:    []script.View{v},
-		series:   map[string][]Series{s.Name: {{Text: next(), Value: next(), Line: 1}}},
+		series:   map[string][]Series{s.Name: {{Text: next(), Value: 7, Line: 1}}},
 		refusals: map[string][]Refusal{s.Name: {{Line: 1, Metric: next(), Reason: next(), Text: next()}}},
 	}
 	o := f.options()

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"scriptbridge/record"
@@ -25,7 +24,7 @@ type frame struct {
 	Toggle  string // the link that switches refreshing on or off
 }
 
-func (s *server) frame(title, base string, now time.Time) frame {
+func (s *Server) frame(title, base string, now time.Time) frame {
 	return frame{
 		Title: title, Base: base, Style: base + s.stylePath, Metrics: base + s.TelemetryPath[1:],
 		Version: s.Version, Up: roughly(now.Sub(s.started)),
@@ -76,10 +75,11 @@ type row struct {
 	Bars                bars
 	Last, Next          moment
 	Took, Exit, Series  string
-	Note, NoteClass     string
+	Refused             string // empty for none
+	Note                string
 
-	view   script.View
-	series int
+	view            script.View
+	series, refused int
 }
 
 // badge is a result for people: never by colour alone.
@@ -100,13 +100,14 @@ func failing(v *script.View) bool { return v.Last != nil && v.Last.Result != rec
 // states are what the table can be narrowed to, in the order of their links.
 var states = []struct {
 	name, label, class string
-	has                func(*script.View) bool
+	has                func(*row) bool
 }{
-	{"failing", "failing", "bad", failing},
-	{"ok", "ok", "ok", func(v *script.View) bool { return v.Last != nil && v.Last.Result == record.OK }},
-	{"new", "not yet run", "", func(v *script.View) bool { return v.Last == nil }},
-	{"running", "running", "", func(v *script.View) bool { return v.State == script.Running }},
-	{"waiting", "waiting", "", func(v *script.View) bool { return v.State == script.Waiting }},
+	{"failing", "failing", "bad", func(r *row) bool { return failing(&r.view) }},
+	{"refused", "with refused lines", "warn", func(r *row) bool { return r.refused > 0 }},
+	{"ok", "ok", "ok", func(r *row) bool { return r.view.Last != nil && r.view.Last.Result == record.OK }},
+	{"new", "not yet run", "", func(r *row) bool { return r.view.Last == nil }},
+	{"running", "running", "", func(r *row) bool { return r.view.State == script.Running }},
+	{"waiting", "waiting", "", func(r *row) bool { return r.view.State == script.Waiting }},
 }
 
 // orders are the table's columns and how each sorts; equal rows stay in the
@@ -126,14 +127,20 @@ var orders = []struct {
 	{"duration", "Took", "num", true, func(a, b *row) int { return cmp.Compare(a.last().Duration, b.last().Duration) }},
 	{"exit", "Exit", "num", true, func(a, b *row) int { return cmp.Compare(a.last().ExitCode, b.last().ExitCode) }},
 	{"series", "Series", "num", true, func(a, b *row) int { return cmp.Compare(a.series, b.series) }},
+	{"refused", "Refused", "num", true, func(a, b *row) int { return cmp.Compare(a.refused, b.refused) }},
 	{"", "Last error", "", false, nil},
 }
 
+// urgency orders rows by what wants looking at: what fails, then what loses
+// lines.
 func urgency(r *row) int {
-	if failing(&r.view) {
+	switch {
+	case failing(&r.view):
 		return 0
+	case r.refused > 0:
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // last is the verdict on the last run, or an empty one, for comparing.
@@ -144,7 +151,7 @@ func (r *row) last() *script.Verdict {
 	return r.view.Last
 }
 
-func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	private := s.gate.Hidden(r) == ""
 	q := queryOf(r.URL.Query())
@@ -152,17 +159,16 @@ func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	p.Refresh, p.Toggle = q.Refresh, q.toggled().href()
 	views := s.Scripts.Views()
 	p.Total = count(len(views), "script")
-	p.Filters = filters(views, q)
 	p.Columns = columns(q)
 
 	total := 0
+	all := make([]*row, len(views))
 	for i := range views {
-		n := s.Page.Count(record.Script, views[i].Script.Name)
-		total += n
-		if q.wants(&views[i]) {
-			p.Rows = append(p.Rows, s.row(views[i], n, private, now))
-		}
+		all[i] = s.row(views[i], private, now)
+		total += all[i].series
 	}
+	p.Filters = filters(all, q)
+	p.Rows = slices.DeleteFunc(all, func(r *row) bool { return !q.wants(r) })
 	q.sort(p.Rows)
 	total += s.others(&p, private, now)
 	p.Series = number(total)
@@ -171,10 +177,11 @@ func (s *server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	if !ok && err != nil && private {
 		p.Config.Text = visible(err.Error())
 	}
-	s.render(w, s.status, p)
+	s.render(w, http.StatusOK, s.status, p)
 }
 
-func (s *server) row(v script.View, series int, private bool, now time.Time) *row {
+func (s *Server) row(v script.View, private bool, now time.Time) *row {
+	series := s.Page.Count(record.Script, v.Script.Name)
 	r := &row{
 		Name: visible(v.Script.Name), Href: "scripts/" + url.PathEscape(v.Script.Name),
 		Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last), Activity: activity(&v, now),
@@ -187,16 +194,15 @@ func (s *server) row(v script.View, series int, private bool, now time.Time) *ro
 		return r
 	}
 	r.Last, r.Took, r.Exit = ago(v.Last.Start, now), took(v.Last.Duration), exitCode(v.Last)
+	_, refused := s.Page.Refusals(record.Script, v.Script.Name)
+	if r.refused = refused + v.Last.Refused; r.refused > 0 {
+		r.Refused = number(r.refused)
+	}
 	if failing(&v) {
-		r.Note, r.NoteClass = why(v.Last, v.Timeout), "bad"
+		r.Note = why(v.Last, v.Timeout)
 		if private {
 			r.Note = visible(shorten(errorOf(v.Last), 240))
 		}
-		return r
-	}
-	_, refused := s.Page.Refusals(record.Script, v.Script.Name)
-	if refused += v.Last.Refused; refused > 0 {
-		r.Note, r.NoteClass = number(refused)+" refused", "warn"
 	}
 	return r
 }
@@ -243,151 +249,4 @@ func errorOf(v *script.Verdict) string {
 		return string(v.Result)
 	}
 	return v.Err.Error()
-}
-
-func filters(views []script.View, q query) []filter {
-	all := q
-	all.State = ""
-	list := []filter{{Label: "all", Count: number(len(views)), Href: all.href(), On: q.State == ""}}
-	for _, st := range states {
-		n := 0
-		for i := range views {
-			if st.has(&views[i]) {
-				n++
-			}
-		}
-		one := q
-		one.State = st.name
-		f := filter{Label: st.label, Count: number(n), Href: one.href(), On: q.State == st.name}
-		if n > 0 {
-			f.Class = st.class
-		}
-		list = append(list, f)
-	}
-	return list
-}
-
-func columns(q query) []column {
-	list := make([]column, len(orders))
-	for i, o := range orders {
-		list[i] = column{Title: o.title, Class: o.class}
-		if o.compare == nil {
-			continue
-		}
-		to := q
-		to.Sort, to.Down = o.key, o.down
-		if q.Sort == o.key {
-			to.Down = !q.Down
-			list[i].Sorted = "ascending"
-			if q.Down {
-				list[i].Sorted = "descending"
-			}
-		}
-		list[i].Href = to.href()
-	}
-	return list
-}
-
-// query is what one asks of the status page: ?sort=-duration&state=failing&q=web&refresh=10.
-type query struct {
-	Sort    string // a column's key; by state when it is left out: what fails comes first
-	Down    bool
-	State   string // one of states; empty for all
-	Text    string // part of a script's name or dialect
-	Refresh int    // seconds; 0 for never
-}
-
-const (
-	defaultSort    = "state"
-	defaultRefresh = 10
-)
-
-// queryOf reads a query. What it does not know it leaves out: an old bookmark
-// still shows a page.
-func queryOf(form url.Values) query {
-	q := query{Sort: defaultSort, Text: strings.TrimSpace(form.Get("q")), Refresh: refreshOf(form)}
-	key, down := strings.CutPrefix(form.Get("sort"), "-")
-	for _, o := range orders {
-		if o.compare != nil && o.key == key {
-			q.Sort, q.Down = key, down
-		}
-	}
-	for _, st := range states {
-		if st.name == form.Get("state") {
-			q.State = st.name
-		}
-	}
-	return q
-}
-
-func refreshOf(form url.Values) int {
-	n, err := strconv.Atoi(form.Get("refresh"))
-	if err != nil || n <= 0 {
-		return 0
-	}
-	return min(n, 24*3600)
-}
-
-// SortParam is the value of ?sort=; empty for the default.
-func (q query) SortParam() string {
-	switch {
-	case q.Down:
-		return "-" + q.Sort
-	case q.Sort == defaultSort:
-		return ""
-	}
-	return q.Sort
-}
-
-func (q query) href() string {
-	form := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			form.Set(name, value)
-		}
-	}
-	set("sort", q.SortParam())
-	set("state", q.State)
-	set("q", q.Text)
-	if q.Refresh > 0 {
-		set("refresh", strconv.Itoa(q.Refresh))
-	}
-	if len(form) == 0 {
-		return "./"
-	}
-	return "?" + form.Encode()
-}
-
-// toggled is the query with refreshing switched on or off.
-func (q query) toggled() query {
-	if q.Refresh > 0 {
-		q.Refresh = 0
-	} else {
-		q.Refresh = defaultRefresh
-	}
-	return q
-}
-
-func (q query) wants(v *script.View) bool {
-	for _, st := range states {
-		if st.name == q.State && !st.has(v) {
-			return false
-		}
-	}
-	text := strings.ToLower(q.Text)
-	return strings.Contains(strings.ToLower(v.Script.Name), text) || strings.Contains(v.Script.Dialect.Name, text)
-}
-
-func (q query) sort(rows []*row) {
-	for _, o := range orders {
-		if o.key != q.Sort || o.compare == nil {
-			continue
-		}
-		slices.SortStableFunc(rows, func(a, b *row) int {
-			if q.Down {
-				a, b = b, a
-			}
-			return o.compare(a, b)
-		})
-	}
 }

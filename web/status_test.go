@@ -36,7 +36,7 @@ func shop() *fakes {
 	queue := view("queue", "coscale")
 	queue.State, queue.Next = script.Waiting, now
 	redis := view("redis", "prometheus")
-	ran(&redis, script.Verdict{Result: record.Timeout, ExitCode: -1, Duration: 5 * time.Second, Err: errors.New("it ran on after 5s; it had said <b>busy</b>")})
+	ran(&redis, script.Verdict{Result: record.Timeout, ExitCode: -1, Duration: 5 * time.Second, Refused: 12, Err: errors.New("it ran on after 5s; it had said <b>busy</b>")})
 	certs := view("a/b ?", "scalyr")
 	ran(&certs, script.Verdict{Result: record.Error, ExitCode: 3, Duration: 900 * time.Microsecond, Err: errors.New("exit code 3: \x1b[31mno certificate")})
 	return &fakes{
@@ -75,18 +75,18 @@ func TestStatus(t *testing.T) {
 			want []string
 		}{
 			{"private", request("GET", "/"), []string{
-				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | it ran on after 5s; it had said <b>busy</b>",
-				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 | exit code 3: ␛[31mno certificate",
-				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 refused",
-				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 | ",
-				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 | ",
+				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | 12 | it ran on after 5s; it had said <b>busy</b>",
+				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 |  | exit code 3: ␛[31mno certificate",
+				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 | ",
+				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 |  | ",
+				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 |  | ",
 			}},
 			{"public", stranger("GET", "/?sort=-series"), []string{
-				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | ran longer than its timeout of 5 s",
-				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 refused",
-				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 | ",
-				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 | ",
-				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 | exit code 3",
+				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | 12 | ran longer than its timeout of 5 s",
+				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 | ",
+				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 |  | ",
+				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 |  | ",
+				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 |  | exit code 3",
 			}},
 		} {
 			doc := page(t, h, c.r)
@@ -96,7 +96,7 @@ func TestStatus(t *testing.T) {
 			if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 1,202 series. Configuration read 3 h ago."; got != want {
 				t.Errorf("%s: %q, want %q", c.name, got, want)
 			}
-			want := []string{"5 all", "2 failing", "2 ok", "1 not yet run", "1 running", "1 waiting"}
+			want := []string{"5 all", "2 failing", "2 with refused lines", "2 ok", "1 not yet run", "1 running", "1 waiting"}
 			if got := texts(find(find(doc, "nav.filters")[0], "a")); !slices.Equal(got, want) {
 				t.Errorf("%s: filters %q, want %q", c.name, got, want)
 			}
@@ -112,7 +112,7 @@ func TestStatusQuery(t *testing.T) {
 	h := handler(t, shop().options())
 	for query, want := range map[string]string{
 		"":                         "redis, a/b ?, disks, mail, queue",
-		"?sort=-state":             "disks, mail, queue, redis, a/b ?",
+		"?sort=-state":             "mail, queue, disks, redis, a/b ?",
 		"?sort=name":               "a/b ?, disks, mail, queue, redis",
 		"?sort=-name":              "redis, queue, mail, disks, a/b ?",
 		"?sort=dialect":            "disks, queue, mail, redis, a/b ?",
@@ -122,6 +122,8 @@ func TestStatusQuery(t *testing.T) {
 		"?sort=next":               "queue, mail, redis, a/b ?, disks",
 		"?sort=nonsense&state=odd": "redis, a/b ?, disks, mail, queue",
 		"?state=failing":           "redis, a/b ?",
+		"?state=refused":           "redis, disks",
+		"?sort=-refused":           "redis, disks, mail, queue, a/b ?",
 		"?state=ok&sort=-name":     "mail, disks",
 		"?state=new":               "queue",
 		"?state=running":           "mail",

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,12 @@ func shorten(s string, n int) string {
 		n--
 	}
 	return s[:n] + "…"
+}
+
+// sentence makes one of a clause.
+func sentence(clause string) string {
+	r, n := utf8.DecodeRuneInString(clause)
+	return string(unicode.ToUpper(r)) + clause[n:] + "."
 }
 
 // moment is a time for the template: how long ago or how soon, and exactly.
@@ -141,6 +148,15 @@ func span(d time.Duration) string {
 		parts = append(parts, strconv.FormatFloat(d.Seconds(), 'g', -1, 64)+" s")
 	}
 	return strings.Join(parts, " ")
+}
+
+// plainNumber gives a value exactly, as people write it: with an exponent only
+// where the digits alone would be too many to read.
+func plainNumber(v float64) string {
+	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 // number groups thousands: 10,000.

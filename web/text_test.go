@@ -1,6 +1,8 @@
 package web
 
 import (
+	"math"
+	"strconv"
 	"testing"
 	"time"
 	"unicode"
@@ -98,6 +100,23 @@ func TestNumber(t *testing.T) {
 		}
 	}
 	if got := count(1, "script") + ", " + count(2, "script"); got != "1 script, 2 scripts" {
+		t.Error(got)
+	}
+}
+
+// A value can be compared with what was printed, and is exact.
+func TestPlainNumber(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 1: "1", -3: "-3", 1594465726: "1594465726", 1.3847673906190476e+09: "1384767390.6190476", 1e-5: "0.00001",
+		9007199254740993: "9007199254740992", 1e20: "100000000000000000000", 1e21: "1e+21", -1e300: "-1e+300", 1e-7: "1e-07", 5e-324: "5e-324",
+		math.Inf(1): "+Inf", math.Inf(-1): "-Inf",
+	} {
+		got := plainNumber(v)
+		if back, err := strconv.ParseFloat(got, 64); got != want || err != nil || back != v {
+			t.Errorf("%v: %s, want %s", v, got, want)
+		}
+	}
+	if got := plainNumber(math.NaN()); got != "NaN" {
 		t.Error(got)
 	}
 }

@@ -51,8 +51,12 @@ type Page interface {
 // Series is one series of a source.
 type Series struct {
 	Text  string // name{labels}
-	Value string // as it stands on the page
-	Line  int    // of the script's output, from 1; 0 when there is none
+	Value float64
+	Line  int // of the script's output, from 1; 0 when there is none
+	// Mean is over how long Value is the mean of what was printed, and Sum says
+	// that it is all of that added up; neither, that it was printed so.
+	Mean time.Duration
+	Sum  bool
 }
 
 // Refusal is one sample that the metrics page did not take.
@@ -147,44 +151,49 @@ var scriptHTML string
 //go:embed page/receiver.html
 var receiverHTML string
 
+//go:embed page/missing.html
+var missingHTML string
+
 // endpoints are ours, and those that other rooms mount beside them.
 var endpoints = []string{"/-", "/scripts", "/receivers", "/probe", "/discovery", "/api"}
 
-type server struct {
+// Server answers at all endpoints but /probe, /discovery and /api: the caller
+// mounts those before it. Its http.Server needs BaseContext, or no page is
+// private.
+type Server struct {
 	Options
+	handler   http.Handler
 	gate      Gate
 	started   time.Time
 	stylePath string // with a hash in it, so that it can be cached for ever
 	status    *template.Template
 	script    *template.Template
 	receiver  *template.Template
+	missing   *template.Template
 }
 
-// New makes the handler of all endpoints but /probe, /discovery and /api: the
-// caller mounts those before it. Its http.Server needs BaseContext, or no page
-// is private.
-func New(o Options) (http.Handler, error) {
+// New makes a server. The error is about an option.
+func New(o Options) (*Server, error) {
 	if o.Receivers == nil {
 		o.Receivers = func() []ReceiverView { return nil }
 	}
 	if o.Uploads == nil {
 		o.Uploads = func() []UploadView { return nil }
 	}
-	s := &server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
+	s := &Server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
 	sum := sha256.Sum256(styleSheet)
 	s.stylePath = "style-" + hex.EncodeToString(sum[:6]) + ".css"
 	if err := s.checkTelemetryPath(); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.status, err = parse(statusHTML); err != nil {
-		return nil, err
-	}
-	if s.script, err = parse(scriptHTML); err != nil {
-		return nil, err
-	}
-	if s.receiver, err = parse(receiverHTML); err != nil {
-		return nil, err
+	for _, p := range []struct {
+		into *(*template.Template)
+		body string
+	}{{&s.status, statusHTML}, {&s.script, scriptHTML}, {&s.receiver, receiverHTML}, {&s.missing, missingHTML}} {
+		var err error
+		if *p.into, err = parse(p.body); err != nil {
+			return nil, err
+		}
 	}
 
 	mux := http.NewServeMux()
@@ -197,8 +206,12 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /-/ready", s.serveReady)
 	mux.HandleFunc("POST /-/reload", s.lifecycle(s.serveReload))
 	mux.HandleFunc("POST /-/quit", s.lifecycle(s.serveQuit))
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	s.handler = http.NewCrossOriginProtection().Handler(s.withMissing(mux))
+	return s, nil
 }
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 func parse(body string) (*template.Template, error) {
 	t, err := template.New("layout").Parse(layoutHTML)
@@ -210,7 +223,7 @@ func parse(body string) (*template.Template, error) {
 
 // checkTelemetryPath refuses what the mux would panic at, and what would hide
 // another endpoint.
-func (s *server) checkTelemetryPath() error {
+func (s *Server) checkTelemetryPath() error {
 	p := s.TelemetryPath
 	fail := func(problem string) error {
 		return fmt.Errorf("--web.telemetry-path %q %s (the default is /metrics)", p, problem)
@@ -238,7 +251,7 @@ func Taken(path string) bool {
 
 // render answers with a page. It is made in memory first, so that a fault in
 // it can still become a status 500.
-func (s *server) render(w http.ResponseWriter, t *template.Template, data any) {
+func (s *Server) render(w http.ResponseWriter, code int, t *template.Template, data any) {
 	var page bytes.Buffer
 	if err := t.Execute(&page, data); err != nil {
 		level.Error(s.Logger).Log("msg", "a page could not be made", "err", err)
@@ -253,6 +266,7 @@ func (s *server) render(w http.ResponseWriter, t *template.Template, data any) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
 	_, _ = w.Write(page.Bytes()) // the reader has gone: nobody to tell
 }
 
@@ -272,11 +286,11 @@ func serveStyle(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(styleSheet)
 }
 
-func (s *server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "scriptbridge is healthy")
 }
 
-func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if !s.Ready() {
 		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready: some script has not had its first turn, or some receiver is not open")
 		return
@@ -285,7 +299,7 @@ func (s *server) serveReady(w http.ResponseWriter, _ *http.Request) {
 }
 
 // lifecycle lets a request through only where the operator allowed it.
-func (s *server) lifecycle(next http.HandlerFunc) http.HandlerFunc {
+func (s *Server) lifecycle(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.Lifecycle {
 			plain(w, http.StatusForbidden, "this is switched off; start scriptbridge with --web.enable-lifecycle to allow it")
@@ -296,7 +310,7 @@ func (s *server) lifecycle(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func (s *server) serveReload(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {
 	if err := s.Reload(); err != nil {
 		plain(w, http.StatusInternalServerError, "not reloaded, the former configuration goes on:\n"+err.Error())
 		return
@@ -304,7 +318,7 @@ func (s *server) serveReload(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "reloaded")
 }
 
-func (s *server) serveQuit(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveQuit(w http.ResponseWriter, _ *http.Request) {
 	plain(w, http.StatusOK, "quitting")
 	s.Quit()
 }

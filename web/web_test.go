@@ -40,6 +40,13 @@ func request(method, target string) *http.Request {
 	return r.WithContext(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}))
 }
 
+// browser is a request that asks for a page.
+func browser(method, target string) *http.Request {
+	r := request(method, target)
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	return r
+}
+
 // stranger is one that may not.
 func stranger(method, target string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
@@ -267,15 +274,60 @@ func TestTelemetryPath(t *testing.T) {
 	}
 }
 
+// Where nothing is, a browser gets a page with a way back, and others a text.
+func TestMissingPages(t *testing.T) {
+	h := handler(t, disksOnly().options())
+	for target, c := range map[string]struct{ text, html string }{
+		"/anything":         {"404 page not found\n", "there is no page at this address"},
+		"/a/b%2Fc/":         {"404 page not found\n", "there is no page at this address"},
+		"/scripts/":         {"404 page not found\n", "there is no page at this address"},
+		"/scripts/nobody":   {"there is no script of this name\n", "there is no script of this name"},
+		"/scripts/a%2F%3Cb": {"there is no script of this name\n", "there is no script of this name"},
+		"/receivers/none":   {"there is no receiver of this name\n", "there is no receiver of this name"},
+	} {
+		if w := answer(h, request("GET", target)); w.Code != 404 || w.Body.String() != c.text || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+			t.Errorf("%s: %d %q", target, w.Code, w.Body)
+		}
+		r := browser("GET", target)
+		w := answer(h, r)
+		doc, err := html.Parse(w.Body)
+		if err != nil || w.Code != 404 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Content-Security-Policy") == "" {
+			t.Fatalf("%s: %d %v, %v", target, w.Code, w.Header(), err)
+		}
+		if got := texts(find(find(doc, "main")[0], "p")); got[0] != "Sorry, "+c.html+"." || got[1] != "All scripts and receivers" {
+			t.Errorf("%s: %q", target, got)
+		}
+		back, err := r.URL.Parse(attribute(find(find(doc, "main")[0], "a")[0], "href"))
+		if err != nil || back.Path != "/" {
+			t.Errorf("%s: the way back is %v, %v", target, back, err)
+		}
+		for _, link := range find(doc, "link") {
+			if sheet, err := r.URL.Parse(attribute(link, "href")); attribute(link, "rel") == "stylesheet" && (err != nil || answer(h, request("GET", sheet.Path)).Code != 200) {
+				t.Errorf("%s: the style sheet is not at %s", target, sheet)
+			}
+		}
+		if text(find(doc, "h1")[0]) != "Not found" || text(find(doc, "title")[0]) != "Not found – scriptbridge" || attribute(find(doc, "html")[0], "lang") != "en" {
+			t.Errorf("%s: it has no title, heading or language", target)
+		}
+	}
+	// What is no question of a path stays what it was.
+	for target, status := range map[string]int{"POST /": 405, "GET /-/reload": 405, "DELETE /scripts/disks": 405, "POST /anything": 404, "GET /metrics": 200, "GET /": 200} {
+		method, path, _ := strings.Cut(target, " ")
+		if w := answer(h, browser(method, path)); w.Code != status || status == 405 && w.Header().Get("Allow") == "" {
+			t.Errorf("%s: %d, Allow %q", target, w.Code, w.Header().Get("Allow"))
+		}
+	}
+}
+
 // A page that cannot be made is said so, and the log says why.
 func TestRenderFails(t *testing.T) {
 	broken, err := parse(`{{define "main"}}{{.NoSuchField}}{{end}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{Options: disksOnly().options()}
+	s := &Server{Options: disksOnly().options()}
 	w := httptest.NewRecorder()
-	s.render(w, broken, frame{})
+	s.render(w, http.StatusOK, broken, frame{})
 	if w.Code != 500 || w.Body.String() != "the page could not be made; the log says why\n" {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}

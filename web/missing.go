@@ -1,0 +1,53 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// missingPage is the data of page/missing.html.
+type missingPage struct {
+	frame
+	Why string
+}
+
+// NotFound answers 404, with a text, a clause: to a browser as a page with a way
+// back, and as it is to others.
+func (s *Server) NotFound(w http.ResponseWriter, r *http.Request, text string) {
+	if !wantsPage(r) {
+		plain(w, http.StatusNotFound, text)
+		return
+	}
+	base := "./" + strings.Repeat("../", strings.Count(r.URL.EscapedPath(), "/")-1)
+	p := &missingPage{frame: s.frame("Not found – scriptbridge", base, time.Now()), Why: text}
+	s.render(w, http.StatusNotFound, s.missing, p)
+}
+
+// wantsPage reports whether a browser asks for a page to show.
+func wantsPage(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+}
+
+// withMissing answers for paths that mux does not know.
+func (s *Server) withMissing(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern == "" && wantsPage(r) {
+			var seen statusOnly
+			if h.ServeHTTP(&seen, r); seen == http.StatusNotFound { // and not that of a method
+				s.NotFound(w, r, "there is no page at this address")
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// statusOnly is a ResponseWriter that keeps nothing but the status.
+type statusOnly int
+
+func (statusOnly) Header() http.Header         { return http.Header{} }
+func (statusOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (s *statusOnly) WriteHeader(code int)     { *s = statusOnly(code) }

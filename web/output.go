@@ -1,0 +1,141 @@
+package web
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"scriptbridge/record"
+	"scriptbridge/script"
+)
+
+// What the page shows of an output at most without a click, and of one line.
+const (
+	linesShown = 50
+	lineShown  = 1 << 10 // bytes
+	perLine    = 50      // of what one line of output became
+)
+
+// output is what a script printed, line by line, each with what became of it.
+type output struct {
+	// Open are the first lines, Closed those that a click shows, and Left is
+	// how many more of them there are.
+	Open, Closed []line
+	Left         int
+	Of           moment // when the run began, where it is not the last one
+	Cut          bool
+	Dropped      bool     // nothing of it was used, because the run failed
+	Said         []string // of many lines at once
+	Rest         []note   // refused, and on no line shown
+	RestLeft     int
+}
+
+// line is one line of output. A note says what it became or why it was
+// refused; none, that it was ignored.
+type line struct {
+	Number int
+	Text   string
+	Blank  bool
+	Unused bool // with all of the output
+	Notes  []note
+	More   int // notes that are not shown
+}
+
+// note is one thing that became of a line.
+type note struct {
+	Kind   string // series, event, refused
+	Text   string
+	Value  string // of a series; the reason of a refusal
+	Made   string // how a series' value was made of the one that was printed
+	Line   int    // in output.Rest, 0 for none
+	Source string // in output.Rest: the line itself
+}
+
+// outputOf joins the lines of the output with what became of them.
+func outputOf(v *script.View, series []Series, refusals []Refusal) output {
+	of := v.OutputOf
+	if of == nil {
+		return output{}
+	}
+	o := output{Cut: v.OutputCut, Dropped: of.Result != record.OK && of.Samples == 0 && of.Events == 0}
+	if of != v.Last {
+		o.Of = ago(of.Start, time.Now())
+	}
+	lines := linesOf(v.Output, o.Dropped)
+	if of.Samples > 0 { // else the series are of an earlier run, and so are their lines
+		for _, s := range series {
+			o.put(lines, s.Line, note{Kind: "series", Text: visible(s.Text), Value: plainNumber(s.Value), Made: made(s)})
+		}
+	}
+	for _, e := range v.Events[:min(len(v.Events), of.Events)] { // newest first
+		o.put(lines, e.Line, note{Kind: "event", Text: visible(e.Name)})
+	}
+	for _, le := range v.Lines {
+		if o.Dropped || le.More > 0 {
+			o.say(le)
+			continue
+		}
+		o.put(lines, le.Line, note{Kind: "refused", Text: visible(le.Error()), Value: visible(le.Reason), Source: visible(shorten(le.Text, 200))})
+	}
+	for _, r := range refusals {
+		o.put(lines, r.Line, note{Kind: "refused", Text: visible(r.Metric + ": " + r.Text), Value: visible(r.Reason)})
+	}
+	o.fold(lines)
+	return o
+}
+
+// linesOf cuts a text into lines.
+func linesOf(text []byte, unused bool) (lines []line) {
+	if len(text) == 0 {
+		return nil
+	}
+	rest, more := bytes.TrimSuffix(text, []byte("\n")), true
+	for more {
+		var one []byte
+		one, rest, more = bytes.Cut(rest, []byte("\n"))
+		lines = append(lines, line{
+			Number: len(lines) + 1, Text: visible(shorten(string(one), lineShown)), Blank: len(bytes.TrimSpace(one)) == 0, Unused: unused,
+		})
+	}
+	return lines
+}
+
+func (o *output) put(lines []line, number int, n note) {
+	if number < 1 || number > len(lines) {
+		if n.Kind == "refused" {
+			n.Line = max(number, 0)
+			o.Rest = append(o.Rest, n)
+		}
+		return // its own list has it
+	}
+	l := &lines[number-1]
+	if len(l.Notes) == perLine {
+		l.More++
+		return
+	}
+	l.Notes = append(l.Notes, n)
+}
+
+// say takes in what is true of many lines, once.
+func (o *output) say(le *record.LineError) {
+	if text := sentence(visible(le.Error())); len(o.Said) < linesShown && !slices.Contains(o.Said, text) {
+		o.Said = append(o.Said, text)
+	}
+}
+
+// fold leaves so much open that what follows on the page can be reached. Of an
+// output that is of no use a click shows the beginning alone.
+func (o *output) fold(lines []line) {
+	if more := len(o.Rest) - linesShown; more > 0 {
+		o.Rest, o.RestLeft = o.Rest[:linesShown], more
+	}
+	if len(lines) <= linesShown {
+		o.Open = lines
+		return
+	}
+	if o.Dropped {
+		o.Closed, o.Left = lines[:linesShown], len(lines)-linesShown
+		return
+	}
+	o.Open, o.Closed = lines[:linesShown], lines[linesShown:]
+}
