@@ -26,6 +26,7 @@ import (
 	slgk "github.com/tjhop/slog-gokit"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/repeat"
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -116,7 +117,7 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, listening := newServer(sources.receivers.Handler(withProbes(pool, handler)))
+	server, listening := newServer(sources.receivers.Handler(withProbes(pool, handler)), logger)
 	g := &rungroup.Group{}
 	// When the group ends, it stops its members in this order.
 	addSources(g, sources, reloader, listening, f.serve.autoReload)
@@ -160,7 +161,7 @@ func readiness(r *reloader, s *sources) func() bool {
 
 // newServer makes the web side's server. The channel is closed when the first
 // listener is open.
-func newServer(handler http.Handler) (*http.Server, <-chan struct{}) {
+func newServer(handler http.Handler, logger log.Logger) (*http.Server, <-chan struct{}) {
 	listening := make(chan struct{})
 	var once sync.Once
 	return &http.Server{
@@ -170,6 +171,7 @@ func newServer(handler http.Handler) (*http.Server, <-chan struct{}) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          repeat.NewStdLog(logger),
 		BaseContext: func(l net.Listener) context.Context {
 			once.Do(func() { close(listening) })
 			return web.BaseContext(l)

@@ -17,6 +17,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/coscale"
 	"scriptbridge/instrumental"
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 	"scriptbridge/spool"
 )
@@ -213,14 +214,21 @@ func (u *uploads) reload(cfg *config.Upload) {
 
 // begin opens an upload's spool and sends, until it is ended.
 func (u *uploads) begin(k uploadKind, cfg config.Upload) *upload {
+	// Not a context of the program's or of a reload: an upload takes what the
+	// sources say at their end, and is ended after them, by end alone.
 	ctx, cancel := context.WithCancel(context.Background())
 	one := &upload{kind: k, part: k.part(&cfg), stop: cancel, done: make(chan struct{})}
 	logger := log.With(u.logger, "upload", k.name)
 	sp, err := u.open(one, &cfg, logger)
 	go func() {
 		defer close(one.done)
+		var trouble repeat.State
+		tell := func(err error) {
+			trouble.Log(logger, err, "the upload cannot take anything; it is tried again", "the upload takes again what comes")
+		}
 		for {
 			if err == nil {
+				tell(nil)
 				err = one.run(ctx, sp)
 			}
 			if ctx.Err() != nil {
@@ -230,7 +238,7 @@ func (u *uploads) begin(k uploadKind, cfg config.Upload) *upload {
 				return
 			}
 			one.use(nil, err)
-			level.Error(logger).Log("msg", "the upload cannot take anything; it is tried again", "err", err)
+			tell(err)
 			select {
 			case <-ctx.Done():
 				return

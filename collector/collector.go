@@ -49,6 +49,8 @@ type Collector struct {
 
 	changed  map[*source]struct{} // other sources that a Put changed
 	unlogged []func() error       // lines to log when the lock is free
+
+	missing missing
 }
 
 type sourceKey struct {

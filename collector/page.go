@@ -2,15 +2,20 @@ package collector
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
-	"github.com/go-kit/log/level"
+	"github.com/go-kit/log"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"scriptbridge/internal/repeat"
 )
 
 // accepted are the formats that a scrape can ask for; text is what it gets
@@ -67,9 +72,7 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 	var buf bytes.Buffer
 	if c.registry != nil {
 		families, err := c.registry.Gather()
-		if err != nil {
-			_ = level.Error(c.logger).Log("msg", "some process-wide metrics are left out of the page", "err", err)
-		}
+		errs := []error{err}
 		if f.FormatType() == expfmt.TypeOpenMetrics {
 			untangle(families)
 		}
@@ -78,14 +81,28 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 			whole := buf.Len()
 			if err := enc.Encode(mf); err != nil {
 				buf.Truncate(whole)
-				_ = level.Error(c.logger).Log("msg", "a process-wide metric is left out of the page", "metric", mf.GetName(), "err", err)
+				errs = append(errs, fmt.Errorf("%s: %w", mf.GetName(), err))
 			}
 		}
+		c.missing.log(c.logger, errors.Join(errs...))
 	}
 	if f.FormatType() == expfmt.TypeOpenMetrics {
 		buf.WriteString("# EOF\n")
 	}
 	return buf.Bytes()
+}
+
+// missing is what the log has of metrics that cannot be on the page: as every
+// scrape finds them missing, each is told once.
+type missing struct {
+	mu    sync.Mutex
+	state repeat.State
+}
+
+func (m *missing) log(logger log.Logger, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.Log(logger, err, "some process-wide metrics are left out of the page", "all process-wide metrics are on the page again")
 }
 
 // untangle makes families of their own of counters that OpenMetrics would give

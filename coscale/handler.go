@@ -18,6 +18,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
 
@@ -67,6 +68,9 @@ type Handler struct {
 	recent      recentValues
 
 	toldLoop atomic.Int64 // when a ring was told of, in Unix nanoseconds
+
+	keeping sync.Mutex
+	trouble repeat.State // why requests were not kept
 }
 
 // NewHandler makes a Handler; it reads Folder and fails when that cannot be
@@ -192,6 +196,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, bo
 	c.within(bodyTime)
 	answer, err := h.route(c)
 	if err == nil {
+		if r.Method != http.MethodGet {
+			h.kept(nil)
+		}
 		return http.StatusOK, answer
 	}
 	e := asAPIError(err)
@@ -199,9 +206,17 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, bo
 		h.refused(e.reason)
 	}
 	if e.status == http.StatusServiceUnavailable {
-		level.Error(h.logger).Log("msg", "a request to CoScale's API could not be kept", "method", r.Method, "path", r.URL.Path, "err", err)
+		h.kept(err)
 	}
 	return e.status, e.body
+}
+
+// kept notes whether what a request brought could be kept. Clients come back
+// with what could not, again and again, so each reason is told once.
+func (h *Handler) kept(err error) {
+	h.keeping.Lock()
+	defer h.keeping.Unlock()
+	h.trouble.Log(h.logger, err, "requests to CoScale's API cannot be kept", "requests to CoScale's API are kept again")
 }
 
 func (h *Handler) refused(reason string) {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/repeat"
 	"scriptbridge/spool"
 )
 
@@ -106,6 +106,7 @@ func (u *Uploader) slot(t time.Time) time.Time {
 // twice at once.
 func (u *Uploader) Run(ctx context.Context) error {
 	defer u.client.o.HTTP.CloseIdleConnections()
+	var disk repeat.State
 	for {
 		wait, err := u.turn(ctx)
 		switch {
@@ -113,9 +114,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, spool.ErrClosed):
 			return err
-		case err != nil: // the disk's: the server's do not come here
-			level.Error(u.logger).Log("msg", "the upload's spool fails; sending is tried again", "err", err)
 		}
+		// The disk's: the server's do not come here.
+		disk.Log(u.logger, err, "the upload's spool fails; sending is tried again", "the upload's spool works again")
 		select {
 		case <-ctx.Done():
 			return nil

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 	"scriptbridge/spool"
 )
@@ -257,6 +257,7 @@ func (s *saying) exchange(key string, value float64) (before float64, known bool
 func (u *Uploader) Run(ctx context.Context) error {
 	u.wake() // for what was kept before
 	tidied := u.o.Now()
+	var disk repeat.State
 	for {
 		select {
 		case <-ctx.Done():
@@ -278,9 +279,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 		case errors.Is(err, spool.ErrClosed):
 			return err
 		case err != nil:
-			level.Error(u.o.Logger).Log("msg", "the upload's spool fails; sending is tried again", "err", err)
 			u.wake()
 		}
+		disk.Log(u.o.Logger, err, "the upload's spool fails; sending is tried again", "the upload's spool works again")
 		select {
 		case <-ctx.Done():
 			return nil

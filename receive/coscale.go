@@ -5,18 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	stdlog "log"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"golang.org/x/net/netutil"
 
 	"scriptbridge/config"
 	"scriptbridge/coscale"
+	"scriptbridge/internal/repeat"
 )
 
 // apiPath is where CoScale's clients ask.
@@ -144,7 +143,7 @@ func (c *coscaleReceiver) serve(ctx context.Context, listeners []net.Listener, h
 		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       90 * time.Second, // as long as Go's clients keep one
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          stdlog.New(log.NewStdlibAdapter(level.Warn(c.env.Logger)), "", 0),
+		ErrorLog:          repeat.NewStdLog(c.env.Logger),
 	}
 	d.open([]Endpoint{{Path: "/", Handler: handler}})
 	failed := make(chan error, len(listeners))

@@ -16,6 +16,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
 
@@ -36,10 +37,10 @@ type unit struct {
 	tried chan struct{} // closed when it was up or down for the first time
 	gone  atomic.Bool   // once stopped: its series end
 
-	putting   sync.Mutex // held for a Put: a source speaks once at a time
-	over      bool       // no batch is taken any more
-	sinkError string     // what a sink said last
-	teller    *teller
+	putting sync.Mutex   // held for a Put: a source speaks once at a time
+	over    bool         // no batch is taken any more
+	sinks   repeat.State // what sinks could not take
+	teller  *teller
 
 	mu       sync.Mutex
 	receiver Receiver // nil while there is none
@@ -98,7 +99,7 @@ func (u *unit) loop(former *unit) {
 	u.putting.Unlock()
 	if u.gone.Load() {
 		err := u.set.Sink.Put(&record.Batch{Source: u.env.Source, Time: time.Now(), Gone: true})
-		u.logSinkError(err)
+		u.note(err)
 	}
 }
 
@@ -181,7 +182,7 @@ func (u *unit) Put(b *record.Batch) error {
 		return errOver
 	}
 	err := u.set.Sink.Put(b)
-	u.logSinkError(err)
+	u.note(err)
 	u.teller.tellFaults(b)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -196,18 +197,13 @@ func (u *unit) Put(b *record.Batch) error {
 	return err
 }
 
-// logSinkError tells once, until the text changes, that a sink did not take a
-// batch. The caller holds u.putting, or is the last.
-func (u *unit) logSinkError(err error) {
-	text := ""
+// note counts what a sink could not take, and tells it once. The caller holds
+// u.putting, or is the last.
+func (u *unit) note(err error) {
 	if err != nil {
 		u.set.sinkErrors.Add(1)
-		text = err.Error()
 	}
-	if text != u.sinkError && text != "" {
-		level.Error(u.logger).Log("msg", "a sink could not take what was received", "err", err)
-	}
-	u.sinkError = text
+	u.sinks.Log(u.logger, err, "a sink could not take what was received", "all sinks take what is received again")
 }
 
 // enter is door.enter.

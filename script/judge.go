@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
 
@@ -43,10 +44,9 @@ type judge struct {
 	timeout   time.Duration
 	overrides *overrides
 
-	overruns   int
-	lastText   string
-	lastFailed bool
-	said       *said
+	overruns int
+	verdicts repeat.State
+	said     *said
 
 	heard   bool // it has been understood, so that its dialect is the right one
 	hinted  string
@@ -54,7 +54,7 @@ type judge struct {
 }
 
 func newJudge(s *Script) *judge {
-	j := &judge{script: s, overrides: newOverrides(s.Metrics), said: new(said)}
+	j := &judge{script: s, overrides: newOverrides(s.Metrics), said: newSaid()}
 	j.terms(nil)
 	return j
 }
@@ -167,17 +167,18 @@ func (j *judge) advise(t *Turn, v *Verdict) {
 	}
 }
 
-// news reports whether this was not said before.
-func (j *judge) news(kind, text string) bool { return j.said.news(kind, text) }
-
-// said remembers what stands in the log already. Its memory is bounded: when
-// it is full, everything is news again. The zero value is ready; it may be
-// used by many goroutines.
+// said is what the log has of a script's output already. Its memory is bounded:
+// when it is full, everything is news again. It may be used by many goroutines.
 type said struct {
+	share *share // of the log, for what is told of the output
+
 	mu    sync.Mutex
 	texts map[[2]string]bool
 }
 
+func newSaid() *said { return &said{share: newShare(linesBurst)} }
+
+// news reports whether this was not said before.
 func (s *said) news(kind, text string) bool {
 	const most = 1000
 	s.mu.Lock()

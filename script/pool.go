@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
 	"scriptbridge/record"
 )
@@ -169,13 +168,6 @@ func (p *Pool) Running() int { running, _ := p.places.count(); return running }
 
 // Waiting is how many scripts are due and wait for a free place.
 func (p *Pool) Waiting() int { _, waiting := p.places.count(); return waiting }
-
-func (p *Pool) put(b *record.Batch) {
-	if err := p.sink.Put(b); err != nil {
-		p.sinkErrors.Add(1)
-		level.Error(p.logger).Log("msg", "a sink could not take what the script said", "script", b.Source.Name, "err", err)
-	}
-}
 
 // places are the turns that may run at once: first come, first served, so that
 // no script can be overtaken for ever.

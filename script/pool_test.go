@@ -378,24 +378,3 @@ func TestOverrides(t *testing.T) {
 		t.Errorf("samples: %+v", got)
 	}
 }
-
-func TestStderrLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var lines []string
-		l := newStderrLog(log.LoggerFunc(func(keyvals ...any) error {
-			lines = append(lines, fmt.Sprint(keyvals...))
-			return nil
-		}))
-		for i := range 1000 {
-			l.line(fmt.Appendf(nil, "line %d\r\n", i))
-		}
-		l.flush()
-		if len(lines) != stderrBurst+1 || l.suppressed != 0 {
-			t.Errorf("%d lines in the log", len(lines))
-		}
-		tail := l.tail()
-		if len(tail) != stderrTail || tail[len(tail)-1] != "line 999" {
-			t.Errorf("the tail ends with %q", tail[len(tail)-1])
-		}
-	})
-}

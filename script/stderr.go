@@ -4,34 +4,72 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"golang.org/x/time/rate"
+
+	"scriptbridge/internal/repeat"
 )
 
-// What one script's standard error may add to the log: a burst, then a line
-// every few seconds. What is over is counted and told.
+// What one script may add to the log of what it printed, and of what is wrong
+// with that: a burst, then a line every ten seconds. What is over is counted and
+// told.
 const (
-	stderrBurst     = 50
-	stderrPerSecond = 1
-	stderrLine      = 2 << 10 // bytes of a line in the log
-	stderrTail      = 50      // lines kept for the status page
+	stderrBurst = 50
+	linesBurst  = 100 // lines refused, warnings, and a dialect's own for the log
+	shareEvery  = 10 * time.Second
+	stderrLine  = 2 << 10 // bytes of a line in the log
+	stderrTail  = 50      // lines kept for the status page
 )
+
+// share is a script's share of the log.
+type share struct {
+	mu         sync.Mutex
+	limit      *rate.Limiter
+	suppressed int
+	told       time.Time // when suppressed was told last
+}
+
+func newShare(burst int) *share { return &share{limit: rate.NewLimiter(rate.Every(shareEvery), burst)} }
+
+// take reports whether one more line may be logged.
+func (s *share) take() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limit.Allow() {
+		return true
+	}
+	s.suppressed++
+	return false
+}
+
+// flush tells, at the end of a turn, how many lines were kept out of the log,
+// unless that was told a moment ago.
+func (s *share) flush(logger log.Logger, keyvals ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.suppressed == 0 || !s.told.IsZero() && now.Sub(s.told) < repeat.Quiet {
+		return
+	}
+	level.Warn(logger).Log(append(keyvals, "suppressed", s.suppressed)...)
+	s.suppressed, s.told = 0, now
+}
 
 // stderrLog writes a script's standard error to the bridge's log, line by
 // line, and keeps the last lines.
 type stderrLog struct {
 	logger log.Logger
+	share  *share
 
-	mu         sync.Mutex
-	limit      *rate.Limiter
-	suppressed int
-	last       []string
+	mu   sync.Mutex
+	last []string
 }
 
 func newStderrLog(logger log.Logger) *stderrLog {
-	return &stderrLog{logger: logger, limit: rate.NewLimiter(stderrPerSecond, stderrBurst)}
+	return &stderrLog{logger: logger, share: newShare(stderrBurst)}
 }
 
 func (l *stderrLog) line(b []byte) { l.say(level.InfoValue(), string(b), "stream", "stderr") }
@@ -41,7 +79,7 @@ func (l *stderrLog) line(b []byte) { l.say(level.InfoValue(), string(b), "stream
 func (l *stderrLog) printed(b []byte) { l.say(level.InfoValue(), string(b), "stream", "stdout") }
 
 // say writes a text of the script's to the log, behind the keyvals, as far as
-// the limit allows, and keeps it.
+// its share allows, and keeps it.
 func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
 	text = cutText(strings.ToValidUTF8(strings.TrimRight(text, "\r\n"), "\uFFFD"), stderrLine)
 	l.mu.Lock()
@@ -50,22 +88,14 @@ func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
 		l.last = slices.Delete(l.last, 0, 1)
 	}
 	l.last = append(l.last, text)
-	if !l.limit.Allow() {
-		l.suppressed++
-		return
+	if l.share.take() {
+		log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
 	}
-	log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
 }
 
-// flush tells, at the end of a turn, what the limit kept out of the log.
+// flush tells what was kept out of the log.
 func (l *stderrLog) flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.suppressed == 0 {
-		return
-	}
-	level.Warn(l.logger).Log("stream", "stderr", "msg", "more lines than the log takes", "suppressed", l.suppressed)
-	l.suppressed = 0
+	l.share.flush(l.logger, "stream", "stderr", "msg", "more lines than the log takes")
 }
 
 // forget makes the tail empty.

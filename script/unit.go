@@ -12,6 +12,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
 
@@ -26,6 +27,9 @@ type unit struct {
 	judge  *judge
 	logger log.Logger
 	stderr *stderrLog
+	// What the log knows of what goes on.
+	sinks    repeat.State // what sinks could not take
+	overruns repeat.State
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -90,12 +94,12 @@ func (u *unit) loop(former *unit) {
 	}
 	if u.script.ProbeOnly() {
 		// What a former self had is no more brought up to date.
-		u.pool.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+		u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 		<-u.ctx.Done()
 		return
 	}
 	if u.ctx.Err() == nil {
-		u.pool.put(u.judge.announce(u.source.Load()))
+		u.put(u.judge.announce(u.source.Load()))
 	}
 	if k, ok := u.runner.(Keeper); ok {
 		u.keep(k)
@@ -103,7 +107,7 @@ func (u *unit) loop(former *unit) {
 		u.repeat()
 	}
 	if u.gone.Load() {
-		u.pool.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+		u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 	}
 }
 
@@ -164,16 +168,27 @@ func (u *unit) plan(due, wanted time.Time, retry time.Duration, first bool) time
 	next := due
 	if !now.Before(due) {
 		var skipped int
-		interval := u.judge.interval
-		if next, skipped = u.slots.next(wanted, now, interval, first); skipped > 0 {
-			u.judge.overruns += skipped
-			level.Warn(u.logger).Log("msg", "the script was due while it still ran", "skipped", skipped, "interval", interval)
-		}
+		next, skipped = u.slots.next(wanted, now, u.judge.interval, first)
+		u.overran(now, skipped)
 	}
 	if sooner := now.Add(retry); retry > 0 && sooner.Before(next) {
 		next = sooner
 	}
 	return next
+}
+
+// overran counts the slots that passed while the script ran, and tells when
+// that begins.
+func (u *unit) overran(now time.Time, skipped int) {
+	u.judge.overruns += skipped
+	var wrong []string
+	if skipped > 0 {
+		wrong = append(wrong, "overrun")
+	}
+	news, _ := u.overruns.Update(now, wrong...)
+	for _, n := range news {
+		level.Warn(u.logger).Log(n.With("msg", "the script was due while it still ran", "skipped", skipped, "interval", u.judge.interval)...)
+	}
 }
 
 // turn runs the script once and puts what came of it. It returns the delay
@@ -191,11 +206,21 @@ func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 	return turn.RetryAfter
 }
 
+// put gives a batch to the sink. What the sink could not take is counted, and
+// told once.
+func (u *unit) put(b *record.Batch) {
+	err := u.pool.sink.Put(b)
+	if err != nil {
+		u.pool.sinkErrors.Add(1)
+	}
+	u.sinks.Log(u.logger, err, "a sink could not take what the script said", "all sinks take what the script says again")
+}
+
 // publish puts what came of a turn, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
 func (u *unit) publish(turn *Turn, batch *record.Batch, verdict *Verdict, next State) {
-	u.pool.put(batch)
+	u.put(batch)
 	u.mu.Lock()
 	u.remember(turn, batch, verdict)
 	u.view.State = next
@@ -265,32 +290,39 @@ func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
 	return o
 }
 
-// logVerdict says once what changed: a script that goes on failing in the same
-// way is not said again each minute.
+// logVerdict says what changed: a script that goes on failing in the same way is
+// not said again each minute, nor is each time that one fails and recovers.
 func (u *unit) logVerdict(v *Verdict, t *Turn) {
-	text := v.text()
-	if text != u.judge.lastText {
-		switch {
-		case v.Result != record.OK && (!u.guest || u.judge.news("probe", strings.Join(u.script.Command, " ")+": "+text)):
-			level.Error(u.logger).Log("msg", "the run failed", "result", v.Result, "err", v.Err)
-		case u.judge.lastFailed:
-			level.Info(u.logger).Log("msg", "the script is well again")
+	var wrong []string
+	if v.Result != record.OK {
+		wrong = append(wrong, v.text())
+	}
+	news, over := u.judge.verdicts.Update(time.Now(), wrong...)
+	for _, n := range news {
+		if !u.guest || u.judge.said.news("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
+			level.Error(u.logger).Log(n.With("msg", "the run failed", "result", v.Result, "err", v.Err)...)
 		}
 	}
-	u.judge.lastText, u.judge.lastFailed = text, v.Result != record.OK
+	if over {
+		level.Info(u.logger).Log("msg", "the script is well again")
+	}
+	said := u.judge.said
 	for _, le := range v.Lines {
-		if u.judge.news(le.Reason, lineKey(le.Text)) {
+		if said.news(le.Reason, lineKey(le.Text)) && said.share.take() {
 			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", cutText(le.Text, 200))
 		}
 	}
 	for _, line := range t.Log {
-		level.Info(u.logger).Log("stream", "stdout", "msg", line)
+		if said.share.take() {
+			level.Info(u.logger).Log("stream", "stdout", "msg", line)
+		}
 	}
 	for _, w := range t.Warnings {
-		if u.judge.news("warning", w) {
+		if said.news("warning", w) && said.share.take() {
 			level.Warn(u.logger).Log("msg", w)
 		}
 	}
+	said.share.flush(u.logger, "msg", "more is told of the script's output than the log takes; the script's page shows it")
 }
 
 // remember keeps what the status page shows. The caller holds u.mu.

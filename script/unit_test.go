@@ -2,11 +2,15 @@ package script
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
@@ -96,4 +100,81 @@ func TestPublishAtOnce(t *testing.T) {
 		}
 		u.stop()
 	}
+}
+
+// failing is a sink that fails as its function says.
+type failing func(n int) error
+
+func (f failing) Put(b *record.Batch) error { return f(int(b.Samples[0].Value)) }
+
+// A sink that refuses every batch is told once for each script, one that comes
+// and goes every ten minutes; each failure is counted.
+func TestSinkFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out textLog
+		always := failing(func(int) error { return errors.New("disk full") })
+		flapping := failing(func(n int) error {
+			if n%2 == 0 {
+				return errors.New("upload x: gone")
+			}
+			return nil
+		})
+		runs := runsOnly{record.Tee{always, flapping}}
+		p := NewPool(runs, log.NewLogfmtLogger(&out), 2)
+		defer p.Close()
+		p.Reload(t.Context(), []*Script{
+			newTestScript("a", time.Minute, &player{play: lasting(time.Second)}),
+			newTestScript("b", time.Minute, &player{play: lasting(time.Second)}),
+		}, 2)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for _, name := range []string{"a", "b"} {
+			if n := out.count("script="+name, "disk full"); n != 1 {
+				t.Errorf("%s: the sink that always fails was told %d times", name, n)
+			}
+			if n := out.count("script="+name, "gone"); n < 5 || n > 7 {
+				t.Errorf("%s: the sink that comes and goes was told %d times in an hour", name, n)
+			}
+		}
+		if n := p.SinkErrors(); n < 118 || n > 124 {
+			t.Errorf("%d of some 120 errors are counted", n)
+		}
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
+}
+
+// runsOnly leaves out the batches of no run.
+type runsOnly struct{ record.Sink }
+
+func (r runsOnly) Put(b *record.Batch) error {
+	if b.Run == nil {
+		return nil
+	}
+	return r.Sink.Put(b)
+}
+
+// textLog is a log in memory.
+type textLog struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (l *textLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.Write(p)
+}
+
+// count is how many lines have all of words.
+func (l *textLog) count(words ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.Builder.String()) {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			n++
+		}
+	}
+	return n
 }

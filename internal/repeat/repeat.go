@@ -1,0 +1,157 @@
+// Package repeat keeps a log from saying the same again and again, about a
+// thing that goes on failing, or that fails and recovers all the time.
+package repeat
+
+import (
+	stdlog "log"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+)
+
+const (
+	// Quiet is how long what was told is not told again.
+	Quiet = 10 * time.Minute
+	// Most is how many different things are told of one thing within Quiet.
+	Most = 10
+)
+
+// State is what is wrong with one thing, as far as the log knows. The zero value
+// is ready: nothing is wrong. It is not safe for concurrent use.
+type State struct {
+	wrong map[string]*trouble
+	told  []time.Time // the last Most
+	left  int         // what was not told since, for there was too much
+	open  bool        // something was told, and not yet that it is over
+}
+
+// trouble is one thing that is wrong, or that was told within Quiet.
+type trouble struct {
+	present bool
+	said    bool // since it is present
+	told    time.Time
+	left    int // how often it was there since then without being told
+}
+
+// News is something to tell.
+type News struct {
+	Index int // among the texts
+	// Suppressed is how often it came back untold since it was told last, and
+	// how many others there were too many of to be told.
+	Suppressed int
+}
+
+// Update takes all that is wrong now, and gives what of it is to be told: what
+// was not wrong before. What comes back is told when it was not within Quiet,
+// and told then, if it is still there. over says that nothing is wrong any more,
+// and that this is to be told.
+func (s *State) Update(now time.Time, texts ...string) (news []News, over bool) {
+	for text, t := range s.wrong {
+		if slices.Contains(texts, text) {
+			continue
+		}
+		t.present, t.said = false, false
+		if t.told.IsZero() || now.Sub(t.told) >= Quiet {
+			delete(s.wrong, text)
+		}
+	}
+	many := len(s.told) == Most && now.Sub(s.told[0]) < Quiet
+	for i, text := range texts {
+		t := s.wrong[text]
+		if t == nil {
+			if s.wrong == nil {
+				s.wrong = make(map[string]*trouble)
+			}
+			t = new(trouble)
+			s.wrong[text] = t
+		}
+		came := !t.present
+		t.present = true
+		again := !t.told.IsZero() && now.Sub(t.told) < Quiet
+		switch {
+		case t.said:
+		case !again && !many:
+			news = append(news, News{i, t.left + s.left})
+			t.said, t.told, t.left, s.left = true, now, 0, 0
+			s.told = append(s.told[max(0, len(s.told)-Most+1):], now)
+			many = len(s.told) == Most && now.Sub(s.told[0]) < Quiet
+			s.open = true
+		case came && again:
+			t.left++
+		case came:
+			s.left++
+		}
+	}
+	over = s.open && len(texts) == 0
+	s.open = s.open && !over
+	return news, over
+}
+
+// Log tells, at level error, what is news of the errors that are joined in err,
+// each under the message failed; and, at level info, when there is none any
+// more.
+func (s *State) Log(logger log.Logger, err error, failed, well string) {
+	errs := parts(err)
+	texts := make([]string, len(errs))
+	for i, e := range errs {
+		texts[i] = e.Error()
+	}
+	news, over := s.Update(time.Now(), texts...)
+	for _, n := range news {
+		level.Error(logger).Log(n.With("msg", failed, "err", errs[n.Index])...)
+	}
+	if over {
+		level.Info(logger).Log("msg", well)
+	}
+}
+
+// With gives the keys and values of a line, and how often it was left out.
+func (n News) With(keyvals ...any) []any {
+	if n.Suppressed > 0 {
+		keyvals = append(keyvals, "suppressed", n.Suppressed)
+	}
+	return keyvals
+}
+
+// parts are the errors that are joined in err.
+func parts(err error) (all []error) {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
+}
+
+// NewStdLog makes a logger for a library that logs what others do to it, one
+// line each, such as every handshake that fails: what it says is told at level
+// warn, as far as State lets it.
+func NewStdLog(logger log.Logger) *stdlog.Logger {
+	return stdlog.New(&stdLog{logger: logger}, "", 0)
+}
+
+type stdLog struct {
+	logger log.Logger
+	mu     sync.Mutex
+	state  State
+}
+
+func (l *stdLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := strings.TrimRight(string(p), "\n")
+	news, _ := l.state.Update(time.Now(), text)
+	for _, n := range news {
+		level.Warn(l.logger).Log(n.With("msg", text)...)
+	}
+	return len(p), nil
+}

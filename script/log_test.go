@@ -1,0 +1,150 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/record"
+)
+
+// A burst of standard error is in the log, and of a flood that goes on six
+// lines a minute; every ten minutes the log says how many were left out.
+func TestStderrLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out textLog
+		l := newStderrLog(log.NewLogfmtLogger(&out))
+		const minutes, lines = 60, 200
+		for m := range minutes {
+			for i := range lines {
+				l.line(fmt.Appendf(nil, "line %d of minute %d\r\n", i, m))
+			}
+			l.flush()
+			if m == 0 && (out.count("line ") != stderrBurst || out.count(fmt.Sprintf("suppressed=%d", lines-stderrBurst)) != 1) {
+				t.Errorf("the first minute:\n%s", out.String())
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := out.count("line "); n != stderrBurst+6*(minutes-1) {
+			t.Errorf("%d lines of an hour are in the log", n)
+		}
+		if n := out.count("suppressed="); n != 6 {
+			t.Errorf("that lines are left out is told %d times in an hour", n)
+		}
+		time.Sleep(10 * time.Minute)
+		l.line([]byte("line the last"))
+		l.flush()
+		told := out.count("line ")
+		for _, m := range regexp.MustCompile(`suppressed=(\d+)`).FindAllStringSubmatch(out.String(), -1) {
+			n, _ := strconv.Atoi(m[1])
+			told += n
+		}
+		if told != minutes*lines+1 {
+			t.Errorf("the log tells of %d lines of %d", told, minutes*lines+1)
+		}
+		tail := l.tail()
+		if len(tail) != stderrTail || tail[len(tail)-1] != "line the last" {
+			t.Errorf("the tail ends with %q", tail[len(tail)-1])
+		}
+	})
+}
+
+// What scripts do over and over is in the log now and then, for an hour of runs
+// once a minute.
+func TestLogRepeats(t *testing.T) {
+	ends := func(result record.Result, err error, then func(*Turn)) *Turn {
+		turn := &Turn{Outcomes: []*Outcome{{Result: result, Err: err, Start: time.Now(), End: time.Now()}}}
+		if then != nil {
+			then(turn)
+		}
+		return turn
+	}
+	failed := errors.New("exited with code 1")
+	refusing := func(n, lines int) func(*Turn) {
+		return func(turn *Turn) {
+			var errs []error
+			for i := range lines {
+				errs = append(errs, &record.LineError{Line: i + 1, Text: fmt.Sprintf("%d-%d: hello", n, i), Reason: "undeclared", Err: errors.New("it is not declared")})
+			}
+			turn.Err = errors.Join(errs...)
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		play     func(ctx context.Context, n int) *Turn
+		word     string
+		min, max int // lines with it
+		most     int // lines of any kind
+	}{
+		{"always fails", func(_ context.Context, n int) *Turn { return ends(record.Error, failed, nil) }, "the run failed", 1, 1, 1},
+		{"is always well", func(_ context.Context, n int) *Turn { return ends(record.OK, nil, nil) }, "", 0, 0, 0},
+		{"flaps", func(_ context.Context, n int) *Turn {
+			if n%2 == 0 {
+				return ends(record.OK, nil, nil)
+			}
+			return ends(record.Error, failed, nil)
+		}, "the run failed", 5, 7, 14},
+		{"fails in two ways", func(_ context.Context, n int) *Turn {
+			if n%2 == 0 {
+				return ends(record.Timeout, errors.New("was ended after its timeout of 5s"), nil)
+			}
+			return ends(record.Error, failed, nil)
+		}, "the run failed", 10, 14, 14},
+		{"always fails otherwise", func(_ context.Context, n int) *Turn {
+			return ends(record.Error, fmt.Errorf("cannot read sensor at %d", n), nil)
+		}, "the run failed", 55, 61, 61}, // a minute apart, these are not too many
+		{"recovers at last", func(_ context.Context, n int) *Turn {
+			if n > 30 {
+				return ends(record.OK, nil, nil)
+			}
+			return ends(record.Error, failed, nil)
+		}, "the script is well again", 1, 1, 2},
+		{"other lines are refused each time", func(_ context.Context, n int) *Turn {
+			return ends(record.OK, nil, refusing(n, 500))
+		}, "a line was refused", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
+		{"the same lines are refused each time", func(_ context.Context, n int) *Turn {
+			return ends(record.OK, nil, refusing(1, 20))
+		}, "a line was refused", 20, 20, 20},
+		{"its dialect has much to tell", func(_ context.Context, n int) *Turn {
+			return ends(record.OK, nil, func(turn *Turn) { turn.Log = make([]string, 51) })
+		}, "stream=stdout", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
+		{"warns of something else each time", func(_ context.Context, n int) *Turn {
+			return ends(record.OK, nil, func(turn *Turn) {
+				for i := range 20 {
+					turn.Warnings = append(turn.Warnings, fmt.Sprintf("warning %d of run %d", i, n))
+				}
+			})
+		}, "msg=\"warning ", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
+		{"takes longer than its interval", lasting(90 * time.Second), "the script was due", 1, 1, 1},
+		{"takes longer than its interval now and then", func(ctx context.Context, n int) *Turn {
+			return lasting(time.Duration(1+n%2*70)*time.Second)(ctx, n)
+		}, "the script was due", 4, 7, 7},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out textLog
+				p := NewPool(&memory{}, log.NewLogfmtLogger(&out), 1)
+				defer p.Close()
+				p.Reload(t.Context(), []*Script{newTestScript("a", time.Minute, &player{play: c.play})}, 1)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if n := out.count(c.word); n < c.min || n > c.max {
+					t.Errorf("%q is told %d times in an hour, not %d to %d", c.word, n, c.min, c.max)
+				}
+				if n := out.count(""); n > c.most {
+					t.Errorf("%d lines in an hour, more than %d", n, c.most)
+				}
+				if t.Failed() {
+					t.Log(out.String()[:min(len(out.String()), 3000)])
+				}
+			})
+		})
+	}
+}
