@@ -41,6 +41,18 @@ const readyAfter = time.Minute
 // a page for ever.
 const writeTimeout = 2 * time.Minute
 
+// processRegistry has the metrics of the process itself, whose names no source
+// may have.
+func processRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector("scriptbridge"),
+	)
+	return registry
+}
+
 // serve runs the bridge until ctx ends. Sources end first, then the sinks, so
 // that what a script said is on the page and in the log before either goes.
 func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
@@ -57,12 +69,7 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
 
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		versioncollector.NewCollector("scriptbridge"),
-	)
+	registry := processRegistry()
 	page := collector.New(collector.Options{Logger: logger, Registry: registry, Retention: set.cfg.Events.Retention})
 	streams.register(registry)
 	if err := stream.use(set.cfg.Events.Log); err != nil {

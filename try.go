@@ -31,7 +31,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 		return err
 	}
 	logger := log.NewNopLogger() // all that it would say is in the report
-	page := collector.New(collector.Options{Logger: logger, Retention: cfg.Events.Retention})
+	page := collector.New(collector.Options{Logger: logger, Registry: processRegistry(), Retention: cfg.Events.Retention})
 	events := newEventList()
 	pause := f.try.interval
 	for _, s := range scripts {

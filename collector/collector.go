@@ -23,8 +23,8 @@ type Options struct {
 	// Logger names refused samples, once each; nil: nobody.
 	Logger log.Logger
 	// Registry gives the process-wide families, gathered for each scrape and
-	// appended to the page; nil: none. Their names begin with scriptbridge_,
-	// go_, process_ or promhttp_, which no source may use.
+	// appended to the page; nil: none. No source may have the name of one that
+	// it gives or describes, nor one that begins with scriptbridge_.
 	Registry prometheus.Gatherer
 	// Retention is how long a closed event is shown after it was received.
 	Retention time.Duration
@@ -80,7 +80,7 @@ func New(o Options) *Collector {
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
 	}
-	return &Collector{
+	c := &Collector{
 		logger:    o.Logger,
 		registry:  o.Registry,
 		start:     time.Now(),
@@ -91,6 +91,8 @@ func New(o Options) *Collector {
 		index:     newIndex(),
 		changed:   make(map[*source]struct{}),
 	}
+	c.reserveProcess()
+	return c
 }
 
 // Put takes a batch; when it returns, a scrape shows all of it. It never

@@ -345,11 +345,11 @@ func TestRefusals(t *testing.T) {
 	sentences := []string{
 		"1 a type_conflict p_a_total is a gauge of the script \"first\", which stands earlier in the configuration, and cannot be a counter too; give one of them another `prefix`, or the metric another name or type under `metrics`",
 		"3 x-y duplicate_name the metric \"x y\" takes the name p_x_y already; give one of them another name under `metrics`",
-		"4 event info reserved the name p_event_info is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`",
+		"4 event info reserved p_event_info is called like the series that scriptbridge makes of events; give the metric another name under `metrics`",
 		"5 n negative a COUNT cannot go down; let the script print what was added, or declare the metric a GAUGE",
 		"6 n not_finite a COUNT that once adds NaN or infinity can never be read again; let the script leave the line out",
 		"7 v too_long the value of the label l has 2000 bytes, more than 1024; let the script shorten it",
-		"8 " + strings.Repeat("n", 300) + " too_long the name has 302 bytes on the page, more than 200; give the metric a shorter one under `metrics`",
+		"8 " + strings.Repeat("n", 300) + " too_long the name has 302 bytes on the page, more than 200; give the metric another name under `metrics`",
 	}
 	if n != len(sentences) {
 		t.Errorf("%d refusals", n)

@@ -220,7 +220,7 @@ func TestObserveRefuses(t *testing.T) {
 		{"another type", []record.Sample{
 			add(counterMeta, "t", 1), observe(summaryMeta, "t", 1, 0), observe(noQuantiles, "u", 1, 0), observe(histogramMeta, "u", 1, 0), add(counterMeta, "u_count", 1)},
 			[]string{`t 1`, `u_sum 1`, `u_count 1`}, []string{"t: duplicate_name", "u: duplicate_name", "u_count: duplicate_name"}},
-		{"a name of ours", []record.Sample{observe(nil, "go_gc", 1, 0), observe(nil, "statsd_event", 1, 0)}, nil, []string{"go_gc: reserved", "statsd_event: reserved"}},
+		{"a name of ours", []record.Sample{observe(nil, "scriptbridge_x", 1, 0), observe(nil, "statsd_event", 1, 0)}, nil, []string{"scriptbridge_x: reserved", "statsd_event: reserved"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, s := New(Options{}), statsd("statsd", 0)

@@ -42,7 +42,7 @@ type family struct {
 	name   string // OpenMetrics': without _total, _info, _bucket and the like
 	kind   kindOf
 	own    bool     // ours, not a source's: no source can take it
-	blocks []*block // in the order of the page, never empty
+	blocks []*block // in the order of the page; empty only of a process-wide family
 }
 
 // claims are the names that a family of this name and kind has on a page, in
@@ -208,7 +208,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		return b, nil
 	}
 	if f := c.names[name]; f != nil && f.own {
-		return nil, reserved(m.sample)
+		return nil, s.reservedBy(m, f)
 	}
 	if b := s.blocks[name]; b != nil && !b.yields(whole) {
 		return nil, s.duplicateName(m, b.metric.id)
@@ -216,12 +216,12 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	standing := c.standing(name, m.id.kind)
 	for _, f := range standing {
 		if f.own {
-			return nil, reserved(m.sample)
+			return nil, s.reservedBy(m, f)
 		}
 		for _, b := range f.blocks {
 			switch {
 			case b.source != s && b.source.compare(s) < 0:
-				return nil, typeConflict(m, f, b.source)
+				return nil, s.typeConflict(m, f, b.source)
 			case b.source == s && !b.yields(whole):
 				return nil, s.duplicateName(m, b.metric.id)
 			}
@@ -231,9 +231,17 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		c.drop(b)
 	}
 	for _, f := range standing {
-		c.evict(f, s, outranked(s))
+		c.evict(f, s, func(*source) *refusal { return outranked(s) })
 	}
 	return c.addBlock(s, name, m, false), nil
+}
+
+// reservedBy refuses a metric for the sake of a family of ours.
+func (s *source) reservedBy(m *metric, f *family) *refusal {
+	if len(f.blocks) == 0 {
+		return s.reservedProcess(m.sample, f)
+	}
+	return s.reservedEvents(m.sample)
 }
 
 // yields says whether another metric of the same source may take the block's
@@ -246,10 +254,10 @@ func (b *block) yields(whole bool) bool {
 
 // evict ends a family for the sake of one that s brings, and tells the other
 // sources why.
-func (c *Collector) evict(f *family, s *source, why *refusal) {
+func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal) {
 	for _, b := range slices.Clone(f.blocks) {
 		if b.source != s {
-			c.evicted(b.source, b.metric.id.name, b.lines(), why)
+			c.evicted(b.source, b.metric.id.name, b.lines(), why(b.source))
 		}
 		c.drop(b)
 	}

@@ -90,12 +90,12 @@ func TestConflicts(t *testing.T) {
 			map[*record.Source]wanted{a: {series: []string{`x_y{script="a"} 1`}, refused: []string{"x-y: duplicate_name"}}},
 		},
 		{"our own names",
-			[]*record.Batch{whole(a, set(nil, "scriptbridge_x", 1), set(nil, "go gc", 1), set(nil, "Process.x", 1), set(nil, "promhttp_x", 1),
+			[]*record.Batch{whole(a, set(nil, "scriptbridge_x", 1), set(nil, "go gc", 1), set(nil, "Process.x", 1),
 				set(nil, "script_event", 1), set(nil, "script_event_info", 1), set(counterMeta, "script events", 1), set(nil, "script_event_start_timestamp_seconds", 1),
 				set(nil, "event", 1), set(nil, "gone", 1))},
 			map[*record.Source]wanted{a: {
-				series: []string{`event{script="a"} 1`, `gone{script="a"} 1`},
-				refused: []string{"scriptbridge_x: reserved", "go gc: reserved", "Process.x: reserved", "promhttp_x: reserved",
+				series: []string{`event{script="a"} 1`, `go_gc{script="a"} 1`, `gone{script="a"} 1`, `process_x{script="a"} 1`},
+				refused: []string{"scriptbridge_x: reserved",
 					"script_event: reserved", "script_event_info: reserved", "script events: reserved", "script_event_start_timestamp_seconds: reserved"},
 			}},
 		},
@@ -143,7 +143,7 @@ func TestEviction(t *testing.T) {
 	_ = c.Put(&record.Batch{Source: own, Declared: &record.Declared{Events: []*record.EventMeta{{Name: "e"}}}})
 	want(t, onPage(t, c, "o_events"), `o_events_total{script="o",event="e"} 0`)
 	want(t, lines.lines, "level warn script b reason type_conflict metric x msg its series made room for those of the script \"a\", which stands earlier in the configuration; give one of them another `prefix`",
-		"level warn script a reason reserved metric o_events msg the name o_events is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`")
+		"level warn script a reason reserved metric o_events msg o_events is called like the series that scriptbridge makes of events; give the metric another name under `metrics`")
 }
 
 func TestConflictEndsWithAge(t *testing.T) {

@@ -44,7 +44,7 @@ var (
 // isHealth tells the families of health, which never end by themselves, from
 // our others.
 func isHealth(f *family) bool {
-	return strings.HasPrefix(f.name, "scriptbridge_") && f.name != metricInfo.name
+	return strings.HasPrefix(f.name, ownPrefix) && f.name != metricInfo.name
 }
 
 // runs is what is summed up over a script's runs.
@@ -129,11 +129,12 @@ func (c *Collector) showRefused(s *source) {
 func (c *Collector) health(s *source, f *ownFamily, value float64, labels ...record.Label) {
 	kind := string(s.def.Kind)
 	labels = append([]record.Label{{Name: kind, Value: s.def.Name}}, labels...)
-	c.show(s, "scriptbridge_"+kind+"_"+f.name, f, value, labels)
+	c.show(s, ownPrefix+kind+"_"+f.name, f, value, labels)
 }
 
 // show sets a series of our own; the labels are in the order of the page. No
-// source can have its name: where one came first, it makes room.
+// source can have its name: where one came first, which only the name of an
+// event's family lets it, it makes room.
 func (c *Collector) show(s *source, name string, f *ownFamily, value float64, labels []record.Label) *series {
 	c.text = appendLabels(c.text[:0], name+f.metric.id.kind.suffix(), labels)
 	se := s.ours[string(c.text)]
@@ -142,7 +143,7 @@ func (c *Collector) show(s *source, name string, f *ownFamily, value float64, la
 		if b == nil || !b.family.own {
 			for _, n := range claims(name, f.metric.id.kind) {
 				if o := c.names[n]; o != nil && !o.own {
-					c.evict(o, s, reserved(n))
+					c.evict(o, s, func(loser *source) *refusal { return loser.reservedEvents(n) })
 				}
 			}
 			b = c.addBlock(s, name, &f.metric, true)

@@ -87,9 +87,9 @@ func (s *source) mapMetric(name string, meta *record.Meta, observed bool) *metri
 	switch {
 	case m.refused != nil:
 	case len(m.sample) > maxName:
-		m.refused = nameTooLong(m)
-	case s.reserves(m.family, m.id.kind):
-		m.refused = reserved(m.sample)
+		m.refused = s.nameTooLong(m)
+	default:
+		m.refused = s.reserves(m)
 	}
 	return m
 }
@@ -138,24 +138,22 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 	return m
 }
 
-// reservedPrefixes begin names that are ours or client_golang's.
-var reservedPrefixes = []string{"scriptbridge_", "go_", "process_", "promhttp_"}
+// ownPrefix begins the names of all that we say of sources.
+const ownPrefix = "scriptbridge_"
 
-// reserves says whether a source's family would take a name of ours.
-func (s *source) reserves(name string, kind kindOf) bool {
-	for _, n := range claims(name, kind) {
-		for _, p := range reservedPrefixes {
-			if strings.HasPrefix(n, p) {
-				return true
-			}
+// reserves refuses a metric that would take a name which is ours in any case.
+func (s *source) reserves(m *metric) *refusal {
+	for _, n := range claims(m.family, m.id.kind) {
+		if strings.HasPrefix(n, ownPrefix) {
+			return s.reservedPrefix(m.sample)
 		}
 		for _, e := range eventFamilies {
 			if slices.Contains(claims(s.eventPrefix+e.name, e.metric.id.kind), n) {
-				return true
+				return s.reservedEvents(m.sample)
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // shape is how the labels of a metric's samples become text, for one list of

@@ -72,7 +72,8 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 	var buf bytes.Buffer
 	if c.registry != nil {
 		families, err := c.registry.Gather()
-		errs := []error{err}
+		families, taken := c.admitProcess(families)
+		errs := []error{err, taken}
 		if f.FormatType() == expfmt.TypeOpenMetrics {
 			untangle(families)
 		}

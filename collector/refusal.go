@@ -26,8 +26,40 @@ const (
 // refusal is why a sample was refused: a word to count by, and a sentence.
 type refusal struct{ reason, text string }
 
-func reserved(name string) *refusal {
-	return &refusal{"reserved", fmt.Sprintf("the name %s is scriptbridge's own; give the source another `prefix`, or the metric another name under `metrics`", name)}
+// renamed is how a metric gets another name: under `metrics` in the
+// configuration of a script, and by what a receiver's clients send.
+func (s *source) renamed() string {
+	if s.def.Kind == record.Receiver {
+		return "send it by another name"
+	}
+	return "give the metric another name under `metrics`"
+}
+
+// moved is how it gets out of the way of a name of ours or of another source.
+func (s *source) moved() string {
+	if s.def.Kind == record.Receiver {
+		return s.renamed()
+	}
+	return "give the script another `prefix`, or the metric another name under `metrics`"
+}
+
+// reservedPrefix is told of what begins like all that we say of sources.
+func (s *source) reservedPrefix(name string) *refusal {
+	return &refusal{"reserved", fmt.Sprintf("%s begins with %s, as what scriptbridge says of itself and its sources; %s", name, ownPrefix, s.moved())}
+}
+
+// reservedEvents is told of what is called like the series of events.
+func (s *source) reservedEvents(name string) *refusal {
+	return &refusal{"reserved", fmt.Sprintf("%s is called like the series that scriptbridge makes of events; %s", name, s.renamed())}
+}
+
+// reservedProcess is told of what would meet a family of our own process.
+func (s *source) reservedProcess(name string, f *family) *refusal {
+	ours, room := f.name+f.kind.suffix(), ""
+	if ours != name {
+		room = ", which leaves no room for " + name
+	}
+	return &refusal{"reserved", fmt.Sprintf("scriptbridge shows %s of its own process%s; %s", ours, room, s.moved())}
 }
 
 // outranked is what is said to a source whose family had to go.
@@ -35,12 +67,12 @@ func outranked(winner *source) *refusal {
 	return &refusal{"type_conflict", fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)}
 }
 
-func badName(m *metric) *refusal {
-	return &refusal{"bad_name", fmt.Sprintf("%q cannot be a metric's name, which takes letters, digits, _ and :, no digit first; give the metric another one under `metrics`", cut(m.sample, maxName))}
+func (s *source) badName(m *metric) *refusal {
+	return &refusal{"bad_name", fmt.Sprintf("%q cannot be a metric's name, which takes letters, digits, _ and :, no digit first; %s", cut(m.sample, maxName), s.renamed())}
 }
 
-func nameTooLong(m *metric) *refusal {
-	return &refusal{"too_long", fmt.Sprintf("the name has %d bytes on the page, more than %d; give the metric a shorter one under `metrics`", len(m.sample), maxName)}
+func (s *source) nameTooLong(m *metric) *refusal {
+	return &refusal{"too_long", fmt.Sprintf("the name has %d bytes on the page, more than %d; %s", len(m.sample), maxName, s.renamed())}
 }
 
 func valueTooLong(label string, n int) *refusal {
@@ -68,9 +100,13 @@ func (s *source) duplicateName(m *metric, owner metricID) *refusal {
 	return &refusal{"duplicate_name", fmt.Sprintf("%s; give one of them another name %s", what, where)}
 }
 
-func typeConflict(m *metric, f *family, winner *source) *refusal {
-	return &refusal{"type_conflict", fmt.Sprintf("%s is %s of the %s %q, which stands earlier in the configuration, and cannot be %s too; give one of them another `prefix`, or the metric another name or type under `metrics`",
-		m.sample, f.kind.noun(), winner.def.Kind, winner.def.Name, m.id.kind.noun())}
+func (s *source) typeConflict(m *metric, f *family, winner *source) *refusal {
+	remedy := "give one of them another `prefix`, or the metric another name or type under `metrics`"
+	if s.def.Kind == record.Receiver {
+		remedy = s.renamed()
+	}
+	return &refusal{"type_conflict", fmt.Sprintf("%s is %s of the %s %q, which stands earlier in the configuration, and cannot be %s too; %s",
+		m.sample, f.kind.noun(), winner.def.Kind, winner.def.Name, m.id.kind.noun(), remedy)}
 }
 
 func duplicateSeries(winner *source) *refusal {

@@ -68,7 +68,7 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 		m.unit = unit
 	}
 	if !model.LegacyValidation.IsValidMetricName(m.family) { // the rest of the name is ours
-		m.refused = badName(m)
+		m.refused = s.badName(m)
 	}
 	return m
 }

@@ -100,7 +100,7 @@ func TestVerbatim(t *testing.T) {
 			[]string{`app_go_Things_total{script="s"} 2`, `app_h_count{script="s"} 1`, `app_up{script="s"} 3`}, nil},
 		{"names of ours", plain, [][]record.Sample{
 			{set(nil, "go_x", 1), set(histogramMeta, "h_count", 1), set(nil, "scriptbridge_x", 1), set(nil, "script_event_info", 1)}},
-			[]string{`h_count{script="s"} 1`}, []string{"go_x: reserved", "scriptbridge_x: reserved", "script_event_info: reserved"}},
+			[]string{`go_x{script="s"} 1`, `h_count{script="s"} 1`}, []string{"scriptbridge_x: reserved", "script_event_info: reserved"}},
 		{"what cannot be a name or a label", plain, [][]record.Sample{
 			{set(nil, "a b", 1), set(nil, "", 1), set(nil, "9", 1), set(nil, "é", 1), set(nil, strings.Repeat("a", 201), 1), set(nil, "ok", 1, "My Label", "x", "__name__", "y", "A", "z")}},
 			[]string{`ok{script="s",A="z",my_label="x",name_="y"} 1`}, []string{"a b: bad_name", ": bad_name", "9: bad_name", "é: bad_name", strings.Repeat("a", 201) + ": too_long"}},

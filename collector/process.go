@@ -1,0 +1,111 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// This file keeps the names of the process-wide families: exactly those, not
+// all that begin with go_ or process_, which many scripts use.
+
+// reserveProcess takes the names of the families that the registry gives now,
+// and of those that it only describes yet.
+func (c *Collector) reserveProcess() {
+	if c.registry == nil {
+		return
+	}
+	families, _ := c.registry.Gather() // an error is told at the first scrape
+	_, _ = c.admitProcess(families)    // there is no source yet
+	registered, ok := c.registry.(prometheus.Collector)
+	if !ok {
+		return
+	}
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descriptions)
+		registered.Describe(descriptions)
+	}()
+	for d := range descriptions {
+		if name := describedName(d); name != "" && c.names[name] == nil {
+			base, counts := strings.CutSuffix(name, "_total")
+			c.reserve(&family{name: base, kind: histogram}) // which has most names, since the type is not described
+			if counts {
+				c.reserve(&family{name: base, kind: counter})
+			}
+		}
+	}
+}
+
+// describedName is the name in a description, which shows it in no other way
+// than for people; empty where it does not.
+func describedName(d *prometheus.Desc) string {
+	_, text, _ := strings.Cut(d.String(), "fqName: ")
+	quoted, err := strconv.QuotedPrefix(text)
+	if err != nil {
+		return ""
+	}
+	name, _ := strconv.Unquote(quoted)
+	return name
+}
+
+// admitProcess takes the names of process-wide families, and leaves out those
+// that a source was there before with, so that no page has a name twice; the
+// error names them.
+func (c *Collector) admitProcess(families []*dto.MetricFamily) ([]*dto.MetricFamily, error) {
+	var taken []error
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	families = slices.DeleteFunc(families, func(mf *dto.MetricFamily) bool {
+		f := &family{name: mf.GetName(), kind: kindOfProcess(mf.GetType())}
+		f.name = strings.TrimSuffix(f.name, f.kind.suffix())
+		if c.reserve(f) {
+			return false
+		}
+		taken = append(taken, fmt.Errorf("%s: a source has this name", mf.GetName()))
+		return true
+	})
+	return families, errors.Join(taken...)
+}
+
+// reserve takes the names of a process-wide family; it reports false when a
+// source has one of them.
+func (c *Collector) reserve(f *family) bool {
+	if o := c.names[f.name]; o != nil && o.own && o.kind == f.kind {
+		return true // from before
+	}
+	names := claims(f.name, f.kind)
+	for _, n := range names {
+		if o := c.names[n]; o != nil && !o.own {
+			return false
+		}
+	}
+	if strings.HasPrefix(f.name, ownPrefix) {
+		return true // no source has those in any case
+	}
+	f.own = true
+	for _, n := range names {
+		c.names[n] = f
+	}
+	return true
+}
+
+func kindOfProcess(t dto.MetricType) kindOf {
+	switch t {
+	case dto.MetricType_COUNTER:
+		return counter
+	case dto.MetricType_GAUGE:
+		return gauge
+	case dto.MetricType_SUMMARY:
+		return summary
+	case dto.MetricType_HISTOGRAM:
+		return histogram
+	default:
+		return unknown
+	}
+}
