@@ -131,7 +131,8 @@ var probeFamilies = []struct {
 }
 
 // writeProbe writes the page of one run: its samples as /metrics would show
-// them if there were no other script, and what became of it.
+// them if there were no other script and no process of our own, and what became
+// of it.
 func writeProbe(w io.Writer, format expfmt.Format, b *record.Batch) {
 	page := collector.New(collector.Options{Retention: time.Minute})
 	page.Put(b) //nolint:errcheck // it never fails

@@ -63,7 +63,7 @@ func TestProbePage(t *testing.T) {
 		Declared: &record.Declared{Metrics: []*record.Meta{meta}},
 		Samples: []record.Sample{
 			{Name: "Size", Meta: meta, Value: 4096}, {Name: "Size", Meta: meta, Value: 8, Labels: []record.Label{{Name: "disk", Value: "x"}}},
-			{Name: "script_success", Value: 7}, {Name: "go_evil", Value: 1},
+			{Name: "script_success", Value: 7}, {Name: "scriptbridge_evil", Value: 1},
 		},
 		Run: &record.Run{Result: record.OK, Duration: 1500 * time.Millisecond},
 		Err: errors.Join(&record.LineError{Line: 1, Reason: "undeclared", Err: errors.New("x"), More: 2}),
