@@ -203,7 +203,7 @@ func FuzzStatsDMapping(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
-		mapping, err := parseStatsDMapping(text, time.Minute)
+		mapping, err := parseStatsDMapping("mapping.yml", []byte(text), time.Minute)
 		if err != nil || strings.ContainsAny(name, ":\n") {
 			t.Skip()
 		}

@@ -1,7 +1,6 @@
 package receive
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
 
+	"scriptbridge/config"
 	"scriptbridge/record"
 )
 
@@ -34,55 +34,26 @@ func loadStatsDMapping(path string, ttl time.Duration) (*statsdMapping, error) {
 			return nil, fmt.Errorf("statsd mapping_config: %w", err)
 		}
 	}
-	m, err := parseStatsDMapping(string(text), ttl)
-	if err != nil {
-		return nil, fmt.Errorf("statsd mapping_config %s: %w", path, err)
-	}
-	return m, nil
+	return parseStatsDMapping(path, text, ttl)
 }
 
-// parseStatsDMapping reads the text of a mapping file and checks what
-// statsd_exporter finds out only when a metric comes.
-func parseStatsDMapping(text string, ttl time.Duration) (*statsdMapping, error) {
+// parseStatsDMapping reads the text of a mapping file. Whether statsd_exporter's
+// mapper takes it decides; what is wrong with it, and what that program finds out
+// only when a metric comes, is told in our words.
+func parseStatsDMapping(path string, text []byte, ttl time.Duration) (*statsdMapping, error) {
 	m := &statsdMapping{mapper: new(mapper.MetricMapper), ttl: ttl}
-	if err := m.mapper.InitFromYAMLString(text); err != nil {
-		return nil, err
-	}
-	d := &m.mapper.Defaults
-	errs := []error{checkObserver("defaults", &d.HistogramOptions, &d.SummaryOptions, d.Ttl)}
-	for i := range m.mapper.Mappings {
-		p := &m.mapper.Mappings[i]
-		where := fmt.Sprintf("mapping %d (match %q)", i+1, p.Match)
-		errs = append(errs, checkObserver(where, p.HistogramOptions, p.SummaryOptions, p.Ttl))
-		if p.Scale.Set && !(math.Abs(p.Scale.Val) <= math.MaxFloat64) {
-			errs = append(errs, fmt.Errorf("%s: scale is %v, not a finite number", where, p.Scale.Val))
+	refused := m.mapper.InitFromYAMLString(string(text))
+	err := config.CheckStatsDMapping(path, text, refused == nil)
+	if refused != nil && err == nil {
+		err = &config.Error{
+			Position: config.Position{File: path},
+			Problem:  "statsd_exporter's mapper cannot read it: " + refused.Error(),
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return m, nil
-}
-
-func checkObserver(where string, h *mapper.HistogramOptions, s *mapper.SummaryOptions, ttl time.Duration) error {
-	if ttl < 0 {
-		return fmt.Errorf("%s: ttl is %v, less than nothing", where, ttl)
-	}
-	if h != nil {
-		for i, b := range h.Buckets {
-			if math.IsNaN(b) || math.IsInf(b, -1) || i > 0 && b <= h.Buckets[i-1] {
-				return fmt.Errorf("%s: buckets must ascend, and %v does not", where, b)
-			}
-		}
-	}
-	if s != nil {
-		for _, q := range s.Quantiles {
-			if !(q.Quantile >= 0 && q.Quantile <= 1) {
-				return fmt.Errorf("%s: the quantile %v is not between 0 and 1", where, q.Quantile)
-			}
-		}
-	}
-	return nil
 }
 
 // statsdTarget is where samples of one head go.

@@ -75,7 +75,7 @@ func archived(a *txtar.Archive, name string) *txtar.File {
 // mergeOf is a merge with the mapping of a case.
 func mergeOf(t testing.TB, mapping string) *statsdMerge {
 	t.Helper()
-	m, err := parseStatsDMapping(mapping, 5*time.Minute)
+	m, err := parseStatsDMapping("mapping.yml", []byte(mapping), 5*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

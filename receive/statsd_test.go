@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
@@ -551,27 +553,28 @@ func TestStatsDMadeUpNames(t *testing.T) {
 	}
 }
 
-// A mapping file with a fault is refused whole, and the error names it.
+// A mapping file with a fault is refused whole, and all faults are told, each in
+// a line of its own, with its place and a remedy. The cases are
+// testdata/mapping-errors.
 func TestStatsDMappingErrors(t *testing.T) {
+	pairs(t, "mapping-errors", func(t *testing.T, a *txtar.Archive) string {
+		_, err := parseStatsDMapping("mapping.yml", archived(a, "mapping.yml").Data, time.Minute)
+		if err == nil {
+			return "taken\n"
+		}
+		for line := range strings.Lines(err.Error()) {
+			if !regexp.MustCompile(`^mapping.yml:\d+: `).MatchString(line) {
+				t.Errorf("it has no line: %s", line)
+			}
+		}
+		return err.Error() + "\n"
+	})
+}
+
+func TestStatsDMappingMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mapping.yml")
-	for text, want := range map[string]string{
-		"mappings: [{match: a.*, nam: x}]":   "yaml: unmarshal errors:\n  line 1: field nam not found in type mapper.MetricMapping",
-		"mappings: [{match: a.*}]":           "line 0: metric mapping didn't set a metric name",
-		"mappings: [{match: a..b, name: x}]": "invalid match: a..b",
-		"mappings: [{match: a, name: x, observer_type: histogram, histogram_options: {buckets: [1, 3, 2]}}]": `mapping 1 (match "a"): buckets must ascend, and 2 does not`,
-		"defaults: {summary_options: {quantiles: [{quantile: 95}]}}":                                         "defaults: the quantile 95 is not between 0 and 1",
-		"mappings: [{match: a, name: x, ttl: -1s}, {match: b, name: y, scale: .inf}]":                        "mapping 1 (match \"a\"): ttl is -1s, less than nothing\nmapping 2 (match \"b\"): scale is +Inf, not a finite number",
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, err := loadStatsDMapping(path, time.Minute)
-		if want = "statsd mapping_config " + path + ": " + want; err == nil || err.Error() != want {
-			t.Errorf("%s:\n got %v\nwant %s", text, err, want)
-		}
-	}
-	_, err := loadStatsDMapping(path+".missing", time.Minute)
-	if want := "statsd mapping_config: open " + path + ".missing: no such file or directory"; err == nil || err.Error() != want {
+	_, err := loadStatsDMapping(path, time.Minute)
+	if want := "statsd mapping_config: open " + path + ": no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("a missing file: %v", err)
 	}
 }
