@@ -58,7 +58,7 @@ const patience = 30 * time.Second
 //	post PATH STATUS          POST, and leave the answer in the file answer
 //	awaitlog [FILE] REGEXP    wait until the log (or FILE) matches
 //	count N REGEXP FILE       exactly N matches in FILE
-//	certificate CERT KEY      make a self-signed certificate for 127.0.0.1; the bridge is then asked by https
+//	certificate CERT KEY      make a self-signed certificate for 127.0.0.1; the bridge is then asked by https, but for -other
 //	same FILE WANT            equal but for the durations that try prints
 //	api METHOD PATH STATUS [FORM]  ask as a client of CoScale's API does, with the token of the last login; at $API, or else
 //	                          the bridge; the answer is left in the file answer
@@ -69,6 +69,9 @@ const patience = 30 * time.Second
 //	hup, terminate            SIGHUP; SIGTERM and wait: it must end well and leave nothing running
 //	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
 //	leftovers                 nothing that a script started is running
+//	slow FILE                 whoever opens the file waits, until ! slow FILE, which waits for somebody who does, as slow -awaited FILE
+//	slowfiles STATSD FILE…    reload while each file cannot be read, and see that all is answered; StatsD listens on the port $STATSD
+//	oddfiles STATSD FILE…     likewise while each file is a named pipe, which the log must tell
 func TestScenarios(t *testing.T) {
 	runScenarios(t, filepath.Join("testdata", "script"), testscript.Params{
 		Setup: func(env *testscript.Env) error {
@@ -81,7 +84,7 @@ func TestScenarios(t *testing.T) {
 			env.Setenv("SCALYR_AGENT", os.Getenv("SCALYR_AGENT"))
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
-			env.Values[bridgeKey{}] = &bridge{scheme: "http", held: make(map[string]net.Listener)}
+			env.Values[bridgeKey{}] = &bridge{scheme: "http", held: make(map[string]net.Listener), slow: make(map[string]*os.File)}
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -114,6 +117,9 @@ func TestScenarios(t *testing.T) {
 			"terminate":   cmdTerminate,
 			"leftovers":   cmdLeftovers,
 			"unchanged":   cmdUnchanged,
+			"slow":        cmdSlow,
+			"slowfiles":   cmdSlowFiles,
+			"oddfiles":    cmdOddFiles,
 		},
 	})
 }
@@ -128,6 +134,7 @@ type bridge struct {
 	done   chan struct{} // closed when it has ended
 	err    error
 	held   map[string]net.Listener // ports, by variable
+	slow   map[string]*os.File     // by name, as slow got it
 
 	stdout, stderr string // what becomes of its output: see cmdOutputs
 }
@@ -387,11 +394,17 @@ func cmdCount(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func cmdCertificate(ts *testscript.TestScript, neg bool, args []string) {
+	own := len(args) == 0 || args[0] != "-other"
+	if !own {
+		args = args[1:]
+	}
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: certificate CERT KEY")
+		ts.Fatalf("usage: certificate [-other] CERT KEY")
 	}
 	ts.Check(makeCertificate(ts.MkAbs(args[0]), ts.MkAbs(args[1])))
-	bridgeOf(ts).scheme = "https"
+	if own {
+		bridgeOf(ts).scheme = "https"
+	}
 }
 
 // makeCertificate makes a self-signed certificate for 127.0.0.1, and its key.

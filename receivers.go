@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/receive"
 	"scriptbridge/web"
 )
@@ -19,6 +20,19 @@ type webPort struct {
 	web.Gate
 	addresses     []string // none where systemd gives the sockets
 	telemetryPath string
+}
+
+// readable says why --web.config.file cannot be read: exporter-toolkit would wait
+// for a pipe for ever.
+func (p webPort) readable() error {
+	if p.WebConfigFile == "" {
+		return nil
+	}
+	f, err := fsx.Open(p.WebConfigFile)
+	if err != nil {
+		return fmt.Errorf("--web.config.file: %w", err)
+	}
+	return f.Close()
 }
 
 // admits says which endpoints of the receivers cannot be on the web port. What

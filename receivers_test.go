@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,6 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/receive"
-	"scriptbridge/record"
 	"scriptbridge/web"
 )
 
@@ -107,58 +105,5 @@ scriptbridge_receiver_up{receiver="statsd"} 1
 	}
 	if diff := cmp.Diff(want, page.String()); diff != "" {
 		t.Errorf("page (-want +got):\n%s", diff)
-	}
-}
-
-// told is a sink that says which batches it has.
-type told struct {
-	batches []*record.Batch
-	err     error
-	hold    chan struct{} // closed when Put may return; nil: at once
-	inside  chan struct{} // gets something when Put has begun
-}
-
-func (s *told) Put(b *record.Batch) error {
-	s.batches = append(s.batches, b)
-	if s.hold != nil {
-		s.inside <- struct{}{}
-		<-s.hold
-	}
-	return s.err
-}
-
-// Uploads come and go, and none is let go while a batch is on its way into it.
-func TestSinks(t *testing.T) {
-	page := &told{}
-	upload := &told{err: errors.New("disk full"), hold: make(chan struct{}), inside: make(chan struct{})}
-	s := &sinks{always: record.Tee{page}}
-	one, two, three := &record.Batch{}, &record.Batch{}, &record.Batch{}
-	if err := s.Put(one); err != nil {
-		t.Error(err)
-	}
-	s.exchange(func() record.Tee { return record.Tee{upload} })
-	put := make(chan error)
-	go func() { put <- s.Put(two) }()
-	<-upload.inside
-	gone := make(chan struct{})
-	go func() { s.exchange(func() record.Tee { return nil }); close(gone) }()
-	for s.mu.TryRLock() { // until exchange waits
-		s.mu.RUnlock()
-		select {
-		case <-gone:
-			t.Fatal("the upload was let go while a batch was on its way into it")
-		default:
-		}
-	}
-	close(upload.hold)
-	if err := <-put; err == nil || err.Error() != "disk full" {
-		t.Errorf("Put: %v", err)
-	}
-	<-gone
-	if err := s.Put(three); err != nil {
-		t.Error(err)
-	}
-	if len(page.batches) != 3 || len(upload.batches) != 1 || upload.batches[0] != two {
-		t.Errorf("%d batches on the page, %d in the upload", len(page.batches), len(upload.batches))
 	}
 }

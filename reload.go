@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/receive"
 	"scriptbridge/script"
 )
@@ -22,9 +24,9 @@ import (
 type wanted struct {
 	cfg      *config.Config
 	scripts  []*script.Script
-	problems []error  // of the world: they cost one script each
-	made     []string // folders that were missing
-	received string   // what changes with the files that receivers read
+	problems []error         // of the world: they cost one script each
+	made     []string        // folders that were missing
+	inputs   []config.Inputs // of receivers and uploads
 }
 
 // load reads a configuration and everything it names. Its one side effect is
@@ -41,15 +43,14 @@ func load(file string, makeFolders bool) (*wanted, error) {
 		return nil, err
 	}
 	w.scripts, w.problems = scripts, append(w.problems, problems...)
-	w.received = receive.Fingerprint(&cfg.Receive)
+	w.inputs = append(receive.InputsOf(&cfg.Receive), uploadInputs(&cfg.Upload)...)
 	return w, nil
 }
 
 func (w *wanted) equal(other *wanted) bool {
 	return len(w.made) == 0 && reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
 		w.cfg.Events == other.cfg.Events &&
-		reflect.DeepEqual(w.cfg.Receive, other.cfg.Receive) && w.received == other.received &&
-		reflect.DeepEqual(w.cfg.Upload, other.cfg.Upload) &&
+		slices.EqualFunc(w.inputs, other.inputs, config.Inputs.Equal) &&
 		errorTexts(w.problems) == errorTexts(other.problems) &&
 		script.SameSet(w.scripts, other.scripts)
 }
@@ -74,7 +75,7 @@ type reloader struct {
 
 	successful, at prometheus.Gauge
 
-	mu      sync.Mutex // held for a whole reload, which may take seconds
+	mu      sync.Mutex // held for a whole reload, which may take long: no page and no scrape takes it
 	current *wanted
 
 	state sync.Mutex // of the last attempt
@@ -108,9 +109,9 @@ func (r *reloader) begin(ctx context.Context) {
 func (r *reloader) reload(ctx context.Context, asked bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w, err := load(r.file, true)
-	if err == nil {
-		err = errors.Join(r.web.admits(w.cfg), r.uploads.admits(w.cfg))
+	w, err := fsx.Do(ctx, r.read)
+	if ctx.Err() != nil { // it is the end
+		return ctx.Err()
 	}
 	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
 		err = r.stream.use(w.cfg.Events.Log)
@@ -137,6 +138,15 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 	return nil
 }
 
+// read reads the file and all that it names, which may take long.
+func (r *reloader) read() (*wanted, error) {
+	w, err := load(r.file, true)
+	if err != nil {
+		return nil, err
+	}
+	return w, errors.Join(r.web.admits(w.cfg), r.uploads.admits(w.cfg))
+}
+
 // succeed puts w into force. The caller holds r.mu.
 func (r *reloader) succeed(ctx context.Context, w *wanted) {
 	for _, text := range w.cfg.Warnings {
@@ -149,7 +159,7 @@ func (r *reloader) succeed(ctx context.Context, w *wanted) {
 		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
 	}
 	r.page.SetRetention(w.cfg.Events.Retention)
-	r.uploads.reload(&w.cfg.Upload) // before there is anything to send
+	r.uploads.reload(ctx, &w.cfg.Upload) // before there is anything to send
 	r.sources.reload(ctx, w)
 	r.current = w
 	r.note(time.Now(), nil)

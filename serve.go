@@ -26,6 +26,7 @@ import (
 	slgk "github.com/tjhop/slog-gokit"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive"
 	"scriptbridge/record"
@@ -59,12 +60,12 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	streams := newLogStreams(f, stdout, stderr)
 	defer streams.close() // when everybody else has said what there was to say
 	logger, stream := streams.logger, streams.events
-	set, err := load(f.configFile, true)
+	set, err := fsx.Do(ctx, func() (*wanted, error) { return load(f.configFile, true) })
 	if err != nil {
 		return err
 	}
 	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
-	if err := port.admits(set.cfg); err != nil {
+	if err := errors.Join(port.readable(), port.admits(set.cfg)); err != nil {
 		return err
 	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
@@ -77,7 +78,7 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	}
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
-	ways := &uploads{sinks: out, logger: logger}
+	ways := &uploads{sinks: out, logger: logger, leaving: make(map[string]*upload)}
 	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
 	if f.serve.storage != "" {
 		kept, err := openStorage(f.serve.storage)

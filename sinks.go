@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"scriptbridge/record"
 )
@@ -10,24 +11,27 @@ import (
 // sinks is where all batches go: to those that are always there, and to those
 // that a reload may exchange.
 type sinks struct {
-	always record.Tee
-
-	mu      sync.RWMutex // held for reading while a batch is put into them
-	uploads record.Tee
+	always  record.Tee
+	uploads atomic.Pointer[record.Tee]
 }
 
-// Put puts a batch into each sink.
+// Put puts a batch into each sink. Into the uploads it goes at once, so that
+// none waits for the disk of another.
 func (s *sinks) Put(b *record.Batch) error {
 	err := s.always.Put(b)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return errors.Join(err, s.uploads.Put(b))
+	uploads := s.uploads.Load()
+	if uploads == nil {
+		return err
+	}
+	errs := make([]error, len(*uploads))
+	var putting sync.WaitGroup
+	for i, one := range *uploads {
+		putting.Go(func() { errs[i] = one.Put(b) })
+	}
+	putting.Wait()
+	return errors.Join(append([]error{err}, errs...)...)
 }
 
-// exchange puts what f gives in the place of the sinks of uploads. No batch is
-// on its way into the old ones while f runs, and those that come wait.
-func (s *sinks) exchange(f func() record.Tee) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.uploads = f()
-}
+// use has batches go to these uploads from now on. One that is on its way may
+// still come to those before.
+func (s *sinks) use(uploads record.Tee) { s.uploads.Store(&uploads) }

@@ -6,18 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
 
 	"scriptbridge/config"
 	"scriptbridge/coscale"
 	"scriptbridge/instrumental"
-	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 	"scriptbridge/spool"
 )
@@ -35,8 +31,10 @@ type uploadKind struct {
 	name string
 	// part is what the configuration says of it, nil when it is not there.
 	part func(*config.Upload) any
-	// secret is the file that its secret is in.
+	// secret is the file that its secret is in, and files are all that it
+	// reads; empty names are left out.
 	secret func(*config.Upload) string
+	files  func(*config.Upload) []string
 	most   func(*config.Upload) int64 // bytes of the spool
 	// make makes one of the bridge of that name, where the protocol has room for
 	// that.
@@ -51,9 +49,10 @@ var uploadKinds = []uploadKind{
 			if u.CoScale == nil {
 				return nil
 			}
-			return *u.CoScale
+			return u.CoScale
 		},
 		secret: func(u *config.Upload) string { return u.CoScale.AccessTokenFile },
+		files:  func(u *config.Upload) []string { return []string{u.CoScale.AccessTokenFile, u.CoScale.CAFile} },
 		most:   func(u *config.Upload) int64 { return u.CoScale.Spool.MaxBytes },
 		make:   newCoScaleUpload,
 	},
@@ -63,9 +62,10 @@ var uploadKinds = []uploadKind{
 			if u.Instrumental == nil {
 				return nil
 			}
-			return *u.Instrumental
+			return u.Instrumental
 		},
 		secret: func(u *config.Upload) string { return u.Instrumental.APIKeyFile },
+		files:  func(u *config.Upload) []string { return []string{u.Instrumental.APIKeyFile, u.Instrumental.CAFile} },
 		most:   func(u *config.Upload) int64 { return u.Instrumental.Spool.MaxBytes },
 		make:   newInstrumentalUpload,
 	},
@@ -119,6 +119,23 @@ func secretOf(file string) func() (string, error) {
 	}
 }
 
+// inputs reads the files of an upload that is configured.
+func (k uploadKind) inputs(u *config.Upload) config.Inputs {
+	return config.InputsOf(k.part(u), k.files(u)...)
+}
+
+// uploadInputs is what the uploads of u would be made of, in the order of the
+// table.
+func uploadInputs(u *config.Upload) []config.Inputs {
+	var all []config.Inputs
+	for _, k := range uploadKinds {
+		if k.part(u) != nil {
+			all = append(all, k.inputs(u))
+		}
+	}
+	return all
+}
+
 // checkUploads looks for what keeps uploads from working, and touches neither
 // the storage nor the network.
 func checkUploads(cfg *config.Config) (problems []error) {
@@ -136,173 +153,3 @@ func checkUploads(cfg *config.Config) (problems []error) {
 	}
 	return problems
 }
-
-// uploads are those at work. A spool that cannot be opened costs that upload
-// alone, and is tried again.
-type uploads struct {
-	sinks  *sinks
-	logger log.Logger
-	// bridge is what this bridge alone calls itself in its uploads, so that its
-	// own receiver knows what has come back.
-	bridge string
-	// storage gives the path of an upload's spool; nil without --storage.path.
-	storage func(name string) (string, error)
-
-	mu sync.Mutex // guards at
-	at []*upload  // in the order of the table
-}
-
-// upload is one that is configured.
-type upload struct {
-	kind uploadKind
-	part any
-	stop context.CancelFunc
-	done chan struct{} // closed when its goroutine has ended
-
-	mu   sync.Mutex
-	sink uploader // nil while its spool is not open
-	err  error    // why not
-}
-
-// admits says which uploads cannot be.
-func (u *uploads) admits(cfg *config.Config) error {
-	var errs []error
-	for _, k := range uploadKinds {
-		if k.part(&cfg.Upload) != nil && u.storage == nil {
-			errs = append(errs, &config.Error{
-				Position: cfg.At["upload."+k.name], Thing: "upload: " + k.name,
-				Problem: "has no place for its spool", Remedy: "start with --storage.path",
-			})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// reload puts the configured uploads to work, by difference. Batches wait while
-// it is under way, so that none is lost between an upload and the one that
-// takes its place; it lasts until those that are to end have let go of their
-// spools.
-func (u *uploads) reload(cfg *config.Upload) {
-	u.sinks.exchange(func() (tee record.Tee) {
-		u.mu.Lock()
-		before := u.at
-		u.mu.Unlock()
-		var at []*upload
-		for _, k := range uploadKinds {
-			i := slices.IndexFunc(before, func(one *upload) bool { return one.kind.name == k.name })
-			part := k.part(cfg)
-			if i >= 0 && part != nil && before[i].part == part {
-				at = append(at, before[i])
-				continue
-			}
-			if i >= 0 {
-				before[i].end()
-			}
-			if part != nil {
-				at = append(at, u.begin(k, *cfg))
-			}
-		}
-		u.mu.Lock()
-		u.at = at
-		u.mu.Unlock()
-		for _, one := range at {
-			tee = append(tee, one)
-		}
-		return tee
-	})
-}
-
-// begin opens an upload's spool and sends, until it is ended.
-func (u *uploads) begin(k uploadKind, cfg config.Upload) *upload {
-	// Not a context of the program's or of a reload: an upload takes what the
-	// sources say at their end, and is ended after them, by end alone.
-	ctx, cancel := context.WithCancel(context.Background())
-	one := &upload{kind: k, part: k.part(&cfg), stop: cancel, done: make(chan struct{})}
-	logger := log.With(u.logger, "upload", k.name)
-	sp, err := u.open(one, &cfg, logger)
-	go func() {
-		defer close(one.done)
-		var trouble repeat.State
-		tell := func(err error) {
-			trouble.Log(logger, err, "the upload cannot take anything; it is tried again", "the upload takes again what comes")
-		}
-		for {
-			if err == nil {
-				tell(nil)
-				err = one.run(ctx, sp)
-			}
-			if ctx.Err() != nil {
-				if err != nil {
-					level.Error(logger).Log("msg", "the upload did not end well", "err", err)
-				}
-				return
-			}
-			one.use(nil, err)
-			tell(err)
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(uploadRetry):
-			}
-			sp, err = u.open(one, &cfg, logger)
-		}
-	}()
-	return one
-}
-
-// run sends until ctx ends, or until the spool is of no use any more; then it
-// closes that.
-func (o *upload) run(ctx context.Context, sp *spool.Spool) error {
-	o.mu.Lock()
-	sink := o.sink
-	o.mu.Unlock()
-	return errors.Join(sink.Run(ctx), sp.Close())
-}
-
-// uploadRetry is how long to wait before a spool is tried again.
-const uploadRetry = 30 * time.Second
-
-// open opens an upload's spool and makes its sink of it.
-func (u *uploads) open(one *upload, cfg *config.Upload, logger log.Logger) (*spool.Spool, error) {
-	path, err := u.storage(one.kind.name)
-	var sp *spool.Spool
-	if err == nil {
-		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: one.kind.most(cfg), Logger: logger})
-	}
-	var sink uploader
-	if err == nil {
-		if sink, err = one.kind.make(cfg, u.bridge, sp, logger); err != nil {
-			err = errors.Join(err, sp.Close())
-		}
-	}
-	one.use(sink, err)
-	return sp, err
-}
-
-// use has batches go to a sink, nil for none, and says what is wrong with it.
-func (o *upload) use(sink uploader, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.sink, o.err = sink, err
-}
-
-// Put keeps a batch. It fails where there is no spool to keep it in.
-func (o *upload) Put(b *record.Batch) error {
-	o.mu.Lock()
-	sink, err := o.sink, o.err
-	o.mu.Unlock()
-	if sink == nil {
-		return fmt.Errorf("upload %s: %w", o.kind.name, err)
-	}
-	return sink.Put(b)
-}
-
-// end stops it and waits for it to let go of its spool. No batch may be on its
-// way to it.
-func (o *upload) end() {
-	o.stop()
-	<-o.done
-}
-
-// close ends all uploads; what has not been sent stays in their spools.
-func (u *uploads) close() { u.reload(&config.Upload{}) }

@@ -12,28 +12,16 @@ import (
 
 // uploadState is what there is to say of an upload.
 type uploadState struct {
-	name  string
-	stats spool.Stats
-	err   string
+	name    string
+	opening bool         // its spool is not open yet
+	stats   *spool.Stats // nil while it is not
+	err     string
 }
 
 func (u *uploads) states() []uploadState {
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	var all []uploadState
-	for _, one := range u.at {
-		one.mu.Lock()
-		sink, err := one.sink, one.err
-		one.mu.Unlock()
-		state := uploadState{name: one.kind.name}
-		if sink != nil {
-			state.stats = sink.Stats()
-			state.err = state.stats.Failing
-		}
-		if err != nil {
-			state.err = err.Error()
-		}
-		all = append(all, state)
+	for _, one := range u.list() {
+		all = append(all, one.state())
 	}
 	return all
 }
@@ -42,11 +30,14 @@ func (u *uploads) states() []uploadState {
 func (u *uploads) views() []web.UploadView {
 	var views []web.UploadView
 	for _, s := range u.states() {
-		views = append(views, web.UploadView{
-			Name: s.name, OK: s.err == "", Error: s.err,
-			Queue: int(s.stats.Items), QueueBytes: s.stats.Bytes, Oldest: s.stats.Oldest,
-			Sent: s.stats.Sent, Refused: s.stats.Refused,
-		})
+		v := web.UploadView{Name: s.name, OK: s.err == "", Error: s.err}
+		if s.opening {
+			v.Error = "its spool is being checked; what is to be sent waits for that"
+		}
+		if stats := s.stats; stats != nil {
+			v.Queue, v.QueueBytes, v.Oldest, v.Sent, v.Refused = int(stats.Items), stats.Bytes, stats.Oldest, stats.Sent, stats.Refused
+		}
+		views = append(views, v)
 	}
 	return views
 }
@@ -82,34 +73,42 @@ func (*uploads) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect gives the state of each upload that is configured.
+// Collect gives the state of each upload that is configured; of one whose spool
+// is not open, only whether it is well.
 func (u *uploads) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range u.states() {
-		up, age := 1.0, 0.0
+		up := 1.0
 		if s.err != "" {
 			up = 0
 		}
-		if !s.stats.Oldest.IsZero() {
-			age = max(0, time.Since(s.stats.Oldest).Seconds())
+		ch <- prometheus.MustNewConstMetric(uploadUp, prometheus.GaugeValue, up, s.name)
+		if s.stats != nil {
+			collectUpload(ch, s.name, s.stats)
 		}
-		for _, m := range []struct {
-			desc  *prometheus.Desc
-			kind  prometheus.ValueType
-			value float64
-		}{
-			{uploadUp, prometheus.GaugeValue, up},
-			{uploadQueue, prometheus.GaugeValue, float64(s.stats.Items)},
-			{uploadBytes, prometheus.GaugeValue, float64(s.stats.Bytes)},
-			{uploadOldest, prometheus.GaugeValue, age},
-			{uploadSent, prometheus.CounterValue, float64(s.stats.Sent)},
-			{uploadRefused, prometheus.CounterValue, float64(s.stats.Refused)},
-			{uploadDropped, prometheus.CounterValue, float64(s.stats.Dropped)},
-			{uploadRetried, prometheus.CounterValue, float64(s.stats.Retried)},
-		} {
-			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value, s.name)
-		}
-		for reason, n := range s.stats.Skipped {
-			ch <- prometheus.MustNewConstMetric(uploadSkipped, prometheus.CounterValue, float64(n), s.name, strings.ToValidUTF8(reason, "_"))
-		}
+	}
+}
+
+func collectUpload(ch chan<- prometheus.Metric, name string, stats *spool.Stats) {
+	age := 0.0
+	if !stats.Oldest.IsZero() {
+		age = max(0, time.Since(stats.Oldest).Seconds())
+	}
+	for _, m := range []struct {
+		desc  *prometheus.Desc
+		kind  prometheus.ValueType
+		value float64
+	}{
+		{uploadQueue, prometheus.GaugeValue, float64(stats.Items)},
+		{uploadBytes, prometheus.GaugeValue, float64(stats.Bytes)},
+		{uploadOldest, prometheus.GaugeValue, age},
+		{uploadSent, prometheus.CounterValue, float64(stats.Sent)},
+		{uploadRefused, prometheus.CounterValue, float64(stats.Refused)},
+		{uploadDropped, prometheus.CounterValue, float64(stats.Dropped)},
+		{uploadRetried, prometheus.CounterValue, float64(stats.Retried)},
+	} {
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value, name)
+	}
+	for reason, n := range stats.Skipped {
+		ch <- prometheus.MustNewConstMetric(uploadSkipped, prometheus.CounterValue, float64(n), name, strings.ToValidUTF8(reason, "_"))
 	}
 }

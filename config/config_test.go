@@ -50,7 +50,7 @@ func TestLoadMissing(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	_, err = Load(".")
-	if want := ".: cannot be read: is a directory"; err == nil || err.Error() != want {
+	if want := ".: cannot be read: is a folder"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }

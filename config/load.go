@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/fsx"
 )
 
 // Load reads file and the files that it includes. The error is a joined list
@@ -53,13 +54,16 @@ func newLoader(file string) *loader {
 
 func load(file string) *loader {
 	l := newLoader(file)
-	data, err := os.ReadFile(file)
+	data, err := fsx.ReadFile(file)
 	l.config.Files = []string{file}
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		l.fail(file, 0, "examples/scriptbridge.yml is one, which runs on any Linux machine as it is", "there is no such file")
 		return l
-	}
-	if err != nil {
+	case errors.Is(err, fsx.ErrIrregular):
+		l.fail(file, 0, "it is read again and again, which a pipe cannot be: name a file", "%v", cause(err))
+		return l
+	case err != nil:
 		l.fail(file, 0, "", "cannot be read: %v", cause(err))
 		return l
 	}
@@ -225,19 +229,11 @@ func (l *loader) include(p pattern) {
 
 // readRegular reads a file that has an end.
 func readRegular(file string) ([]byte, error) {
-	info, err := os.Stat(file)
+	data, err := fsx.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errors.New("there is no such file")
 	case err != nil:
-		return nil, cause(err)
-	case info.IsDir():
-		return nil, errors.New("is a folder")
-	case !info.Mode().IsRegular():
-		return nil, errors.New("is not a regular file")
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
 		return nil, cause(err)
 	}
 	return data, nil

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/fsx"
 )
 
 // Upload is the section `upload`; nil is one that is not configured.
@@ -155,7 +156,7 @@ func ReadCertificates(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := fsx.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"scriptbridge/internal/fsx"
 )
 
 // collectdTypes is what files of the form types.db(5) say: the data sources of
@@ -47,7 +48,7 @@ func loadCollectdTypes(files []string, logger log.Logger) (collectdTypes, error)
 }
 
 func (t collectdTypes) readFile(name string) error {
-	f, err := os.Open(name)
+	f, err := fsx.Open(name)
 	if err != nil {
 		return fmt.Errorf("types_db: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/coscale"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 )
 
@@ -51,13 +52,27 @@ func newCoScale(r *config.Receive, env Env) (Receiver, error) {
 		c.tokens = append(c.tokens, s.Reveal())
 	}
 	if files := c.config.TLS; files != (config.TLS{}) {
-		cert, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+		cert, err := readKeyPair(files)
 		if err != nil {
-			return nil, fmt.Errorf("tls: %s, %s: %w", files.CertFile, files.KeyFile, err)
+			return nil, err
 		}
 		c.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	}
 	return c, nil
+}
+
+// readKeyPair reads a certificate and its key.
+func readKeyPair(files config.TLS) (tls.Certificate, error) {
+	cert, errCert := fsx.ReadFile(files.CertFile)
+	key, errKey := fsx.ReadFile(files.KeyFile)
+	if err := errors.Join(errCert, errKey); err != nil {
+		return tls.Certificate{}, fmt.Errorf("tls: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return pair, fmt.Errorf("tls: %s, %s: %w", files.CertFile, files.KeyFile, err)
+	}
+	return pair, nil
 }
 
 // Run answers requests until ctx ends.

@@ -66,6 +66,9 @@ type kind struct {
 	// verbatim says that it makes names as they stand on the page
 	// (record.Source).
 	verbatim bool
+	// acknowledges says that it tells its clients when what they sent is safe
+	// (record.Source).
+	acknowledges bool
 	// part is what the configuration says of it, nil when it is not there.
 	part func(*config.Receive) *part
 	// make makes one; it binds nothing and leaves nothing open, so that check
@@ -76,7 +79,7 @@ type kind struct {
 
 // part is what the Set must know of one receiver's configuration.
 type part struct {
-	config    any // as it stands in config.Receive, for comparing
+	config    any // as it stands in config.Receive
 	labels    map[string]string
 	maxSeries int
 	// files are read by make; where their contents change, a reload makes the
@@ -84,9 +87,12 @@ type part struct {
 	files []string
 }
 
+// inputs reads the part's files.
+func (p *part) inputs() config.Inputs { return config.InputsOf(p.config, p.files...) }
+
 // kinds is the table of all receivers.
 var kinds = []kind{
-	{name: "coscale", prefix: "coscale", part: coscalePart, make: newCoScale},
+	{name: "coscale", prefix: "coscale", acknowledges: true, part: coscalePart, make: newCoScale},
 	{name: "statsd", verbatim: true, part: statsdPart, make: newStatsD},
 	{name: "collectd", verbatim: true, part: collectdPart, make: newCollectd},
 }

@@ -2,14 +2,8 @@ package receive
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"os"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +13,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
 
@@ -51,6 +46,10 @@ type SetOptions struct {
 type Set struct {
 	SetOptions
 	kinds []kind
+
+	// reloading is held for a Reload, which waits for files. Nothing else does
+	// while it holds mu: requests and scrapes take that.
+	reloading sync.Mutex
 
 	mu    sync.Mutex
 	units []*unit // at work, in the order of the table
@@ -92,38 +91,13 @@ type View struct {
 // and what was started is open or down, or when ctx has ended. It takes
 // seconds at most. It keeps r.
 func (s *Set) Reload(ctx context.Context, r *config.Receive) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	plans, err := fsx.Do(ctx, func() ([]plan, error) { return s.plan(r), nil })
+	if err != nil {
+		return // it is the end
 	}
-	var now, started []*unit
-	for i, k := range s.kinds {
-		p := k.part(r)
-		old := s.find(k.name)
-		switch {
-		case p == nil && old != nil:
-			s.leave(old, true)
-		case p != nil:
-			digest := p.digest()
-			if (old == nil || !reflect.DeepEqual(old.part.config, p.config) || old.digest != digest) && !s.holds(old, k, i, r, p) {
-				if old != nil {
-					s.leave(old, false)
-				}
-				old = s.newUnit(k, i, r, p)
-				old.digest = digest
-				started = append(started, old)
-			}
-			now = append(now, old)
-		}
-	}
-	s.units = now
-	ending := slices.Collect(maps.Values(s.leaving))
-	for _, u := range started {
-		go u.loop(s.leaving[u.kind.name])
-	}
-	s.mu.Unlock()
-
+	ending, started := s.apply(plans, r)
 	for _, u := range ending {
 		await(ctx, u.done)
 	}
@@ -134,17 +108,73 @@ func (s *Set) Reload(ctx context.Context, r *config.Receive) {
 	}
 }
 
+// plan is what a reload is to make of one kind of receiver.
+type plan struct {
+	line   int // in the table
+	part   *part
+	inputs config.Inputs
+	old    *unit // at work now; nil for none
+	stays  bool  // and is to go on
+}
+
+// plan finds out what is to be done. It reads files, and changes nothing.
+func (s *Set) plan(r *config.Receive) []plan {
+	var plans []plan
+	units := s.present()
+	for i, k := range s.kinds {
+		p := plan{line: i, part: k.part(r)}
+		if at := slices.IndexFunc(units, func(u *unit) bool { return u.kind.name == k.name }); at >= 0 {
+			p.old = units[at]
+		}
+		if p.part != nil {
+			p.inputs = p.part.inputs()
+			p.stays = p.old != nil && (p.old.inputs.Equal(p.inputs) || s.holds(p.old, k, r, p))
+		}
+		plans = append(plans, p)
+	}
+	return plans
+}
+
 // holds says, and logs, that a receiver at work stays although another is
 // wanted: one that cannot be made, since a file that it reads has an error.
-func (s *Set) holds(old *unit, k kind, line int, r *config.Receive, p *part) bool {
-	if old == nil || !old.isUp() {
+func (s *Set) holds(old *unit, k kind, r *config.Receive, p plan) bool {
+	if !old.isUp() {
 		return false
 	}
-	err := trial(k, line, r, p)
+	err := trial(k, p.line, r, p.part)
 	if err != nil {
 		level.Error(old.logger).Log("msg", "the receiver goes on as it was: the new one cannot be made", "err", err)
 	}
 	return err != nil
+}
+
+// apply stops and starts what the plans say, and gives the units that are to
+// end and those that have begun.
+func (s *Set) apply(plans []plan, r *config.Receive) (ending, started []*unit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil
+	}
+	var now []*unit
+	for _, p := range plans {
+		switch {
+		case p.stays:
+			now = append(now, p.old)
+			continue
+		case p.old != nil:
+			s.leave(p.old, p.part == nil)
+		}
+		if p.part != nil {
+			u := s.newUnit(s.kinds[p.line], p, r)
+			now, started = append(now, u), append(started, u)
+		}
+	}
+	s.units = now
+	for _, u := range started {
+		go u.loop(s.leaving[u.kind.name])
+	}
+	return slices.Collect(maps.Values(s.leaving)), started
 }
 
 func await(ctx context.Context, done <-chan struct{}) {
@@ -152,16 +182,6 @@ func await(ctx context.Context, done <-chan struct{}) {
 	case <-done:
 	case <-ctx.Done():
 	}
-}
-
-// find gives the unit of a name, nil when there is none. The caller holds s.mu.
-func (s *Set) find(name string) *unit {
-	for _, u := range s.units {
-		if u.kind.name == name {
-			return u
-		}
-	}
-	return nil
 }
 
 // leave stops a unit; gone says that it is no longer configured. The caller
@@ -233,7 +253,7 @@ func (s *Set) countsOf(name string) *Counts {
 func sourceOf(k kind, line int, p *part) *record.Source {
 	src := &record.Source{
 		Kind: record.Receiver, Name: k.name, Rank: firstRank + line,
-		Prefix: k.prefix, Verbatim: k.verbatim, MaxSeries: p.maxSeries,
+		Prefix: k.prefix, Verbatim: k.verbatim, Acknowledged: k.acknowledges, MaxSeries: p.maxSeries,
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.labels)) {
 		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.labels[name]})
@@ -298,49 +318,14 @@ func trial(k kind, line int, r *config.Receive, p *part) error {
 	return err
 }
 
-// Fingerprint changes whenever the contents of a file change that a receiver
-// of r reads.
-func Fingerprint(r *config.Receive) string {
-	h := sha256.New()
+// InputsOf is what the receivers of r would be made of, in the order of the
+// table. It reads their files.
+func InputsOf(r *config.Receive) []config.Inputs {
+	var all []config.Inputs
 	for _, k := range kinds {
 		if p := k.part(r); p != nil {
-			fmt.Fprintf(h, "%s %x\n", k.name, p.digest())
+			all = append(all, p.inputs())
 		}
 	}
-	return string(h.Sum(nil))
-}
-
-// largestFile bounds what is read to see whether a file has changed.
-const largestFile = 16 << 20
-
-// digest adds up the contents of the part's files. What cannot be read counts
-// by its error.
-func (p *part) digest() [sha256.Size]byte {
-	h := sha256.New()
-	for _, name := range p.files {
-		if name == "" {
-			continue
-		}
-		one := sha256.New()
-		err := copyFile(one, name)
-		fmt.Fprintf(h, "%q %x %v\n", name, one.Sum(nil), err)
-	}
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func copyFile(w io.Writer, name string) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return errors.New("it is not a regular file") // and might never end
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(w, io.LimitReader(f, largestFile))
-	return err
+	return all
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -460,21 +461,108 @@ func TestRequestsLeaveFirst(t *testing.T) {
 	})
 }
 
-func TestFingerprint(t *testing.T) {
-	if got := Fingerprint(&config.Receive{}); got != Fingerprint(&config.Receive{}) {
-		t.Errorf("%x is not the same twice", got)
-	}
+// What the receivers would be made of is told apart by the configuration and by
+// what the files hold.
+func TestInputsOf(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
-	p := &part{files: []string{"", file}}
-	seen := map[any]bool{p.digest(): true}
-	for _, text := range []string{"", "a", "b"} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		d := p.digest()
-		if seen[d] || d != p.digest() {
-			t.Errorf("%q has the digest of another, or two", text)
-		}
-		seen[d] = true
+	of := func(ttl time.Duration) []config.Inputs {
+		return InputsOf(&config.Receive{StatsD: &config.ReceiveStatsD{MappingConfig: file, TTL: ttl}, Collectd: &config.ReceiveCollectd{}})
 	}
+	same := func(a, b []config.Inputs) bool { return slices.EqualFunc(a, b, config.Inputs.Equal) }
+	first := of(1)
+	if !same(first, of(1)) || same(first, of(2)) || same(first, InputsOf(&config.Receive{})) {
+		t.Error("the configuration does not tell them apart")
+	}
+	writeFile(t, file, "")
+	if same(first, of(1)) {
+		t.Error("the file does not tell them apart")
+	}
+}
+
+// prompt runs what must wait for nobody.
+func prompt(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s waits", what)
+	}
+}
+
+// While a reload tries whether a receiver can be made, which takes as long as
+// its files take, all else goes on; and the end does not wait for it.
+func TestTrialHoldsNobodyUp(t *testing.T) {
+	b := newBench(SetOptions{})
+	hold, trying := make(chan struct{}), make(chan bool, 10)
+	var slow atomic.Bool
+	for i, k := range b.kinds {
+		b.kinds[i].make = func(c *config.Receive, env Env) (Receiver, error) {
+			if slow.Load() {
+				trying <- true
+				<-hold
+			}
+			return k.make(c, env)
+		}
+	}
+	b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "a:1"}})
+	running := b.made["statsd"]
+	slow.Store(true)
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "b:1"}})
+	}()
+	<-trying
+	h := b.Handler(http.NotFoundHandler())
+	prompt(t, "what asks the receivers", func() {
+		if v := b.Views(); len(v) != 1 || !v[0].Up || !b.Ready() {
+			t.Errorf("views: %+v", v)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/statsd/", nil))
+		if w.Code != http.StatusOK {
+			t.Errorf("a request: %d", w.Code)
+		}
+		if err := running.put("meanwhile"); err != nil {
+			t.Error(err)
+		}
+	})
+	prompt(t, "the end", b.Close)
+	close(hold)
+	<-reloaded
+	if v := b.Views(); len(v) != 0 || b.made["statsd"] != running {
+		t.Errorf("after the end: %+v", v)
+	}
+}
+
+// So it is with one that has been put to work and waits for its files.
+func TestMakeHoldsNobodyUp(t *testing.T) {
+	b := newBench(SetOptions{})
+	hold, making := make(chan struct{}), make(chan bool)
+	defer close(hold)
+	b.kinds[1].make = func(*config.Receive, Env) (Receiver, error) {
+		making <- true
+		<-hold
+		return nil, errors.New("nobody hears this")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	reloaded := make(chan struct{})
+	go func() {
+		defer close(reloaded)
+		b.Reload(ctx, &config.Receive{StatsD: &config.ReceiveStatsD{}})
+	}()
+	<-making
+	prompt(t, "what asks the receivers", func() {
+		if v := b.Views(); len(v) != 1 || v[0].Up || v[0].Error != "" || b.Ready() {
+			t.Errorf("views: %+v", v)
+		}
+	})
+	cancel()
+	prompt(t, "a reload that is given up", func() { <-reloaded })
+	prompt(t, "the end", b.Close)
 }

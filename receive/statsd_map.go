@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
 
@@ -30,7 +30,7 @@ func loadStatsDMapping(path string, ttl time.Duration) (*statsdMapping, error) {
 	var text []byte
 	if path != "" {
 		var err error
-		if text, err = os.ReadFile(path); err != nil {
+		if text, err = fsx.ReadFile(path); err != nil {
 			return nil, fmt.Errorf("statsd mapping_config: %w", err)
 		}
 	}

@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
@@ -26,8 +26,7 @@ type unit struct {
 	set    *Set
 	kind   kind
 	config *config.Receive
-	part   *part
-	digest [sha256.Size]byte // of the part's files
+	inputs config.Inputs
 	env    Env
 	logger log.Logger
 
@@ -56,17 +55,17 @@ type unit struct {
 // errOver is what a batch is answered with that comes after its receiver's end.
 var errOver = errors.New("the receiver has ended")
 
-// newUnit makes a unit; line is its kind's in the table. The caller holds s.mu.
-func (s *Set) newUnit(k kind, line int, r *config.Receive, p *part) *unit {
+// newUnit makes a unit as the plan says. The caller holds s.mu.
+func (s *Set) newUnit(k kind, p plan, r *config.Receive) *unit {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := &unit{
-		set: s, kind: k, config: r, part: p, door: newDoor(),
+		set: s, kind: k, config: r, inputs: p.inputs, door: newDoor(),
 		logger: log.With(s.Logger, "receiver", k.name),
 		ctx:    ctx, stop: cancel, done: make(chan struct{}), tried: make(chan struct{}),
 	}
 	u.teller = newTeller(u.logger)
 	u.env = Env{
-		Source: sourceOf(k, line, p), Sink: u, Logger: u.logger, Own: s.Own,
+		Source: sourceOf(k, p.line, p.part), Sink: u, Logger: u.logger, Own: s.Own,
 		Counts: s.countsOf(k.name), Opened: u.opened,
 	}
 	return u
@@ -105,14 +104,8 @@ func (u *unit) loop(former *unit) {
 
 // once makes the receiver and runs it until it fails or the unit is stopped.
 func (u *unit) once() error {
-	if u.set.Storage != nil {
-		folder, err := u.set.Storage(u.kind.name)
-		if err != nil {
-			return err
-		}
-		u.env.Storage = folder
-	}
-	r, err := u.kind.make(u.config, u.env)
+	// Nothing is open before it runs: one that waits for a file is left behind.
+	r, err := fsx.Do(u.ctx, u.make)
 	if err != nil {
 		return err
 	}
@@ -137,6 +130,18 @@ func (u *unit) once() error {
 		level.Error(u.logger).Log("msg", "the receiver did not end well", "err", err)
 	}
 	return err
+}
+
+// make makes the receiver.
+func (u *unit) make() (Receiver, error) {
+	env := u.env
+	if u.set.Storage != nil {
+		var err error
+		if env.Storage, err = u.set.Storage(u.kind.name); err != nil {
+			return nil, err
+		}
+	}
+	return u.kind.make(u.config, env)
 }
 
 // opened is Env.Opened.

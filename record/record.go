@@ -6,6 +6,7 @@ package record
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -41,6 +42,9 @@ type Source struct {
 	// Verbatim says that names and labels are those of a Prometheus
 	// exposition already: a sink that shows one must not make them over.
 	Verbatim bool
+	// Acknowledged says that whoever sent a batch is told when every sink has
+	// it safe, and sends it no more then.
+	Acknowledged bool
 }
 
 // Label is a name and a value. In a Sample both are as the source spelled
@@ -77,6 +81,19 @@ type Batch struct {
 	// Via are the names of the bridges that it came through, the last one
 	// first; a sink that sends it on to another bridge tells that one.
 	Via []string
+}
+
+// Clone copies a batch, for a sink that keeps it.
+func (b *Batch) Clone() *Batch {
+	c := *b
+	c.Samples, c.Events = slices.Clone(b.Samples), slices.Clone(b.Events)
+	for i := range c.Samples {
+		c.Samples[i].Labels = slices.Clone(c.Samples[i].Labels)
+	}
+	for i := range c.Events {
+		c.Events[i].Attributes = slices.Clone(c.Events[i].Attributes)
+	}
+	return &c
 }
 
 // Sample is one value of one series, as the source spelled it.

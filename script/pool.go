@@ -264,7 +264,6 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			} else if p.places.take(u.ctx) {
 				u.stderr = newStderrLog(u.logger) // each round shows its own
 				u.turn(0)
-				p.places.leave()
 			}
 			if views[i] = u.snapshot(); kept {
 				u.stderr.forget()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 )
 
 // scalyrAgent is an agent's configuration, all of its files in one
@@ -89,7 +90,7 @@ func besides(file, path string) string {
 
 // readScalyrFile reads one file and puts its import_vars in place.
 func readScalyrFile(file string, env func(string) string) (map[string]any, error) {
-	data, err := os.ReadFile(file)
+	data, err := fsx.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,6 @@ func (u *unit) repeat() {
 			break
 		}
 		retry := u.turn(time.Since(wanted))
-		u.pool.places.leave()
 		if u.ctx.Err() != nil {
 			break
 		}
@@ -191,14 +190,17 @@ func (u *unit) overran(now time.Time, skipped int) {
 	}
 }
 
-// turn runs the script once and puts what came of it. It returns the delay
-// after which the dialect wants to try again; 0 for the schedule's own.
+// turn runs the script once and puts what came of it. The caller has taken a
+// place, which turn gives back: a sink that takes long is nobody else's wait. It
+// returns the delay after which the dialect wants to try again; 0 for the
+// schedule's own.
 func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 
 	turn, batch, verdict := u.play(waited)
+	u.pool.places.leave()
 	if batch == nil {
 		return 0
 	}

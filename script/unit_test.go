@@ -92,7 +92,8 @@ func TestPublishAtOnce(t *testing.T) {
 		for !asked.Load() {
 			runtime.Gosched()
 		}
-		u.publish(&Turn{}, &record.Batch{Source: s.Source, Time: time.Now(), Run: &record.Run{}}, &Verdict{}, Idle)
+		fresh := time.Now().Add(time.Hour) // however slow this machine is
+		u.publish(&Turn{}, &record.Batch{Source: s.Source, Time: fresh, Run: &record.Run{}}, &Verdict{}, Idle)
 		over.Store(true)
 		asking.Wait()
 		if len(u.asked) > 0 {
@@ -177,4 +178,45 @@ func (l *textLog) count(words ...string) (n int) {
 		}
 	}
 	return n
+}
+
+// slowSink keeps what one script said for long.
+type slowSink struct {
+	memory
+	slow string
+	hold chan struct{} // closed when it is done with it
+}
+
+func (s *slowSink) Put(b *record.Batch) error {
+	if b.Source.Name == s.slow && b.Run != nil {
+		<-s.hold
+	}
+	return s.memory.Put(b)
+}
+
+// A sink that takes long costs the script whose batch it has, and no other one's
+// place.
+func TestSlowSinkHoldsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &slowSink{slow: "slow", hold: make(chan struct{})}
+		p := NewPool(sink, log.NewNopLogger(), 1)
+		p.Reload(t.Context(), []*Script{
+			newTestScript("slow", time.Minute, &player{play: lasting(time.Second)}),
+			newTestScript("other", time.Minute, &player{play: lasting(time.Second)}),
+		}, 1)
+		time.Sleep(10 * time.Minute) // in the bubble
+		synctest.Wait()
+		if n := len(sink.runs("other")); n < 9 {
+			t.Errorf("the other one ran %d times in ten minutes", n)
+		}
+		if p.Running() != 0 || p.Waiting() != 0 {
+			t.Errorf("%d are running, %d wait", p.Running(), p.Waiting())
+		}
+		close(sink.hold)
+		synctest.Wait()
+		if n := len(sink.runs("slow")); n == 0 {
+			t.Error("what the slow one said is not put")
+		}
+		p.Close()
+	})
 }

@@ -6,12 +6,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/goccy/go-yaml"
+
+	"scriptbridge/internal/fsx"
 )
 
 type listenerKey struct{}
@@ -83,7 +84,7 @@ func (g Gate) users() (map[string]string, error) {
 	if g.WebConfigFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(g.WebConfigFile)
+	text, err := fsx.ReadFile(g.WebConfigFile)
 	if err != nil {
 		return nil, err
 	}

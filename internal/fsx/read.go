@@ -1,0 +1,92 @@
+package fsx
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Most is the most that ReadFile reads, in bytes. No file that a person writes
+// for us is as large.
+const Most = 64 << 20
+
+// Errors of what is no file to read: a pipe or a device may never end, and what
+// is read again at a reload must be there again.
+var (
+	ErrFolder    = errors.New("is a folder")
+	ErrIrregular = errors.New("is not a regular file")
+	ErrTooLarge  = errors.New("has more than 64 MiB")
+)
+
+// Open opens a regular file for reading; a link to one will do. Errors are
+// *fs.PathError.
+func Open(name string) (*os.File, error) {
+	fail := func(err error) (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return fail(errors.Unwrap(err))
+	case info.IsDir():
+		return fail(ErrFolder)
+	case !info.Mode().IsRegular():
+		return fail(ErrIrregular)
+	case info.Size() > Most:
+		return fail(ErrTooLarge)
+	}
+	return os.Open(name)
+}
+
+// ReadFile reads all of what Open opens.
+func ReadFile(name string) ([]byte, error) {
+	f, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, Most))
+}
+
+// Digest adds up what files hold; one that cannot be read counts by why. Empty
+// names are left out.
+func Digest(names ...string) [sha256.Size]byte {
+	all := sha256.New()
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		one := sha256.New()
+		f, err := Open(name)
+		if err == nil {
+			_, err = io.Copy(one, io.LimitReader(f, Most))
+			f.Close()
+		}
+		fmt.Fprintf(all, "%q %x %v\n", name, one.Sum(nil), err)
+	}
+	return [sha256.Size]byte(all.Sum(nil))
+}
+
+// Do runs f, which waits for a disk or, at worst, for a file system over the
+// network that nothing can interrupt. When ctx ends first, Do gives its error,
+// and what f comes to is nobody's any more.
+func Do[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}

@@ -1,0 +1,59 @@
+package receive
+
+import (
+	"net/http"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// While a reload waits for a file, of whichever receiver, all else goes on: we
+// hold a lease on it (fcntl(2), F_SETLEASE), for which whoever opens it waits.
+func TestReloadWaitsForFiles(t *testing.T) {
+	forEachKind(t, func(t *testing.T, c contract, r *running) {
+		for _, k := range kinds {
+			p := k.part(r.config)
+			if p == nil {
+				continue
+			}
+			for _, name := range p.files {
+				if name == "" {
+					continue
+				}
+				f, err := os.Open(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+					t.Fatal(err)
+				}
+				reloaded := make(chan struct{})
+				go func() {
+					defer close(reloaded)
+					r.set.Reload(t.Context(), r.config)
+				}()
+				r.poll(t, "a reload to wait for "+name, func() bool {
+					kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
+					return err == nil && kind != unix.F_WRLCK
+				})
+				prompt(t, "what asks the receivers", func() {
+					if v := r.set.Views(); len(v) != 1 || !r.set.Ready() {
+						t.Errorf("views: %+v", v)
+					}
+					resp, err := http.Get(r.web.URL + "/any")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					resp.Body.Close()
+				})
+				c.send(t, r, c.good...)
+				r.poll(t, "messages while "+name+" cannot be read", func() bool { return len(r.sink.state()) >= len(c.want) })
+				f.Close() // and with it the lease
+				<-reloaded
+				r.sink.lines() // forget them
+			}
+		}
+	})
+}

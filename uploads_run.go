@@ -1,0 +1,404 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/repeat"
+	"scriptbridge/record"
+	"scriptbridge/spool"
+)
+
+// uploads are those at work. A spool that cannot be opened costs that upload
+// alone, and is tried again.
+type uploads struct {
+	sinks  *sinks
+	logger log.Logger
+	// bridge is what this bridge alone calls itself in its uploads, so that its
+	// own receiver knows what has come back.
+	bridge string
+	// storage gives the path of an upload's spool; nil without --storage.path.
+	storage func(name string) (string, error)
+
+	mu sync.Mutex // guards what follows; never held while anything slow is done
+	at []*upload  // in the order of the table
+	// leaving are those that have been stopped and may not have ended yet, by
+	// name: one that follows must wait for the spool.
+	leaving map[string]*upload
+	closed  bool
+}
+
+// admits says which uploads cannot be.
+func (u *uploads) admits(cfg *config.Config) error {
+	var errs []error
+	for _, k := range uploadKinds {
+		if k.part(&cfg.Upload) != nil && u.storage == nil {
+			errs = append(errs, &config.Error{
+				Position: cfg.At["upload."+k.name], Thing: "upload: " + k.name,
+				Problem: "has no place for its spool", Remedy: "start with --storage.path",
+			})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reload puts the configured uploads to work, by difference. It waits for the
+// files that they read, but not for their spools. One that is changed goes on
+// with the spool that it has: nothing is lost between what it was and what it
+// becomes, and nobody waits. It keeps cfg.
+func (u *uploads) reload(ctx context.Context, cfg *config.Upload) {
+	before := u.list()
+	var at, started []*upload
+	for _, k := range uploadKinds {
+		i := slices.IndexFunc(before, func(one *upload) bool { return one.kind.name == k.name })
+		if k.part(cfg) == nil {
+			continue
+		}
+		inputs, err := fsx.Do(ctx, func() (config.Inputs, error) { return k.inputs(cfg), nil })
+		if err != nil {
+			return // it is the end
+		}
+		if i >= 0 {
+			before[i].change(ctx, cfg, inputs)
+			at = append(at, before[i])
+			continue
+		}
+		one := u.newUpload(k, cfg, inputs)
+		at, started = append(at, one), append(started, one)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.closed {
+		u.use(at, started)
+	}
+}
+
+// use puts uploads in the place of those at work. The caller holds u.mu.
+func (u *uploads) use(at, started []*upload) {
+	var tee record.Tee
+	for _, one := range at {
+		tee = append(tee, one)
+	}
+	u.sinks.use(tee)
+	for _, one := range u.at {
+		if !slices.Contains(at, one) {
+			one.stop()
+			u.leaving[one.kind.name] = one
+		}
+	}
+	u.at = at
+	for _, one := range started {
+		go one.loop(u.leaving[one.kind.name])
+	}
+}
+
+func (u *uploads) list() []*upload {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.at // which is never changed, only replaced
+}
+
+// close ends all uploads; what has not been sent stays in their spools.
+func (u *uploads) close() {
+	u.mu.Lock()
+	u.closed = true
+	u.use(nil, nil)
+	u.mu.Unlock()
+	for _, one := range u.leaving { // nobody changes it any more
+		<-one.done
+	}
+}
+
+// upload is one that is configured: its spool, and the sink that puts into the
+// spool and sends out of it.
+type upload struct {
+	kind    uploadKind
+	storage func(name string) (string, error)
+	bridge  string
+	logger  log.Logger
+
+	ctx   context.Context
+	stop  context.CancelFunc
+	done  chan struct{} // closed when it has ended, and let go of its spool
+	again chan struct{} // holds something when it is another one, and may be tried at once
+	tried chan struct{} // closed when its spool was opened, or could not be, for the first time
+
+	mu      sync.Mutex // guards what follows; never held while anything slow is done
+	cfg     *config.Upload
+	inputs  config.Inputs
+	spool   *spool.Spool       // nil while it is not open
+	sink    uploader           // that uses it
+	renewed context.CancelFunc // ends the Run of the sink before
+	err     error              // why it is not open
+	putting sync.WaitGroup     // those who use it
+	// held are batches that came while it was opened for the first time, and
+	// holds is their weight.
+	held  []*record.Batch
+	holds int
+}
+
+func (u *uploads) newUpload(k uploadKind, cfg *config.Upload, inputs config.Inputs) *upload {
+	// Not a context of the program's or of a reload: an upload takes what the
+	// sources say at their end, and is ended after them, by stop alone.
+	ctx, cancel := context.WithCancel(context.Background())
+	return &upload{
+		kind: k, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", k.name),
+		ctx: ctx, stop: cancel, done: make(chan struct{}), again: make(chan struct{}, 1), tried: make(chan struct{}),
+		cfg: cfg, inputs: inputs,
+	}
+}
+
+// change makes it another one, unless it is that already. Where that cannot be
+// made, it goes on as it was.
+func (o *upload) change(ctx context.Context, cfg *config.Upload, inputs config.Inputs) {
+	for {
+		o.mu.Lock()
+		sp, same := o.spool, o.inputs.Equal(inputs)
+		if sp == nil && !same { // it is made when that is open
+			o.cfg, o.inputs = cfg, inputs
+			select {
+			case o.again <- struct{}{}:
+			default:
+			}
+		}
+		o.mu.Unlock()
+		if sp == nil || same {
+			return
+		}
+		sink, err := fsx.Do(ctx, func() (uploader, error) { return o.kind.make(cfg, o.bridge, sp, o.logger) })
+		if err != nil {
+			if ctx.Err() == nil {
+				level.Error(o.logger).Log("msg", "the upload goes on as it was: the new one cannot be made", "err", err)
+			}
+			return
+		}
+		o.mu.Lock()
+		if o.spool == sp {
+			sp.SetMaxBytes(o.kind.most(cfg))
+			o.cfg, o.inputs, o.sink = cfg, inputs, sink
+			if o.renewed != nil {
+				o.renewed()
+			}
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock() // the spool has been opened anew meanwhile
+	}
+}
+
+// uploadRetry is how long to wait before a spool is tried again.
+const uploadRetry = 30 * time.Second
+
+// loop works until it is stopped. former, if not nil, is the upload of that
+// name that must end first.
+func (o *upload) loop(former *upload) {
+	defer close(o.done)
+	if former != nil {
+		<-former.done
+	}
+	var trouble repeat.State
+	tell := func(err error) {
+		trouble.Log(o.logger, err, "the upload cannot take anything; it is tried again", "the upload takes again what comes")
+	}
+	for {
+		err := o.open()
+		if err == nil {
+			tell(nil)
+			err = o.work()
+		}
+		if o.ctx.Err() != nil {
+			if err != nil {
+				level.Error(o.logger).Log("msg", "the upload did not end well", "err", err)
+			}
+			return
+		}
+		tell(err)
+		select {
+		case <-o.ctx.Done():
+			return
+		case <-o.again:
+		case <-time.After(uploadRetry):
+		}
+	}
+}
+
+// open opens the spool, which reads all of it, and makes the sink.
+func (o *upload) open() error {
+	cfg := o.wanted()
+	path, err := o.storage(o.kind.name)
+	var sp *spool.Spool
+	if err == nil {
+		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: o.kind.most(cfg), Logger: o.logger})
+	}
+	for done := false; err == nil && !done; {
+		cfg = o.wanted() // which may be another by now
+		var sink uploader
+		if sink, err = o.kind.make(cfg, o.bridge, sp, o.logger); err != nil {
+			err = errors.Join(err, sp.Close())
+			break
+		}
+		o.flush(sink)
+		done = o.begin(cfg, sp, sink)
+	}
+	if err != nil {
+		o.fail(err)
+	}
+	return err
+}
+
+// flush puts what has been held.
+func (o *upload) flush(sink uploader) {
+	o.mu.Lock()
+	held := o.held
+	o.held, o.holds = nil, 0
+	o.mu.Unlock()
+	lost, why := 0, error(nil)
+	for _, b := range held {
+		if err := sink.Put(b); err != nil {
+			lost, why = lost+weight(b), err
+		}
+	}
+	o.tellLost(lost, why)
+}
+
+// weight is what a batch counts among what is held.
+func weight(b *record.Batch) int { return len(b.Samples) + len(b.Events) + 1 }
+
+func (o *upload) tellLost(n int, why error) {
+	if n > 0 {
+		level.Error(o.logger).Log("msg", "values that came while the spool was opened are lost", "values", n, "err", why)
+	}
+}
+
+// fail notes why it takes nothing.
+func (o *upload) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.err = err
+	o.wasTried()
+	o.tellLost(o.holds, err)
+	o.held, o.holds = nil, 0
+}
+
+// wasTried has those go on who wait. The caller holds o.mu.
+func (o *upload) wasTried() {
+	if !o.isTried() {
+		close(o.tried)
+	}
+}
+
+func (o *upload) isTried() bool {
+	select {
+	case <-o.tried:
+		return true
+	default:
+		return false
+	}
+}
+
+func (o *upload) wanted() *config.Upload {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cfg
+}
+
+// begin has batches go to what was made of cfg; false when that is not what is
+// wanted any more, or when there are batches that come before.
+func (o *upload) begin(cfg *config.Upload, sp *spool.Spool, sink uploader) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.cfg != cfg || o.holds > 0 {
+		return false
+	}
+	sp.SetMaxBytes(o.kind.most(cfg))
+	o.spool, o.sink, o.err = sp, sink, nil
+	o.wasTried()
+	return true
+}
+
+// work sends until it is stopped, or until the spool is of no use any more;
+// then it closes that.
+func (o *upload) work() error {
+	var err error
+	for err == nil && o.ctx.Err() == nil {
+		o.mu.Lock()
+		sink := o.sink
+		ctx, cancel := context.WithCancel(o.ctx)
+		o.renewed = cancel
+		o.mu.Unlock()
+		err = sink.Run(ctx)
+		cancel()
+	}
+	o.mu.Lock()
+	sp := o.spool
+	o.spool, o.sink, o.err = nil, nil, err
+	o.mu.Unlock()
+	o.putting.Wait()
+	return errors.Join(err, sp.Close())
+}
+
+// heldMost bounds what is held in memory.
+const heldMost = 50_000
+
+// Put keeps a batch: when it returns nil, that is on disk. While the spool is
+// opened for the first time, which takes as long as reading it takes, it holds
+// batches in memory instead, so that scripts and receivers go on; but not those
+// that somebody is told of: who sent them waits, and so do all when there are
+// too many. It fails where there is no spool to keep it in.
+func (o *upload) Put(b *record.Batch) error {
+	if o.hold(b) {
+		return nil
+	}
+	<-o.tried
+	o.mu.Lock()
+	sink, err := o.sink, o.err
+	if sink != nil {
+		o.putting.Add(1)
+	}
+	o.mu.Unlock()
+	switch {
+	case sink != nil:
+		defer o.putting.Done()
+		return sink.Put(b)
+	case o.ctx.Err() != nil:
+		return nil // it is configured no more
+	}
+	return fmt.Errorf("upload %s: %w", o.kind.name, err)
+}
+
+func (o *upload) hold(b *record.Batch) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b.Source.Acknowledged || o.isTried() || o.holds+weight(b) > heldMost {
+		return false
+	}
+	o.held, o.holds = append(o.held, b.Clone()), o.holds+weight(b)
+	return true
+}
+
+// state is what there is to say of it. It waits for nothing.
+func (o *upload) state() uploadState {
+	o.mu.Lock()
+	sink, err := o.sink, o.err
+	o.mu.Unlock()
+	state := uploadState{name: o.kind.name}
+	switch {
+	case err != nil:
+		state.err = err.Error()
+	case sink != nil:
+		stats := sink.Stats()
+		state.stats, state.err = &stats, stats.Failing
+	default:
+		state.opening = true
+	}
+	return state
+}
