@@ -142,8 +142,8 @@ func (s *statsdSample) several() *statsdFault {
 		return nil
 	}
 	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
-		if _, fault := statsdNumber(value); fault != nil && fault.reason == "bad_value" {
-			return &statsdFault{"bad_value", "of several values %q is not a number; a name, and a tag in it, must have no colon", value}
+		if _, fault := statsdNumber(value); fault != nil {
+			return &statsdFault{fault.reason, "of several values %q is not a number; a name, and a tag in it, must have no colon", value}
 		}
 	}
 	if bytes.ContainsAny(s.name, "[#,") {

@@ -102,38 +102,20 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 	if r.metric == "" {
 		return r, &statsdFault{"malformed", "nothing but tags stands before its colon", nil}
 	}
-	r.name, r.scale, r.ttl = r.metric, 1, m.ttl
+	r.name, r.scale, r.ttl, r.meta.Help = r.metric, 1, m.ttl, statsdHelp
 	if m.mapper.Defaults.Ttl > 0 {
 		r.ttl = m.mapper.Defaults.Ttl
 	}
-	help := statsdHelp
-	var made []string // of the labels that the mapping made
-	p, mapped, _ := m.mapper.GetMapping(r.metric, h.kind.mapped())
+	p, made, _ := m.mapper.GetMapping(r.metric, h.kind.mapped())
 	if p != nil {
-		if p.Action == mapper.ActionTypeDrop {
+		switch {
+		case p.Action == mapper.ActionTypeDrop:
 			r.drop = true
 			return r, nil
-		}
-		if p.Name == "" {
+		case p.Name == "":
 			return r, &statsdFault{"malformed", "its mapping makes an empty name of it", nil}
 		}
-		r.name = p.Name
-		for name, value := range mapped {
-			if _, ok := labels[name]; !ok || !p.HonorLabels {
-				labels[name] = value
-				made = append(made, name)
-			}
-		}
-		slices.Sort(made)
-		if p.Scale.Set {
-			r.scale = p.Scale.Val
-		}
-		if p.Ttl > 0 {
-			r.ttl = p.Ttl
-		}
-		if p.HelpText != "" {
-			help = p.HelpText
-		}
+		r.apply(p, made, labels)
 	}
 	r.name = mapper.EscapeMetricName(r.name)
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
@@ -141,12 +123,35 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 			r.labels = append(r.labels, record.Label{Name: name, Value: labels[name]})
 		}
 	}
+	help, mapped := r.meta.Help, r.meta.Mapped
 	r.meta = m.meta(h.kind, p)
-	r.meta.ID, r.meta.Name, r.meta.Help, r.meta.Mapped = r.metric, r.name, help, made
+	r.meta.ID, r.meta.Name, r.meta.Help, r.meta.Mapped = r.metric, r.name, help, mapped
 	if h.kind == statsdTimer && r.scale == 1 { // else the mapping alone knows
 		r.meta.Unit = "seconds"
 	}
 	return r, nil
+}
+
+// apply takes over what a mapping says; made are the labels that it made of the
+// metric's name, which join those of the client.
+func (r *statsdRoute) apply(p *mapper.MetricMapping, made, labels map[string]string) {
+	r.name = p.Name
+	for name, value := range made {
+		if _, ok := labels[name]; !ok || !p.HonorLabels {
+			labels[name] = value
+			r.meta.Mapped = append(r.meta.Mapped, name)
+		}
+	}
+	slices.Sort(r.meta.Mapped)
+	if p.Scale.Set {
+		r.scale = p.Scale.Val
+	}
+	if p.Ttl > 0 {
+		r.ttl = p.Ttl
+	}
+	if p.HelpText != "" {
+		r.meta.Help = p.HelpText
+	}
 }
 
 // mapped is the kind in the words of a mapping's match_metric_type.
