@@ -143,7 +143,7 @@ func (s *statsdSample) several() *statsdFault {
 	}
 	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
 		if _, fault := statsdNumber(value); fault != nil {
-			return &statsdFault{fault.reason, "of several values %q is not a number; a name, and a tag in it, must have no colon", value}
+			return &statsdFault{fault.reason, "of the several values %q one is not a finite number; a name, and a tag in it, must have no colon", s.values}
 		}
 	}
 	if bytes.ContainsAny(s.name, "[#,") {
