@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/config"
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -31,14 +33,18 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		}
 		problems, warnings := checkScripts(ctx, w)
 		problems = slices.Concat(w.problems, problems, checkReceivers(w), checkUploads(w.cfg))
-		for _, text := range slices.Concat(w.cfg.Warnings, warnings) {
+		warnings = slices.Concat(w.cfg.Warnings, warnings, checkFolders(w.cfg))
+		for _, text := range warnings {
 			fmt.Fprintln(stderr, "warning:", text)
 		}
 		for _, err := range problems {
 			fmt.Fprintln(stderr, err)
 		}
-		if len(problems) > 0 {
+		if strict := f.check.strict && len(warnings) > 0; strict || len(problems) > 0 {
 			failed = true
+			if strict && len(problems) == 0 {
+				fmt.Fprintf(stderr, "%s: %s, which --strict takes for an error\n", file, count(len(warnings), "warning"))
+			}
 			continue
 		}
 		fmt.Fprintf(stdout, "%s: %s, no errors\n", file, w.summary())
@@ -80,6 +86,21 @@ func checkScripts(ctx context.Context, w *wanted) (problems []error, warnings []
 		}
 	}
 	return problems, warnings
+}
+
+// checkFolders finds folders of scripts none of which is executable.
+func checkFolders(cfg *config.Config) (warnings []string) {
+	for _, d := range cfg.Discover {
+		files, err := config.ScriptFiles(d.Directory)
+		if d.Directory == "" || err != nil || len(files) > 0 {
+			continue
+		}
+		entries, _ := os.ReadDir(d.Directory)
+		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type().IsRegular() && e.Name()[0] != '.' }) {
+			warnings = append(warnings, fmt.Sprintf("%s: discover: %s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Pos, d.Directory))
+		}
+	}
+	return warnings
 }
 
 // checkReceivers makes each receiver, which reads its files and binds nothing.

@@ -83,9 +83,13 @@ type flags struct {
 		autoReload    time.Duration
 		storage       string
 	}
-	check struct{ files []string }
-	try   struct {
+	check struct {
+		files  []string
+		strict bool
+	}
+	try struct {
 		names    []string
+		strict   bool
 		dialect  string
 		options  map[string]string
 		params   map[string]string
@@ -122,10 +126,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	serveCmd.Flag("storage.path", "A folder for what scripts are given back after a restart; it is made when missing. None by default.").StringVar(&f.serve.storage)
 
 	checkCmd := app.Command("check", "Read the configuration and all that it names, run nothing, and print every error found.")
+	checkCmd.Flag("strict", "Take warnings for errors: exit with 1 when there is one.").BoolVar(&f.check.strict)
 	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 
 	tryCmd := app.Command("try", "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
 	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
+	tryCmd.Flag("strict", "Exit with 1 also when a line or a series was refused.").BoolVar(&f.try.strict)
 	tryCmd.Flag("dialect", "The dialect of the command. Left out, it is guessed: from the folder, the text or the name of the script; where they tell nothing, by running it as it is; at last by running it with -c.").StringVar(&f.try.dialect)
 	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
 	tryCmd.Flag("parameter", "A parameter that a probe would give, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
@@ -26,10 +28,11 @@ import (
 // came of it. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
 func try(ctx context.Context, f *flags, stdout io.Writer) error {
-	scripts, cfg, err := tried(ctx, f, stdout)
+	w, err := tried(ctx, f, stdout)
 	if err != nil {
 		return err
 	}
+	scripts, cfg := w.scripts, w.cfg
 	logger := log.NewNopLogger() // all that it would say is in the report
 	page := collector.New(collector.Options{Logger: logger, Registry: processRegistry(), Retention: cfg.Events.Retention})
 	events := newEventList()
@@ -41,14 +44,18 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 	}
 	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
+	for _, err := range w.problems {
+		fmt.Fprintln(stdout, "# error:", printable(err.Error()))
+	}
+	out := &tryReport{w: stdout, page: page, flags: f.command != nil || f.try.dialect != ""}
 	for {
 		views := pool.Once(ctx, scripts)
 		if ctx.Err() != nil {
 			return nil
 		}
-		failed := report(stdout, page, views, events.take())
+		failed, refused := out.round(views, events.take())
 		if f.try.interval == 0 {
-			if failed {
+			if failed || refused && f.try.strict || len(w.problems) > 0 {
 				return errSaid
 			}
 			return nil
@@ -64,27 +71,28 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 
 // tried is what the command line asks to run: the command behind --, or
 // configured scripts.
-func tried(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
+func tried(ctx context.Context, f *flags, stdout io.Writer) (*wanted, error) {
 	if f.command != nil || f.try.dialect != "" {
 		if len(f.try.names) > 0 {
-			return nil, nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
+			return nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
 		}
 		return triedCommand(ctx, f, stdout)
 	}
 	w, err := load(f.configFile, true)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, name := range f.try.names {
 		if !slices.ContainsFunc(w.scripts, func(s *script.Script) bool { return s.Name == name }) {
-			return nil, nil, fmt.Errorf("%s has no script %q", f.configFile, name)
+			return nil, fmt.Errorf("%s has no script %q", f.configFile, name)
 		}
 	}
 	if len(f.try.names) > 0 {
 		w.scripts = slices.DeleteFunc(w.scripts, func(s *script.Script) bool { return !slices.Contains(f.try.names, s.Name) })
+		w.problems = nil // of others
 	}
-	scripts, err := filled(w.scripts, f)
-	return scripts, w.cfg, err
+	w.scripts, err = filled(w.scripts, f)
+	return w, err
 }
 
 // filled gives the scripts with the parameters of the command line. One that
@@ -109,31 +117,31 @@ func filled(scripts []*script.Script, f *flags) (all []*script.Script, err error
 
 // triedCommand is the command behind --, which no file names. Where the command
 // line does not say its dialect, it is guessed, and stdout tells which and why.
-func triedCommand(ctx context.Context, f *flags, stdout io.Writer) ([]*script.Script, *config.Config, error) {
+func triedCommand(ctx context.Context, f *flags, stdout io.Writer) (*wanted, error) {
 	folder, err := os.Getwd()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cfg, err := config.FromCommand(f.try.dialect, f.command, folder, f.try.options)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if f.try.dialect == "" {
 		dialect, why, err := script.Guess(ctx, cfg.Scripts[0])
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		fmt.Fprintf(stdout, "# dialect: %s, since %s\n", dialect, printable(why))
 		if dialect == "scalyr" {
 			cfg, err = triedModule(cfg.Scripts[0], folder, f.try.options)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 		cfg.Scripts[0].Dialect = dialect
 	}
-	scripts, _, err := script.Resolve(cfg)
-	return scripts, cfg, err
+	scripts, problems, err := script.Resolve(cfg)
+	return &wanted{cfg: cfg, scripts: scripts, problems: problems}, err
 }
 
 // triedModule is a command whose file is a module of a dialect that takes no
@@ -148,48 +156,27 @@ func triedModule(c *config.Script, folder string, options map[string]string) (*c
 	return config.FromCommand("scalyr", nil, folder, o)
 }
 
-// report prints one round and tells whether a script failed.
-func report(w io.Writer, page *collector.Collector, views []script.View, events []string) (failed bool) {
-	for _, v := range views {
-		last := v.Last
-		fmt.Fprintf(w, "# script %s: %s in %.3fs, exit code %d, %d series, %s, %s refused\n", v.Script.Name, last.Result, last.Duration.Seconds(),
-			last.ExitCode, page.Count(record.Script, v.Script.Name), count(last.Events, "event"), count(last.Refused, "line"))
-		if last.Err != nil {
-			fmt.Fprintln(w, "# error:", printable(last.Err.Error()))
-			failed = true
-		}
-		for _, text := range v.Stderr {
-			fmt.Fprintln(w, "# stderr:", printable(text))
-		}
-		for _, text := range v.Log {
-			fmt.Fprintln(w, "# log:", printable(text))
-		}
-		for _, text := range v.Warnings {
-			fmt.Fprintln(w, "# warning:", printable(text))
-		}
-		if v.Script.IsKept() { // what it would have written to its agent's log
-			for line := range strings.Lines(string(v.Output)) {
-				fmt.Fprintln(w, "#", printable(strings.TrimSuffix(line, "\n")))
-			}
-		}
-		for _, le := range last.Lines {
-			fmt.Fprintf(w, "# refused: %s%s (%s)\n", linesOf(le), printable(le.Err.Error()), le.Reason)
-		}
-		refusals, all := page.Refusals(record.Script, v.Script.Name)
-		for _, r := range refusals {
-			fmt.Fprintf(w, "# refused: line %d, %s: %s (%s)\n", r.Line, printable(r.Metric), printable(r.Text), r.Reason)
-		}
-		if more := all - len(refusals); more > 0 {
-			fmt.Fprintf(w, "# refused: %d more\n", more)
-		}
+// tryReport prints what came of runs.
+type tryReport struct {
+	w     io.Writer
+	page  *collector.Collector
+	flags bool // the scripts are the command line's, so that remedies are flags
+}
+
+// round prints one round and tells whether a script failed, and whether
+// something was refused.
+func (r *tryReport) round(views []script.View, events []string) (failed, refused bool) {
+	for i := range views {
+		n := r.script(&views[i])
+		failed, refused = failed || views[i].Last.Err != nil, refused || n > 0
 	}
 	var text strings.Builder
-	page.WritePage(&text, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // memory
-	fmt.Fprint(w, strings.Map(visible, text.String()))
+	r.page.WritePage(&text, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // memory
+	fmt.Fprint(r.w, strings.Map(visible, text.String()))
 	for _, e := range events {
-		fmt.Fprint(w, "# event: ", e)
+		fmt.Fprint(r.w, "# event: ", e)
 	}
-	return failed
+	return failed, refused
 }
 
 // linesOf names the lines that an error is about.
@@ -202,6 +189,103 @@ func linesOf(le *record.LineError) string {
 	}
 	return fmt.Sprintf("line %d %s: ", le.Line, quote(le.Text))
 }
+
+// script prints what came of one script, and tells how much was refused: lines
+// by its dialect, series by the page.
+func (r *tryReport) script(v *script.View) (refused int) {
+	last := v.Last
+	refusals, series := r.page.Refusals(record.Script, v.Script.Name)
+	fmt.Fprintf(r.w, "# script %s: %s in %.3fs, exit code %d, %d series, %s, %s refused\n", v.Script.Name, last.Result, last.Duration.Seconds(),
+		last.ExitCode, r.page.Count(record.Script, v.Script.Name), count(last.Events, "event"), linesAndSeries(last.Refused, series))
+	if last.Err != nil {
+		r.say("error", last.Err.Error())
+	}
+	for _, text := range v.Stderr {
+		fmt.Fprintln(r.w, "# stderr:", printable(text))
+	}
+	for _, text := range v.Log {
+		fmt.Fprintln(r.w, "# log:", printable(text))
+	}
+	for _, text := range v.Warnings {
+		r.say("warning", text)
+	}
+	if v.Script.IsKept() { // what it would have written to its agent's log
+		for line := range strings.Lines(string(v.Output)) {
+			fmt.Fprintln(r.w, "#", printable(strings.TrimSuffix(line, "\n")))
+		}
+	}
+	r.averages(v)
+	for _, le := range last.Lines {
+		r.say("refused", fmt.Sprintf("%s%s (%s)", linesOf(le), printable(le.Err.Error()), le.Reason))
+	}
+	for _, one := range refusals {
+		where := ""
+		if one.Line > 0 {
+			where = fmt.Sprintf("line %d, ", one.Line)
+		}
+		r.say("refused", fmt.Sprintf("%s%s: %s (%s)", where, one.Metric, one.Text, one.Reason))
+	}
+	if more := series - len(refusals); more > 0 {
+		fmt.Fprintf(r.w, "# refused: %d more\n", more)
+	}
+	return last.Refused + series
+}
+
+// say prints a comment of ours about a script.
+func (r *tryReport) say(what, text string) {
+	if r.flags {
+		text = inFlags(text)
+	}
+	fmt.Fprintf(r.w, "# %s: %s\n", what, printable(text))
+}
+
+// averages says of which metrics a mean is shown, in place of what was printed.
+func (r *tryReport) averages(v *script.View) {
+	var names []string
+	if v.Declared != nil {
+		for _, m := range v.Declared.Metrics {
+			if m.Calctype == record.CalctypeAverage {
+				names = append(names, quote(m.Name))
+			}
+		}
+	}
+	if len(names) > 0 {
+		fmt.Fprintf(r.w, "# average: the mean over the last %s is shown of %s (average_window)\n", model.Duration(v.Script.AverageWindow), strings.Join(names, ", "))
+	}
+}
+
+// linesAndSeries counts what was refused.
+func linesAndSeries(lines, series int) string {
+	switch {
+	case series == 0:
+		return count(lines, "line")
+	case lines == 0:
+		return fmt.Sprintf("%d series", series)
+	default:
+		return fmt.Sprintf("%s and %d series", count(lines, "line"), series)
+	}
+}
+
+// inFlags spells what messages say of the configuration as flags of try.
+func inFlags(text string) string {
+	for _, r := range []struct {
+		key  *regexp.Regexp
+		flag string
+	}{
+		{optionsMap, "--option=$1=$2"},
+		{optionsKey, "--option=$1"},
+		{dialectKey, "--dialect=$1"},
+	} {
+		text = r.key.ReplaceAllString(text, r.flag)
+	}
+	return text
+}
+
+var (
+	optionsMap = regexp.MustCompile(`\boptions: \{(\w+): ([^}]*)\}`)
+	optionsKey = regexp.MustCompile(`\boptions\.(\w+)`)
+	dialectKey = regexp.MustCompile(`\bdialect: (\w+)`)
+)
 
 var textFormat = expfmt.NewFormat(expfmt.TypeTextPlain)
 

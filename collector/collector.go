@@ -239,8 +239,9 @@ func (c *Collector) Count(kind record.Kind, name string) int {
 	return 0
 }
 
-// Refusals gives the samples that were refused of a source's last batch: the
-// first 100 of them, and their number in all.
+// Refusals gives what was refused of a source's last batch, and what of its
+// series another source has taken the place of since: the first 100, and the
+// number of samples and series in all.
 func (c *Collector) Refusals(kind record.Kind, name string) (first []Refusal, all int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

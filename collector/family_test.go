@@ -32,7 +32,7 @@ func TestConflicts(t *testing.T) {
 			[]*record.Batch{whole(b, set(counterMeta, "x", 2), set(gaugeMeta, "y", 3)), whole(a, set(gaugeMeta, "x", 1))},
 			map[*record.Source]wanted{
 				a: {series: []string{`x{script="a"} 1`}},
-				b: {series: []string{`y{script="b"} 3`}},
+				b: {series: []string{`y{script="b"} 3`}, refused: []string{"x: type_conflict"}},
 			}},
 		{"only one that ranks before all of a family can end it",
 			[]*record.Batch{whole(a, set(gaugeMeta, "x", 1)), whole(d, set(gaugeMeta, "x", 3)), whole(b, set(counterMeta, "x", 2))},
@@ -114,7 +114,10 @@ func TestConflicts(t *testing.T) {
 				whole(a, set(nil, "p_event_info", 1), set(nil, "p_events_total", 1), set(counterMeta, "p event", 1), set(nil, "p_even", 1)),
 				{Source: prefixed, Declared: &record.Declared{Events: []*record.EventMeta{{Name: "e"}}}, Events: []record.Event{{ID: "1", Name: "e"}}},
 			},
-			map[*record.Source]wanted{a: {series: []string{`p_even{script="a"} 1`}}},
+			map[*record.Source]wanted{a: {
+				series:  []string{`p_even{script="a"} 1`},
+				refused: []string{"p_events_total: reserved", "p event: reserved", "p_event_info: reserved"},
+			}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -160,16 +160,22 @@ func (id metricID) String() string {
 // in the log unless it was named before.
 func (c *Collector) refuse(s *source, smp *record.Sample, r *refusal) {
 	s.countRefused(r.reason, 1)
-	s.refused++
-	if len(s.refusals) < maxRefusals {
-		s.refusals = append(s.refusals, Refusal{Line: smp.Line, Metric: smp.Name, Reason: r.reason, Text: r.text})
-	}
+	s.note(1, Refusal{Line: smp.Line, Metric: smp.Name, Reason: r.reason, Text: r.text})
 	c.logRefusal(s, r.reason, smp.Name, r.text)
+}
+
+// note keeps a refusal of n series for people.
+func (s *source) note(n int, r Refusal) {
+	s.refused += n
+	if len(s.refusals) < maxRefusals {
+		s.refusals = append(s.refusals, r)
+	}
 }
 
 // evicted tells a source that n series of a metric were ended.
 func (c *Collector) evicted(s *source, metric string, n int, r *refusal) {
 	s.countRefused(r.reason, n)
+	s.note(n, Refusal{Metric: metric, Reason: r.reason, Text: r.text})
 	c.logRefusal(s, r.reason, metric, r.text)
 	c.changed[s] = struct{}{}
 }

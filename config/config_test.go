@@ -45,12 +45,20 @@ func TestSecret(t *testing.T) {
 func TestLoadMissing(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err := Load("scriptbridge.yml")
-	want := "scriptbridge.yml: there is no such file (examples/scriptbridge.yml is one, which runs on any Linux machine as it is)"
+	want := "scriptbridge.yml: there is no such file (--config.file names another one; to begin with, one line will do: scripts: [{command: /path/to/script}])"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if err := os.WriteFile("scriptbridge.yaml", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Load("scriptbridge.yml")
+	want = "scriptbridge.yml: there is no such file (did you mean scriptbridge.yaml? --config.file names another one; to begin with, one line will do: scripts: [{command: /path/to/script}])"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	_, err = Load(".")
-	if want := ".: cannot be read: is a folder"; err == nil || err.Error() != want {
+	if want := ".: is a folder (name a file in it)"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
@@ -198,7 +206,7 @@ x.yml:14: scripts[0] "a": options.inner.kee is not known (did you mean "key"?)
 x.yml:15: scripts[0] "a": options.when "today": parsing time "today" as "2006-01-02T15:04:05Z07:00": cannot parse "today" as "2006"
 x.yml:16: scripts[0] "a": options.config_timeuot is not known (did you mean "config_timeout"?)
 x.yml:17: scripts[0] "a": options.Other is not known
-x.yml:18: scripts[0] "a": options.config is not known`
+x.yml:18: scripts[0] "a": options.config is not known (did you mean "config_timeout"?)`
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -10,6 +10,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
+
+	"scriptbridge/internal/fsx"
 )
 
 // ScriptFiles gives what a discover directory has: the paths of its regular
@@ -20,7 +23,7 @@ import (
 func ScriptFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {
-		return nil, fmt.Errorf("discover %s: %w", dir, cause(err))
+		return nil, err
 	}
 	var files []string
 	for _, e := range entries {
@@ -101,11 +104,78 @@ func readPrivate(file string) ([]byte, error) {
 			Remedy:   "keep what is secret in a file of its own, with mode 0600",
 		}
 	}
-	data, err := readRegular(file)
-	if err != nil {
-		return nil, &Error{Position: Position{File: file}, Problem: err.Error()}
+	data, ft := readRegular(file)
+	if ft != nil {
+		return nil, &Error{Position: Position{File: file}, Problem: ft.problem, Remedy: ft.remedy}
 	}
 	return data, nil
+}
+
+// readRegular reads a file that has an end.
+func readRegular(file string) ([]byte, *fault) {
+	data, err := fsx.ReadFile(file)
+	if err != nil {
+		problem, remedy := Unreadable(file, err)
+		return nil, &fault{problem, remedy}
+	}
+	return data, nil
+}
+
+// Unreadable words why the file path, which the message names, cannot be read,
+// and what there is to do about it; remedy may be empty.
+func Unreadable(path string, err error) (problem, remedy string) {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return "there is no such file", MissingHint(path)
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied", "the user that scriptbridge runs as must be able to read it"
+	case errors.Is(err, fsx.ErrFolder):
+		return err.Error(), "name a file in it"
+	case errors.Is(err, fsx.ErrIrregular):
+		return err.Error(), "it is read again and again, which a pipe cannot be: name a file"
+	}
+	return err.Error(), ""
+}
+
+// MissingHint says which folder of a path is missing, or which file in the last
+// one has a similar name; "" where path is there or nothing can be said.
+func MissingHint(path string) string {
+	if _, err := os.Lstat(path); err == nil {
+		return ""
+	}
+	dir := filepath.Dir(path)
+	for missing := ""; ; dir = filepath.Dir(dir) {
+		switch info, err := os.Stat(dir); {
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+			if missing = dir; dir != filepath.Dir(dir) {
+				continue
+			}
+			return ""
+		case err != nil:
+			return ""
+		case !info.IsDir():
+			return dir + " is not a folder"
+		case missing != "":
+			return missing + " is missing already"
+		}
+		break
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	if like := Nearest(filepath.Base(path), names); like != "" {
+		return "did you mean " + filepath.Join(dir, like) + "?"
+	}
+	return ""
 }
 
 // envLine reads one line that is neither empty nor a comment.

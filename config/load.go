@@ -56,15 +56,13 @@ func load(file string) *loader {
 	l := newLoader(file)
 	data, err := fsx.ReadFile(file)
 	l.config.Files = []string{file}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		l.fail(file, 0, "examples/scriptbridge.yml is one, which runs on any Linux machine as it is", "there is no such file")
-		return l
-	case errors.Is(err, fsx.ErrIrregular):
-		l.fail(file, 0, "it is read again and again, which a pipe cannot be: name a file", "%v", cause(err))
-		return l
-	case err != nil:
-		l.fail(file, 0, "", "cannot be read: %v", cause(err))
+	if err != nil {
+		problem, remedy := Unreadable(file, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			remedy = strings.TrimPrefix(remedy+" --config.file names another one", " ")
+			remedy += "; to begin with, one line will do: scripts: [{command: /path/to/script}]"
+		}
+		l.fail(file, 0, remedy, "%s", problem)
 		return l
 	}
 	l.read(file, data, l.main())
@@ -83,15 +81,6 @@ func (l *loader) fail(file string, line int, remedy, format string, args ...any)
 		Problem:  fmt.Sprintf(format, args...),
 		Remedy:   remedy,
 	})
-}
-
-// cause is err without the path, which the message names already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // read reads one file's text by means of keys.
@@ -208,7 +197,7 @@ func (l *loader) include(p pattern) {
 	if strings.ContainsAny(p.text, "*?[") {
 		var err error
 		if files, err = filepath.Glob(path); err != nil {
-			l.fail(main, p.line, "", "include %q: %v", p.text, err)
+			l.fail(main, p.line, `a [ begins a class of characters, such as [ab], and \[ is the character itself`, "include %q: %v", p.text, err)
 			return
 		}
 	}
@@ -216,25 +205,16 @@ func (l *loader) include(p pattern) {
 		if slices.Contains(l.config.Files, filepath.Clean(file)) || filepath.Clean(file) == filepath.Clean(main) {
 			continue
 		}
-		data, err := readRegular(file)
-		if err != nil {
-			l.fail(main, p.line, "", "include %q: %v", p.text, err)
+		data, ft := readRegular(file)
+		if ft != nil {
+			if ft.remedy == "" || strings.HasSuffix(ft.problem, "folder") {
+				ft.remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
+			}
+			l.fail(main, p.line, ft.remedy, "include %q: %s", p.text, ft.problem)
 		}
 		l.config.Files = append(l.config.Files, file)
-		if err == nil {
+		if ft == nil {
 			l.read(file, data, l.included())
 		}
 	}
-}
-
-// readRegular reads a file that has an end.
-func readRegular(file string) ([]byte, error) {
-	data, err := fsx.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errors.New("there is no such file")
-	case err != nil:
-		return nil, cause(err)
-	}
-	return data, nil
 }

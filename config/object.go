@@ -244,14 +244,26 @@ func suggest(key string, names []string) string {
 	return ""
 }
 
-// Nearest gives the one of names that a mistyped word is nearest to, letters
-// changed, left out or added; "" when none is near.
+// Nearest gives the one of names that a mistyped word is nearest to: letters
+// changed, left out or added, or the end of one left out; "" when none is near.
 func Nearest(word string, names []string) string {
 	best, limit := "", 1+len(word)/4
 	for _, name := range names {
 		if d := distance(word, name); d <= limit {
 			best, limit = name, d-1
 		}
+	}
+	if best != "" || len(word) < 3 {
+		return best
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, word) {
+			continue
+		}
+		if best != "" {
+			return ""
+		}
+		best = name
 	}
 	return best
 }

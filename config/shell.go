@@ -42,7 +42,7 @@ func (s *Script) ShellSyntax(appended bool) string {
 	if len(s.Parameters) == 0 {
 		remedy = s.line.forShell(s, appended)
 	}
-	if !s.line.list {
+	if first := notBlank.FindString(s.line.text); !s.line.list && found != first {
 		remedy += "; or put it in single quotes if it is meant as an argument"
 	}
 	return fmt.Sprintf("command has %q, which only a shell understands, and no shell reads it (%s)", found, remedy)

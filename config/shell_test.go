@@ -38,22 +38,22 @@ func TestShellSyntax(t *testing.T) {
 		// Operators, behind whom the bridge's own arguments would end.
 		{`./s.sh | grep x`, false, `command has "|"` + only + `[sh, -c, "./s.sh | grep x"] and name: s` + quoteIt},
 		{`./s.sh | grep x`, true, `command has "|"` + only + `[sh, -c, './s.sh "$@" | grep x', sh] and name: s` + quoteIt},
-		{`./s.sh|grep x`, true, `command has "./s.sh|grep"` + only + `[sh, -c, './s.sh "$@"|grep x', sh] and name: s` + quoteIt},
+		{`./s.sh|grep x`, true, `command has "./s.sh|grep"` + only + `[sh, -c, './s.sh "$@"|grep x', sh] and name: s` + ")"},
 		{`./s.sh 2>&1`, true, `command has "2>&1"` + only + `[sh, -c, './s.sh "$@" 2>&1', sh] and name: s` + quoteIt},
 		{`./s.sh a >/tmp/y`, true, `command has ">/tmp/y"` + only + `[sh, -c, './s.sh a "$@" >/tmp/y', sh] and name: s` + quoteIt},
 		{`./s.sh a > /tmp/y`, false, `command has ">"` + only + `[sh, -c, "./s.sh a > /tmp/y"] and name: s` + quoteIt},
 		{`./s.sh < in`, true, `command has "<"` + only + `[sh, -c, './s.sh "$@" < in', sh] and name: s` + quoteIt},
 		{`./s.sh &> /dev/null`, true, `command has "&>"` + only + `[sh, -c, './s.sh "$@" &> /dev/null', sh] and name: s` + quoteIt},
-		{`cd /x && ./s.sh`, true, `command has "cd"` + only + `[sh, -c, 'cd /x && ./s.sh "$@"', sh] and name: s` + quoteIt},
-		{`cd /x; python3 y.py --all`, true, `command has "cd"` + only + `[sh, -c, 'cd /x; python3 y.py --all "$@"', sh] and name: "y"` + quoteIt},
+		{`cd /x && ./s.sh`, true, `command has "cd"` + only + `[sh, -c, 'cd /x && ./s.sh "$@"', sh] and name: s` + ")"},
+		{`cd /x; python3 y.py --all`, true, `command has "cd"` + only + `[sh, -c, 'cd /x; python3 y.py --all "$@"', sh] and name: "y"` + ")"},
 		{`sleep 2 && ./s.sh`, true, `command has "&&"` + only + `[sh, -c, 'sleep 2 && ./s.sh "$@"', sh] and name: s` + quoteIt},
 		{`sleep 2 && exit 1`, false, `command has "&&"` + only + `[sh, -c, "sleep 2 && exit 1"] and name: sleep` + quoteIt},
 		{`./s.sh || true`, true, `command has "||"` + only + `[sh, -c, './s.sh "$@" || true', sh] and name: s` + quoteIt},
-		{`./s.sh; echo done`, true, `command has "./s.sh;"` + only + `[sh, -c, './s.sh "$@"; echo done', sh] and name: s` + quoteIt},
+		{`./s.sh; echo done`, true, `command has "./s.sh;"` + only + `[sh, -c, './s.sh "$@"; echo done', sh] and name: s` + ")"},
 		{`./s.sh &`, true, `command has "&"` + only + `[sh, -c, './s.sh "$@" &', sh] and name: s` + quoteIt},
 		{`sh -c 'a' > /tmp/y`, false, `command has ">"` + only + `[sh, -c, "sh -c 'a' > /tmp/y"] and name: sh` + quoteIt},
 		{`./s.sh "it's" | grep "x y"`, true, `command has "|"` + only + `[sh, -c, './s.sh "it''s" "$@" | grep "x y"', sh] and name: s` + quoteIt},
-		{`(cd /x; ./s.sh)`, false, `command has "(cd"` + only + `[sh, -c, "(cd /x; ./s.sh)"] and name: s` + quoteIt},
+		{`(cd /x; ./s.sh)`, false, `command has "(cd"` + only + `[sh, -c, "(cd /x; ./s.sh)"] and name: s` + ")"},
 
 		// Substitutions and patterns.
 		{"./s.sh $(hostname)", false, `command has "$(hostname)"` + only + `[sh, -c, "./s.sh $(hostname)"] and name: s` + quoteIt},
@@ -71,7 +71,7 @@ func TestShellSyntax(t *testing.T) {
 		{`~joe/s.sh`, true, `command has "~joe/s.sh", but ~ and variables are not expanded (write the whole path)`},
 		{`["~/s.sh", -a]`, true, `command has "~/s.sh", but ~ and variables are not expanded (write the whole path)`},
 		{`[python3, $HOME/s.py]`, true, `command has "$HOME/s.py", but ~ and variables are not expanded (write the whole path)`},
-		{`~/s.sh | sort`, false, `command has "~/s.sh"` + only + `[sh, -c, "~/s.sh | sort"] and name: s` + quoteIt},
+		{`~/s.sh | sort`, false, `command has "~/s.sh"` + only + `[sh, -c, "~/s.sh | sort"] and name: s` + ")"},
 
 		// Variables in front, whose values may be secrets.
 		{`PASSWORD=hunter2 ./s.sh`, true, `command begins with PASSWORD=, which only a shell understands (leave it out, and write env: {PASSWORD: …})`},

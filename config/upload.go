@@ -158,6 +158,9 @@ func ReadCertificates(file string) (*x509.CertPool, error) {
 	}
 	text, err := fsx.ReadFile(file)
 	if err != nil {
+		if _, remedy := Unreadable(file, err); remedy != "" {
+			return nil, fmt.Errorf("certificates: %w (%s)", err, remedy)
+		}
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
 	roots := x509.NewCertPool()

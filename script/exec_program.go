@@ -154,7 +154,7 @@ func lookupAccount(name string) (*account, error) {
 	var unknownName user.UnknownUserError
 	var unknownID user.UnknownUserIdError
 	if errors.As(err, &unknownName) || errors.As(err, &unknownID) {
-		return nil, fmt.Errorf("user %q is unknown on this machine", name)
+		return nil, fmt.Errorf("user %q is unknown on this machine: correct user:, or make the account", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("user %q: %w", name, err)

@@ -128,7 +128,7 @@ func TestLookupAccount(t *testing.T) {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"no such user", "4294967290"} {
-		if _, err := lookupAccount(name); err == nil || err.Error() != fmt.Sprintf("user %q is unknown on this machine", name) {
+		if _, err := lookupAccount(name); err == nil || err.Error() != fmt.Sprintf("user %q is unknown on this machine: correct user:, or make the account", name) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -104,6 +104,10 @@ func explain(err error, c *command, path string) error {
 
 // firstBytes gives the beginning of a file, or nothing.
 func firstBytes(path string) []byte {
+	// A pipe would be waited for.
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
 
@@ -52,7 +52,7 @@ const (
 
 // headOf is the beginning of a file; nil when it is not readable as text.
 func headOf(path string) []byte {
-	f, err := os.Open(path)
+	f, err := fsx.Open(path)
 	if err != nil {
 		return nil
 	}

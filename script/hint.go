@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,12 @@ const hintOutput = 64 << 10
 // that the file speaks.
 func (s *Script) Suspicions() []string {
 	texts := s.doubts()
+	if s.Dialect.Doubts != nil {
+		texts = append(texts, s.Dialect.Doubts(s.Script)...)
+	}
+	if doubt := s.doubtUser(os.Geteuid()); doubt != "" {
+		texts = append(texts, doubt)
+	}
 	if syntax := s.shellSyntax(); syntax != "" {
 		texts = append(texts, syntax)
 	}
@@ -26,6 +33,20 @@ func (s *Script) Suspicions() []string {
 		texts = append(texts, s.perhaps(g))
 	}
 	return texts
+}
+
+// doubtUser says that the script runs as somebody else, which only root may
+// make of it, and so does not see what root or that user would see; uid is who
+// asks.
+func (s *Script) doubtUser(uid int) string {
+	if s.User == "" || uid <= 0 { // root, or Windows
+		return ""
+	}
+	a, err := lookupAccount(s.User)
+	if err != nil || a.uid == uint32(uid) {
+		return ""
+	}
+	return fmt.Sprintf("user %s needs a bridge that runs as root, which this check does not, so that it cannot see whether the script can run", s.User)
 }
 
 // hints are what may be the reason that a turn went wrong, beyond what the run

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"scriptbridge/config"
 )
@@ -22,19 +23,14 @@ func (e *notInPathError) Error() string {
 // be instead; any other error stays as it is.
 func (s *Script) lost(err error) error {
 	var notInPath *notInPathError
-	if missing := errors.As(err, &notInPath); !missing && !errors.Is(err, fs.ErrNotExist) {
+	if missing := errors.As(err, &notInPath); !missing && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 		return err
 	}
 	if syntax := s.shellSyntax(); syntax != "" {
 		return fmt.Errorf("%w; %s", err, syntax)
 	}
 	if notInPath == nil {
-		for _, path := range []string{s.Command[0], s.File} {
-			if hint := missingHint(path); hint != "" {
-				return fmt.Errorf("%w (%s)", err, hint)
-			}
-		}
-		return err
+		return fmt.Errorf("%w (%s)", err, s.missingHint())
 	}
 	here := filepath.Join(filepath.Dir(s.Pos.File), notInPath.program)
 	if info, errStat := os.Stat(here); s.Pos.File != "" && errStat == nil && info.Mode().IsRegular() {
@@ -43,35 +39,25 @@ func (s *Script) lost(err error) error {
 	return fmt.Errorf("%w: write its whole path, or install it%s", err, likeProgram(notInPath.program, notInPath.path))
 }
 
-// missingHint says which folder of a path is missing, or which file in the last
-// one has a similar name; "" where path is there or nothing can be said.
-func missingHint(path string) string {
-	if !filepath.IsAbs(path) {
-		return ""
+// missingHint says what there is to do about a path of the command that leads
+// to nothing.
+func (s *Script) missingHint() string {
+	folder := filepath.Dir(s.Pos.File)
+	if abs, err := filepath.Abs(folder); err == nil {
+		folder = abs
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	dir := filepath.Dir(path)
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		for missing := dir; ; missing = dir {
-			if dir = filepath.Dir(missing); dir == missing {
-				return ""
-			}
-			if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-				return "there is no folder " + missing
-			}
+	for _, path := range []string{s.Command[0], s.File} {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		if hint := config.MissingHint(path); hint != "" {
+			return hint
+		}
+		if _, err := os.Lstat(path); err != nil && s.Pos.File != "" && strings.HasPrefix(path, folder+string(filepath.Separator)) {
+			return "correct the path; a relative one starts from the folder of " + filepath.Base(s.Pos.File)
 		}
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
-	}
-	if like := config.Nearest(filepath.Base(path), names); like != "" {
-		return "did you mean " + filepath.Join(dir, like) + "?"
-	}
-	return ""
+	return "correct the path"
 }
 
 // likeProgram names a program that may be meant by one that is missing: of the

@@ -2,8 +2,10 @@ package script
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"strconv"
 
 	"scriptbridge/config"
 	"scriptbridge/record"
@@ -20,17 +22,27 @@ type overrides struct {
 	made map[*record.Meta]*record.Meta
 	// undeclared is the same for samples that come without Meta, by name.
 	undeclared map[string]*record.Meta
-	warnings   []string
+	// met are the overrides that have met a metric; those that have not, once
+	// the metrics are known, are warned of: most often a name is misspelt.
+	met      map[string]bool
+	unmet    map[string]string // what is said of one
+	declares bool              // the script says which metrics it may send
+	warnings []string
 }
 
-// overridesKept bounds made, for a source that has ever new metrics.
-const overridesKept = 100_000
+const (
+	overridesKept  = 100_000 // bounds made, for a source that has ever new metrics
+	overridesShown = 1000    // names that one which is misspelt is compared with
+)
 
 func newOverrides(by map[string]config.Override) *overrides {
 	if len(by) == 0 {
 		return nil
 	}
-	return &overrides{by: by, made: make(map[*record.Meta]*record.Meta), undeclared: make(map[string]*record.Meta)}
+	return &overrides{
+		by: by, made: make(map[*record.Meta]*record.Meta), undeclared: make(map[string]*record.Meta),
+		met: make(map[string]bool), unmet: make(map[string]string),
+	}
 }
 
 // declared gives what the script may send as the operator sees it.
@@ -39,7 +51,13 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 		return d
 	}
 	clear(o.made)
-	o.note(d)
+	o.declares = true
+	clear(o.met)
+	clear(o.unmet)
+	for _, m := range d.Metrics {
+		o.find(m)
+	}
+	o.warn(slices.Values(d.Metrics))
 	out := &record.Declared{Events: d.Events}
 	for _, m := range d.Metrics {
 		if m = o.meta(m); m != nil {
@@ -49,23 +67,46 @@ func (o *overrides) declared(d *record.Declared) *record.Declared {
 	return out
 }
 
-// note remembers which overrides meet nothing that the script declares: most
-// often a name that is misspelt.
-func (o *overrides) note(d *record.Declared) {
-	known := make(map[string]bool)
-	for _, m := range d.Metrics {
-		known[m.ID], known[m.Name] = true, true
-	}
+// warn says which overrides have met nothing. What is said of one stays the
+// same, so that it is logged once.
+func (o *overrides) warn(metrics iter.Seq[*record.Meta]) {
 	o.warnings = nil
+	var names []string
 	for _, key := range slices.Sorted(maps.Keys(o.by)) {
-		if !known[key] {
-			o.warnings = append(o.warnings, unknownMetric(key))
+		if o.met[key] {
+			continue
 		}
+		if o.unmet[key] == "" {
+			if names == nil {
+				names = namesOf(metrics)
+			}
+			o.unmet[key] = unknownMetric(key, names, o.declares)
+		}
+		o.warnings = append(o.warnings, o.unmet[key])
 	}
 }
 
-func unknownMetric(key string) string {
-	return fmt.Sprintf("metrics: the script declares no metric with the id or name %q", key)
+func unknownMetric(key string, names []string, declares bool) string {
+	verb := "gave"
+	if declares {
+		verb = "declares"
+	}
+	text := fmt.Sprintf("metrics: the script %s no metric with the id or name %q", verb, key)
+	if like := config.Nearest(key, names); like != "" {
+		return fmt.Sprintf("%s (did you mean %q?)", text, like)
+	}
+	return fmt.Sprintf("%s (it %s %s)", text, verb, listIDs(names, strconv.Quote))
+}
+
+// namesOf gives the names of metrics, each once, in order.
+func namesOf(metrics iter.Seq[*record.Meta]) []string {
+	seen := make(map[string]bool)
+	for m := range metrics {
+		if len(seen) < overridesShown {
+			seen[cutText(m.Name, 100)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // samples gives the samples with the operator's Meta, without dropped ones.
@@ -74,6 +115,7 @@ func (o *overrides) samples(all []record.Sample) []record.Sample {
 		return all
 	}
 	kept := make([]record.Sample, 0, len(all))
+	met := len(o.met)
 	for _, s := range all {
 		meta := s.Meta
 		if meta == nil {
@@ -82,6 +124,7 @@ func (o *overrides) samples(all []record.Sample) []record.Sample {
 				kept = append(kept, s)
 				continue
 			}
+			o.met[s.Name] = true
 			meta, ok = o.undeclared[s.Name]
 			if !ok {
 				meta = override(&record.Meta{Name: s.Name}, by)
@@ -96,6 +139,18 @@ func (o *overrides) samples(all []record.Sample) []record.Sample {
 		s.Meta = meta
 		kept = append(kept, s)
 	}
+	if more := len(o.met) > met; more || !o.declares && len(all) > 0 {
+		o.warn(func(yield func(*record.Meta) bool) {
+			for _, s := range all {
+				if s.Meta == nil {
+					s.Meta = &record.Meta{Name: s.Name}
+				}
+				if !yield(s.Meta) {
+					return
+				}
+			}
+		})
+	}
 	return kept
 }
 
@@ -109,20 +164,19 @@ func (o *overrides) meta(m *record.Meta) *record.Meta {
 	made := m
 	if by, ok := o.find(m); ok {
 		made = override(m, by)
-		if len(o.warnings) > 0 { // it was not declared, but it is there
-			known := []string{unknownMetric(m.ID), unknownMetric(m.Name)}
-			o.warnings = slices.DeleteFunc(o.warnings, func(w string) bool { return slices.Contains(known, w) })
-		}
 	}
 	o.made[m] = made
 	return made
 }
 
-func (o *overrides) find(m *record.Meta) (config.Override, bool) {
-	if by, ok := o.by[m.ID]; ok && m.ID != "" {
-		return by, true
+// find gives what the operator says of a metric, and notes that it is there.
+func (o *overrides) find(m *record.Meta) (by config.Override, ok bool) {
+	for _, key := range []string{m.Name, m.ID} { // the id wins
+		if one, meets := o.by[key]; meets && key != "" {
+			o.met[key] = true
+			by, ok = one, true
+		}
 	}
-	by, ok := o.by[m.Name]
 	return by, ok
 }
 

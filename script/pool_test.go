@@ -367,7 +367,7 @@ func TestOverrides(t *testing.T) {
 	if m := d.Metrics[0]; m.Type != record.Counter || m.Rename != "renamed" || m.Name != "Third" || m.Help != "of the operator" || m.Unit != "" {
 		t.Errorf("overridden: %+v", m)
 	}
-	if got := fmt.Sprint(o.warnings); got != `[metrics: the script declares no metric with the id or name "bare"]` {
+	if got := fmt.Sprint(o.warnings); got != `[metrics: the script declares no metric with the id or name "bare" (it declares "Loud", "Plain", "Third")]` {
 		t.Errorf("warnings: %s", got)
 	}
 	if third.Type != record.Gauge {
@@ -376,5 +376,30 @@ func TestOverrides(t *testing.T) {
 	got := o.samples([]record.Sample{{Name: "Third", Meta: third}, {Name: "Loud", Meta: loud}, {Name: "Plain", Meta: plain}, {Name: "bare"}, {Name: "other"}})
 	if len(got) != 4 || got[0].Meta != d.Metrics[0] || got[1].Meta != plain || got[2].Meta.Type != record.Gauge || got[3].Meta != nil {
 		t.Errorf("samples: %+v", got)
+	}
+	if len(o.warnings) != 0 { // it was not declared, but it is there
+		t.Errorf("warnings: %s", o.warnings)
+	}
+
+	// A script that declares nothing: what it has given by then counts, and what
+	// is said stays the same.
+	o = newOverrides(map[string]config.Override{"Plane": {Help: "x"}, "later": {Help: "x"}})
+	const plane, later = `metrics: the script gave no metric with the id or name "Plane" (did you mean "Plain"?)`,
+		`metrics: the script gave no metric with the id or name "later" (it gave "Loud", "Plain")`
+	for _, turn := range []struct {
+		samples []record.Sample
+		want    string
+	}{
+		{nil, "[]"},
+		{[]record.Sample{{Name: "Plain", Meta: plain}, {Name: "Loud"}}, "[" + plane + " " + later + "]"},
+		{[]record.Sample{{Name: "more"}}, "[" + plane + " " + later + "]"},
+		{nil, "[" + plane + " " + later + "]"},
+		{[]record.Sample{{Name: "later"}}, "[" + plane + "]"},
+		{[]record.Sample{{Name: "Plain", Meta: plain}}, "[" + plane + "]"},
+	} {
+		o.samples(turn.samples)
+		if got := fmt.Sprint(o.warnings); got != turn.want {
+			t.Errorf("warnings %s\nwant %s", got, turn.want)
+		}
 	}
 }

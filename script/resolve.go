@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"scriptbridge/config"
@@ -37,7 +38,10 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 	// found adds one that discover has found, unless its name is taken.
 	found := func(c *config.Script, what string) {
 		if at, ok := taken[c.Name]; ok {
-			problems = append(problems, fmt.Errorf("discover: %s is left out: the name %q is taken already (%s); rename the file or the script", what, c.Name, at))
+			problems = append(problems, &config.Error{
+				Position: c.Pos, Thing: "discover", Problem: fmt.Sprintf("%s is left out: the name %q is taken already (%s)", what, c.Name, at),
+				Remedy: "rename the file or the script",
+			})
 			return
 		}
 		add(c)
@@ -63,17 +67,17 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 			continue
 		}
 		files, err := config.ScriptFiles(d.Directory)
-		if dialect.MakesFolder && errors.Is(err, fs.ErrNotExist) {
+		if _, above := os.Stat(filepath.Dir(d.Directory)); dialect.MakesFolder && errors.Is(err, fs.ErrNotExist) && above == nil {
 			continue // MakeFolders sees to it
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("discover: %w", err))
+			problems = append(problems, folderProblem(d, err))
 			continue
 		}
 		for _, f := range files {
 			c, err := config.NewScript("", []string{f}, d.Directory, d.Settings)
 			if err != nil {
-				problems = append(problems, fmt.Errorf("discover: %s is left out: %w", f, err))
+				problems = append(problems, &config.Error{Position: d.Pos, Thing: "discover", Problem: fmt.Sprintf("%s is left out: %v", f, err)})
 				continue
 			}
 			c.Pos = d.Pos
@@ -81,6 +85,24 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 		}
 	}
 	return scripts, problems, errors.Join(errs...)
+}
+
+// folderProblem says why a folder of discover cannot be looked into, or made.
+func folderProblem(d *config.Discover, err error) error {
+	e := &config.Error{Position: d.Pos, Thing: "discover"}
+	problem, remedy := config.Unreadable(d.Directory, err)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		e.Problem, e.Remedy = d.Directory+" is not a folder", "name the folder that it is in, or name it by command: under scripts"
+	case errors.Is(err, fs.ErrNotExist):
+		e.Problem, e.Remedy = "there is no folder "+d.Directory, remedy
+		if remedy == "" {
+			e.Remedy = "correct directory:, or make the folder"
+		}
+	default:
+		e.Problem, e.Remedy = d.Directory+": "+problem, remedy
+	}
+	return e
 }
 
 // newScript settles one script: defaults of the dialect and of `global`, its
@@ -190,8 +212,8 @@ func MakeFolders(cfg *config.Config) (made []string, problems []error) {
 		switch err := os.Mkdir(d.Directory, 0o700); {
 		case err == nil:
 			made = append(made, d.Directory)
-		case !errors.Is(err, fs.ErrExist):
-			problems = append(problems, fmt.Errorf("discover: a missing folder cannot be made: %w", err))
+		case !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist): // Resolve tells of the folder above
+			problems = append(problems, folderProblem(d, err))
 		}
 	}
 	return made, problems
@@ -310,6 +332,9 @@ func (s *Script) settled() (command, error) {
 		env = setSecrets(env, vars)
 	}
 	c.env = setSecrets(env, s.Env)
+	if err := checkDirectory(s.WorkingDirectory); err != nil {
+		return c, err
+	}
 
 	program, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
 	if err != nil {
@@ -327,6 +352,26 @@ func (s *Script) settled() (command, error) {
 		return c, s.Dialect.Admit(s, c.account)
 	}
 	return c, nil
+}
+
+// checkDirectory says why no script can run in a folder that the configuration
+// names; "" is none.
+func checkDirectory(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+		hint := config.MissingHint(dir)
+		if hint == "" {
+			hint = "correct working_directory:, or make the folder"
+		}
+		return fmt.Errorf("working_directory: there is no folder %s (%s)", dir, hint)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("working_directory: %s is not a folder (name the folder that it is in)", dir)
+	}
+	return nil // whoever the script runs as may see more
 }
 
 func setSecrets(env []string, vars map[string]config.Secret) []string {

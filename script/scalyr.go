@@ -27,6 +27,7 @@ var scalyrDialect = Dialect{
 	Prepare:  prepareScalyr,
 	Locate:   locateScalyr,
 	Admit:    admitScalyr,
+	Doubts:   doubtScalyr,
 	Discover: discoverScalyr,
 }
 
@@ -208,6 +209,26 @@ func admitScalyr(s *Script, runAs *account) error {
 		}
 	}
 	return nil
+}
+
+// doubtScalyr names folders of modules that are not there, which may not be
+// needed.
+func doubtScalyr(c *config.Script) (texts []string) {
+	o, _, err := readScalyrOptions(c.Options)
+	if err != nil || len(o.ModulePaths) == 0 {
+		return nil
+	}
+	for _, dir := range o.absolute(folderOf(c)).ModulePaths {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		text := "options.module_paths: there is no folder " + dir
+		if hint := config.MissingHint(dir); hint != "" {
+			text += " (" + hint + ")"
+		}
+		texts = append(texts, text)
+	}
+	return texts
 }
 
 // moduleFile finds the module's file: in the module paths, whose files are also

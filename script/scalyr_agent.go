@@ -92,7 +92,8 @@ func besides(file, path string) string {
 func readScalyrFile(file string, env func(string) string) (map[string]any, error) {
 	data, err := fsx.ReadFile(file)
 	if err != nil {
-		return nil, err
+		problem, remedy := config.Unreadable(file, err)
+		return nil, errors.New((&config.Error{Thing: file, Problem: problem, Remedy: remedy}).Error())
 	}
 	v, err := parseRelaxedJSON(data)
 	if err != nil {

@@ -47,6 +47,9 @@ type Dialect struct {
 	// command, gives the program that runs one, its own file ("" when it is
 	// not found) and the folder it runs in where none is configured.
 	Locate func(*config.Script) (command []string, file, dir string)
+	// Doubts, if not nil, are what may keep a script of a dialect with Locate
+	// from working although its program is sound; see Suspicions.
+	Doubts func(*config.Script) []string
 	// Discover, if not nil, gives the scripts that the configuration of an
 	// agent names (discover: {agent_config: …}). The error joins all that is
 	// wrong with it.
@@ -91,7 +94,11 @@ func findDialect(name string) (Dialect, error) {
 		}
 		known = append(known, d.Name)
 	}
-	return Dialect{}, fmt.Errorf("dialect %q is not known (known: %s)", name, strings.Join(known, ", "))
+	hint := ""
+	if like := config.Nearest(name, known); like != "" {
+		hint = fmt.Sprintf("did you mean %q? ", like)
+	}
+	return Dialect{}, fmt.Errorf("dialect %q is not known (%sknown: %s)", name, hint, strings.Join(known, ", "))
 }
 
 // Script is one script, configured or discovered, with everything settled
