@@ -43,6 +43,21 @@ type family struct {
 	kind   kindOf
 	own    bool     // ours, not a source's: no source can take it
 	blocks []*block // in the order of the page; empty only of a process-wide family
+	typed  int      // how many of them are of a source that says the type
+}
+
+// said are the HELP and the UNIT of a family: those of the first block that has
+// one.
+func (f *family) said() (help, unit string) {
+	for _, b := range f.blocks {
+		if help = cmp.Or(help, b.metric.help); unit == "" {
+			unit = b.metric.unit
+		}
+		if help != "" && unit != "" {
+			break
+		}
+	}
+	return help, unit
 }
 
 // claims are the names that a family of this name and kind has on a page, in
@@ -93,7 +108,10 @@ type block struct {
 	series []*series
 	sorted bool
 	metric *metric // that it shows
-	batch  uint32  // the last batch of its source that wrote to it
+	// members are all that it shows of those without a type in a family with
+	// one (untyped.go), as their source calls them.
+	members []*metric
+	batch   uint32 // the last batch of its source that wrote to it
 }
 
 // series is one line of the page, or the lines of one distribution.
@@ -141,12 +159,32 @@ func (se *series) distribution() *distribution {
 	return se.extra.dist
 }
 
+// setKey gives the series its key.
+func (se *series) setKey(key string) {
+	switch {
+	case key != se.text && se.extra == nil:
+		se.extra = &extra{key: key}
+	case key != se.text:
+		se.extra.key = key
+	case se.extra != nil:
+		se.extra.key = ""
+	}
+}
+
 // lines is how many the series has on the page.
 func (se *series) lines() int {
 	if d := se.distribution(); d != nil {
 		return d.layout.lines()
 	}
 	return 1
+}
+
+// show makes a metric the one that the block shows.
+func (b *block) show(m *metric) {
+	b.metric = m
+	if m.plain != nil && !slices.Contains(b.members, m.plain) {
+		b.members = append(b.members, m.plain)
+	}
 }
 
 // lines is how many the block has on the page, without its header.
@@ -201,7 +239,7 @@ func (c *Collector) standing(name string, kind kindOf) []*family {
 // join gives the block of the source in the family that a metric maps to, and
 // makes room for it where it may: the source with the lower rank wins a name,
 // whoever came first, and within a source the metric that came first in the
-// batch.
+// batch. What has no type wins nothing and loses nothing: it follows.
 func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	name := m.family
 	if b := s.blocks[name]; b != nil && b.metric.id == m.id {
@@ -213,27 +251,42 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	if b := s.blocks[name]; b != nil && !b.yields(whole) {
 		return nil, s.duplicateName(m, b.metric.id)
 	}
-	standing := c.standing(name, m.id.kind)
-	for _, f := range standing {
+	var yielding []*block // the source's own
+	if b := s.blocks[name]; b != nil {
+		yielding = append(yielding, b)
+	}
+	for _, f := range c.standing(name, m.id.kind) {
 		if f.own {
 			return nil, s.reservedBy(m, f)
 		}
 		for _, b := range f.blocks {
 			switch {
-			case b.source != s && b.source.compare(s) < 0:
-				return nil, s.typeConflict(m, f, b.source)
 			case b.source == s && !b.yields(whole):
 				return nil, s.duplicateName(m, b.metric.id)
+			case b.source == s:
+				yielding = append(yielding, b)
+			case b.source.compare(s) < 0 && !b.follows(s, name, m.id.kind):
+				return nil, s.typeConflict(m, f, b.source)
 			}
 		}
 	}
-	if b := s.blocks[name]; b != nil {
-		c.drop(b)
+	for _, b := range yielding {
+		if b.family != nil {
+			c.drop(b)
+		}
 	}
-	for _, f := range standing {
+	var followers []lot
+	for _, f := range c.standing(name, m.id.kind) {
+		for _, b := range slices.Clone(f.blocks) {
+			if b.follows(s, name, m.id.kind) {
+				followers = append(followers, c.lift(b))
+			}
+		}
 		c.evict(f, s, func(*source) *refusal { return outranked(s) })
 	}
-	return c.addBlock(s, name, m, false), nil
+	b := c.addBlock(s, name, m, false)
+	c.settle(followers)
+	return b, nil
 }
 
 // reservedBy refuses a metric for the sake of a family of ours.
@@ -255,7 +308,10 @@ func (b *block) yields(whole bool) bool {
 // evict ends a family for the sake of one that s brings, and tells the other
 // sources why.
 func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal) {
-	for _, b := range slices.Clone(f.blocks) {
+	// Those without a type go first: they would settle in the names again.
+	untyped := func(b *block) bool { return b.untyped() }
+	blocks := slices.DeleteFunc(slices.Clone(f.blocks), untyped)
+	for _, b := range slices.Concat(slices.DeleteFunc(slices.Clone(f.blocks), func(b *block) bool { return !untyped(b) }), blocks) {
 		if b.source != s {
 			c.evicted(b.source, b.metric.id.name, b.lines(), why(b.source))
 		}
@@ -273,7 +329,8 @@ func (c *Collector) addBlock(s *source, name string, m *metric, own bool) *block
 			c.names[n] = f
 		}
 	}
-	b := &block{family: f, source: s, metric: m, sorted: true}
+	b := &block{family: f, source: s, sorted: true}
+	b.show(m)
 	s.blocks[name] = b
 	c.place(b)
 	return b
@@ -283,10 +340,13 @@ func (c *Collector) addBlock(s *source, name string, m *metric, own bool) *block
 func (c *Collector) place(b *block) {
 	f := b.family
 	i, _ := slices.BinarySearchFunc(f.blocks, b, (*block).compare)
-	if i == 0 && len(f.blocks) > 0 {
-		c.sheet.touch(f.blocks[0]) // it loses the family's header
+	if len(f.blocks) > 0 {
+		c.sheet.touch(f.blocks[0]) // it loses the family's header, or has another
 	}
 	f.blocks = slices.Insert(f.blocks, i, b)
+	if !b.untyped() {
+		f.typed++
+	}
 	c.sheet.insert(b)
 }
 
@@ -296,13 +356,31 @@ func (c *Collector) unplace(b *block) {
 	c.sheet.remove(b)
 	i := slices.Index(f.blocks, b)
 	f.blocks = slices.Delete(f.blocks, i, i+1)
-	if i == 0 && len(f.blocks) > 0 {
-		c.sheet.touch(f.blocks[0]) // it inherits the header
+	if !b.untyped() {
+		f.typed--
+	}
+	if len(f.blocks) > 0 {
+		c.sheet.touch(f.blocks[0]) // it inherits the header, or has another
 	}
 }
 
-// drop ends a block and all its series.
+// drop ends a block and all its series. Where it was the last one to say the
+// family's type, the others settle without.
 func (c *Collector) drop(b *block) {
+	f := b.family
+	c.remove(b)
+	if f.typed > 0 || f.kind == unknown || f.own {
+		return
+	}
+	var followers []lot
+	for _, b := range slices.Clone(f.blocks) {
+		followers = append(followers, c.lift(b))
+	}
+	c.settle(followers)
+}
+
+// remove takes a block out of its family and off the sheet.
+func (c *Collector) remove(b *block) {
 	f := b.family
 	for _, se := range b.series {
 		b.source.forget(se)

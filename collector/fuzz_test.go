@@ -221,7 +221,7 @@ func checkAccepted(t *testing.T, c *Collector, b *record.Batch) {
 		if refused[smp.Line] {
 			continue
 		}
-		m := s.metric(smp.Name, smp.Meta, smp.Op == record.Observe)
+		m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
 		key, _ := s.appendKey(nil, m, smp)
 		se := s.series[string(key)]
 		if se == nil || se.batch == s.batch && se.line == uint32(smp.Line) && smp.Op == record.Set &&

@@ -19,6 +19,9 @@ type metricID struct {
 	id   string // the source's own
 	name string // as declared or printed
 	kind kindOf
+	// untyped: the source does not say its type, and the kind is what another
+	// source says.
+	untyped bool
 }
 
 // metric is what the collector knows of one of a source's metrics: the mapping
@@ -36,6 +39,8 @@ type metric struct {
 	refused  *refusal // why none of its samples can be on the page
 	shape    *shape   // that of its last sample
 	block    *block   // where its last sample went
+	as       *metric  // one without a type as another source's (untyped.go)
+	plain    *metric  // the reverse: what that one is to its own source
 	lost     *refusal // why it could not join its family,
 	lostIn   uint32   // in that batch of its source
 }

@@ -60,7 +60,7 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 // would be too many while it is not the last word.
 func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	s := p.source
-	m := s.metric(smp.Name, smp.Meta, smp.Op == record.Observe)
+	m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
 	refused := m.refused
 	if refused == nil {
 		refused = badValue(smp)
@@ -87,7 +87,9 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		return final
 	}
 	if se == nil || se.block != m.block {
-		se, refused = c.admit(p, m, smp)
+		if se, refused = c.admit(p, m, smp); se == nil && refused == nil {
+			return c.putSample(p, smp, final)
+		}
 	}
 	if refused == nil && m.layout != nil && !m.layout.equal(se.distribution().layout) {
 		c.end(se)
@@ -156,7 +158,8 @@ func (p *put) late(se *series, smp *record.Sample) bool {
 }
 
 // admit finds or makes the series whose key is p.key, where the rules on names
-// allow it.
+// allow it. It gives neither a series nor a refusal where the sample has ended
+// the last series of the source that said its type, so that it has another key.
 func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refusal) {
 	if m.lost != nil && m.lostIn == p.source.batch {
 		return nil, m.lost
@@ -178,9 +181,9 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 	}
 	m.block = b
 	if b.metric.help != m.help || b.metric.unit != m.unit { // declared anew
-		c.sheet.touch(b)
+		c.sheet.touch(b.family.blocks[0])
 	}
-	b.metric = m
+	b.show(m)
 	if se := p.source.series[string(p.key)]; se != nil {
 		return se, nil
 	}
@@ -198,7 +201,9 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 			}
 			return nil, duplicateSeries(twin.block.source)
 		}
-		c.outrank(twin, p.source)
+		if c.outrank(twin, p.source); b.family == nil {
+			return nil, nil
+		}
 	}
 	se := c.add(b, string(p.key), string(text))
 	if m.layout != nil {

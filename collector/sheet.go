@@ -254,9 +254,10 @@ func (b *block) append(dst []byte, f format) []byte {
 	return dst
 }
 
-// appendHeader appends what the first block says of the family.
+// appendHeader appends what the first blocks that have a word say of the family.
 func (b *block) appendHeader(dst []byte, f format) []byte {
 	name, word := b.family.name, b.family.kind.String()
+	help, unit := b.family.said()
 	if f == text {
 		name += b.family.kind.suffix()
 		switch b.family.kind {
@@ -277,12 +278,12 @@ func (b *block) appendHeader(dst []byte, f format) []byte {
 		dst = append(dst, value...)
 		dst = append(dst, '\n')
 	}
-	if b.metric.help != "" {
-		meta("HELP", helpEscapers[f].Replace(b.metric.help))
+	if help != "" {
+		meta("HELP", helpEscapers[f].Replace(help))
 	}
 	meta("TYPE", word)
-	if f == openMetrics && b.metric.unit != "" {
-		meta("UNIT", b.metric.unit)
+	if f == openMetrics && unit != "" {
+		meta("UNIT", unit)
 	}
 	return dst
 }

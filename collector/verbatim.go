@@ -85,9 +85,13 @@ func (m *metric) keepCounter(family string) {
 	f, ok := strings.CutSuffix(m.sample, "_created")
 	if ok && f != "" && f == strings.TrimSuffix(family, "_total") {
 		m.id.kind, m.family = counter, f
-		m.part = &part{group: f + "_total", rank: 1} // behind the total, whose key has no such end
+		m.part = createdPart(f)
 	}
 }
+
+// createdPart is foo_created of a counter: behind its total, whose key has no
+// such end.
+func createdPart(family string) *part { return &part{group: family + "_total", rank: 1} }
 
 // partsOf are the ends that the names of a kind's samples can have, in the
 // order in which a page has them; nil where all have one name.

@@ -1,0 +1,177 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+)
+
+// This file is what becomes of a metric whose source does not say its type, as
+// a script without # TYPE. It contradicts nobody: where another source has
+// the name in a family with a type, it joins that, whoever came first, and
+// leaves it when nobody says the type any more.
+
+// typed gives a metric without a type as one of a family to which another
+// source gives one; or the metric itself.
+func (c *Collector) typed(s *source, m *metric) *metric {
+	if m.id.kind != unknown || m.layout != nil || m.refused != nil {
+		return m
+	}
+	f := c.names[m.sample]
+	if f == nil || f.own || !f.typedBeside(s) {
+		return m
+	}
+	if m.as == nil || m.as.family != f.name || m.as.id.kind != f.kind {
+		m.as = m.memberOf(f.name, f.kind)
+	}
+	if m.as == nil {
+		return m
+	}
+	return m.as
+}
+
+// typedBeside reports whether a source other than s says the type of a family.
+func (f *family) typedBeside(s *source) bool {
+	others := f.typed
+	if b := s.blocks[f.name]; b != nil && b.family == f && !b.untyped() {
+		others--
+	}
+	return others > 0
+}
+
+// memberOf is the metric as a member of a family; nil where no sample of that
+// is called like it.
+func (m *metric) memberOf(family string, kind kindOf) *metric {
+	as := &metric{
+		id: metricID{name: family, kind: kind, untyped: true}, meta: m.meta,
+		sample: m.sample, family: family, help: m.help, plain: m,
+	}
+	end, ok := strings.CutPrefix(m.sample, family)
+	switch {
+	case !ok:
+		return nil
+	case partsOf(kind) != nil:
+		if !slices.Contains(partsOf(kind), end) || kind == histogram && end == "" { // which has no sample of that name
+			return nil
+		}
+		as.keepPart(family, end)
+	case kind == counter && end == "_created":
+		as.part = createdPart(family)
+	case end != kind.suffix():
+		return nil
+	default:
+		as.unit = m.unit
+	}
+	return as
+}
+
+// untyped reports whether the block's source does not say its type.
+func (b *block) untyped() bool { return b.metric.id.kind == unknown || b.metric.plain != nil }
+
+// follows reports whether a block without a type makes way for a family of s: by
+// joining it where that has a type, and by having none again where that has
+// none either.
+func (b *block) follows(s *source, name string, kind kindOf) bool {
+	if !b.untyped() || kind == unknown {
+		return b.untyped() && !b.family.typedBeside(s)
+	}
+	claimed := claims(name, kind)
+	return !slices.ContainsFunc(b.series, func(se *series) bool {
+		sample := sampleOf(se.text)
+		return slices.Contains(claimed, sample) && (&metric{sample: sample}).memberOf(name, kind) == nil
+	})
+}
+
+// sampleOf is the name in a series' text.
+func sampleOf(text string) string {
+	name, _, _ := strings.Cut(text, "{")
+	return name
+}
+
+// lot are the series of a block that has been taken away, and what it showed.
+type lot struct {
+	source *source
+	batch  uint32
+	series []*series
+	plain  []*metric // as the source called them
+}
+
+// lift takes a block away whose series are to be settled elsewhere.
+func (c *Collector) lift(b *block) lot {
+	l := lot{b.source, b.batch, b.series, b.members}
+	if b.metric.plain == nil {
+		l.plain = []*metric{b.metric}
+	}
+	c.remove(b)
+	return l
+}
+
+// settle puts the series of lots without a type where they belong now: into
+// the family that has one, or families of their own.
+func (c *Collector) settle(lots []lot) {
+	for _, l := range lots {
+		for _, se := range l.series {
+			i := slices.IndexFunc(l.plain, func(m *metric) bool { return m.sample == sampleOf(se.text) })
+			m := c.typed(l.source, l.plain[i])
+			key := m.keyOf(se.text)
+			if l.source.series[key] != nil {
+				continue // le="1" and le="1.0" are one now
+			}
+			b := l.source.blocks[m.family]
+			if b == nil {
+				b = c.addBlock(l.source, m.family, m, false)
+				b.batch = l.batch
+			}
+			b.show(m)
+			se.block = b
+			se.setKey(key)
+			b.series, b.sorted = append(b.series, se), false
+			l.source.series[key] = se
+			l.source.lines += se.lines()
+			c.sheet.touch(b)
+		}
+	}
+}
+
+// keyOf is the key of a series of the metric, by its text.
+func (m *metric) keyOf(text string) string {
+	if m.part == nil {
+		return text
+	}
+	labels := strings.TrimPrefix(text, m.sample)
+	bound, rest := cutLabel(labels, m.part.bound)
+	key := append([]byte(m.part.group+rest), keyEnd, m.part.rank)
+	if m.part.bound != "" {
+		key = appendBound(key, bound)
+	}
+	return string(key)
+}
+
+// cutLabel cuts a label out of {labels} as they stand on the page.
+func cutLabel(labels, name string) (value, rest string) {
+	for from := 0; from < len(labels) && labels[from] != '}'; {
+		begin := from + 1 // behind { or ,
+		at := begin + strings.Index(labels[begin:], `="`)
+		end := at + len(`="`)
+		for ; labels[end] != '"'; end++ {
+			if labels[end] == '\\' {
+				end++
+			}
+		}
+		if labels[begin:at] != name {
+			from = end + 1
+			continue
+		}
+		value = unescaper.Replace(labels[at+len(`="`) : end])
+		switch rest = labels[end+1:]; {
+		case from > 0:
+			return value, labels[:from] + rest
+		case rest == "}":
+			return value, ""
+		default:
+			return value, "{" + rest[1:]
+		}
+	}
+	return "", labels
+}
+
+var unescaper = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
