@@ -86,13 +86,15 @@ var (
 		"Packets, requests or lines that came in, whatever became of them.", []string{"receiver", "listener"}, nil)
 	receiverBytes = prometheus.NewDesc("scriptbridge_receiver_bytes_total",
 		"Bytes that came in.", []string{"receiver", "listener"}, nil)
+	receiverFailed = prometheus.NewDesc("scriptbridge_receiver_listen_errors_total",
+		"How often the system kept a listener from taking what comes, such as for want of file descriptors; it was tried again.", []string{"receiver", "listener"}, nil)
 	receiverDropped = prometheus.NewDesc("scriptbridge_receiver_dropped_total",
 		"What was not let in or was lost to overload, by reason.", []string{"receiver", "reason"}, nil)
 )
 
-// Describe gives the four families.
+// Describe gives the five families.
 func (receiverMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{receiverUp, receiverPackets, receiverBytes, receiverDropped} {
+	for _, d := range []*prometheus.Desc{receiverUp, receiverPackets, receiverBytes, receiverFailed, receiverDropped} {
 		ch <- d
 	}
 }
@@ -108,7 +110,7 @@ func (m receiverMetrics) Collect(ch chan<- prometheus.Metric) {
 		for _, f := range []struct {
 			desc *prometheus.Desc
 			by   map[string]uint64
-		}{{receiverPackets, v.Counts.Packets}, {receiverBytes, v.Counts.Bytes}, {receiverDropped, v.Counts.Dropped}} {
+		}{{receiverPackets, v.Counts.Packets}, {receiverBytes, v.Counts.Bytes}, {receiverFailed, v.Counts.Failed}, {receiverDropped, v.Counts.Dropped}} {
 			for label, n := range f.by {
 				ch <- prometheus.MustNewConstMetric(f.desc, prometheus.CounterValue, float64(n), v.Name, label)
 			}

@@ -73,6 +73,7 @@ func TestReceiverMetrics(t *testing.T) {
 		return []receive.View{
 			{Name: "statsd", Up: true, Counts: receive.CountsView{
 				Packets: map[string]uint64{"udp": 7, "tcp": 1}, Bytes: map[string]uint64{"udp": 700, "tcp": 3}, Dropped: map[string]uint64{"overload": 0},
+				Failed: map[string]uint64{"tcp": 3},
 			}},
 			{Name: "collectd", Error: "port taken"},
 		}
@@ -84,6 +85,9 @@ scriptbridge_receiver_bytes_total{listener="udp",receiver="statsd"} 700
 # HELP scriptbridge_receiver_dropped_total What was not let in or was lost to overload, by reason.
 # TYPE scriptbridge_receiver_dropped_total counter
 scriptbridge_receiver_dropped_total{reason="overload",receiver="statsd"} 0
+# HELP scriptbridge_receiver_listen_errors_total How often the system kept a listener from taking what comes, such as for want of file descriptors; it was tried again.
+# TYPE scriptbridge_receiver_listen_errors_total counter
+scriptbridge_receiver_listen_errors_total{listener="tcp",receiver="statsd"} 3
 # HELP scriptbridge_receiver_packets_total Packets, requests or lines that came in, whatever became of them.
 # TYPE scriptbridge_receiver_packets_total counter
 scriptbridge_receiver_packets_total{listener="tcp",receiver="statsd"} 1

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -71,8 +72,9 @@ func (c *collectd) Run(ctx context.Context) error {
 		c.mu.Lock()
 		c.conn = conn
 		c.mu.Unlock()
+		p := newPatience("udp", c.env, ctx.Done())
 		work.Go(func() {
-			if err := c.listen(conn); err != nil {
+			if err := c.listen(conn, p); err != nil {
 				cancel(err)
 			}
 		})
@@ -138,9 +140,15 @@ func listenCollectd(address string) (*net.UDPConn, error) {
 	return conn, nil
 }
 
+// collectdConn is what is asked of a *net.UDPConn.
+type collectdConn interface {
+	net.Conn
+	ReadFromUDPAddrPort(b []byte) (n int, sender netip.AddrPort, err error)
+}
+
 // listen reads packets until the connection has a deadline, and then those that
 // wait already.
-func (c *collectd) listen(conn *net.UDPConn) error {
+func (c *collectd) listen(conn collectdConn, p *patience) error {
 	packet := make([]byte, collectdPacket)
 	take := func(n int, sender any) {
 		c.env.Counts.Received("udp", 1, n)
@@ -149,11 +157,15 @@ func (c *collectd) listen(conn *net.UDPConn) error {
 	for {
 		n, sender, err := conn.ReadFromUDPAddrPort(packet)
 		if err != nil {
-			if err = ended(err); err != nil {
-				return err
+			if err = ended(err); err == nil {
+				break
 			}
-			break
+			if p.again(err) {
+				continue
+			}
+			return err
 		}
+		p.well()
 		take(n, sender)
 	}
 	for until := time.Now().Add(drainMost); time.Now().Before(until); {

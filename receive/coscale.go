@@ -131,7 +131,7 @@ func (c *coscaleReceiver) listen() (listeners []net.Listener, err error) {
 			closeAll(listeners)
 			return nil, err
 		}
-		l = netutil.LimitListener(l, maxConnections)
+		l = netutil.LimitListener(newSteady(l, "http", c.env), maxConnections)
 		if c.tls != nil {
 			l = tls.NewListener(l, c.tls)
 		}

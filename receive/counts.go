@@ -11,12 +11,14 @@ type Counts struct {
 	mu      sync.Mutex
 	packets map[string]uint64 // by listener: udp, tcp, http …
 	bytes   map[string]uint64
+	failed  map[string]uint64 // by listener
 	dropped map[string]uint64 // by reason
 }
 
 // CountsView is a copy of Counts.
 type CountsView struct {
 	Packets, Bytes map[string]uint64 // by listener
+	Failed         map[string]uint64 // by listener
 	Dropped        map[string]uint64 // by reason
 }
 
@@ -30,6 +32,16 @@ func (c *Counts) Received(listener string, packets, bytes int) {
 	}
 	c.packets[listener] += uint64(packets)
 	c.bytes[listener] += uint64(bytes)
+}
+
+// Failed counts how often the system kept a listener from taking what comes.
+func (c *Counts) Failed(listener string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed == nil {
+		c.failed = make(map[string]uint64)
+	}
+	c.failed[listener] += uint64(n)
 }
 
 // Dropped counts what was lost and is in no batch: overload, and what was not
@@ -47,5 +59,5 @@ func (c *Counts) Dropped(reason string, n int) {
 func (c *Counts) View() CountsView {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return CountsView{maps.Clone(c.packets), maps.Clone(c.bytes), maps.Clone(c.dropped)}
+	return CountsView{maps.Clone(c.packets), maps.Clone(c.bytes), maps.Clone(c.failed), maps.Clone(c.dropped)}
 }

@@ -113,7 +113,7 @@ func TestCollectdTakesWhatWaits(t *testing.T) {
 	}
 	defer conn.Close()
 	listened := make(chan error)
-	go func() { listened <- c.listen(conn) }()
+	go func() { listened <- c.listen(conn, newPatience("udp", c.env, nil)) }()
 	c.merge.mu.Lock() // the reader stands still
 	to := dial(t, "udp", conn.LocalAddr().String())
 	for i := range 10 {

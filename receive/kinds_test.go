@@ -67,6 +67,7 @@ type running struct {
 	sink   *sinkLog
 	log    *syncBuffer
 	web    *httptest.Server // the web port, asked on loopback
+	away   []string         // its addresses, when it is at work in another process
 }
 
 // forEachKind runs a test of what all receivers promise.
@@ -135,12 +136,16 @@ func (r *running) poll(t *testing.T, what string, ask func() bool) {
 // address gives where the receiver listens by a network's word, such as udp.
 func (r *running) address(t *testing.T, network string) string {
 	t.Helper()
-	for _, a := range r.set.Views()[0].Addresses {
+	addresses := r.away
+	if addresses == nil {
+		addresses = r.set.Views()[0].Addresses
+	}
+	for _, a := range addresses {
 		if at, ok := strings.CutPrefix(a, network+" "); ok {
 			return at
 		}
 	}
-	t.Fatalf("it does not listen on %s: %+v", network, r.set.Views())
+	t.Fatalf("it does not listen on %s: %v", network, addresses)
 	return ""
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -151,12 +149,4 @@ func (s *statsd) open(ctx context.Context) ([]*listener, error) {
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
-}
-
-// ended is what became of a listener: nil when it was stopped.
-func ended(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	return err
 }

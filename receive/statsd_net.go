@@ -106,18 +106,23 @@ type packetConn interface {
 func (s *statsd) packets(name string, c packetConn) *listener {
 	c.SetReadBuffer(statsdBuffer) //nolint:errcheck // less will do
 	s.env.Counts.Received(name, 0, 0)
+	stopped := make(chan struct{})
+	p := newPatience(name, s.env, stopped)
 	return &listener{
 		address: name + " " + c.LocalAddr().String(),
 		lost:    func() uint32 { return kernelDrops(c) },
-		stop:    func() { c.SetReadDeadline(longAgo) }, //nolint:errcheck // it is closed then
-		close:   func() { c.Close() },
-		serve:   func() error { return s.readPackets(name, c) },
+		stop: func() {
+			c.SetReadDeadline(longAgo) //nolint:errcheck // it is closed then
+			close(stopped)
+		},
+		close: func() { c.Close() },
+		serve: func() error { return s.readPackets(name, c, p) },
 	}
 }
 
 // readPackets takes packets until the socket has a deadline, and then those
 // that wait already: who sent them before the end shall not lose them.
-func (s *statsd) readPackets(name string, c packetConn) error {
+func (s *statsd) readPackets(name string, c packetConn, p *patience) error {
 	buf := make([]byte, maxPacket)
 	take := func(n int) {
 		s.env.Counts.Received(name, 1, n)
@@ -132,11 +137,15 @@ func (s *statsd) readPackets(name string, c packetConn) error {
 	for {
 		n, err := c.Read(buf)
 		if err != nil {
-			if err = ended(err); err != nil {
-				return err
+			if err = ended(err); err == nil {
+				break
 			}
-			break
+			if p.again(err) {
+				continue
+			}
+			return err
 		}
+		p.well()
 		take(n)
 	}
 	for until := time.Now().Add(drainMost); time.Now().Before(until); {
@@ -200,10 +209,11 @@ func (cs *conns) close() {
 
 // openTCP listens for connections that send lines.
 func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	l := newSteady(bound, "tcp", s.env)
 	s.env.Counts.Received("tcp", 0, 0)
 	open := &conns{open: make(map[net.Conn]bool)}
 	return &listener{
