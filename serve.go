@@ -79,7 +79,7 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	out := &sinks{always: record.Tee{page, record.NewEventLog(stream)}}
 	pool := script.NewPool(out, logger, set.cfg.Global.MaxConcurrent)
 	ways := &uploads{sinks: out, logger: logger, leaving: make(map[string]*upload)}
-	receivers := receive.SetOptions{Sink: out, Logger: logger, Hidden: port.Hidden}
+	receivers := receive.SetOptions{First: &set.cfg.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
 	if f.serve.storage != "" {
 		kept, err := openStorage(f.serve.storage)
 		if err != nil {

@@ -93,9 +93,10 @@ func (d *door) handler(h http.Handler) http.Handler {
 }
 
 // Handler answers what the endpoints of the receivers at work are asked, and
-// leaves the rest to next. What is asked under /api/ while nobody answers
-// there gets an error as CoScale's clients read it: 503 while a receiver is
-// down, so that they come back, or else 404.
+// leaves the rest to next. While a receiver is down, and while the bridge starts
+// or ends, what would be for a receiver gets a 503, so that clients come back: a
+// 404 is the last word for many. What nobody answers under /api/ gets an error
+// as CoScale's clients read it.
 func (s *Set) Handler(next http.Handler) http.Handler {
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,15 +116,18 @@ func (s *Set) Handler(next http.Handler) http.Handler {
 			return
 		}
 		switch {
-		case r.URL.Path != "/api" && !strings.HasPrefix(r.URL.Path, "/api/"):
-			next.ServeHTTP(w, r)
-		case s.Ready():
+		case s.comesBack(r.URL.Path):
+			notOpen(w)
+		case isAPI(r.URL.Path):
 			apiError(w, http.StatusNotFound, "there is no receiver at this address")
 		default:
-			notOpen(w)
+			next.ServeHTTP(w, r)
 		}
 	})
 }
+
+// isAPI reports whether a path is one of those that only receivers answer.
+func isAPI(path string) bool { return path == "/api" || strings.HasPrefix(path, "/api/") }
 
 func (s *Set) hidden(r *http.Request) string {
 	if s.Hidden == nil {

@@ -118,6 +118,15 @@ func start(t *testing.T, c contract) *running {
 	}
 	r.set.Reload(t.Context(), r.config)
 	r.poll(t, "the receiver to open", func() bool { return r.set.Ready() })
+	for _, u := range r.set.present() { // paths are known before a receiver is made
+		var got []string
+		for _, e := range u.receiver.Endpoints() {
+			got = append(got, e.Path)
+		}
+		if want := u.kind.part(r.config).paths; !slices.Equal(got, want) {
+			t.Errorf("%s answers %q, and is said to answer %q", u.kind.name, got, want)
+		}
+	}
 	return r
 }
 

@@ -82,6 +82,8 @@ type part struct {
 	config    any // as it stands in config.Receive
 	labels    map[string]string
 	maxSeries int
+	// paths are those of the web port that it answers, as in Endpoint.
+	paths []string
 	// files are read by make; where their contents change, a reload makes the
 	// receiver anew. Empty names are left out.
 	files []string
@@ -102,7 +104,11 @@ func coscalePart(r *config.Receive) *part {
 	if c == nil {
 		return nil
 	}
-	return &part{c, c.Labels, c.MaxSeries, []string{c.AccessTokensFile, c.TLS.CertFile, c.TLS.KeyFile}}
+	p := &part{config: c, labels: c.Labels, maxSeries: c.MaxSeries, files: []string{c.AccessTokensFile, c.TLS.CertFile, c.TLS.KeyFile}}
+	if len(c.Listen) == 0 {
+		p.paths = []string{apiPath}
+	}
+	return p
 }
 
 func statsdPart(r *config.Receive) *part {
@@ -110,7 +116,7 @@ func statsdPart(r *config.Receive) *part {
 	if c == nil {
 		return nil
 	}
-	return &part{c, c.Labels, c.MaxSeries, []string{c.MappingConfig}}
+	return &part{config: c, labels: c.Labels, maxSeries: c.MaxSeries, files: []string{c.MappingConfig}}
 }
 
 func collectdPart(r *config.Receive) *part {
@@ -118,5 +124,9 @@ func collectdPart(r *config.Receive) *part {
 	if c == nil {
 		return nil
 	}
-	return &part{c, c.Labels, c.MaxSeries, append([]string{c.AuthFile}, c.TypesDB...)}
+	p := &part{config: c, labels: c.Labels, maxSeries: c.MaxSeries, files: append([]string{c.AuthFile}, c.TypesDB...)}
+	if c.HTTPPath != "" {
+		p.paths = []string{c.HTTPPath}
+	}
+	return p
 }

@@ -30,6 +30,9 @@ const (
 
 // SetOptions are what a Set needs from outside.
 type SetOptions struct {
+	// First is what the first Reload will be given. Until then requests for its
+	// receivers are asked to come back. May be nil.
+	First  *config.Receive
 	Sink   record.Sink
 	Logger log.Logger
 	// Storage gives a receiver its folder; nil without --storage.path.
@@ -53,6 +56,10 @@ type Set struct {
 
 	mu    sync.Mutex
 	units []*unit // at work, in the order of the table
+	// paths are those of the web port that receivers answer, or are about to,
+	// or did before Close.
+	paths []string
+	begun bool // by a Reload
 	// leaving are the units that have been stopped and have not ended yet, by
 	// name: one that follows must wait for its ports.
 	leaving map[string]*unit
@@ -64,7 +71,15 @@ type Set struct {
 
 // NewSet makes a Set without receivers; Reload gives it some.
 func NewSet(o SetOptions) *Set {
-	return &Set{SetOptions: o, kinds: kinds, leaving: make(map[string]*unit), counts: make(map[string]*Counts)}
+	s := &Set{SetOptions: o, kinds: kinds, leaving: make(map[string]*unit), counts: make(map[string]*Counts)}
+	if o.First != nil {
+		for _, k := range s.kinds {
+			if p := k.part(o.First); p != nil {
+				s.paths = append(s.paths, p.paths...)
+			}
+		}
+	}
+	return s
 }
 
 // View is what people may see of a receiver.
@@ -156,8 +171,13 @@ func (s *Set) apply(plans []plan, r *config.Receive) (ending, started []*unit) {
 	if s.closed {
 		return nil, nil
 	}
+	s.begun = true
 	var now []*unit
+	s.paths = nil
 	for _, p := range plans {
+		if p.part != nil {
+			s.paths = append(s.paths, p.part.paths...)
+		}
 		switch {
 		case p.stays:
 			now = append(now, p.old)
@@ -232,6 +252,18 @@ func (s *Set) Ready() bool {
 
 // SinkErrors is how many batches a sink could not take since the start.
 func (s *Set) SinkErrors() uint64 { return s.sinkErrors.Load() }
+
+// comesBack reports whether a path that nobody answers is one to ask again for:
+// a receiver that is down has it, or none has it yet, or any more, since the
+// bridge starts or ends.
+func (s *Set) comesBack(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.ContainsFunc(s.paths, func(of string) bool { return Endpoint{Path: of}.has(path) }) {
+		return true
+	}
+	return isAPI(path) && (s.closed || !s.begun)
+}
 
 func (s *Set) present() []*unit {
 	s.mu.Lock()

@@ -422,9 +422,51 @@ func TestHandler(t *testing.T) {
 		hidden = ""
 		ask("/statsd-private", "200 statsd at /statsd-private")
 
-		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}, Collectd: &config.ReceiveCollectd{}})
-		ask("/api/", `503 {"msg":"the receiver is not open"}`)
-		ask("/collectd/", "200 next")
+		// What is for a receiver that is down may be asked for again; what is for
+		// none, not.
+		b.runs["coscale"] = errors.New("disk full")
+		b.Reload(t.Context(), &config.Receive{
+			StatsD:   &config.ReceiveStatsD{},
+			CoScale:  &config.ReceiveCoScale{},
+			Collectd: &config.ReceiveCollectd{HTTPPath: "/post"},
+		})
+		ask("/api/v1/app/", `503 {"msg":"the receiver is not open"}`)
+		ask("/post", `503 {"msg":"the receiver is not open"}`)
+		ask("/poster", "200 next")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}, CoScale: &config.ReceiveCoScale{Listen: []string{":80"}}})
+		ask("/api/v1/app/", `404 {"msg":"there is no receiver at this address"}`)
+		ask("/post", "200 next")
+	})
+}
+
+// Who asks while the bridge starts or ends is told to come back: to the vendors'
+// clients, and to another bridge's upload, a 404 is the last word.
+func TestHandlerAtStartAndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := &config.Receive{CoScale: &config.ReceiveCoScale{}, Collectd: &config.ReceiveCollectd{HTTPPath: "/post"}}
+		b := newBench(SetOptions{First: first, Hidden: func(*http.Request) string { return "" }})
+		h := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "next") }))
+		ask := func(path string, want int) {
+			t.Helper()
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("POST", "http://localhost"+path, nil))
+			if w.Code != want || (w.Code == http.StatusServiceUnavailable) != (w.Header().Get("Retry-After") != "") {
+				t.Errorf("%s: %d, want %d; Retry-After: %q", path, w.Code, want, w.Header().Get("Retry-After"))
+			}
+		}
+		closed := func() {
+			t.Helper()
+			ask("/api/v1/app/shop/login/", http.StatusServiceUnavailable)
+			ask("/api/v1/app/shop/data/", http.StatusServiceUnavailable)
+			ask("/post", http.StatusServiceUnavailable)
+			ask("/metrics", http.StatusOK)
+			ask("/-/quit", http.StatusOK)
+		}
+		closed()
+		b.Reload(t.Context(), first)
+		ask("/coscale/", http.StatusOK)
+		b.Close()
+		closed()
 	})
 }
 
