@@ -13,10 +13,14 @@ import (
 // maxRelaxedDepth bounds how deep lists and objects may stand in one another.
 const maxRelaxedDepth = 200
 
+// maxRelaxedNumber bounds the characters of a number, as the agent does: Python
+// refuses to read one of some thousand digits.
+const maxRelaxedNumber = 100
+
 // parseRelaxedJSON reads the JSON that the Scalyr agent takes (spec/scalyr.md,
 // 2.1): with comments, bare keys, commas that are one too many or, before a
 // new line, missing, strings put together by + or in """, and numbers such as
-// 007 and 1. alone. It gives what encoding/json would with UseNumber. As in the
+// 007, 1. and -.5 alone. It gives what encoding/json would with UseNumber. As in the
 // agent, the last of equal keys counts and a member that is null is left out.
 // The error names the line.
 func parseRelaxedJSON(text []byte) (any, error) {
@@ -44,7 +48,8 @@ type relaxed struct {
 }
 
 func (p *relaxed) fail(format string, args ...any) error {
-	line := 1 + strings.Count(p.text[:p.at], "\n")
+	before := p.text[:p.at]
+	line := 1 + strings.Count(before, "\n") + strings.Count(before, "\r") - strings.Count(before, "\r\n")
 	return fmt.Errorf("line %d: %s", line, fmt.Sprintf(format, args...))
 }
 
@@ -67,6 +72,9 @@ func (p *relaxed) peek() byte {
 
 func (p *relaxed) has(prefix string) bool { return strings.HasPrefix(p.text[p.at:], prefix) }
 
+// lineEnds end a line, each by itself.
+const lineEnds = "\r\n"
+
 // blanks passes over blanks and comments.
 func (p *relaxed) blanks() error {
 	for p.at < len(p.text) {
@@ -74,7 +82,7 @@ func (p *relaxed) blanks() error {
 		case strings.IndexByte(" \t\r\n", p.text[p.at]) >= 0:
 			p.at++
 		case p.has("//"):
-			if n := strings.IndexByte(p.text[p.at:], '\n'); n >= 0 {
+			if n := strings.IndexAny(p.text[p.at:], lineEnds); n >= 0 {
 				p.at += n
 			} else {
 				p.at = len(p.text)
@@ -163,8 +171,8 @@ func (p *relaxed) more(first bool, closing byte) (bool, error) {
 
 // opensLine reports whether nothing but blanks stands before p.at in its line.
 func (p *relaxed) opensLine() bool {
-	start := strings.LastIndexByte(p.text[:p.at], '\n')
-	return start >= 0 && strings.Trim(p.text[start:p.at], " \t\r\n") == ""
+	before := strings.TrimRight(p.text[:p.at], " \t")
+	return before != "" && strings.IndexByte(lineEnds, before[len(before)-1]) >= 0
 }
 
 func (p *relaxed) object(depth int) (any, error) {
@@ -224,14 +232,8 @@ func (p *relaxed) list(depth int) (any, error) {
 
 // strings reads one string, or several with + between them.
 func (p *relaxed) strings() (any, error) {
-	const triple = `"""`
 	if p.has(triple) {
-		text, _, ended := strings.Cut(p.text[p.at+len(triple):], triple)
-		if !ended {
-			return nil, p.fail(`a """ text does not end`)
-		}
-		p.at += len(triple) + len(text) + len(triple)
-		return text, nil
+		return p.tripleQuoted()
 	}
 	var whole strings.Builder
 	for {
@@ -256,6 +258,31 @@ func (p *relaxed) strings() (any, error) {
 			return nil, p.fail("a + is followed by %s, not by a text in double quotes", p.next())
 		}
 	}
+}
+
+const triple = `"""`
+
+// tripleQuoted reads a text between """, of any lines. A quote stands for
+// itself, a backslash does not.
+func (p *relaxed) tripleQuoted() (string, error) {
+	var b strings.Builder
+	for p.at += len(triple); p.at < len(p.text); {
+		switch c := p.text[p.at]; {
+		case p.has(triple):
+			p.at += len(triple)
+			return b.String(), nil
+		case c == '\\':
+			r, err := p.escape()
+			if err != nil {
+				return "", fmt.Errorf(`%w, in a """ text either (write \\ for a backslash)`, err)
+			}
+			b.WriteRune(r)
+		default:
+			b.WriteByte(c)
+			p.at++
+		}
+	}
+	return "", p.fail(`a """ text does not end`)
 }
 
 // quoted reads a string in double quotes.
@@ -333,12 +360,17 @@ func (p *relaxed) number() (any, error) {
 	}
 	written := p.text[from:p.at]
 	digits, negative := strings.CutPrefix(written, "-")
-	// Zeros in front of another digit go, a point alone gets a digit.
+	if len(digits) > maxRelaxedNumber {
+		return nil, p.fail("a number has more than %d characters", maxRelaxedNumber)
+	}
+	// Zeros in front of another digit go, a point alone gets digits.
 	for len(digits) > 1 && digits[0] == '0' && '0' <= digits[1] && digits[1] <= '9' {
 		digits = digits[1:]
 	}
-	if before, after, ok := strings.Cut(digits, "."); ok && (after == "" || after[0] < '0' || after[0] > '9') {
+	if before, after, ok := strings.Cut(digits, "."); ok && before != "" && (after == "" || after[0] < '0' || after[0] > '9') {
 		digits = before + ".0" + after
+	} else if ok && before == "" {
+		digits = "0." + after
 	}
 	if negative {
 		digits = "-" + digits

@@ -1,5 +1,8 @@
 import json
+import os
 import random
+import subprocess
+import sys
 import unittest
 
 import support  # noqa: F401
@@ -86,6 +89,36 @@ BAD = [
 ]
 
 
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def shared():
+    """Returns the rows of relaxed.json, their values spelled as as_json does."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "relaxed.json"), encoding="ascii") as stream:
+        return [(text, None if want is None else as_json(json.loads(want))) for text, want in json.load(stream)]
+
+
+# Reads texts with the agent's own parser; a member that is null is one that its getters do not find.
+THE_AGENTS = """
+import json, sys
+from scalyr_agent.json_lib import JsonArray, JsonObject, parse
+
+def plain(value):
+    if isinstance(value, JsonObject):
+        return {key: plain(value[key]) for key in value.keys() if value[key] is not None}
+    return [plain(element) for element in value] if isinstance(value, JsonArray) else value
+
+results = []
+for text in json.load(sys.stdin):
+    try:
+        results.append(json.dumps(plain(parse(text)), sort_keys=True))
+    except Exception:
+        results.append(None)
+print(json.dumps(results))
+"""
+
+
 class ParseTest(unittest.TestCase):
     def test_good(self):
         for text, want in GOOD:
@@ -100,6 +133,31 @@ class ParseTest(unittest.TestCase):
                 got = caught.exception
                 self.assertEqual((got.raw_message, got.line_number, got.position), (message, line, position))
                 self.assertEqual(str(got), "%s (line %d, position %d)" % (message, line, position))
+
+    def test_shared(self):
+        """The bridge's own reader has the same table (relaxed.json): text, and its value as JSON or null for none."""
+        for text, want in shared():
+            with self.subTest(text):
+                try:
+                    got = as_json(parse(text))
+                except JsonParseException:
+                    got = None
+                self.assertEqual(got, want)
+
+    @unittest.skipUnless(
+        os.environ.get("SCALYR_AGENT"), "SCALYR_AGENT names no folder that holds the agent's own package")
+    def test_shared_with_the_agent(self):
+        rows = shared()
+        output = subprocess.check_output(
+            [sys.executable, "-c", THE_AGENTS], input=json.dumps([text for text, _ in rows]).encode("ascii"),
+            env=dict(os.environ, PYTHONPATH=os.environ["SCALYR_AGENT"], PYTHONDONTWRITEBYTECODE="1"))
+        for (text, want), got in zip(rows, json.loads(output.decode("ascii"))):
+            with self.subTest(text):
+                self.assertEqual(got, want)
+
+    def test_surrogates(self):
+        self.assertEqual(parse(r'["\ud83d\ude00", "\ud83d\ud83d\ude00", "\ude00\ud83d"]'),
+                         ["\U0001f600", "\ud83d\U0001f600", "\ude00\ud83d"])
 
     def test_types(self):
         value = parse("{a:[{b:1}]}")

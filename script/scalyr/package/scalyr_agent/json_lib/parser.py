@@ -2,7 +2,7 @@
 
 What it allows beyond JSON: comments (// and /* */), unquoted keys, trailing
 commas, a line break in a comma's place, "a" + "b", \"\"\"texts of several
-lines\"\"\", leading zeros and a number's last dot. Members that are null are
+lines\"\"\", leading zeros, a number's last dot and -.5. Members that are null are
 left out; of two members with one name the last holds.
 """
 
@@ -13,14 +13,18 @@ from scalyr_agent.json_lib.objects import JsonArray, JsonObject
 
 # Deeper nesting is refused, long before Python's own limit.
 MAX_DEPTH = 100
+# And a number of more characters, without its sign.
+MAX_NUMBER = 100
 
-_SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_SPACE = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"(?:-?[0-9]+(\.[0-9]*)?|-(\.[0-9]+))([eE][+-]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None}
 _PLAIN = re.compile(r'[^"\\\n\r]*')
+_TRIPLE = re.compile(r'"""((?:[^"\\]|\\.|"(?!""))*)"""', re.DOTALL)
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
+_PAIR = re.compile("([\ud800-\udbff])([\udc00-\udfff])")
 
 
 def parse(text):
@@ -73,10 +77,10 @@ class _Parser(object):
         raise self.error("a value cannot begin with %s" % (word.group() if word else char), at)
 
     def number(self, match):
-        try:
-            return float(match.group()) if match.group(1) or match.group(2) else int(match.group())
-        except ValueError:  # Python limits the digits that it converts.
+        text = match.group()
+        if len(text.lstrip("-")) > MAX_NUMBER:
             raise self.error("the number is too long", match.start())
+        return float(text) if any(match.groups()) else int(text)
 
     def object(self, at, depth):
         members = JsonObject()
@@ -119,8 +123,7 @@ class _Parser(object):
 
     def starts_line(self, at, previous):
         """Tells whether only blanks are before at on its line, which is not the previous element's."""
-        line = self.text.rfind("\n", previous, at)
-        return line >= 0 and not self.text[line:at].strip(" \t\r\n")
+        return self.text[previous:at].rstrip(" \t").endswith(("\n", "\r"))
 
     def key(self, at):
         if self.text.startswith('"', at) and not self.text.startswith('"""', at):
@@ -133,10 +136,10 @@ class _Parser(object):
     def strings(self, at):
         """Reads one text, or several joined with +."""
         if self.text.startswith('"""', at):
-            end = self.text.find('"""', at + 3)
-            if end < 0:
+            match = _TRIPLE.match(self.text, at)
+            if not match:
                 raise self.error('the """ has no end', at)
-            return self.unescape(at + 3, end), end + 3
+            return self.unescape(match.start(1), match.end(1)), match.end()
         value, end = self.string(at)
         parts = [value]
         while True:
@@ -166,7 +169,7 @@ class _Parser(object):
             escape = self.text.find("\\", at, end)
             if escape < 0:
                 parts.append(self.text[at:end])
-                return "".join(parts)
+                return _PAIR.sub(_one_character, "".join(parts))
             parts.append(self.text[at:escape])
             char = self.text[escape + 1:escape + 2]
             digits = _HEX.match(self.text, escape + 2, end) if char == "u" else None
@@ -178,3 +181,8 @@ class _Parser(object):
                 at = escape + 2
             else:
                 raise self.error("there is no escape \\%s" % char, escape)
+
+
+def _one_character(pair):
+    """Returns the character that two of UTF-16 stand for."""
+    return pair.group().encode("utf-16", "surrogatepass").decode("utf-16")
