@@ -2,9 +2,12 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"math/big"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Raw is a value of the configuration as it stands there, with numbers in all
@@ -13,8 +16,8 @@ import (
 type Raw struct{ v *value }
 
 // MarshalJSON writes the value. A number of YAML's that JSON does not know,
-// such as 0x10 or .5, is written as JSON does; one that neither knows, such as
-// .inf, is a string.
+// such as 0x10 or .5, is written as JSON does: an infinity as 1e999, which is
+// beyond every float64, and .nan, which JSON has nothing for, as the string NaN.
 func (r Raw) MarshalJSON() ([]byte, error) { return json.Marshal(r.Plain()) }
 
 // Plain gives what encoding/json would, its decoder with UseNumber: nil, bool,
@@ -49,12 +52,27 @@ func (v *value) exact() any {
 	if n, ok := new(big.Int).SetString(v.text, 0); ok {
 		return json.Number(n.String())
 	}
-	if x, ft := v.float(); ft == nil {
-		if text, err := json.Marshal(x); err == nil {
-			return json.Number(text)
-		}
+	switch strings.ToLower(strings.TrimLeft(v.text, "+-")) {
+	case ".inf":
+		return infinity(v.text[0] == '-')
+	case ".nan":
+		return "NaN"
+	}
+	x, err := strconv.ParseFloat(v.text, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return infinity(x < 0)
+	}
+	if text, bad := json.Marshal(x); err == nil && bad == nil {
+		return json.Number(text)
 	}
 	return v.text
+}
+
+func infinity(negative bool) json.Number {
+	if negative {
+		return "-1e999"
+	}
+	return "1e999"
 }
 
 // With gives o with more fields, which take the place of those of their name.

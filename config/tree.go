@@ -62,7 +62,10 @@ func (v *value) get(key string) *field {
 // aliases to aliases would otherwise fill the memory.
 const maxSize = 100_000
 
-var integerForm = regexp.MustCompile(`^-?[1-9][0-9]*$`)
+// numberForm is what the parser takes for a text though it is a number to YAML:
+// an integer that it cannot hold, an exponent without a point before it, or too
+// large, and an infinity with a +.
+var numberForm = regexp.MustCompile(`^[-+]?[1-9][0-9]*$|^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$|^\+\.(inf|Inf|INF)$`)
 
 // builder makes values of the parser's nodes.
 type builder struct {
@@ -153,9 +156,7 @@ func (b *builder) build(n ast.Node) *value {
 	case *ast.NullNode:
 	case *ast.StringNode:
 		v.kind, v.text, v.str = scalar, n.Value, true
-		if n.Token.Type == token.StringType && integerForm.MatchString(n.Value) {
-			v.str = false // the parser takes an integer that it cannot hold for a text
-		}
+		v.str = n.Token.Type != token.StringType || !numberForm.MatchString(n.Value)
 	case *ast.LiteralNode:
 		v.kind, v.text, v.str = scalar, n.Value.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
