@@ -51,7 +51,7 @@ func (w *wanted) equal(other *wanted) bool {
 	return len(w.made) == 0 && reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
 		w.cfg.Events == other.cfg.Events &&
 		slices.EqualFunc(w.inputs, other.inputs, config.Inputs.Equal) &&
-		errorTexts(w.problems) == errorTexts(other.problems) &&
+		errorTexts(w.problems) == errorTexts(other.problems) && slices.Equal(w.cfg.Warnings, other.cfg.Warnings) &&
 		script.SameSet(w.scripts, other.scripts)
 }
 

@@ -22,7 +22,8 @@ import (
 // ones in their order, then those that its directories hold. What is wrong
 // with the configuration is the error, with everything that is wrong in it;
 // what is wrong with the world (a folder that is missing, a file whose name is
-// taken) costs that script alone and is given as problems.
+// taken) costs that script alone and is given as problems; what costs no script
+// is added to the configuration's warnings.
 func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error) {
 	var errs []error
 	taken := make(map[string]config.Position)
@@ -51,10 +52,13 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 	}
 	for _, d := range cfg.Discover {
 		if d.AgentConfig != "" {
-			monitors, err := discoverAgent(d)
+			monitors, warnings, err := discoverAgent(d)
 			if err != nil {
 				errs = append(errs, err)
 				continue
+			}
+			for _, text := range warnings {
+				cfg.Warnings = append(cfg.Warnings, "discover: "+text)
 			}
 			for _, c := range monitors {
 				found(c, d.AgentConfig)
@@ -161,24 +165,23 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 
 // discoverAgent gives the scripts that an agent's configuration names. What is
 // wrong with it is wrong with ours, an error for each line of the dialect's.
-func discoverAgent(entry *config.Discover) ([]*config.Script, error) {
+func discoverAgent(entry *config.Discover) (scripts []*config.Script, warnings []string, err error) {
 	d, err := findDialect(entry.Dialect)
-	var scripts []*config.Script
 	switch {
 	case err != nil:
 	case d.Discover == nil:
 		err = fmt.Errorf("agent_config is not for the dialect %s", d.Name)
 	default:
-		scripts, err = d.Discover(entry)
+		scripts, warnings, err = d.Discover(entry)
 	}
 	if ce := (*config.Error)(nil); err == nil || errors.As(err, &ce) {
-		return scripts, err
+		return scripts, warnings, err
 	}
 	var errs []error
 	for text := range strings.SplitSeq(err.Error(), "\n") {
 		errs = append(errs, &config.Error{Position: entry.Pos, Thing: "discover", Problem: text})
 	}
-	return nil, errors.Join(errs...)
+	return nil, nil, errors.Join(errs...)
 }
 
 // locate settles what a script without a command is, as its dialect says.

@@ -119,11 +119,29 @@ func readScalyrOptions(given config.Options) (o scalyrOptions, settings map[stri
 	if plain != nil && !ok {
 		return o, nil, errors.New("options.config is not a map")
 	}
-	// Of an entry of `monitors`, pasted as it is; and what is null is not there.
+	dropNulls(settings) // what is null is not there
+	// Of an entry of `monitors`, pasted as it is.
 	delete(settings, "module")
+	err = o.identify(settings)
+	return o, settings, err
+}
+
+// identify takes an id among the monitor's own keys for its id.
+func (o *scalyrOptions) identify(settings map[string]any) error {
+	given, ok := settings["id"]
+	if !ok {
+		return nil
+	}
 	delete(settings, "id")
-	dropNulls(settings)
-	return o, settings, nil
+	id, ok := pythonText(given)
+	switch {
+	case !ok:
+		return errors.New("options.config.id is not a text")
+	case o.ID != "" && o.ID != id:
+		return fmt.Errorf("options.id is %q and options.config.id is %q (leave one of them out)", o.ID, id)
+	}
+	o.ID = id
+	return nil
 }
 
 // dropNulls takes out members that are null, as the agent's reader does.

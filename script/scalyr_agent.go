@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ type scalyrAgent struct {
 	file     string
 	global   map[string]any // all keys, monitors too
 	monitors []scalyrMonitor
+	warnings []string // of files that are passed over
 }
 
 // scalyrMonitor is one entry of `monitors`.
@@ -47,7 +49,12 @@ var scalyrShared = []string{"import_vars", "logs", "journald_logs", "k8s_logs", 
 // (system and process metrics) are not added.
 func readScalyrAgent(file string, env func(string) string) (*scalyrAgent, error) {
 	a := &scalyrAgent{file: file, global: make(map[string]any)}
-	main, err := readScalyrFile(file, env)
+	text, err := fsx.ReadFile(file)
+	if err != nil {
+		problem, remedy := config.Unreadable(file, err)
+		return nil, errors.New((&config.Error{Thing: file, Problem: problem, Remedy: remedy}).Error())
+	}
+	main, err := parseScalyrFile(file, text, env)
 	if err != nil {
 		return nil, err
 	}
@@ -58,23 +65,18 @@ func readScalyrAgent(file string, env func(string) string) (*scalyrAgent, error)
 	if extra := env("SCALYR_EXTRA_CONFIG_DIR"); extra != "" {
 		folders = append(folders, besides(file, extra))
 	}
-	for _, folder := range folders {
-		// ReadDir sorts; a folder that is missing has no files.
-		entries, err := os.ReadDir(folder)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+	for _, path := range a.fragments(folders) {
+		text, err := fsx.ReadFile(path)
+		if err != nil {
+			problem, _ := config.Unreadable(path, err)
+			a.passOver(path, problem)
+			continue
 		}
-		for _, e := range entries {
-			if filepath.Ext(e.Name()) != ".json" {
-				continue
-			}
-			path := filepath.Join(folder, e.Name())
-			part, err := readScalyrFile(path, env)
-			if err == nil {
-				err = a.merge(path, part, from)
-			}
-			errs = append(errs, err)
+		part, err := parseScalyrFile(path, text, env)
+		if err == nil {
+			err = a.merge(path, part, from)
 		}
+		errs = append(errs, err)
 	}
 	errs = append(errs, a.identify())
 	return a, errors.Join(errs...)
@@ -88,14 +90,32 @@ func besides(file, path string) string {
 	return filepath.Join(filepath.Dir(file), path)
 }
 
-// readScalyrFile reads one file and puts its import_vars in place.
-func readScalyrFile(file string, env func(string) string) (map[string]any, error) {
-	data, err := fsx.ReadFile(file)
-	if err != nil {
-		problem, remedy := config.Unreadable(file, err)
-		return nil, errors.New((&config.Error{Thing: file, Problem: problem, Remedy: remedy}).Error())
+// fragments lists the *.json files of folders, each in the order of its names.
+func (a *scalyrAgent) fragments(folders []string) (paths []string) {
+	for _, folder := range folders {
+		// ReadDir sorts; a folder that is missing has no files.
+		entries, err := os.ReadDir(folder)
+		var pe *fs.PathError
+		if errors.As(err, &pe) && !errors.Is(err, fs.ErrNotExist) {
+			a.passOver(folder, pe.Err.Error())
+		}
+		for _, e := range entries {
+			if filepath.Ext(e.Name()) == ".json" {
+				paths = append(paths, filepath.Join(folder, e.Name()))
+			}
+		}
 	}
-	v, err := parseRelaxedJSON(data)
+	return paths
+}
+
+// passOver notes that a file is not read: beside others it costs only itself.
+func (a *scalyrAgent) passOver(path, problem string) {
+	a.warnings = append(a.warnings, fmt.Sprintf("%s is passed over: %s", path, problem))
+}
+
+// parseScalyrFile reads the text of one file and puts its import_vars in place.
+func parseScalyrFile(file string, text []byte, env func(string) string) (map[string]any, error) {
+	v, err := parseRelaxedJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -211,38 +231,81 @@ func (a *scalyrAgent) add(file string, v any) error {
 		}
 		switch id := entry["id"].(type) {
 		case nil:
-		case string, json.Number, bool:
-			m.id, m.hasID = fmt.Sprint(id), true
 		default:
-			errs = append(errs, fmt.Errorf("%s: monitors[%d] (%s): id is not a text", file, i, m.module))
-			continue
+			if m.id, m.hasID = pythonText(id); !m.hasID {
+				errs = append(errs, fmt.Errorf("%s: monitors[%d] (%s): id is not a text", file, i, m.module))
+				continue
+			}
 		}
 		a.monitors = append(a.monitors, m)
 	}
 	return errors.Join(errs...)
 }
 
-// identify gives an id to the monitors that have none: a running number among
-// those of the same short name; none to the only one of its name. Of two with
-// the same module and id, which the agent would let write over each other, the
-// second is an error.
+// pythonText is what Python's str makes of a single value of JSON; false for a
+// list or an object.
+func pythonText(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case bool:
+		if v {
+			return "True", true
+		}
+		return "False", true
+	case json.Number:
+		return pythonNumber(v), true
+	}
+	return "", false
+}
+
+func pythonNumber(n json.Number) string {
+	text := n.String()
+	if !strings.ContainsAny(text, ".eE") {
+		if text == "-0" {
+			return "0"
+		}
+		return text
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil && x < 0:
+		return "-inf"
+	case err != nil:
+		return "inf"
+	case x != 0 && (math.Abs(x) < 1e-4 || math.Abs(x) >= 1e16):
+		return strconv.FormatFloat(x, 'e', -1, 64)
+	}
+	text = strconv.FormatFloat(x, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return text
+}
+
+// identify gives an id to the monitors that have none: their place among all of
+// the same short name; none to the only one of its name. Of two with the same
+// module and id, which the agent would let write over each other, the second is
+// an error.
 func (a *scalyrAgent) identify() error {
 	of := make(map[string]int)
 	for i := range a.monitors {
 		of[a.monitors[i].short()]++
 	}
 	var errs []error
-	number := make(map[string]int)
+	place := make(map[string]int)
 	first := make(map[[2]string]string)
 	for i := range a.monitors {
 		m := &a.monitors[i]
+		place[m.short()]++
+		what, remedy := "", "give one of the two another id"
 		if !m.hasID && of[m.short()] > 1 {
-			number[m.short()]++
-			m.id = strconv.Itoa(number[m.short()])
+			m.id = strconv.Itoa(place[m.short()])
+			what, remedy = ", its place among its like,", "give it an id of its own"
 		}
 		key := [2]string{m.module, m.id}
 		if file, taken := first[key]; taken {
-			errs = append(errs, fmt.Errorf("%s: monitors: module %q with id %q stands in %s already (give one of the two another id)", m.file, m.module, m.id, file))
+			errs = append(errs, fmt.Errorf("%s: monitors: module %q with id %q%s stands in %s already (%s)", m.file, m.module, m.id, what, file, remedy))
 			continue
 		}
 		first[key] = m.file
@@ -309,27 +372,26 @@ func isDir(path string) bool {
 
 // discoverScalyr makes scripts of an agent's monitors. All that is wrong with
 // its files is the error.
-func discoverScalyr(d *config.Discover) ([]*config.Script, error) {
+func discoverScalyr(d *config.Discover) (scripts []*config.Script, warnings []string, err error) {
 	var o scalyrOptions
 	if err := d.Options.Decode(&o); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.Module != "" || o.ID != "" || o.Config.Plain() != nil {
-		return nil, errors.New("module, id and config are not for an entry of discover: each monitor of agent_config has its own")
+		return nil, nil, errors.New("module, id and config are not for an entry of discover: each monitor of agent_config has its own")
 	}
 	env, err := settingsEnv(&d.Settings)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	agent, err := readScalyrAgent(d.AgentConfig, env)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var paths []any
 	for _, p := range slices.Concat(o.ModulePaths, agent.modulePaths(o.AgentPackage, env)) {
 		paths = append(paths, p)
 	}
-	var scripts []*config.Script
 	var errs []error
 	for i := range agent.monitors {
 		m := &agent.monitors[i]
@@ -357,7 +419,7 @@ func discoverScalyr(d *config.Discover) ([]*config.Script, error) {
 		s.Pos = d.Pos
 		scripts = append(scripts, s)
 	}
-	return scripts, errors.Join(errs...)
+	return scripts, agent.warnings, errors.Join(errs...)
 }
 
 // settingsEnv looks variables up as a script of these settings would see them.

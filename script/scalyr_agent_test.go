@@ -1,6 +1,8 @@
 package script
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 )
 
 // unpackTxtar writes an archive's files into a fresh folder.
@@ -95,9 +98,9 @@ two-x 20s python3.9 -u
   config: {}
   id: x
   module: other.two
-two-2 20s python3.9 -u
+two-3 20s python3.9 -u
   config: {}
-  id: "2"
+  id: "3"
   module: two
 four 20s python3.9 -u
   config:
@@ -118,6 +121,102 @@ five 20s python3.9 -u
 	}
 }
 
+// A monitor without an id has its place among all of its short name; with a name
+// of its own, none. An id that is no text is what Python's str makes of it.
+func TestScalyrIDs(t *testing.T) {
+	for _, test := range []struct{ monitors, want string }{
+		{`{module: "m"}`, `m=""`},
+		{`{module: "m"}, {module: "m"}`, `m="1" m="2"`},
+		{`{module: "m", id: "a"}, {module: "m"}, {module: "m"}`, `m="a" m="2" m="3"`},
+		{`{module: "m"}, {module: "m", id: "a"}`, `m="1" m="a"`},
+		{`{module: "m"}, {module: "x.m", id: "a"}, {module: "y.m"}, {module: "n"}`, `m="1" x.m="a" y.m="3" n=""`},
+		{`{module: "m", id: ""}, {module: "m"}`, `m="" m="2"`},
+		{`{module: "m", id: null}`, `m=""`},
+		{`{module: "m", id: 5}`, `m="5"`},
+		{`{module: "m", id: 007}`, `m="7"`},
+		{`{module: "m", id: -0}`, `m="0"`},
+		{`{module: "m", id: 1.50}`, `m="1.5"`},
+		{`{module: "m", id: 2.}`, `m="2.0"`},
+		{`{module: "m", id: -.5}`, `m="-0.5"`},
+		{`{module: "m", id: 1e5}`, `m="100000.0"`},
+		{`{module: "m", id: 1e22}`, `m="1e+22"`},
+		{`{module: "m", id: 0.00001}`, `m="1e-05"`},
+		{`{module: "m", id: 0.0001}`, `m="0.0001"`},
+		{`{module: "m", id: -1e400}`, `m="-inf"`},
+		{`{module: "m", id: 123456789012345678901}`, `m="123456789012345678901"`},
+		{`{module: "m", id: true}`, `m="True"`},
+		{`{module: "m", id: false}`, `m="False"`},
+	} {
+		file := filepath.Join(unpackTxtar(t, "-- agent.json --\n{monitors: ["+test.monitors+"]}\n"), "agent.json")
+		a, err := readScalyrAgent(file, func(string) string { return "" })
+		if err != nil {
+			t.Errorf("%s: %v", test.monitors, err)
+			continue
+		}
+		var got []string
+		for _, m := range a.monitors {
+			got = append(got, fmt.Sprintf("%s=%q", m.module, m.id))
+		}
+		if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.monitors, diff)
+		}
+	}
+}
+
+// What is no file in agent.d, or cannot be read, costs nothing but itself.
+func TestDiscoverScalyrPassesOver(t *testing.T) {
+	dir := unpackTxtar(t, `
+-- agent.json --
+{ monitors: [ { module: "one" } ] }
+-- agent.d/folder.json/x.json --
+{ monitors: [ { module: "not" } ] }
+-- two --
+{ monitors: [ { module: "two" } ] }
+`)
+	in := func(name string) string { return filepath.Join(dir, "agent.d", name) }
+	for _, err := range []error{
+		os.Symlink("nowhere", in("dangling.json")),
+		os.Symlink("loop.json", in("loop.json")),
+		os.Symlink("../two", in("link.json")),
+		os.WriteFile(in("huge.json"), nil, 0o600),
+		os.Truncate(in("huge.json"), fsx.Most+1),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(in("")) // a socket's path must be short
+	socket, err := net.Listen("unix", "socket.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close() //nolint:errcheck // for the test's end
+	t.Setenv("SCALYR_EXTRA_CONFIG_DIR", "agent.json")
+	d := &config.Discover{AgentConfig: filepath.Join(dir, "agent.json")}
+	d.Dialect = "scalyr"
+	cfg := &config.Config{Discover: []*config.Discover{d}, Warnings: []string{"before"}}
+	scripts, problems, err := Resolve(cfg)
+	if err != nil || problems != nil {
+		t.Fatalf("errors %v, problems %v", err, problems)
+	}
+	got := strings.ReplaceAll(strings.Join(cfg.Warnings, "\n"), dir, "DIR")
+	for _, s := range scripts {
+		got += "\n" + s.Name
+	}
+	want := `before
+discover: DIR/agent.json is passed over: not a directory
+discover: DIR/agent.d/dangling.json is passed over: there is no such file
+discover: DIR/agent.d/folder.json is passed over: is a folder
+discover: DIR/agent.d/huge.json is passed over: has more than 64 MiB
+discover: DIR/agent.d/loop.json is passed over: too many levels of symbolic links
+discover: DIR/agent.d/socket.json is passed over: is not a regular file
+one
+two`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestDiscoverScalyrErrors(t *testing.T) {
 	for _, test := range []struct{ name, files, want string }{
 		{"missing", "", "discover: DIR/agent.json: there is no such file"},
@@ -125,6 +224,9 @@ func TestDiscoverScalyrErrors(t *testing.T) {
 		{"a list", "-- agent.json --\n[]\n", "discover: DIR/agent.json: is not an object"},
 		{"twice", "-- agent.json --\n{monitors: [{module: \"a.m\", id: \"x\"}, {module: \"a.m\", id: \"x\"}, {module: \"b.m\", id: \"x\"}]}\n",
 			`discover: DIR/agent.json: monitors: module "a.m" with id "x" stands in DIR/agent.json already (give one of the two another id)`},
+		{"running", "-- agent.json --\n{monitors: [{module: \"a.m\", id: 2}, {module: \"a.m\"}]}\n",
+			`discover: DIR/agent.json: monitors: module "a.m" with id "2", its place among its like, stands in DIR/agent.json already (give it an id of its own)`},
+		{"a folder", "-- agent.json/x --\n", "discover: DIR/agent.json: is a folder (name a file in it)"},
 		{"many", "-- agent.json --\n{api_key: \"a\", monitors: [{}, 1, {module: \"m\", id: []}], import_vars: [{}]}\n", "discover: DIR/agent.json: import_vars[0] is neither a name nor {var: …, default: …}"},
 		{"monitors", "-- agent.json --\n{api_key: \"a\", monitors: [{}, 1, {module: \"m\", id: []}, {module: \"ok\"}]}\n-- agent.d/x.json --\n{api_key: \"b\", monitors: 1}\n",
 			"discover: DIR/agent.json: monitors[0] has no module\n" +

@@ -291,6 +291,8 @@ func TestScalyrOptions(t *testing.T) {
 		{map[string]string{"module": "m", "conf": "{}"}, `options.conf is not known (did you mean "config"?)`},
 		{map[string]string{"module": "m", "config": "[1]"}, `script "m": options.config is not a map`},
 		{map[string]string{"module": "m", "config": "'{a: 1'"}, `script "m": options.config: line 1: the text ends before a }`},
+		{map[string]string{"module": "m", "config": "{id: [1]}"}, `script "m": options.config.id is not a text`},
+		{map[string]string{"module": "m", "id": "a", "config": "'{id: \"b\"}'"}, `script "m-a": options.id is "a" and options.config.id is "b" (leave one of them out)`},
 		{map[string]string{"module": "m", "text_values": "{a: text}"}, `script "m": options.text_values.a: "text" is not known (write numeric, state or info)`},
 		{map[string]string{"module": "m", "max_families": "0"}, `script "m": options.max_families: 0 is too small (write 1 or more)`},
 		{map[string]string{"module": "m", "labels": "cpu"}, `options.labels is a single value, not a list`},
@@ -305,6 +307,47 @@ func TestScalyrOptions(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%v: got %s, want %s", test.options, got, test.want)
+		}
+	}
+}
+
+// An id among the monitor's own keys is its id, as run_monitor -c takes it,
+// whatever way they are given.
+func TestScalyrIDInConfig(t *testing.T) {
+	for _, test := range []struct{ id, config, want string }{
+		{"", `{id: shop, a: 1}`, "shop"},
+		{"", `'{id: "shop", a: 1}'`, "shop"},
+		{"", "\"{id: \\\"shop\\\"\\na: 1}\"", "shop"},
+		{"", `{id: 7, a: 1}`, "7"},
+		{"", `'{id: 07, a: 1}'`, "7"},
+		{"", `{id: true, a: 1}`, "True"},
+		{"", `{id: 1.50, a: 1}`, "1.5"},
+		{"", `{id: "1.50", a: 1}`, "1.50"},
+		{"", `{id: "", a: 1}`, ""},
+		{"", `{id: null, a: 1}`, ""},
+		{"", `{a: 1}`, ""},
+		{"shop", `{id: shop, a: 1}`, "shop"},
+		{"shop", `{id: null, a: 1}`, "shop"},
+		{"7", `{id: 7, a: 1}`, "7"},
+	} {
+		options := map[string]string{"module": "m", "config": test.config}
+		if test.id != "" {
+			options["id"] = test.id
+		}
+		s := scalyrScript(t, options)
+		data, err := s.newRunner(s, forgetful{}).(*scalyrRunner).request("run")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			ID     string
+			Config map[string]any
+		}
+		if err := json.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.ID != test.want || len(got.Config) != 1 {
+			t.Errorf("id %q and config %s: the host is given id %q and config %v; want id %q", test.id, test.config, got.ID, got.Config, test.want)
 		}
 	}
 }

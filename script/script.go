@@ -52,8 +52,8 @@ type Dialect struct {
 	Doubts func(*config.Script) []string
 	// Discover, if not nil, gives the scripts that the configuration of an
 	// agent names (discover: {agent_config: …}). The error joins all that is
-	// wrong with it.
-	Discover func(*config.Discover) ([]*config.Script, error)
+	// wrong with it; warnings are of what costs no script.
+	Discover func(*config.Discover) (scripts []*config.Script, warnings []string, err error)
 	// Prepare reads options strictly and gives what makes the script's
 	// Runner. It touches nothing outside; its error is one of the
 	// configuration and names the option.
