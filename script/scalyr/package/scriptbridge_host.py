@@ -14,6 +14,7 @@ import threading
 import traceback
 
 import scriptbridge_agent
+import scriptbridge_forks
 import scriptbridge_protocol
 from scriptbridge_protocol import one_line
 
@@ -36,7 +37,9 @@ class Host(object):
         self._define_lock = threading.Lock()
         self._gather_error = None  # the exception that the last batch told
         self._failure = ""  # why run() ended, if not by itself
+        self._pid = os.getpid()
         self._wake, self._awaken = os.pipe()
+        scriptbridge_forks.in_children(lambda: close(self._wake, self._awaken))
 
     def main(self):
         """Runs the monitor; returns how it ended, a reason and a message."""
@@ -73,8 +76,8 @@ class Host(object):
         gather, run = monitor.gather_sample, monitor.run
         monitor.gather_sample = lambda: self._gather(gather)
         monitor.run = lambda: self._guard(run)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        scriptbridge_forks.handle_signals(
+            (signal.SIGTERM, signal.SIGINT), lambda number, frame: os.write(self._awaken, b"s"))
         try:
             monitor.open_metric_log()
         except Exception as error:
@@ -89,9 +92,6 @@ class Host(object):
         if stopped:
             return "stopped", ""
         return ("failed", self._failure) if self._failure else ("finished", "")
-
-    def _on_signal(self, number, frame):
-        os.write(self._awaken, b"s")
 
     def _wait(self):
         """Waits for a signal or the end of run(); returns whether it was a signal.
@@ -130,6 +130,9 @@ class Host(object):
         try:
             gather()
         except BaseException as error:
+            if os.getpid() != self._pid:
+                traceback.print_exc()
+                leave()
             self._gather_error = error
             if isinstance(error, (SystemExit, KeyboardInterrupt)):
                 self._failure = "gather_sample raised " + one_line(error)
@@ -137,6 +140,8 @@ class Host(object):
             trace = traceback.format_exception(type(error), error, error.__traceback__.tb_next)
             self._batches.end_gather(one_line(error), "".join(trace))
             raise
+        if os.getpid() != self._pid:
+            leave()
         self._batches.end_gather()
 
     def _guard(self, run):
@@ -147,7 +152,8 @@ class Host(object):
                 self._failure = "run() raised " + one_line(error)
                 self._send_log("ERROR", self._failure + "\n" + traceback.format_exc(), None, "")
         finally:
-            os.write(self._awaken, b"e")
+            if os.getpid() == self._pid:
+                os.write(self._awaken, b"e")
 
     # --- What is sent ---
 
@@ -217,6 +223,17 @@ class Host(object):
         self._channel.send("log", level=level, message=message, code=code, where=where)
 
 
+def leave():
+    """Ends a child that the monitor has forked and that came back from gather_sample: one process samples."""
+    scriptbridge_protocol.flush_streams()
+    os._exit(0)
+
+
+def close(*descriptors):
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
 def _text(value):
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -253,8 +270,7 @@ def take_descriptors():
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: os.close(fd))
+    scriptbridge_forks.in_children(lambda: close(fd))
     return fd
 
 

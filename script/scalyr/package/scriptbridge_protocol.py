@@ -106,6 +106,7 @@ class Batches(object):
         self._channel = channel
         self._before_send = before_send or (lambda: None)
         self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._other = _Batch()
         self._gathered = _Batch()
         self._gatherer = None  # the thread that gathers
@@ -151,6 +152,8 @@ class Batches(object):
             self.flush()
 
     def _add(self, kind, text, name):
+        if os.getpid() != self._pid:
+            return  # In a child, whose lock may be held for ever.
         if len(text) > MAX_RECORD:
             self._channel.send(
                 "log", level="WARNING", code="tooLong", where="",

@@ -108,6 +108,26 @@ class RunMonitorTest(support.Case):
         self.assertEqual(rest.splitlines()[0], "Stopping the monitor")
         self.assertEqual(process.returncode, 0)
 
+    def test_forks(self):
+        self.write("mine.py", """\
+import os, signal, time
+from scalyr_agent import ScalyrMonitor
+
+class Mine(ScalyrMonitor):
+    def gather_sample(self):
+        child = os.fork()
+        if child == 0:
+            time.sleep(3600)
+        os.kill(child, signal.SIGTERM)
+        self._logger.emit_value("signal", os.waitpid(child, 0)[1])
+        self._run_state.stop()
+""")
+        code, output, errors = self.run_monitor("mine")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(output, (
+            "TIME [mine()] signal 15\n"
+            "TIME INFO [monitor:mine()] [scalyr_monitor:N] Monitor has finished\n"))
+
     def test_help(self):
         code, output, errors = self.run_monitor("-h")
         self.assertEqual((code, errors), (0, ""))

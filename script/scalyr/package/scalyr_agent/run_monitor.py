@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 
+import scriptbridge_forks
 from scalyr_agent import _loader, scalyr_logging
 from scalyr_agent.json_lib import JsonObject, JsonParseException, parse
 from scalyr_agent.scalyr_monitor import BadMonitorConfiguration, ScalyrMonitor, UnsupportedSystem
@@ -80,9 +81,7 @@ def _parse_object(text):
 def _run(monitor):
     """Runs the monitor until it ends or a signal ends it."""
     wake, awaken = os.pipe()
-
-    def on_signal(number, frame):
-        os.write(awaken, b"s")
+    pid = os.getpid()
 
     # It goes with the program, though its gather_sample may sleep for long.
     monitor.daemon = True
@@ -92,11 +91,12 @@ def _run(monitor):
         try:
             run()
         finally:
-            os.write(awaken, b"e")
+            if os.getpid() == pid:  # and not a child's that it has forked
+                os.write(awaken, b"e")
 
     monitor.run = run_and_tell
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+    scriptbridge_forks.handle_signals(
+        (signal.SIGINT, signal.SIGTERM), lambda number, frame: os.write(awaken, b"s"))
     monitor.open_metric_log()
     monitor.start()
     if os.read(wake, 1) == b"s":
