@@ -12,6 +12,8 @@ import re
 import sys
 import threading
 
+from scriptbridge_text import as_text, message_of, one_line
+
 FAILED = "failedMonitor"
 
 
@@ -57,7 +59,7 @@ class Ours(object):
     def refusal(self, error):
         """Returns why a monitor was not made: a word for the kind, the field if there is one, a line."""
         if isinstance(error, self._loader.NoMonitorClass):
-            return "class", None, str(error)
+            return "class", None, as_text(error)
         return _refusal(self._monitor_module, error)
 
     def information(self, module):
@@ -125,7 +127,7 @@ class TheAgents(object):
 
     def refusal(self, error):
         # What the agent does with a module that has no monitor class.
-        if isinstance(error, TypeError) and "'NoneType' object is not callable" in str(error):
+        if isinstance(error, TypeError) and "'NoneType' object is not callable" in as_text(error):
             return "class", None, "the module has no class that derives from ScalyrMonitor"
         return _refusal(self._monitor_module, error)
 
@@ -165,7 +167,7 @@ def _hook(logger_class, batches, log):
         elif getattr(emits, "active", False):
             emits.line = record
         else:
-            batches.line(record.getMessage(), _overridden_id(record))
+            batches.line(message_of(record), _overridden_id(record))
 
     logger_class.emit_value = hooked_emit_value
     logger_class.callHandlers = hooked_call_handlers
@@ -185,12 +187,12 @@ def _overridden_id(record):
 
 def _refusal(monitor_module, error):
     if isinstance(error, monitor_module.BadMonitorConfiguration):
-        return "config", error.field, str(error.message)
+        return "config", as_text(error.field), as_text(error.message)
     if isinstance(error, monitor_module.UnsupportedSystem):
-        return "unsupported", None, str(error)
+        return "unsupported", None, as_text(error)
     if isinstance(error, (ImportError, SyntaxError)):
-        return "module", None, "%s: %s" % (type(error).__name__, error)
-    return "initialize", None, "%s: %s" % (type(error).__name__, error)
+        return "module", None, one_line(error)
+    return "initialize", None, one_line(error)
 
 
 class RootHandler(logging.Handler):

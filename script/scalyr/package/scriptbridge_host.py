@@ -16,7 +16,7 @@ import traceback
 import scriptbridge_agent
 import scriptbridge_forks
 import scriptbridge_protocol
-from scriptbridge_protocol import one_line
+from scriptbridge_text import as_text, message_of, one_line, trace_of
 
 # How long a monitor may take to stop, in seconds.
 STOP_SECONDS = 5
@@ -137,8 +137,7 @@ class Host(object):
             if isinstance(error, (SystemExit, KeyboardInterrupt)):
                 self._failure = "gather_sample raised " + one_line(error)
             # Without this method's own line.
-            trace = traceback.format_exception(type(error), error, error.__traceback__.tb_next)
-            self._batches.end_gather(one_line(error), "".join(trace))
+            self._batches.end_gather(one_line(error), trace_of(error, skip=1))
             raise
         if os.getpid() != self._pid:
             leave()
@@ -150,7 +149,7 @@ class Host(object):
         except BaseException as error:
             if not self._failure:
                 self._failure = "run() raised " + one_line(error)
-                self._send_log("ERROR", self._failure + "\n" + traceback.format_exc(), None, "")
+                self._send_log("ERROR", self._failure + "\n" + trace_of(error), None, "")
         finally:
             if os.getpid() == self._pid:
                 os.write(self._awaken, b"e")
@@ -168,9 +167,7 @@ class Host(object):
             samples=self._agent.runs_loop(self._monitor))
 
     def _refuse(self, kind, field, message, error):
-        detail = ""
-        if error is not None:
-            detail = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        detail = "" if error is None else trace_of(error)
         self._channel.send(
             "refused", kind=kind, field=field, message=" ".join(message.split()), detail=detail)
         return "refused", " ".join(message.split())
@@ -186,7 +183,7 @@ class Host(object):
             metrics.append({
                 "name": _text(metric.metric_name), "description": _text(metric.description),
                 "unit": None if metric.unit is None else _text(metric.unit), "cumulative": bool(metric.cumulative),
-                "extra_fields": {_text(key): _text(value) for key, value in (metric.extra_fields or {}).items()}})
+                "extra_fields": _fields(metric.extra_fields)})
         attributes = {}
         given = self._monitor.log_config.get("attributes") if hasattr(self._monitor.log_config, "get") else None
         for key, value in given.items() if hasattr(given, "items") else ():
@@ -206,15 +203,12 @@ class Host(object):
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and error is self._gather_error:
             return  # The batch has told it.
-        try:
-            message = record.getMessage()
-        except Exception as bad:
-            message = "%s (%s)" % (record.msg, one_line(bad))
+        message = message_of(record)
         code = getattr(record, "error_code", None)
         if error is not None:
             if code == scriptbridge_agent.FAILED and not self._failure:
                 self._failure = "run() raised " + one_line(error)
-            message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            message += "\n" + trace_of(error).rstrip("\n")
         self._send_log(
             _level(record.levelno), message, None if code is None else _text(code),
             "%s:%d" % (record.filename, record.lineno))
@@ -237,7 +231,17 @@ def close(*descriptors):
 def _text(value):
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return as_text(value)
+
+
+def _fields(declared):
+    """Returns the extra fields of a declaration, each with its value or "" for any."""
+    if hasattr(declared, "items"):
+        return {_text(key): _text(value) for key, value in declared.items()}
+    # The agent takes whatever there is, and only prints it.
+    if isinstance(declared, (list, tuple, set, frozenset)):
+        return {_text(key): "" for key in declared}
+    return {}
 
 
 def _level(number):

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 
+from scriptbridge_text import as_text
+
 VERSION = 1
 
 # A longer text is cut, in characters; a longer record or line is dropped, and
@@ -34,13 +36,6 @@ def encode_value(value):
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         return {"f": "+Inf" if value > 0 else "-Inf"}
     return value
-
-
-def one_line(error):
-    """Returns an exception as a line for people."""
-    text = " ".join(str(error).split())
-    name = type(error).__name__
-    return ("%s: %s" % (name, text) if text else name)[:MAX_TEXT]
 
 
 class Channel(object):
@@ -188,7 +183,7 @@ class Batches(object):
 
 
 def _id(monitor_id):
-    return None if monitor_id is None else str(monitor_id)[:MAX_TEXT]
+    return None if monitor_id is None else as_text(monitor_id)[:MAX_TEXT]
 
 
 def _milliseconds(timestamp):

@@ -3,7 +3,6 @@
 import os
 import unittest
 
-import support
 from test_host import HEAD, HostCase, batch, bye, ready
 
 FORKS = HEAD.replace("import ", "import multiprocessing, signal, time, ", 1).replace("class", """\

@@ -17,10 +17,6 @@ class EncodeTest(unittest.TestCase):
             self.assertEqual(protocol.encode_value(value), want)
         self.assertIs(protocol.encode_value(True), True)
 
-    def test_one_line(self):
-        self.assertEqual(protocol.one_line(ValueError("a\n b")), "ValueError: a b")
-        self.assertEqual(protocol.one_line(KeyboardInterrupt()), "KeyboardInterrupt")
-
 
 class Channel(protocol.Channel):
     """Remembers the lines instead of writing them."""

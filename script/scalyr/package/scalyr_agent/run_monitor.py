@@ -12,6 +12,7 @@ import scriptbridge_forks
 from scalyr_agent import _loader, scalyr_logging
 from scalyr_agent.json_lib import JsonObject, JsonParseException, parse
 from scalyr_agent.scalyr_monitor import BadMonitorConfiguration, ScalyrMonitor, UnsupportedSystem
+from scriptbridge_text import as_text
 
 
 def options_parser():
@@ -57,9 +58,9 @@ def main(args=None):
     except JsonParseException as error:
         return _refuse("Invalid JSON in the configuration: %s" % error)
     except BadMonitorConfiguration as error:
-        return _refuse("Invalid monitor configuration: %s" % error)
+        return _refuse("Invalid monitor configuration: %s" % as_text(error))
     except (UnsupportedSystem, _loader.NoMonitorClass, OSError) as error:
-        return _refuse(str(error))
+        return _refuse(as_text(error))
     if monitor.disabled:
         return _refuse("the monitor is disabled: it says so itself")
     _run(monitor)

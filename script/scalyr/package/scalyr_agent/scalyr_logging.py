@@ -14,6 +14,8 @@ import threading
 import time
 import traceback
 
+from scriptbridge_text import as_text, message_of, trace_of
+
 __all__ = [
     "AgentLogger",
     "AutoFlushingRotatingFileHandler",
@@ -65,8 +67,8 @@ class UnsupportedValueType(Exception):
         self.metric_name = name
         self.metric_value = value
         Exception.__init__(
-            self, "%s %r is a %s: %s" % (
-                what, name, type(value).__name__,
+            self, "%s %s is a %s: %s" % (
+                what, as_text(name, repr), type(value).__name__,
                 "a str is needed" if what.endswith("name") else "a str, bool, int or float is needed"))
 
 
@@ -215,7 +217,7 @@ class AgentLogger(logging.Logger):
     def callHandlers(self, record):
         monitor = record.metric_log_for_monitor
         if monitor is not None:
-            _output.line(monitor, record.getMessage(), record.monitor_id_override, record.timestamp)
+            _output.line(monitor, message_of(record), record.monitor_id_override, record.timestamp)
             _count(monitor, reported_lines=1)
         else:
             _output.log(record)
@@ -358,9 +360,9 @@ class BaseFormatter(logging.Formatter):
         line = "%s %s [%s] [%s:%d] %s%s" % (
             format_time(record.created), record.levelname, getattr(record, "component", record.name),
             os.path.splitext(record.filename)[0], record.lineno, '[error="%s"] ' % code if code else "",
-            record.getMessage())
-        if record.exc_info and record.exc_info[0] is not None:
-            trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            message_of(record))
+        if record.exc_info and record.exc_info[1] is not None:
+            trace = trace_of(record.exc_info[1]).rstrip("\n")
             line += " :stack_trace:\n  " + trace.replace("\n", "\n  ")
         return line
 
