@@ -18,6 +18,7 @@ type Error struct {
 	Thing    string // what the problem is about; may be empty
 	Problem  string
 	Remedy   string // may be empty
+	Cause    error  // what Problem was made of; nil for nothing
 }
 
 // Error gives file, line, thing, problem and remedy.
@@ -36,6 +37,9 @@ func (e *Error) Error() string {
 	// What a file spells may have line ends in it, an alias's name among them.
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(b.String())
 }
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // String gives file:line, or the file alone where there is no line.
 func (p Position) String() string {

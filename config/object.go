@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/panics"
 )
 
 // entry is one thing of a file while it is read; it knows where it stands and
@@ -53,13 +55,22 @@ func (e *entry) object(v *value, keys []key) {
 		}
 		names[i] = k.name
 		if f := v.get(k.name); f != nil {
-			k.take(e, *f)
+			e.guard(f.line, func() { k.take(e, *f) })
 		}
 	}
 	for _, f := range v.fields {
 		if !slices.Contains(names, f.key) {
 			e.fail(f.line, suggest(f.key, names), "unknown key %q", f.key)
 		}
+	}
+}
+
+// guard reads something that stands at line. A panic is an error like others:
+// it costs that alone, and the rest is still read.
+func (e *entry) guard(line int, read func()) {
+	err := panics.Try(func() error { read(); return nil })
+	if err != nil {
+		e.errs = append(e.errs, &Error{Position: Position{File: e.file, Line: line}, Thing: e.thing, Problem: err.Error(), Cause: err})
 	}
 }
 
@@ -86,7 +97,8 @@ func each(one func(e *entry, item *value)) take {
 			return
 		}
 		for i, item := range f.value.items {
-			one(e.inner(fmt.Sprintf("%s[%d]", f.key, i)), item)
+			inner := e.inner(fmt.Sprintf("%s[%d]", f.key, i))
+			inner.guard(item.line, func() { one(inner, item) })
 		}
 	}
 }

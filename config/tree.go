@@ -72,6 +72,7 @@ type builder struct {
 	*report
 	file    string
 	anchors map[string]*value
+	merged  int // fields that << brought
 }
 
 // parse reads one YAML document. What cannot be read at all gives an empty
@@ -81,11 +82,20 @@ func parse(r *report, file string, data []byte) *value {
 	b := &builder{report: r, file: file, anchors: make(map[string]*value)}
 	empty := &value{line: 1, size: 1}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if len(data) > maxFile {
+		b.fail(0, "divide it, and name the parts under include", "has more than %d MiB", maxFile>>20)
+		return empty
+	}
 	if line := invalidLine(data); line > 0 {
 		b.fail(line, "save the file as UTF-8", "the text is not UTF-8")
 		return empty
 	}
-	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	all, line, problem := tokens(string(data))
+	if problem != "" {
+		b.fail(line, "", "%s", problem)
+		return empty
+	}
+	tree, err := parser.Parse(all, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		var ye yaml.Error
 		line, message := 0, err.Error()
@@ -235,8 +245,15 @@ func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
 		v.fields = append(v.fields, field{key, line, val})
 	}
 	for _, m := range merged {
-		if m.kind != object {
+		switch {
+		case m.kind != object:
 			b.fail(v.line, "", "<< merges %s, not a map", m.kind)
+			continue
+		case b.merged > maxSize: // it has been told
+			continue
+		}
+		if b.merged += len(m.fields); b.merged > maxSize {
+			b.fail(v.line, "", "<< merges more than %d values", maxSize)
 			continue
 		}
 		for _, f := range m.fields {

@@ -1,0 +1,43 @@
+// Package panics makes errors of panics, where what a file says must not be the
+// end of a bridge at work.
+package panics
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// Error is a panic: a mistake of this program, whatever led to it.
+type Error struct {
+	Value any // what the panic was given
+	Stack string
+}
+
+// Error is one line.
+func (e *Error) Error() string {
+	return fmt.Sprintf("this is a fault of scriptbridge itself: %s (please report it; --log.level=debug tells where it is)",
+		strings.Join(strings.Fields(fmt.Sprint(e.Value)), " "))
+}
+
+// Try calls f and gives its error; where f panics, that as an *Error. What f
+// has locked must be unlocked by defer.
+func Try(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Error{p, string(debug.Stack())}
+		}
+	}()
+	return f()
+}
+
+// StackOf is where the first fault among joined and wrapped errors is; empty
+// when there is none.
+func StackOf(err error) string {
+	var e *Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Stack
+}
