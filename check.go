@@ -26,14 +26,17 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	failed := false
 	for _, file := range files {
 		w, err := load(file, false)
+		var found findings
+		if err == nil {
+			found, err = guarded(file, func() (findings, error) { return w.examine(ctx), nil })
+		}
 		if err != nil {
 			fmt.Fprintln(stderr, err)
+			f.tellStack(err, stderr)
 			failed = true
 			continue
 		}
-		problems, warnings := checkScripts(ctx, w)
-		problems = slices.Concat(w.problems, problems, checkReceivers(w), checkUploads(w.cfg))
-		warnings = slices.Concat(w.cfg.Warnings, warnings, checkFolders(w.cfg))
+		problems, warnings := found.problems, found.warnings
 		for _, text := range warnings {
 			fmt.Fprintln(stderr, "warning:", text)
 		}
@@ -53,6 +56,21 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		return errSaid
 	}
 	return nil
+}
+
+// findings are what is wrong with a configuration that can be read.
+type findings struct {
+	problems []error
+	warnings []string
+}
+
+// examine looks at all that w names.
+func (w *wanted) examine(ctx context.Context) findings {
+	problems, warnings := checkScripts(ctx, w)
+	return findings{
+		problems: slices.Concat(w.problems, problems, checkReceivers(w), checkUploads(w.cfg)),
+		warnings: slices.Concat(w.cfg.Warnings, warnings, checkFolders(w.cfg)),
+	}
 }
 
 // checkScripts looks for what keeps scripts from running on this machine, and

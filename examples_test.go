@@ -164,7 +164,7 @@ func TestExamples(t *testing.T) {
 }
 
 // eventually does something until it succeeds, for as long as patience lasts.
-func eventually(t *testing.T, do func() error) {
+func eventually(t testing.TB, do func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {

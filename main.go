@@ -19,6 +19,8 @@ import (
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"scriptbridge/internal/panics"
 )
 
 func main() {
@@ -54,7 +56,7 @@ func printWithin(patience time.Duration, w io.Writer, text string) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		io.WriteString(w, text)
+		fmt.Fprint(w, text)
 	}()
 	select {
 	case <-written:
@@ -102,10 +104,42 @@ type flags struct {
 
 const addressDefault = ":10469"
 
+// The commands.
+const (
+	commandServe = "serve"
+	commandCheck = "check"
+	commandTry   = "try"
+	commandPush  = "push"
+	commandWrap  = "wrap"
+)
+
 // run is the whole program: it returns when ctx has ended, or when there is
 // nothing more to do.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var f flags
+	f, cmd, err := parseArgs(args, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	switch cmd {
+	case commandCheck:
+		err = check(ctx, f, stdout, stderr)
+	case commandTry:
+		err = try(ctx, f, stdout)
+	case commandPush:
+		err = push(ctx, &f.push, os.Stdin, stderr)
+	case commandWrap:
+		err = wrap(ctx, &f.wrap, f.command, stdout, stderr)
+	case commandServe:
+		err = serve(ctx, f, stdout, stderr)
+	}
+	f.tellStack(err, stderr)
+	return err
+}
+
+// parseArgs reads the command line. The command is empty when that asked for no
+// more than help or the version, which has been printed.
+func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) {
+	f := new(flags)
 	f.try.options, f.try.params = make(map[string]string), make(map[string]string)
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
 	ended := false // by --help or --version, which kingpin prints itself
@@ -118,18 +152,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
 
-	serveCmd := app.Command("serve", "Run the scripts on their schedules and serve what they say (the default).").Default()
+	serveCmd := app.Command(commandServe, "Run the scripts on their schedules and serve what they say (the default).").Default()
 	f.serve.web = kingpinflag.AddFlags(serveCmd, addressDefault)
 	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&f.serve.telemetryPath)
 	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
 	serveCmd.Flag("config.auto-reload-interval", "How often to look whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
 	serveCmd.Flag("storage.path", "A folder for what scripts are given back after a restart; it is made when missing. None by default.").StringVar(&f.serve.storage)
 
-	checkCmd := app.Command("check", "Read the configuration and all that it names, run nothing, and print every error found.")
+	checkCmd := app.Command(commandCheck, "Read the configuration and all that it names, run nothing, and print every error found.")
 	checkCmd.Flag("strict", "Take warnings for errors: exit with 1 when there is one.").BoolVar(&f.check.strict)
 	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 
-	tryCmd := app.Command("try", "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
+	tryCmd := app.Command(commandTry, "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
 	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
 	tryCmd.Flag("strict", "Exit with 1 also when a line or a series was refused.").BoolVar(&f.try.strict)
 	tryCmd.Flag("dialect", "The dialect of the command. Left out, it is guessed: from the folder, the text or the name of the script; where they tell nothing, by running it as it is; at last by running it with -c.").StringVar(&f.try.dialect)
@@ -137,9 +171,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	tryCmd.Flag("parameter", "A parameter that a probe would give, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
 	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
 
-	pushCmd := app.Command("push", "Send points to a CoScale API, in the words of coscale-cli's data insert.")
+	pushCmd := app.Command(commandPush, "Send points to a CoScale API, in the words of coscale-cli's data insert.")
 	f.push.register(pushCmd)
-	wrapCmd := app.Command("wrap", "Run the command that stands behind --, and report its start, end, exit code and duration to a CoScale API.")
+	wrapCmd := app.Command(commandWrap, "Run the command that stands behind --, and report its start, end, exit code and duration to a CoScale API.")
 	f.wrap.register(wrapCmd)
 
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -148,23 +182,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	cmd, err := app.Parse(args)
 	switch {
 	case ended:
-		return nil
+		return f, "", nil
 	case err != nil:
-		return fmt.Errorf("%w, try --help", err)
-	case f.command != nil && cmd != tryCmd.FullCommand() && cmd != wrapCmd.FullCommand():
-		return fmt.Errorf("only try and wrap take a command behind --")
+		return nil, "", fmt.Errorf("%w, try --help", err)
+	case f.command != nil && cmd != commandTry && cmd != commandWrap:
+		return nil, "", errors.New("only try and wrap take a command behind --")
 	}
-	switch cmd {
-	case checkCmd.FullCommand():
-		return check(ctx, &f, stdout, stderr)
-	case tryCmd.FullCommand():
-		return try(ctx, &f, stdout)
-	case pushCmd.FullCommand():
-		return push(ctx, &f.push, os.Stdin, stderr)
-	case wrapCmd.FullCommand():
-		return wrap(ctx, &f.wrap, f.command, stdout, stderr)
-	default:
-		return serve(ctx, &f, stdout, stderr)
+	return f, cmd, nil
+}
+
+// tellStack prints where a fault of ours is, for whoever looks for it.
+func (f *flags) tellStack(err error, stderr io.Writer) {
+	if stack := panics.StackOf(err); stack != "" && f.logLevel == "debug" {
+		printWithin(lastLines, stderr, stack)
 	}
 }
 

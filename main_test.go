@@ -84,7 +84,7 @@ func TestScenarios(t *testing.T) {
 			env.Setenv("SCALYR_AGENT", os.Getenv("SCALYR_AGENT"))
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
-			env.Values[bridgeKey{}] = &bridge{scheme: "http", held: make(map[string]net.Listener), slow: make(map[string]*os.File)}
+			env.Values[bridgeKey{}] = &serving{scheme: "http", held: make(map[string]net.Listener), slow: make(map[string]*os.File)}
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -126,8 +126,8 @@ func TestScenarios(t *testing.T) {
 
 type bridgeKey struct{}
 
-// bridge is the serving process of one scenario.
-type bridge struct {
+// serving is the bridge of one scenario.
+type serving struct {
 	cmd    *exec.Cmd
 	scheme string
 	url    string
@@ -139,7 +139,7 @@ type bridge struct {
 	stdout, stderr string // what becomes of its output: see cmdOutputs
 }
 
-func bridgeOf(ts *testscript.TestScript) *bridge { return ts.Value(bridgeKey{}).(*bridge) }
+func bridgeOf(ts *testscript.TestScript) *serving { return ts.Value(bridgeKey{}).(*serving) }
 
 var listeningOn = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 

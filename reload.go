@@ -16,6 +16,7 @@ import (
 	"scriptbridge/collector"
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/panics"
 	"scriptbridge/receive"
 	"scriptbridge/script"
 )
@@ -29,22 +30,52 @@ type wanted struct {
 	inputs   []config.Inputs // of receivers and uploads
 }
 
+// guarded does something for a configuration. A panic is an error that names
+// the file: none of ours may be the end of a bridge at work.
+func guarded[T any](file string, do func() (T, error)) (result T, err error) {
+	err = panics.Try(func() (err error) {
+		result, err = do()
+		return err
+	})
+	if fault := (*panics.Error)(nil); errors.As(err, &fault) {
+		if located := (*config.Error)(nil); !errors.As(err, &located) {
+			err = &config.Error{Position: config.Position{File: file}, Problem: err.Error(), Cause: err}
+		}
+	}
+	return result, err
+}
+
 // load reads a configuration and everything it names. Its one side effect is
 // asked for by makeFolders: folders of discover that the dialect itself makes.
 func load(file string, makeFolders bool) (*wanted, error) {
-	cfg, err := config.Load(file)
-	w := &wanted{cfg: cfg}
-	if makeFolders && err == nil {
-		w.made, w.problems = script.MakeFolders(cfg)
-	}
-	// Each room finds errors of its own, and all are worth telling at once.
-	scripts, problems, errDialects := script.Resolve(cfg)
-	if err := errors.Join(err, errDialects); err != nil {
-		return nil, err
-	}
-	w.scripts, w.problems = scripts, append(w.problems, problems...)
-	w.inputs = append(receive.InputsOf(&cfg.Receive), uploadInputs(&cfg.Upload)...)
-	return w, nil
+	return guarded(file, func() (*wanted, error) {
+		cfg, err := config.Load(file)
+		w := &wanted{cfg: cfg}
+		if makeFolders && err == nil {
+			w.made, w.problems = script.MakeFolders(cfg)
+		}
+		// Each room finds errors of its own, and all are worth telling at once.
+		scripts, problems, errDialects := script.Resolve(cfg)
+		if err := errors.Join(err, errDialects); err != nil {
+			return nil, err
+		}
+		w.scripts, w.problems = scripts, append(w.problems, problems...)
+		w.inputs = append(receive.InputsOf(&cfg.Receive), uploadInputs(&cfg.Upload)...)
+		return w, nil
+	})
+}
+
+// rehearse makes the receivers and uploads that w asks for, and puts them to no
+// work. What keeps one from being made costs that one alone, and is told when it
+// is to work; a mistake of ours in the making is an error, before anything has
+// changed.
+func (w *wanted) rehearse() error {
+	_, err := guarded(w.cfg.File, func() (any, error) {
+		checkReceivers(w)
+		checkUploads(w.cfg)
+		return nil, nil
+	})
+	return err
 }
 
 func (w *wanted) equal(other *wanted) bool {
@@ -97,11 +128,14 @@ func (r *reloader) register(to prometheus.Registerer) {
 }
 
 // begin puts the configuration of the start into force.
-func (r *reloader) begin(ctx context.Context) {
+func (r *reloader) begin(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.succeed(ctx, r.current)
+	if err := r.succeed(ctx, r.current); err != nil {
+		return err
+	}
 	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.scripts), "receivers", len(receive.Names(&r.current.cfg.Receive)))
+	return nil
 }
 
 // reload reads the file again. Unless it was asked for, an unchanged
@@ -110,30 +144,31 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w, err := fsx.Do(ctx, r.read)
+	unchanged := err == nil && !asked && w.equal(r.current)
+	if err == nil && !unchanged {
+		_, err = fsx.Do(ctx, func() (any, error) { return nil, w.rehearse() })
+	}
 	if ctx.Err() != nil { // it is the end
 		return ctx.Err()
 	}
 	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
 		err = r.stream.use(w.cfg.Events.Log)
 	}
-	if err != nil {
-		_, _, before := r.status()
-		if asked || before == nil || before.Error() != err.Error() {
-			for _, line := range strings.Split(err.Error(), "\n") {
-				level.Error(r.logger).Log("msg", "the configuration was not loaded; the old one stays in force", "err", line)
-			}
-		}
-		r.note(time.Time{}, err)
+	switch {
+	case err != nil:
+		r.failed(err, asked, "the configuration was not loaded; the old one stays in force")
 		return err
-	}
-	if !asked && w.equal(r.current) {
+	case unchanged:
 		if ok, _, _ := r.status(); !ok {
 			level.Info(r.logger).Log("msg", "the configuration is well again, and unchanged")
 			r.note(time.Time{}, nil)
 		}
 		return nil
 	}
-	r.succeed(ctx, w)
+	if err := r.succeed(ctx, w); err != nil {
+		r.failed(err, asked, "the configuration was put into force in part alone")
+		return err
+	}
 	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.scripts), "receivers", len(receive.Names(&w.cfg.Receive)))
 	return nil
 }
@@ -144,11 +179,37 @@ func (r *reloader) read() (*wanted, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, errors.Join(r.web.admits(w.cfg), r.uploads.admits(w.cfg))
+	return guarded(r.file, func() (*wanted, error) {
+		return w, errors.Join(r.web.admits(w.cfg), r.uploads.admits(w.cfg))
+	})
 }
 
-// succeed puts w into force. The caller holds r.mu.
-func (r *reloader) succeed(ctx context.Context, w *wanted) {
+// failed tells of an attempt that failed, each line of the error by itself;
+// where nobody asked for it, once.
+func (r *reloader) failed(err error, asked bool, msg string) {
+	_, _, before := r.status()
+	if asked || before == nil || before.Error() != err.Error() {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			level.Error(r.logger).Log("msg", msg, "err", line)
+		}
+		if stack := panics.StackOf(err); stack != "" {
+			level.Debug(r.logger).Log("msg", "where the fault is", "stack", stack)
+		}
+	}
+	r.note(time.Time{}, err)
+}
+
+// succeed puts w into force. The caller holds r.mu. It cannot fail but by a
+// mistake of ours that no rehearsal found.
+func (r *reloader) succeed(ctx context.Context, w *wanted) error {
+	_, err := guarded(r.file, func() (any, error) {
+		r.enforce(ctx, w)
+		return nil, nil
+	})
+	return err
+}
+
+func (r *reloader) enforce(ctx context.Context, w *wanted) {
 	for _, text := range w.cfg.Warnings {
 		level.Warn(r.logger).Log("msg", text)
 	}

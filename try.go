@@ -28,7 +28,7 @@ import (
 // came of it. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
 func try(ctx context.Context, f *flags, stdout io.Writer) error {
-	w, err := tried(ctx, f, stdout)
+	w, err := guarded("", func() (*wanted, error) { return tried(ctx, f, stdout) })
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 	"scriptbridge/spool"
@@ -64,8 +65,11 @@ func (u *uploads) reload(ctx context.Context, cfg *config.Upload) {
 			continue
 		}
 		inputs, err := fsx.Do(ctx, func() (config.Inputs, error) { return k.inputs(cfg), nil })
-		if err != nil {
-			return // it is the end
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil: // a fault of ours, which the reload tells
+			panic(err)
 		}
 		if i >= 0 {
 			before[i].change(ctx, cfg, inputs)
@@ -242,7 +246,11 @@ func (o *upload) open() error {
 	for done := false; err == nil && !done; {
 		cfg = o.wanted() // which may be another by now
 		var sink uploader
-		if sink, err = o.kind.make(cfg, o.bridge, sp, o.logger); err != nil {
+		err = panics.Try(func() (err error) {
+			sink, err = o.kind.make(cfg, o.bridge, sp, o.logger)
+			return err
+		})
+		if err != nil {
 			err = errors.Join(err, sp.Close())
 			break
 		}

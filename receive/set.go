@@ -109,8 +109,11 @@ func (s *Set) Reload(ctx context.Context, r *config.Receive) {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	plans, err := fsx.Do(ctx, func() ([]plan, error) { return s.plan(r), nil })
-	if err != nil {
-		return // it is the end
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil: // a fault of ours, and whoever asked for this knows whom to tell
+		panic(err)
 	}
 	ending, started := s.apply(plans, r)
 	for _, u := range ending {

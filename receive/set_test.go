@@ -608,3 +608,31 @@ func TestMakeHoldsNobodyUp(t *testing.T) {
 	prompt(t, "a reload that is given up", func() { <-reloaded })
 	prompt(t, "the end", b.Close)
 }
+
+// A mistake of ours in the making of a receiver is its trouble alone: it is down,
+// says so, and is tried again.
+func TestMakePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		defer b.Close()
+		sound, spoilt := b.kinds[1].make, true
+		b.kinds[1].make = func(r *config.Receive, env Env) (Receiver, error) {
+			if spoilt {
+				panic("odd")
+			}
+			return sound(r, env)
+		}
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}, Collectd: &config.ReceiveCollectd{}})
+		synctest.Wait()
+		want := "this is a fault of scriptbridge itself: odd (please report it; --log.level=debug tells where it is)"
+		if v := b.Views(); len(v) != 2 || v[0].Up || v[0].Error != want || !v[1].Up {
+			t.Errorf("the receivers are %+v", v)
+		}
+		spoilt = false
+		time.Sleep(retryFirst)
+		synctest.Wait()
+		if v := b.Views(); !v[0].Up || !v[1].Up {
+			t.Errorf("the receivers are %+v", v)
+		}
+	})
+}

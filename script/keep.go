@@ -131,12 +131,7 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 }
 
 // IsKept reports whether the script is one that stays alive.
-func (s *Script) IsKept() bool {
-	r := s.newRunner(s, forgetful{})
-	defer r.Close()
-	_, kept := r.(Keeper)
-	return kept
-}
+func (s *Script) IsKept() bool { return s.kept }
 
 // moment is the Outcome of a moment in the life of a process that goes on.
 func moment(end time.Time, took time.Duration) *Outcome {

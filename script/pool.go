@@ -69,41 +69,47 @@ func (forgetful) Save([]byte) error     { return nil }
 // stopped and its series end. Reload returns when everything that had to stop
 // has stopped, which takes a few seconds at most, or when ctx has ended.
 func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int) {
+	await(ctx, p.exchange(scripts, maxConcurrent))
+}
+
+// exchange is Reload without the waiting: it gives the units that are to end.
+func (p *Pool) exchange(scripts []*Script, maxConcurrent int) (ending []*unit) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closed {
-		p.mu.Unlock()
-		return
+		return nil
 	}
-	p.places.resize(maxConcurrent)
-	old := p.units
-	p.units = make(map[string]*unit, len(scripts))
-	p.order = p.order[:0:0]
+	// All are made before any is stopped: a dialect's mistake changes nothing.
+	wanted := make([]*unit, len(scripts))
 	var start []*unit
-	for _, s := range scripts {
-		u := old[s.Name]
-		if u != nil && sameWork(u.script, s) {
-			u.source.Store(s.Source) // its rank may be another
-		} else {
-			if u != nil {
-				p.leave(u, false)
-			}
+	for i, s := range scripts {
+		u := p.units[s.Name]
+		if u == nil || !sameWork(u.script, s) {
 			u = p.newUnit(context.Background(), s, p.memory(s))
 			start = append(start, u)
 		}
-		delete(old, s.Name)
-		p.units[s.Name] = u
-		p.order = append(p.order, u)
+		wanted[i] = u
+	}
+	p.places.resize(maxConcurrent)
+	old := p.units
+	p.units, p.order = make(map[string]*unit, len(wanted)), wanted
+	for i, u := range wanted {
+		name := scripts[i].Name
+		if was := old[name]; was != nil && was != u {
+			p.leave(was, false)
+		}
+		u.source.Store(scripts[i].Source) // of one that goes on, its rank may be another
+		delete(old, name)
+		p.units[name] = u
 	}
 	for _, u := range old {
 		p.leave(u, true)
 	}
-	ending := slices.Collect(maps.Values(p.leaving))
+	ending = slices.Collect(maps.Values(p.leaving))
 	for _, u := range start {
-		former := p.leaving[u.script.Name]
-		go u.loop(former)
+		go u.loop(p.leaving[u.script.Name])
 	}
-	p.mu.Unlock()
-	await(ctx, ending)
+	return ending
 }
 
 // leave stops a unit; gone says that its script is no longer configured. The

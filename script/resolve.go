@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/panics"
 	"scriptbridge/record"
 )
 
@@ -25,70 +26,98 @@ import (
 // taken) costs that script alone and is given as problems; what costs no script
 // is added to the configuration's warnings.
 func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error) {
-	var errs []error
-	taken := make(map[string]config.Position)
-	add := func(c *config.Script) {
-		s, err := newScript(cfg, c, len(scripts))
-		if err != nil {
-			errs = append(errs, err)
-			return
-		}
-		taken[s.Name] = c.Pos
-		scripts = append(scripts, s)
-	}
-	// found adds one that discover has found, unless its name is taken.
-	found := func(c *config.Script, what string) {
-		if at, ok := taken[c.Name]; ok {
-			problems = append(problems, &config.Error{
-				Position: c.Pos, Thing: "discover", Problem: fmt.Sprintf("%s is left out: the name %q is taken already (%s)", what, c.Name, at),
-				Remedy: "rename the file or the script",
-			})
-			return
-		}
-		add(c)
-	}
+	r := &resolver{cfg: cfg, taken: make(map[string]config.Position)}
 	for _, c := range cfg.Scripts {
-		add(c)
+		r.guard(c.Pos, fmt.Sprintf("script %q", c.Name), func() error { return r.add(c) })
 	}
 	for _, d := range cfg.Discover {
-		if d.AgentConfig != "" {
-			monitors, warnings, err := discoverAgent(d)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			for _, text := range warnings {
-				cfg.Warnings = append(cfg.Warnings, "discover: "+text)
-			}
-			for _, c := range monitors {
-				found(c, d.AgentConfig)
-			}
-			continue
-		}
-		dialect, err := prepare(d.Settings)
-		if err != nil {
-			errs = append(errs, &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()})
-			continue
-		}
-		files, err := config.ScriptFiles(d.Directory)
-		if _, above := os.Stat(filepath.Dir(d.Directory)); dialect.MakesFolder && errors.Is(err, fs.ErrNotExist) && above == nil {
-			continue // MakeFolders sees to it
-		}
-		if err != nil {
-			problems = append(problems, folderProblem(d, err))
-			continue
-		}
-		for _, f := range files {
-			c, err := config.NewScript("", []string{f}, d.Directory, d.Settings)
-			if err != nil {
-				problems = append(problems, &config.Error{Position: d.Pos, Thing: "discover", Problem: fmt.Sprintf("%s is left out: %v", f, err)})
-				continue
-			}
-			c.Pos = d.Pos
-			found(c, f)
-		}
+		r.guard(d.Pos, "discover", func() error { return r.discover(d) })
 	}
-	return scripts, problems, errors.Join(errs...)
+	return r.scripts, r.problems, errors.Join(r.errs...)
+}
+
+// resolver makes one set of scripts.
+type resolver struct {
+	cfg      *config.Config
+	scripts  []*Script
+	problems []error
+	errs     []error
+	taken    map[string]config.Position // by name
+}
+
+// guard resolves the entry of the configuration at a position, and keeps its
+// error. A panic is one too, and costs that entry alone.
+func (r *resolver) guard(at config.Position, thing string, resolve func() error) {
+	err := panics.Try(resolve)
+	if panics.StackOf(err) != "" {
+		err = &config.Error{Position: at, Thing: thing, Problem: err.Error(), Cause: err}
+	}
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+}
+
+func (r *resolver) add(c *config.Script) error {
+	s, err := newScript(r.cfg, c, len(r.scripts))
+	if err != nil {
+		return err
+	}
+	r.taken[s.Name] = c.Pos
+	r.scripts = append(r.scripts, s)
+	return nil
+}
+
+// found adds a script that discover has found, unless its name is taken.
+func (r *resolver) found(c *config.Script, what string) error {
+	if at, ok := r.taken[c.Name]; ok {
+		r.problems = append(r.problems, &config.Error{
+			Position: c.Pos, Thing: "discover", Problem: fmt.Sprintf("%s is left out: the name %q is taken already (%s)", what, c.Name, at),
+			Remedy: "rename the file or the script",
+		})
+		return nil
+	}
+	return r.add(c)
+}
+
+// discover adds the scripts of one entry of discover.
+func (r *resolver) discover(d *config.Discover) error {
+	if d.AgentConfig != "" {
+		monitors, warnings, err := discoverAgent(d)
+		if err != nil {
+			return err
+		}
+		for _, text := range warnings {
+			r.cfg.Warnings = append(r.cfg.Warnings, "discover: "+text)
+		}
+		var errs []error
+		for _, c := range monitors {
+			errs = append(errs, r.found(c, d.AgentConfig))
+		}
+		return errors.Join(errs...)
+	}
+	dialect, err := prepare(d.Settings)
+	if err != nil {
+		return &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()}
+	}
+	files, err := config.ScriptFiles(d.Directory)
+	if _, above := os.Stat(filepath.Dir(d.Directory)); dialect.MakesFolder && errors.Is(err, fs.ErrNotExist) && above == nil {
+		return nil // MakeFolders sees to it
+	}
+	if err != nil {
+		r.problems = append(r.problems, folderProblem(d, err))
+		return nil
+	}
+	var errs []error
+	for _, f := range files {
+		c, err := config.NewScript("", []string{f}, d.Directory, d.Settings)
+		if err != nil {
+			r.problems = append(r.problems, &config.Error{Position: d.Pos, Thing: "discover", Problem: fmt.Sprintf("%s is left out: %v", f, err)})
+			continue
+		}
+		c.Pos = d.Pos
+		errs = append(errs, r.found(c, f))
+	}
+	return errors.Join(errs...)
 }
 
 // folderProblem says why a folder of discover cannot be looked into, or made.
@@ -160,6 +189,11 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 		HonorTimestamps: c.HonorTimestamps,
 		Verbatim:        d.Verbatim,
 	}
+	// Whether its Runner can be made is found out here, where nothing has
+	// changed yet.
+	trial := newRunner(s, forgetful{})
+	_, s.kept = trial.(Keeper)
+	trial.Close()
 	return s, nil
 }
 

@@ -117,6 +117,7 @@ type Script struct {
 	Source                            *record.Source
 
 	newRunner NewRunner
+	kept      bool // its Runner is a Keeper
 	// version is that of File, of a script that is kept alive and so does not
 	// see by itself that the file has changed.
 	version fileVersion

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/record"
 )
 
@@ -218,5 +219,44 @@ func TestSlowSinkHoldsNoPlace(t *testing.T) {
 			t.Error("what the slow one said is not put")
 		}
 		p.Close()
+	})
+}
+
+// A Runner that cannot be made, by a mistake of ours, changes nothing: the set at
+// work goes on, and the next one is taken.
+func TestReloadPanics(t *testing.T) {
+	inPool(t, 4, func(t *testing.T, p *Pool, m *memory) {
+		names := func() (names []string) {
+			for _, v := range p.Views() {
+				names = append(names, v.Script.Name)
+			}
+			return names
+		}
+		script := func(name string) *Script {
+			return newTestScript(name, time.Minute, &player{play: lasting(time.Second)})
+		}
+		a, b := script("a"), script("b")
+		p.Reload(t.Context(), []*Script{a, b}, 4)
+		time.Sleep(5 * time.Minute)
+		odd := script("odd")
+		odd.newRunner = func(*Script, Memory) Runner { panic("odd") }
+		changed := script("a")
+		changed.Interval = time.Second
+		before := len(m.runs("a"))
+		if err := panics.Try(func() error { p.Reload(t.Context(), []*Script{changed, odd}, 4); return nil }); panics.StackOf(err) == "" {
+			t.Fatalf("Reload gave %v", err)
+		}
+		if got := names(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("at work are %v", got)
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if n := len(m.runs("a")) - before; n < 4 || n > 6 {
+			t.Errorf("%d runs in five minutes of the script that was to stay", n)
+		}
+		p.Reload(t.Context(), []*Script{b, script("c")}, 4)
+		if got := names(); !slices.Equal(got, []string{"b", "c"}) {
+			t.Errorf("at work are %v", got)
+		}
 	})
 }

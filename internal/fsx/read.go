@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"scriptbridge/internal/panics"
 )
 
 // Most is the most that ReadFile reads, in bytes. No file that a person writes
@@ -71,7 +73,8 @@ func Digest(names ...string) [sha256.Size]byte {
 
 // Do runs f, which waits for a disk or, at worst, for a file system over the
 // network that nothing can interrupt. When ctx ends first, Do gives its error,
-// and what f comes to is nobody's any more.
+// and what f comes to is nobody's any more. A panic of f is an error: what f
+// reads is somebody's file.
 func Do[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -79,8 +82,12 @@ func Do[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := f()
-		done <- result{value, err}
+		var r result
+		r.err = panics.Try(func() (err error) {
+			r.value, err = f()
+			return err
+		})
+		done <- r
 	}()
 	select {
 	case r := <-done:

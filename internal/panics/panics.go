@@ -22,10 +22,15 @@ func (e *Error) Error() string {
 }
 
 // Try calls f and gives its error; where f panics, that as an *Error. What f
-// has locked must be unlocked by defer.
+// has locked must be unlocked by defer. Who cannot give such an error back may
+// panic with it: it stays what it is.
 func Try(f func() error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case *Error:
+			err = p
+		default:
 			err = &Error{p, string(debug.Stack())}
 		}
 	}()

@@ -7,6 +7,14 @@ import (
 	"testing"
 )
 
+// A fault that is handed on by a panic is still the first one.
+func TestTryAgain(t *testing.T) {
+	first := Try(func() error { dereference(nil); return nil })
+	if again := Try(func() error { panic(first) }); again != first {
+		t.Errorf("it became %v", again)
+	}
+}
+
 // dereference panics as programs do.
 func dereference(p *struct{ n int }) int { return p.n }
 

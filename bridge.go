@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	rungroup "github.com/oklog/run"
+	"github.com/prometheus/common/version"
+
+	"scriptbridge/collector"
+	"scriptbridge/internal/fsx"
+	"scriptbridge/receive"
+	"scriptbridge/record"
+	"scriptbridge/script"
+	"scriptbridge/web"
+)
+
+// serve runs the bridge until ctx ends.
+func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
+	streams := newLogStreams(f, stdout, stderr)
+	defer streams.close() // when everybody else has said what there was to say
+	b, err := newBridge(ctx, f, streams)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	return b.run(ctx)
+}
+
+// bridge is all that serve wires together.
+type bridge struct {
+	flags    *flags
+	logger   log.Logger
+	port     webPort
+	page     *collector.Collector
+	pool     *script.Pool
+	sources  *sources
+	uploads  *uploads
+	reloader *reloader
+	storage  *storage // nil without --storage.path
+
+	over     context.Context // of all that the bridge does
+	end      context.CancelFunc
+	quit     chan struct{} // closed when somebody has asked for the end over HTTP
+	quitOnce sync.Once
+}
+
+// newBridge reads the configuration and puts nothing to work yet. close must be
+// called if there is no error.
+func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, error) {
+	logger := streams.logger
+	set, err := fsx.Do(ctx, func() (*wanted, error) { return load(f.configFile, true) })
+	if err == nil {
+		_, err = fsx.Do(ctx, func() (any, error) { return nil, set.rehearse() })
+	}
+	if err != nil {
+		return nil, err
+	}
+	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
+	if err := errors.Join(port.readable(), port.admits(set.cfg)); err != nil {
+		return nil, err
+	}
+	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
+
+	registry := processRegistry()
+	page := collector.New(collector.Options{Logger: logger, Registry: registry, Retention: set.cfg.Events.Retention})
+	streams.register(registry)
+	if err := streams.events.use(set.cfg.Events.Log); err != nil {
+		return nil, err
+	}
+	out := &sinks{always: record.Tee{page, record.NewEventLog(streams.events)}}
+	b := &bridge{
+		flags: f, logger: logger, port: port, page: page,
+		pool:    script.NewPool(out, logger, set.cfg.Global.MaxConcurrent),
+		uploads: &uploads{sinks: out, logger: logger, leaving: make(map[string]*upload)},
+		quit:    make(chan struct{}),
+	}
+	b.over, b.end = context.WithCancel(context.Background())
+	receivers := receive.SetOptions{First: &set.cfg.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
+	if err := b.store(&receivers); err != nil {
+		return nil, err
+	}
+	if err := b.uploads.admits(set.cfg); err != nil {
+		b.close()
+		return nil, err
+	}
+	b.sources = &sources{b.pool, receive.NewSet(receivers)}
+	b.sources.register(registry)
+	registry.MustRegister(b.uploads)
+	b.reloader = &reloader{file: f.configFile, web: port, logger: logger, sources: b.sources, uploads: b.uploads, page: page, stream: streams.events, current: set}
+	b.reloader.register(registry)
+	return b, nil
+}
+
+// store takes the folder of --storage.path for those who keep something there.
+func (b *bridge) store(receivers *receive.SetOptions) (err error) {
+	if b.flags.serve.storage == "" {
+		return nil
+	}
+	if b.storage, err = openStorage(b.flags.serve.storage); err != nil {
+		return err
+	}
+	if b.uploads.bridge, err = b.storage.bridgeName(); err != nil {
+		b.storage.close()
+		return err
+	}
+	b.pool.UseMemory(b.storage.memory)
+	b.uploads.storage = b.storage.upload
+	receivers.Storage, receivers.Own = b.storage.receiver, b.uploads.bridge
+	return nil
+}
+
+// close ends what must outlive the sources, when they have ended.
+func (b *bridge) close() {
+	b.uploads.close()
+	if b.storage != nil {
+		b.storage.close()
+	}
+}
+
+// run puts the configuration to work, until ctx ends or somebody asks for the
+// end over HTTP. Sources end first, then the sinks, so that what a script said is
+// on the page and in the log before either goes.
+func (b *bridge) run(ctx context.Context) error {
+	handler, err := b.handler()
+	if err != nil {
+		return err
+	}
+	server, listening := newServer(handler, b.logger)
+	g := &rungroup.Group{}
+	// When the group ends, it stops its members in this order.
+	b.addSources(g, listening)
+	addServer(g, server, b.flags.serve.web, b.logger)
+	ended := make(chan struct{})
+	g.Add(func() error {
+		select {
+		case <-ctx.Done():
+			level.Info(b.logger).Log("msg", "stopping", "reason", "signal")
+		case <-b.quit:
+			level.Info(b.logger).Log("msg", "stopping", "reason", "/-/quit")
+		case <-ended:
+		}
+		return nil
+	}, func(error) { close(ended) })
+	if err := g.Run(); err != nil {
+		return err
+	}
+	level.Info(b.logger).Log("msg", "stopped; nothing is left running")
+	return nil
+}
+
+// handler is what the web port answers.
+func (b *bridge) handler() (http.Handler, error) {
+	pages, err := web.New(web.Options{
+		Logger:        b.logger,
+		Scripts:       b.pool,
+		Receivers:     receiverViews(b.sources.receivers),
+		Uploads:       b.uploads.views,
+		Page:          pageView{b.page},
+		Metrics:       b.page,
+		TelemetryPath: b.flags.serve.telemetryPath,
+		Ready:         readiness(b.reloader, b.sources),
+		Lifecycle:     b.flags.serve.lifecycle,
+		Reload:        func() error { return b.reloader.reload(b.over, true) },
+		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
+		ConfigStatus:  b.reloader.status,
+		WebConfigFile: b.port.WebConfigFile,
+		Version:       version.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b.sources.receivers.Handler(withProbes(b.pool, pages)), nil
+}
+
+// addSources starts the scripts and receivers as soon as the listeners are
+// open: a port that is taken must not cost a run. Then it waits for SIGHUP and
+// looks for changes.
+func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	g.Add(func() error {
+		select {
+		case <-listening:
+		case <-b.over.Done():
+			return nil
+		}
+		if err := b.reloader.begin(b.over); err != nil {
+			return err
+		}
+		b.keepUp(hup)
+		return nil
+	}, func(error) {
+		b.end()
+		b.sources.close()
+	})
+}
+
+// keepUp reloads the configuration when it is told to and when it has changed,
+// until the end.
+func (b *bridge) keepUp(hup <-chan os.Signal) {
+	var look <-chan time.Time
+	for b.over.Err() == nil {
+		if every := b.flags.serve.autoReload; every > 0 {
+			look = time.After(b.reloader.untilLook(time.Now(), every))
+		}
+		select {
+		case <-hup:
+			b.reloader.stream.reopen()
+			b.reloader.reload(b.over, true) //nolint:errcheck // it has been logged and is on the page
+		case <-look:
+			b.reloader.reload(b.over, false) //nolint:errcheck // likewise
+		case <-b.over.Done():
+		}
+	}
+}

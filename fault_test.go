@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"scriptbridge/config"
+	"scriptbridge/internal/panics"
+)
+
+const nilFault = "this is a fault of scriptbridge itself: runtime error: invalid memory address or nil pointer dereference (please report it; --log.level=debug tells where it is)"
+
+// A panic becomes an error that names the file, unless one inside knows better
+// where it happened.
+func TestGuarded(t *testing.T) {
+	located := &config.Error{Position: config.Position{File: "part.yml", Line: 3}, Problem: "it is bad"}
+	var none *config.Config
+	for _, c := range []struct {
+		do   func() (int, error)
+		want string
+	}{
+		{func() (int, error) { return 1, nil }, ""},
+		{func() (int, error) { return 0, io.EOF }, "EOF"},
+		{func() (int, error) { return len(none.File), nil }, "main.yml: " + nilFault},
+		{func() (int, error) { return 0, errors.Join(io.EOF, located) }, "EOF\npart.yml:3: it is bad"},
+		{func() (int, error) {
+			located := *located
+			located.Cause = panics.Try(func() error { panic("odd") })
+			return 0, &located
+		}, "part.yml:3: it is bad"},
+		{func() (int, error) { return 0, panics.Try(func() error { panic("odd") }) },
+			"main.yml: this is a fault of scriptbridge itself: odd (please report it; --log.level=debug tells where it is)"},
+	} {
+		n, err := guarded("main.yml", c.do)
+		if c.want == "" && (n != 1 || err != nil) || c.want != "" && (err == nil || err.Error() != c.want) {
+			t.Errorf("%d and %v\nwant %s", n, err, c.want)
+		}
+	}
+}
+
+// living is a bridge at work in this process.
+type living struct {
+	*bridge
+	file string
+	log  *syncBuffer
+	done chan error
+}
+
+// newLiving starts a bridge with a configuration, in a folder of its own.
+func newLiving(t testing.TB, text string, args ...string) *living {
+	t.Helper()
+	l := &living{file: filepath.Join(t.TempDir(), "scriptbridge.yml"), log: &syncBuffer{}, done: make(chan error, 1)}
+	l.write(t, text)
+	f, cmd, err := parseArgs(slices.Concat([]string{"--config.file=" + l.file, "--web.listen-address=127.0.0.1:0", "--config.auto-reload-interval=0", "--log.level=debug"}, args), io.Discard, io.Discard)
+	if err != nil || cmd != commandServe {
+		t.Fatal(cmd, err)
+	}
+	streams := newLogStreams(f, io.Discard, l.log)
+	if l.bridge, err = newBridge(t.Context(), f, streams); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		err := l.run(ctx)
+		l.close()
+		streams.close()
+		l.done <- err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-l.done; err != nil {
+			t.Errorf("the bridge ended with %v", err)
+		}
+	})
+	eventually(t, func() error {
+		if _, at, _ := l.reloader.status(); at.IsZero() {
+			return errors.New("the configuration is not in force")
+		}
+		return nil
+	})
+	return l
+}
+
+func (l *living) write(t testing.TB, text string) {
+	t.Helper()
+	if err := os.WriteFile(l.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// names are the scripts and receivers at work.
+func (l *living) names() (names []string) {
+	for _, v := range l.pool.Views() {
+		names = append(names, v.Script.Name)
+	}
+	for _, v := range l.sources.receivers.Views() {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// A mistake of ours in whatever a reload does is a failed reload: told in the
+// log, to who asked, on the page and by the gauge. What was at work goes on, and
+// the next good file is taken.
+func TestReloadFault(t *testing.T) {
+	const before, after = "scripts: [{name: a, command: /bin/true}]\n", "scripts: [{name: b, command: /bin/true}]\n"
+	l := newLiving(t, before)
+	r := l.reloader
+	metric := func(name string) string {
+		t.Helper()
+		page := httptest.NewRecorder()
+		l.page.ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		m := regexp.MustCompile(`(?m)^` + name + ` (.*)$`).FindStringSubmatch(page.Body.String())
+		if m == nil {
+			t.Fatalf("the page has no %s", name)
+		}
+		return m[1]
+	}
+	uploads, page := r.uploads, r.page
+	for _, c := range []struct {
+		name, text string
+		spoil      func()
+		mend       func()
+		msg        string
+	}{
+		{"is read", after + "upload: {coscale: {app_id: a, access_token_file: token}}\n", func() { r.uploads = nil }, func() { r.uploads = uploads }, "the configuration was not loaded; the old one stays in force"},
+		{"is put into force", after, func() { r.page = nil }, func() { r.page = page }, "the configuration was put into force in part alone"},
+	} {
+		l.write(t, c.text)
+		c.spoil()
+		err := r.reload(l.over, true)
+		c.mend()
+		want := l.file + ": " + nilFault
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: the reload gave %v\nwant %s", c.name, err, want)
+		}
+		if ok, _, err := r.status(); ok || err.Error() != want {
+			t.Errorf("%s: the status is %t, %v", c.name, ok, err)
+		}
+		if got := l.names(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("%s: at work are %v", c.name, got)
+		}
+		if got := metric("scriptbridge_config_last_reload_successful"); got != "0" {
+			t.Errorf("%s: the gauge is %s", c.name, got)
+		}
+		log := l.log.String()
+		if !strings.Contains(log, c.msg) || !strings.Contains(log, `level=debug `) || !strings.Contains(log, "reload.go") {
+			t.Errorf("%s: the log is\n%s", c.name, log)
+		}
+		for _, text := range []string{after, before} {
+			l.write(t, text)
+			if err := r.reload(l.over, true); err != nil {
+				t.Errorf("%s: then a good file: %v", c.name, err)
+			}
+		}
+		if got := metric("scriptbridge_config_last_reload_successful"); got != "1" {
+			t.Errorf("%s: the gauge is %s after a good file", c.name, got)
+		}
+	}
+}
