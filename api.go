@@ -22,10 +22,10 @@ type apiFlags struct {
 }
 
 func (a *apiFlags) register(cmd *kingpin.CmdClause) {
-	cmd.Flag("api.url", "Where the API is: a bridge that has receive.coscale, or another server of it.").Default("http://127.0.0.1:10469").Envar("SCRIPTBRIDGE_API_URL").StringVar(&a.url)
+	cmd.Flag("api.url", "The URL of the API: of a bridge that has receive.coscale, or of another server.").Default("http://127.0.0.1:10469").Envar("SCRIPTBRIDGE_API_URL").StringVar(&a.url)
 	cmd.Flag("api.app-id", "The application's id.").Envar("SCRIPTBRIDGE_API_APP_ID").StringVar(&a.appID)
 	cmd.Flag("api.token-file", "A file that holds the access token, not readable by others.").Envar("SCRIPTBRIDGE_API_TOKEN_FILE").StringVar(&a.tokenFile)
-	cmd.Flag("api.ca-file", "A file of the certificates to trust instead of the system's.").Envar("SCRIPTBRIDGE_API_CA_FILE").StringVar(&a.caFile)
+	cmd.Flag("api.ca-file", "A file with the certificate authorities to trust instead of the system's.").Envar("SCRIPTBRIDGE_API_CA_FILE").StringVar(&a.caFile)
 	cmd.Flag("api.insecure", "Allow the token to cross the network in clear text, by http.").Envar("SCRIPTBRIDGE_API_INSECURE").BoolVar(&a.insecure)
 	cmd.Flag("api.timeout", "The time for one request and its answer.").Default("5s").Envar("SCRIPTBRIDGE_API_TIMEOUT").DurationVar(&a.timeout)
 }

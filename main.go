@@ -152,28 +152,28 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) 
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
 
-	serveCmd := app.Command(commandServe, "Run the scripts on their schedules and serve what they say (the default).").Default()
+	serveCmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
 	f.serve.web = kingpinflag.AddFlags(serveCmd, addressDefault)
 	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&f.serve.telemetryPath)
 	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
-	serveCmd.Flag("config.auto-reload-interval", "How often to look whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
-	serveCmd.Flag("storage.path", "A folder for what scripts are given back after a restart; it is made when missing. None by default.").StringVar(&f.serve.storage)
+	serveCmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
+	serveCmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)
 
-	checkCmd := app.Command(commandCheck, "Read the configuration and all that it names, run nothing, and print every error found.")
-	checkCmd.Flag("strict", "Take warnings for errors: exit with 1 when there is one.").BoolVar(&f.check.strict)
+	checkCmd := app.Command(commandCheck, "Check the configuration and all files that it names, without running anything, and print all errors.")
+	checkCmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
 	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 
-	tryCmd := app.Command(commandTry, "Run scripts once and print the page they make, their events, and every line that was refused. A command that no file names stands behind --.")
-	tryCmd.Arg("name", "Configured scripts to run instead of all.").StringsVar(&f.try.names)
+	tryCmd := app.Command(commandTry, "Run scripts once and print their metrics, their events and all refused lines. A command that is not in the configuration is given after --.")
+	tryCmd.Arg("name", "Configured scripts to run; all by default.").StringsVar(&f.try.names)
 	tryCmd.Flag("strict", "Exit with 1 also when a line or a series was refused.").BoolVar(&f.try.strict)
-	tryCmd.Flag("dialect", "The dialect of the command. Left out, it is guessed: from the folder, the text or the name of the script; where they tell nothing, by running it as it is; at last by running it with -c.").StringVar(&f.try.dialect)
+	tryCmd.Flag("dialect", "The dialect of the command. By default it is guessed: from the folder, the text or the name of the script; if these are not conclusive, from the output of the command, and at last from its output with -c.").StringVar(&f.try.dialect)
 	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
-	tryCmd.Flag("parameter", "A parameter that a probe would give, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
-	tryCmd.Flag("interval", "Run again and again at this interval, until interrupted.").DurationVar(&f.try.interval)
+	tryCmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
+	tryCmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&f.try.interval)
 
-	pushCmd := app.Command(commandPush, "Send points to a CoScale API, in the words of coscale-cli's data insert.")
+	pushCmd := app.Command(commandPush, "Send points to a CoScale API, in the syntax of coscale-cli's data insert.")
 	f.push.register(pushCmd)
-	wrapCmd := app.Command(commandWrap, "Run the command that stands behind --, and report its start, end, exit code and duration to a CoScale API.")
+	wrapCmd := app.Command(commandWrap, "Run the command given after --, and report its start, end, exit code and duration to a CoScale API.")
 	f.wrap.register(wrapCmd)
 
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -186,7 +186,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) 
 	case err != nil:
 		return nil, "", fmt.Errorf("%w, try --help", err)
 	case f.command != nil && cmd != commandTry && cmd != commandWrap:
-		return nil, "", errors.New("only try and wrap take a command behind --")
+		return nil, "", errors.New("only try and wrap take a command after --")
 	}
 	return f, cmd, nil
 }

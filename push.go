@@ -26,10 +26,10 @@ type pushFlags struct {
 }
 
 func (f *pushFlags) register(cmd *kingpin.CmdClause) {
-	cmd.Flag("data", "Points, as METRIC:SUBJECT:TIME:VALUE[:DIMENSIONS], with semicolons between them; repeatable. Left out, they are read from standard input.").StringsVar(&f.data)
-	cmd.Flag("unit", "The unit of metrics that are made.").StringVar(&f.unit)
-	cmd.Flag("data-type", "The data type of metrics that are made: DOUBLE, COUNTER… By default DOUBLE, or HISTOGRAM after the value.").StringVar(&f.dataType)
-	cmd.Flag("period", "The period of metrics that are made.").Default("60s").DurationVar(&f.period)
+	cmd.Flag("data", "Points, as METRIC:SUBJECT:TIME:VALUE[:DIMENSIONS], with semicolons between them; repeatable. By default they are read from standard input.").StringsVar(&f.data)
+	cmd.Flag("unit", "The unit of metrics that are created.").StringVar(&f.unit)
+	cmd.Flag("data-type", "The data type of metrics that are created: DOUBLE, COUNTER… By default HISTOGRAM if the value is a histogram, otherwise DOUBLE.").StringVar(&f.dataType)
+	cmd.Flag("period", "The period of metrics that are created.").Default("60s").DurationVar(&f.period)
 	f.api.register(cmd)
 }
 

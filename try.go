@@ -74,7 +74,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 func tried(ctx context.Context, f *flags, stdout io.Writer) (*wanted, error) {
 	if f.command != nil || f.try.dialect != "" {
 		if len(f.try.names) > 0 {
-			return nil, errors.New("try takes names of configured scripts, or a command behind --, not both")
+			return nil, errors.New("try takes names of configured scripts, or a command after --, not both")
 		}
 		return triedCommand(ctx, f, stdout)
 	}

@@ -25,8 +25,8 @@ type wrapFlags struct {
 
 func (f *wrapFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("category", "The category of the event that reports the run.").Required().StringVar(&f.category)
-	cmd.Flag("message", "What the event says: the job's name.").Required().StringVar(&f.message)
-	cmd.Flag("server", "The server that it is about; this host's name by default.").StringVar(&f.server)
+	cmd.Flag("message", "The message of the event: the job's name.").Required().StringVar(&f.message)
+	cmd.Flag("server", "The server to which the event belongs; this host's name by default.").StringVar(&f.server)
 	f.api.register(cmd)
 }
 
@@ -36,7 +36,7 @@ func (f *wrapFlags) register(cmd *kingpin.CmdClause) {
 // error carries the command's exit code, other than 0.
 func wrap(ctx context.Context, f *wrapFlags, command []string, stdout, stderr io.Writer) error {
 	if len(command) == 0 {
-		return errors.New("wrap: there is no command; write it behind --, as in: wrap --category=Backups --message=nightly -- /usr/local/bin/backup")
+		return errors.New("wrap: there is no command; write it after --, as in: wrap --category=Backups --message=nightly -- /usr/local/bin/backup")
 	}
 	// A signal that ends the program otherwise goes to the command, whose end
 	// is then reported like any other.

@@ -343,7 +343,7 @@ func TestRefusals(t *testing.T) {
 	_ = c.Put(whole(s, samples...))
 	got, n := c.Refusals(s.Kind, s.Name)
 	sentences := []string{
-		"1 a type_conflict p_a_total is a gauge of the script \"first\", which stands earlier in the configuration, and cannot be a counter too; give one of them another `prefix`, or the metric another name or type under `metrics`",
+		"1 a type_conflict p_a_total is a gauge of the script \"first\", which is earlier in the configuration, and cannot be a counter too; give one of them another `prefix`, or the metric another name or type under `metrics`",
 		"3 x-y duplicate_name the metric \"x y\" takes the name p_x_y already; give one of them another name under `metrics`",
 		"4 event info reserved p_event_info is called like the series that scriptbridge makes of events; give the metric another name under `metrics`",
 		"5 n negative a COUNT cannot go down; let the script print what was added, or declare the metric a GAUGE",

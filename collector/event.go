@@ -12,7 +12,7 @@ import (
 // source's prefix.
 var (
 	eventCount = ours("_events", counter, "", "Events received, by declared event.")
-	eventInfo  = ours("_event", info, "", "Events of late, and those still open, with their declared attributes.")
+	eventInfo  = ours("_event", info, "", "Recent events, and those still open, with their declared attributes.")
 	eventStart = ours("_event_start_timestamp_seconds", gauge, "seconds", "When an event began, in Unix time.")
 	eventEnd   = ours("_event_end_timestamp_seconds", gauge, "seconds", "When an event ended, in Unix time; absent while it is open.")
 

@@ -145,7 +145,7 @@ func TestEviction(t *testing.T) {
 	_ = c.Put(whole(a, set(gaugeMeta, "o_events", 1)))
 	_ = c.Put(&record.Batch{Source: own, Declared: &record.Declared{Events: []*record.EventMeta{{Name: "e"}}}})
 	want(t, onPage(t, c, "o_events"), `o_events_total{script="o",event="e"} 0`)
-	want(t, lines.lines, "level warn script b reason type_conflict metric x msg its series made room for those of the script \"a\", which stands earlier in the configuration; give one of them another `prefix`",
+	want(t, lines.lines, "level warn script b reason type_conflict metric x msg its series made room for those of the script \"a\", which is earlier in the configuration; give one of them another `prefix`",
 		"level warn script a reason reserved metric o_events msg o_events is called like the series that scriptbridge makes of events; give the metric another name under `metrics`")
 }
 
@@ -172,7 +172,7 @@ func TestDuplicateSeries(t *testing.T) {
 	want(t, shown(c, r2), `x 2`, `x{script="s",y="1"} 5`)
 	_ = c.Put(partial(r2, set(nil, "x", 3, "b", "1", "a", "2")))
 	first, _ := c.Refusals(r2.Kind, r2.Name)
-	if len(first) != 1 || first[0].Text != "the receiver \"r1\", which stands earlier in the configuration, sends the same series; give one of them another `prefix` or a label" {
+	if len(first) != 1 || first[0].Text != "the receiver \"r1\", which is earlier in the configuration, sends the same series; give one of them another `prefix` or a label" {
 		t.Errorf("%+v", first)
 	}
 	want(t, onPage(t, c, "scriptbridge_receiver_refused"), `scriptbridge_receiver_refused_total{receiver="r2",reason="duplicate"} 2`)

@@ -64,7 +64,7 @@ func (s *source) reservedProcess(name string, f *family) *refusal {
 
 // outranked is what is said to a source whose family had to go.
 func outranked(winner *source) *refusal {
-	return &refusal{"type_conflict", fmt.Sprintf("its series made room for those of the %s %q, which stands earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)}
+	return &refusal{"type_conflict", fmt.Sprintf("its series made room for those of the %s %q, which is earlier in the configuration; give one of them another `prefix`", winner.def.Kind, winner.def.Name)}
 }
 
 func (s *source) badName(m *metric) *refusal {
@@ -105,12 +105,12 @@ func (s *source) typeConflict(m *metric, f *family, winner *source) *refusal {
 	if s.def.Kind == record.Receiver {
 		remedy = s.renamed()
 	}
-	return &refusal{"type_conflict", fmt.Sprintf("%s is %s of the %s %q, which stands earlier in the configuration, and cannot be %s too; %s",
+	return &refusal{"type_conflict", fmt.Sprintf("%s is %s of the %s %q, which is earlier in the configuration, and cannot be %s too; %s",
 		m.sample, f.kind.noun(), winner.def.Kind, winner.def.Name, m.id.kind.noun(), remedy)}
 }
 
 func duplicateSeries(winner *source) *refusal {
-	return &refusal{"duplicate", fmt.Sprintf("the %s %q, which stands earlier in the configuration, sends the same series; give one of them another `prefix` or a label", winner.def.Kind, winner.def.Name)}
+	return &refusal{"duplicate", fmt.Sprintf("the %s %q, which is earlier in the configuration, sends the same series; give one of them another `prefix` or a label", winner.def.Kind, winner.def.Name)}
 }
 
 func printedTwice(se *series) *refusal {

@@ -135,7 +135,7 @@ func (l *loader) main() []key {
 func (l *loader) included() []key {
 	keys := l.main()
 	for i := range keys {
-		keys[i].take = refused("may stand only in the main file", "an included file has scripts:")
+		keys[i].take = refused("is allowed only in the main file", "an included file has scripts:")
 		if keys[i].name == "scripts" {
 			keys[i].take = each(l.script)
 		}

@@ -204,7 +204,7 @@ func (e *entry) checkParameters(v *value, s *Script) {
 		for _, m := range placeholder.FindAllStringSubmatch(word, -1) {
 			placed[m[1]] = true
 			if _, known := s.Parameters[m[1]]; !known {
-				e.fail(command.line, "declare it under parameters:, or move what it stands in into the script", "command: {%s} is not a parameter", m[1])
+				e.fail(command.line, "declare it under parameters:, or move the code that contains it into the script", "command: {%s} is not a parameter", m[1])
 			} else if i < free {
 				e.fail(command.line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
 			}

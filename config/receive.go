@@ -108,7 +108,7 @@ func receiveCoScale(g *Global) func(*entry, field) *ReceiveCoScale {
 			e.fail(f.value.get("tls").line, "give listen: an address, or set up TLS in the file of --web.config.file", "tls is for addresses under listen")
 		}
 		if strings.ContainsAny(r.AppID, "/?#% ") {
-			e.fail(f.value.get("app_id").line, "", "app_id %q cannot stand in a URL's path", r.AppID)
+			e.fail(f.value.get("app_id").line, "", "app_id %q cannot be used in the path of a URL", r.AppID)
 		}
 		return r
 	}

@@ -194,7 +194,7 @@ func (b *builder) build(n ast.Node) *value {
 	case *ast.MappingValueNode:
 		b.object(v, []*ast.MappingValueNode{n})
 	default:
-		b.fail(v.line, "", "%s cannot stand here", strings.ToLower(n.Type().YAMLName()))
+		b.fail(v.line, "", "%s is not allowed here", strings.ToLower(n.Type().YAMLName()))
 	}
 	return b.measured(v)
 }
@@ -238,7 +238,7 @@ func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
 		}
 		val := b.build(pair.Value)
 		if first, again := seen[key]; again {
-			b.fail(line, "keep one", "the key %q stands in line %d already", key, first)
+			b.fail(line, "keep one", "the key %q is in line %d already", key, first)
 			continue
 		}
 		seen[key] = line

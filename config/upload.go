@@ -124,7 +124,7 @@ func namePart(into *string) take {
 		text(into)(e, f)
 		const letters = "abcdefghijklmnopqrstuvwxyz"
 		if strings.Trim(strings.ToLower(*into), letters+"0123456789._-") != "" {
-			e.fault(f, faultf("use ASCII letters, digits, ., _ and -", "%q cannot stand in a name", *into))
+			e.fault(f, faultf("use ASCII letters, digits, ., _ and -", "%q cannot be used in a name", *into))
 		}
 	}
 }

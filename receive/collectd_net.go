@@ -122,7 +122,7 @@ func (s *collectdState) read(packet []byte, level collectdLevel) error {
 		switch typ {
 		case collectdPartSignature:
 			if level != collectdPlain {
-				return errors.New("a signature stands inside a signed or encrypted part")
+				return errors.New("a signature is inside a signed or encrypted part")
 			}
 			verified, err := s.reader.users.verify(payload, packet)
 			if err != nil {
@@ -136,7 +136,7 @@ func (s *collectdState) read(packet []byte, level collectdLevel) error {
 			}
 		case collectdPartEncrypted:
 			if level == collectdEncrypted {
-				return errors.New("an encrypted part stands inside another")
+				return errors.New("an encrypted part is inside another")
 			}
 			plain, err := s.reader.users.decrypt(payload)
 			if err != nil {
@@ -240,7 +240,7 @@ func (s *collectdState) values(b []byte) {
 	const each = 1 + 8
 	n := (len(b) - 2) / each
 	if len(b) != 2+n*each || int(binary.BigEndian.Uint16(b)) != n || n == 0 {
-		s.taker.bad(collectdMalformed, fmt.Errorf("%s: %d bytes do not hold the values that they tell of", &s.current.collectdID, len(b)))
+		s.taker.bad(collectdMalformed, fmt.Errorf("%s: %d bytes do not contain the values that they announce", &s.current.collectdID, len(b)))
 		return
 	}
 	l := &s.current

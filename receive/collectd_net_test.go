@@ -222,7 +222,7 @@ func TestCollectdSignedOverAndOver(t *testing.T) {
 	}
 	var heard collectdHeard
 	(&collectdReader{users: collectdUsers{"a": "x"}}).read(packet, &heard)
-	want := "[malformed: a signature stands inside a signed or encrypted part]"
+	want := "[malformed: a signature is inside a signed or encrypted part]"
 	if got := fmt.Sprint(heard.bads); got != want || len(heard.lists) > 0 {
 		t.Errorf("heard %v, %s", heard.lists, got)
 	}

@@ -175,7 +175,7 @@ func hasColons(b []byte) bool {
 func (s *statsdSample) section(b []byte) *statsdFault {
 	switch {
 	case len(b) == 0:
-		return &statsdFault{"malformed", "nothing stands between two |", nil}
+		return &statsdFault{"malformed", "there is nothing between two |", nil}
 	case b[0] == '@':
 		rate, err := strconv.ParseFloat(string(b[1:]), 64)
 		// 0 is no rate, as statsd_exporter has it. One that is too small for

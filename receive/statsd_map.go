@@ -100,7 +100,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 		labels[origin] = string(h.origin)
 	}
 	if r.metric == "" {
-		return r, &statsdFault{"malformed", "nothing but tags stands before its colon", nil}
+		return r, &statsdFault{"malformed", "there are only tags before its colon", nil}
 	}
 	r.name, r.scale, r.ttl, r.meta.Help = r.metric, 1, m.ttl, statsdHelp
 	if m.mapper.Defaults.Ttl > 0 {

@@ -137,7 +137,7 @@ func (d *coscaleData) metric(text []byte) {
 	value, ok := parseDecimal(word)
 	switch {
 	case !ok && len(others) > 0 && bytes.IndexByte(word, ':') > 0:
-		d.refuseRest(rest, "bad_dimensions", fmt.Errorf("metric %d: %q is not a number (dimensions stand in double quotes)", id, clip(word)))
+		d.refuseRest(rest, "bad_dimensions", fmt.Errorf("metric %d: %q is not a number (write dimensions in double quotes)", id, clip(word)))
 	case !ok:
 		d.refuseRest(rest, "not_a_number", fmt.Errorf("metric %d: %q is not a decimal number (print no line when there is no value)", id, clip(word)))
 	case len(others) > 0:

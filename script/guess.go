@@ -82,7 +82,7 @@ func guess(path string, text []byte, run func(args ...string) *Outcome) guessed 
 			return g
 		}
 	}
-	return guessed{config.DefaultDialect, "nothing tells (--dialect names another)"}
+	return guessed{config.DefaultDialect, "there is no clue (--dialect names another)"}
 }
 
 // folderClues are the folders in which scripts of a dialect lie.

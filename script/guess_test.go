@@ -49,11 +49,11 @@ func TestGuess(t *testing.T) {
 		// At last -c.
 		{"silent", "/s/x", "nothing tells; sh -c true; date -d now; n=$(wc -c) '-c'", runs{nothing, exits(0, "banner\n{\"metrics\": [{\"id\": 1}]}\n", "")}, guessed{"coscale", "-c printed JSON with metrics"}, "[] [-c]"},
 		{"usage", "/s/x", "", runs{exits(1, "usage: x -c|-d\n", ""), exits(0, `{"events": []}`, "")}, guessed{"coscale", "-c printed JSON with events"}, "[] [-c]"},
-		{"another state", "/s/x", "", runs{exits(1, "all OK\n", ""), nothing}, guessed{"coscale", "nothing tells (--dialect names another)"}, "[] [-c]"},
-		{"code of no state", "/s/x", "", runs{exits(255, "OK\n", ""), exits(1, "{", "")}, guessed{"coscale", "nothing tells (--dialect names another)"}, "[] [-c]"},
-		{"cannot be run", "", "", runs{exits(-1, "", ""), exits(-1, "", "")}, guessed{"coscale", "nothing tells (--dialect names another)"}, "[] [-c]"},
-		{"other JSON", "/s/x", "", runs{nothing, exits(0, `{"a": 1}`, "")}, guessed{"coscale", "nothing tells (--dialect names another)"}, "[] [-c]"},
-		{"prose", "/s/x", "", runs{exits(0, "it is\na fine day\nload 5\nand so on\nand on\n", ""), nothing}, guessed{"coscale", "nothing tells (--dialect names another)"}, "[] [-c]"},
+		{"another state", "/s/x", "", runs{exits(1, "all OK\n", ""), nothing}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
+		{"code of no state", "/s/x", "", runs{exits(255, "OK\n", ""), exits(1, "{", "")}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
+		{"cannot be run", "", "", runs{exits(-1, "", ""), exits(-1, "", "")}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
+		{"other JSON", "/s/x", "", runs{nothing, exits(0, `{"a": 1}`, "")}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
+		{"prose", "/s/x", "", runs{exits(0, "it is\na fine day\nload 5\nand so on\nand on\n", ""), nothing}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var calls []string

@@ -31,7 +31,7 @@ func TestGuessRuns(t *testing.T) {
 		{[]string{"./plugin"}, "nagios", "it says WARNING and exits with 1", "", "run\n"},
 		{[]string{"sh", "plugin", "-w", "1"}, "nagios", "it says WARNING and exits with 1", "", "run\n"},
 		{[]string{"./coscale"}, "coscale", "its text asks whether its argument is -c or -d", "", ""},
-		{[]string{"./missing"}, "coscale", "nothing tells (--dialect names another)", "", ""},
+		{[]string{"./missing"}, "coscale", "there is no clue (--dialect names another)", "", ""},
 		{[]string{"./scalyr"}, "scalyr", "its text speaks of ScalyrMonitor", "", ""},
 	} {
 		t.Run(strings.Join(tt.command, " "), func(t *testing.T) {

@@ -244,7 +244,7 @@ func (r *instrumentalRunner) recall(t *Turn) {
 		r.past, err = readInstrumentalPast(data, r.script.File)
 	}
 	if err != nil {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("the script begins anew, without the output of its last run: %v", err))
+		t.Warnings = append(t.Warnings, fmt.Sprintf("the script starts without the output of its last run: %v", err))
 	}
 }
 

@@ -226,7 +226,7 @@ func TestInstrumentalRestart(t *testing.T) {
 			t.Errorf("warnings %q in the next turn", again.Warnings)
 		}
 	}
-	anew := "the script begins anew, without the output of its last run: "
+	anew := "the script starts without the output of its last run: "
 	begins("garbage", nil, anew+"what was kept of it cannot be read")
 	begins("{}}\n", nil, anew+"what was kept of it cannot be read")
 	begins(`{"file":"/scripts/other.sh","end":1000,"exit_code":0}`+"\n", nil, anew+"what was kept is of /scripts/other.sh")

@@ -214,7 +214,7 @@ func beginsNagiosItem(after []byte) bool {
 }
 
 // errNagiosLabel is told of the word in which no item begins.
-var errNagiosLabel = errors.New("an item of performance data is 'label'=value (a label with blanks stands in single quotes)")
+var errNagiosLabel = errors.New("an item of performance data is 'label'=value (write a label with blanks in single quotes)")
 
 // cutNagiosLabel cuts `label=` off text, which does not begin with a blank. In
 // quotes the label may have blanks and equals signs, and two single quotes

@@ -246,7 +246,7 @@ func (d *promData) labelName(text string) (name, rest string, ok bool) {
 func (d *promData) pair(label, text string) (rest string, ok bool) {
 	text = strings.TrimLeft(text, " \t")
 	if !strings.HasPrefix(text, `"`) {
-		d.refusef("bad_labels", "the value of the label %s does not stand in double quotes", label)
+		d.refusef("bad_labels", "the value of the label %s is not in double quotes", label)
 		return "", false
 	}
 	value, rest, ok := cutQuoted(text)

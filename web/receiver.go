@@ -108,7 +108,7 @@ func receiverWhy(v *ReceiverView) string {
 	if v.Up {
 		return "something went wrong with the last batch"
 	}
-	return "it cannot be opened, and tries again; the log says why"
+	return "it cannot be opened and is retried; the log says why"
 }
 
 func uploadRowOf(v *UploadView, private bool, now time.Time) *uploadRow {
@@ -120,7 +120,7 @@ func uploadRowOf(v *UploadView, private bool, now time.Time) *uploadRow {
 		r.Queue += " (" + size(v.QueueBytes) + ")"
 	}
 	if !v.OK {
-		r.Badge, r.Note = badge{"bad", "✕", "failing"}, "it cannot send, and tries again; the log says why"
+		r.Badge, r.Note = badge{"bad", "✕", "failing"}, "sending fails and is retried; the log says why"
 	}
 	if private && v.Error != "" {
 		r.Note = visible(shorten(v.Error, 240))

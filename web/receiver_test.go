@@ -72,9 +72,9 @@ func TestStatusReceivers(t *testing.T) {
 			t.Errorf("private: %s", diff)
 		}
 		public := page(t, h, stranger("GET", "/"))
-		want[0][0] = "coscale | ✕ down |  |  | 0 | 0 |  | it cannot be opened, and tries again; the log says why"
+		want[0][0] = "coscale | ✕ down |  |  | 0 | 0 |  | it cannot be opened and is retried; the log says why"
 		want[0][1] = "statsd | ✓ open |  | 3 s ago | 2 | 1,201 | 1 | "
-		want[1][1] = "instrumental | ✕ failing | 40 (3.0 MiB) | 60 min ago | 1 | 2 | it cannot send, and tries again; the log says why"
+		want[1][1] = "instrumental | ✕ failing | 40 (3.0 MiB) | 60 min ago | 1 | 2 | sending fails and is retried; the log says why"
 		if diff := cmp.Diff(want, tables(public)); diff != "" {
 			t.Errorf("public: %s", diff)
 		}
@@ -115,10 +115,10 @@ func TestReceiverPage(t *testing.T) {
 			}
 		}
 		check("why", texts(find(page(t, h, request("GET", "/receivers/coscale")), "div.bad")), []string{
-			"it cannot be opened, and tries again; the log says why. listen tcp 10.0.0.1:80: bind: address already in use <b>",
+			"it cannot be opened and is retried; the log says why. listen tcp 10.0.0.1:80: bind: address already in use <b>",
 		})
 		check("why, publicly", texts(find(page(t, h, stranger("GET", "/receivers/coscale")), "div.bad")), []string{
-			"it cannot be opened, and tries again; the log says why.",
+			"it cannot be opened and is retried; the log says why.",
 		})
 		if w := answer(h, request("GET", "/receivers/none")); w.Code != 404 {
 			t.Errorf("a receiver that there is not: %d", w.Code)

@@ -137,8 +137,8 @@ func TestStatusQuery(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?q=nothing":         "No script is like that. Show all",
-		"?state=new&q=disks": "No script is like that. Show all",
+		"?q=nothing":         "No script matches. Show all",
+		"?state=new&q=disks": "No script matches. Show all",
 	} {
 		doc := page(t, h, request("GET", "/"+query))
 		if got := text(find(doc, "p.box")[0]); got != want {
@@ -210,8 +210,8 @@ func TestStatusConfigRefused(t *testing.T) {
 		r    *http.Request
 		want string
 	}{
-		{request("GET", "/"), `The last reload failed. The former configuration goes on. a.yml:3: interval "<i>" is too short`},
-		{stranger("GET", "/"), "The last reload failed. The former configuration goes on. The log says why."},
+		{request("GET", "/"), `The last reload failed. The previous configuration stays in use. a.yml:3: interval "<i>" is too short`},
+		{stranger("GET", "/"), "The last reload failed. The previous configuration stays in use. The log says why."},
 	} {
 		doc := page(t, h, c.r)
 		if got := text(find(doc, "div.box")[0]); got != c.want {

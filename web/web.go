@@ -312,7 +312,7 @@ func (s *Server) lifecycle(next http.HandlerFunc) http.HandlerFunc {
 
 func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {
 	if err := s.Reload(); err != nil {
-		plain(w, http.StatusInternalServerError, "not reloaded, the former configuration goes on:\n"+err.Error())
+		plain(w, http.StatusInternalServerError, "not reloaded, the previous configuration stays in use:\n"+err.Error())
 		return
 	}
 	plain(w, http.StatusOK, "reloaded")

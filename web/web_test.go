@@ -185,7 +185,7 @@ func TestLifecycle(t *testing.T) {
 	check("reload", request("POST", "/-/reload"), 200, "reloaded\n")
 	reloadErr = errors.Join(errors.New("a.yml:3: interval 0s is too short"), errors.New("a.yml:9: unknown key comand"))
 	check("reload, refused", request("POST", "/-/reload"), 500,
-		"not reloaded, the former configuration goes on:\na.yml:3: interval 0s is too short\na.yml:9: unknown key comand\n")
+		"not reloaded, the previous configuration stays in use:\na.yml:3: interval 0s is too short\na.yml:9: unknown key comand\n")
 	check("quit", request("POST", "/-/quit"), 200, "quitting\n")
 	if calls != "reload reload quit " {
 		t.Errorf("calls: %q", calls)
