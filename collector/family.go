@@ -44,6 +44,7 @@ type family struct {
 	own    bool     // ours, not a source's: no source can take it
 	blocks []*block // in the order of the page; empty only of a process-wide family
 	typed  int      // how many of them are of a source that says the type
+	loose  int      // how many of them are loose
 }
 
 // said are the HELP and the UNIT of a family: those of the first block that has
@@ -112,6 +113,9 @@ type block struct {
 	// one (untyped.go), as their source calls them.
 	members []*metric
 	batch   uint32 // the last batch of its source that wrote to it
+	// loose: OpenMetrics would not have its series under their type (strict.go).
+	// doubtful: that is to be found out anew.
+	loose, doubtful bool
 }
 
 // series is one line of the page, or the lines of one distribution.
@@ -157,6 +161,14 @@ func (se *series) distribution() *distribution {
 		return nil
 	}
 	return se.extra.dist
+}
+
+// stamp is the time that is shown with the value; 0: none.
+func (se *series) stamp() int64 {
+	if se.extra == nil {
+		return 0
+	}
+	return se.extra.stamp
 }
 
 // setKey gives the series its key.
@@ -348,6 +360,9 @@ func (c *Collector) place(b *block) {
 		f.typed++
 	}
 	c.sheet.insert(b)
+	if b.loose {
+		c.sheet.loosen(f, true)
+	}
 }
 
 // unplace is the reverse of place; the family may be left without blocks.
@@ -358,6 +373,9 @@ func (c *Collector) unplace(b *block) {
 	f.blocks = slices.Delete(f.blocks, i, i+1)
 	if !b.untyped() {
 		f.typed--
+	}
+	if b.loose {
+		c.sheet.loosen(f, false)
 	}
 	if len(f.blocks) > 0 {
 		c.sheet.touch(f.blocks[0]) // it inherits the header, or has another

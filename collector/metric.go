@@ -171,12 +171,21 @@ type shape struct {
 	refused bool    // a label name is too long
 }
 
-// frame is what the labels of a sample stand among.
+// frame is what the labels of a sample stand among. No label of the operator
+// has a name that is needed for that.
 type frame struct {
 	subject  subject
-	bound    string // as of a part or a layout: no label of the operator can have this name,
-	observed bool   // and no label of the source either
+	bound    string // as of a part or a layout,
+	observed bool   // which no label of the source can have either
 }
+
+// names reports whether the sample's subject is shown by a label of that name.
+func (f frame) names(label string) bool {
+	return f.subject > 0 && (label == "subject" || label == f.subject.kind())
+}
+
+// kind is the label that has the subject's name.
+func (s subject) kind() string { return record.SubjectKind(s - 1).String() }
 
 // subject is whether a shape shows its samples' subject, and of which kind:
 // one more than the kind, or 0.
@@ -265,7 +274,7 @@ func (s *source) newShape(labels []record.Label, dims []string, frame frame) *sh
 	}
 	ours := make([]string, 0, len(s.own)+3)
 	for _, l := range s.own {
-		if l.Name == frame.bound {
+		if l.Name == frame.bound || frame.names(l.Name) {
 			continue
 		}
 		ours = append(ours, l.Name)
@@ -275,7 +284,7 @@ func (s *source) newShape(labels []record.Label, dims []string, frame frame) *sh
 		ours = append(ours, frame.bound)
 	}
 	if frame.subject > 0 {
-		kind := record.SubjectKind(frame.subject - 1).String()
+		kind := frame.subject.kind()
 		ours = append(ours, "subject", kind)
 		sh.labels = append(sh.labels, label{name: "subject", value: kind, from: fromUs}, label{name: kind, from: fromSubject})
 	}

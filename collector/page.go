@@ -139,6 +139,7 @@ func (c *Collector) WritePage(w io.Writer, f expfmt.Format, keep func(family str
 	var page []byte
 	c.mu.Lock()
 	c.sweep()
+	c.sheet.judge()
 	for _, ch := range c.sheet.chunks {
 		for _, b := range ch.blocks {
 			if keep == nil || keep(b.family.name) {

@@ -38,6 +38,8 @@ type sheet struct {
 	chunks []*chunk
 	pages  [2 * formats]*page // finished; nil after a change
 	plain  []byte             // scratch
+
+	doubtful []*block // which judge has to look at
 }
 
 // chunk is a stretch of the page.
@@ -120,8 +122,17 @@ func (sh *sheet) remove(b *block) {
 	c.blocks = slices.Delete(c.blocks, i, i+1)
 }
 
-// touch marks a block as changed.
+// touch marks a block as changed, what it shows of its family included.
 func (sh *sheet) touch(b *block) {
+	sh.stale(b)
+	if first := b.family.blocks[0]; b.family.loose > 0 && first != b {
+		sh.stale(first) // which shows all of it
+	}
+	sh.doubt(b)
+}
+
+// stale marks the bytes of a block as out of date.
+func (sh *sheet) stale(b *block) {
 	b.chunk.rendered = [2 * formats]*rendition{}
 	sh.pages = [2 * formats]*page{}
 }
@@ -186,6 +197,9 @@ func (b *block) size() int {
 // page gives the finished page, rendering what changed since the last one.
 func (sh *sheet) page(v variant) *page {
 	i := v.index()
+	if v.format == openMetrics {
+		sh.judge()
+	}
 	if sh.pages[i] != nil {
 		return sh.pages[i]
 	}
@@ -230,28 +244,45 @@ func (sh *sheet) render(c *chunk, v variant) *rendition {
 
 // append appends a block's lines, with the family's header before its first.
 func (b *block) append(dst []byte, f format) []byte {
-	if b == b.family.blocks[0] {
+	first := b == b.family.blocks[0]
+	if f == openMetrics && b.family.loose > 0 {
+		if !first {
+			return dst
+		}
+		return b.family.appendLoose(dst)
+	}
+	if first {
 		dst = b.appendHeader(dst, f)
 	}
 	b.sortSeries()
 	for _, se := range b.series {
-		if d := se.distribution(); d != nil {
-			for i, v := range d.values() {
-				dst = append(d.layout.appendLine(dst, se.text, i, f), ' ')
-				dst = append(appendValue(dst, v), '\n')
-			}
-			continue
-		}
-		dst = append(dst, se.text...)
-		dst = append(dst, ' ')
-		dst = appendValue(dst, se.value)
-		if se.extra != nil && se.extra.stamp != 0 {
-			dst = append(dst, ' ')
-			dst = appendStamp(dst, se.extra.stamp, f)
-		}
-		dst = append(dst, '\n')
+		dst = se.append(dst, f)
 	}
 	return dst
+}
+
+// append appends a series' lines.
+func (se *series) append(dst []byte, f format) []byte {
+	if d := se.distribution(); d != nil {
+		for i, v := range d.values() {
+			dst = append(d.layout.appendLine(dst, se.text, i, f), ' ')
+			dst = append(appendValue(dst, v), '\n')
+		}
+		return dst
+	}
+	dst = append(dst, se.text...)
+	dst = append(dst, ' ')
+	return se.appendNumbers(dst, f)
+}
+
+// appendNumbers appends the value of a series, and its time, and ends the line.
+func (se *series) appendNumbers(dst []byte, f format) []byte {
+	dst = appendValue(dst, se.value)
+	if stamp := se.stamp(); stamp != 0 {
+		dst = append(dst, ' ')
+		dst = appendStamp(dst, stamp, f)
+	}
+	return append(dst, '\n')
 }
 
 // appendHeader appends what the first blocks that have a word say of the family.
@@ -269,7 +300,15 @@ func (b *block) appendHeader(dst []byte, f format) []byte {
 			word = "counter"
 		}
 	}
-	meta := func(key, value string) {
+	if b.family.kind == info {
+		unit = "" // which OpenMetrics knows none of there
+	}
+	return appendMeta(dst, f, name, help, word, unit)
+}
+
+// appendMeta appends the header of a family; help and unit may be empty.
+func appendMeta(dst []byte, f format, name, help, typ, unit string) []byte {
+	line := func(key, value string) {
 		dst = append(dst, "# "...)
 		dst = append(dst, key...)
 		dst = append(dst, ' ')
@@ -279,11 +318,11 @@ func (b *block) appendHeader(dst []byte, f format) []byte {
 		dst = append(dst, '\n')
 	}
 	if help != "" {
-		meta("HELP", helpEscapers[f].Replace(help))
+		line("HELP", helpEscapers[f].Replace(help))
 	}
-	meta("TYPE", word)
+	line("TYPE", typ)
 	if f == openMetrics && unit != "" {
-		meta("UNIT", unit)
+		line("UNIT", unit)
 	}
 	return dst
 }

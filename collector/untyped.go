@@ -148,30 +148,37 @@ func (m *metric) keyOf(text string) string {
 
 // cutLabel cuts a label out of {labels} as they stand on the page.
 func cutLabel(labels, name string) (value, rest string) {
-	for from := 0; from < len(labels) && labels[from] != '}'; {
-		begin := from + 1 // behind { or ,
-		at := begin + strings.Index(labels[begin:], `="`)
-		end := at + len(`="`)
-		for ; labels[end] != '"'; end++ {
-			if labels[end] == '\\' {
-				end++
+	from, to, ok := findLabel(labels, name)
+	if !ok {
+		return "", labels
+	}
+	begin := from - len(name) - len(`="`) - 1 // the { or , in front
+	switch rest = labels[to+1:]; {
+	case begin > 0:
+		rest = labels[:begin] + rest
+	case rest == "}":
+		rest = ""
+	default:
+		rest = "{" + rest[1:]
+	}
+	return unescaper.Replace(labels[from:to]), rest
+}
+
+// findLabel gives the place of a label's value in {labels} as they stand on the
+// page.
+func findLabel(labels, name string) (from, to int, ok bool) {
+	for at := 0; at < len(labels) && labels[at] != '}'; at = to + 1 {
+		from = at + 1 + strings.Index(labels[at+1:], `="`) + len(`="`)
+		for to = from; labels[to] != '"'; to++ {
+			if labels[to] == '\\' {
+				to++
 			}
 		}
-		if labels[begin:at] != name {
-			from = end + 1
-			continue
-		}
-		value = unescaper.Replace(labels[at+len(`="`) : end])
-		switch rest = labels[end+1:]; {
-		case from > 0:
-			return value, labels[:from] + rest
-		case rest == "}":
-			return value, ""
-		default:
-			return value, "{" + rest[1:]
+		if labels[at+1:from-len(`="`)] == name {
+			return from, to, true
 		}
 	}
-	return "", labels
+	return 0, 0, false
 }
 
 var unescaper = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")

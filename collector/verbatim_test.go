@@ -29,6 +29,7 @@ func TestVerbatimGolden(t *testing.T) {
 	temperature := &record.Meta{Name: "node:temperature_celsius", Type: record.Gauge, Unit: "kelvin"}
 	build := &record.Meta{Name: "build", Type: record.Info, Help: "Which."}
 	took := &record.Meta{Name: "took_seconds", Type: record.Histogram, Unit: "seconds", Help: "How long."}
+	odd := &record.Meta{Name: "odd", Type: record.Histogram, Help: "No bounds."}
 	rpc := &record.Meta{Name: "rpc", Type: record.Summary}
 
 	s := verbatim("s", 0)
@@ -38,7 +39,8 @@ func TestVerbatimGolden(t *testing.T) {
 		set(rpc, "rpc_count", 3, "le", "kept"), set(rpc, "rpc", 0.25, "quantile", "0.99", "le", "kept"), set(rpc, "rpc", 0.5, "quantile", ".5", "le", "kept"), set(rpc, "rpc_sum", 1, "le", "kept"),
 		set(took, "took_seconds_count", 7, "path", "/b"), set(took, "took_seconds_bucket", 7, "path", "/b", "le", "+Inf"), set(took, "took_seconds_bucket", 2, "path", "/b", "le", "10"),
 		set(took, "took_seconds_bucket", 1, "path", "/b", "le", "2.50"), set(took, "took_seconds_sum", 5, "path", "/b"), set(took, "took_seconds_created", 1e9, "path", "/b"),
-		set(took, "took_seconds_bucket", 4, "le", "+Inf", "path", "/a"), set(took, "took_seconds_bucket", 0, "le", "-1", "path", "/a"), set(took, "took_seconds_bucket", 0, "le", "", "path", "/a"), set(took, "took_seconds_bucket", 0, "le", "x", "path", "/a"),
+		set(took, "took_seconds_bucket", 4, "le", "+Inf", "path", "/a"), set(took, "took_seconds_bucket", 0, "le", "-1", "path", "/a"),
+		set(odd, "odd_bucket", 0, "le", "", "path", "/a"), set(odd, "odd_count", 1, "path", "/a"), set(odd, "odd_bucket", 0, "le", "x", "path", "/a"), set(odd, "odd_bucket", 0, "le", "2", "path", "/a"),
 		set(hits, "hits", 1), set(requests, "http_Requests_total", 5, "Code", "200"),
 		set(cpu, "cpu_seconds_created", 1e9, "cpu", "0"), set(cpu, "cpu_seconds_total", 1.5, "cpu", "0"), set(cpu, "cpu_seconds_created", 1e9, "cpu", "1"), set(cpu, "cpu_seconds_total", 2.5, "cpu", "1"),
 		set(temperature, "node:temperature_celsius", 20, "script", "theirs", "exported_script", "too", "env", "test", "empty", ""),

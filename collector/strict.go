@@ -1,0 +1,286 @@
+package collector
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"strings"
+
+	"github.com/prometheus/common/model"
+)
+
+// This file keeps the OpenMetrics page readable to who reads it strictly, as
+// Python's client does: there a counter below 0, or a histogram without its
+// +Inf bucket, costs the whole page. The text format asks for none of this, so
+// scripts print it. A family with such a sample is shown as unknown on
+// OpenMetrics, each name of its samples by itself, with all its series and
+// their values; the text page is as it was said.
+
+// doubt marks a block whose values have changed.
+func (sh *sheet) doubt(b *block) {
+	if !b.doubtful && !b.family.own {
+		b.doubtful = true
+		sh.doubtful = append(sh.doubtful, b)
+	}
+}
+
+// judge finds out for the blocks that changed whether their family can have its
+// type on OpenMetrics.
+func (sh *sheet) judge() {
+	doubtful := sh.doubtful
+	sh.doubtful = nil
+	for _, b := range doubtful {
+		b.doubtful = false
+		if b.family == nil { // it is gone
+			continue
+		}
+		if loose := !b.strict(); loose != b.loose {
+			b.loose = loose
+			sh.loosen(b.family, loose)
+		}
+	}
+}
+
+// loosen counts a block that is loose, or no longer is, and marks the family's
+// others where that changes how all of them are shown.
+func (sh *sheet) loosen(f *family, loose bool) {
+	was := f.loose > 0
+	if loose {
+		f.loose++
+	} else {
+		f.loose--
+	}
+	if was != (f.loose > 0) {
+		for _, b := range f.blocks {
+			sh.stale(b)
+		}
+	}
+}
+
+// strict reports whether the block's series are as OpenMetrics wants them of
+// the family's type.
+func (b *block) strict() bool {
+	switch b.family.kind {
+	case counter, histogram, summary:
+	case info:
+		for _, se := range b.series {
+			if se.value != 1 {
+				return false
+			}
+		}
+		return true
+	default:
+		return true
+	}
+	b.sortSeries()
+	for from := 0; from < len(b.series); {
+		to := from + 1
+		for to < len(b.series) && groupOf(b.series[to]) == groupOf(b.series[from]) {
+			to++
+		}
+		if !strictGroup(b.family.kind, b.series[from:to]) {
+			return false
+		}
+		from = to
+	}
+	return true
+}
+
+// groupOf is what the parts of one histogram and the like have in common.
+func groupOf(se *series) string {
+	group, _, _ := cutKey(se)
+	return group
+}
+
+// cutKey cuts a series' key where its part begins, if it has one.
+func cutKey(se *series) (group, part string, ok bool) {
+	key := se.key()
+	if i := strings.IndexByte(key, keyEnd); i >= 0 {
+		return key[:i], key[i+1:], true
+	}
+	return key, "", false
+}
+
+// strictGroup judges the series of one group, which stand in the order of their
+// parts, and a bound's in that of the bounds.
+func strictGroup(kind kindOf, group []*series) bool {
+	for _, se := range group {
+		if se.stamp() != group[0].stamp() {
+			return false
+		}
+		if d := se.distribution(); d != nil && !d.strict() {
+			return false
+		}
+	}
+	switch {
+	case group[0].distribution() != nil:
+		return len(group) == 1 // what was sent ready-made beside it cannot be told right
+	case kind == counter:
+		return strictTotal(group)
+	case kind == summary:
+		return strictSummary(group)
+	default:
+		return strictHistogram(group)
+	}
+}
+
+// strictTotal: a total is a number from 0 on.
+func strictTotal(group []*series) bool {
+	_, _, created := cutKey(group[0])
+	return created || group[0].value >= 0
+}
+
+// strictSummary: quantiles are from 0 to 1 and say nothing below 0, nor does the
+// sum; the count is a whole number.
+func strictSummary(group []*series) bool {
+	for _, se := range group {
+		switch end, bound, _ := partOf(summary, se); end {
+		case "":
+			if !(bound >= 0 && bound <= 1) || se.value < 0 {
+				return false
+			}
+		case "_sum":
+			if !(se.value >= 0) {
+				return false
+			}
+		case "_count":
+			if !isCount(se.value) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// strictHistogram: buckets are whole numbers that do not fall, up to one of
+// +Inf, which the count is equal to; sum and count are there both or neither,
+// the sum from 0 on, and none where a bound is below 0.
+func strictHistogram(group []*series) bool {
+	var all, count float64
+	endless, below, counted, summed := false, false, false, false
+	for _, se := range group {
+		switch end, bound, spelling := partOf(histogram, se); end {
+		case "":
+			return false
+		case "_bucket":
+			if math.IsNaN(bound) || !isCount(se.value) || se.value < all {
+				return false
+			}
+			all = se.value
+			below = below || bound < 0
+			endless = math.IsInf(bound, 1) && spelling == "+Inf"
+		case "_sum":
+			summed = true
+			if !(se.value >= 0) {
+				return false
+			}
+		case "_count":
+			counted, count = true, se.value
+		}
+	}
+	return endless && counted == summed && (!counted || count == all) && !(below && summed)
+}
+
+// strict says the same of what was observed, whose counts are right anyway.
+func (d *distribution) strict() bool {
+	values, n := d.values(), len(d.layout.bounds)
+	if d.layout.kind == histogram {
+		return d.layout.bounds[0] >= 0 && values[n] >= 0
+	}
+	for _, v := range values[:n+1] { // the sum too
+		if v < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// partOf reads which part of a histogram or summary a series is, and its bound;
+// NaN where there is none.
+func partOf(kind kindOf, se *series) (end string, bound float64, spelling string) {
+	_, part, ok := cutKey(se)
+	bound = math.NaN()
+	if partsOf(kind) == nil || !ok {
+		return "", bound, ""
+	}
+	end = partsOf(kind)[part[0]]
+	if len(part) != 1+1+8 || part[1] != 0 { // see appendBound
+		return end, bound, ""
+	}
+	bits := binary.BigEndian.Uint64([]byte(part[2:]))
+	if bits>>63 == 1 {
+		bits &^= 1 << 63
+	} else {
+		bits = ^bits
+	}
+	spelling, _ = cutLabel(strings.TrimPrefix(se.text, sampleOf(se.text)), model.BucketLabel)
+	return end, math.Float64frombits(bits), spelling
+}
+
+// isCount reports whether a value is a whole number from 0 on.
+func isCount(v float64) bool { return v >= 0 && v == math.Trunc(v) && !math.IsInf(v, 0) }
+
+// appendLoose appends a whole family as unknown ones, one for each name of its
+// samples.
+func (f *family) appendLoose(dst []byte) []byte {
+	ends := partsOf(f.kind)
+	switch f.kind {
+	case counter:
+		ends = []string{"_total", "_created"}
+	case info:
+		ends = []string{"_info"}
+	}
+	help, _ := f.said()
+	var lines []byte
+	for _, end := range ends {
+		name := f.name + end
+		lines = lines[:0]
+		for _, b := range f.blocks {
+			b.sortSeries()
+			for _, se := range b.series {
+				lines = se.appendNamed(lines, name)
+			}
+		}
+		if len(lines) > 0 {
+			dst = appendMeta(dst, openMetrics, name, help, unknown.String(), "")
+			dst = append(dst, lines...)
+		}
+	}
+	return dst
+}
+
+// appendCanonical appends a series' text with its bound spelled as Prometheus
+// spells those of a histogram or summary, whichever way they were printed: under
+// another type it would not, and they would be other series.
+func appendCanonical(dst []byte, se *series) []byte {
+	name := sampleOf(se.text)
+	labels := se.text[len(name):]
+	label := model.QuantileLabel
+	if se.block.family.kind == histogram {
+		label = model.BucketLabel
+	}
+	from, to, ok := findLabel(labels, label)
+	if _, bound, _ := partOf(se.block.family.kind, se); ok && !math.IsNaN(bound) && !math.IsInf(bound, -1) {
+		dst = append(append(dst, name...), labels[:from]...)
+		return append(appendBoundText(dst, bound, openMetrics), labels[to:]...)
+	}
+	return append(dst, se.text...)
+}
+
+// appendNamed appends those of a series' lines on OpenMetrics that begin with a
+// name.
+func (se *series) appendNamed(dst []byte, name string) []byte {
+	if se.distribution() == nil {
+		if sampleOf(se.text) == name {
+			dst = append(appendCanonical(dst, se), ' ')
+			dst = se.appendNumbers(dst, openMetrics)
+		}
+		return dst
+	}
+	for line := range bytes.Lines(se.append(nil, openMetrics)) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok && (rest[0] == '{' || rest[0] == ' ') {
+			dst = append(dst, line...)
+		}
+	}
+	return dst
+}
