@@ -190,7 +190,7 @@ func (a *scalyrAgent) merge(file string, part map[string]any, from map[string]st
 		from[key] = cmp.Or(first, file)
 		switch {
 		case again && !slices.Contains(scalyrShared, key):
-			errs = append(errs, fmt.Errorf("%s: %q stands in %s already", file, key, first))
+			errs = append(errs, fmt.Errorf("%s: %q is in %s already", file, key, first))
 			continue
 		case key == "monitors":
 			errs = append(errs, a.add(file, v))
@@ -305,7 +305,7 @@ func (a *scalyrAgent) identify() error {
 		}
 		key := [2]string{m.module, m.id}
 		if file, taken := first[key]; taken {
-			errs = append(errs, fmt.Errorf("%s: monitors: module %q with id %q%s stands in %s already (%s)", m.file, m.module, m.id, what, file, remedy))
+			errs = append(errs, fmt.Errorf("%s: monitors: module %q with id %q%s is in %s already (%s)", m.file, m.module, m.id, what, file, remedy))
 			continue
 		}
 		first[key] = m.file

@@ -223,16 +223,16 @@ func TestDiscoverScalyrErrors(t *testing.T) {
 		{"syntax", "-- agent.json --\n{\n a: ]\n}\n", "discover: DIR/agent.json: line 2: a value is missing before ']'"},
 		{"a list", "-- agent.json --\n[]\n", "discover: DIR/agent.json: is not an object"},
 		{"twice", "-- agent.json --\n{monitors: [{module: \"a.m\", id: \"x\"}, {module: \"a.m\", id: \"x\"}, {module: \"b.m\", id: \"x\"}]}\n",
-			`discover: DIR/agent.json: monitors: module "a.m" with id "x" stands in DIR/agent.json already (give one of the two another id)`},
+			`discover: DIR/agent.json: monitors: module "a.m" with id "x" is in DIR/agent.json already (give one of the two another id)`},
 		{"running", "-- agent.json --\n{monitors: [{module: \"a.m\", id: 2}, {module: \"a.m\"}]}\n",
-			`discover: DIR/agent.json: monitors: module "a.m" with id "2", its place among its like, stands in DIR/agent.json already (give it an id of its own)`},
+			`discover: DIR/agent.json: monitors: module "a.m" with id "2", its place among its like, is in DIR/agent.json already (give it an id of its own)`},
 		{"a folder", "-- agent.json/x --\n", "discover: DIR/agent.json: is a folder (name a file in it)"},
 		{"many", "-- agent.json --\n{api_key: \"a\", monitors: [{}, 1, {module: \"m\", id: []}], import_vars: [{}]}\n", "discover: DIR/agent.json: import_vars[0] is neither a name nor {var: …, default: …}"},
 		{"monitors", "-- agent.json --\n{api_key: \"a\", monitors: [{}, 1, {module: \"m\", id: []}, {module: \"ok\"}]}\n-- agent.d/x.json --\n{api_key: \"b\", monitors: 1}\n",
 			"discover: DIR/agent.json: monitors[0] has no module\n" +
 				"discover: DIR/agent.json: monitors[1] is not an object\n" +
 				"discover: DIR/agent.json: monitors[2] (m): id is not a text\n" +
-				"discover: DIR/agent.d/x.json: \"api_key\" stands in DIR/agent.json already\n" +
+				"discover: DIR/agent.d/x.json: \"api_key\" is in DIR/agent.json already\n" +
 				"discover: DIR/agent.d/x.json: monitors is not a list"},
 		{"interval", "-- agent.json --\n{monitors: [{module: \"m\", sample_interval: \"often\"}]}\n",
 			`discover: DIR/agent.json: module "m" with id "": sample_interval often is not a number of seconds (0.1 or more)`},

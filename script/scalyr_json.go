@@ -106,7 +106,7 @@ func (p *relaxed) value(depth int) (any, error) {
 	}
 	switch c := p.peek(); {
 	case depth > maxRelaxedDepth:
-		return nil, p.fail("lists and objects stand more than %d deep in one another", maxRelaxedDepth)
+		return nil, p.fail("lists and objects are nested more than %d deep", maxRelaxedDepth)
 	case c == '{':
 		return p.object(depth)
 	case c == '[':
@@ -124,7 +124,7 @@ func (p *relaxed) value(depth int) (any, error) {
 	case "":
 		return nil, p.fail("a value is missing before %s", p.next())
 	default:
-		return nil, p.fail("%s is no value (a text stands in double quotes)", word)
+		return nil, p.fail("%s is no value (write a text in double quotes)", word)
 	}
 }
 
@@ -211,7 +211,7 @@ func (p *relaxed) key() (string, error) {
 	if word := p.word(); word != "" {
 		return word, nil
 	}
-	return "", p.fail("a key is missing before %s (one with other characters than letters, digits and _ stands in double quotes)", p.next())
+	return "", p.fail("a key is missing before %s (write one with characters other than letters, digits and _ in double quotes)", p.next())
 }
 
 func (p *relaxed) list(depth int) (any, error) {
@@ -294,7 +294,7 @@ func (p *relaxed) quoted() (string, error) {
 			p.at++
 			return b.String(), nil
 		case '\n', '\r':
-			return "", p.fail(`a text goes on after its line (one of several lines stands between """)`)
+			return "", p.fail(`a text continues after its line (write one of several lines between """)`)
 		case '\\':
 			r, err := p.escape()
 			if err != nil {

@@ -33,17 +33,17 @@ func TestRelaxedJSON(t *testing.T) {
 		{"\"a\tb\"", `"a\tb"`},
 
 		{``, `line 1: a value is missing before the end of the text`},
-		{"{\n'a': 1}", `line 2: a key is missing before '\'' (one with other characters than letters, digits and _ stands in double quotes)`},
+		{"{\n'a': 1}", `line 2: a key is missing before '\'' (write one with characters other than letters, digits and _ in double quotes)`},
 		{"# remark\n1", `line 1: a value is missing before '#'`},
 		{`+1`, `line 1: a value is missing before '+'`},
 		{`.5`, `line 1: a value is missing before '.'`},
 		{`0x10`, `line 1: 'x' comes after the end`},
-		{`NaN`, `line 1: NaN is no value (a text stands in double quotes)`},
-		{`[True]`, `line 1: True is no value (a text stands in double quotes)`},
+		{`NaN`, `line 1: NaN is no value (write a text in double quotes)`},
+		{`[True]`, `line 1: True is no value (write a text in double quotes)`},
 		{`{a: 1; b: 2}`, `line 1: a comma is missing before ';'`},
 		{`[1, , 2]`, `line 1: a value is missing before ','`},
 		{`{a-b: 1}`, `line 1: a colon is missing behind the key "a"`},
-		{"\"a\nb\"", `line 1: a text goes on after its line (one of several lines stands between """)`},
+		{"\"a\nb\"", `line 1: a text continues after its line (write one of several lines between """)`},
 		{`"\x41"`, `line 1: 'x' cannot follow a backslash`},
 		{`"\u12g4"`, `line 1: \u takes four hexadecimal digits`},
 		{"\ufeff{}", `line 1: a value is missing before '\ufeff'`},
@@ -62,7 +62,7 @@ func TestRelaxedJSON(t *testing.T) {
 		{`1-2`, `line 1: 1-2 is not a number`},
 		{strings.Repeat("1", 101), `line 1: a number has more than 100 characters`},
 		{"\xff", `the text is not UTF-8`},
-		{strings.Repeat("[", 1000), `line 1: lists and objects stand more than 200 deep in one another`},
+		{strings.Repeat("[", 1000), `line 1: lists and objects are nested more than 200 deep`},
 	} {
 		got := ""
 		if v, err := parseRelaxedJSON([]byte(test.text)); err != nil {
