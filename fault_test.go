@@ -51,6 +51,7 @@ func TestGuarded(t *testing.T) {
 type living struct {
 	*bridge
 	file string
+	url  string
 	log  *syncBuffer
 	done chan error
 }
@@ -58,7 +59,12 @@ type living struct {
 // newLiving starts a bridge with a configuration, in a folder of its own.
 func newLiving(t testing.TB, text string, args ...string) *living {
 	t.Helper()
-	l := &living{file: filepath.Join(t.TempDir(), "scriptbridge.yml"), log: &syncBuffer{}, done: make(chan error, 1)}
+	return newLivingIn(t, t.TempDir(), text, args...)
+}
+
+func newLivingIn(t testing.TB, dir, text string, args ...string) *living {
+	t.Helper()
+	l := &living{file: filepath.Join(dir, "scriptbridge.yml"), log: &syncBuffer{}, done: make(chan error, 1)}
 	l.write(t, text)
 	f, cmd, err := parseArgs(slices.Concat([]string{"--config.file=" + l.file, "--web.listen-address=127.0.0.1:0", "--config.auto-reload-interval=0", "--log.level=debug"}, args), io.Discard, io.Discard)
 	if err != nil || cmd != commandServe {
@@ -85,6 +91,11 @@ func newLiving(t testing.TB, text string, args ...string) *living {
 		if _, at, _ := l.reloader.status(); at.IsZero() {
 			return errors.New("the configuration is not in force")
 		}
+		m := listeningOn.FindStringSubmatch(l.log.String())
+		if m == nil {
+			return errors.New("the log does not say where it listens")
+		}
+		l.url = "http://" + m[1]
 		return nil
 	})
 	return l

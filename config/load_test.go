@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/internal/panics"
 )
 
 var update = flag.Bool("update", false, "write what was got into testdata")
@@ -104,6 +106,9 @@ func checkJoined(t *testing.T, err error) {
 	if !ok {
 		t.Fatalf("%T is no joined error", err)
 	}
+	if stack := panics.StackOf(err); stack != "" {
+		t.Fatalf("%v\n%s", err, stack)
+	}
 	for _, err := range joined.Unwrap() {
 		var e *Error
 		if !errors.As(err, &e) || e.File == "" || e.Problem == "" || strings.Contains(err.Error(), "\n") {
@@ -185,6 +190,16 @@ func FuzzLoad(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(archive.Files[0].Data)
+	}
+	for _, dialect := range []string{"coscale", "instrumental", "nagios", "prometheus", "scalyr"} {
+		for _, rest := range []string{
+			"probe: true", "probe: true, parameters: {p: {pattern: x}}", "parameters: {p: {pattern: x, default: y}}", "parameters: [null]", "options: {module: m}, probe: true, parameters: {p: }",
+			"options: [module]", "options: {module: [m]}, name: ", "command: [null]", "command: 'sh -c {p}', probe: true, parameters: {p: {pattern: -x}}", "metrics: {1: , a: [b]}",
+		} {
+			f.Add([]byte("scripts: [{dialect: " + dialect + ", " + rest + "}]\n"))
+			f.Add([]byte("scripts: [{dialect: " + dialect + ", command: /a/b, options: {module: m}, " + strings.Replace(rest, "command:", "name:", 1) + "}]\n"))
+			f.Add([]byte("discover: [{dialect: " + dialect + ", directory: /a, " + rest + "}]\n"))
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 2000 { // the parser's time grows with the square of the depth
