@@ -143,7 +143,7 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 		o.account(state)
 		o.MaxRSS = max(o.MaxRSS, <-peak)
 	}
-	o.Stdout, o.StdoutBytes = s.stdout.data, s.stdout.bytes
+	o.Stdout, o.StdoutBytes = fromUTF16(s.stdout.data), s.stdout.bytes
 	o.StdoutBytes += s.printed.bytes
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {

@@ -53,7 +53,7 @@ func (p *instrumentalParser) parse(out []byte) (samples []record.Sample, warning
 		samples:            make([]record.Sample, 0, min(bytes.Count(out, []byte("\n"))+1, 1024)),
 		places:             make(map[*record.Meta]int),
 	}
-	for line := range bytes.Lines(out) {
+	for line := range bytes.Lines(bytes.TrimPrefix(out, []byte("\ufeff"))) {
 		d.number++
 		if d.line = trimBlanks(line); len(d.line) > 0 {
 			d.read()

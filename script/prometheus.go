@@ -36,12 +36,13 @@ func preparePrometheus(given config.Options) (NewRunner, error) {
 		return nil, err
 	}
 	return func(s *Script, _ Memory) Runner {
-		return &prometheusRunner{useFailedOutput: o.UseFailedOutput, maxSamples: max(promMaxSamples, s.MaxSeries)}
+		return &prometheusRunner{useFailedOutput: o.UseFailedOutput, honorTimestamps: s.HonorTimestamps, maxSamples: max(promMaxSamples, s.MaxSeries)}
 	}, nil
 }
 
 type prometheusRunner struct {
 	useFailedOutput bool
+	honorTimestamps bool
 	maxSamples      int
 	// metas are the last run's, by the family's name: what did not change is
 	// used again, so that sinks know it for the same.
@@ -63,10 +64,31 @@ func (r *prometheusRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 	}
 	t.Samples, r.metas, t.Err = parsePrometheus(o.Stdout, r.maxSamples, r.metas)
 	t.Heard = true
+	if r.honorTimestamps {
+		t.Warnings = dropEarlyTimes(t.Samples)
+	}
 	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
 		t.Heard = false
 		t.Result = record.Invalid
 		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
 	}
 	return t
+}
+
+// promEarliest is the begin of 2001, which no sample of a script that runs now
+// is of: such times are seconds where milliseconds are asked for, and Prometheus
+// would drop their samples as too old.
+var promEarliest = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// dropEarlyTimes takes away the times before that, and warns of the first.
+func dropEarlyTimes(samples []record.Sample) (warnings []string) {
+	for i := range samples {
+		if s := &samples[i]; !s.Time.IsZero() && s.Time.Before(promEarliest) {
+			s.Time = time.Time{}
+			if warnings == nil {
+				warnings = []string{fmt.Sprintf("the time of %s is before 2001, and such times are not used: the text format has milliseconds, and OpenMetrics, which ends in a line # EOF, seconds", s.Name)}
+			}
+		}
+	}
+	return warnings
 }

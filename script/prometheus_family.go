@@ -86,13 +86,14 @@ func (d *promData) metaName(text string) (name, rest string, ok bool) {
 			d.refusef("bad_metadata", "a quote is not closed")
 			return "", "", false
 		}
+		name = legacyName(unescape(name, true), true)
 	}
 	own, left := cutPromName(name)
 	switch {
 	case own != "" && left == "":
 		return name, strings.TrimLeft(rest, " \t"), true
 	case quoted:
-		d.refuse("utf8_name", badUTF8Name(name))
+		d.refusef("bad_metadata", "a name in quotes is empty")
 	case text == "":
 		d.refusef("bad_metadata", "it names no metric")
 	default:

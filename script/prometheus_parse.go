@@ -204,8 +204,8 @@ func (d *promData) braces(name, rest string) (string, string, bool) {
 				d.refusef("bad_labels", "the label %s is not followed by = (write name{label=\"value\"} 1)", label)
 				return "", "", false
 			}
-			name, rest = label, after
-		} else if rest, ok = d.pair(label, after[1:]); !ok {
+			name, rest = legacyName(label, true), after
+		} else if rest, ok = d.pair(legacyName(label, false), after[1:]); !ok {
 			return "", "", false
 		}
 		switch {
@@ -225,11 +225,11 @@ func (d *promData) labelName(text string) (name, rest string, ok bool) {
 			d.refusef("bad_labels", "a quote is not closed")
 			return "", "", false
 		}
-		if own, left := cutPromName(name); own == "" || left != "" {
-			d.refuse("utf8_name", badUTF8Name(name))
+		if name == "" {
+			d.refusef("bad_labels", "a name in quotes is empty")
 			return "", "", false
 		}
-		return name, strings.TrimLeft(rest, " \t"), true
+		return unescape(name, true), strings.TrimLeft(rest, " \t"), true
 	}
 	if text == "" {
 		d.refusef("bad_labels", "no } ends the labels")
@@ -375,6 +375,22 @@ func badPromName(text string) error {
 	return fmt.Errorf("%q does not begin with a metric's name and a blank (a name takes letters, digits, _ and :, no digit first)", clip([]byte(word)))
 }
 
-func badUTF8Name(name string) error {
-	return fmt.Errorf("the name %q takes quotes, which are not supported (use letters, digits and _)", clip([]byte(name)))
+// legacyName makes of a name in quotes one that needs none: a _ for every
+// character that needs them, as Prometheus does where it is told to escape names
+// by underscores. So it can be read by every Prometheus, in both formats.
+func legacyName(name string, colon bool) string {
+	if _, rest := cutName(name, colon); rest == "" {
+		return name
+	}
+	var b strings.Builder
+	for i, r := range name {
+		if _, rest := cutName(string(r), colon); rest != "" && (i == 0 || r < '0' || r > '9') {
+			r = '_'
+		}
+		b.WriteRune(r)
+	}
+	if legacy := b.String(); colon || strings.HasPrefix(name, "__") || !strings.HasPrefix(legacy, "__") {
+		return legacy
+	}
+	return "_" + strings.TrimLeft(b.String(), "_") // two in front would make the label Prometheus's own
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -97,6 +98,35 @@ func TestPrometheusMetas(t *testing.T) {
 	}
 }
 
+// Where times are shown, those that can only be seconds are left out, with one
+// warning; the values stay. Elsewhere nothing is said: no time is shown.
+func TestPrometheusEarlyTimes(t *testing.T) {
+	const text = "a 1 1700000000\nb 2 1700000000000\nc 3\nd 4 1700000001\n"
+	for _, tt := range []struct {
+		honor bool
+		text  string
+		times []bool
+		warns string
+	}{
+		{true, text, []bool{false, true, false, false}, "the time of a is before 2001, and such times are not used: the text format has milliseconds, and OpenMetrics, which ends in a line # EOF, seconds"},
+		{false, text, []bool{true, true, false, true}, ""},
+		{true, strings.ReplaceAll(text, "000000000\n", "000\n") + "# EOF\n", []bool{true, false, false, true}, "the time of b is before 2001, and such times are not used: the text format has milliseconds, and OpenMetrics, which ends in a line # EOF, seconds"},
+	} {
+		newRunner, err := preparePrometheus(config.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		turn := promTurn(t, newRunner(&Script{Script: &config.Script{Settings: config.Settings{HonorTimestamps: tt.honor}}}, forgetful{}), says(tt.text))
+		var times []bool
+		for _, s := range turn.Samples {
+			times = append(times, !s.Time.IsZero())
+		}
+		if diff := cmp.Diff(tt.times, times); diff != "" || strings.Join(turn.Warnings, "|") != tt.warns || turn.Err != nil {
+			t.Errorf("%q, %v: %v, warnings %q, %v", tt.text, tt.honor, times, turn.Warnings, turn.Err)
+		}
+	}
+}
+
 func TestPrometheusBounds(t *testing.T) {
 	many := func(n int, line string) []byte { return []byte(strings.Repeat(line+"\n", n)) }
 	samples, _, err := parsePrometheus(many(7, "a 1"), 5, nil)
@@ -148,7 +178,7 @@ func TestPrometheusOptions(t *testing.T) {
 }
 
 // promGarbage is output that makes no sample and says nothing of any.
-var promGarbage = []byte("\n9 lives\na{b=\"c} 1\nb{c=\"d\"\nfoo-bar 1\nx 1 2 3 4\n#\n# EOFs\n# TYPE\n# HELP 9 x\n{\"a.b\"} 1\nno value\n\xff\x00\n")
+var promGarbage = []byte("\n9 lives\na{b=\"c} 1\nb{c=\"d\"\nfoo-bar 1\nx 1 2 3 4\n#\n# EOFs\n# TYPE\n# HELP 9 x\n{\"\"} 1\nno value\n\xff\x00\n")
 
 // FuzzPrometheus holds the parser to what any output may ask of it, and, line
 // by line, to Prometheus's own parser: what both read, they read alike.
@@ -244,8 +274,11 @@ func comparePrometheus(t *testing.T, s record.Sample, line []byte, seconds bool)
 	// To the parser an empty label is one.
 	wanted := make(map[string]string)
 	for name, v := range theirs.Map() {
-		if v != "" {
-			wanted[name] = v
+		switch {
+		case name == "__name__":
+			wanted[name] = model.EscapeName(v, model.UnderscoreEscaping)
+		case v != "":
+			wanted[legacyName(name, false)] = v
 		}
 	}
 	if diff := cmp.Diff(wanted, ours); diff != "" {
