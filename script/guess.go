@@ -39,6 +39,9 @@ func Guess(ctx context.Context, c *config.Script) (dialect, why string, err erro
 		cmd.timeout = guessTimeout
 		return l.run(ctx, cmd)
 	})
+	if g.dialect == bareNumber {
+		return "", "", fmt.Errorf("the command %s, which no dialect reads: print a name in front of it, as `queue_length 12` is read by the dialects prometheus and instrumental; --dialect names the one to try", g.why)
+	}
 	if _, err := findDialect(g.dialect); err != nil {
 		return "", "", fmt.Errorf("the command seems to speak %s, since %s, but %w; --dialect names the one to try", g.dialect, g.why, err)
 	}
@@ -65,18 +68,21 @@ func headOf(path string) []byte {
 }
 
 // guessed is a dialect by name, and a clause to follow `since`. The zero value
-// is no guess.
+// is no guess. What is seen and is no dialect has a name too, which is not in
+// the table.
 type guessed struct{ dialect, why string }
 
 // guess weighs a script's path (empty when not known), its text (nil when it
 // has none), and what run gives, which it calls only when it must.
 func guess(path string, text []byte, run func(args ...string) *Outcome) guessed {
+	var printed *Outcome
 	for _, look := range []func() guessed{
 		func() guessed { return guessFolder(path) },
 		func() guessed { return guessFile(text) },
 		func() guessed { return guessName(path) },
-		func() guessed { return guessOutput(run()) },
+		func() guessed { printed = run(); return guessOutput(printed) },
 		func() guessed { return guessConfiguration(run("-c")) },
+		func() guessed { return guessNumber(printed) },
 	} {
 		if g := look(); g.dialect != "" {
 			return g
@@ -175,6 +181,9 @@ func guessOutput(o *Outcome) guessed {
 			return guessed{"prometheus", printsExposition}
 		}
 	}
+	if len(lines) > 0 && localForm.MatchString(lines[0]) {
+		return guessed{"check_mk", "it prints lines as a local check of check_mk"}
+	}
 	if state := o.ExitCode; state >= 0 && state < len(nagiosStates) && len(lines) > 0 {
 		said := stateForm.FindString(lines[0])
 		switch {
@@ -190,6 +199,8 @@ func guessOutput(o *Outcome) guessed {
 var (
 	stateForm    = regexp.MustCompile(`\b(OK|WARNING|CRITICAL|UNKNOWN)\b`)
 	perfdataForm = regexp.MustCompile(`\|\s*('[^'=]+'|[^\s'=]+)=[-+]?[0-9.]+[^\s;]*(;|\s|$)`)
+	localForm    = regexp.MustCompile(`^[0-3P] ("[^"]+"|\S+) (-|[^\s=|]+=[-+]?[0-9.]+\S*) \S`)
+	numberForm   = regexp.MustCompile(`^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?%?$`)
 	commentForm  = regexp.MustCompile(`^# (TYPE|HELP|UNIT) [a-zA-Z_:][a-zA-Z0-9_:]*( |$)|^# EOF$`)
 	labelledForm = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*\{.*\} [-+0-9.]*([eE][-+]?\d+|\d|Inf|NaN)( |$)`)
 	plainForm    = regexp.MustCompile(`^\s*(\S+)\s+[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(\s+(\d+))?\s*$`)
@@ -229,6 +240,18 @@ func guessLines(lines []string) guessed {
 	default:
 		return guessed{"instrumental", printsPlainLines}
 	}
+}
+
+// bareNumber is what no dialect reads.
+const bareNumber = "a bare number"
+
+// guessNumber looks at what a script printed that nothing else tells of: a
+// number, as for Zabbix or adhocteam's script_exporter.
+func guessNumber(o *Outcome) guessed {
+	if lines := strings.Fields(string(o.Stdout)); len(lines) == 1 && numberForm.MatchString(lines[0]) {
+		return guessed{bareNumber, "prints a number and nothing else"}
+	}
+	return guessed{}
 }
 
 // The strongest clue of an output and the weakest: lines of a name and a value

@@ -43,12 +43,16 @@ func TestGuess(t *testing.T) {
 		{"plain", "/s/x", "", runs{bare: exits(0, "memory 1024.0\ncpu -.5e-3\n", "")}, guessed{"instrumental", "it prints lines of a name and a value"}, "[]"},
 		{"dots", "/s/x", "", runs{bare: exits(0, "size_bytes 4\nload.one 0.5\r\n", "")}, guessed{"instrumental", `it prints lines of a name and a value, and "load.one" is no name for Prometheus`}, "[]"},
 		{"seconds", "/s/x", "", runs{bare: exits(0, "load\t0.5\t1500000000\n", "")}, guessed{"instrumental", "it prints lines of a name, a value and a time in seconds"}, "[]"},
+		{"local check", "/s/x", "", runs{bare: exits(0, "0 \"My service\" count=5;10;20|other=3 OK - all fine\n", "")}, guessed{"check_mk", "it prints lines as a local check of check_mk"}, "[]"},
+		{"local check without numbers", "/s/x", "", runs{bare: exits(0, "P Disk - 5 GB free\n1 Disk_2 - full\n", "")}, guessed{"check_mk", "it prints lines as a local check of check_mk"}, "[]"},
 		{"state", "/s/x", "", runs{bare: exits(2, "RAID CRITICAL: md0 is degraded\n", "")}, guessed{"nagios", "it says CRITICAL and exits with 2"}, "[]"},
 		{"performance data", "/s/x", "", runs{bare: exits(0, "all is well | 'time taken'=0.5s;1;2\n", "")}, guessed{"nagios", "its first line has performance data behind a |"}, "[]"},
 
 		// At last -c.
 		{"silent", "/s/x", "nothing tells; sh -c true; date -d now; n=$(wc -c) '-c'", runs{nothing, exits(0, "banner\n{\"metrics\": [{\"id\": 1}]}\n", "")}, guessed{"coscale", "-c printed JSON with metrics"}, "[] [-c]"},
 		{"usage", "/s/x", "", runs{exits(1, "usage: x -c|-d\n", ""), exits(0, `{"events": []}`, "")}, guessed{"coscale", "-c printed JSON with events"}, "[] [-c]"},
+		{"a number", "/s/x", "", runs{exits(0, " 12.5\r\n", ""), nothing}, guessed{"a bare number", "prints a number and nothing else"}, "[] [-c]"},
+		{"a number, but a configuration too", "/s/x", "", runs{exits(0, "12\n", ""), exits(0, `{"metrics": []}`, "")}, guessed{"coscale", "-c printed JSON with metrics"}, "[] [-c]"},
 		{"another state", "/s/x", "", runs{exits(1, "all OK\n", ""), nothing}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
 		{"code of no state", "/s/x", "", runs{exits(255, "OK\n", ""), exits(1, "{", "")}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
 		{"cannot be run", "", "", runs{exits(-1, "", ""), exits(-1, "", "")}, guessed{"coscale", "there is no clue (--dialect names another)"}, "[] [-c]"},
