@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,6 +88,9 @@ func checkDocsConfig(t *testing.T, text string) {
 		}
 		for _, all := range []bool{false, true} { // parameters that have a default are left out, and given
 			args := append([]string{"try", "--config.file=" + file, s.Name}, parameters(t, s, all)...)
+			if s.Probe {
+				probeDocs(t, file, s.Name, args)
+			}
 			eventually(t, func() error { // on a busy machine Python may take longer than -c may
 				stdout.Reset()
 				err := run(t.Context(), args, &stdout, &stderr)
@@ -97,6 +101,27 @@ func checkDocsConfig(t *testing.T, text string) {
 			})
 		}
 	}
+}
+
+// probeDocs has a bridge probe a script with the parameters among args.
+func probeDocs(t *testing.T, file, name string, args []string) {
+	query := url.Values{"script": {name}}
+	for _, arg := range args {
+		if parameter, ok := strings.CutPrefix(arg, "--parameter="); ok {
+			key, value, _ := strings.Cut(parameter, "=")
+			query.Set(key, value)
+		}
+	}
+	address := startProgram(t, "--config.file="+file, "--web.listen-address=127.0.0.1:0")
+	eventually(t, func() error {
+		page := string(httpGet(t, address+"/probe?"+query.Encode()))
+		for _, want := range []string{"script_success{script=\"" + name + "\"} 1\n", "script_refused{script=\"" + name + "\"} 0\n"} {
+			if !strings.Contains(page, want) {
+				return fmt.Errorf("/probe?%s: no %s in\n%s", query.Encode(), want, page)
+			}
+		}
+		return nil
+	})
 }
 
 // parameters gives what a probe of a script would say: the address of a

@@ -250,11 +250,28 @@ func examplesPages(t *testing.T, args []string) (metrics, load string) {
 	}
 	url := startProgram(t, args...)
 	eventually(t, func() error {
-		if state := string(httpGet(t, url+"/-/ready")); !strings.Contains(state, "is ready") {
-			return fmt.Errorf("the examples did not all run: %s", state)
+		state := string(httpGet(t, url+"/-/ready"))
+		if bad := regexp.MustCompile(`(?m)^scriptbridge_script_success.* 0$`).FindAllString(string(httpGet(t, url+"/metrics")), -1); len(bad) > 0 || !strings.Contains(state, "is ready") {
+			return fmt.Errorf("the examples did not all run well: %q, %s", bad, state)
 		}
 		return nil
 	})
+	for _, file := range []string{"probe/tcp.py", "scriptbridge.yml"} {
+		text := read(t, filepath.Join("examples", file))
+		probe := regexp.MustCompile(`http://localhost:10469(/probe\S+\w)`).FindStringSubmatch(text)
+		if probe == nil {
+			t.Fatalf("examples/%s does not say how to probe", file)
+		}
+		eventually(t, func() error {
+			page := string(httpGet(t, url+strings.ReplaceAll(probe[1], "localhost:10469", strings.TrimPrefix(url, "http://"))))
+			for _, want := range []string{"tcp_connected{script=\"tcp\"} 1\n", "tcp_connect_time_seconds{script=\"tcp\"} "} {
+				if !strings.Contains(page, want) {
+					return fmt.Errorf("examples/%s: %s: no %s in\n%s", file, probe[1], want, page)
+				}
+			}
+			return nil
+		})
+	}
 	return string(httpGet(t, url+"/metrics")), string(httpGet(t, url+"/scripts/load"))
 }
 
