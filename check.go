@@ -31,7 +31,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 			found, err = guarded(file, func() (findings, error) { return w.examine(ctx), nil })
 		}
 		if err != nil {
-			fmt.Fprintln(stderr, err)
+			fmt.Fprintln(stderr, config.WithExcerpts(err))
 			f.tellStack(err, stderr)
 			failed = true
 			continue

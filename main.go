@@ -20,6 +20,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
+	"scriptbridge/config"
 	"scriptbridge/internal/panics"
 )
 
@@ -45,7 +46,7 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.As(err, &wrapped):
 		return wrapped.code
 	case !errors.Is(err, errSaid):
-		printWithin(lastLines, stderr, "scriptbridge: "+err.Error()+"\n")
+		printWithin(lastLines, stderr, "scriptbridge: "+config.WithExcerpts(err).Error()+"\n")
 	}
 	return 1
 }

@@ -94,10 +94,10 @@ func FromCommand(dialect string, command []string, folder string, options map[st
 
 func newScript(name string, command []string, folder string, s Settings) (*Script, *fault) {
 	if len(command) == 0 || command[0] == "" {
-		return nil, faultf("", "command is empty")
+		return nil, faultf("write the script's path", "command is empty")
 	}
 	if slices.ContainsFunc(command, func(w string) bool { return strings.Contains(w, "\x00") }) {
-		return nil, faultf("", "command has a NUL in it")
+		return nil, faultf("leave it out: no program can be given one", "command has a NUL in it")
 	}
 	words := slices.Clone(command)
 	program, file := ownFile(words, folder, s.WorkingDirectory)
@@ -128,7 +128,7 @@ func stem(path string) string {
 func checkName(name string) *fault {
 	switch {
 	case name == "":
-		return faultf("", "is empty")
+		return faultf("give it a value", "is empty")
 	case strings.TrimSpace(name) != name:
 		return faultf("give another name:", "%q begins or ends with a blank", name)
 	case len(name) > longestName:

@@ -185,6 +185,7 @@ func TestOptionsErrors(t *testing.T) {
       config_timeuot: 5s
       Other: x
       config:
+      interval: 5s
 `
 	if err := os.WriteFile("x.yml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -196,17 +197,18 @@ func TestOptionsErrors(t *testing.T) {
 	err = c.Scripts[0].Options.Decode(new(testOptions))
 	want := `x.yml:4: scripts[0] "a": options.config_timeout 5 has no unit (write 5s)
 x.yml:5: scripts[0] "a": options.use_failed_output "yes" is neither true nor false (write true or false)
-x.yml:6: scripts[0] "a": options.mode is a list, not a single value
-x.yml:7: scripts[0] "a": options.count "1.5" is not a whole number
-x.yml:8: scripts[0] "a": options.small "128" is not a whole number
-x.yml:9: scripts[0] "a": options.ratio "much" is not a number
-x.yml:12: scripts[0] "a": options.words[1] is a map, not a single value
-x.yml:13: scripts[0] "a": options.texts is a list, not a map
+x.yml:6: scripts[0] "a": options.mode is a list, not a single value (write one value behind it)
+x.yml:7: scripts[0] "a": options.count "1.5" is not a whole number (write digits alone, such as 100)
+x.yml:8: scripts[0] "a": options.small "128" is not a whole number (write digits alone, such as 100)
+x.yml:9: scripts[0] "a": options.ratio "much" is not a number (write it like 0.5)
+x.yml:12: scripts[0] "a": options.words[1] is a map, not a single value (write one value behind it)
+x.yml:13: scripts[0] "a": options.texts is a list, not a map (write its keys and values beneath it, each as key: value)
 x.yml:14: scripts[0] "a": options.inner.kee is not known (did you mean "key"?)
 x.yml:15: scripts[0] "a": options.when "today": parsing time "today" as "2006-01-02T15:04:05Z07:00": cannot parse "today" as "2006"
 x.yml:16: scripts[0] "a": options.config_timeuot is not known (did you mean "config_timeout"?)
 x.yml:17: scripts[0] "a": options.Other is not known
-x.yml:18: scripts[0] "a": options.config is not known (did you mean "config_timeout"?)`
+x.yml:18: scripts[0] "a": options.config is not known (did you mean "config_timeout"?)
+x.yml:19: scripts[0] "a": options.interval is not known (it belongs to global, an entry of scripts or an entry of discover)`
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -232,7 +234,7 @@ func TestOptionsFrom(t *testing.T) {
 		t.Errorf("nothing: %v, %v", o, err)
 	}
 	_, err = OptionsFrom(map[string]string{"a": "[", "b": "*x"})
-	if want := "--option=a: sequence end token ']' not found\n--option=b: *x has no anchor &x before it"; err == nil || err.Error() != want {
+	if want := "--option=a: the [ is not closed (close it with ])\n--option=b: *x has no anchor &x before it (put the value in quotes if the * is part of it)"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 	o, err = OptionsFrom(map[string]string{"config_timeout": "2"})

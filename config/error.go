@@ -19,6 +19,9 @@ type Error struct {
 	Problem  string
 	Remedy   string // may be empty
 	Cause    error  // what Problem was made of; nil for nothing
+	// Excerpt, if not empty, is the line with a mark beneath it; it is no part
+	// of the text. See WithExcerpts.
+	Excerpt string
 }
 
 // Error gives file, line, thing, problem and remedy.
@@ -49,8 +52,20 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// report collects the errors of one or more files.
-type report struct{ errs []*Error }
+// report collects the errors of one or more files, and what is odd in them.
+type report struct {
+	errs     []*Error
+	warnings []string
+	// places says that the file is one of ours, so that a key that is in the
+	// wrong place may belong to another one of it.
+	places bool
+	// learn, if not nil, is told the keys of each map that is read.
+	learn func(thing string, keys []key)
+}
+
+func (r *report) warn(format string, args ...any) {
+	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
+}
 
 // join gives all errors as one, by file in the order of files, then by line;
 // nil when there are none.

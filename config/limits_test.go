@@ -71,8 +71,8 @@ func TestMergeLimit(t *testing.T) {
 	text.WriteString("}\nb:\n" + strings.Repeat("- <<: *a\n", 9000))
 	var l loader
 	parse(&l.report, "big.yml", []byte(text.String()))
-	want := `big.yml:3: holds more than 100000 values, aliases written out
-big.yml:14: << merges more than 100000 values`
+	want := `big.yml:3: holds more than 100000 values, aliases written out (use fewer aliases of aliases)
+big.yml:14: << merges more than 100000 values (merge smaller maps)`
 	if err := l.join(nil); err == nil || err.Error() != want {
 		t.Errorf("the error is %v\nwant %s", err, want)
 	}

@@ -48,7 +48,8 @@ func newLoader(file string) *loader {
 			At:     make(map[string]Position),
 			Events: Events{Retention: DefaultRetention, Log: EventLog{Path: "-", Format: "logfmt"}},
 		},
-		names: make(map[string]Position),
+		names:  make(map[string]Position),
+		report: report{places: true},
 	}
 }
 
@@ -69,6 +70,7 @@ func load(file string) *loader {
 	for _, p := range l.patterns {
 		l.include(p)
 	}
+	l.config.Warnings = append(l.config.Warnings, l.warnings...)
 	if len(l.config.Scripts)+len(l.config.Discover) == 0 && l.config.Receive == (Receive{}) {
 		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover, and nothing under receive", file))
 	}
@@ -92,7 +94,7 @@ func (l *loader) read(file string, data []byte, keys []key) {
 		return
 	}
 	if root.kind != object && root.kind != null {
-		l.fail(file, root.line, "", "the file is %s, not a map", root.kind)
+		l.fail(file, root.line, "begin it with a key and a colon, such as scripts:", "the file is %s, not a map", root.kind)
 		return
 	}
 	e := &entry{report: &l.report, file: file, folder: folder}
@@ -107,13 +109,16 @@ func later(e *entry, f field) { refused("is not in this version", "")(e, f) }
 func (l *loader) main() []key {
 	c := l.config
 	return []key{
-		{"global", section([]key{
-			{"interval", duration(&c.Global.Interval, time.Second)},
-			{"timeout", duration(&c.Global.Timeout, time.Millisecond)},
-			{"max_concurrent", count(&c.Global.MaxConcurrent)},
-			{"average_window", duration(&c.Global.AverageWindow, time.Second)},
-			{"labels", texts(&c.Global.Labels, checkLabel)},
-		})},
+		{"global", func(e *entry, f field) {
+			section([]key{
+				{"interval", duration(&c.Global.Interval, time.Second)},
+				{"timeout", duration(&c.Global.Timeout, time.Millisecond)},
+				{"max_concurrent", count(&c.Global.MaxConcurrent)},
+				{"average_window", duration(&c.Global.AverageWindow, time.Second)},
+				{"labels", texts(&c.Global.Labels, checkLabel)},
+			})(e, f)
+			e.inner("global").compareTimes(f.value, c.Global.Interval, c.Global.Timeout)
+		}},
 		{"include", each(l.pattern)},
 		{"scripts", each(l.script)},
 		{"discover", each(l.discover)},

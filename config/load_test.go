@@ -41,7 +41,7 @@ func TestLoad(t *testing.T) {
 			cfg, err := Load("scriptbridge.yml")
 			got, section := "", "want"
 			if err != nil {
-				got, section = err.Error()+"\n", "errors"
+				got, section = WithExcerpts(err).Error()+"\n", "errors"
 				checkJoined(t, err)
 			} else {
 				got = dump(cfg)
@@ -113,6 +113,9 @@ func checkJoined(t *testing.T, err error) {
 		var e *Error
 		if !errors.As(err, &e) || e.File == "" || e.Problem == "" || strings.Contains(err.Error(), "\n") {
 			t.Errorf("error %q (%T) has no file, no problem or several lines", err, err)
+		}
+		if e.Excerpt != "" && (strings.Count(e.Excerpt, "\n") != 1 || !strings.HasSuffix(e.Excerpt, "^")) {
+			t.Errorf("error %q has the excerpt %q", err, e.Excerpt)
 		}
 	}
 }

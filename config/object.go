@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,7 @@ type take func(e *entry, f field)
 // wrong with its value would be told twice.
 func (e *entry) object(v *value, keys []key) {
 	if v.kind != object && v.kind != null {
-		e.fail(v.line, "", "is %s, not a map", v.kind)
+		e.fail(v.line, "write its keys and values beneath it, each as key: value", "is %s, not a map", v.kind)
 		return
 	}
 	names := make([]string, len(keys))
@@ -58,10 +59,18 @@ func (e *entry) object(v *value, keys []key) {
 			e.guard(f.line, func() { k.take(e, *f) })
 		}
 	}
+	if e.learn != nil {
+		e.learn(e.thing, keys)
+	}
 	for _, f := range v.fields {
-		if !slices.Contains(names, f.key) {
-			e.fail(f.line, suggest(f.key, names), "unknown key %q", f.key)
+		if slices.Contains(names, f.key) {
+			continue
 		}
+		remedy := suggest(f.key, names)
+		if e.places {
+			remedy = cmp.Or(placesOf(f.key, e.thing), remedy)
+		}
+		e.fail(f.line, remedy, "unknown key %q", f.key)
 	}
 }
 
@@ -93,7 +102,7 @@ func section(keys []key) take {
 func each(one func(e *entry, item *value)) take {
 	return func(e *entry, f field) {
 		if f.value.kind != list && f.value.kind != null {
-			e.fault(f, faultf("", "is %s, not a list", f.value.kind))
+			e.fault(f, faultf("begin each item with a dash, in a line of its own", "is %s, not a list", f.value.kind))
 			return
 		}
 		for i, item := range f.value.items {
@@ -116,7 +125,7 @@ func text(into *string) take {
 		case ft != nil:
 			e.fault(f, ft)
 		case s == "":
-			e.fault(f, faultf("", "is empty"))
+			e.fault(f, faultf("give it a value", "is empty"))
 		default:
 			*into = s
 		}
@@ -224,7 +233,7 @@ func count(into *int) take {
 func texts[T ~string](into *map[string]T, check func(name, text string) *fault) take {
 	return func(e *entry, f field) {
 		if f.value.kind != object && f.value.kind != null {
-			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+			e.fault(f, faultf("write names and values beneath it, each as name: value", "is %s, not a map", f.value.kind))
 			return
 		}
 		for _, t := range f.value.fields {

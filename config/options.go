@@ -108,7 +108,7 @@ func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value
 		d.structure(path, line, v, to)
 	case reflect.Map:
 		if v.kind != object && v.kind != null {
-			d.fail(path, line, faultf("", "is %s, not a map", v.kind))
+			d.fail(path, line, faultf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.kind))
 			return
 		}
 		m := reflect.MakeMap(to.Type())
@@ -120,7 +120,7 @@ func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value
 		to.Set(m)
 	case reflect.Slice:
 		if v.kind != list && v.kind != null {
-			d.fail(path, line, faultf("", "is %s, not a list", v.kind))
+			d.fail(path, line, faultf("begin each item with a dash, or write them in brackets, as in [a, b]", "is %s, not a list", v.kind))
 			return
 		}
 		s := reflect.MakeSlice(to.Type(), len(v.items), len(v.items))
@@ -136,7 +136,7 @@ func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value
 // structure reads a map into a struct.
 func (d *optionDecoder) structure(path string, line int, v *value, to reflect.Value) {
 	if v.kind != object && v.kind != null {
-		d.fail(path, line, faultf("", "is %s, not a map", v.kind))
+		d.fail(path, line, faultf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.kind))
 		return
 	}
 	var names []string
@@ -153,7 +153,11 @@ func (d *optionDecoder) structure(path string, line int, v *value, to reflect.Va
 	}
 	for _, f := range v.fields {
 		if !slices.Contains(names, f.key) {
-			d.fail(path+"."+f.key, f.line, &fault{"is not known", suggest(f.key, names)})
+			remedy := suggest(f.key, names)
+			if remedy == "" && path == "options" {
+				remedy = placesOf(f.key, path)
+			}
+			d.fail(path+"."+f.key, f.line, &fault{"is not known", remedy})
 		}
 	}
 }

@@ -132,7 +132,7 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 func parameters(into *map[string]Parameter) take {
 	return func(e *entry, f field) {
 		if f.value.kind != object && f.value.kind != null {
-			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+			e.fault(f, faultf("write names and values beneath it, each as name: value", "is %s, not a map", f.value.kind))
 			return
 		}
 		for _, m := range f.value.fields {
@@ -156,7 +156,7 @@ func (e *entry) parameter(f field) (p Parameter) {
 			text(&p.Pattern)(e, f)
 			form, err := regexp.Compile(p.Pattern)
 			if se := (*syntax.Error)(nil); errors.As(err, &se) {
-				e.fault(f, faultf("", "is not a regular expression: %s in %q", se.Code, se.Expr))
+				e.fault(f, faultf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
 				return
 			}
 			form.Longest()
@@ -168,7 +168,7 @@ func (e *entry) parameter(f field) (p Parameter) {
 				return
 			}
 			if problem := p.check(*p.Default); problem != "" {
-				e.fault(f, faultf("", "%q %s", *p.Default, problem))
+				e.fault(f, faultf("change one of the two", "%q %s", *p.Default, problem))
 			} else if strings.HasPrefix(*p.Default, "-") && !p.dashed() {
 				e.fault(f, faultf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
 			}

@@ -75,7 +75,7 @@ func receiver[T any](c *Config, section string, into **T, read func(e *entry, f 
 		c.At[section+"."+f.key] = Position{File: e.file, Line: f.line}
 		e = e.inner(f.key)
 		if f.value.kind != object && f.value.kind != null {
-			e.fail(f.line, "", "is %s, not a map", f.value.kind)
+			e.fail(f.line, "write its keys and values beneath it, each as key: value", "is %s, not a map", f.value.kind)
 			return
 		}
 		*into = read(e, f)
@@ -108,7 +108,7 @@ func receiveCoScale(g *Global) func(*entry, field) *ReceiveCoScale {
 			e.fail(f.value.get("tls").line, "give listen: an address, or set up TLS in the file of --web.config.file", "tls is for addresses under listen")
 		}
 		if strings.ContainsAny(r.AppID, "/?#% ") {
-			e.fail(f.value.get("app_id").line, "", "app_id %q cannot be used in the path of a URL", r.AppID)
+			e.fail(f.value.get("app_id").line, "write the id alone", "app_id %q cannot be used in the path of a URL", r.AppID)
 		}
 		return r
 	}
@@ -172,7 +172,7 @@ func (e *entry) both(f *field, one, other string) {
 	}
 	for _, names := range [][2]string{{one, other}, {other, one}} {
 		if f.value.get(names[0]) != nil && f.value.get(names[1]) == nil {
-			e.fail(f.line, "", "%s has %s and no %s", f.key, names[0], names[1])
+			e.fail(f.line, "give both, or neither", "%s has %s and no %s", f.key, names[0], names[1])
 		}
 	}
 }
@@ -214,7 +214,7 @@ func addresses(into *[]string) take {
 func paths(into *[]string) take {
 	return items(into, func(e *entry, s string) (string, *fault) {
 		if s == "" {
-			return "", faultf("", "is empty")
+			return "", faultf("give it a value", "is empty")
 		}
 		return absolute(e.folder, s), nil
 	})

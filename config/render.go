@@ -156,6 +156,10 @@ func (r *renderer) block(v *value, indent string) {
 
 var secretWord = regexp.MustCompile(`(?i)passw|pwd|secret|token|credential|api_?key|private_?key`)
 
+// secretIn is the name of a secret in a text, or of what holds such, up to where
+// its value begins.
+var secretIn = regexp.MustCompile(`(?i)[A-Za-z0-9_-]*(passw|pwd|secret|token|credential|api_?key|private_?key)[A-Za-z0-9_-]*["']?([:=][ \t]*|[ \t]+)|\benv:[ \t]*\{?|://[^/@\s]*:`)
+
 // secretKey reports whether key's text is likely a secret; a file's name is
 // none.
 func secretKey(key string) bool {

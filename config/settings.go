@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 // Defaults of spec/configuration.md.
@@ -83,7 +86,7 @@ func (s *Settings) fill(g Global) {
 // nothing to speak of; e has the error.
 func (e *entry) script(v *value, g Global) *Script {
 	if v.kind != object {
-		e.fail(v.line, "", "is %s, not a map", v.kind)
+		e.fail(v.line, orText("command", v, "/path/to/script"), "is %s, not a map", v.kind)
 		return nil
 	}
 	unnamed := v.get("name") == nil
@@ -131,12 +134,43 @@ func (e *entry) script(v *value, g Global) *Script {
 	if script == nil || name == "" && !unnamed {
 		return nil
 	}
+	interval, timeout := set.Interval, set.Timeout
+	// A script of the first dialect may declare what the entry leaves out.
+	if dialect := cmp.Or(set.Dialect, DefaultDialect); dialect != DefaultDialect && (interval > 0 || timeout > 0) {
+		interval, timeout = cmp.Or(interval, g.Interval), cmp.Or(timeout, g.Timeout)
+	}
+	e.compareTimes(v, interval, timeout)
 	set.fill(g)
 	script.Settings = set
 	script.Parameters = params
 	e.checkParameters(v, script)
 	script.Pos = Position{File: e.file, Line: v.line}
 	return script
+}
+
+// orText says how an item that is no map is written as one: with the key that
+// its text is the value of, or some other text where it has none.
+func orText(key string, v *value, otherwise string) string {
+	if v.kind == scalar {
+		otherwise = v.text
+	}
+	return "write " + key + ": " + scalarText(otherwise)
+}
+
+// compareTimes warns of a timeout that is longer than the interval; what is 0 is
+// not said.
+func (e *entry) compareTimes(v *value, interval, timeout time.Duration) {
+	if interval == 0 || timeout <= interval {
+		return
+	}
+	line := v.line
+	for _, key := range []string{"interval", "timeout"} {
+		if f := v.get(key); f != nil {
+			line = f.line
+		}
+	}
+	e.warn("%s: %s: timeout %s is longer than interval %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
+		Position{e.file, line}, e.thing, model.Duration(timeout), model.Duration(interval))
 }
 
 // modular are the dialects whose scripts are modules, named under options
@@ -200,7 +234,11 @@ func (e *entry) command(f field, name string, set Settings) *Script {
 		}
 		var err error
 		if words, err = ParseCommand(text); err != nil {
-			e.fail(f.line, "", "%v", err)
+			remedy := "close it, or put the other kind of quotes around it if it is meant as text"
+			if !strings.Contains(err.Error(), "quote") {
+				remedy = "write the script's path"
+			}
+			e.fail(f.line, remedy, "%v", err)
 			return nil
 		}
 		line = newShellLine(text, e.folder, name != "")
@@ -221,7 +259,7 @@ var homeFolders = map[string]string{"instrumental": ".instrumental_scripts"}
 // discover reads one entry of `discover`, nil as in script.
 func (e *entry) discover(v *value, g Global) *Discover {
 	if v.kind != object {
-		e.fail(v.line, "", "is %s, not a map", v.kind)
+		e.fail(v.line, orText("directory", v, "/path/to/scripts"), "is %s, not a map", v.kind)
 		return nil
 	}
 	d := &Discover{Pos: Position{File: e.file, Line: v.line}}
@@ -234,6 +272,7 @@ func (e *entry) discover(v *value, g Global) *Discover {
 		{"agent_config", path(&d.AgentConfig)},
 		{"working_directory", path(&d.WorkingDirectory)},
 	}, settings(&d.Settings)...))
+	e.compareTimes(v, d.Interval, d.Timeout)
 	d.fill(g)
 	switch directory, agent := v.get("directory"), v.get("agent_config"); {
 	case isModular(d.Dialect) && directory != nil:
@@ -282,9 +321,9 @@ func checkLabel(name, text string) *fault {
 func checkEnv(name, text string) *fault {
 	switch {
 	case name == "" || strings.ContainsAny(name, "=\x00"):
-		return faultf("", "cannot be the name of a variable")
+		return faultf("give it another name, without =", "cannot be the name of a variable")
 	case strings.Contains(text, "\x00"):
-		return faultf("", "has a text with a NUL in it")
+		return faultf("leave it out", "has a text with a NUL in it")
 	}
 	return nil
 }
@@ -319,7 +358,7 @@ func descendants(keep *bool) take {
 func overrides(into *map[string]Override) take {
 	return func(e *entry, f field) {
 		if f.value.kind != object && f.value.kind != null {
-			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+			e.fault(f, faultf("write the id or name of a metric, and beneath it what is to be changed", "is %s, not a map", f.value.kind))
 			return
 		}
 		for _, m := range f.value.fields {
@@ -349,7 +388,7 @@ func options(into *Options) take {
 		switch {
 		case f.value.kind == null:
 		case f.value.kind != object:
-			e.fault(f, faultf("", "is %s, not a map", f.value.kind))
+			e.fault(f, faultf("write names and values beneath it, each as name: value", "is %s, not a map", f.value.kind))
 		case len(f.value.fields) > 0:
 			*into = Options{root: f.value, file: e.file, thing: e.thing}
 		}

@@ -33,14 +33,6 @@ func CheckStatsDMapping(file string, text []byte, taken bool) error {
 	bad := make(map[int]bool)
 	for _, e := range r.errs {
 		bad[e.Line] = true
-		switch {
-		case strings.Contains(e.Problem, "has no anchor"):
-			e.Remedy = "put what begins with a * in quotes"
-		case strings.Contains(e.Problem, "escape character"):
-			e.Remedy = "put it in single quotes"
-		case strings.Contains(e.Problem, `\t`):
-			e.Remedy = "indent with spaces"
-		}
 	}
 	known := len(r.errs)
 	m.whole(root)

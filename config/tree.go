@@ -2,13 +2,11 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
@@ -86,8 +84,15 @@ func parse(r *report, file string, data []byte) *value {
 		b.fail(0, "divide it, and name the parts under include", "has more than %d MiB", maxFile>>20)
 		return empty
 	}
-	if line := invalidLine(data); line > 0 {
-		b.fail(line, "save the file as UTF-8", "the text is not UTF-8")
+	if line, column := notUTF8(data); line > 0 {
+		what := "the text is not UTF-8"
+		if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+			what, line = "the text is UTF-16", 1
+		}
+		b.fail(line, "save the file as UTF-8", "%s", what)
+		if lines := strings.Split(strings.ToValidUTF8(string(data), "\ufffd"), "\n"); what == "the text is not UTF-8" {
+			b.errs[len(b.errs)-1].Excerpt = excerpt(lines, line, column)
+		}
 		return empty
 	}
 	all, line, problem := tokens(string(data))
@@ -97,15 +102,11 @@ func parse(r *report, file string, data []byte) *value {
 	}
 	tree, err := parser.Parse(all, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		var ye yaml.Error
-		line, message := 0, err.Error()
-		if errors.As(err, &ye) {
-			message = ye.GetMessage()
-			if t := ye.GetToken(); t != nil && t.Position != nil {
-				line = t.Position.Line
-			}
-		}
-		b.fail(line, "", "%s", oneLine(message))
+		s := syntaxFault(data, err)
+		b.errs = append(b.errs, &Error{
+			Position: Position{File: b.file, Line: s.line}, Thing: s.thing(),
+			Problem: s.problem, Remedy: s.remedy, Excerpt: excerpt(s.lines, s.line, s.column),
+		})
 		return empty
 	}
 	root := empty
@@ -127,19 +128,23 @@ func oneLine(message string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(message, "\t", `\t`)), " ")
 }
 
-// invalidLine is the first line that is not UTF-8, 0 for none.
-func invalidLine(data []byte) int {
+// notUTF8 is where the first thing stands that is not UTF-8, in runes; 0 for
+// nowhere.
+func notUTF8(data []byte) (line, column int) {
 	if utf8.Valid(data) {
-		return 0
+		return 0, 0
 	}
-	line := 0
 	for l := range bytes.Lines(data) {
 		line++
-		if !utf8.Valid(l) {
-			break
+		for column = 1; len(l) > 0; column++ {
+			r, size := utf8.DecodeRune(l)
+			if r == utf8.RuneError && size == 1 {
+				return line, column
+			}
+			l = l[size:]
 		}
 	}
-	return line
+	return line, column
 }
 
 func (b *builder) fail(line int, remedy, format string, args ...any) {
@@ -172,13 +177,17 @@ func (b *builder) build(n ast.Node) *value {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		v.kind, v.text = scalar, strings.TrimSpace(n.GetToken().Value)
 	case *ast.AnchorNode:
+		name := n.Name.GetToken().Value
+		if first := b.anchors[name]; first != nil {
+			b.warn("%s:%d: the anchor &%s is in line %d already; from here on *%[3]s means this one", b.file, v.line, name, first.line)
+		}
 		v = b.build(n.Value)
-		b.anchors[n.Name.GetToken().Value] = v
+		b.anchors[name] = v
 	case *ast.AliasNode:
 		name := n.Value.GetToken().Value
 		anchor, ok := b.anchors[name]
 		if !ok {
-			b.fail(v.line, "", "*%s has no anchor &%s before it", name, name)
+			b.fail(v.line, "put the value in quotes if the * is part of it", "*%s has no anchor &%s before it", name, name)
 			return v
 		}
 		return anchor
@@ -194,7 +203,7 @@ func (b *builder) build(n ast.Node) *value {
 	case *ast.MappingValueNode:
 		b.object(v, []*ast.MappingValueNode{n})
 	default:
-		b.fail(v.line, "", "%s is not allowed here", strings.ToLower(n.Type().YAMLName()))
+		b.fail(v.line, "put it in quotes if it is meant as text", "%s is not allowed here", strings.ToLower(n.Type().YAMLName()))
 	}
 	return b.measured(v)
 }
@@ -233,7 +242,7 @@ func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
 		}
 		key, ok := keyText(pair.Key)
 		if !ok {
-			b.fail(line, "", "a key must be a plain text")
+			b.fail(line, "put it in quotes", "a key must be a plain text")
 			continue
 		}
 		val := b.build(pair.Value)
@@ -247,13 +256,13 @@ func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
 	for _, m := range merged {
 		switch {
 		case m.kind != object:
-			b.fail(v.line, "", "<< merges %s, not a map", m.kind)
+			b.fail(v.line, "name the anchor of a map, as in <<: *defaults", "<< merges %s, not a map", m.kind)
 			continue
 		case b.merged > maxSize: // it has been told
 			continue
 		}
 		if b.merged += len(m.fields); b.merged > maxSize {
-			b.fail(v.line, "", "<< merges more than %d values", maxSize)
+			b.fail(v.line, "merge smaller maps", "<< merges more than %d values", maxSize)
 			continue
 		}
 		for _, f := range m.fields {
@@ -287,7 +296,7 @@ func (b *builder) measured(v *value) *value {
 		v.size += f.value.size
 	}
 	if v.size > maxSize {
-		b.fail(v.line, "", "holds more than %d values, aliases written out", maxSize)
+		b.fail(v.line, "use fewer aliases of aliases", "holds more than %d values, aliases written out", maxSize)
 		return &value{line: v.line, size: 1}
 	}
 	return v

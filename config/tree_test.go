@@ -17,14 +17,15 @@ func TestParse(t *testing.T) {
 	for _, tt := range []struct{ name, text, want, errors string }{
 		{"byte order mark and CRLF", "\ufeffa: 1\r\nb:\r\n  - c\r\n", "a: 1\nb: [c]\n", ""},
 		{"UTF-8", "a: 1\nb: \xff\n", "", "x.yml:2: the text is not UTF-8 (save the file as UTF-8)"},
-		{"tab", "a:\n\t- b\n", "", `x.yml:2: found character '\t' that cannot start any token`},
+		{"tab", "a:\n\t- b\n", "", "x.yml:2: a tab is used where only spaces are allowed (use spaces instead)"},
 		{"comments", "# a\n---\n# b\n", "", ""},
-		{"aliases to aliases", laughs.String(), "", "x.yml:5: holds more than 100000 values, aliases written out"},
+		{"aliases to aliases", laughs.String(), "", "x.yml:5: holds more than 100000 values, aliases written out (use fewer aliases of aliases)"},
 		{"merged list", "a: &a {x: 1, w: 1}\nb: &b {w: 2, z: 2}\nc:\n  <<: [*a, *b]\n  x: 3\n",
 			"a:\n  x: 1\n  w: 1\nb:\n  w: 2\n  z: 2\nc:\n  x: 3\n  w: 1\n  z: 2\n", ""},
 		{"anchored anew", "a: &a 1\nb: *a\nc: &a 2\nd: *a\n", "a: 1\nb: 1\nc: 2\nd: 2\n", ""},
 		{"tagged alias", "a: &a 1\nb: !!str 2\nc: *a\n", "a: 1\nb: \"2\"\nc: 1\n", ""},
-		{"in itself", "a: &a [*a]\n", "a:\n  - null\n", "x.yml:1: *a has no anchor &a before it"},
+		{"in itself", "a: &a [*a]\n", "a:\n  - null\n", "x.yml:1: *a has no anchor &a before it (put the value in quotes if the * is part of it)"},
+		{"UTF-16", "\xff\xfea\x00:\x00", "", "x.yml:1: the text is UTF-16 (save the file as UTF-8)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var r report
@@ -36,9 +37,29 @@ func TestParse(t *testing.T) {
 			if errors != tt.errors {
 				t.Errorf("errors:\n got %s\nwant %s", errors, tt.errors)
 			}
+			if want := map[string]string{"anchored anew": "x.yml:3: the anchor &a is in line 1 already; from here on *a means this one"}[tt.name]; strings.Join(r.warnings, "\n") != want {
+				t.Errorf("warnings %q, want %q", r.warnings, want)
+			}
 			if got := render(v, false); tt.want != "" && got != tt.want {
 				t.Errorf("got\n%swant\n%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestExcerpt: what the cases of bad-yaml.txtar do not show.
+func TestExcerpt(t *testing.T) {
+	var r report
+	parse(&r, "x.yml", []byte("a: 1\nb: caf\xe9 x\n"))
+	if got, want := WithExcerpts(r.join(nil)).Error(), "x.yml:2: the text is not UTF-8 (save the file as UTF-8)\n  2 | b: caf\ufffd x\n    |       ^"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	r = report{}
+	parse(&r, "x.yml", []byte("a: 1\r\nb: \"c\r\nd: 2\r\n"))
+	if got, want := WithExcerpts(r.join(nil)).Error(), "x.yml:2: b: the quote \" is not closed (close it with another \", or put the value in quotes of the other kind if the \" is part of it)\n  2 | b: \"c\n    |    ^"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if WithExcerpts(nil) != nil {
+		t.Error("no error became one")
 	}
 }

@@ -24,9 +24,9 @@ func (v *value) single() (string, *fault) {
 	case scalar:
 		return v.text, nil
 	case null:
-		return "", faultf("", "has no value")
+		return "", faultf("give it a value", "has no value")
 	}
-	return "", faultf("", "is %s, not a single value", v.kind)
+	return "", faultf("write one value behind it", "is %s, not a single value", v.kind)
 }
 
 // duration reads what Prometheus reads: 500ms, 30s, 5m, 1h30m, 1d.
@@ -85,7 +85,7 @@ func (v *value) integer(bits int) (int64, *fault) {
 	}
 	n, err := strconv.ParseInt(text, 10, bits)
 	if err != nil {
-		return 0, faultf("", "%q is not a whole number", text)
+		return 0, faultf("write digits alone, such as 100", "%q is not a whole number", text)
 	}
 	return n, nil
 }
@@ -98,7 +98,7 @@ func (v *value) float() (float64, *fault) {
 	}
 	x, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return 0, faultf("", "%q is not a number", text)
+		return 0, faultf("write it like 0.5", "%q is not a number", text)
 	}
 	return x, nil
 }

@@ -295,7 +295,7 @@ func TestScalyrOptions(t *testing.T) {
 		{map[string]string{"module": "m", "id": "a", "config": "'{id: \"b\"}'"}, `script "m-a": options.id is "a" and options.config.id is "b" (leave one of them out)`},
 		{map[string]string{"module": "m", "text_values": "{a: text}"}, `script "m": options.text_values.a: "text" is not known (write numeric, state or info)`},
 		{map[string]string{"module": "m", "max_families": "0"}, `script "m": options.max_families: 0 is too small (write 1 or more)`},
-		{map[string]string{"module": "m", "labels": "cpu"}, `options.labels is a single value, not a list`},
+		{map[string]string{"module": "m", "labels": "cpu"}, `options.labels is a single value, not a list (begin each item with a dash, or write them in brackets, as in [a, b])`},
 	} {
 		cfg, err := config.FromCommand("scalyr", nil, t.TempDir(), test.options)
 		if err == nil {
