@@ -16,7 +16,6 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
@@ -25,6 +24,7 @@ import (
 )
 
 func main() {
+	stampVersion()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
@@ -143,12 +143,6 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) 
 	f := new(flags)
 	f.try.options, f.try.params = make(map[string]string), make(map[string]string)
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
-	ended := false // by --help or --version, which kingpin prints itself
-	app.Terminate(func(int) { ended = true })
-	app.UsageWriter(stdout)
-	app.ErrorWriter(stderr)
-	app.HelpFlag.Short('h')
-	app.Version(version.Print("scriptbridge"))
 	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
@@ -180,14 +174,14 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) 
 	if i := slices.Index(args, "--"); i >= 0 {
 		args, f.command = args[:i], args[i+1:]
 	}
-	cmd, err := app.Parse(args)
+	cmd, ended, err := parsed(app, args, stdout, stderr)
 	switch {
+	case err != nil:
+		return nil, "", err
 	case ended:
 		return f, "", nil
-	case err != nil:
-		return nil, "", fmt.Errorf("%w, try --help", err)
 	case f.command != nil && cmd != commandTry && cmd != commandWrap:
-		return nil, "", errors.New("only try and wrap take a command after --")
+		return nil, "", errAfterDashes
 	}
 	return f, cmd, nil
 }

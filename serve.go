@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	rungroup "github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,6 +20,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	slgk "github.com/tjhop/slog-gokit"
 
+	"scriptbridge/config"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive"
 	"scriptbridge/script"
@@ -89,7 +91,7 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 	g.Add(func() error {
 		bridged := slog.New(slgk.NewGoKitHandler(withoutKeys(logger, "caller", "time"), slog.LevelInfo))
 		if err := toolkit.ListenAndServe(server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("web: %w", err)
+			return webError(err)
 		}
 		return nil
 	}, func(error) {
@@ -101,17 +103,29 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 	})
 }
 
-// withoutKeys leaves some keys out, so that the lines of a library are like
-// ours.
+// webError says what there is to do about a web port that cannot be opened.
+func webError(err error) error {
+	if remedy := config.ListenRemedy(err, "--web.listen-address"); remedy != "" {
+		return fmt.Errorf("web: %w (%s)", err, remedy)
+	}
+	return fmt.Errorf("web: %w", err)
+}
+
+// withoutKeys leaves some keys out and puts the level in front, so that the
+// lines of a library are like ours.
 func withoutKeys(logger log.Logger, keys ...string) log.Logger {
 	return log.LoggerFunc(func(keyvals ...any) error {
+		to := logger
 		var kept []any
 		for i := 0; i+1 < len(keyvals); i += 2 {
-			if k, ok := keyvals[i].(string); !ok || !slices.Contains(keys, k) {
+			switch k, ok := keyvals[i].(string); {
+			case keyvals[i] == level.Key():
+				to = log.WithPrefix(logger, level.Key(), keyvals[i+1])
+			case !ok || !slices.Contains(keys, k):
 				kept = append(kept, keyvals[i], keyvals[i+1])
 			}
 		}
-		return logger.Log(kept...)
+		return to.Log(kept...)
 	})
 }
 

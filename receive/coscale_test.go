@@ -159,7 +159,7 @@ func TestCoScalePortTaken(t *testing.T) {
 	set := NewSet(SetOptions{Sink: new(sinkLog), Logger: log.NewNopLogger()})
 	defer set.Close()
 	set.Reload(t.Context(), coscaleConfig(t, t.TempDir(), free.Addr().String(), taken.Addr().String()))
-	want := "listen tcp " + taken.Addr().String() + ": bind: address already in use"
+	want := "listen tcp " + taken.Addr().String() + ": bind: address already in use (another program uses this address: stop it, or set another one with receive: coscale)"
 	if v := set.Views()[0]; v.Up || v.Error != want {
 		t.Errorf("view %+v, want %s", v, want)
 	}

@@ -158,6 +158,9 @@ func (u *unit) opened() {
 // fail notes why the receiver is down, and says so unless that is known. It
 // reports whether it was up before.
 func (u *unit) fail(err error) (wasUp bool) {
+	if remedy := config.ListenRemedy(err, "receive: "+u.kind.name); remedy != "" {
+		err = fmt.Errorf("%w (%s)", err, remedy)
+	}
 	u.mu.Lock()
 	wasUp = u.up
 	u.up, u.receiver, u.door, u.down = false, nil, newDoor(), err.Error()
