@@ -442,3 +442,54 @@ func TestConcurrent(t *testing.T) {
 	}
 	work.Wait()
 }
+
+// A sum lives as long as its script is well: that nothing was added is news too.
+func TestSumLivesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := New(Options{}), script("s", 0)
+		_ = c.Put(aged(whole(s, set(gaugeMeta, "a", 1), add(counterMeta, "n", 5)), time.Minute))
+		for range 3 {
+			time.Sleep(59 * time.Second)
+			_ = c.Put(aged(whole(s, set(gaugeMeta, "a", 1)), time.Minute))
+			c.SetRetention(time.Hour) // has all looked at anew
+			want(t, shown(c, s), `a{script="s"} 1`, `n_total{script="s"} 5`)
+		}
+		time.Sleep(time.Minute)
+		want(t, shown(c, s))
+	})
+}
+
+// Of two values of an average in one batch the second counts, from the first
+// batch on.
+func TestAverageTwice(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	s.AverageWindow = time.Minute
+	_ = c.Put(whole(s, set(averageMeta, "a", 10), set(averageMeta, "a", 20)))
+	want(t, shown(c, s), `a{script="s"} 20`)
+	_ = c.Put(whole(s, set(averageMeta, "a", 1), set(averageMeta, "a", 40)))
+	want(t, shown(c, s), `a{script="s"} 30`)
+}
+
+// A value that comes again, since another sink did not take its batch, is not
+// added once more; but it was mentioned, and lives on.
+func TestAddedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, r := New(Options{}), receiver("coscale", 0)
+		put := func(again bool, values ...float64) {
+			b := &record.Batch{Source: r, Time: time.Now(), MaxAge: time.Minute}
+			for i, v := range values {
+				b.Samples = append(b.Samples, record.Sample{Name: fmt.Sprint("n", i), Value: v, Op: record.Add, Again: again, Meta: &record.Meta{Type: record.Counter}})
+			}
+			_ = c.Put(b)
+		}
+		put(false, 5, 1)
+		time.Sleep(59 * time.Second)
+		put(true, 5, 1)
+		want(t, onPage(t, c, "n"), `n0_total 5`, `n1_total 1`)
+		time.Sleep(59 * time.Second)
+		put(false, 2)
+		want(t, onPage(t, c, "n"), `n0_total 7`, `n1_total 1`)
+		time.Sleep(time.Second)
+		want(t, onPage(t, c, "n"), `n0_total 7`)
+	})
+}

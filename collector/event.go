@@ -37,11 +37,12 @@ type events struct {
 
 // event is one that is shown.
 type event struct {
-	id       string
-	content  string // record.Event.Identify of what is shown
-	received instant
-	open     bool
-	series   []*series // its lines; no other event has one of them
+	record.Event        // our own copy
+	id           string // on the page
+	content      string // record.Event.Identify of what is shown
+	received     instant
+	open         bool
+	series       []*series // its lines; no other event has one of them
 }
 
 // expires is when an event is shown no more.
@@ -108,7 +109,8 @@ func (c *Collector) putEvent(s *source, e *record.Event, at time.Time, now insta
 		c.refuse(s, &record.Sample{Name: e.Name, Line: e.Line}, tooManyEvents())
 		return
 	}
-	shown := &event{id: eventText(e.ID), content: e.Identify(s.def), received: now, open: e.Stop.IsZero()}
+	shown := &event{Event: *e, id: eventText(e.ID), content: e.Identify(s.def), received: now, open: e.Stop.IsZero()}
+	shown.Attributes = slices.Clone(e.Attributes)
 	i := slices.IndexFunc(s.events.shown, func(o *event) bool { return o.id == shown.id })
 	switch {
 	case again && i < 0:
@@ -120,12 +122,25 @@ func (c *Collector) putEvent(s *source, e *record.Event, at time.Time, now insta
 	case len(s.events.shown) >= maxEvents:
 		c.endEvent(s, 0)
 	}
-	c.showEvent(s, e, shown)
+	c.showEvent(s, shown)
 	s.events.shown = append(s.events.shown, shown)
 }
 
+// showEventsAgain makes the series of a source's events anew, after all of them
+// were dropped: under the names and labels that it has now.
+func (c *Collector) showEventsAgain(s *source) {
+	for name := range s.events.counts {
+		c.countEvent(s, name, 0)
+	}
+	for _, shown := range s.events.shown {
+		shown.series = nil
+		c.showEvent(s, shown)
+	}
+}
+
 // showEvent makes the series of one event.
-func (c *Collector) showEvent(s *source, e *record.Event, shown *event) {
+func (c *Collector) showEvent(s *source, shown *event) {
+	e := &shown.Event
 	which := s.eventLabels(
 		record.Label{Name: "event", Value: eventText(e.Name)},
 		record.Label{Name: "event_id", Value: shown.id})

@@ -139,3 +139,56 @@ func TestNewestEvents(t *testing.T) {
 	_ = c.Put(&record.Batch{Source: s, Gone: true})
 	want(t, onPage(t, c, ""))
 }
+
+// A reload that gives a source other labels or another prefix changes the names
+// of its events' series. None of them vanishes, and no count begins anew.
+func TestEventsAfterReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, r := New(Options{Retention: time.Minute}), receiver("statsd", 0)
+		started := time.Now()
+		closed := record.Event{
+			ID: "1", Name: "Deploy", Start: started, Stop: started.Add(time.Second), Attributes: []record.Label{{Name: "by", Value: "ann"}},
+			Meta: &record.EventMeta{Name: "Deploy", Attributes: []string{"by"}},
+		}
+		open := record.Event{ID: "2", Name: "Outage", Start: started}
+		_ = c.Put(news(r, closed, open))
+		closed.Attributes[0].Value = "somebody else's by now"
+		time.Sleep(30 * time.Second)
+		health := onPage(t, c, "scriptbridge_receiver")
+
+		relabelled := *r
+		relabelled.Labels = []record.Label{{Name: "team", Value: "x"}}
+		_ = c.Put(&record.Batch{Source: &relabelled, Time: time.Now()})
+		want(t, onPage(t, c, "statsd_event"),
+			`statsd_event_end_timestamp_seconds{receiver="statsd",event="Deploy",event_id="1",team="x"} 9.46684801e+08`,
+			`statsd_event_info{receiver="statsd",event="Deploy",event_id="1",subject="server",team="x",by="ann"} 1`,
+			`statsd_event_info{receiver="statsd",event="Outage",event_id="2",subject="server",team="x"} 1`,
+			`statsd_event_start_timestamp_seconds{receiver="statsd",event="Deploy",event_id="1",team="x"} 9.466848e+08`,
+			`statsd_event_start_timestamp_seconds{receiver="statsd",event="Outage",event_id="2",team="x"} 9.466848e+08`,
+			`statsd_events_total{receiver="statsd",event="Deploy",team="x"} 1`,
+			`statsd_events_total{receiver="statsd",event="Outage",team="x"} 1`)
+
+		want(t, onPage(t, c, "scriptbridge_receiver"), health...)
+
+		renamed := relabelled
+		renamed.Prefix, renamed.Rank = "shop", 3
+		_ = c.Put(news(&renamed, open)) // which is not new
+		want(t, onPage(t, c, "statsd_event"))
+		want(t, onPage(t, c, "shop_events"),
+			`shop_events_total{receiver="statsd",event="Deploy",team="x"} 1`,
+			`shop_events_total{receiver="statsd",event="Outage",team="x"} 1`)
+		// Each is shown for as long as it would have been.
+		time.Sleep(30*time.Second - 1)
+		if n := len(onPage(t, c, "shop_event_info")); n != 2 {
+			t.Errorf("%d events are shown", n)
+		}
+		time.Sleep(1)
+		want(t, onPage(t, c, "shop_event_info"), `shop_event_info{receiver="statsd",event="Outage",event_id="2",subject="server",team="x"} 1`)
+		open.Stop = time.Now()
+		_ = c.Put(news(&renamed, open))
+		want(t, onPage(t, c, "shop_event_end"), `shop_event_end_timestamp_seconds{receiver="statsd",event="Outage",event_id="2",team="x"} 9.4668486e+08`)
+		want(t, onPage(t, c, "shop_events"),
+			`shop_events_total{receiver="statsd",event="Deploy",team="x"} 1`,
+			`shop_events_total{receiver="statsd",event="Outage",team="x"} 1`)
+	})
+}

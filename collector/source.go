@@ -112,7 +112,8 @@ func (s *source) forget(se *series) {
 }
 
 // redefine takes over a changed definition. A rank moves the source's blocks;
-// what would change every text ends the old series.
+// what would change every text ends the old series. Those of events go on under
+// their new texts: nobody sends them again.
 func (c *Collector) redefine(s *source, def *record.Source) {
 	renamed := s.def.Prefix != def.Prefix || s.def.Verbatim != def.Verbatim || !slices.Equal(s.def.Labels, def.Labels)
 	moved := s.def.Rank != def.Rank
@@ -122,7 +123,6 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 				c.drop(b)
 			}
 		}
-		s.events.shown, s.events.due = nil, never
 	}
 	if moved {
 		for _, b := range s.blocks {
@@ -137,6 +137,7 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 	}
 	if renamed {
 		c.declare(s, s.declared)
+		c.showEventsAgain(s)
 	}
 }
 
