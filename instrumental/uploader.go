@@ -48,6 +48,9 @@ const (
 	mostAtOnce = 1 << 20
 	// eventsKept is for how long an event that is repeated is the same one.
 	eventsKept = 24 * time.Hour
+	// mentionAgain is how exactly the last mention of an event is known: one that
+	// is repeated shall not cost a write each time.
+	mentionAgain = 6 * time.Hour
 )
 
 // NewUploader makes one; Run sends.
@@ -148,7 +151,9 @@ func (s *saying) sample(smp *record.Sample) error {
 		s.skipped["part"]++ // of a histogram or summary, or an info
 		return nil
 	case smp.Meta != nil && smp.Meta.Calctype == record.CalctypeDifference:
-		previous, known, err := s.exchange("last/"+name, value)
+		key := s.key("last", name)
+		previous, _, known := s.recall(key)
+		err := s.keep(key, value)
 		if err != nil || !known {
 			return err
 		}
@@ -223,9 +228,16 @@ func (s *saying) event(e *record.Event) error {
 	if e.Stop.IsZero() {
 		open = 1
 	}
-	key := "event/" + s.batch.Source.Name + "/" + e.ID
-	before, known, err := s.exchange(key, open)
-	if err != nil || known && before <= open {
+	key := s.key("event", e.ID)
+	before, at, known := s.recall(key)
+	again := known && before <= open
+	if again && s.batch.Time.Sub(at) <= mentionAgain {
+		return nil
+	}
+	if again {
+		open = before
+	}
+	if err := s.keep(key, open); err != nil || again {
 		return err
 	}
 	text := s.host + " " + e.Name
@@ -236,19 +248,27 @@ func (s *saying) event(e *record.Event) error {
 	return nil
 }
 
-// exchange keeps a number by a key, with the batch's time, and gives the one
-// before. The key is hashed: names are long, and the store bounds them.
-func (s *saying) exchange(key string, value float64) (before float64, known bool, err error) {
-	group, _, _ := strings.Cut(key, "/")
+// key is where something of the source's is kept. It is hashed: names are long,
+// and the store bounds them.
+func (s *saying) key(group, name string) string {
 	h := fnv.New128a()
-	_, _ = h.Write([]byte(key)) // which cannot fail
-	key = group + "/" + string(h.Sum(nil))
-	if old := s.tx.Get(key); len(old) == 16 {
-		before, known = math.Float64frombits(binary.BigEndian.Uint64(old)), true
+	_, _ = h.Write([]byte(strings.Join([]string{string(s.batch.Source.Kind), s.batch.Source.Name, name}, "\x00"))) // which cannot fail
+	return group + "/" + string(h.Sum(nil))
+}
+
+// recall gives the number that is kept by a key, and when that was mentioned.
+func (s *saying) recall(key string) (value float64, at time.Time, known bool) {
+	kept := s.tx.Get(key)
+	if len(kept) != 16 {
+		return 0, time.Time{}, false
 	}
+	return math.Float64frombits(binary.BigEndian.Uint64(kept)), time.Unix(int64(binary.BigEndian.Uint64(kept[8:])), 0), true
+}
+
+// keep keeps a number by a key, with the batch's time.
+func (s *saying) keep(key string, value float64) error {
 	kept := binary.BigEndian.AppendUint64(nil, math.Float64bits(value))
-	kept = binary.BigEndian.AppendUint64(kept, uint64(s.batch.Time.Unix()))
-	return before, known, s.tx.Set(key, kept)
+	return s.tx.Set(key, binary.BigEndian.AppendUint64(kept, uint64(s.batch.Time.Unix())))
 }
 
 // Run sends what is kept, until ctx ends; then it gives nil. What has not been
@@ -272,6 +292,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 		if now := u.o.Now(); err == nil && now.Sub(tidied) > time.Hour {
 			tidied = now
 			err = u.forget(now)
+		}
+		if err == nil {
+			err = u.o.Spool.Shrink()
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -2,8 +2,11 @@ package instrumental
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -222,6 +225,80 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// marks are what the spool's state has.
+func marks(t *testing.T, s *spool.Spool) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	if err := s.View(func(tx *spool.Tx) error {
+		tx.Each("", func(key string, value []byte) bool { all[key] = string(value); return true })
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestEventRepeated: an event that is repeated, be it for days, costs a write
+// now and then and not each time, and is known for as long as it is repeated.
+func TestEventRepeated(t *testing.T) {
+	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+	u := NewUploader(UploaderOptions{Host: "h", Spool: s})
+	e := record.Event{ID: "1", Name: "Outage", Start: noon}
+	writes := 0
+	for minute := range 72 * 60 {
+		now := noon.Add(time.Duration(minute) * time.Minute)
+		before := marks(t, s)
+		if err := u.Put(&record.Batch{Source: &record.Source{Kind: record.Script, Name: "cron"}, Time: now, Events: []record.Event{e}}); err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(before, marks(t, s)) {
+			writes++
+		}
+		if err := u.forget(now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"notice 1500000000 0 h Outage"}, queued(t, s)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if writes < 2 || writes > 12 {
+		t.Errorf("%d writes in three days", writes)
+	}
+	if err := u.forget(noon.Add(72*time.Hour + eventsKept)); err != nil {
+		t.Fatal(err)
+	}
+	if left := marks(t, s); len(left) != 0 {
+		t.Errorf("a day after the last it is still known: %q", left)
+	}
+}
+
+// TestSourcesOfOneName: a script and a receiver of one name have events, and last
+// values, of their own.
+func TestSourcesOfOneName(t *testing.T) {
+	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+	u := NewUploader(UploaderOptions{Host: "h", Spool: s})
+	meta := &record.Meta{ID: "1", Name: "n", Datatype: "COUNTER", Calctype: "Difference"}
+	for i, kind := range []record.Kind{record.Script, record.Receiver, record.Script, record.Receiver} {
+		err := u.Put(&record.Batch{
+			Source: &record.Source{Kind: kind, Name: "coscale"}, Time: noon.Add(time.Duration(i) * time.Minute),
+			Samples: []record.Sample{{Name: "n", Value: float64(100*(i%2) + i), Meta: meta}},
+			Events:  []record.Event{{ID: "1", Name: "Of the " + string(kind), Start: noon}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		"notice 1500000000 0 h Of the script",
+		"notice 1500000000 0 h Of the receiver",
+		"gauge h.coscale.n 2 1500000120 1",
+		"gauge h.coscale.n 2 1500000180 1",
+	}
+	if diff := cmp.Diff(want, queued(t, s)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // TestForget: what nobody has spoken of for long is forgotten.
 func TestForget(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
@@ -305,6 +382,52 @@ func TestCollectorDiesAndComesBack(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if stats := u.Stats(); stats.Entries != 0 || stats.Sent != 10 {
+		t.Errorf("afterwards: %+v", stats)
+	}
+}
+
+// TestDiskIsGivenBack: after an outage the queue's room is given back to the disk.
+func TestDiskIsGivenBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	s, err := spool.Open(spool.Options{Path: path, MaxBytes: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	lines, err := json.Marshal(slices.Repeat([]string{strings.Repeat("x", 1000)}, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 24 {
+		if err := s.Update(func(tx *spool.Tx) error { return tx.Append(noon.Add(time.Duration(i)), 1000, lines) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if size() < 24e6 {
+		t.Fatalf("the file has %d bytes", size())
+	}
+	p := newPeer(t, nil)
+	u := NewUploader(UploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx) }()
+	for deadline := time.Now().Add(30 * time.Second); size() > 1e6; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the file still has %d bytes: %+v", size(), u.Stats())
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if stats := u.Stats(); stats.Entries != 0 || stats.Sent != 24_000 {
 		t.Errorf("afterwards: %+v", stats)
 	}
 }
