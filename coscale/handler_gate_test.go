@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"strings"
@@ -101,12 +102,45 @@ func TestHandlerManyFailures(t *testing.T) {
 		if busy != 1 || auth != maxDelayed {
 			t.Errorf("busy %d, auth %d", busy, auth)
 		}
-		// A client that goes away does not wait.
 		w = httptest.NewRecorder()
 		r := httptest.NewRequest("GET", "/api/v1/app/A/alerts/", nil)
 		h.ServeHTTP(w, r)
 		if w.Code != 401 {
 			t.Errorf("%d after all had waited", w.Code)
+		}
+	})
+}
+
+// TestLoginLoop has a client that logs in again as soon as it is refused, as the
+// StatsD backend does: it is kept from doing so often, and answered before
+// clients give up that wait for a second only.
+func TestLoginLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHandler(t, "", nil)
+		start, n := time.Now(), 0
+		for ; time.Since(start) < time.Minute; n++ {
+			asked := time.Now()
+			ask(h, "POST", "/api/v1/app/A/login/", "", formType, "accessToken=wrong")
+			if waited := time.Since(asked); waited > 950*time.Millisecond {
+				t.Fatalf("an answer came after %v", waited)
+			}
+		}
+		if n > 120 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+	})
+}
+
+// TestGoneClientIsNotDelayed: nobody waits for a client that has gone.
+func TestGoneClientIsNotDelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHandler(t, "", nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/v1/app/A/alerts/", nil).WithContext(ctx))
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("it waited %v", waited)
 		}
 	})
 }
