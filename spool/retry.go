@@ -96,9 +96,12 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 		err := attempt(ctx)
 		var final *Final
 		switch {
+		case err == nil: // also when the end came meanwhile: it has arrived
+			s.Works()
+			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err == nil || errors.As(err, &final):
+		case errors.As(err, &final):
 			s.Works()
 			return err
 		}

@@ -131,3 +131,29 @@ func TestRetryEnds(t *testing.T) {
 		}
 	})
 }
+
+// What has arrived has arrived, also when the end comes in the same moment: it
+// must not be sent again after the next start.
+func TestRetryArrivedAtTheEnd(t *testing.T) {
+	s := open(t, Options{Path: file(t)})
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Retry(ctx, func(context.Context) error { cancel(); return nil }); err != nil {
+		t.Errorf("what arrived gives %v", err)
+	}
+	refused := &Final{errors.New("no")}
+	if err := s.Retry(ctx, func(context.Context) error { return refused }); !errors.Is(err, context.Canceled) {
+		t.Errorf("what was broken off gives %v", err)
+	}
+}
+
+// However many different reasons there are, the log has some of them.
+func TestRetryToldMost(t *testing.T) {
+	var said buffer
+	s := open(t, Options{Path: file(t), Logger: log.NewLogfmtLogger(&said)})
+	for i := range 10 * mostTold {
+		s.Failed(fmt.Errorf("reason %c%c", 'a'+i%26, 'a'+i/26))
+	}
+	if n := len(said.lines()); n != mostTold {
+		t.Errorf("%d lines for %d reasons", n, 10*mostTold)
+	}
+}

@@ -126,6 +126,24 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// Times that the file's keys cannot hold come first, or last.
+func TestTimesBeyond(t *testing.T) {
+	s := open(t, Options{Path: file(t)})
+	put(t, s, at(0), 1, "now")
+	put(t, s, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), 1, "never")
+	put(t, s, time.Time{}, 1, "before all")
+	put(t, s, time.Unix(-1, 0), 1, "before 1970")
+	entries, err := s.Read("", time.Date(9999, 1, 2, 0, 0, 0, 0, time.UTC), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, string(e.Data))
+	}
+	want(t, "entries", all, []string{"before all", "before 1970", "now"}) // never comes when it is
+}
+
 func TestStateAndEntriesLastTogether(t *testing.T) {
 	s := open(t, Options{Path: file(t)})
 	refused := errors.New("refused")
