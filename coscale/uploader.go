@@ -142,8 +142,11 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	}
 	start := u.slot(first)
 	end := start.Add(u.interval)
-	if wait := end.Add(u.settle).Sub(now); !ok || wait > 0 {
+	switch wait := end.Add(u.settle).Sub(now); {
+	case !ok:
 		return next, u.spool.Shrink()
+	case wait > 0:
+		return min(next, wait), u.spool.Shrink()
 	}
 	if err := u.sendSlot(ctx, start, end); err != nil {
 		return next, err
