@@ -52,13 +52,14 @@ type scalyrRequest struct {
 type scalyrMessage struct {
 	Type     string `json:"t"`
 	Protocol int    `json:"protocol"` // hello
-	Package  string `json:"package"`
+	Python   string `json:"python"`
 
 	Attributes map[string]any      `json:"attributes"` // define
 	Metrics    []scalyrDeclaration `json:"metrics"`
 
 	Kind   string `json:"kind"` // refused
 	Field  string `json:"field"`
+	Hint   string `json:"hint"`
 	Detail string `json:"detail"`
 
 	Interval float64 `json:"interval"` // ready
@@ -261,6 +262,8 @@ type scalyrLife struct {
 	watch    *time.Timer // nil: nobody waits for samples
 	hung     func()
 
+	spoke    bool             // the host has begun
+	python   string           // its version
 	declared *record.Declared // that no Turn has carried yet
 	refused  *scalyrMessage
 	bye      *scalyrMessage
@@ -282,8 +285,10 @@ func (l *scalyrLife) message(line []byte) error {
 	if err := json.Unmarshal(line, &m); err != nil {
 		return fmt.Errorf("wrote on descriptor 3 what is not the protocol: %w", err)
 	}
+	l.spoke = true
 	switch m.Type {
 	case "hello":
+		l.python = m.Python
 		if m.Protocol != scalyrProtocol {
 			return fmt.Errorf("speaks version %d of the protocol, not %d", m.Protocol, scalyrProtocol)
 		}
@@ -468,10 +473,12 @@ func (l *scalyrLife) last(o *Outcome, cause error) *Turn {
 	t := l.turn(o)
 	switch {
 	case l.refused != nil:
-		t.Result, t.Err = record.Invalid, l.refused.refusal()
+		t.Result, t.Err = record.Invalid, l.refusal()
 	case errors.Is(cause, errScalyrHung):
 		o.Result = record.Timeout
 		o.Err = fmt.Errorf("was ended: it has not sampled for %v (its interval of %v and the timeout of %v)", l.patience(), l.interval, l.timeout())
+	case !l.spoke && o.ExitCode >= 0:
+		t.Result, t.Err = record.Error, l.noPython(o)
 	case o.Result != record.OK:
 		if l.bye != nil && l.bye.Message != "" {
 			t.Err = errors.New(l.bye.Message)
@@ -493,9 +500,20 @@ func behindColon(text string) string {
 	return ": " + text
 }
 
+// noPython says what to do about a program that has not even begun to run the
+// host: there is no Python in it that could.
+func (l *scalyrLife) noPython(o *Outcome) error {
+	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
+	printed := cutText(strings.TrimSpace(lines[len(lines)-1]), 200)
+	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",
+		l.runner.options.Python, behindColon(printed))
+}
+
 // refusal says why a monitor does not run.
-func (m *scalyrMessage) refusal() error {
+func (l *scalyrLife) refusal() error {
+	m := l.refused
 	what := map[string]string{
+		"python":      "the interpreter is too old",
 		"module":      "the module cannot be loaded",
 		"class":       "the module has no monitor that could be made",
 		"config":      "the configuration is refused",
@@ -503,15 +521,34 @@ func (m *scalyrMessage) refusal() error {
 		"unsupported": "the monitor does not run on this system",
 		"disabled":    "the monitor has disabled itself",
 	}[m.Kind]
-	remedy := ""
-	switch {
-	case m.Kind == "config" && m.Field != "":
+	if m.Kind == "config" && m.Field != "" {
 		what += fmt.Sprintf(": field %q", m.Field)
-		remedy = fmt.Sprintf(" (set it under options: {config: {%s: …}})", m.Field)
-	case m.Kind == "module":
-		remedy = " (options: {module_paths: […]} names the folders that have it, options: {python: …} an interpreter with the libraries that it needs)"
 	}
-	return fmt.Errorf("%s%s%s", cmp.Or(what, "the monitor is refused"), behindColon(m.Message), remedy)
+	return fmt.Errorf("%s%s%s", cmp.Or(what, "the monitor is refused"), behindColon(m.Message), l.remedy(m))
+}
+
+// remedy is what can be done about a refusal, in brackets; empty for nothing.
+func (l *scalyrLife) remedy(m *scalyrMessage) string {
+	switch m.Hint {
+	case "python2":
+		return " (that is of Python 2: the module has to be converted to Python 3, as the program 2to3 does)"
+	case "syntax":
+		return fmt.Sprintf(" (Python %s cannot read this line: a module for Python 2 has to be converted to Python 3, as the program 2to3 does; "+
+			"one for a newer Python is given it by options: {python: …})", l.python)
+	case "builtin":
+		return " (options: {module_paths: […]} names the folder of a copy of it, options: {agent_package: …} the one that holds the agent's own scalyr_agent)"
+	case "agent_package":
+		return " (the agent's own package has more than ours: options: {agent_package: …} names the folder that holds its scalyr_agent)"
+	}
+	switch {
+	case m.Kind == "python":
+		return fmt.Sprintf(" (options: {python: …} names another than %s)", l.runner.options.Python)
+	case m.Kind == "config" && m.Field != "":
+		return fmt.Sprintf(" (set it under options: {config: {%s: …}})", m.Field)
+	case m.Kind == "module":
+		return " (options: {module_paths: […]} names the folders that have it, options: {python: …} an interpreter with the libraries that it needs)"
+	}
+	return ""
 }
 
 // line is the record as it stands in the agent's metric log.

@@ -2,8 +2,10 @@ package script
 
 import (
 	"bytes"
+	gocmp "cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -378,6 +380,41 @@ func TestScalyrRequest(t *testing.T) {
 	if diff := cmp.Diff(want, string(data)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
+}
+
+// A program that says nothing at all is no Python that could run the host: so
+// say a run and a check.
+func TestScalyrNoPython(t *testing.T) {
+	for _, test := range []struct {
+		o    Outcome
+		want string
+	}{
+		{Outcome{Result: record.OK},
+			`python3 has not begun to run the monitor (options: {python: …} names Python 3.6 or newer)`},
+		{Outcome{Result: record.Error, ExitCode: 2, Err: errors.New("exited with code 2"), Stderr: []byte("usage: sh\nsh: 0: no such option -u\n")},
+			`python3 has not begun to run the monitor: sh: 0: no such option -u (options: {python: …} names Python 3.6 or newer)`},
+		{Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("no such file")}, ``},
+		{Outcome{Result: record.Killed, ExitCode: -1, Err: errors.New("ended by signal 9")}, ``},
+	} {
+		s := scalyrScript(t, map[string]string{})
+		r := s.newRunner(s, forgetful{}).(*scalyrRunner)
+		end := func(context.Context) *Outcome { o := test.o; return &o }
+		last := r.Keep(t.Context(), speaking(end), Life{})
+		if got := errorText(last.Err); got != test.want {
+			t.Errorf("%+v: a run says %q, want %q", test.o, got, test.want)
+		}
+		want := gocmp.Or(test.want, errorText(test.o.Err))
+		if got := errorText(r.Inspect(t.Context(), speaking(end))); got != want {
+			t.Errorf("%+v: a check says %q, want %q", test.o, got, want)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // speaking is a RunFunc whose host says lines and then does what end does.

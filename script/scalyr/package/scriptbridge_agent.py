@@ -57,10 +57,16 @@ class Ours(object):
         return self._loader.build_monitor(config, global_config)
 
     def refusal(self, error):
-        """Returns why a monitor was not made: a word for the kind, the field if there is one, a line."""
+        """Returns why a monitor was not made: a word for the kind, a line, and more of the message's fields."""
         if isinstance(error, self._loader.NoMonitorClass):
-            return "class", None, as_text(error)
-        return _refusal(self._monitor_module, error)
+            return "class", as_text(error), {}
+        kind, message, more = _refusal(self._monitor_module, error)
+        missing = _missing(error)
+        if missing.startswith("scalyr_agent.builtin_monitors."):
+            more["hint"] = "builtin"
+        elif missing.partition(".")[0] == "scalyr_agent":
+            more["hint"] = "agent_package"
+        return kind, message, more
 
     def information(self, module):
         return self._monitor_module.MonitorInformation.get_monitor_info(module)
@@ -128,7 +134,7 @@ class TheAgents(object):
     def refusal(self, error):
         # What the agent does with a module that has no monitor class.
         if isinstance(error, TypeError) and "'NoneType' object is not callable" in as_text(error):
-            return "class", None, "the module has no class that derives from ScalyrMonitor"
+            return "class", "the module has no class that derives from ScalyrMonitor", {}
         return _refusal(self._monitor_module, error)
 
     def information(self, module):
@@ -187,12 +193,35 @@ def _overridden_id(record):
 
 def _refusal(monitor_module, error):
     if isinstance(error, monitor_module.BadMonitorConfiguration):
-        return "config", as_text(error.field), as_text(error.message)
+        return "config", as_text(error.message), {"field": as_text(error.field)}
     if isinstance(error, monitor_module.UnsupportedSystem):
-        return "unsupported", None, as_text(error)
-    if isinstance(error, (ImportError, SyntaxError)):
-        return "module", None, one_line(error)
-    return "initialize", None, one_line(error)
+        return "unsupported", as_text(error), {}
+    more = {}
+    if isinstance(error, SyntaxError):
+        more["hint"] = "syntax"
+    elif _missing(error).partition(".")[0] in _OF_PYTHON_2[isinstance(error, NameError)]:
+        more["hint"] = "python2"
+    kind = "module" if isinstance(error, (ImportError, SyntaxError)) else "initialize"
+    return kind, one_line(error), more
+
+
+def _missing(error):
+    """Returns the module, or the built-in name, that is not there or lacks something, as the error says; or ""."""
+    if isinstance(error, ImportError):
+        return error.name or ""
+    match = _MISSING.search(as_text(error)) if isinstance(error, (NameError, AttributeError)) else None
+    return match.group(match.lastindex) if match else ""
+
+
+_MISSING = re.compile(r"^(?:partially initialized )?module '([\w.]+)' has no attribute|^name '(\w+)' is not defined")
+# Modules that have another name in Python 3, or lack much that they had; and
+# built-in names.
+_OF_PYTHON_2 = [set(names.split()) for names in ("""
+    BaseHTTPServer CGIHTTPServer ConfigParser Cookie HTMLParser Queue SimpleHTTPServer SocketServer StringIO Tkinter
+    UserDict UserList __builtin__ cPickle cStringIO cookielib copy_reg htmlentitydefs httplib itertools md5 rfc822
+    robotparser string urllib urllib2 urlparse xmlrpclib
+    """, """
+    apply basestring buffer cmp coerce execfile file intern long raw_input reduce reload unichr unicode xrange""")]
 
 
 class RootHandler(logging.Handler):

@@ -18,6 +18,9 @@ import scriptbridge_forks
 import scriptbridge_protocol
 from scriptbridge_text import as_text, message_of, one_line, trace_of
 
+# Older ones lack what this package and most monitors take for granted.
+NEEDED = (3, 6)
+
 # How long a monitor may take to stop, in seconds.
 STOP_SECONDS = 5
 
@@ -53,16 +56,16 @@ class Host(object):
                 self._agent = scriptbridge_agent.Ours(self._document, self._batches, self._log)
         except Exception as error:
             self._hello("none")
-            return self._refuse("module", None, one_line(error), error)
+            return self._refuse("module", one_line(error), error)
         self._hello(self._agent.name)
         try:
             self._monitor = self._agent.build(self._config())
         except (Exception, SystemExit) as error:
-            kind, field, message = self._agent.refusal(error)
-            return self._refuse(kind, field, message, None if kind in ("config", "class", "unsupported") else error)
+            kind, message, more = self._agent.refusal(error)
+            return self._refuse(kind, message, None if kind in ("config", "class", "unsupported") else error, **more)
         self._define_what_is_new()
         if getattr(self._monitor, "disabled", False):
-            return self._refuse("disabled", None, "the monitor has set itself disabled", None)
+            return self._refuse("disabled", "the monitor has set itself disabled")
         if self._document["mode"] == "check":
             self._ready()
             return "checked", ""
@@ -81,7 +84,7 @@ class Host(object):
         try:
             monitor.open_metric_log()
         except Exception as error:
-            return self._refuse("initialize", None, "open_metric_log: " + one_line(error), error)
+            return self._refuse("initialize", "open_metric_log: " + one_line(error), error)
         self._ready()
         threading.Thread(target=self._batches.flush_forever, daemon=True).start()
         monitor.start()
@@ -166,10 +169,10 @@ class Host(object):
             "ready", interval=float(self._monitor._sample_interval_secs),
             samples=self._agent.runs_loop(self._monitor))
 
-    def _refuse(self, kind, field, message, error):
+    def _refuse(self, kind, message, error=None, field=None, hint=""):
         detail = "" if error is None else trace_of(error)
         self._channel.send(
-            "refused", kind=kind, field=field, message=" ".join(message.split()), detail=detail)
+            "refused", kind=kind, field=field, hint=hint, message=" ".join(message.split()), detail=detail)
         return "refused", " ".join(message.split())
 
     def _define_what_is_new(self):
@@ -278,7 +281,21 @@ def take_descriptors():
     return fd
 
 
+def refuse_python():
+    """Tells that the interpreter is too old. Nothing that it lacks may be used before."""
+    version = "%d.%d.%d" % sys.version_info[:3]
+    message = "Python %s is older than %d.%d" % ((version,) + NEEDED)
+    for fields in (
+            {"t": "hello", "protocol": scriptbridge_protocol.VERSION, "python": version, "package": "none"},
+            {"t": "refused", "kind": "python", "field": None, "hint": "", "message": message, "detail": ""},
+            {"t": "bye", "reason": "refused", "message": message}):
+        os.write(3, (json.dumps(fields) + "\n").encode("ascii"))
+
+
 def main():
+    if sys.version_info[:2] < NEEDED:
+        refuse_python()
+        os._exit(0)
     try:
         document = read_document(sys.stdin.buffer)
         channel = scriptbridge_protocol.Channel(take_descriptors())

@@ -82,16 +82,25 @@ def python_environment():
 
 
 class HostProcess(object):
-    """The host, running a document. messages() yields what it sends; stderr holds what it printed, at its end."""
+    """The host, running a document. messages() yields what it sends; stderr holds what it printed, at its end.
 
-    def __init__(self, document):
+    It runs under this interpreter, unless python names another; version is what it takes its interpreter's for.
+    """
+
+    def __init__(self, document, python=None, version=None):
         reader, writer = os.pipe()
         # Warnings are errors in our package; the agent's own has some.
         theirs = isinstance(document, dict) and document.get("agent_package")
         options = ["-u"] if theirs else ["-u", "-W", "error"]
         # The host wants it as descriptor 3, and only there.
-        command = [sys.executable, "-c", LAUNCHER, str(writer), sys.executable] + options
-        command.append(os.path.join(PACKAGE, "scriptbridge_host.py"))
+        command = [sys.executable, "-c", LAUNCHER, str(writer), shutil.which(python or sys.executable)]
+        program = os.path.join(PACKAGE, "scriptbridge_host.py")
+        if python:
+            command += ["-u", program]
+        elif version:
+            command += options + ["-c", PRETENDER, program, repr(version)]
+        else:
+            command += options + [program]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writer,),
             env=python_environment(), start_new_session=True)
@@ -156,9 +165,19 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def run_host(document):
+PRETENDER = """
+import ast, os, sys
+program, version = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(program))
+import scriptbridge_host
+sys.version_info = ast.literal_eval(version)
+scriptbridge_host.main()
+"""
+
+
+def run_host(document, **fields):
     """Runs the host to its end; returns its messages, its standard error and its exit code."""
-    host = HostProcess(document)
+    host = HostProcess(document, **fields)
     messages = list(host.messages())
     code = host.wait()
     return messages, host.stderr, code

@@ -374,6 +374,60 @@ class RefusedTest(HostCase):
         self.assertEqual(self.refused("x = = 1\n", head="")[:2], ("module", None))
         self.assertEqual(self.refused("x = 1\n", head="")[:2], ("class", None))
 
+    def test_hints(self):
+        """What is likely the matter: another Python's module, or another package's."""
+        for code, want in (
+                ("print 'x'", ("module", "syntax")),
+                ("try:\n    pass\nexcept ValueError, error:\n    pass", ("module", "syntax")),
+                ("if True:\n\tx = 1\n        y = 2", ("module", "syntax")),
+                ("mode = 0644", ("module", "syntax")),
+                ("import urllib2", ("module", "python2")),
+                ("import ConfigParser as configparser", ("module", "python2")),
+                ("from itertools import izip", ("module", "python2")),
+                ("from urllib import urlencode", ("module", "python2")),
+                ("TYPES = (str, unicode)", ("initialize", "python2")),
+                ("x = xrange(3)", ("initialize", "python2")),
+                ("import string\nx = string.letters", ("initialize", "python2")),
+                ("import requests_or_so", ("module", "")),
+                ("import commands_of_mine.unicode", ("module", "")),
+                ("from os import nothing", ("module", "")),
+                ("x = undefined", ("initialize", "")),
+                ("import os\nos.unicode", ("initialize", "")),
+                ("import scalyr_agent.monitor_utils.k8s", ("module", "agent_package")),
+                ("from scalyr_agent.third_party import tcollector", ("module", "agent_package")),
+                ("from scalyr_agent.util import RunState, nothing", ("module", "agent_package")),
+                ("from scalyr_agent import monitors_manager", ("module", "agent_package")),
+                ("import scalyr_agent.util\nscalyr_agent.util.nothing", ("initialize", "agent_package")),
+                ("import scalyr_agent.builtin_monitors.docker_monitor", ("module", "builtin"))):
+            messages = self.run_host(code + "\n", head="", mode="check")
+            self.assertEqual((messages[0]["kind"], messages[0]["hint"]), want, code)
+
+    def test_hints_of_the_module_itself(self):
+        for module, want in (
+                ("missing", ("module", "")), ("scalyr_agent.missing", ("module", "agent_package")),
+                ("scalyr_agent.builtin_monitors.missing", ("module", "builtin")), ("missing.unicode", ("module", ""))):
+            messages = self.run_host("    pass\n", mode="check", module=module)
+            self.assertEqual((messages[0]["kind"], messages[0]["hint"]), want, module)
+
+    def test_old_python(self):
+        """An interpreter that is too old says so, before it needs anything that it lacks."""
+        for version in ((2, 7, 18), (3, 5, 2)):
+            messages, stderr, code = support.run_host(self.document("    pass\n"), version=version)
+            text = "Python %d.%d.%d" % version
+            self.assertEqual((messages, stderr, code), ([
+                {"t": "hello", "protocol": 1, "python": text[7:], "package": "none"},
+                {"t": "refused", "kind": "python", "field": None, "hint": "",
+                 "message": text + " is older than 3.6", "detail": ""},
+                bye("refused", text + " is older than 3.6")], "", 0))
+
+    def test_python_2(self):
+        if os.system("python2.7 -c pass 2>/dev/null") != 0:
+            self.skipTest("python2.7 is not installed")
+        messages, stderr, code = support.run_host(self.document("    pass\n"), python="python2.7")
+        self.assertEqual([message["t"] for message in messages], ["hello", "refused", "bye"], stderr)
+        self.assertRegex(messages[1]["message"], r"\APython 2\.7\.\d+ is older than 3\.6\Z")
+        self.assertEqual((stderr, code), ("", 0))
+
     def test_agent_package(self):
         messages = self.run_host("    pass\n", agent_package="/nowhere")
         self.assertEqual(self.hello["package"], "none")
