@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 
+from scriptbridge_logs import hand_on
 from scriptbridge_text import as_text, message_of, one_line
 
 FAILED = "failedMonitor"
@@ -96,7 +97,7 @@ class TheAgents(object):
         scalyr_logging.set_log_destination(use_stdout=True)
         if document["debug"]:
             scalyr_logging.set_log_level(getattr(scalyr_logging, "DEBUG_LEVEL_%d" % document["debug"]))
-        _hook(scalyr_logging.AgentLogger, batches, log)
+        _hook(scalyr_logging, batches, log)
         for path in document["module_paths"]:
             self._extend_builtin_monitors(path)
 
@@ -144,8 +145,9 @@ class TheAgents(object):
         return type(monitor).run is self._monitor_module.ScalyrMonitor.run
 
 
-def _hook(logger_class, batches, log):
-    """Has the agent's loggers report to us, and to nobody else."""
+def _hook(scalyr_logging, batches, log):
+    """Has the agent's loggers report to us instead of to the agent's logs."""
+    logger_class = scalyr_logging.AgentLogger
     emits = threading.local()
     emit_value = logger_class.emit_value
     signature = inspect.signature(emit_value)
@@ -167,9 +169,16 @@ def _hook(logger_class, batches, log):
                 given.get("monitor_id_override"), given.get("timestamp"))
         return result
 
+    def is_theirs(handler):
+        """Tells the agent's own handlers from those that a monitor has added itself."""
+        return not isinstance(handler, scalyr_logging.MetricLogHandler) \
+            and not any(isinstance(filter, scalyr_logging.AgentLogFilter) for filter in handler.filters)
+
     def hooked_call_handlers(self, record):
+        is_told = hand_on(record, self, is_theirs)
         if getattr(record, "metric_log_for_monitor", None) is None:
-            log(record)
+            if is_told:
+                log(record)
         elif getattr(emits, "active", False):
             emits.line = record
         else:

@@ -24,6 +24,9 @@ NEEDED = (3, 6)
 # How long a monitor may take to stop, in seconds.
 STOP_SECONDS = 5
 
+# How long a signal may go unnoticed, in milliseconds.
+POLL_MILLISECONDS = 500
+
 DEFAULTS = {
     "mode": "run", "id": "", "config": {}, "interval": 30.0, "module_paths": [], "agent_package": "",
     "agent_config": None, "debug": 0}
@@ -107,7 +110,9 @@ class Host(object):
         poll.register(self._wake, select.POLLIN)
         poll.register(self._channel.fd, 0)
         while True:
-            for fd, _ in poll.poll():
+            # Python calls its handlers between two steps of this thread alone,
+            # while the system may give the signal to any.
+            for fd, _ in poll.poll(POLL_MILLISECONDS):
                 if fd == self._wake:
                     return os.read(self._wake, 1) == b"s"
                 scriptbridge_protocol.die()

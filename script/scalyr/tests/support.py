@@ -154,6 +154,17 @@ class HostProcess(object):
         return code
 
 
+# Code of a gather_sample that has its own thread get the signal, once the first
+# thread waits for one.
+SIGNALS_ITSELF = """\
+        import os, signal, threading
+        where = ""
+        while not any(word in where for word in ("pipe", "poll", "select")):
+            with open("/proc/self/task/%d/wchan" % os.getpid()) as stream:
+                where = stream.read()
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+"""
+
 LAUNCHER = """
 import os, sys
 fd = int(sys.argv[1])

@@ -291,6 +291,11 @@ class StopTest(HostCase):
         self.assertEqual(self.stop(""), [
             log("INFO", "Monitor has finished", "scalyr_monitor.py:N"), bye("stopped")])
 
+    def test_signal_in_another_thread(self):
+        """The system may give the signal to any thread, and Python's handlers run in the first one only."""
+        messages = self.run_host(self.BODY + support.SIGNALS_ITSELF, interval=3600)
+        self.assertEqual(messages[-1], bye("stopped"))
+
     def test_overridden(self):
         self.assertEqual(self.stop("    def stop(self):\n        raise ValueError('bad')\n"), [
             log("ERROR", "stop: ValueError: bad", ""), bye("stopped")])

@@ -128,6 +128,16 @@ class Mine(ScalyrMonitor):
             "TIME [mine()] signal 15\n"
             "TIME INFO [monitor:mine()] [scalyr_monitor:N] Monitor has finished\n"))
 
+    def test_signal_in_another_thread(self):
+        self.write("mine.py", """\
+from scalyr_agent import ScalyrMonitor
+
+class Mine(ScalyrMonitor):
+    def gather_sample(self):
+""" + support.SIGNALS_ITSELF)
+        code, output, errors = self.run_monitor("-s", "3600", "mine")
+        self.assertEqual((code, errors, output.splitlines()[0]), (0, "", "Stopping the monitor"))
+
     def test_help(self):
         code, output, errors = self.run_monitor("-h")
         self.assertEqual((code, errors), (0, ""))

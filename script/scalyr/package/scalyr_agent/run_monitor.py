@@ -5,6 +5,7 @@
 
 import optparse
 import os
+import select
 import signal
 import sys
 
@@ -100,6 +101,10 @@ def _run(monitor):
         (signal.SIGINT, signal.SIGTERM), lambda number, frame: os.write(awaken, b"s"))
     monitor.open_metric_log()
     monitor.start()
+    # The system may give the signal to another thread, which does not end the
+    # waiting of this one.
+    while hasattr(select, "poll") and not select.select([wake], [], [], 0.5)[0]:
+        pass
     if os.read(wake, 1) == b"s":
         print("Stopping the monitor")
         monitor.stop()

@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 
+from scriptbridge_logs import hand_on
 from scriptbridge_text import as_text, message_of, trace_of
 
 __all__ = [
@@ -215,16 +216,16 @@ class AgentLogger(logging.Logger):
         return level > self.manager.disable and level >= self.getEffectiveLevel()
 
     def callHandlers(self, record):
+        # Those that a monitor has added itself.
+        is_told = hand_on(record, self, lambda handler: True)
         monitor = record.metric_log_for_monitor
         if monitor is not None:
             _output.line(monitor, message_of(record), record.monitor_id_override, record.timestamp)
             _count(monitor, reported_lines=1)
-        else:
+            return
+        if is_told:
             _output.log(record)
-            _count(record.error_for_monitor, errors=1)
-        # Handlers that a monitor added itself get the record too.
-        if self.hasHandlers():
-            logging.Logger.callHandlers(self, record)
+        _count(record.error_for_monitor, errors=1)
 
     def findCaller(self, stack_info=False, stacklevel=1):
         frame = sys._getframe(1)
@@ -262,8 +263,9 @@ def getLogger(name):
     with _loggers_lock:
         if name not in _loggers:
             logger = AgentLogger(name)
-            # Below root, so that handlers that a monitor adds there hear it too.
-            logger.parent = logging.getLogger()
+            # In the agent they are one: handlers that a monitor adds to it, or
+            # above it, hear this one too.
+            logger.parent = logging.getLogger(name)
             logger.setLevel(_level)
             _loggers[name] = logger
         return _loggers[name]
