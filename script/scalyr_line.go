@@ -60,7 +60,7 @@ var scalyrNotFinite = map[string]float64{
 }
 
 // scalyrScalar reads what is no string: true, false, null, or a number of
-// JSON, of any size. A number that no float64 holds is none.
+// JSON. A whole one that no float64 holds is infinite, any other such is none.
 func scalyrScalar(word string) (scalyrValue, bool) {
 	switch word {
 	case "true":
@@ -76,8 +76,8 @@ func scalyrScalar(word string) (scalyrValue, bool) {
 	if word == "" || word[0] != '-' && (word[0] < '0' || word[0] > '9') || !json.Valid([]byte(word)) {
 		return scalyrValue{}, false
 	}
-	x, err := strconv.ParseFloat(word, 64)
-	if err != nil {
+	x, err := strconv.ParseFloat(word, 64) // of one that is too large an infinity
+	if err != nil && strings.ContainsAny(word, ".eE") {
 		return scalyrValue{text: word}, true
 	}
 	return scalyrValue{kind: scalyrNumber, number: x, text: word}, true

@@ -53,7 +53,7 @@ type scalyrMetric struct {
 
 // scalyrKnown says what fields of well-known monitors are, which their type
 // alone does not tell: true for a label, false for nothing worth keeping. A
-// field may be written `metric:field`.
+// field may be written `metric:field`. What stands under "" holds for all.
 var scalyrKnown = map[string]map[string]bool{
 	"docker_monitor":      {"docker.cpu.usage:cpu": true},
 	"kubernetes_monitor":  {"docker.cpu.usage:cpu": true},
@@ -61,7 +61,10 @@ var scalyrKnown = map[string]map[string]bool{
 	"graphite_monitor":    {"orig_time": false},
 	"redis_monitor":       {"ts": false, "command": false},
 	"url_monitor":         {"traceback": false},
-	"traceroute_monitor":  {"hops": false, "hop_rtts": false},
+	// Of url_monitor and its copies: there while a request fails, beside the
+	// series of one that succeeds.
+	"":                   {"response:url_error": false, "response:http_error": false, "response:unknown_error": false, "response:incomplete_read": false},
+	"traceroute_monitor": {"hops": false, "hop_rtts": false},
 }
 
 func newScalyrMapper(o *scalyrOptions) *scalyrMapper {
@@ -225,10 +228,13 @@ const (
 // counts: the operator's, the declaration, what is known of the monitor, the
 // type of the value.
 func (m *scalyrMapper) role(metric, field string, kind scalyrKind) scalyrRole {
-	known := scalyrKnown[m.monitor]
-	label, isKnown := known[metric+":"+field]
-	if !isKnown {
-		label, isKnown = known[field]
+	label, isKnown := false, false
+	for _, monitor := range []string{m.monitor, ""} {
+		for _, name := range []string{metric + ":" + field, field} {
+			if !isKnown {
+				label, isKnown = scalyrKnown[monitor][name]
+			}
+		}
 	}
 	d := m.declared[metric]
 	switch {

@@ -13,6 +13,7 @@ import sys
 import threading
 
 from scriptbridge_logs import hand_on
+from scriptbridge_modules import put_first
 from scriptbridge_text import as_text, message_of, one_line
 
 FAILED = "failedMonitor"
@@ -85,7 +86,7 @@ class TheAgents(object):
         if not os.path.isfile(os.path.join(folder, "scalyr_agent", "__init__.py")):
             raise AgentMissing("agent_package: there is no package scalyr_agent in %s" % folder)
         sys.path.insert(0, folder)
-        from scalyr_agent import __scalyr__, scalyr_logging, scalyr_monitor
+        from scalyr_agent import __scalyr__, builtin_monitors, scalyr_logging, scalyr_monitor
         from scalyr_agent.monitors_manager import MonitorsManager
 
         self._manager = MonitorsManager
@@ -98,13 +99,7 @@ class TheAgents(object):
         if document["debug"]:
             scalyr_logging.set_log_level(getattr(scalyr_logging, "DEBUG_LEVEL_%d" % document["debug"]))
         _hook(scalyr_logging, batches, log)
-        for path in document["module_paths"]:
-            self._extend_builtin_monitors(path)
-
-    @staticmethod
-    def _extend_builtin_monitors(path):
-        from scalyr_agent import builtin_monitors
-        builtin_monitors.__path__.append(path)
+        put_first(builtin_monitors, document["module_paths"])
 
     def build(self, config):
         from scalyr_agent.util import json_scalyr_config_decode

@@ -148,6 +148,9 @@ class DeclaredTest(support.Case):
         define("declared", "optional", "…", convert_to=int)
         define("declared", "aware", "…", convert_to=int, env_aware=True, env_name="DECLARED_AWARE")
         define("declared", "unaware", "…", convert_to=int)
+        define("declared", "named", "…", convert_to=int, env_name="DECLARED_NAMED", max_value=9)
+        define("declared", "low", "…", env_name="declared_low")
+        define("declared", "empty_name", "…", env_name="")
 
     def config(self, **values):
         return MonitorConfig(dict({"module": "declared"}, **values), monitor_module="declared")
@@ -166,6 +169,18 @@ class DeclaredTest(support.Case):
         self.assertEqual(config, {"module": "declared", "mean": 0.5, "aware": 3})
         self.assertEqual((config.get("aware"), config.get("unaware", convert_to=int)), (3, 4))
         self.assertEqual(self.config().copy().get("aware"), 3)
+
+    def test_named_environment(self):
+        """A name for the variable is enough."""
+        self.environment(DECLARED_NAMED="3", DECLARED_LOW="text", SCALYR_EMPTY_NAME="4", SCALYR_NAMED="8")
+        config = self.config()
+        self.assertEqual(config, {"module": "declared", "mean": 0.5, "named": 3, "low": "text"})
+        self.assertEqual((config["named"], config["low"], config.get("empty_name")), (3, "text", "4"))
+        self.assertEqual(self.config(named=5)["named"], 5)
+        self.environment(DECLARED_NAMED="10")
+        with self.assertRaises(BadMonitorConfiguration) as caught:
+            self.config()
+        self.assertEqual(caught.exception.message, 'the field "named" is 10; its maximum is 9')
 
     def test_refused(self):
         for values, message in (

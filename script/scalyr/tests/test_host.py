@@ -513,6 +513,14 @@ class PeerTest(HostCase):
         self.assertEqual(results[0][2], ["", "UnsupportedValueType"])
         self.assertRegex(self.hello["package"], r"\Ascalyr-agent-2 \d")
 
+    def test_users_builtin_monitors_win(self):
+        """One that users have put into their folders comes before the package's own, in both."""
+        self.write("test_monitor.py", HEAD + "    pass\n")
+        for package in ("", os.environ["SCALYR_AGENT"]):
+            self.run_host(
+                "", head="", agent_package=package, mode="check", module="scalyr_agent.builtin_monitors.test_monitor")
+            self.assertEqual([define["class"] for define in self.defines], ["Mine"])
+
     def test_refuses_the_same(self):
         get = "    def _initialize(self):\n        self._config.get('a', convert_to=int, max_value=3)\n"
         for config in ({"a": 4}, {"a": "x"}):

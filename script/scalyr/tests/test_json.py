@@ -213,6 +213,15 @@ class ObjectTest(unittest.TestCase):
             self.assertIsNone(getattr(self.VALUE, method)("missing", none_if_missing=True))
             self.assertEqual(getattr(self.VALUE, method)("missing", "default"), "default")
 
+    def test_bools(self):
+        for value, want in (("0", True), ("f", False), ("F", True), ("False", True), ("false", False), ("", False),
+                            (1e-11, False), (1.0, True), (0.5, "!")):
+            try:
+                got = JsonObject(a=value).get_bool("a")
+            except JsonConversionException:
+                got = "!"
+            self.assertEqual(got, want, value)
+
     def test_messages(self):
         with self.assertRaises(JsonConversionException) as caught:
             self.VALUE.get_int("b")

@@ -62,6 +62,25 @@ class ClassTest(LoaderCase):
         name = "scalyr_agent.builtin_monitors." + self.module("class Mine(ScalyrMonitor): pass\n")
         self.assertEqual(_loader.load_monitor_class(name).__module__, name)
 
+    def test_users_builtin_monitors_win(self):
+        """Ours, and what stands in a tree like the agent's own, come after what users have put into their folders."""
+        fresh = "loader_fixture_%d" % next(numbers)
+        for name, folder in (("test_monitor", ""), (fresh, "scalyr_agent/builtin_monitors/")):
+            name, path = "scalyr_agent.builtin_monitors." + name, folder + name + ".py"
+            self.write(path, HEAD + "class Users(ScalyrMonitor): pass\n")
+            sys.modules.pop(name, None)
+            self.addCleanup(sys.modules.pop, name, None)
+            _loader.add_module_paths([self.folder])
+            self.assertEqual(_loader.load_monitor_class(name).__name__, "Users")
+
+    def test_first_folder_wins(self):
+        name = "loader_fixture_%d" % next(numbers)
+        for folder in ("one", "two"):
+            self.write("%s/%s.py" % (folder, name), HEAD + "class %s(ScalyrMonitor): pass\n" % folder.capitalize())
+        _loader.add_module_paths([self.folder + "/one", self.folder + "/two"])
+        self.assertEqual(_loader.load_monitor_class("scalyr_agent.builtin_monitors." + name).__name__, "One")
+        self.assertEqual(_loader.load_monitor_class(name).__name__, "One")
+
     def test_search_order(self):
         self.assertEqual(sys.path[-2:], [self.folder, support.PACKAGE + "/fallback"])
         _loader.add_module_paths([self.folder, "/other"])

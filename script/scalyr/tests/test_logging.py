@@ -12,7 +12,8 @@ NAMES = [
     ("abc", "abc"), ("a.b-c", "a.b-c"), ("_x", "_x"), ("Value", "Value"), ("serverHost", "serverHost"),
     ("aé", "aé"), ("value_", "value_"),
     ("9x", "sa_9x"), ("-x", "sa_-x"), ("%x", "sa__x"), ("é", "sa_é"), (".x", "sa_.x"), ("1.3.6", "sa_1.3.6"),
-    (" x", "sa__x"), ("", "sa_"), ("a b", "a_b"), ("x%y", "x_y"), ("a:b", "a_b"), ("a/b", "a_b"), ("a\n", "a_"),
+    (" x", "sa__x"), ("", "sa_"), ("a b", "a_b"), ("x%y", "x_y"), ("a:b", "a_b"), ("a/b", "a_b"),
+    ("a\n", "a\n"), ("a\nb", "a_b"), ("a b\n", "a_b_"), ("value\n", "value\n"),
     ("logfile", "logfile_"), ("monitor", "monitor_"), ("metric", "metric_"), ("value", "value_"),
     ("instance", "instance_"), ("severity", "severity_"),
 ]

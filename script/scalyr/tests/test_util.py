@@ -44,10 +44,13 @@ class UtilTest(support.Case):
 
     def test_values(self):
         for value, want in ((1, True), (0, False), (True, True), (1.0, True), (None, False), ("true", True),
-                            ("x", True), ("false", False), ("F", False), ("", False)):
-            self.assertIs(util.value_to_bool(value), want)
-        with self.assertRaises(ValueError):
-            util.value_to_bool(2)
+                            ("x", True), ("false", False), ("FALSE", False), ("f", False), ("", False), ("0", True),
+                            ("F", True), ("no", True), (" false", True), (0.0, False), (1e-11, False),
+                            (1 - 1e-11, True)):
+            self.assertIs(util.value_to_bool(value), want, value)
+        for value in (2, 0.5, -1, float("nan"), [], {}, b"", object()):
+            with self.assertRaises(ValueError):
+                util.value_to_bool(value)
         self.assertEqual(
             [util.is_list_of_strings(value) for value in (["a"], [], JsonArray("a"), ["a", 1], 1)],
             [True, True, True, False, False])

@@ -44,7 +44,7 @@ class MonitorConfig(object):
     def _set_declared(self, option):
         name = option.option_name
         if option.required_option or option.default is not None or name in self._values \
-                or (option.env_aware and _environment(name, option) is not None):
+                or ((option.env_aware or option.env_name) and _environment(name, option) is not None):
             self._values[name] = self.get(
                 name, required_field=option.required_option, max_value=option.max_value,
                 min_value=option.min_value, convert_to=option.convert_to, default=option.default)
@@ -131,8 +131,11 @@ class MonitorConfig(object):
 
 def _environment(field, option):
     """Returns what the field's environment variable holds, None where it is not set."""
-    name = (option and option.env_name) or "SCALYR_" + field.upper()
-    return os.environ.get(name, os.environ.get(name.lower()))
+    name = (option and option.env_name) or "SCALYR_" + field
+    for spelling in (name, name.upper(), name.lower()):
+        if spelling in os.environ:
+            return os.environ[spelling]
+    return None
 
 
 def convert(value, kind, field):

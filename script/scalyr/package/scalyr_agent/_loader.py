@@ -9,6 +9,7 @@ from scalyr_agent import builtin_monitors, scalyr_logging
 from scalyr_agent._registry import MonitorInformation
 from scalyr_agent.json_lib.objects import to_json_types
 from scalyr_agent.scalyr_monitor import ScalyrMonitor
+from scriptbridge_modules import put_first
 
 # The stand-in for six is for interpreters that have none.
 _FALLBACK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fallback")
@@ -21,14 +22,13 @@ class NoMonitorClass(Exception):
 def add_module_paths(paths):
     """Has monitors looked for in these folders too, after all others, in order.
 
-    scalyr_agent.builtin_monitors.NAME finds NAME in them as well: users of the
-    agent keep monitors in that package.
+    scalyr_agent.builtin_monitors.NAME finds NAME in them as well, before ours:
+    users of the agent keep monitors in that package.
     """
     for path in paths:
         if path not in sys.path:
             sys.path.append(path)
-        if path not in builtin_monitors.__path__:
-            builtin_monitors.__path__.append(path)
+    put_first(builtin_monitors, paths)
     if _FALLBACK in sys.path:
         sys.path.remove(_FALLBACK)
     sys.path.append(_FALLBACK)

@@ -52,7 +52,7 @@ _LEVELS = (DEBUG_LEVEL_0, DEBUG_LEVEL_1, DEBUG_LEVEL_2, DEBUG_LEVEL_3, DEBUG_LEV
 RESERVED_EVENT_ATTRIBUTE_NAMES = ["logfile", "monitor", "metric", "value", "instance", "severity"]
 
 _VALUE_TYPES = (str, bool, int, float)
-_VALID_NAME = re.compile(r"[A-Za-z_][\w.\-]*\Z")
+_VALID_NAME = re.compile(r"[A-Za-z_][\w.\-]*$")  # As in the agent, a line feed may end it.
 _INVALID_CHAR = re.compile(r"[^\w.\-]")
 _DAY = 24 * 3600
 # How many limit_keys are remembered before those whose time is over are not.

@@ -10,7 +10,7 @@ import threading
 import time
 
 from scalyr_agent.json_lib import JsonParseException, parse
-from scalyr_agent.json_lib.objects import to_builtin
+from scalyr_agent.json_lib.objects import number_to_bool, to_builtin
 
 __all__ = [
     "JsonReadFileException",
@@ -231,12 +231,12 @@ def remove_newlines_and_truncate(input_string, char_limit):
 
 
 def value_to_bool(value):
-    """Reads a bool as people write it: 0, f, false, the empty text and None are false."""
+    """Reads a bool as the agent does: of texts, the empty one, f and false (in any case) are false; 0 is none."""
+    if value is None:
+        return False
     if isinstance(value, str):
-        return value.lower() not in ("", "0", "f", "false")
-    if value in (None, 0, 1):
-        return bool(value)
-    raise ValueError("%r is no bool" % (value,))
+        return value not in ("", "f") and value.lower() != "false"
+    return number_to_bool(value)
 
 
 def get_parser_from_config(base_config, attributes, default_parser):

@@ -27,7 +27,7 @@ class JsonObject(dict):
         return self._missing(field, default_value, none_if_missing)
 
     def get_bool(self, field, default_value=None, none_if_missing=False):
-        """As get; 0 and 1 are numbers that mean a bool, a non-empty text is true unless it says false."""
+        """As get; 0 and 1 are numbers that mean a bool, a text is true unless it is empty, f or false."""
         return self._get(field, default_value, none_if_missing, "bool", _to_bool)
 
     def get_int(self, field, default_value=None, none_if_missing=False):
@@ -165,14 +165,17 @@ def to_builtin(value):
     return value
 
 
+def number_to_bool(value):
+    """Reads a bool, or a number that is 1 or 0. Raises ValueError."""
+    if isinstance(value, (bool, int, float)):
+        for number in (0, 1):
+            if abs(value - number) < 1e-10:
+                return bool(number)
+    raise ValueError("%r is no bool" % (value,))
+
+
 def _to_bool(value):
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return value.lower() not in ("", "f", "false")
-    if isinstance(value, int) and value in (0, 1):
-        return bool(value)
-    raise ValueError()
+    return value not in ("", "f", "false") if isinstance(value, str) else number_to_bool(value)
 
 
 def _to_number(kind):
