@@ -95,11 +95,11 @@ func admitInstrumental(s *Script, runAs *account) error {
 	if err != nil || o.Permissions == permissionsOff || s.File == "" {
 		return err
 	}
-	fault, remedy := checkOwner(s.File, o.Permissions, runAs)
+	remedy, fault := checkOwner(s.File, o.Permissions, runAs)
 	if fault == nil {
 		return nil
 	}
-	if less, _ := checkOwner(s.File, notWritableByOthers, runAs); less == nil {
+	if _, less := checkOwner(s.File, notWritableByOthers, runAs); less == nil {
 		remedy += fmt.Sprintf(", or options: {permissions: %s}", notWritableByOthers)
 	}
 	return fmt.Errorf("%w: %s", fault, remedy)

@@ -16,14 +16,14 @@ import (
 // under the option permissions, and what to do: its folder, or its file, belongs
 // to somebody else or has another mode. Nothing is asked to change the folder,
 // in which others' files may lie, nor whom something belongs to.
-func checkOwner(file string, allowed permissions, runAs *account) (fault error, remedy string) {
+func checkOwner(file string, allowed permissions, runAs *account) (remedy string, fault error) {
 	uid := uint32(os.Geteuid())
 	if runAs != nil {
 		uid = runAs.uid
 	}
 	const aside = "move the script to a folder of its own with mode 0700"
-	if fault, remedy = checkMode(filepath.Dir(file), allowed, uid, aside); fault != nil {
-		return fmt.Errorf("its folder %w", fault), remedy
+	if remedy, fault = checkMode(filepath.Dir(file), allowed, uid, aside); fault != nil {
+		return remedy, fmt.Errorf("its folder %w", fault)
 	}
 	mode := "0700"
 	if allowed == notWritableByOthers {
@@ -34,14 +34,14 @@ func checkOwner(file string, allowed permissions, runAs *account) (fault error, 
 
 // checkMode says why path must be neither a script nor its folder under the
 // option permissions; other is what to do about a mode.
-func checkMode(path string, allowed permissions, uid uint32, other string) (fault error, remedy string) {
+func checkMode(path string, allowed permissions, uid uint32, other string) (remedy string, fault error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, bare(err)), "see that it is there"
+		return "see that it is there", fmt.Errorf("%s: %w", path, bare(err))
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return fmt.Errorf("%s: its owner cannot be seen here", path), "options: {permissions: off}"
+		return "options: {permissions: off}", fmt.Errorf("%s: its owner cannot be seen here", path)
 	}
 	mode := uint32(stat.Mode) & 0o7777
 	foreign := stat.Uid != uid && (allowed == ownerOnly || stat.Uid != 0)
@@ -51,13 +51,13 @@ func checkMode(path string, allowed permissions, uid uint32, other string) (faul
 		if stat.Uid != 0 && os.Geteuid() == 0 {
 			remedy += ", or run it as its owner (user: " + owner + ")"
 		}
-		return fmt.Errorf("%s belongs to %s, not to %s, who would run it", path, owner, userName(uid)), remedy
+		return remedy, fmt.Errorf("%s belongs to %s, not to %s, who would run it", path, owner, userName(uid))
 	case allowed == ownerOnly && mode != 0o700:
-		return fmt.Errorf("%s has mode %04o, not 0700", path, mode), other
+		return other, fmt.Errorf("%s has mode %04o, not 0700", path, mode)
 	case allowed == notWritableByOthers && mode&0o022 != 0:
-		return fmt.Errorf("%s has mode %04o, others may write it", path, mode), other
+		return other, fmt.Errorf("%s has mode %04o, others may write it", path, mode)
 	}
-	return nil, ""
+	return "", nil
 }
 
 func userName(uid uint32) string {

@@ -50,7 +50,7 @@ func TestCheckOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if fault, remedy := checkOwner(path, c.allowed, c.runAs); fault != nil {
+		if remedy, fault := checkOwner(path, c.allowed, c.runAs); fault != nil {
 			quoted := "'" + folder + `/a'\''p p.sh'`
 			got = strings.NewReplacer(quoted, "QUOTED", path, "FILE", folder, "DIR").Replace(fault.Error() + ": " + remedy)
 		}
@@ -61,7 +61,7 @@ func TestCheckOwner(t *testing.T) {
 	// Root's scripts are good enough for others, where they need not be one's own.
 	os.Chmod(folder, 0o700)
 	os.Chmod(path, 0o700)
-	if fault, _ := checkOwner(path, notWritableByOthers, other); (fault == nil) != (os.Geteuid() == 0) {
+	if _, fault := checkOwner(path, notWritableByOthers, other); (fault == nil) != (os.Geteuid() == 0) {
 		t.Errorf("root's script for another: %v", fault)
 	}
 }

@@ -12,13 +12,13 @@ import (
 // checkOwner says why a script must not be run, and what to do: its folder or
 // its file belongs to somebody else. There are no modes here, so that both
 // settings of the option permissions mean this.
-func checkOwner(file string, _ permissions, _ *account) (fault error, remedy string) {
+func checkOwner(file string, _ permissions, _ *account) (remedy string, fault error) {
 	for _, path := range []string{filepath.Dir(file), file} {
 		if err := checkOurs(path); err != nil {
-			return err, "give who runs scriptbridge a copy of the script in a folder of its own, or options: {permissions: off}"
+			return "give who runs scriptbridge a copy of the script in a folder of its own, or options: {permissions: off}", err
 		}
 	}
-	return nil, ""
+	return "", nil
 }
 
 // checkOurs says that path belongs to somebody else. What an administrator

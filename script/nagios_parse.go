@@ -16,6 +16,7 @@ const (
 	nagiosMaxSamples = 100_000
 	nagiosMaxText    = 1024 // bytes kept of what a failed plugin said
 	nagiosMaxLabel   = 1024 // bytes; a label's value is not longer on the page either
+	nagiosMaxStrokes = 100  // of one line that are looked at
 	nagiosMaxStatus  = 256  // bytes of the status text on its series
 	nagiosQuoted     = 100  // bytes of what a message quotes
 )
@@ -120,14 +121,15 @@ func cutStatus(text string) string {
 // A stroke with nothing behind it ends the text as well. Where data begin with
 // a label in quotes, that is one, whatever follows it.
 func cutNagiosData(line []byte) (text, data []byte, stroke bool) {
-	for at := bytes.IndexByte(line, '|'); at >= 0; {
+	at := bytes.IndexByte(line, '|')
+	for n := 0; at >= 0 && n < nagiosMaxStrokes; n++ {
 		data := trimBlanks(line[at+1:])
 		next := bytes.IndexByte(data, '|')
 		piece := len(data)
 		if next >= 0 {
 			piece = next
 		}
-		if len(data) == 0 || hasNagiosItem(data, piece) || isQuotedLabel(data) {
+		if len(data) == 0 || hasNagiosItem(data[:min(len(data), piece+2*nagiosMaxLabel)], piece) || isQuotedLabel(data) {
 			return line[:at], data, true
 		}
 		if next < 0 {
@@ -192,25 +194,25 @@ func cutNagiosSeparators(data []byte) []byte {
 // the comma at a word's end, and at a comma or stroke behind which, in the same
 // word, another label begins; another comma is one of a number.
 func cutNagiosValue(text []byte) (value, rest []byte) {
-	word, rest := cutWord(text)
-	for i, c := range word {
-		if (c == ',' || c == '|') && beginsNagiosItem(word[i+1:]) {
-			return word[:i], trimBlanks(text[i+1:])
+	for i, c := range text {
+		switch {
+		case isBlank(c):
+			return text[:i], trimBlanks(text[i:])
+		case (c == ',' || c == '|') && (i == 0 || text[i-1] != ',') && beginsNagiosItem(text[i+1:]):
+			return text[:i], trimBlanks(text[i+1:])
 		}
 	}
-	return word, rest
+	return text, nil
 }
 
 // beginsNagiosItem reports whether what follows a comma is an item, or nothing.
 func beginsNagiosItem(after []byte) bool {
 	after = bytes.TrimLeft(after, ",")
-	if len(after) == 0 || after[0] == '\'' {
+	if len(after) == 0 || isBlank(after[0]) || after[0] == '\'' {
 		return true
 	}
-	if i := bytes.IndexAny(after, ",;|"); i >= 0 {
-		after = after[:i]
-	}
-	return bytes.IndexByte(after, '=') > 0
+	i := bytes.IndexAny(after[:min(len(after), nagiosMaxLabel)], "=,;| \t\r\n\v\f")
+	return i > 0 && after[i] == '='
 }
 
 // errNagiosLabel is told of the word in which no item begins.
@@ -222,17 +224,19 @@ var errNagiosLabel = errors.New("an item of performance data is 'label'=value (w
 // quotes, and where a number follows; elsewhere they are those of a sentence.
 func cutNagiosLabel(text []byte) (label string, rest []byte, err error) {
 	if text[0] == '\'' {
-		quoted, rest, ok := cutNagiosQuotes(text)
-		rest, ok = bytes.CutPrefix(trimLeftBlanks(rest), []byte("="))
+		quoted, after, _ := cutNagiosQuotes(text)
+		rest, ok := bytes.CutPrefix(trimLeftBlanks(after), []byte("="))
 		if !ok || quoted == "" {
 			return "", nil, errNagiosLabel
 		}
-		if word, _ := cutWord(trimLeftBlanks(rest)); bytes.IndexByte(word, '=') < 0 {
-			rest = trimLeftBlanks(rest)
-		} // else the value is missing, and another item follows
+		if len(rest) > 0 && isBlank(rest[0]) {
+			if value, _ := cutNagiosValue(trimLeftBlanks(rest)); bytes.IndexByte(value, '=') < 0 {
+				rest = trimLeftBlanks(rest)
+			} // else the value is missing, and another item follows
+		}
 		return quoted, rest, nil
 	}
-	word, _ := cutWord(text)
+	word, _ := cutWord(text[:min(len(text), nagiosMaxLabel+2)])
 	if i := bytes.IndexByte(word, '='); i >= 0 {
 		word = word[:i]
 	}
@@ -270,16 +274,20 @@ func cutEquals(text []byte) (rest []byte, found bool) {
 	if !found {
 		return nil, false
 	}
+	apart := isBlank(text[0])
+	if !apart && (len(rest) == 0 || !isBlank(rest[0])) {
+		return rest, true
+	}
 	if next := trimLeftBlanks(rest); beginsNumber(next) {
 		return next, true
 	}
-	return rest, !isBlank(text[0])
+	return rest, !apart
 }
 
 // beginsNumber reports whether text begins with a word that may be a value, and
 // is not an item of its own.
 func beginsNumber(text []byte) bool {
-	word, _ := cutWord(text)
+	word, _ := cutNagiosValue(text)
 	if len(word) == 0 || bytes.IndexByte(word, '=') >= 0 {
 		return false
 	}

@@ -189,3 +189,16 @@ func TestNagiosOptions(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Whatever a line is made of, it is read in a time that grows with its length.
+func TestNagiosLongLines(t *testing.T) {
+	const n = 1 << 19
+	for _, piece := range []string{"|", "a|", "| ", "'", "'a", "=", "a=", "a =", " =", ",", "1,", "a=1,", ",a", "|a=1,,", "a=1|", ";", "U"} {
+		for _, begin := range []string{"", "OK | a=1", "OK |", "OK | a=1,"} {
+			out := begin + strings.Repeat(piece, n/len(piece)) + "x"
+			if said, _ := parseNagios(make(nagiosUnits), 0, []byte(out), 0); len(said.samples) < 2 {
+				t.Errorf("%q: %d samples", piece, len(said.samples))
+			}
+		}
+	}
+}

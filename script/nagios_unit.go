@@ -164,7 +164,7 @@ func nagiosDigital(uom string, rate bool) (nagiosScale, bool) {
 		}
 	}
 	if !found { // the prefix alone, or with the o of an octet
-		prefix, found = strings.CutSuffix(uom, "o")
+		prefix = strings.TrimSuffix(uom, "o")
 		if len(prefix) != 1 || !strings.Contains(nagiosPrefixes[:5], prefix) {
 			return nagiosScale{}, false
 		}
