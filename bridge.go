@@ -66,7 +66,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		return nil, err
 	}
 	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
-	if err := errors.Join(port.readable(), port.admits(set.cfg)); err != nil {
+	if err := errors.Join(port.usable(), port.admits(set.cfg)); err != nil {
 		return nil, err
 	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)

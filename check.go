@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/web"
 )
 
 // check reads every file and what it names, and prints all that is wrong with
@@ -23,12 +26,19 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	if len(files) == 0 {
 		files = []string{f.configFile}
 	}
+	port := webPort{Gate: web.Gate{WebConfigFile: f.check.webConfig, Logger: log.NewNopLogger()}, telemetryPath: telemetryDefault}
 	failed := false
+	for _, err := range []error{port.usable(), checkStorage(f.check.storage)} {
+		if err != nil {
+			fmt.Fprintln(stderr, config.WithExcerpts(err))
+			failed, port.WebConfigFile = true, ""
+		}
+	}
 	for _, file := range files {
 		w, err := load(file, false)
 		var found findings
 		if err == nil {
-			found, err = guarded(file, func() (findings, error) { return w.examine(ctx), nil })
+			found, err = guarded(file, func() (findings, error) { return w.examine(ctx, port, f.check.storage), nil })
 		}
 		if err != nil {
 			fmt.Fprintln(stderr, config.WithExcerpts(err))
@@ -64,13 +74,44 @@ type findings struct {
 	warnings []string
 }
 
-// examine looks at all that w names.
-func (w *wanted) examine(ctx context.Context) findings {
+// examine looks at all that w names, for a bridge with that port and storage.
+func (w *wanted) examine(ctx context.Context, port webPort, storage string) findings {
 	problems, warnings := checkScripts(ctx, w)
-	return findings{
+	found := findings{
 		problems: slices.Concat(w.problems, problems, checkReceivers(w), checkUploads(w.cfg)),
 		warnings: slices.Concat(w.cfg.Warnings, warnings, checkFolders(w.cfg)),
 	}
+	if err := port.admits(w.cfg); err != nil {
+		found.problems = append(found.problems, err)
+	}
+	// What serve would say where it gets none either.
+	if err := (&uploads{}).admits(w.cfg); err != nil && storage == "" {
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			found.warnings = append(found.warnings, text)
+		}
+	}
+	return found
+}
+
+// checkStorage says why serve could not use a storage folder; one that is
+// missing it makes.
+func checkStorage(folder string) error {
+	if folder == "" {
+		return nil
+	}
+	info, err := os.Stat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("--storage.path=%s is not a folder", folder)
+	case err == nil:
+		err = checkPrivate(folder)
+	}
+	if err != nil {
+		return fmt.Errorf("--storage.path=%s: %w", folder, err)
+	}
+	return nil
 }
 
 // checkScripts looks for what keeps scripts from running on this machine, and

@@ -87,8 +87,10 @@ type flags struct {
 		storage       string
 	}
 	check struct {
-		files  []string
-		strict bool
+		files     []string
+		strict    bool
+		webConfig string
+		storage   string
 	}
 	try struct {
 		names    []string
@@ -103,7 +105,10 @@ type flags struct {
 	command []string // what stands behind --; nil: there is none
 }
 
-const addressDefault = ":10469"
+const (
+	addressDefault   = ":10469"
+	telemetryDefault = "/metrics"
+)
 
 // The commands.
 const (
@@ -149,13 +154,15 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) 
 
 	serveCmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
 	f.serve.web = kingpinflag.AddFlags(serveCmd, addressDefault)
-	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default("/metrics").StringVar(&f.serve.telemetryPath)
+	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
 	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
 	serveCmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
 	serveCmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)
 
 	checkCmd := app.Command(commandCheck, "Check the configuration and all files that it names, without running anything, and print all errors.")
 	checkCmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
+	checkCmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
+	checkCmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)
 	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 
 	tryCmd := app.Command(commandTry, "Run scripts once and print their metrics, their events and all refused lines. A command that is not in the configuration is given after --.")

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
@@ -22,17 +23,26 @@ type webPort struct {
 	telemetryPath string
 }
 
-// readable says why --web.config.file cannot be read: exporter-toolkit would wait
-// for a pipe for ever.
-func (p webPort) readable() error {
+// usable says why --web.config.file cannot be used: exporter-toolkit would wait
+// for a pipe for ever, and does not say whose password is no hash.
+func (p webPort) usable() error {
 	if p.WebConfigFile == "" {
 		return nil
 	}
-	f, err := fsx.Open(p.WebConfigFile)
+	text, err := fsx.ReadFile(p.WebConfigFile)
 	if err != nil {
+		if _, remedy := config.Unreadable(p.WebConfigFile, err); remedy != "" {
+			return fmt.Errorf("--web.config.file: %w (%s)", err, remedy)
+		}
 		return fmt.Errorf("--web.config.file: %w", err)
 	}
-	return f.Close()
+	if err := config.CheckWebConfig(p.WebConfigFile, text); err != nil {
+		return err
+	}
+	if err := toolkit.Validate(p.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file: %s: %w", p.WebConfigFile, err)
+	}
+	return nil
 }
 
 // admits says which endpoints of the receivers cannot be on the web port. What

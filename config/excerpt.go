@@ -70,7 +70,7 @@ func hideSecrets(lines []string, line int) string {
 			continue
 		}
 		indent = contentOf(above)
-		if m := lineKey.FindStringSubmatch(above); m != nil && (m[1] == "env" || secretKey(m[1])) {
+		if m := lineKey.FindStringSubmatch(above); m != nil && (m[1] == "env" || m[1] == "basic_auth_users" || secretKey(m[1])) {
 			return hideValue(text)
 		}
 	}
