@@ -45,7 +45,7 @@ func (u *uploads) views() []web.UploadView {
 // What the page says of uploads. Items are values and events.
 var (
 	uploadUp = prometheus.NewDesc("scriptbridge_upload_up",
-		"Whether the last attempt to send went well: 1 for yes, or none yet, 0 for no.", []string{"upload"}, nil)
+		"Whether sending goes well: 1 for yes, or no attempt yet, 0 while anything fails.", []string{"upload"}, nil)
 	uploadQueue = prometheus.NewDesc("scriptbridge_upload_queue_length",
 		"Values and events that wait to be sent.", []string{"upload"}, nil)
 	uploadBytes = prometheus.NewDesc("scriptbridge_upload_queue_bytes",

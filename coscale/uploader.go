@@ -31,10 +31,11 @@ type UploaderOptions struct {
 
 // Uploader is the record.Sink that sends to a CoScale API. uploader_put.go
 // turns batches into entries of the spool, uploader_entry.go says how they
-// stand there, uploader_slot.go sends the values of one slot after the other,
-// uploader_flush.go makes one point of what is sent once for a slot,
+// stand there, uploader_slot.go holds some of them at once, uploader_flush.go
+// makes one point of what is sent once for a slot, uploader_pass.go tries all
+// that is due and judges what fails, uploader_values.go sends values,
 // uploader_object.go makes what values and events refer to, uploader_event.go
-// sends events.
+// sends events, uploader_aside.go is about what was refused.
 type Uploader struct {
 	client   *Client
 	server   string
@@ -49,9 +50,26 @@ type Uploader struct {
 
 	// Run's alone.
 	ids       map[string]int64 // what the spool's state has of ids; see lookup
+	offline   bool             // what is not known is not asked for
+	made      int              // how often something was made
 	forgotten time.Time        // when ids were forgotten last
-	conflict  time.Time        // when one was taken for final last
-	tidied    time.Time        // when the state was tidied last
+	cured     bool             // that helped
+	untagged  map[string]time.Time
+	conflict  time.Time // when one was taken for a refusal last
+	tidied    time.Time // when the state was tidied last
+	toldAhead time.Time // when a clock that was wrong was told of last
+	toldLoop  time.Time // and a ring of bridges
+
+	// What is known of failures; see pass.
+	passes   int
+	row      int // of them in a row in which nothing went
+	skip     [classes]int
+	down     bool // no value was accepted when one was tried last
+	troubles map[string]*trouble
+	doubts   bool               // of some it is not known whether they fail alone
+	accepted [classes]time.Time // when the other end took something last
+	canary   *Data              // a point that it took; see accepts
+	byOther  [classes]int       // what went aside on the word of the other class alone
 }
 
 // Bounds on what is held in memory: entries that are read at once, in bytes,
@@ -87,6 +105,9 @@ func NewUploader(o UploaderOptions) (*Uploader, error) {
 		logger: o.Logger,
 		noted:  make(map[unitOf]bool),
 		ids:    make(map[string]int64),
+
+		untagged: make(map[string]time.Time),
+		troubles: make(map[string]*trouble),
 	}, nil
 }
 
@@ -125,11 +146,10 @@ func (u *Uploader) Run(ctx context.Context) error {
 	}
 }
 
-// turn sends the first slot if it is over, and says how long to wait for the
-// next turn.
+// turn sends what is due, and says how long to wait for the next turn.
 func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	now := time.Now()
-	next := u.slot(now).Add(u.interval + u.settle).Sub(now)
+	next := u.slot(now.Add(-u.settle)).Add(u.interval + u.settle).Sub(now)
 	if now.Sub(u.tidied) >= time.Hour {
 		u.tidied = now
 		if err := u.tidy(now); err != nil {
@@ -140,16 +160,16 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return next, err
 	}
-	start := u.slot(first)
-	end := start.Add(u.interval)
-	switch wait := end.Add(u.settle).Sub(now); {
-	case !ok:
+	if !ok || !first.Before(u.slot(now.Add(-u.settle))) && first.Before(now.Add(aheadMost)) {
+		clear(u.troubles)
+		u.spool.Works()
 		return next, u.spool.Shrink()
-	case wait > 0:
-		return min(next, wait), u.spool.Shrink()
 	}
-	if err := u.sendSlot(ctx, start, end); err != nil {
+	p := u.newPass()
+	err = p.walk(ctx, now)
+	var out *outageError
+	if err != nil && !errors.As(err, &out) {
 		return next, err
 	}
-	return 0, nil
+	return p.end(err, now, next), nil
 }

@@ -1,9 +1,12 @@
 package coscale
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +118,94 @@ func TestUploadToHandlerAnew(t *testing.T) {
 		}
 		if stats := r.Stats(); stats.Refused != 0 || stats.Entries != 0 {
 			t.Errorf("stats: %+v", stats)
+		}
+	})
+}
+
+// fileText is a file's text; empty where there is none.
+func (r *rig) fileText(path string) string {
+	r.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestUploadDroppedInFlight fills the spool while what it holds is on its way:
+// each value is counted once, as sent or as dropped.
+func TestUploadDroppedInFlight(t *testing.T) {
+	underTest(t, func(r *rig) {
+		r.spool.SetMaxBytes(64 << 10)
+		total := 0
+		fill := func() {
+			b := &record.Batch{}
+			for i := range 500 {
+				b.Samples = append(b.Samples, sample(fmt.Sprint("m", i), float64(total+i)))
+			}
+			b.Events = []record.Event{event1(fmt.Sprint(total), "m")}
+			total += 501
+			r.put(b)
+		}
+		fill()
+		calls := 0
+		r.lies(func(req *http.Request, _ url.Values) fault {
+			if is(req, "POST", "data/") {
+				if calls++; calls == 1 {
+					for range 20 {
+						fill()
+					}
+				}
+			}
+			return fault{}
+		})
+		r.pass(5 * time.Minute)
+		stats := r.Stats()
+		if stats.Dropped == 0 || stats.Entries != 0 || stats.Sent+stats.Dropped != uint64(total) {
+			t.Errorf("%d were put: %+v", total, stats)
+		}
+	})
+}
+
+// TestUploadClock has batches come while the clock is wrong: what is far ahead is
+// not waited for, and what the other end refuses for its time counts as refused.
+func TestUploadClock(t *testing.T) {
+	underTest(t, func(r *rig) {
+		sink := r.toHandler()
+		r.end()
+		r.other = r.other.(*listener).direct
+		r.start()
+		now := time.Now()
+		put := func(name string, at time.Time) {
+			r.put(&record.Batch{Time: at, Samples: []record.Sample{sample(name, 1)}, Events: []record.Event{{ID: name, Name: "E", Message: name}}})
+		}
+		put("boot", time.Unix(66, 0))
+		put("years", now.AddDate(10, 0, 0))
+		put("hour", now.Add(time.Hour))
+		put("minutes", now.Add(5*time.Minute))
+		r.pass(70 * time.Second)
+		for range 3 {
+			put("now", time.Now())
+			r.pass(time.Minute)
+		}
+		var values []string
+		for _, v := range sink.told() {
+			values = append(values, strings.Fields(v)[1])
+		}
+		r.want("values", values, []string{"hour", "now", "now", "now"})
+		stats := r.Stats()
+		if stats.Items != 2 || stats.Refused != 4 || stats.Failing != "" { // two of minutes wait
+			t.Errorf("stats: %+v", stats)
+		}
+		text := r.fileText(r.path + ".refused")
+		for _, why := range []string{"the time 66 is before 1973", "is more than a day ahead"} {
+			if !strings.Contains(text, why) {
+				t.Errorf("it is not told that %s: %s", why, text)
+			}
+		}
+		r.pass(3 * time.Minute)
+		if stats := r.Stats(); stats.Items != 0 || stats.Refused != 4 {
+			t.Errorf("when its time had come: %+v", stats)
 		}
 	})
 }

@@ -16,6 +16,9 @@ import (
 const (
 	valuesEntry = 'v'
 	eventEntry  = 'e'
+	// passedEntry is valuesEntry of values that came through other bridges,
+	// whose names come first.
+	passedEntry = 'w'
 )
 
 // fact is what is known of a metric.
@@ -43,6 +46,7 @@ type value struct {
 
 // values is an entry of values: of one batch and one slot.
 type values struct {
+	via    string // the bridges that they came through, as withVia has them
 	facts  []fact
 	values []value
 }
@@ -51,6 +55,11 @@ type values struct {
 // the facts, and the values.
 func (v *values) encode() []byte {
 	w := entryWriter{places: make(map[string]uint64)}
+	letter := byte(valuesEntry)
+	if v.via != "" {
+		letter = passedEntry
+		w.text(v.via)
+	}
 	w.uint(uint64(len(v.facts)))
 	for i := range v.facts {
 		f := &v.facts[i]
@@ -72,7 +81,7 @@ func (v *values) encode() []byte {
 			w.text(l.Value)
 		}
 		w.body = binary.AppendVarint(w.body, one.time)
-		if !v.facts[one.fact].shape.observes() {
+		if !v.facts[one.fact].shape.lists() {
 			w.float(one.value)
 			continue
 		}
@@ -82,7 +91,7 @@ func (v *values) encode() []byte {
 			w.uint(bits.Reverse64(math.Float64bits(o.weight))) // small numbers have two bytes or one
 		}
 	}
-	return w.bytes(valuesEntry)
+	return w.bytes(letter)
 }
 
 type entryWriter struct {
@@ -116,13 +125,35 @@ func (w *entryWriter) bytes(letter byte) []byte {
 
 var errEntry = errors.New("the entry cannot be read")
 
-// decodeValues reads what encode wrote, after the letter.
-func decodeValues(text []byte) (*values, error) {
+// readEntry reads an entry: values, or an event.
+func readEntry(text []byte) (v *values, e *event, err error) {
+	if len(text) == 0 {
+		return nil, nil, errEntry
+	}
+	switch text[0] {
+	case valuesEntry, passedEntry:
+		v, err = readValues(text[1:], text[0] == passedEntry)
+	case eventEntry:
+		e, err = decodeEvent(text[1:])
+	default:
+		err = errEntry
+	}
+	return v, e, err
+}
+
+// decodeValues reads what encode wrote of values that came through no bridge,
+// after the letter.
+func decodeValues(text []byte) (*values, error) { return readValues(text, false) }
+
+func readValues(text []byte, passed bool) (*values, error) {
 	r := entryReader{rest: text}
 	for range r.count(1) {
 		r.table = append(r.table, string(r.take(r.uint())))
 	}
 	v := new(values)
+	if passed {
+		v.via = r.text()
+	}
 	for range r.count(9) {
 		var f fact
 		for _, to := range []*string{&f.name, &f.suffix, &f.unit, &f.help, &f.dataType, &f.groups, &f.tags} {
@@ -147,7 +178,7 @@ func decodeValues(text []byte) (*values, error) {
 		switch {
 		case one.fact >= len(v.facts):
 			r.fail()
-		case v.facts[one.fact].shape.observes():
+		case v.facts[one.fact].shape.lists():
 			one.observed = r.observed()
 		default:
 			one.value = r.float()
@@ -260,6 +291,7 @@ type event struct {
 	Stop        int64          `json:"stop,omitempty"` // 0: it goes on
 	Subject     record.Subject `json:"subject"`
 	Attributes  []record.Label `json:"attributes,omitempty"`
+	Via         string         `json:"via,omitempty"` // as of values
 }
 
 func (e *event) encode() ([]byte, error) {

@@ -53,6 +53,7 @@ func (u *Uploader) event(p *put, b *record.Batch, e *record.Event) *event {
 		Message: valid(e.Message),
 		Subject: subject(e.Subject),
 		Start:   p.time.Unix(),
+		Via:     p.via,
 	}
 	if !e.Start.IsZero() {
 		one.Start = e.Start.Unix()
@@ -150,67 +151,56 @@ func (u *Uploader) mark(e *event, change func(tx *spool.Tx, m *eventMark) error)
 }
 
 // sendEvent sends an event, or what has changed of it, so that the server has
-// it once.
-func (u *Uploader) sendEvent(ctx context.Context, e *event) error {
-	err := u.retry(ctx, func(ctx context.Context) error { return u.trySendEvent(ctx, e) })
-	if !isFinal(err) {
-		return err
-	}
-	if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = ""; return nil }); err != nil {
-		return err
-	}
-	return u.setAside(1, e, err)
-}
-
-func (u *Uploader) trySendEvent(ctx context.Context, e *event) error {
+// it once. told: the server was asked and has it; an event of which a later
+// word waits is not told.
+func (u *Uploader) sendEvent(ctx context.Context, e *event) (told bool, err error) {
 	var m eventMark
-	err := u.spool.View(func(tx *spool.Tx) error { m = readMark(tx, e.Key); return nil })
+	err = u.spool.View(func(tx *spool.Tx) error { m = readMark(tx, e.Key); return nil })
 	if err != nil {
-		return err
+		return false, err
 	}
 	flown := m.Flying == e.Hash
 	if m.Sent == e.Hash || !flown && m.Hash != "" && m.Hash != e.Hash { // a later word of it waits
-		return nil
+		return false, nil
 	}
 	category, err := u.category(ctx, e)
 	if err != nil {
-		return err
+		return false, err
 	}
 	data, err := u.eventData(ctx, e)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if m.Data != 0 && m.Category == category {
 		err := u.changeEvent(ctx, m, data)
 		if err == nil {
-			return u.sent(e, category, m.Data)
+			return true, u.sent(e, category, m.Data)
 		}
 		if !isNotFound(err) {
-			return final(err)
+			return false, err
 		}
 		// It is not there any more, and so it is a new one.
 	}
 	if flown {
 		id, found, err := u.findEvent(ctx, e, category, data)
 		if err != nil {
-			return final(err)
+			return false, err
 		}
 		if found {
-			return u.sent(e, category, id)
+			return true, u.sent(e, category, id)
 		}
 	} else if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = e.Hash; return nil }); err != nil {
-		return err
+		return false, err
 	}
 	made, err := u.client.InsertEvent(ctx, category, data)
 	if err != nil {
-		return final(err)
+		return false, err
 	}
-	return u.sent(e, category, made.ID)
+	return true, u.sent(e, category, made.ID)
 }
 
 // sent notes that the server has an event, and whose that one is.
 func (u *Uploader) sent(e *event, category, id int64) error {
-	u.spool.Sent(1)
 	return u.mark(e, func(tx *spool.Tx, m *eventMark) error {
 		m.Flying, m.Sent, m.Category, m.Data = "", e.Hash, category, id
 		return tx.Set(claimKey(category, id), []byte(e.Key))

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"scriptbridge/record"
+	"scriptbridge/spool"
 )
 
 // This file has what is sent once for a slot, and not value by value: means,
 // and what a StatsD daemon with CoScale's backend sent at each of its flushes
-// (spec/coscale-api.md, 5), so that a history of that backend's goes on.
+// (spec/coscale-api.md, 5), so that a history of that backend's goes on. When the
+// slot is over, its values in the queue become the points that are sent.
 
 // shape is what is sent of a series. Its numbers stand in entries.
 type shape uint64
@@ -26,10 +28,24 @@ const (
 	// histogramMilli is histogram of observations in seconds, which are sent in
 	// milliseconds: those of StatsD's timers, as the daemon had them.
 	histogramMilli
+	// finished is a histogram as it is sent: its samples, its width and its
+	// percentiles stand where observations do.
+	finished
 	shapes
 )
 
 func (f shape) observes() bool { return f == histogram || f == histogramMilli }
+
+// lists says whether a value has a list, and not one number.
+func (f shape) lists() bool { return f.observes() || f == finished }
+
+// digested is 1 for what is sent once for a slot, 0 for all else.
+func (f shape) digested() int {
+	if f == eachValue || f == finished {
+		return 0
+	}
+	return 1
+}
 
 // shapeOf is what is sent of a sample's series.
 func shapeOf(source *record.Source, s *record.Sample) shape {
@@ -85,7 +101,10 @@ func (s *slotPut) observe(o *record.Sample) {
 
 // digest is what is kept of a series of which one point is sent for a slot.
 type digest struct {
-	of       *series
+	via      string
+	fact     *fact
+	subject  record.Subject
+	labels   []record.Label
 	n        float64 // values so far
 	value    float64 // their mean, their sum or the last of them
 	time     int64   // that of the last
@@ -95,7 +114,7 @@ type digest struct {
 // add takes in a value.
 func (d *digest) add(v *value) {
 	d.n++
-	switch d.of.fact.shape {
+	switch d.fact.shape {
 	case mean:
 		d.value += v.value/d.n - d.value/d.n // so that no sum overflows
 	case rate:
@@ -115,7 +134,7 @@ func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFl
 // point is what is sent: at the slot's beginning, as for all that is derived.
 func (d *digest) point(start time.Time, interval time.Duration) Point {
 	p := Point{Time: start.Unix(), Value: d.value}
-	switch f := d.of.fact.shape; {
+	switch f := d.fact.shape; {
 	case f == rate:
 		p.Value = finite(d.value / interval.Seconds())
 	case f.observes():
@@ -127,6 +146,33 @@ func (d *digest) point(start time.Time, interval time.Duration) Point {
 		}
 	}
 	return p
+}
+
+// finish makes a value of a point, to be queued in the place of what it is made
+// of.
+func (d *digest) finish(p Point) (fact, value) {
+	f := *d.fact
+	v := value{subject: d.subject, labels: d.labels, time: p.Time, value: p.Value}
+	f.shape = eachValue
+	if h := p.Histogram; h != nil {
+		f.shape = finished
+		for _, n := range append([]float64{h.Samples, h.Width}, h.Values...) {
+			v.observed = append(v.observed, observation{n, 1})
+		}
+	}
+	return f, v
+}
+
+// point is what is sent of a value.
+func (v *value) point(s shape) Point {
+	if s != finished || len(v.observed) < 2 {
+		return Point{Time: v.time, Value: v.value}
+	}
+	h := &Histogram{Samples: v.observed[0].value, Width: v.observed[1].value}
+	for _, o := range v.observed[2:] {
+		h.Values = append(h.Values, o.value)
+	}
+	return Point{Time: v.time, Histogram: h}
 }
 
 // The percentiles of a histogram of StatsD's (spec/coscale-api.md, 5), the
@@ -210,11 +256,11 @@ func (s *sending) coarsen() {
 
 // digest takes a value into what is sent of its series when the slot is
 // complete.
-func (s *sending) digest(key string, v *value, f *fact, name string) {
+func (s *sending) digest(key, via string, v *value, f *fact) {
 	key = string(rune(f.shape)) + key // a name may have come in several shapes
 	d := s.digests[key]
 	if d == nil {
-		d = &digest{of: v.series(f, name)}
+		d = &digest{via: via, fact: f, subject: v.subject, labels: v.labels}
 		s.digests[key] = d
 		s.order = append(s.order, d)
 	}
@@ -222,4 +268,99 @@ func (s *sending) digest(key string, v *value, f *fact, name string) {
 	if s.observed += len(v.observed); s.observed > s.room {
 		s.coarsen()
 	}
+}
+
+// sending is what a slot's digests are made of.
+type sending struct {
+	digests  map[string]*digest
+	order    []*digest
+	observed int // observations that all of them hold
+	room     int // for how many there is room
+}
+
+// closeSlot makes points of what is sent once for a slot. They are queued in the
+// place of the values, in one step, so that nothing is lost by an end in the
+// middle, and what follows need not know.
+func (u *Uploader) closeSlot(after spool.Key, start, end time.Time) error {
+	s := sending{digests: make(map[string]*digest), room: maxObserved}
+	var keys []spool.Key
+	var entries []values
+	for {
+		some, err := u.spool.Read(after, end, windowBytes)
+		if err != nil {
+			return err
+		}
+		if len(some) == 0 {
+			break
+		}
+		after = some[len(some)-1].Key
+		for _, e := range some {
+			v, _, err := readEntry(e.Data)
+			if err != nil || v == nil {
+				continue
+			}
+			if rest, digested := s.take(v); digested {
+				keys = append(keys, e.Key)
+				entries = append(entries, rest...)
+			}
+		}
+	}
+	entries = append(entries, s.finish(start, u.interval)...)
+	return u.spool.Update(func(tx *spool.Tx) error {
+		for _, v := range entries {
+			if err := tx.Append(start, len(v.values), v.encode()); err != nil {
+				return err
+			}
+		}
+		return tx.Remove(keys...)
+	})
+}
+
+// take takes in the values of an entry of which one point is made. rest is what
+// there is besides them, as in entries of a former version.
+func (s *sending) take(v *values) (rest []values, digested bool) {
+	var others []value
+	for i := range v.values {
+		one := &v.values[i]
+		f := &v.facts[one.fact]
+		if f.shape.digested() == 0 {
+			others = append(others, *one)
+			continue
+		}
+		digested = true
+		s.digest(seriesKey(v.via, f.unit+"\x00"+f.name+f.suffix, one), v.via, one, f)
+	}
+	if !digested || len(others) == 0 {
+		return nil, digested
+	}
+	entry := entryOf(v.facts, others)
+	entry.via = v.via
+	return []values{entry}, true
+}
+
+// finish makes entries of the points: of what came the same way.
+func (s *sending) finish(start time.Time, interval time.Duration) []values {
+	var ways []string
+	entries := make(map[string]*values)
+	var all []values
+	for _, d := range s.order {
+		v := entries[d.via]
+		if v == nil || len(v.values) == valuesAtOnce {
+			if v == nil {
+				ways = append(ways, d.via)
+			} else {
+				all = append(all, *v)
+			}
+			v = &values{via: d.via}
+			entries[d.via] = v
+		}
+		f, one := d.finish(d.point(start, interval))
+		d.observed = nil
+		one.fact = len(v.facts)
+		v.facts, v.values = append(v.facts, f), append(v.values, one)
+	}
+	for _, via := range ways {
+		all = append(all, *entries[via])
+	}
+	return all
 }

@@ -77,8 +77,8 @@ func TestCoarsen(t *testing.T) {
 			v.observed[i] = observation{math.Exp(10 * dice.NormFloat64()), 1}
 			all = append(all, v.observed[i].value)
 		}
-		s.digest("wide", &v, wide, "wide")
-		s.digest("equal", &value{observed: slices.Repeat([]observation{{7, 2}}, 1000)}, wide, "equal")
+		s.digest("wide", "", &v, wide)
+		s.digest("equal", "", &value{observed: slices.Repeat([]observation{{7, 2}}, 1000)}, wide)
 		if s.observed > maxObserved {
 			t.Fatalf("%d observations are held", s.observed)
 		}
@@ -102,7 +102,7 @@ func TestCoarsen(t *testing.T) {
 		for i := range v.observed {
 			v.observed[i] = observation{dice.NormFloat64(), 1}
 		}
-		s.digest(fmt.Sprint(i), &v, wide, "many")
+		s.digest(fmt.Sprint(i), "", &v, wide)
 	}
 	if most := max(maxObserved, 2*minObserved*len(s.order)); s.observed > most {
 		t.Errorf("%d observations are held", s.observed)

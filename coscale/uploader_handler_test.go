@@ -15,26 +15,34 @@ import (
 	"scriptbridge/record"
 )
 
-// listener is the real receiver as a transport, which loses every third answer.
-type listener struct {
-	*Handler
-	mu       sync.Mutex
-	requests int
-}
+// direct is the real receiver as a transport.
+type direct struct{ *Handler }
 
-func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	for name, values := range r.Header { // as a server reads them
 		r.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	w := httptest.NewRecorder()
-	l.ServeHTTP(w, r)
+	d.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// listener loses every third answer.
+type listener struct {
+	direct
+	mu       sync.Mutex
+	requests int
+}
+
+func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.direct.RoundTrip(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.requests++; l.requests%3 == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
-	return w.Result(), nil
+	return resp, err
 }
 
 // heard is a sink that writes down what it is put.
@@ -84,7 +92,7 @@ func (r *rig) toHandler() *heard {
 	}
 	r.t.Cleanup(func() { h.Close() })
 	r.end()
-	r.other = &listener{Handler: h}
+	r.other = &listener{direct: direct{h}}
 	r.start()
 	return sink
 }

@@ -1,11 +1,11 @@
 package coscale
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -19,67 +19,28 @@ import (
 // objectSource is the source of all objects that the uploader makes.
 const objectSource = "scriptbridge"
 
-// forgetAgain is how long a 404 is final after ids were forgotten for one: the
-// objects have been made again, and it made no difference.
-const forgetAgain = 10 * time.Minute
-
-// final makes the error of an answer that repeating does not mend one that
-// spool.Retry gives back: one that is in the API's own words. An answer to the
-// login says nothing of what was to be sent.
-func final(err error) error {
-	var some *RefusedError
-	if errors.As(err, &some) {
-		return &spool.Final{Err: err}
-	}
-	var status *StatusError
-	if !errors.As(err, &status) || status.Login || status.Foreign || status.Status < 400 || status.Status > 499 {
-		return err
-	}
-	switch status.Status {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
-		return err
-	}
-	return &spool.Final{Err: err}
-}
+// forgetAgain is for how long after ids were forgotten for a 404 they are not
+// forgotten again: the objects have been made anew, and it made no difference.
+// Where it did, that is forgetSoon.
+const (
+	forgetAgain = 10 * time.Minute
+	forgetSoon  = time.Minute
+)
 
 // A 409 that tells of no object, which is done away with by asking again where two
-// do the same at once, is final when it came so many times in a row (a minute
-// later), and after that at once for a while: nothing may hold up what waits
-// behind it.
+// do the same at once, is a refusal when it came so many times in a row (a minute
+// later), and after that at once for a while.
 const (
 	mostConflicts = 7
 	conflictAgain = time.Hour
 )
 
-// bounded makes the last of too many conflicts final.
-func (u *Uploader) bounded(attempt func(context.Context) error) func(context.Context) error {
-	n := 0
-	return func(ctx context.Context) error {
-		err := attempt(ctx)
-		if !isConflict(err) {
-			return err
-		}
-		if n++; n < mostConflicts && (u.conflict.IsZero() || time.Since(u.conflict) >= conflictAgain) {
-			return err
-		}
-		u.conflict = time.Now()
-		return &spool.Final{Err: err}
+// tellLoop logs that the other end has had what is sent to it.
+func (u *Uploader) tellLoop(err error) {
+	if now := time.Now(); now.Sub(u.toldLoop) >= loopAgain {
+		u.toldLoop = now
+		level.Error(u.logger).Log("msg", "what came from the bridge that it is sent to is refused there, and dropped: bridges upload to each other in a ring; take upload out of one of them", "err", err)
 	}
-}
-
-func isConflict(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && !status.Login && !status.Foreign && status.Status == http.StatusConflict
-}
-
-func isFinal(err error) bool {
-	var f *spool.Final
-	return errors.As(err, &f)
-}
-
-func isNotFound(err error) bool {
-	var status *StatusError
-	return errors.As(err, &status) && !status.Foreign && status.Status == http.StatusNotFound
 }
 
 // lookup gives what the state has by a key; 0 for nothing.
@@ -106,6 +67,7 @@ func (u *Uploader) remember(key string, id int64) {
 }
 
 func (u *Uploader) save(key string, id int64) error {
+	u.made++
 	err := u.spool.Update(func(tx *spool.Tx) error {
 		return tx.Set(key, strconv.AppendInt(nil, id, 10))
 	})
@@ -119,16 +81,22 @@ func (u *Uploader) save(key string, id int64) error {
 // have them.
 const idPrefix = "id/"
 
+// errOffline says that something is not known, and that the other end is not asked.
+var errOffline = errors.New("nothing is asked at present")
+
 // object gives the id of an object, which it makes where that is not known.
 // Groups have names that are unique under their parent.
 func (u *Uploader) object(ctx context.Context, kind Kind, parent int64, name string, o any) (int64, error) {
 	key := stateKey("id", string(kind), strconv.FormatInt(parent, 10), name)
 	id, err := u.lookup(key)
-	if err != nil || id != 0 {
+	switch {
+	case err != nil || id != 0:
 		return id, err
+	case u.offline:
+		return 0, errOffline
 	}
 	if id, err = u.client.Create(ctx, kind, o); err != nil {
-		return 0, final(err)
+		return 0, err
 	}
 	return id, u.save(key, id)
 }
@@ -137,24 +105,29 @@ func (u *Uploader) object(ctx context.Context, kind Kind, parent int64, name str
 func (u *Uploader) once(do func() error, parts ...any) error {
 	key := stateKey("id", "done", strings.Trim(fmt.Sprintln(parts...), "\n"))
 	done, err := u.lookup(key)
-	if err != nil || done != 0 {
+	switch {
+	case err != nil || done != 0:
 		return err
+	case u.offline:
+		return errOffline
 	}
 	if err := do(); err != nil {
-		return final(err)
+		return err
 	}
 	return u.save(key, 1)
 }
 
 // forget forgets all ids after a 404, so that the objects are made again; false
-// when that was tried lately.
+// when that was tried lately. It is tried again soon where it helped the last
+// time.
 func (u *Uploader) forget(why error) (bool, error) {
-	if u.forgotLately() {
+	if !u.mayForget() {
 		return false, nil
 	}
-	u.forgotten = time.Now()
+	u.forgotten, u.cured = time.Now(), false
 	level.Warn(u.logger).Log("msg", "the server does not know what it knew: all is made again", "err", why)
 	clear(u.ids)
+	u.canary = nil
 	return true, u.spool.Update(func(tx *spool.Tx) error {
 		var keys []string
 		tx.Each(idPrefix, func(key string, _ []byte) bool { keys = append(keys, key); return true })
@@ -162,8 +135,33 @@ func (u *Uploader) forget(why error) (bool, error) {
 	})
 }
 
-func (u *Uploader) forgotLately() bool {
-	return !u.forgotten.IsZero() && time.Since(u.forgotten) < forgetAgain
+func (u *Uploader) mayForget() bool {
+	since := time.Since(u.forgotten)
+	return u.forgotten.IsZero() || since >= forgetAgain || u.cured && since >= forgetSoon
+}
+
+// again attempts something that uses ids: after a 404 they are forgotten, and it
+// is attempted once more.
+func (u *Uploader) again(attempt func() error) error {
+	err := attempt()
+	if !isNotFound(err) {
+		return err
+	}
+	forgot, fail := u.forget(err)
+	if fail != nil || !forgot {
+		return cmp.Or(fail, err)
+	}
+	err = attempt()
+	u.cured = err == nil
+	return err
+}
+
+// resolve finds what a series is at the other end, and makes what is missing.
+func (u *Uploader) resolve(ctx context.Context, s *series) (err error) {
+	if s.word, err = u.subject(ctx, s.subject); err == nil {
+		s.metric, err = u.metric(ctx, s)
+	}
+	return err
 }
 
 // subject gives the API's word for a subject.
@@ -217,14 +215,7 @@ func (u *Uploader) metric(ctx context.Context, s *series) (int64, error) {
 		if tag = strings.TrimSpace(tag); tag == "" {
 			continue
 		}
-		err := u.once(func() error {
-			err := u.client.SetAttribute(ctx, Metrics, id, Attribute{Key: "TAG", Value: tag, Source: objectSource})
-			if isConflict(err) || isFinal(final(err)) && (!isNotFound(err) || u.forgotLately()) {
-				return nil // no tag is worth a value
-			}
-			return err
-		}, "tag", id, tag)
-		if err != nil {
+		if err := u.tag(ctx, id, tag); err != nil {
 			return 0, err
 		}
 	}
@@ -240,6 +231,34 @@ func (u *Uploader) metric(ctx context.Context, s *series) (int64, error) {
 	}
 	return id, nil
 }
+
+// tag gives a metric a tag. None is worth a value: what is refused is left, and
+// what fails in another way is tried again later.
+func (u *Uploader) tag(ctx context.Context, metric int64, tag string) error {
+	key := strconv.FormatInt(metric, 10) + " " + tag
+	if last := u.untagged[key]; time.Since(last) < tagAgain {
+		return nil
+	}
+	err := u.once(func() error {
+		err := u.client.SetAttribute(ctx, Metrics, metric, Attribute{Key: "TAG", Value: tag, Source: objectSource})
+		if isConflict(err) && !isLoop(err) || refusal(err) || isNotFound(err) && !u.mayForget() {
+			return nil
+		}
+		return err
+	}, "tag", metric, tag)
+	if err == nil || !ofServer(err) || general(err) || isNotFound(err) || isLoop(err) {
+		return err
+	}
+	if len(u.untagged) >= maxKnown {
+		clear(u.untagged)
+	}
+	u.untagged[key] = time.Now()
+	level.Warn(u.logger).Log("msg", "a metric cannot be tagged; its values are sent without, and the tag is tried again later", "tag", tag, "err", err)
+	return nil
+}
+
+// tagAgain is how often a tag is tried that fails.
+const tagAgain = 10 * time.Minute
 
 // group makes the groups of a path, level by level, and puts a metric into the
 // last one.

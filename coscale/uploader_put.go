@@ -30,6 +30,7 @@ const calctypeDifference = "Difference"
 // put is a batch on its way into the spool.
 type put struct {
 	source  string // by which the state knows it
+	via     string // the bridges that it came through
 	time    time.Time
 	slots   []*slotPut
 	places  map[int64]*slotPut // by their start
@@ -91,6 +92,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 func (u *Uploader) sort(b *record.Batch) *put {
 	p := &put{
 		source:  sourceKey(b.Source),
+		via:     strings.Join(b.Via, ", "),
 		time:    b.Time,
 		places:  make(map[int64]*slotPut),
 		units:   make(map[unitOf]bool),
@@ -347,7 +349,7 @@ func (p *put) store(tx *spool.Tx) error {
 		}
 	}
 	for _, s := range p.slots {
-		if err := s.store(tx, p.time); err != nil {
+		if err := s.store(tx, p); err != nil {
 			return err
 		}
 	}
@@ -359,12 +361,12 @@ func (p *put) store(tx *spool.Tx) error {
 	return nil
 }
 
-func (s *slotPut) store(tx *spool.Tx, now time.Time) error {
+func (s *slotPut) store(tx *spool.Tx, p *put) error {
 	kept := make([]value, 0, len(s.values))
 	for i, v := range s.values {
 		if s.previous[i] != "" {
 			previous, there := readPrevious(tx.Get(s.previous[i]))
-			if err := tx.Set(s.previous[i], previousBytes(v.value, now)); err != nil {
+			if err := tx.Set(s.previous[i], previousBytes(v.value, p.time)); err != nil {
 				return err
 			}
 			raw := v.value
@@ -375,9 +377,15 @@ func (s *slotPut) store(tx *spool.Tx, now time.Time) error {
 		}
 		kept = append(kept, v)
 	}
+	// What is sent once for the slot has entries of its own: they become others
+	// when the slot is over.
+	slices.SortStableFunc(kept, func(a, b value) int {
+		return cmp.Compare(s.facts[a.fact].shape.digested(), s.facts[b.fact].shape.digested())
+	})
 	for len(kept) > 0 {
-		n := atOnce(kept)
+		n := atOnce(s.facts, kept)
 		entry := entryOf(s.facts, kept[:n])
+		entry.via = p.via
 		if err := tx.Append(s.first, n, entry.encode()); err != nil {
 			return err
 		}
@@ -387,10 +395,10 @@ func (s *slotPut) store(tx *spool.Tx, now time.Time) error {
 }
 
 // atOnce is how many of the values one entry takes: at least one.
-func atOnce(all []value) int {
+func atOnce(facts []fact, all []value) int {
 	observed := 0
 	for i := range all {
-		if i == valuesAtOnce || observed >= observedAtOnce {
+		if i == valuesAtOnce || observed >= observedAtOnce || facts[all[i].fact].shape.digested() != facts[all[0].fact].shape.digested() {
 			return i
 		}
 		observed += len(all[i].observed)

@@ -1,9 +1,8 @@
 package coscale
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,127 +17,229 @@ const (
 	seriesPoints = 20_000
 )
 
+// window is what is held of a slot at once: entries of the queue, and what has
+// become of each.
+type window struct {
+	start   time.Time // of the slot
+	entries []*queued
+	failed  []failure
+	fine    map[string]bool // keys of what the other end took a part of, at least
+}
+
+// queued is an entry on its way: of values, or of an event.
+type queued struct {
+	spool.Entry
+	values        *values
+	event         *event
+	open          []bool // what is not settled yet of its values; one for an event
+	left          int    // how many those are
+	sent, refused int
+}
+
+// fate is what became of something.
+type fate int
+
+const (
+	arrived  fate = iota
+	declined      // for good
+	stale         // a later word of it is sent
+)
+
+// settle notes what became of a value, or of the event, once.
+func (q *queued) settle(n int, how fate) {
+	if !q.open[n] {
+		return
+	}
+	q.open[n] = false
+	q.left--
+	switch how {
+	case arrived:
+		q.sent++
+	case declined:
+		q.refused++
+	}
+}
+
+// window reads entries. What cannot be read is set aside.
+func (u *Uploader) window(start time.Time, entries []spool.Entry) (*window, error) {
+	w := &window{start: start, fine: make(map[string]bool)}
+	for _, e := range entries {
+		q := &queued{Entry: e, left: 1}
+		var err error
+		if q.values, q.event, err = readEntry(e.Data); err != nil {
+			text, _ := json.Marshal(e.Data) // bytes never fail
+			if err := u.spool.SetAside(spool.Aside{Why: err, Shown: text, Items: e.Items, At: e.Key.Time()}); err != nil {
+				return nil, err
+			}
+			q.left, q.refused = 0, e.Items
+		}
+		if q.values != nil {
+			q.left = len(q.values.values)
+		}
+		q.open = slices.Repeat([]bool{true}, q.left)
+		w.entries = append(w.entries, q)
+	}
+	return w, nil
+}
+
+// digested says whether there is something of which one point is to be made.
+func (w *window) digested() bool {
+	return slices.ContainsFunc(w.entries, func(q *queued) bool {
+		return q.values != nil && slices.ContainsFunc(q.values.facts, func(f fact) bool { return f.shape.digested() > 0 })
+	})
+}
+
+// commit takes out of the queue what is settled. What had been dropped
+// meanwhile was counted then.
+func (u *Uploader) commit(w *window) error {
+	sent, refused := 0, 0
+	var touched []*queued
+	for _, q := range w.entries {
+		if q.left == 0 || q.sent+q.refused > 0 {
+			touched = append(touched, q)
+		}
+	}
+	if len(touched) == 0 {
+		return nil
+	}
+	err := u.spool.Update(func(tx *spool.Tx) error {
+		sent, refused = 0, 0
+		for _, q := range touched {
+			if !tx.Has(q.Key) {
+				continue
+			}
+			sent += q.sent
+			refused += q.refused
+			if err := tx.Remove(q.Key); err != nil {
+				return err
+			}
+			if q.left > 0 {
+				if err := tx.Append(q.Key.Time(), q.left, q.rest()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		u.spool.Sent(sent)
+		u.spool.Refused(refused)
+	}
+	return err
+}
+
+// rest is the entry of what is not settled of values.
+func (q *queued) rest() []byte {
+	var open []value
+	for i, v := range q.values.values {
+		if q.open[i] {
+			open = append(open, v)
+		}
+	}
+	entry := entryOf(q.values.facts, open)
+	entry.via = q.values.via
+	return entry.encode()
+}
+
 // series is what is sent of one series in one call.
 type series struct {
+	key     string // all that follows, but for the points
+	via     string // the bridges that it came through
 	fact    *fact
 	name    string // with its unit, where it must, and suffix
 	subject record.Subject
 	labels  []record.Label
 	points  []Point
+	refs    []ref // of the points
+
+	// What it is at the other end; see resolve.
+	metric int64
+	word   string // of the subject
 }
 
-// seriesSet are series in the order in which they came.
-type seriesSet struct {
-	places map[string]int
-	all    []*series
+// ref is a value of an entry.
+type ref struct {
+	of *queued
+	n  int
 }
 
-// sending is a slot on its way.
-type sending struct {
-	start    time.Time
-	keys     []spool.Key
-	digests  map[string]*digest
-	order    []*digest
-	observed int // observations that all of them hold
-	room     int // for how many there is room
+// settle notes what became of all points.
+func (s *series) settle(how fate) {
+	for _, r := range s.refs {
+		r.of.settle(r.n, how)
+	}
 }
 
-// sendSlot sends all that is queued of a slot, in windows, so that memory does
-// not grow with it; the digests come last, for they need all of it. Only then
-// the entries are removed: what is sent twice, since the process ended before,
-// is the same values at the same times.
-func (u *Uploader) sendSlot(ctx context.Context, start, end time.Time) error {
-	s := sending{start: start, digests: make(map[string]*digest), room: maxObserved}
-	var after spool.Key
-	for {
-		entries, err := u.spool.Read(after, end, windowBytes)
-		if err != nil {
-			return err
-		}
-		if len(entries) == 0 {
-			break
-		}
-		after = entries[len(entries)-1].Key
-		if err := u.sendWindow(ctx, &s, entries); err != nil {
-			return err
+// part is the series with some of its points.
+func (s *series) part(from, to int) *series {
+	p := *s
+	p.points, p.refs = s.points[from:to], s.refs[from:to]
+	return &p
+}
+
+// only is the series with those of its points, by their numbers; none: all.
+func (s *series) only(numbers []int) *series {
+	if len(numbers) == 0 {
+		return s
+	}
+	p := *s
+	p.points, p.refs = nil, nil
+	for _, n := range numbers {
+		if n >= 0 && n < len(s.points) {
+			p.points, p.refs = append(p.points, s.points[n]), append(p.refs, s.refs[n])
 		}
 	}
-	derived := make([]*series, 0, len(s.order))
-	for _, d := range s.order {
-		d.of.points, d.observed = []Point{d.point(start, u.interval)}, nil
-		derived = append(derived, d.of)
-	}
-	if err := u.sendSeries(ctx, derived); err != nil {
-		return err
-	}
-	return u.spool.Update(func(tx *spool.Tx) error { return tx.Remove(s.keys...) })
+	return &p
 }
 
-func (u *Uploader) sendWindow(ctx context.Context, s *sending, entries []spool.Entry) error {
-	set := seriesSet{places: make(map[string]int)}
-	var events []*event
-	for _, e := range entries {
-		if e.Key.Time().Before(s.start) { // it came late; the next turn is its
+// series brings the window's values to the series that they belong to, in the
+// order in which those came; wanted says whether one is to be sent.
+func (u *Uploader) series(w *window, wanted func(key string) bool) (all []*series, err error) {
+	places := make(map[string]*series)
+	for _, q := range w.entries {
+		if q.values == nil {
 			continue
 		}
-		var err error
-		switch {
-		case len(e.Data) > 0 && e.Data[0] == valuesEntry:
-			var v *values
-			if v, err = decodeValues(e.Data[1:]); err == nil {
-				err = u.gather(s, &set, v)
-			}
-		case len(e.Data) > 0 && e.Data[0] == eventEntry:
-			var one *event
-			if one, err = decodeEvent(e.Data[1:]); err == nil {
-				events = append(events, one)
-			}
-		default:
-			err = errEntry
-		}
-		if errors.Is(err, errEntry) {
-			err = u.setAside(e.Items, e.Data, err)
-		}
+		names, err := u.names(q.values.facts)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.keys = append(s.keys, e.Key)
-	}
-	if err := u.sendSeries(ctx, set.all); err != nil {
-		return err
-	}
-	for _, e := range events {
-		if err := u.sendEvent(ctx, e); err != nil {
-			return err
+		for i := range q.values.values {
+			v := &q.values.values[i]
+			f := &q.values.facts[v.fact]
+			if f.shape.digested() > 0 { // it came late; the next pass is its
+				continue
+			}
+			key := seriesKey(q.values.via, names[v.fact], v)
+			s, known := places[key]
+			if !known && !wanted(key) {
+				places[key] = nil
+				continue
+			}
+			if known && s == nil {
+				continue
+			}
+			if !known || len(s.points) == seriesPoints {
+				s = &series{key: key, via: q.values.via, fact: f, name: names[v.fact], subject: v.subject, labels: v.labels}
+				places[key] = s
+				all = append(all, s)
+			}
+			s.points, s.refs = append(s.points, v.point(f.shape)), append(s.refs, ref{q, i})
 		}
 	}
-	return nil
+	return all, nil
 }
 
-// gather brings an entry's values to the series that they belong to.
-func (u *Uploader) gather(s *sending, set *seriesSet, v *values) error {
-	names := make([]string, len(v.facts))
-	err := u.spool.View(func(tx *spool.Tx) error {
-		for i := range v.facts {
-			names[i] = metricName(tx, &v.facts[i])
+// names are what metrics are called at the other end.
+func (u *Uploader) names(facts []fact) (names []string, err error) {
+	err = u.spool.View(func(tx *spool.Tx) error {
+		names = nil
+		for i := range facts {
+			names = append(names, metricName(tx, &facts[i]))
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for i := range v.values {
-		one := &v.values[i]
-		f := &v.facts[one.fact]
-		key := seriesKey(names[one.fact], one)
-		if f.shape != eachValue {
-			s.digest(key, one, f, names[one.fact])
-			continue
-		}
-		se := set.find(key, func() *series { return one.series(f, names[one.fact]) })
-		se.points = append(se.points, Point{Time: one.time, Value: one.value})
-	}
-	return nil
+	return names, err
 }
 
 // metricName is a metric's name at the other end.
@@ -150,9 +251,10 @@ func metricName(tx *spool.Tx, f *fact) string {
 	return name + f.suffix
 }
 
-func seriesKey(name string, v *value) string {
+// seriesKey tells series apart.
+func seriesKey(via, name string, v *value) string {
 	var b strings.Builder
-	for _, part := range []string{name, v.subject.Kind.String(), v.subject.Name} {
+	for _, part := range []string{via, name, v.subject.Kind.String(), v.subject.Name} {
 		b.WriteString(part)
 		b.WriteByte(0)
 	}
@@ -165,159 +267,36 @@ func seriesKey(name string, v *value) string {
 	return b.String()
 }
 
-func (v *value) series(f *fact, name string) *series {
-	return &series{fact: f, name: name, subject: v.subject, labels: v.labels}
-}
-
-func (set *seriesSet) find(key string, begin func() *series) *series {
-	if place, ok := set.places[key]; ok && len(set.all[place].points) < seriesPoints {
-		return set.all[place]
-	}
-	set.places[key] = len(set.all)
-	set.all = append(set.all, begin())
-	return set.all[len(set.all)-1]
-}
-
-// sendSeries sends series in calls that are as large as they may be.
-func (u *Uploader) sendSeries(ctx context.Context, all []*series) error {
+// calls cuts series into calls that are as large as they may be.
+func calls(all []*series) (list [][]*series) {
 	from, size := 0, 2
 	for i, s := range all {
 		n := s.size()
 		if size+n > callBytes && i > from {
-			if err := u.deliver(ctx, all[from:i]); err != nil {
-				return err
-			}
+			list = append(list, all[from:i])
 			from, size = i, 2
 		}
 		size += n
 	}
-	if from == len(all) {
-		return nil
+	if from < len(all) {
+		list = append(list, all[from:])
 	}
-	return u.deliver(ctx, all[from:])
+	return list
 }
 
 // size is what the series takes of a call's JSON, at most.
 func (s *series) size() int {
 	const head, number, point = len(`{"m":,"s":"","d":[],"dv":{}},`), 20, len(`[-9223372036854775808,-1.7976931348623157e+308],`)
 	n := head + 2*number + point*len(s.points)
-	if s.fact.shape.observes() {
-		n += len(`[-1.7976931348623157e+308,10,[]]`) + len(percentiles)*len(`-1.7976931348623157e+308,`)
+	for i := range s.points {
+		if h := s.points[i].Histogram; h != nil {
+			n += len(`[-1.7976931348623157e+308,10,[]]`) + len(h.Values)*len(`-1.7976931348623157e+308,`)
+		}
 	}
 	for _, l := range s.labels {
 		n += len(`"":"",`) + 6*(len(l.Name)+len(l.Value)) // every byte may become \u0000
 	}
 	return n
-}
-
-// deliver sends series in one call. What is refused for good is sent again in
-// halves, until the culprits are alone, which go aside.
-func (u *Uploader) deliver(ctx context.Context, all []*series) error {
-	data, all, err := u.resolve(ctx, all)
-	if err != nil || len(all) == 0 {
-		return err
-	}
-	err = u.spool.Retry(ctx, u.bounded(func(ctx context.Context) error { return final(u.client.InsertData(ctx, data)) }))
-	if err == nil {
-		u.spool.Sent(points(all))
-		return nil
-	}
-	if !isFinal(err) {
-		return err
-	}
-	var some *RefusedError
-	if errors.As(err, &some) {
-		if refused, left, again := split(all, some); len(refused)+len(again) > 0 {
-			return u.deliverRest(ctx, all, some, refused, left, again)
-		}
-	}
-	if isNotFound(err) || errors.As(err, &some) && strings.HasPrefix(some.Reason, "there is no metric ") {
-		forgot, err := u.forget(err)
-		if err != nil {
-			return err
-		}
-		if forgot {
-			return u.deliver(ctx, all)
-		}
-	}
-	first, second := halves(all)
-	if second == nil {
-		return u.refuse(all[0], err)
-	}
-	if err := u.deliver(ctx, first); err != nil {
-		return err
-	}
-	return u.deliver(ctx, second)
-}
-
-// deliverRest deals with what an answer named of the points that it refused:
-// those whose ids are not known there are sent again, with new ones.
-func (u *Uploader) deliverRest(ctx context.Context, all []*series, answer *RefusedError, refused, left, again []*series) error {
-	if len(again) > 0 {
-		forgot, err := u.forget(answer)
-		if err != nil {
-			return err
-		}
-		if forgot {
-			left = append(left, again...)
-		} else {
-			refused = append(refused, again...)
-		}
-	}
-	u.spool.Sent(points(all) - points(left) - points(refused))
-	for _, s := range refused {
-		if err := u.refuse(s, answer); err != nil {
-			return err
-		}
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	return u.deliver(ctx, left)
-}
-
-// split sorts what an answer says of the points of a call: those that it
-// refuses; those of which it does not say whether it has them, which it does
-// where it names fewer than it refuses; and those whose ids it does not know.
-func split(all []*series, answer *RefusedError) (refused, unsaid, unknown []*series) {
-	named := make([]bool, len(all))
-	count := 0
-	for _, r := range answer.Points {
-		if r.Index < 0 || r.Index >= len(all) {
-			continue
-		}
-		part := all[r.Index].only(r.Points)
-		count += len(part.points)
-		named[r.Index] = true
-		if r.Reason == unknownMetric || r.Reason == unknownSubject {
-			unknown = append(unknown, part)
-		} else {
-			refused = append(refused, part)
-		}
-	}
-	if count < answer.Refused {
-		for i, s := range all {
-			if !named[i] {
-				unsaid = append(unsaid, s)
-			}
-		}
-	}
-	return refused, unsaid, unknown
-}
-
-// only is the series with those of its points, by their numbers; none: all.
-func (s *series) only(numbers []int) *series {
-	if len(numbers) == 0 {
-		return s
-	}
-	part := *s
-	part.points = nil
-	for _, n := range numbers {
-		if n >= 0 && n < len(s.points) {
-			part.points = append(part.points, s.points[n])
-		}
-	}
-	return &part
 }
 
 func points(all []*series) int {
@@ -338,88 +317,5 @@ func halves(all []*series) (first, second []*series) {
 	if n == 0 {
 		return all, nil
 	}
-	left, right := *s, *s
-	left.points, right.points = s.points[:n], s.points[n:]
-	return []*series{&left}, []*series{&right}
-}
-
-// resolve makes what the series refer to and gives the call's data; left are
-// the series whose objects were not refused.
-func (u *Uploader) resolve(ctx context.Context, all []*series) (data []Data, left []*series, err error) {
-	for _, s := range all {
-		var one Data
-		err := u.retry(ctx, func(ctx context.Context) (err error) {
-			if one.Subject, err = u.subject(ctx, s.subject); err == nil {
-				one.Metric, err = u.metric(ctx, s)
-			}
-			return err
-		})
-		if isFinal(err) {
-			err = u.refuse(s, err)
-			if err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		one.Points = s.points
-		if len(s.labels) > 0 {
-			one.Dimensions = make(map[string]string, len(s.labels))
-			for _, l := range s.labels {
-				one.Dimensions[l.Name] = l.Value
-			}
-		}
-		data, left = append(data, one), append(left, s)
-	}
-	return data, left, nil
-}
-
-// retry is spool.Retry for what uses ids: after a 404 they are forgotten and
-// found anew, once.
-func (u *Uploader) retry(ctx context.Context, attempt func(context.Context) error) error {
-	for {
-		err := u.spool.Retry(ctx, u.bounded(attempt))
-		if !isFinal(err) || !isNotFound(err) {
-			return err
-		}
-		forgot, fail := u.forget(err)
-		if fail != nil {
-			return fail
-		}
-		if !forgot {
-			return err
-		}
-	}
-}
-
-// refuse puts a series aside.
-func (u *Uploader) refuse(s *series, why error) error {
-	type aside struct {
-		Metric     string            `json:"metric"`
-		Unit       string            `json:"unit,omitempty"`
-		Subject    string            `json:"subject"`
-		Name       string            `json:"name,omitempty"`
-		Dimensions map[string]string `json:"dimensions,omitempty"`
-		Points     []Point           `json:"points"` // Unix seconds, value
-	}
-	a := aside{Metric: s.name, Unit: s.fact.unit, Subject: s.subject.Kind.String(), Name: s.subject.Name, Points: s.points}
-	if s.subject.Kind == record.Host {
-		a.Name = u.server
-	}
-	if len(s.labels) > 0 {
-		a.Dimensions = make(map[string]string)
-	}
-	for _, l := range s.labels {
-		a.Dimensions[l.Name] = l.Value
-	}
-	return u.setAside(len(s.points), a, why)
-}
-
-func (u *Uploader) setAside(items int, what any, why error) error {
-	text, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	return u.spool.SetAside(items, text, why)
+	return []*series{s.part(0, n)}, []*series{s.part(n, len(s.points))}
 }

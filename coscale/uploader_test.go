@@ -468,7 +468,8 @@ func TestUploadRefused(t *testing.T) {
 		var got []string
 		for line := range strings.Lines(string(text)) {
 			_, what, _ := strings.Cut(line, `,"error"`)
-			got = append(got, `"error"`+strings.TrimSpace(what))
+			what, _, _ = strings.Cut(what, `,"items":1`) // and how it would be queued again
+			got = append(got, `"error"`+what+"}")
 		}
 		r.want("aside", got, []string{
 			`"error":"POST /api/v1/app/app/data/: 400 Bad Request: fault 400","data":{"metric":"s m0","subject":"server","name":"web-1","points":[[946684793,103]]}}`,
@@ -492,16 +493,16 @@ func TestUploadForgottenObjects(t *testing.T) {
 		put(2)
 		r.pass(60 * time.Second)
 		r.want("values", r.values(), []string{"GAUGEInstant - Custom@web-1 70 2"})
-		r.peer.reset() // once more, too soon
+		r.peer.reset() // once more, soon
 		put(3)
 		r.pass(60 * time.Second)
-		if stats := r.Stats(); stats.Refused != 1 || stats.Sent != 2 || stats.Entries != 0 {
+		if stats := r.Stats(); stats.Refused != 0 || stats.Sent != 3 || stats.Entries != 0 {
 			t.Errorf("stats: %+v", stats)
 		}
 		r.pass(10 * time.Minute)
 		put(4)
 		r.pass(2 * time.Minute)
-		if got := r.values(); len(got) != 1 || !strings.HasSuffix(got[0], " 4") {
+		if got := r.values(); len(got) != 2 || !strings.HasSuffix(got[0], " 3") || !strings.HasSuffix(got[1], " 4") {
 			t.Errorf("values: %q", got)
 		}
 	})

@@ -326,20 +326,20 @@ func (u *Uploader) wake() {
 // the price of losing none.
 func (u *Uploader) send(ctx context.Context) error {
 	for {
-		entries, err := u.o.Spool.Read("", u.o.Now().Add(24*time.Hour), mostAtOnce)
+		entries, err := u.o.Spool.Read("", endOfTime, mostAtOnce)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
 		var lines []string
-		keys := make([]spool.Key, len(entries))
-		for i, e := range entries {
+		bad := make(map[spool.Key]bool)
+		for _, e := range entries {
 			some, err := readLines(e.Data)
 			if err != nil {
-				if err := u.o.Spool.SetAside(e.Items, []byte(`null`), err); err != nil {
+				bad[e.Key] = true
+				if err := u.o.Spool.SetAside(spool.Aside{Why: err, Shown: []byte(`null`), Items: e.Items, At: e.Key.Time()}); err != nil {
 					return err
 				}
 			}
-			keys[i] = e.Key
 			lines = append(lines, some...)
 		}
 		if len(lines) > 0 {
@@ -348,12 +348,42 @@ func (u *Uploader) send(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := u.o.Spool.Update(func(tx *spool.Tx) error { return tx.Remove(keys...) }); err != nil {
+		if err := u.done(entries, bad); err != nil {
 			return err
 		}
-		u.o.Spool.Sent(len(lines))
 	}
 }
+
+// done takes entries out of the queue, and counts them, but for those that were
+// dropped meanwhile and counted then.
+func (u *Uploader) done(entries []spool.Entry, bad map[spool.Key]bool) error {
+	sent, refused := 0, 0
+	err := u.o.Spool.Update(func(tx *spool.Tx) error {
+		sent, refused = 0, 0
+		for _, e := range entries {
+			switch {
+			case !tx.Has(e.Key):
+			case bad[e.Key]:
+				refused += e.Items
+			default:
+				sent += e.Items
+			}
+			if err := tx.Remove(e.Key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		u.o.Spool.Sent(sent)
+		u.o.Spool.Refused(refused)
+	}
+	return err
+}
+
+// endOfTime is later than all that is queued: what came while a clock was ahead
+// is not waited for.
+var endOfTime = time.Unix(0, math.MaxInt64)
 
 // readLines reads an entry of the spool.
 func readLines(data []byte) ([]string, error) {

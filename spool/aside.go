@@ -15,43 +15,74 @@ import (
 // asideMost bounds each of the two files of refused things, in bytes.
 const asideMost = 8 << 20
 
-// refusal is a line of the file of refused things.
-type refusal struct {
+// Aside is something that was refused for good.
+type Aside struct {
+	Why error
+	// Shown is JSON that tells people what it is.
+	Shown []byte
+	Items int
+	// At and Entry are as it would be queued again; without Entry it cannot be.
+	At    time.Time
+	Entry []byte
+}
+
+// asideLine is a line of the file of refused things. Former versions wrote Time,
+// Error and Data alone.
+type asideLine struct {
 	Time  time.Time       `json:"time"` // when it was refused
 	Error string          `json:"error"`
 	Data  json.RawMessage `json:"data"`
+	Items int             `json:"items,omitempty"`
+	At    time.Time       `json:"at,omitzero"`
+	Entry []byte          `json:"entry,omitempty"`
 }
 
-// SetAside keeps what was refused for good where a person can find it: a line
-// of JSON in PATH.refused, with the time, the error, and data, which is JSON.
-// The newest 8 MiB or more are kept: past that, the file becomes
-// PATH.refused.1. It is counted as so many items. When SetAside returns nil,
-// the line is on disk.
-func (s *Spool) SetAside(items int, data []byte, why error) error {
-	line, err := json.Marshal(refusal{time.Now().UTC().Truncate(time.Second), why.Error(), data})
-	if err != nil {
-		return fmt.Errorf("set aside: %w", err)
-	}
-	if err := s.appendAside(append(line, '\n')); err != nil {
-		return fmt.Errorf("set aside: %w", err)
+// SetAside keeps what was refused for good where a person can find it, and from
+// where it can be queued again (see Restore): lines of JSON in PATH.refused. The
+// newest 8 MiB or more are kept: past that, the file becomes PATH.refused.1. When
+// SetAside returns nil, the lines are on disk. They are not counted; see Refused.
+func (s *Spool) SetAside(all ...Aside) error {
+	var lines []byte
+	for i, a := range all {
+		line, err := json.Marshal(asideLine{
+			Time: time.Now().UTC().Truncate(time.Second), Error: a.Why.Error(), Data: a.Shown, Items: a.Items, At: a.At.UTC(), Entry: a.Entry,
+		})
+		if err != nil {
+			return fmt.Errorf("set aside: %w", err)
+		}
+		lines = append(append(lines, line...), '\n')
+		if i+1 < len(all) && len(lines) < 1<<20 {
+			continue
+		}
+		if err := s.appendAside(lines); err != nil {
+			return fmt.Errorf("set aside: %w", err)
+		}
+		lines = nil
 	}
 	s.mu.Lock()
-	s.count.Refused += uint64(items)
+	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.refusedSince) >= tellAgain {
 		s.refusedSince, s.refusedTold = now, nil
 	}
-	fresh := s.refusedTold.fresh(why)
-	s.mu.Unlock()
-	if fresh {
-		level.Error(s.logger).Log("msg", "what was refused for good is set aside", "file", s.path+".refused", "items", items, "err", why)
+	for _, a := range all {
+		if s.refusedTold.fresh(a.Why) {
+			level.Error(s.logger).Log("msg", "what was refused for good is set aside", "file", s.path+".refused", "items", a.Items, "err", a.Why)
+		}
 	}
 	return nil
+}
+
+// Refused counts items that were refused for good.
+func (s *Spool) Refused(items int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count.Refused += uint64(items)
 }
 
 // tellAgain is how often the same reason for setting aside is logged.
 const tellAgain = time.Hour
 
-func (s *Spool) appendAside(line []byte) error {
+func (s *Spool) appendAside(lines []byte) error {
 	s.aside.Lock()
 	defer s.aside.Unlock()
 	path := s.path + ".refused"
@@ -61,7 +92,7 @@ func (s *Spool) appendAside(line []byte) error {
 	case fresh:
 	case err != nil:
 		return err
-	case info.Size()+int64(len(line)) > asideMost:
+	case info.Size()+int64(len(lines)) > asideMost:
 		if err := s.fs.Rename(path, path+".1"); err != nil {
 			return err
 		}
@@ -71,7 +102,7 @@ func (s *Spool) appendAside(line []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(line)
+	_, err = f.Write(lines)
 	if err == nil {
 		err = s.fs.Sync(f)
 	}

@@ -86,7 +86,7 @@ func TestCrashSetAside(t *testing.T) {
 	s := open(t, Options{Path: path, FS: disk})
 	data := []byte(`"` + strings.Repeat("x", 3<<20) + `"`)
 	for i := range 4 {
-		if err := s.SetAside(1, data, fmt.Errorf("refused %d", i)); err != nil {
+		if err := s.SetAside(Aside{Why: fmt.Errorf("refused %d", i), Shown: data}); err != nil {
 			t.Fatal(err)
 		}
 	}

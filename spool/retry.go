@@ -47,11 +47,9 @@ func (t *told) fresh(err error) bool {
 	return true
 }
 
-// Failed notes that an attempt to send failed, and gives how long to wait
-// before the next one. What is noted is counted, and what fails at present is in
-// Stats until Works. A reason that is new since then is logged. Who failed may
-// ask for more time by a method Wait.
-func (s *Spool) Failed(err error) time.Duration {
+// Failed notes that an attempt to send failed. That is counted, and what fails
+// at present is in Stats until Works. A reason that is new since then is logged.
+func (s *Spool) Failed(err error) {
 	s.mu.Lock()
 	s.count.Retried++
 	s.count.Failing = err.Error()
@@ -69,11 +67,6 @@ func (s *Spool) Failed(err error) time.Duration {
 		level.Error(s.logger).Log("msg", "sending fails for another reason; all is kept and tried again", "spool", s.path, "tries", n+1,
 			"after", time.Since(began).Round(time.Second), "err", err)
 	}
-	var asked interface{ Wait() time.Duration }
-	if errors.As(err, &asked) {
-		return max(pause(n), min(asked.Wait(), mostAsked))
-	}
-	return pause(n)
 }
 
 // Works notes that nothing fails any more.
@@ -92,7 +85,7 @@ func (s *Spool) Works() {
 // it besides: ctx, whose error it gives then, and an error that is Final, which
 // is given as it came. Every other failure is Failed.
 func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) error {
-	for {
+	for n := 0; ; n++ {
 		err := attempt(ctx)
 		var final *Final
 		switch {
@@ -105,10 +98,11 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 			s.Works()
 			return err
 		}
+		s.Failed(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(s.Failed(err)):
+		case <-time.After(Pause(n, err)):
 		}
 	}
 }
@@ -130,13 +124,19 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// pause is how long to wait after the failure number n, from 0.
-func pause(n int) time.Duration {
+// Pause is how long to wait after the failure number n in a row, from 0. Who
+// failed may ask for more time by a method Wait.
+func Pause(n int, err error) time.Duration {
 	most := mostPause
 	if n < 10 {
 		most = min(most, firstPause<<n)
 	}
-	return most*3/4 + rand.N(most/4)
+	pause := most*3/4 + rand.N(most/4)
+	var asked interface{ Wait() time.Duration }
+	if errors.As(err, &asked) {
+		pause = max(pause, min(asked.Wait(), mostAsked))
+	}
+	return pause
 }
 
 // Final is an error that trying again does not mend.

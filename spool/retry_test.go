@@ -101,17 +101,15 @@ func (w waiting) Wait() time.Duration { return time.Duration(w) }
 
 // TestRetryAfter: who asks to be left alone is, within bounds.
 func TestRetryAfter(t *testing.T) {
-	s := open(t, Options{Path: file(t)})
 	for _, c := range []struct{ asked, least, most time.Duration }{
 		{0, 750 * time.Millisecond, time.Second},
 		{30 * time.Second, 30 * time.Second, 30 * time.Second},
 		{-time.Hour, 750 * time.Millisecond, time.Second},
 		{1000 * time.Hour, 10 * time.Minute, 10 * time.Minute},
 	} {
-		if got := s.Failed(fmt.Errorf("wrapped: %w", waiting(c.asked))); got < c.least || got > c.most {
+		if got := Pause(0, fmt.Errorf("wrapped: %w", waiting(c.asked))); got < c.least || got > c.most {
 			t.Errorf("%v: %v", c.asked, got)
 		}
-		s.Works()
 	}
 }
 

@@ -363,7 +363,7 @@ func TestSetAside(t *testing.T) {
 	s := open(t, Options{Path: file(t), Logger: log.NewLogfmtLogger(&said)})
 	data := []byte(`{"name":"` + strings.Repeat("x", 3<<20) + `"}`)
 	for i := range 7 {
-		if err := s.SetAside(2, data, fmt.Errorf("refused %d", i)); err != nil {
+		if err := s.SetAside(Aside{Why: fmt.Errorf("refused %d", i), Shown: data, Items: 2}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -377,19 +377,20 @@ func TestSetAside(t *testing.T) {
 			_, rest, _ := strings.Cut(line, `"error":"`)
 			why, _, _ := strings.Cut(rest, `"`)
 			got = append(got, why)
-			if !strings.HasSuffix(line, `,"data":`+string(data)+"}\n") {
+			if !strings.HasSuffix(line, `,"data":`+string(data)+`,"items":2}`+"\n") {
 				t.Errorf("%s: the data are not there", why)
 			}
 		}
 	}
 	want(t, "kept", got, []string{"refused 4", "refused 5", "refused 6"})
+	s.Refused(14)
 	if stats := s.Stats(); stats.Refused != 14 {
 		t.Errorf("stats: %+v", stats)
 	}
-	if err := s.SetAside(1, []byte("no JSON"), errors.New("x")); err == nil {
+	if err := s.SetAside(Aside{Why: errors.New("x"), Shown: []byte("no JSON")}); err == nil {
 		t.Error("what is no JSON was set aside")
 	}
-	if err := s.SetAside(1, []byte("1"), errors.New("refused 6")); err != nil {
+	if err := s.SetAside(Aside{Why: errors.New("refused 6"), Shown: []byte("1")}); err != nil {
 		t.Error(err)
 	}
 	if lines := said.lasting(); len(lines) != 7 || lines[6] != `level=error msg="what was refused for good is set aside" items=2 err="refused 6"` {

@@ -73,6 +73,9 @@ func (k Key) Time() time.Time {
 	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(k[:8]))))
 }
 
+// KeyAt comes before all entries of a time, and after those of earlier ones.
+func KeyAt(at time.Time) Key { return Key(newKey(at, 0)) }
+
 // Entry is one entry of the queue.
 type Entry struct {
 	Key   Key
@@ -162,6 +165,9 @@ func (t *Tx) Append(at time.Time, items int, data []byte) error {
 
 // ErrTooLarge says that an entry alone is larger than the spool may be.
 var ErrTooLarge = errors.New("entry too large for the spool")
+
+// Has says whether an entry is in the queue, and was not dropped meanwhile.
+func (t *Tx) Has(key Key) bool { return t.queue.Get([]byte(key)) != nil }
 
 // Remove takes entries out of the queue; one that is not there any more (since
 // it was dropped) is no error.
