@@ -1,0 +1,122 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+)
+
+// block is the series of one family and one source: the unit in which the
+// page is rendered and in which families are won and lost.
+type block struct {
+	family *family // nil once the block is gone
+	source *source
+	chunk  *chunk // of the sheet that it stands in
+	series []*series
+	sorted bool
+	metric *metric // that it shows
+	// members are all that it shows of those without a type in a family with
+	// one (untyped.go), as their source calls them.
+	members []*metric
+	batch   uint32 // the last batch of its source that wrote to it
+	// loose: OpenMetrics would not have its series under their type (strict.go).
+	// doubtful: that is to be found out anew.
+	loose, doubtful bool
+}
+
+// series is one line of the page, or the lines of one distribution.
+type series struct {
+	text    string // name{labels}, as on the page; of a distribution, its family's
+	value   float64
+	expires instant
+	block   *block
+	extra   *extra // nil for most
+	line    uint32 // of the source's output
+	batch   uint32 // the last batch of its source that mentioned it
+	at      uint32 // what the value is of, in Unix seconds; exactly in extra, where one came with a time
+	sum     bool   // the last operation was an Add, or an Observe
+}
+
+// extra is what few series have.
+type extra struct {
+	key    string // see series.key; empty where the text is the key
+	stamp  int64  // Unix milliseconds, shown with the value; 0: none
+	at     int64  // likewise, what the value is of; 0 while none came with a time
+	points []point
+	dist   *distribution
+}
+
+// point is one value of an average.
+type point struct {
+	at    instant
+	value float64
+}
+
+// key is the identity of a series within its source, and its place in its
+// family: the text, but for the parts of a histogram and the like (verbatim.go).
+func (se *series) key() string {
+	if se.extra != nil && se.extra.key != "" {
+		return se.extra.key
+	}
+	return se.text
+}
+
+// distribution is what the series observed; nil where it is one line.
+func (se *series) distribution() *distribution {
+	if se.extra == nil {
+		return nil
+	}
+	return se.extra.dist
+}
+
+// stamp is the time that is shown with the value; 0: none.
+func (se *series) stamp() int64 {
+	if se.extra == nil {
+		return 0
+	}
+	return se.extra.stamp
+}
+
+// setKey gives the series its key.
+func (se *series) setKey(key string) {
+	switch {
+	case key != se.text && se.extra == nil:
+		se.extra = &extra{key: key}
+	case key != se.text:
+		se.extra.key = key
+	case se.extra != nil:
+		se.extra.key = ""
+	}
+}
+
+// lines is how many the series has on the page.
+func (se *series) lines() int {
+	if d := se.distribution(); d != nil {
+		return d.layout.lines()
+	}
+	return 1
+}
+
+// show makes a metric the one that the block shows.
+func (b *block) show(m *metric) {
+	b.metric = m
+	if m.plain != nil && !slices.Contains(b.members, m.plain) {
+		b.members = append(b.members, m.plain)
+	}
+}
+
+// lines is how many the block has on the page, without its header.
+func (b *block) lines() int {
+	n := 0
+	for _, se := range b.series {
+		n += se.lines()
+	}
+	return n
+}
+
+// sortSeries puts the block's series into the order of the page.
+func (b *block) sortSeries() {
+	if !b.sorted {
+		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.key(), y.key()) })
+		b.sorted = true
+	}
+}
