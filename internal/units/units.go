@@ -60,7 +60,7 @@ var symbols = map[string]symbol{
 	"varh": {"volt_ampere_hours_reactive", common, false}, "VArh": {"volt_ampere_hours_reactive", common, false},
 	"\u03a9": {"ohms", common, false}, "\u2126": {"ohms", common, false}, "Ohm": {"ohms", common, false}, "ohm": {"ohms", common, false}, "O": {"ohms", common, false},
 	"S": {"siemens", small + "k", true}, "F": {"farads", small, true}, "H": {"henries", small, true}, "T": {"teslas", small, true}, "Wb": {"webers", common, false},
-	"Hz": {"hertz", common, false}, "Pa": {"pascals", near, false}, "bar": {"bars", near, false}, "N": {"newtons", common, false}, "Nm": {"newton_meters", common, false},
+	"Hz": {"hertz", common, false}, "HZ": {"hertz", "kKMGT", false}, "Pa": {"pascals", near, false}, "bar": {"bars", near, false}, "N": {"newtons", common, false}, "Nm": {"newton_meters", common, false},
 	"lm": {"lumens", common, false}, "lx": {"lux", common, false}, "cd": {"candelas", common, false}, "mol": {"moles", common, false},
 	"Bq": {"becquerels", common, false}, "Sv": {"sieverts", common, false}, "Gy": {"grays", common, false}, "eV": {"electronvolts", common, false},
 	"cal": {"calories", "kK", false}, "K": {"kelvin", small, true}, "°K": {"kelvin", small, false}, "degK": {"kelvin", small, false},

@@ -10,7 +10,7 @@ func TestSI(t *testing.T) {
 		"V": {"volts", "", 0}, "mV": {"volts", "milli", -3}, "uV": {"volts", "micro", -6}, "µV": {"volts", "micro", -6}, "μV": {"volts", "micro", -6}, "kV": {"volts", "kilo", 3},
 		"mW": {"watts", "milli", -3}, "MW": {"watts", "mega", 6}, "Wh": {"watt_hours", "", 0}, "kWh": {"watt_hours", "kilo", 3}, "mWh": {"watt_hours", "milli", -3}, "MWh": {"watt_hours", "mega", 6},
 		"mA": {"amperes", "milli", -3}, "mAh": {"ampere_hours", "milli", -3}, "kVA": {"volt_amperes", "kilo", 3}, "kvar": {"volt_amperes_reactive", "kilo", 3}, "MVAr": {"volt_amperes_reactive", "mega", 6},
-		"Hz": {"hertz", "", 0}, "mHz": {"hertz", "milli", -3}, "MHz": {"hertz", "mega", 6}, "GHz": {"hertz", "giga", 9},
+		"Hz": {"hertz", "", 0}, "mHz": {"hertz", "milli", -3}, "MHz": {"hertz", "mega", 6}, "GHz": {"hertz", "giga", 9}, "MHZ": {"hertz", "mega", 6}, "mhz": {},
 		"\u03a9": {"ohms", "", 0}, "k\u2126": {"ohms", "kilo", 3}, "MΩ": {"ohms", "mega", 6}, "mOhm": {"ohms", "milli", -3},
 		"g": {"grams", "", 0}, "kg": {"grams", "kilo", 3}, "mg": {"grams", "milli", -3}, "µg": {"grams", "micro", -6},
 		"J": {"joules", "", 0}, "kJ": {"joules", "kilo", 3}, "Pa": {"pascals", "", 0}, "hPa": {"pascals", "hecto", 2}, "kPa": {"pascals", "kilo", 3}, "MPa": {"pascals", "mega", 6}, "mPa": {"pascals", "milli", -3},
