@@ -69,7 +69,7 @@ func checkDocsConfig(t *testing.T, text string) {
 	file := filepath.Join(t.TempDir(), "scriptbridge.yml")
 	write(t, file, provided(t, text), 0o600)
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), []string{"check", file}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
+	if err := run(t.Context(), []string{"check", "--storage.path=" + filepath.Join(t.TempDir(), "store"), file}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
 		t.Fatalf("check: %v\n%s%s", err, &stderr, text)
 	}
 	cfg, err := config.Load(file)
