@@ -53,7 +53,9 @@ func (u *unit) keep(k Keeper) {
 	due := time.Now()
 	for u.sleep(due) && u.pool.places.take(u.ctx) {
 		started := time.Now()
-		u.live(k, started.Sub(due))
+		if disabled := u.live(k, started.Sub(due)); disabled {
+			<-u.ctx.Done()
+		}
 		if u.ctx.Err() != nil {
 			return
 		}
@@ -66,8 +68,8 @@ func (u *unit) keep(k Keeper) {
 }
 
 // live is one life of the script, from start to end. The caller has taken a
-// place, which it gives back.
-func (u *unit) live(k Keeper, waited time.Duration) {
+// place, which it gives back. It tells whether the script wants no other.
+func (u *unit) live(k Keeper, waited time.Duration) (disabled bool) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
@@ -88,8 +90,34 @@ func (u *unit) live(k Keeper, waited time.Duration) {
 		},
 		Log: u.stderr.say,
 	})
-	if u.ctx.Err() == nil { // an end that we wanted says nothing of the script
-		hear(last, Idle)
+	switch {
+	case u.ctx.Err() != nil: // an end that we wanted says nothing of the script
+		return false
+	case last.Disabled:
+		u.rest(last)
+		return true
+	}
+	hear(last, Idle)
+	return false
+}
+
+// rest shows a script that does not run, since it has said so: why, and none of
+// the series that would tell of its runs.
+func (u *unit) rest(t *Turn) {
+	t.Warnings = append(t.Warnings, fmt.Sprintf("does not run: %v; it is started again when its configuration or its file has changed", t.Err))
+	t.Result, t.Err = "", nil
+	u.stderr.flush()
+	batch, verdict := u.judge.judge(t, u.source.Load(), 0)
+	u.logVerdict(verdict, t)
+	u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+	u.put(u.judge.announce(u.source.Load()))
+	u.mu.Lock()
+	u.remember(t, batch, verdict)
+	u.view.State = Disabled
+	u.mu.Unlock()
+	select {
+	case u.turned <- struct{}{}:
+	default:
 	}
 }
 

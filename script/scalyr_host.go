@@ -474,6 +474,7 @@ func (l *scalyrLife) last(o *Outcome, cause error) *Turn {
 	switch {
 	case l.refused != nil:
 		t.Result, t.Err = record.Invalid, l.refusal()
+		t.Disabled = l.refused.Kind == "disabled"
 	case errors.Is(cause, errScalyrHung):
 		o.Result = record.Timeout
 		o.Err = fmt.Errorf("was ended: it has not sampled for %v (its interval of %v and the timeout of %v)", l.patience(), l.interval, l.timeout())

@@ -165,6 +165,10 @@ type Turn struct {
 	// Result is the dialect's verdict where the processes' own is OK, such as
 	// record.Invalid; empty for none.
 	Result record.Result
+	// Disabled says of the last Turn of a Keeper that the script itself wants
+	// not to run; Err is why. That is no failure, and it is not started again
+	// before a reload makes it anew.
+	Disabled bool
 	// Answered says that the last process's exit code, whatever it is, is the
 	// script's answer and no failure.
 	Answered bool

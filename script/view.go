@@ -16,6 +16,9 @@ const (
 	Waiting State = "waiting" // due, for a free place
 	Running State = "running"
 	Idle    State = "idle" // until its next slot
+	// Disabled is one that has said itself that it does not run; its Warnings
+	// say why.
+	Disabled State = "disabled"
 )
 
 // What is kept of each script for people to look at.

@@ -175,7 +175,7 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 			add("Exit code", code)
 		}
 	}
-	if v.State != script.Running {
+	if v.State != script.Running && v.State != script.Disabled {
 		p.Facts = append(p.Facts, fact{Name: "Next run", Time: soon(v.Next, now)})
 	}
 	add("Series", number(series))

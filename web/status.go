@@ -187,10 +187,17 @@ func (s *Server) row(v script.View, private bool, now time.Time) *row {
 		Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last), Activity: activity(&v, now),
 		Bars: barsOf(v.History), Series: number(series), view: v, series: series,
 	}
-	if v.State != script.Running {
+	if v.State != script.Running && v.State != script.Disabled {
 		r.Next = soon(v.Next, now)
 	}
 	if v.Last == nil {
+		return r
+	}
+	if v.State == script.Disabled {
+		r.Badge = badge{"new", "○", "disabled"}
+		if private && len(v.Warnings) > 0 {
+			r.Note = visible(shorten(v.Warnings[len(v.Warnings)-1], 240))
+		}
 		return r
 	}
 	r.Last, r.Took, r.Exit = ago(v.Last.Start, now), took(v.Last.Duration), exitCode(v.Last)
