@@ -226,6 +226,9 @@ func (s *Script) locate() {
 	s.Script = &c
 	s.Dir = cmp.Or(c.WorkingDirectory, dir)
 	s.version = versionOf(s.File)
+	if s.Dialect.Sees != nil {
+		s.seen = s.Dialect.Sees(s.Script)
+	}
 }
 
 // prepare gives the dialect of a set of settings if its options are good.
@@ -321,7 +324,7 @@ func sameWork(a, b *Script) bool {
 	as, bs := *a.Source, *b.Source
 	as.Rank, bs.Rank = 0, 0
 	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
-		a.File == b.File && a.Dir == b.Dir && a.version == b.version &&
+		a.File == b.File && a.Dir == b.Dir && a.version == b.version && (a.seen == b.seen || b.seen == "") &&
 		reflect.DeepEqual(as, bs) && a.Script.Equal(b.Script)
 }
 

@@ -28,6 +28,7 @@ var scalyrDialect = Dialect{
 	Locate:   locateScalyr,
 	Admit:    admitScalyr,
 	Doubts:   doubtScalyr,
+	Sees:     seesScalyr,
 	Discover: discoverScalyr,
 }
 

@@ -2,6 +2,7 @@ package script
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -420,6 +421,37 @@ func discoverScalyr(d *config.Discover) (scripts []*config.Script, warnings []st
 		scripts = append(scripts, s)
 	}
 	return scripts, agent.warnings, errors.Join(errs...)
+}
+
+// scalyrUnseen are keys of the agent's configuration whose change is nothing to a
+// monitor that runs: they are about what the agent sends, or reach the monitor
+// as settings of its own.
+var scalyrUnseen = []string{
+	"additional_monitor_module_paths", "api_key", "api_keys", "global_monitor_sample_interval", "journald_logs", "k8s_logs", "logs", "monitors", "workers",
+}
+
+// seesScalyr is the dialect's Sees: the global configuration.
+func seesScalyr(c *config.Script) string {
+	o, _, err := readScalyrOptions(c.Options)
+	if err != nil || o.AgentConfig == "" {
+		return "nothing"
+	}
+	env, err := settingsEnv(&c.Settings)
+	if err != nil {
+		return ""
+	}
+	agent, err := readScalyrAgent(o.absolute(folderOf(c)).AgentConfig, env)
+	if err != nil {
+		return ""
+	}
+	for _, key := range scalyrUnseen {
+		delete(agent.global, key)
+	}
+	text, err := json.Marshal(agent.global) // in the order of the keys
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
 }
 
 // settingsEnv looks variables up as a script of these settings would see them.

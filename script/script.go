@@ -50,6 +50,10 @@ type Dialect struct {
 	// Doubts, if not nil, are what may keep a script of a dialect with Locate
 	// from working although its program is sound; see Suspicions.
 	Doubts func(*config.Script) []string
+	// Sees, if not nil, is a digest of what a script that is kept alive is given
+	// besides its options and its file: it begins anew when that has changed. ""
+	// stands for unknown, which changes nothing.
+	Sees func(*config.Script) string
 	// Discover, if not nil, gives the scripts that the configuration of an
 	// agent names (discover: {agent_config: …}). The error joins all that is
 	// wrong with it; warnings are of what costs no script.
@@ -121,6 +125,7 @@ type Script struct {
 	// version is that of File, of a script that is kept alive and so does not
 	// see by itself that the file has changed.
 	version fileVersion
+	seen    string // of Dialect.Sees
 }
 
 // Runner is what a dialect keeps of one script between its turns: a
