@@ -6,9 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/go-kit/log"
@@ -29,7 +27,12 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	streams := newLogStreams(f, stdout, stderr)
 	defer streams.close() // when everybody else has said what there was to say
 	b, err := newBridge(ctx, f, streams)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		level.Info(streams.logger).Log("msg", "stopping", "reason", "signal")
+		return nil
+	default:
 		return err
 	}
 	defer b.close()
@@ -48,6 +51,7 @@ type bridge struct {
 	reloader *reloader
 	storage  *storage // nil without --storage.path
 
+	hangup   <-chan os.Signal
 	over     context.Context // of all that the bridge does
 	end      context.CancelFunc
 	quit     chan struct{} // closed when somebody has asked for the end over HTTP
@@ -83,7 +87,9 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		pool:    script.NewPool(out, logger, set.cfg.Global.MaxConcurrent),
 		uploads: &uploads{sinks: out, logger: logger, leaving: make(map[string]*upload)},
 		quit:    make(chan struct{}),
+		hangup:  signalsOf(ctx).reload(),
 	}
+	signalsOf(ctx).beforeEnd(b.pool.Kill)
 	b.over, b.end = context.WithCancel(context.Background())
 	receivers := receive.SetOptions{First: &set.cfg.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
 	if err := b.store(&receivers); err != nil {
@@ -186,8 +192,6 @@ func (b *bridge) handler() (http.Handler, error) {
 // open: a port that is taken must not cost a run. Then it waits for SIGHUP and
 // looks for changes.
 func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
 	g.Add(func() error {
 		select {
 		case <-listening:
@@ -197,7 +201,7 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 		if err := b.reloader.begin(b.over); err != nil {
 			return err
 		}
-		b.keepUp(hup)
+		b.keepUp()
 		return nil
 	}, func(error) {
 		b.end()
@@ -207,14 +211,14 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 
 // keepUp reloads the configuration when it is told to and when it has changed,
 // until the end.
-func (b *bridge) keepUp(hup <-chan os.Signal) {
+func (b *bridge) keepUp() {
 	var look <-chan time.Time
 	for b.over.Err() == nil {
 		if every := b.flags.serve.autoReload; every > 0 {
 			look = time.After(b.reloader.untilLook(time.Now(), every))
 		}
 		select {
-		case <-hup:
+		case <-b.hangup:
 			b.reloader.stream.reopen()
 			b.reloader.reload(b.over, true) //nolint:errcheck // it has been logged and is on the page
 		case <-look:

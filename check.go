@@ -139,6 +139,7 @@ func checkScripts(ctx context.Context, w *wanted) (problems []error, warnings []
 	}
 	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), w.cfg.Global.MaxConcurrent)
 	defer pool.Close()
+	signalsOf(ctx).beforeEnd(pool.Kill)
 	for i, err := range pool.Inspect(ctx, sound) {
 		if err != nil {
 			problem(sound[i], err)

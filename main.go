@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -24,14 +22,7 @@ import (
 )
 
 func main() {
-	stampVersion()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the program at once
-	}()
-	if code := exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr); code != 0 {
+	if code := execute(os.Args[1:]); code != 0 {
 		os.Exit(code)
 	}
 }
@@ -127,19 +118,30 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	switch cmd {
-	case commandCheck:
-		err = check(ctx, f, stdout, stderr)
-	case commandTry:
-		err = try(ctx, f, stdout)
-	case commandPush:
-		err = push(ctx, &f.push, os.Stdin, stderr)
-	case commandWrap:
-		err = wrap(ctx, &f.wrap, f.command, stdout, stderr)
 	case commandServe:
 		err = serve(ctx, f, stdout, stderr)
+	case commandWrap:
+		signalsOf(ctx).leave()
+		err = wrap(ctx, &f.wrap, f.command, stdout, stderr)
+	default:
+		signalsOf(ctx).end()
+		err = command(ctx, cmd, f, stdout, stderr)
 	}
 	f.tellStack(err, stderr)
 	return err
+}
+
+// command runs a command that comes to its end by itself.
+func command(ctx context.Context, name string, f *flags, stdout, stderr io.Writer) error {
+	switch name {
+	case commandCheck:
+		return check(ctx, f, stdout, stderr)
+	case commandTry:
+		return try(ctx, f, stdout)
+	case commandPush:
+		return push(ctx, &f.push, os.Stdin, stderr)
+	}
+	return nil
 }
 
 // parseArgs reads the command line. The command is empty when that asked for no

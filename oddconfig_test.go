@@ -12,7 +12,6 @@ import (
 // everyKey, a key of it, a value, and of what: the dialect of a new entry.
 type oddConfig struct {
 	dialects []string
-	dir      string
 	fields   map[string][]oddField // by place, of what is there once
 	scripts  []*oddEntry
 	discover []*oddEntry

@@ -29,7 +29,10 @@ import (
 // the output is a page that promtool reads.
 func try(ctx context.Context, f *flags, stdout io.Writer) error {
 	w, err := guarded("", func() (*wanted, error) { return tried(ctx, f, stdout) })
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return err
 	}
 	scripts, cfg := w.scripts, w.cfg
@@ -44,6 +47,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 	}
 	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
 	defer pool.Close()
+	signalsOf(ctx).beforeEnd(pool.Kill)
 	for _, err := range w.problems {
 		fmt.Fprintln(stdout, "# error:", printable(err.Error()))
 	}
@@ -127,7 +131,7 @@ func triedCommand(ctx context.Context, f *flags, stdout io.Writer) (*wanted, err
 		return nil, err
 	}
 	if f.try.dialect == "" {
-		dialect, why, err := script.Guess(ctx, cfg.Scripts[0])
+		dialect, why, err := guess(ctx, cfg.Scripts[0])
 		if err != nil {
 			return nil, err
 		}
@@ -142,6 +146,18 @@ func triedCommand(ctx context.Context, f *flags, stdout io.Writer) (*wanted, err
 	}
 	scripts, problems, err := script.Resolve(cfg)
 	return &wanted{cfg: cfg, scripts: scripts, problems: problems}, err
+}
+
+// guess says which dialect a command seems to speak.
+func guess(ctx context.Context, c *config.Script) (dialect, why string, err error) {
+	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), 1)
+	defer pool.Close()
+	signalsOf(ctx).beforeEnd(pool.Kill)
+	dialect, why, err = pool.Guess(ctx, c)
+	if ctx.Err() != nil { // what was seen of runs that were cut short tells nothing
+		return "", "", ctx.Err()
+	}
+	return dialect, why, err
 }
 
 // triedModule is a command whose file is a module of a dialect that takes no

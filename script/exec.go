@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -86,12 +87,17 @@ const runMark = "SCRIPTBRIDGE_RUN"
 type launcher struct {
 	logger log.Logger
 	reaper *reaper // of what leaves its process group; each system's own
+
+	mu      sync.Mutex
+	dead    bool              // by kill
+	running map[*process]bool // main processes that may not have ended
+	runs    sync.WaitGroup    // calls of run that may have started one
 }
 
 // newLauncher makes a launcher. On Linux the whole program becomes a child
 // subreaper: descendants that lose their parent become our children.
 func newLauncher(logger log.Logger) *launcher {
-	return &launcher{logger: logger, reaper: newReaper(logger)}
+	return &launcher{logger: logger, reaper: newReaper(logger), running: make(map[*process]bool)}
 }
 
 // Close kills and reaps whatever ended runs left behind and is still ours;
@@ -109,6 +115,10 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 	if ctx.Err() != nil {
 		return fail(record.Killed, fmt.Errorf("was not started: %w", context.Cause(ctx)))
 	}
+	if !l.begin() {
+		return fail(record.Killed, fmt.Errorf("was not started: %w", errDead))
+	}
+	defer l.runs.Done()
 	s, err := newStreams(&c)
 	if err != nil {
 		return fail(record.Error, fmt.Errorf("cannot be started: %w", err))
@@ -118,6 +128,7 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 	if err != nil {
 		return fail(record.Error, err)
 	}
+	l.has(p)
 
 	ended := make(chan time.Time, 1)
 	over := make(chan struct{})
@@ -133,11 +144,13 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 		s.cut()
 		go func() {
 			<-ended
+			l.reaped(p)
 			p.finish(true)
 		}()
 		o.End = time.Now()
 	} else {
 		s.drain(drainTime)
+		l.reaped(p)
 		state := p.finish(!c.keep || stopped != nil)
 		s.cut()
 		o.account(state)

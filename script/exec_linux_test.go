@@ -388,3 +388,44 @@ func TestChildren(t *testing.T) {
 		t.Errorf("by lists: %v, want %d alone", got, cmd.Process.Pid)
 	}
 }
+
+// kill ends what runs, what is just being started, and what left its group, and
+// starts nothing any more.
+func TestKill(t *testing.T) {
+	forEachMark(t, func(t *testing.T, l *launcher) {
+		tag := tag(t)
+		c := shell("trap '' TERM; setsid sleep " + tag + " >/dev/null 2>&1 & sleep " + tag)
+		var over sync.WaitGroup
+		for range 8 {
+			over.Go(func() { // again and again, so that some are being started
+				for {
+					if o := l.run(t.Context(), c); o.Result != record.Killed {
+						t.Errorf("a run ended with %s, %v", o.Result, o.Err)
+					} else if errors.Is(o.Err, errDead) {
+						return
+					}
+				}
+			})
+		}
+		awaitCount(t, tag, 16)
+		l.kill()
+		over.Wait()
+		if pids := holding(tag); len(pids) > 0 {
+			t.Errorf("processes %v live", pids)
+		}
+		checkNothingLeft(t, l)
+		checkEnding(t, l.run(t.Context(), shell("echo a")), ending{"", record.Killed, -1, "was not started: scriptbridge ends at once"})
+	})
+}
+
+// awaitCount waits until n processes have text among their arguments.
+func awaitCount(t *testing.T, text string, n int) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for len(holding(text)) < n {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d processes, not %d", len(holding(text)), n)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}

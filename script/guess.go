@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-kit/log"
-
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
@@ -25,11 +23,9 @@ import (
 // an argument which it may take for something else, unless all else has failed.
 // The dialect is always one of the table; the error names what was seen but is
 // not in it. It returns soon after ctx has ended.
-func Guess(ctx context.Context, c *config.Script) (dialect, why string, err error) {
+func (p *Pool) Guess(ctx context.Context, c *config.Script) (dialect, why string, err error) {
 	s := &Script{Script: c}
 	s.File, s.Dir = placeOf(c)
-	l := newLauncher(log.NewNopLogger())
-	defer l.Close()
 	g := guess(s.File, headOf(s.File), func(args ...string) *Outcome {
 		cmd, err := s.settle()
 		if err != nil {
@@ -37,7 +33,7 @@ func Guess(ctx context.Context, c *config.Script) (dialect, why string, err erro
 		}
 		cmd.args = append(cmd.args, args...)
 		cmd.timeout = guessTimeout
-		return l.run(ctx, cmd)
+		return p.launcher.run(ctx, cmd)
 	})
 	if g.dialect == bareNumber {
 		return "", "", fmt.Errorf("the command %s, which no dialect reads: print a name in front of it, as `queue_length 12` is read by the dialects prometheus and instrumental; --dialect names the one to try", g.why)

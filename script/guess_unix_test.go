@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-kit/log"
+
 	"scriptbridge/config"
+	"scriptbridge/record"
 )
 
 // TestGuessRuns guesses real files, through an interpreter as well.
@@ -40,7 +43,7 @@ func TestGuessRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dialect, why, err := Guess(t.Context(), cfg.Scripts[0])
+			dialect, why, err := newGuesser(t).Guess(t.Context(), cfg.Scripts[0])
 			if dialect != tt.dialect || why != tt.why || (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
 				t.Errorf("guessed %q, since %q, error %v", dialect, why, err)
 			}
@@ -50,4 +53,10 @@ func TestGuessRuns(t *testing.T) {
 			}
 		})
 	}
+}
+
+func newGuesser(t *testing.T) *Pool {
+	p := NewPool(record.Tee{}, log.NewNopLogger(), 1)
+	t.Cleanup(p.Close)
+	return p
 }

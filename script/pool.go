@@ -143,6 +143,13 @@ func (p *Pool) Close() {
 	p.unpacked.remove(p.logger)
 }
 
+// Kill ends at once what Close would end: whatever any script runs is killed,
+// and none is started any more. Close may still be called, or be under way.
+func (p *Pool) Kill() {
+	p.launcher.kill()
+	p.unpacked.remove(p.logger)
+}
+
 func await(ctx context.Context, units []*unit) {
 	for _, u := range units {
 		select {

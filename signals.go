@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// signals are what the system tells the program. They are caught from the very
+// beginning to the very end: a signal that nobody waits for would end the
+// program at once, and scripts have sessions of their own, so that they would
+// stay behind.
+type signals struct {
+	hangup chan os.Signal // SIGHUP, but under nohup
+	ends   chan os.Signal // SIGINT, SIGTERM, and what end adds
+	second chan os.Signal // the second one of ends
+
+	mu     sync.Mutex
+	mute   bool     // ends are another's business
+	urgent []func() // what must be done before the program ends at once
+}
+
+type signalsKey struct{}
+
+// catchSignals catches the program's signals. The context ends with the first
+// one that asks for the end.
+func catchSignals(ctx context.Context) (context.Context, *signals) {
+	s := &signals{hangup: make(chan os.Signal, 1), ends: make(chan os.Signal, 8), second: make(chan os.Signal, 1)}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(s.hangup, syscall.SIGHUP)
+	}
+	signal.Notify(s.ends, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, signalsKey{}, s))
+	go func() {
+		for got := range s.ends {
+			switch {
+			case s.muted():
+			case ctx.Err() == nil:
+				cancel()
+			case got != syscall.SIGPIPE: // of which there is one for each line that is still written
+				select {
+				case s.second <- got:
+				default:
+				}
+			}
+		}
+	}()
+	return ctx, s
+}
+
+// signalsOf gives the signals that ctx knows of; in a test, none.
+func signalsOf(ctx context.Context) *signals {
+	if s, ok := ctx.Value(signalsKey{}).(*signals); ok {
+		return s
+	}
+	return &signals{hangup: make(chan os.Signal)}
+}
+
+// reload gives SIGHUP's, whose meaning is now to reload.
+func (s *signals) reload() <-chan os.Signal {
+	if s.ends != nil {
+		signal.Notify(s.hangup, syscall.SIGHUP) // under nohup too
+	}
+	return s.hangup
+}
+
+// end has the end of the terminal, and of who reads the output, end the program
+// as SIGTERM does.
+func (s *signals) end() {
+	if s.ends == nil {
+		return
+	}
+	signal.Notify(s.ends, syscall.SIGPIPE)
+	go func() { s.ends <- <-s.hangup }()
+}
+
+// leave leaves the signals to a command that is run: script.Wrap hands them on.
+func (s *signals) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = true
+}
+
+func (s *signals) muted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mute
+}
+
+// beforeEnd has f called before a second signal ends the program.
+func (s *signals) beforeEnd(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.urgent = append(s.urgent, f)
+}
+
+// hurry does what must be done before the program ends at once.
+func (s *signals) hurry() {
+	s.mu.Lock()
+	urgent := s.urgent
+	s.mu.Unlock()
+	var all sync.WaitGroup
+	for _, f := range urgent {
+		all.Go(f)
+	}
+	all.Wait()
+}
+
+// execute runs the whole program as its main function does, and gives its exit
+// code. A second signal that asks for the end is given within seconds, whatever
+// the program waits for: nothing that scripts started is left, and that is all.
+func execute(args []string) int {
+	ctx, s := catchSignals(context.Background())
+	stampVersion()
+	code := make(chan int, 1)
+	go func() { code <- exitCode(run(ctx, args, os.Stdout, os.Stderr), os.Stderr) }()
+	select {
+	case c := <-code:
+		return c
+	case got := <-s.second:
+		s.hurry()
+		number, _ := got.(syscall.Signal)
+		return 128 + int(number)
+	}
+}

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is the program, run as people run it, with a mark on all that it
+// starts.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	dir  string
+	out  syncBuffer
+	done chan struct{} // closed when it has ended
+}
+
+func startProcess(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command("scriptbridge", args...), dir: dir, done: make(chan struct{})}
+	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), "SCENARIO="+dir)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	p.start()
+	return p
+}
+
+func (p *process) start() {
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // its state tells
+		close(p.done)
+	}()
+	p.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		for _, line := range leftovers(p.dir, 0) { // so that a test that fails leaves nothing either
+			var pid int
+			if _, err := fmt.Sscan(line, &pid); err == nil {
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+	})
+}
+
+func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended
+
+func (p *process) logs(text string) {
+	p.t.Helper()
+	p.await("the log to say "+text, func() bool { return strings.Contains(p.out.String(), text) })
+}
+
+// await polls, and gives up when the process has ended.
+func (p *process) await(what string, ask func() bool) {
+	p.t.Helper()
+	await(p.t, what, func() bool {
+		if ask() {
+			return true
+		}
+		select {
+		case <-p.done:
+			p.t.Fatalf("it ended (%v) instead of %s:\n%s", p.cmd.ProcessState, what, p.out.String())
+		default:
+		}
+		return false
+	})
+}
+
+func (p *process) awaitFile(name string) {
+	p.t.Helper()
+	p.await("the file "+name, func() bool { return fileExists(filepath.Join(p.dir, name)) })
+}
+
+// ends waits for the end, which must be an exit with that code that leaves nothing
+// behind.
+func (p *process) ends(code int) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatalf("it does not end:\n%s", p.out.String())
+	}
+	if got := p.cmd.ProcessState; got.ExitCode() != code {
+		p.t.Errorf("it ended with %v, not with code %d:\n%s", got, code, p.out.String())
+	}
+	eventually(p.t, func() error {
+		if left := leftovers(p.dir, 0); len(left) > 0 {
+			return fmt.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+		}
+		return nil
+	})
+}
+
+// stubborn is a script that TERM does not end, with a child of another session
+// whose environment is empty. It says in a file that both run.
+const stubborn = "#!/bin/sh\ntrap '' TERM INT\nsetsid env -i /bin/sh -c 'trap \"\" TERM; : $0; while :; do sleep 0.1; done' \"$PWD\" &\n: >running\nwhile :; do sleep 0.1; done\n"
+
+// stubbornFolder has such a script, and a configuration that runs it.
+func stubbornFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"scriptbridge.yml": "scripts: [{command: ./stubborn.sh, dialect: nagios, timeout: 10m}]\n",
+		"stubborn.sh":      stubborn,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// storm sends a signal again and again, until the function that it gives is
+// called.
+func (p *process) storm(s syscall.Signal) (end func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			p.signal(s)
+			select {
+			case <-stop:
+				return
+			case <-p.done:
+				return
+			case <-time.After(3 * time.Millisecond):
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-done
+	}
+}
+
+var serveArgs = []string{"--web.listen-address=127.0.0.1:0", "--storage.path=storage"}
+
+// held is a lock on the storage folder: a start waits for it, before it listens.
+func held(t *testing.T, dir string) (release func()) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, "storage"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "storage", "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = lockFile(lock)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { lock.Close() }
+}
+
+// awaitLock waits until a start has come as far as the lock.
+func (p *process) awaitLock() {
+	p.t.Helper()
+	p.await("the start to open the lock", func() bool {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
+		for _, f := range files {
+			if to, err := os.Readlink(f); err == nil && to == filepath.Join(p.dir, "storage", "lock") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// SIGHUP may come at any moment: before the port is open, while a reload is under
+// way, a hundred times, after SIGTERM, and up to the very end. It reloads or does
+// nothing, and never ends the program with a script left behind.
+func TestHangupAtAnyMoment(t *testing.T) {
+	dir := stubbornFolder(t)
+	release := held(t, dir)
+	p := startProcess(t, dir, serveArgs...)
+	p.awaitLock()
+	if strings.Contains(p.out.String(), "Listening on") {
+		t.Fatal("the port is open already")
+	}
+	end := p.storm(syscall.SIGHUP)
+	release()
+	p.logs("the configuration is in force")
+	p.logs("the configuration was reloaded")
+	p.awaitFile("running")
+	p.signal(syscall.SIGTERM)
+	p.logs("stopping")
+	p.ends(0)
+	end()
+	if !strings.Contains(p.out.String(), "nothing is left running") {
+		t.Errorf("it did not end well:\n%s", p.out.String())
+	}
+}
+
+// SIGTERM and SIGINT may come before the port is open.
+func TestTerminateAtStart(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(s.String(), func(t *testing.T) {
+			dir := stubbornFolder(t)
+			release := held(t, dir)
+			p := startProcess(t, dir, serveArgs...)
+			p.awaitLock()
+			p.signal(s)
+			release()
+			p.ends(0)
+			if fileExists(filepath.Join(dir, "running")) {
+				t.Error("a script ran")
+			}
+		})
+	}
+}
+
+// A second SIGTERM or SIGINT does not wait for scripts to end by themselves, but
+// leaves none behind either.
+func TestSecondSignal(t *testing.T) {
+	for _, c := range []struct {
+		first, second syscall.Signal
+		code          int
+	}{
+		{syscall.SIGTERM, syscall.SIGTERM, 143},
+		{syscall.SIGINT, syscall.SIGINT, 130},
+		{syscall.SIGTERM, syscall.SIGINT, 130},
+	} {
+		t.Run(fmt.Sprint(c.first, " and ", c.second), func(t *testing.T) {
+			p := startProcess(t, stubbornFolder(t), serveArgs...)
+			p.awaitFile("running")
+			p.signal(c.first)
+			p.logs("stopping")
+			p.signal(c.second)
+			p.ends(c.code)
+		})
+	}
+	t.Run("try", func(t *testing.T) {
+		p := startProcess(t, stubbornFolder(t), "try")
+		p.awaitFile("running")
+		p.signal(syscall.SIGTERM)
+		await(t, "a second signal to be the last one", func() bool {
+			p.signal(syscall.SIGTERM)
+			select {
+			case <-p.done:
+				return true
+			default:
+				return false
+			}
+		})
+		p.ends(143)
+	})
+	t.Run("try, while it guesses", func(t *testing.T) {
+		dir := stubbornFolder(t)
+		p := startProcess(t, dir, "try", "--", "./stubborn.sh")
+		p.awaitFile("running")
+		end := p.storm(syscall.SIGTERM)
+		p.ends(143)
+		end()
+	})
+}
+
+// Where there is nothing to reload, the end of the terminal, and of who reads the
+// output, is the end of the program: it ends what it runs, and then itself.
+func TestTerminalGoes(t *testing.T) {
+	t.Run("try", func(t *testing.T) {
+		p := startProcess(t, stubbornFolder(t), "try")
+		p.awaitFile("running")
+		p.signal(syscall.SIGHUP)
+		p.ends(0)
+	})
+	t.Run("try, while it guesses", func(t *testing.T) {
+		p := startProcess(t, stubbornFolder(t), "try", "--", "./stubborn.sh")
+		p.awaitFile("running")
+		p.signal(syscall.SIGHUP)
+		p.ends(0)
+		if text := p.out.String(); text != "" {
+			t.Errorf("it printed:\n%s", text)
+		}
+	})
+	monitor := func(t *testing.T, body string) string {
+		t.Helper()
+		if _, err := exec.LookPath("python3"); err != nil {
+			t.Skip("python3 is missing")
+		}
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"scriptbridge.yml": "scripts: [{dialect: scalyr, interval: 1s, options: {module: mon}}]\n",
+			"mon.py": "import os, signal, time\nfrom scalyr_agent.scalyr_monitor import ScalyrMonitor\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" +
+				"open('running', 'w').close()\n" + body,
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	t.Run("check", func(t *testing.T) {
+		p := startProcess(t, monitor(t, "while True: time.sleep(0.1)\n"), "check")
+		p.awaitFile("running")
+		p.signal(syscall.SIGHUP)
+		p.ends(1)
+	})
+	t.Run("reader", func(t *testing.T) {
+		dir := monitor(t, "class Mon(ScalyrMonitor):\n    def gather_sample(self):\n        self._logger.emit_value('a', 1)\n")
+		p := &process{t: t, cmd: exec.Command("scriptbridge", "try", "--interval=1s"), dir: dir, done: make(chan struct{})}
+		p.cmd.Dir = dir
+		p.cmd.Env = append(os.Environ(), "SCENARIO="+dir)
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.cmd.Stdout, p.cmd.Stderr = write, &p.out
+		p.start()
+		write.Close()
+		var first bytes.Buffer
+		buf := make([]byte, 4096)
+		for !strings.Contains(first.String(), "scalyr_a") {
+			n, err := read.Read(buf)
+			first.Write(buf[:n])
+			if err != nil {
+				t.Fatalf("%v after %s%s", err, &first, p.out.String())
+			}
+		}
+		read.Close()
+		p.ends(0)
+	})
+}
+
+// A command that wrap runs gets every signal, and wrap does not go before it.
+func TestWrapSecondSignal(t *testing.T) {
+	dir := t.TempDir()
+	text := "#!/bin/sh\nn=0\ntrap 'n=$((n+1)); : >term$n' TERM\n: >running\nwhile [ $n -lt 2 ]; do sleep 0.05; done\nexit 7\n"
+	if err := os.WriteFile(filepath.Join(dir, "job.sh"), []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, dir, "wrap", "--category=c", "--message=m", "--api.url=http://127.0.0.1:1", "--api.app-id=a", "--api.token-file=none", "--api.timeout=1s", "--", "./job.sh")
+	p.awaitFile("running")
+	p.signal(syscall.SIGTERM)
+	p.awaitFile("term1")
+	p.signal(syscall.SIGTERM)
+	p.ends(7)
+	if !fileExists(filepath.Join(dir, "term2")) {
+		t.Error("the command did not get the second signal")
+	}
+}
