@@ -102,7 +102,7 @@ func section(keys []key) take {
 func each(one func(e *entry, item *value)) take {
 	return func(e *entry, f field) {
 		if f.value.kind != list && f.value.kind != null {
-			e.fault(f, faultf("begin each item with a dash, in a line of its own", "is %s, not a list", f.value.kind))
+			e.fault(f, faultf("begin each item with a dash and a space, on a line of its own", "is %s, not a list", f.value.kind))
 			return
 		}
 		for i, item := range f.value.items {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // shellLine is a command as it was written, for finding what only a shell
@@ -27,6 +28,10 @@ type shellLine struct {
 func (s *Script) ShellSyntax(appended bool) string {
 	if s.line == nil || runtime.GOOS == "windows" {
 		return ""
+	}
+	if i := strings.IndexAny(s.line.text, "“”„‘‚"); i >= 0 && !s.line.list {
+		quote, _ := utf8.DecodeRuneInString(s.line.text[i:])
+		return fmt.Sprintf("command has the quote %c, which groups nothing (write \" or ' in its place)", quote)
 	}
 	found, inPath := s.line.find(s.isCode)
 	name, _, assigned := strings.Cut(found, "=")

@@ -35,6 +35,8 @@ func TestShellSyntax(t *testing.T) {
 		{`[awk, -F, ";", '{print $1 > 5}', "*.log"]`, false, ""},
 		{`C:\scripts\x.ps1`, true, ""},
 
+		{`./s.sh “a b” c`, true, "command has the quote “, which groups nothing (write \" or ' in its place)"},
+
 		// Operators, behind whom the bridge's own arguments would end.
 		{`./s.sh | grep x`, false, `command has "|"` + only + `[sh, -c, "./s.sh | grep x"] and name: s` + quoteIt},
 		{`./s.sh | grep x`, true, `command has "|"` + only + `[sh, -c, './s.sh "$@" | grep x', sh] and name: s` + quoteIt},

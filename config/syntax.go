@@ -348,7 +348,7 @@ func (s *syntaxError) noColon() {
 	case strings.HasPrefix(strings.TrimLeft(line, " "), "-") && strings.HasPrefix(s.message, "non-map"):
 		s.say("indent it by two more spaces if it belongs to the key above it", "a list item is among keys")
 	case gluedKey.MatchString(word) && hideSecrets(s.lines, s.line) == line:
-		name, value, _ := strings.Cut(word, ":")
+		name, value, _ := strings.Cut(strings.TrimSpace(rest), ":")
 		s.say("write "+name+": "+value, "there is no space after the colon")
 	default:
 		s.say("write it like key: value", "a key is not followed by a colon and a space")
