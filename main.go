@@ -91,6 +91,10 @@ type flags struct {
 		params   map[string]string
 		interval time.Duration
 	}
+	uploads struct {
+		storage string
+		name    string
+	}
 	push    pushFlags
 	wrap    wrapFlags
 	command []string // what stands behind --; nil: there is none
@@ -108,6 +112,9 @@ const (
 	commandTry   = "try"
 	commandPush  = "push"
 	commandWrap  = "wrap"
+
+	commandAside = "uploads refused"
+	commandRetry = "uploads retry"
 )
 
 // run is the whole program: it returns when ctx has ended, or when there is
@@ -140,6 +147,10 @@ func command(ctx context.Context, name string, f *flags, stdout, stderr io.Write
 		return try(ctx, f, stdout)
 	case commandPush:
 		return push(ctx, &f.push, os.Stdin, stderr)
+	case commandAside:
+		return listAside(f, stdout)
+	case commandRetry:
+		return retryUploads(f, stdout, stderr)
 	}
 	return nil
 }
@@ -174,6 +185,12 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) 
 	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
 	tryCmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
 	tryCmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&f.try.interval)
+
+	uploadsCmd := app.Command("uploads", "Show or repeat what uploads have set aside because it was refused.")
+	uploadsCmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&f.uploads.storage)
+	uploadsCmd.Command("refused", "List what was refused, by upload and reason.")
+	retryCmd := uploadsCmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
+	retryCmd.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&f.uploads.name)
 
 	pushCmd := app.Command(commandPush, "Send points to a CoScale API, in the syntax of coscale-cli's data insert.")
 	f.push.register(pushCmd)

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"scriptbridge/record"
+	"scriptbridge/spool"
 )
 
 // lies has the peer answer with a fault where it says so.
@@ -360,6 +362,64 @@ func TestUploadRetryAfter(t *testing.T) {
 		r.pass(20 * time.Second)
 		if stats := r.Stats(); stats.Sent != 2 {
 			t.Errorf("stats: %+v", stats)
+		}
+	})
+}
+
+// TestUploadRestore refuses all kinds of things, and takes them when they are
+// queued again: they say what they said before. What a former version set aside
+// is queued again too.
+func TestUploadRestore(t *testing.T) {
+	underTest(t, func(r *rig) {
+		refuse := true
+		r.lies(func(req *http.Request, body url.Values) fault {
+			if refuse && (ofEventData(req) && body.Get("message") != "good" || is(req, "POST", "metrics/") && body.Get("name") != "net good") {
+				return fault{status: 422}
+			}
+			return fault{}
+		})
+		b := &record.Batch{
+			Via: []string{"other"},
+			Samples: []record.Sample{
+				one(declared("GAUGE", "Instant"), 1), one(declared("DOUBLE", "Average"), 2),
+				{Name: "h", Value: 3, Op: record.Observe, Labels: []record.Label{{Name: "x", Value: "y"}}},
+			},
+			Events: []record.Event{event1("1", "bad")},
+		}
+		r.put(b)
+		r.put(&record.Batch{Samples: []record.Sample{sample("good", 0)}, Events: []record.Event{event1("2", "good")}})
+		r.pass(70 * time.Second)
+		if stats := r.Stats(); stats.Refused != 4 || stats.Sent != 2 || stats.Entries != 0 {
+			t.Fatalf("stats: %+v", stats)
+		}
+		r.end()
+		former := `{"time":"2026-01-01T00:00:00Z","error":"e","data":{"metric":"old","unit":"b","subject":"group","name":"all","dimensions":{"d":"e"},"points":[[946684800,7],[946684801,8]]}}` + "\n" +
+			`{"time":"2026-01-01T00:00:00Z","error":"e","data":{"metric":"old h","subject":"server","name":"web-1","points":[[946684800,[4,10,[1,2]]]]}}` + "\n" +
+			`{"time":"2026-01-01T00:00:00Z","error":"e","data":{"key":"event/k","hash":"h","category":"old","message":"old","start":946684800,"subject":{"Kind":3,"Name":""}}}` + "\n" +
+			`{"time":"2026-01-01T00:00:00Z","error":"e","data":"dgM="}` + "\n"
+		if err := os.WriteFile(r.path+".refused.1", []byte(former), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := spool.Open(spool.Options{Path: r.path, MaxBytes: 1 << 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, left, err := s.Restore(CompleteAside); back != 8 || left != 1 || err != nil {
+			t.Errorf("%d items, %d lines left, %v", back, left, err)
+		}
+		s.Close()
+		refuse = false
+		r.start()
+		r.pass(10 * time.Second)
+		if stats := r.Stats(); stats.Refused != 0 || stats.Sent != 8 || stats.Entries != 0 {
+			t.Errorf("stats: %+v", stats)
+		}
+		r.want("values", r.values(), []string{
+			"DOUBLEAverage - Custom@web-1 0 2", "GAUGEInstant - Custom@web-1 0 1", "net good@web-1 0 0", "net h@web-1{x=y} 0 0",
+			"old h@web-1 0 0", "old@all{d=e} 0 7", "old@all{d=e} 1 8",
+		})
+		if len(r.peer.events) != 3 {
+			t.Errorf("%d events", len(r.peer.events))
 		}
 	})
 }

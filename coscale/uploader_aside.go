@@ -3,6 +3,8 @@ package coscale
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"scriptbridge/record"
@@ -17,6 +19,8 @@ type asideSeries struct {
 	Name       string            `json:"name,omitempty"`
 	Dimensions map[string]string `json:"dimensions,omitempty"`
 	Points     []Point           `json:"points"` // Unix seconds, value
+
+	labels []record.Label
 }
 
 // aside is what is kept of a failure for good, in the slot that began at start.
@@ -52,4 +56,49 @@ func (s *series) aside(u *Uploader, start time.Time, why error) (spool.Aside, er
 	}
 	text, err := json.Marshal(a)
 	return spool.Aside{Why: why, Shown: text, Items: len(s.points), At: start, Entry: entry.encode()}, err
+}
+
+// CompleteAside makes an entry of what a former version set aside, which kept it
+// for people alone.
+func CompleteAside(a *spool.Aside) error {
+	var e event
+	if json.Unmarshal(a.Shown, &e) == nil && e.Key != "" && e.Category != "" {
+		text, err := e.encode()
+		a.Entry, a.Items, a.At = text, 1, time.Unix(e.Start, 0)
+		return err
+	}
+	var s asideSeries
+	if err := json.Unmarshal(a.Shown, &s); err != nil {
+		return err
+	}
+	if s.Metric == "" || len(s.Points) == 0 {
+		return errEntry
+	}
+	f := fact{name: s.Metric, dataType: "DOUBLE", period: 60}
+	if s.Points[0].Histogram != nil {
+		f.dataType, f.shape = "HISTOGRAM", finished
+	}
+	subject := record.Subject{Kind: record.Server, Name: s.Name}
+	switch s.Subject {
+	case record.Group.String():
+		subject.Kind = record.Group
+	case record.Application.String():
+		subject = record.Subject{Kind: record.Application}
+	}
+	v := values{facts: []fact{f}}
+	for _, name := range slices.Sorted(maps.Keys(s.Dimensions)) {
+		s.labels = append(s.labels, record.Label{Name: name, Value: s.Dimensions[name]})
+	}
+	for _, p := range s.Points {
+		if (p.Histogram != nil) != (f.shape == finished) {
+			return errEntry
+		}
+		one := value{subject: subject, labels: s.labels, time: p.Time, value: p.Value}
+		if p.Histogram != nil {
+			one.observed = observedOf(p.Histogram)
+		}
+		v.values = append(v.values, one)
+	}
+	a.Entry, a.Items, a.At = v.encode(), len(v.values), time.Unix(s.Points[0].Time, 0)
+	return nil
 }

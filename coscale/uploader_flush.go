@@ -156,11 +156,17 @@ func (d *digest) finish(p Point) (fact, value) {
 	f.shape = eachValue
 	if h := p.Histogram; h != nil {
 		f.shape = finished
-		for _, n := range append([]float64{h.Samples, h.Width}, h.Values...) {
-			v.observed = append(v.observed, observation{n, 1})
-		}
+		v.observed = observedOf(h)
 	}
 	return f, v
+}
+
+// observedOf are the numbers of a histogram that is finished.
+func observedOf(h *Histogram) (list []observation) {
+	for _, n := range append([]float64{h.Samples, h.Width}, h.Values...) {
+		list = append(list, observation{n, 1})
+	}
+	return list
 }
 
 // point is what is sent of a value.

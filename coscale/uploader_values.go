@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"scriptbridge/record"
@@ -18,6 +19,9 @@ func (p *pass) values(ctx context.Context, w *window) error {
 	all, err := p.u.series(w, p.wanted)
 	if err != nil || len(all) == 0 || p.skips(ofValues) {
 		return err
+	}
+	if begin := spread(p.u.row, len(all)); begin > 0 { // not always at the same ones
+		all = slices.Concat(all[begin:], all[:begin])
 	}
 	for len(all) > 0 && l.blocked == nil {
 		via := all[0].via
@@ -249,9 +253,14 @@ func (p *pass) insertOne(ctx context.Context, d Data) (bool, error) {
 	return true, nil
 }
 
+// spread gives places among so many, the first at 0 and the next ones far apart.
+func spread(n, among int) int {
+	return int(uint64(n) * 0x9e3779b97f4a7c15 >> 33 % uint64(among))
+}
+
 // pick is one point of series, anywhere among them.
 func pick(all []*series, n int) *series {
-	place := int(uint64(n) * 0x9e3779b97f4a7c15 >> 33 % uint64(points(all)))
+	place := spread(n, points(all))
 	for _, s := range all {
 		if place < len(s.points) {
 			return s.part(place, place+1)

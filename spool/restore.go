@@ -1,0 +1,143 @@
+package spool
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// asideFiles are those of refused things beside a spool, the older first.
+func asideFiles(path string) []string { return []string{path + ".refused.1", path + ".refused"} }
+
+// AsideLine is a line of what was set aside.
+type AsideLine struct {
+	Time  time.Time // when it was refused
+	Error string
+	Aside // without Why
+	text  []byte
+}
+
+// ReadAside reads what was set aside beside a spool, the oldest first. A line
+// that is none, such as the last one of a disk that was full, is given with its
+// text alone.
+func ReadAside(path string, each func(AsideLine) error) error {
+	for _, name := range asideFiles(path) {
+		if err := readAsideFile(name, each); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func readAsideFile(name string, each func(AsideLine) error) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := bufio.NewReader(f)
+	for {
+		text, err := in.ReadBytes('\n')
+		if len(text) > 0 {
+			var line asideLine
+			one := AsideLine{text: text}
+			if json.Unmarshal(text, &line) == nil {
+				one.Time, one.Error = line.Time, line.Error
+				one.Aside = Aside{Shown: line.Data, Items: line.Items, At: line.At, Entry: line.Entry}
+			}
+			if err := each(one); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// ErrNoRoom says that the queue cannot take what was set aside.
+var ErrNoRoom = errors.New("the queue has no room for what was set aside, and would drop it for being the oldest: raise spool.max_bytes, or wait until less is queued")
+
+// Restore queues again what was set aside, and gives how many items that are. former
+// completes a line of a version that kept no Entry; a line that it has no use
+// for stays aside, and is counted in left. Nobody else may use the spool.
+func (s *Spool) Restore(former func(*Aside) error) (back, left int, err error) {
+	var kept []byte
+	var lines []Aside
+	var room int64
+	err = ReadAside(s.path, func(line AsideLine) error {
+		a := line.Aside
+		if a.Entry == nil && former(&a) != nil {
+			kept = append(kept, line.text...)
+			left++
+			return nil
+		}
+		lines = append(lines, a)
+		room += cost(value(newKey(a.At, 1), a.Items, a.Entry)).bytes
+		back += a.Items
+		return nil
+	})
+	switch {
+	case err != nil:
+		return 0, 0, fmt.Errorf("restore: %w", err)
+	case len(lines) == 0:
+		return 0, left, nil
+	case s.Stats().Bytes+room > s.max.Load():
+		return 0, 0, ErrNoRoom
+	}
+	err = s.Update(func(tx *Tx) error {
+		for _, a := range lines {
+			if err := tx.Append(a.At, a.Items, a.Entry); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil { // an end before this has been done queues all once more
+		err = s.leaveAside(kept)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("restore: %w", err)
+	}
+	return back, left, nil
+}
+
+// leaveAside leaves only some lines in the files of refused things.
+func (s *Spool) leaveAside(lines []byte) error {
+	s.aside.Lock()
+	defer s.aside.Unlock()
+	files := asideFiles(s.path)
+	if len(lines) > 0 {
+		next := s.path + ".refused.tmp"
+		f, err := s.fs.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(lines)
+		if err == nil {
+			err = s.fs.Sync(f)
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		if err := s.fs.Rename(next, files[1]); err != nil {
+			return err
+		}
+		files = files[:1]
+	}
+	for _, name := range files {
+		if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return s.fs.SyncDir(filepath.Dir(s.path))
+}

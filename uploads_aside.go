@@ -1,0 +1,126 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"scriptbridge/config"
+	"scriptbridge/coscale"
+	"scriptbridge/spool"
+)
+
+// uploadsFolder is that of a storage folder which must be there: a wrong path
+// shall not make one.
+func uploadsFolder(storage string) (string, error) {
+	folder := filepath.Join(storage, "uploads")
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("storage %s: no upload has been there; give the --storage.path that serve has", storage)
+	} else if err != nil {
+		return "", err
+	}
+	return folder, nil
+}
+
+// listAside prints what is set aside: how much, and why. It only reads, so that
+// the bridge may run meanwhile.
+func listAside(f *flags, stdout io.Writer) error {
+	folder, err := uploadsFolder(f.uploads.storage)
+	if err != nil {
+		return err
+	}
+	for _, k := range uploadKinds {
+		type reason struct {
+			text  string
+			lines int
+			last  spool.AsideLine
+		}
+		var reasons []*reason
+		total := 0
+		err := spool.ReadAside(filepath.Join(folder, k.name), func(line spool.AsideLine) error {
+			total++
+			i := slices.IndexFunc(reasons, func(r *reason) bool { return r.text == line.Error })
+			if i < 0 {
+				i = len(reasons)
+				reasons = append(reasons, &reason{text: line.Error})
+			}
+			reasons[i].lines++
+			reasons[i].last = line
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if total == 0 {
+			fmt.Fprintf(stdout, "%s: nothing was refused\n", k.name)
+			continue
+		}
+		fmt.Fprintf(stdout, "%s: %s\n", k.name, count(total, "refusal"))
+		slices.SortStableFunc(reasons, func(a, b *reason) int { return cmp.Compare(b.lines, a.lines) })
+		for _, r := range reasons[:min(len(reasons), mostReasons)] {
+			fmt.Fprintf(stdout, "  %d, the last at %s: %s\n", r.lines, r.last.Time.UTC().Format("2006-01-02 15:04:05Z"), r.text)
+		}
+		if n := len(reasons) - mostReasons; n > 0 {
+			fmt.Fprintf(stdout, "  and %d other reasons\n", n)
+		}
+	}
+	return nil
+}
+
+// mostReasons bounds what listAside prints of one upload.
+const mostReasons = 20
+
+// retryUploads puts what was set aside back into the queues. It takes the
+// storage folder, so that no bridge uses them meanwhile.
+func retryUploads(f *flags, stdout, stderr io.Writer) error {
+	if _, err := uploadsFolder(f.uploads.storage); err != nil {
+		return err
+	}
+	cfg, err := config.Load(f.configFile)
+	if err != nil {
+		return err
+	}
+	var kinds []uploadKind
+	for _, k := range uploadKinds {
+		if f.uploads.name == k.name || f.uploads.name == "" && k.part(&cfg.Upload) != nil {
+			kinds = append(kinds, k)
+		}
+	}
+	switch {
+	case len(kinds) == 0 && f.uploads.name == "":
+		return fmt.Errorf("%s has no upload", f.configFile)
+	case len(kinds) == 0:
+		return fmt.Errorf("there is no upload %q; there are coscale and instrumental", f.uploads.name)
+	case kinds[0].part(&cfg.Upload) == nil:
+		return fmt.Errorf("%s has no upload.%s, which would send it", f.configFile, f.uploads.name)
+	}
+	kept, err := openStorage(f.uploads.storage)
+	if err != nil {
+		return fmt.Errorf("%w; what was refused is put back only while no bridge runs there", err)
+	}
+	defer kept.close()
+	for _, k := range kinds {
+		path, err := kept.upload(k.name)
+		if err != nil {
+			return err
+		}
+		s, err := spool.Open(spool.Options{Path: path, MaxBytes: k.most(&cfg.Upload), Logger: newLogger(stderr, f.logLevel, f.logFormat)})
+		if err != nil {
+			return err
+		}
+		back, left, err := s.Restore(coscale.CompleteAside)
+		if err := errors.Join(err, s.Close()); err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+		fmt.Fprintf(stdout, "%s: %s queued again", k.name, count(back, "item"))
+		if left > 0 {
+			fmt.Fprintf(stdout, "; %s cannot be, and stay in %s.refused", count(left, "line"), path)
+		}
+		fmt.Fprintln(stdout)
+	}
+	return nil
+}
