@@ -271,6 +271,7 @@ func (s *syntaxError) innermost(toLine, toColumn int) (bracket rune, line, colum
 	}
 	var open []place
 	quote := rune(0)
+lines:
 	for n := 1; n <= min(toLine, len(s.lines)); n++ {
 		previous := ' '
 		for i, r := range []rune(s.lines[n-1]) {
@@ -282,8 +283,8 @@ func (s *syntaxError) innermost(toLine, toColumn int) (bracket rune, line, colum
 				if r == quote && !(quote == '"' && previous == '\\') {
 					quote = 0
 				}
-			case r == '#' && (previous == ' ' || previous == '\t'):
-				i = len(s.lines[n-1])
+			case r == '#' && (previous == ' ' || previous == '\t'): // a comment
+				continue lines
 			case (r == '"' || r == '\'') && strings.ContainsRune(" \t[{,:-", previous):
 				quote = r
 			case (r == '{' || r == '[') && (len(open) > 0 || strings.ContainsRune(" \t", previous)):

@@ -78,3 +78,41 @@ func likeProgram(name, path string) string {
 	}
 	return ""
 }
+
+// folderProblem says why a folder of discover cannot be looked into, or made.
+func folderProblem(d *config.Discover, err error) error {
+	e := &config.Error{Position: d.Pos, Thing: "discover"}
+	problem, remedy := config.Unreadable(d.Directory, err)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		e.Problem, e.Remedy = d.Directory+" is not a folder", "name the folder that it is in, or name it by command: under scripts"
+	case errors.Is(err, fs.ErrNotExist):
+		e.Problem, e.Remedy = "there is no folder "+d.Directory, remedy
+		if remedy == "" {
+			e.Remedy = "correct directory:, or make the folder"
+		}
+	default:
+		e.Problem, e.Remedy = d.Directory+": "+problem, remedy
+	}
+	return e
+}
+
+// checkDirectory says why no script can run in a folder that the configuration
+// names; "" is none.
+func checkDirectory(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+		hint := config.MissingHint(dir)
+		if hint == "" {
+			hint = "correct working_directory:, or make the folder"
+		}
+		return fmt.Errorf("working_directory: there is no folder %s (%s)", dir, hint)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("working_directory: %s is not a folder (name the folder that it is in)", dir)
+	}
+	return nil // whoever the script runs as may see more
+}

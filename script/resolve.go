@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"scriptbridge/config"
@@ -118,24 +117,6 @@ func (r *resolver) discover(d *config.Discover) error {
 		errs = append(errs, r.found(c, f))
 	}
 	return errors.Join(errs...)
-}
-
-// folderProblem says why a folder of discover cannot be looked into, or made.
-func folderProblem(d *config.Discover, err error) error {
-	e := &config.Error{Position: d.Pos, Thing: "discover"}
-	problem, remedy := config.Unreadable(d.Directory, err)
-	switch {
-	case errors.Is(err, syscall.ENOTDIR):
-		e.Problem, e.Remedy = d.Directory+" is not a folder", "name the folder that it is in, or name it by command: under scripts"
-	case errors.Is(err, fs.ErrNotExist):
-		e.Problem, e.Remedy = "there is no folder "+d.Directory, remedy
-		if remedy == "" {
-			e.Remedy = "correct directory:, or make the folder"
-		}
-	default:
-		e.Problem, e.Remedy = d.Directory+": "+problem, remedy
-	}
-	return e
 }
 
 // newScript settles one script: defaults of the dialect and of `global`, its
@@ -392,26 +373,6 @@ func (s *Script) settled() (command, error) {
 		return c, s.Dialect.Admit(s, c.account)
 	}
 	return c, nil
-}
-
-// checkDirectory says why no script can run in a folder that the configuration
-// names; "" is none.
-func checkDirectory(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
-		hint := config.MissingHint(dir)
-		if hint == "" {
-			hint = "correct working_directory:, or make the folder"
-		}
-		return fmt.Errorf("working_directory: there is no folder %s (%s)", dir, hint)
-	case err == nil && !info.IsDir():
-		return fmt.Errorf("working_directory: %s is not a folder (name the folder that it is in)", dir)
-	}
-	return nil // whoever the script runs as may see more
 }
 
 func setSecrets(env []string, vars map[string]config.Secret) []string {
