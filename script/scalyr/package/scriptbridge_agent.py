@@ -12,6 +12,7 @@ import re
 import sys
 import threading
 
+from scriptbridge_https import force_https
 from scriptbridge_logs import hand_on
 from scriptbridge_modules import put_first
 from scriptbridge_text import as_text, message_of, one_line
@@ -105,9 +106,11 @@ class TheAgents(object):
         from scalyr_agent.util import json_scalyr_config_decode
         # The agent takes only configurations of its own types.
         config = json_scalyr_config_decode(json.dumps(config))
-        return self._manager.build_monitor(
-            config, os.pathsep.join(self._document["module_paths"]), float(self._document["interval"]),
-            self._global_config())
+        paths, global_config = os.pathsep.join(self._document["module_paths"]), self._global_config()
+        if global_config is not None and not global_config.allow_http_monitors:
+            self._manager.load_monitor(config["module"], paths)  # which declares its options
+            force_https(config, self.information(config["module"]))
+        return self._manager.build_monitor(config, paths, float(self._document["interval"]), global_config)
 
     def _global_config(self):
         settings = self._document["agent_config"]
@@ -118,12 +121,15 @@ class TheAgents(object):
         from scalyr_agent.platform_controller import PlatformController
         # When monitors are sampled is the bridge's business.
         settings = dict(settings, global_monitor_sample_interval_enable_jitter=False)
+        # It would load all modules there, if http is not allowed.
+        settings.pop("monitors", None)
         # The agent reads its configuration from files only.
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "agent.json")
             with open(path, "w") as stream:
                 json.dump(settings, stream)
-            config = Configuration(path, PlatformController.new_platform().default_paths, None)
+            logger = logging.getLogger("scalyr_agent.configuration")
+            config = Configuration(path, PlatformController.new_platform().default_paths, logger)
             config.parse()
         return config
 

@@ -4,16 +4,20 @@ It offers what monitors use of it. Python 3 only.
 """
 
 import builtins
+import collections
 import functools
 import importlib
 import importlib.machinery
 import io
 import itertools
 import operator
+import os
 import shlex
+import subprocess
 import sys
 import types
 
+__version__ = "1.16.0"
 PY2 = False
 PY3 = True
 PY34 = True
@@ -23,6 +27,7 @@ string_types = (str,)
 integer_types = (int,)
 class_types = (type,)
 text_type = str
+Iterator = object
 binary_type = bytes
 StringIO = io.StringIO
 BytesIO = io.BytesIO
@@ -61,6 +66,26 @@ def itervalues(mapping, **kwargs):
 
 def iteritems(mapping, **kwargs):
     return iter(mapping.items(**kwargs))
+
+
+def iterlists(mapping, **kwargs):
+    return iter(mapping.lists(**kwargs))
+
+
+def assertCountEqual(case, *args, **kwargs):
+    return case.assertCountEqual(*args, **kwargs)
+
+
+def assertRaisesRegex(case, *args, **kwargs):
+    return case.assertRaisesRegex(*args, **kwargs)
+
+
+def assertRegex(case, *args, **kwargs):
+    return case.assertRegex(*args, **kwargs)
+
+
+def assertNotRegex(case, *args, **kwargs):
+    return case.assertNotRegex(*args, **kwargs)
 
 
 viewkeys = operator.methodcaller("keys")
@@ -120,6 +145,10 @@ def create_bound_method(function, instance):
     return types.MethodType(function, instance)
 
 
+def create_unbound_method(function, cls):
+    return function
+
+
 # --- six.moves ---
 
 # The modules that Python 3 has elsewhere.
@@ -149,8 +178,11 @@ _MODULES = {
     "urllib.request": "urllib.request",
     "urllib.response": "urllib.response",
     "urllib.robotparser": "urllib.robotparser",
+    "tkinter": "tkinter",
     "urllib_error": "urllib.error",
     "urllib_parse": "urllib.parse",
+    "urllib_request": "urllib.request",
+    "urllib_response": "urllib.response",
     "urllib_robotparser": "urllib.robotparser",
     "xmlrpc_client": "xmlrpc.client",
     "xmlrpc_server": "xmlrpc.server",
@@ -158,9 +190,15 @@ _MODULES = {
 
 _NAMES = {
     "StringIO": io.StringIO,
+    "UserDict": collections.UserDict,
+    "UserList": collections.UserList,
+    "UserString": collections.UserString,
     "cStringIO": io.StringIO,
     "filter": filter,
     "filterfalse": itertools.filterfalse,
+    "getcwd": os.getcwd,
+    "getcwdb": os.getcwdb,
+    "getoutput": subprocess.getoutput,
     "input": input,
     "intern": sys.intern,
     "map": map,

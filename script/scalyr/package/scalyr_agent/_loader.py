@@ -6,10 +6,14 @@ import os
 import sys
 
 from scalyr_agent import builtin_monitors, scalyr_logging
+from scalyr_agent._global_config import GlobalConfig
 from scalyr_agent._registry import MonitorInformation
 from scalyr_agent.json_lib.objects import to_json_types
 from scalyr_agent.scalyr_monitor import ScalyrMonitor
+from scriptbridge_https import force_https
 from scriptbridge_modules import put_first
+
+__all__ = ["GlobalConfig", "NoMonitorClass", "add_module_paths", "build_monitor", "load_monitor_class"]
 
 # The stand-in for six is for interpreters that have none.
 _FALLBACK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fallback")
@@ -69,6 +73,8 @@ def build_monitor(config, global_config=None):
     config.setdefault("id", "")
     cls = load_monitor_class(module_name)
     MonitorInformation.set_monitor_info(module_name, description=inspect.cleandoc(cls.__doc__ or ""))
+    if getattr(global_config, "allow_http_monitors", True) is False:
+        force_https(config, MonitorInformation.get_monitor_info(module_name))
     logger = scalyr_logging.getLogger("%s(%s)" % (module_name, config["id"]))
     if _accepts(cls.__init__, "global_config"):
         return cls(config, logger, global_config=global_config)
@@ -81,26 +87,6 @@ def build_monitor(config, global_config=None):
 def _accepts(function, keyword):
     parameters = inspect.signature(function).parameters
     return keyword in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
-class GlobalConfig(object):
-    """The agent's configuration, as far as it is known: a setting is an attribute."""
-
-    # What monitors read most and the agent has defaults for.
-    server_attributes = {}
-    agent_log_path = "/var/log/scalyr-agent-2"
-    agent_data_path = "/var/lib/scalyr-agent-2"
-    additional_monitor_module_paths = ""
-    global_monitor_sample_interval = 30.0
-    global_monitor_sample_interval_enable_jitter = False
-    calculate_rate_metric_names = ()
-    metric_name_blacklist = ()
-
-    def __init__(self, settings):
-        self.__dict__.update(to_json_types(settings))
-
-    def __getattr__(self, name):
-        raise AttributeError("the agent's configuration that was given has no %s" % name)
 
 
 _log = scalyr_logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from scalyr_agent.json_lib.objects import number_to_bool, to_builtin
 
 __all__ = [
     "JsonReadFileException",
+    "RateLimiter",
     "RunState",
     "StoppableThread",
     "atomic_write_dict_as_json_file",
@@ -136,6 +137,25 @@ class StoppableThread(threading.Thread):
 
     def isAlive(self):
         return self.is_alive()
+
+
+class RateLimiter(object):
+    """A bucket of bytes that fills at a rate per second: what is not in it must wait."""
+
+    def __init__(self, bucket_size, bucket_fill_rate, current_time=None):
+        self._size = self._contents = bucket_size
+        self._rate = bucket_fill_rate
+        self._filled = time.time() if current_time is None else current_time
+
+    def charge_if_available(self, num_bytes, current_time=None):
+        """Takes so many bytes if they are there; returns whether they were."""
+        now = time.time() if current_time is None else current_time
+        self._contents = min(self._size, self._contents + (now - self._filled) * self._rate)
+        self._filled = now
+        if self._contents < num_bytes:
+            return False
+        self._contents -= num_bytes
+        return True
 
 
 class JsonReadFileException(Exception):
