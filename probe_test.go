@@ -181,6 +181,9 @@ func TestProbeStatus(t *testing.T) {
 			if w.Code != c.status || w.Body.String() != c.body {
 				t.Errorf("%d %q", w.Code, w.Body)
 			}
+			if got := w.Header().Get("Cache-Control"); c.method == "GET" && got != "no-store" {
+				t.Errorf("Cache-Control is %q: another answer would be taken for this one", got)
+			}
 			if page := w.Header().Get("Page") != ""; page != (c.status == 404 && c.method == "GET") {
 				t.Errorf("it is shown as a page: %t", page)
 			}

@@ -60,6 +60,13 @@ func TestWantedEqual(t *testing.T) {
 		return w
 	}
 	first := made(sections, "one")
+	// A folder that has just been made again was not there: its scripts have
+	// been left out.
+	again := made(sections, "one")
+	again.made = []string{"folder"}
+	if again.equal(first) {
+		t.Error("a folder that was missing makes no difference")
+	}
 	for _, c := range []struct {
 		name, text, token string
 		want              bool

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/internal/fsx"
 	"scriptbridge/script"
 )
 
@@ -87,7 +88,7 @@ func (s *storage) close() { s.lock.Close() }
 
 // memory gives a script its file in the folder.
 func (s *storage) memory(of *script.Script) script.Memory {
-	return &memoryFile{path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput}
+	return &memoryFile{disk: fsx.OS{}, path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput}
 }
 
 // receiver gives a receiver its folder, for the owner alone.
@@ -127,6 +128,7 @@ func memoryName(script string) string {
 // memoryFile is a script.Memory in a file: a line that tells whose it is and
 // what it must add up to, and the bytes. It appears whole or not at all.
 type memoryFile struct {
+	disk   fsx.FS
 	path   string
 	script string
 	most   int64 // bytes of the script's output
@@ -167,7 +169,7 @@ func (m *memoryFile) Load() ([]byte, error) {
 // Save replaces the file; when it returns nil, the bytes are on the disk.
 func (m *memoryFile) Save(data []byte) error {
 	next := m.path + ".tmp"
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := m.disk.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -176,13 +178,13 @@ func (m *memoryFile) Save(data []byte) error {
 		_, err = f.Write(data)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = m.disk.Sync(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(next, m.path); err != nil {
+	if err := m.disk.Rename(next, m.path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(m.path))
+	return m.disk.SyncDir(filepath.Dir(m.path))
 }

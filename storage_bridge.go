@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"scriptbridge/internal/fsx"
 )
 
 // bridgeName is what this bridge is called in what it uploads. It is that of
@@ -54,7 +56,7 @@ func readBridge(path string) (string, error) {
 	if err := os.Rename(next, path); err != nil {
 		return "", err
 	}
-	return secret, syncFolder(filepath.Dir(path))
+	return secret, fsx.OS{}.SyncDir(filepath.Dir(path))
 }
 
 func writeSynced(path, text string) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx/fsxtest"
 	"scriptbridge/script"
 )
 
@@ -214,5 +215,24 @@ func TestStorageReceiver(t *testing.T) {
 	want := "others may write it (mode drwxrwxrwx): the folder must be for scriptbridge alone, and one that is missing is made so"
 	if _, err := s.receiver("coscale"); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// What Save has said is safe outlives a loss of power, old or new: never nothing,
+// and never half of it.
+func TestMemoryIsDurable(t *testing.T) {
+	disk := fsxtest.NewDisk(t.TempDir())
+	m := memoryOf(testStorage(t, t.TempDir()), "a", 100)
+	m.disk = disk
+	for _, text := range []string{"first", "second, which is longer", "3"} {
+		if err := m.Save([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := disk.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		if data, err := m.Load(); err != nil || string(data) != text {
+			t.Errorf("after a loss of power: %q, %v; %q was saved", data, err, text)
+		}
 	}
 }

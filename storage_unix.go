@@ -31,13 +31,3 @@ func checkPrivate(folder string) error {
 	}
 	return nil
 }
-
-// syncFolder makes a rename in folder last.
-func syncFolder(folder string) error {
-	d, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

@@ -23,6 +23,3 @@ func lockFile(f *os.File) error {
 
 // checkPrivate cannot tell: there are no modes here.
 func checkPrivate(string) error { return nil }
-
-// syncFolder has nothing to do: a rename is in the file system's journal.
-func syncFolder(string) error { return nil }

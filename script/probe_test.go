@@ -418,6 +418,27 @@ func TestProbeOverReload(t *testing.T) {
 	})
 }
 
+// A pool has ended only when the runs that requests asked for have, however long
+// they take to.
+func TestProbeIsWaitedFor(t *testing.T) {
+	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
+		ended := false
+		g := newGuests(func(context.Context, int) *Turn {
+			time.Sleep(3 * time.Second) // it does not hear that it is to end
+			ended = true
+			return lasting(0)(context.Background(), 1)
+		})
+		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+'}}")}, 16)
+		ask(t.Context(), p, "s", to("a"))
+		synctest.Wait()
+		begin := time.Now()
+		p.Close()
+		if took := time.Since(begin); !ended || took != 3*time.Second {
+			t.Errorf("the pool has ended after %s; the run has: %t", took, ended)
+		}
+	})
+}
+
 // A script whose parameter has no default runs when it is probed and at no
 // other time.
 func TestProbeOnly(t *testing.T) {

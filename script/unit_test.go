@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/config"
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
 )
@@ -259,4 +260,36 @@ func TestReloadPanics(t *testing.T) {
 			t.Errorf("at work are %v", got)
 		}
 	})
+}
+
+// What a script is started with has nothing of the bridge's own sockets and
+// secrets, and all else that the bridge has itself.
+func TestSettleEnvironment(t *testing.T) {
+	for _, name := range notPassedOn {
+		if strings.HasSuffix(name, "_") {
+			name += "OTHER"
+		}
+		t.Setenv(name, "secret")
+	}
+	t.Setenv("LISTEN_FDS", "3")
+	t.Setenv("ORDINARY", "value")
+	cfg := &config.Config{Scripts: []*config.Script{{Name: "a", Command: []string{"/bin/sh"}, Settings: config.Settings{
+		Dialect: "nagios", Env: map[string]config.Secret{"OWN": "mine"},
+	}}}}
+	scripts, _, err := Resolve(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := scripts[0].settle()
+	if err != nil {
+		t.Skip(err) // no such program on this system
+	}
+	for _, e := range c.env {
+		if strings.HasSuffix(e, "=secret") || strings.HasPrefix(e, "LISTEN_FDS=") {
+			t.Errorf("the script gets %s", e)
+		}
+	}
+	if lastEnv(c.env, "ORDINARY") != "value" || lastEnv(c.env, "OWN") != "mine" {
+		t.Errorf("the script gets %q", c.env)
+	}
 }
