@@ -31,11 +31,39 @@ import (
 // TestMain registers the program itself as a command, so that a scenario runs
 // what people run.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tidy{m}, map[string]func(){
 		"scriptbridge": func() {
 			os.Exit(execute(os.Args[1:]))
 		},
 	})
+}
+
+// tidy fails tests that leave files in the checkout, or change some: the README's
+// first commands must not. Who edits while tests run would be taken for one, so
+// where this is not a judgement it is only told.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	before := checkout()
+	code := m.M.Run()
+	if after := checkout(); after != before {
+		fmt.Fprintf(os.Stderr, "the checkout was changed while its tests ran; before:\n%safter:\n%s", before, after)
+		if os.Getenv("SCRIPTBRIDGE_E2E") == "required" {
+			return max(code, 1)
+		}
+	}
+	return code
+}
+
+// checkout is what git sees in the checkout that is in no commit, and what it
+// ignores among the examples; nothing where there is no git.
+func checkout() string {
+	var all []byte
+	for _, args := range [][]string{{"status", "--porcelain"}, {"status", "--porcelain", "--ignored", "examples"}} {
+		out, _ := exec.Command("git", args...).Output()
+		all = append(all, out...)
+	}
+	return string(all)
 }
 
 // patience bounds every wait of a scenario; it is never slept through.
