@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,9 +31,12 @@ type told struct {
 	put  []string
 	err  error
 	hold chan struct{} // closed when Put may return; nil: at once
+
+	entered atomic.Int64 // how many have called Put
 }
 
 func (s *told) Put(b *record.Batch) error {
+	s.entered.Add(1)
 	if s.hold != nil {
 		<-s.hold
 	}
@@ -210,8 +214,13 @@ func TestUploadDoesNotOpen(t *testing.T) {
 	if s := o.state(); s.opening || s.err != "no such disk" {
 		t.Errorf("state: %+v", s)
 	}
-	o.again <- struct{}{} // as a reload that changes it does
-	o.open <- nil
+	// What has changed is tried at once, and not half a minute later.
+	o.change(t.Context(), new(config.Upload), config.InputsOf("another"))
+	select {
+	case o.open <- nil:
+	case <-time.After(uploadRetry / 2):
+		t.Fatal("it is not tried again")
+	}
 	await(t, "it to be open", func() bool { return o.Put(named("c")) == nil })
 	o.end()
 	if diff := cmp.Diff([]string{"c"}, o.sink.all()); diff != "" {
@@ -224,6 +233,56 @@ level=info upload=told msg="the upload takes again what comes"
 	if o.log.String() != want {
 		t.Errorf("log:\n%s", o.log)
 	}
+}
+
+// What comes while the held is put into the spool comes after it.
+func TestUploadOpensInUse(t *testing.T) {
+	o := newOpening(t)
+	o.sink.hold = make(chan struct{})
+	for _, name := range []string{"a", "b"} {
+		if err := o.Put(named(name)); err != nil {
+			t.Error(err)
+		}
+	}
+	o.open <- nil
+	await(t, "the spool to be open", func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.holds == 0 // they are on their way
+	})
+	if err := o.Put(named("c")); err != nil {
+		t.Error(err)
+	}
+	close(o.sink.hold)
+	await(t, "all to be put", func() bool { return len(o.sink.all()) == 3 })
+	if diff := cmp.Diff([]string{"a", "b", "c"}, o.sink.all()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	o.end()
+}
+
+// An upload that ends lets those who are putting into its spool come to their
+// end, before it closes that.
+func TestUploadEndsInUse(t *testing.T) {
+	o := newOpening(t)
+	o.open <- nil
+	await(t, "it to be open", o.isTried)
+	o.sink.hold = make(chan struct{})
+	put := make(chan error)
+	go func() { put <- o.Put(named("a")) }()
+	await(t, "the batch to be on its way", func() bool { return o.sink.entered.Load() > 0 })
+	o.stop()
+	await(t, "it to take nothing more", func() bool { return o.state().opening })
+	select {
+	case <-o.done:
+		t.Error("it has closed its spool")
+	default:
+	}
+	close(o.sink.hold)
+	if err := <-put; err != nil {
+		t.Error(err)
+	}
+	<-o.done
 }
 
 // The end loses nothing that was held.

@@ -615,9 +615,11 @@ func TestMakePanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(SetOptions{})
 		defer b.Close()
-		sound, spoilt := b.kinds[1].make, true
+		sound := b.kinds[1].make
+		var spoilt atomic.Bool
+		spoilt.Store(true)
 		b.kinds[1].make = func(r *config.Receive, env Env) (Receiver, error) {
-			if spoilt {
+			if spoilt.Load() {
 				panic("odd")
 			}
 			return sound(r, env)
@@ -628,7 +630,7 @@ func TestMakePanics(t *testing.T) {
 		if v := b.Views(); len(v) != 2 || v[0].Up || v[0].Error != want || !v[1].Up {
 			t.Errorf("the receivers are %+v", v)
 		}
-		spoilt = false
+		spoilt.Store(false)
 		time.Sleep(retryFirst)
 		synctest.Wait()
 		if v := b.Views(); !v[0].Up || !v[1].Up {
