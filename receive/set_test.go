@@ -279,6 +279,32 @@ func TestBadFile(t *testing.T) {
 	})
 }
 
+// A receiver that is down gives way to one that cannot be made either: what is
+// told is what is wrong with the configuration of now.
+func TestBadFileWhileDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(SetOptions{})
+		defer b.Close()
+		b.runs["statsd"] = errors.New("port taken")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "a:1"}})
+		b.makes["statsd"] = errors.New("mapping.yml: no such thing")
+		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "b:1"}})
+		if v := b.Views(); len(v) != 1 || v[0].Up || v[0].Error != "mapping.yml: no such thing" {
+			t.Errorf("views: %+v", v)
+		}
+	})
+}
+
+// A receiver that opens when it is to end already lets nobody in any more.
+func TestDoorStaysShut(t *testing.T) {
+	d := newDoor()
+	d.shut()
+	d.open([]Endpoint{{Path: "/"}})
+	if _, _, ok := d.enter("/", httptest.NewRecorder()); ok {
+		t.Error("somebody got in")
+	}
+}
+
 // What is down is told once, tried again ever more rarely, and up again as soon
 // as it can be.
 func TestDownAndUp(t *testing.T) {
