@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -246,14 +247,20 @@ const hidden = "<secret>"
 // hide takes secrets out of a text, in the forms in which a page may repeat
 // what it was sent.
 func hide(text string, secrets []string) string {
+	var forms []string
 	for _, s := range secrets {
 		if s == "" {
 			continue
 		}
 		quoted, _ := json.Marshal(s) // a string never fails
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), strings.Trim(string(quoted), `"`)} {
-			text = strings.ReplaceAll(text, form, hidden)
-		}
+		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), string(quoted[1:len(quoted)-1]))
 	}
-	return text
+	// The longest first, and all at once: one may be a part of another, or of
+	// what stands for it.
+	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, form := range forms {
+		pairs = append(pairs, form, hidden)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }

@@ -470,6 +470,19 @@ func TestUnsaid(t *testing.T) {
 	}
 }
 
+func TestHide(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"a secret and an abc", "a <secret> and an <secret>"},
+		{"abcd abc", "<secret> <secret>"},
+		{"a+b%26%22 a b&\" a%20b&%22 a b&amp;&#34;", "<secret> <secret> <secret> <secret>"},
+		{`{"a b\u0026\""}`, `{"<secret>"}`},
+	} {
+		if got := hide(c.text, []string{"", "abc", "secret", "abcd", `a b&"`}); got != c.want {
+			t.Errorf("%s: %s, not %s", c.text, got, c.want)
+		}
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Duration{
