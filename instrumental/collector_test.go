@@ -171,6 +171,13 @@ func TestSendBelieves(t *testing.T) {
 	say := func(text string) func(net.Conn, <-chan struct{}) {
 		return func(conn net.Conn, _ <-chan struct{}) { fmt.Fprint(conn, text); _, _ = io.Copy(io.Discard, conn) }
 	}
+	half := func(text string) func(net.Conn, <-chan struct{}) {
+		return func(conn net.Conn, _ <-chan struct{}) {
+			fmt.Fprint(conn, text)
+			conn.(*net.TCPConn).CloseWrite() //nolint:errcheck // the other end sees it
+			_, _ = io.Copy(io.Discard, conn) // else the connection is reset
+		}
+	}
 	for name, c := range map[string]struct {
 		talk func(conn net.Conn, over <-chan struct{})
 		want string
@@ -182,7 +189,7 @@ func TestSendBelieves(t *testing.T) {
 		"says an error":        {say("ok\nok\nerror: rate limit\n"), kept + `it said "error: rate limit"`},
 		"says something large": {say("ok\nok\n" + strings.Repeat("x", 8192)), kept + `it said "` + strings.Repeat("x", 100) + `"`},
 		"half a word":          {say("ok\nok\no"), kept + `it broke off after "o": EOF`},
-		"half an ok":           {func(conn net.Conn, _ <-chan struct{}) { fmt.Fprint(conn, "ok\no") }, `waiting for the collector's answer to authenticate: it broke off after "o": EOF`},
+		"half an ok":           {half("ok\no"), `waiting for the collector's answer to authenticate: it broke off after "o": EOF`},
 		"OK":                   {say("OK\n"), `the collector answered "OK" to hello`},
 		"ok and a blank":       {say("ok \n"), `the collector answered "ok " to hello`},
 		"ok and two CR":        {say("ok\r\r\n"), `the collector answered "ok\r" to hello`},
