@@ -174,7 +174,7 @@ func (b *bridge) handler() (http.Handler, error) {
 		Page:          pageView{b.page},
 		Metrics:       b.page,
 		TelemetryPath: b.flags.serve.telemetryPath,
-		Ready:         readiness(b.reloader, b.sources),
+		Late:          lateness(b.reloader, b.sources),
 		Lifecycle:     b.flags.serve.lifecycle,
 		Reload:        func() error { return b.reloader.reload(b.over, true) },
 		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },

@@ -178,3 +178,19 @@ func TestReloadFault(t *testing.T) {
 		}
 	}
 }
+
+// /-/ready names who is late.
+func TestReadyNames(t *testing.T) {
+	l := newLiving(t, "scripts: [{name: slow, command: /bin/sleep 60, dialect: nagios, timeout: 70s}]\nreceive: {statsd: {unixgram: nowhere/sock}}\n")
+	get := func() string { return string(httpGet(t, l.url+"/-/ready")) }
+	if got, want := get(), "scriptbridge is not ready; it waits for script slow, receiver statsd\n"; got != want {
+		t.Errorf("it says %q, not %q", got, want)
+	}
+	l.write(t, "scripts: []\n")
+	if err := l.reloader.reload(l.over, true); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := get(), "scriptbridge is ready\n"; got != want {
+		t.Errorf("it says %q, not %q", got, want)
+	}
+}

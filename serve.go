@@ -56,13 +56,19 @@ func addressesOf(flags *toolkit.FlagConfig) []string {
 	return *flags.WebListenAddresses
 }
 
-// readiness is /-/ready: the configuration is in force, which it is only after
-// the listeners are open, and every source has begun, or has had its time.
-func readiness(r *reloader, s *sources) func() bool {
+// lateness is what /-/ready waits for: that the configuration is in force, which it
+// is only after the listeners are open, and that every source has begun, or has
+// had its time.
+func lateness(r *reloader, s *sources) func() []string {
 	started := time.Now()
-	return func() bool {
-		_, inForce, _ := r.status()
-		return !inForce.IsZero() && (s.ready() || time.Since(started) > readyAfter)
+	return func() []string {
+		switch _, inForce, _ := r.status(); {
+		case inForce.IsZero():
+			return []string{"the configuration"}
+		case time.Since(started) > readyAfter:
+			return nil
+		}
+		return s.late()
 	}
 }
 
@@ -141,7 +147,16 @@ func (s *sources) reload(ctx context.Context, w *wanted) {
 	s.receivers.Reload(ctx, &w.cfg.Receive)
 }
 
-func (s *sources) ready() bool { return s.pool.Ready() && s.receivers.Ready() }
+// late names the sources that have not begun.
+func (s *sources) late() (names []string) {
+	for _, name := range s.pool.Late() {
+		names = append(names, "script "+name)
+	}
+	for _, name := range s.receivers.Late() {
+		names = append(names, "receiver "+name)
+	}
+	return names
+}
 
 // close ends the scripts first: what they push at their end is still taken.
 func (s *sources) close() {

@@ -249,8 +249,16 @@ func (s *Set) Views() []View {
 }
 
 // Ready reports whether every receiver is up.
-func (s *Set) Ready() bool {
-	return !slices.ContainsFunc(s.present(), func(u *unit) bool { return !u.isUp() })
+func (s *Set) Ready() bool { return len(s.Late()) == 0 }
+
+// Late names the receivers that are not up.
+func (s *Set) Late() (names []string) {
+	for _, u := range s.present() {
+		if !u.isUp() {
+			names = append(names, u.kind.name)
+		}
+	}
+	return names
 }
 
 // SinkErrors is how many batches a sink could not take since the start.

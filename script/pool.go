@@ -161,15 +161,18 @@ func await(ctx context.Context, units []*unit) {
 }
 
 // Ready reports whether every script has had its first turn.
-func (p *Pool) Ready() bool {
+func (p *Pool) Ready() bool { return len(p.Late()) == 0 }
+
+// Late names the scripts that have not had their first turn.
+func (p *Pool) Late() (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, u := range p.order {
 		if !u.hadTurn() {
-			return false
+			names = append(names, u.script.Name)
 		}
 	}
-	return true
+	return names
 }
 
 // SinkErrors is how many batches a sink could not take since the start.

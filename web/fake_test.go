@@ -55,7 +55,7 @@ func (f *fakes) options() Options {
 	return Options{
 		Scripts: f, Page: f, TelemetryPath: "/metrics", Version: "1.2.3", Logger: log.NewNopLogger(),
 		Metrics:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "metrics") }),
-		Ready:        func() bool { return true },
+		Late:         func() []string { return nil },
 		ConfigStatus: func() (bool, time.Time, error) { return true, time.Now().Add(-3 * time.Hour), nil },
 		Reload:       func() error { return nil },
 		Quit:         func() {},

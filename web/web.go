@@ -120,8 +120,9 @@ type Options struct {
 	// Metrics answers GET and HEAD at TelemetryPath.
 	Metrics       http.Handler
 	TelemetryPath string
-	// Ready says whether the first turns are over: /-/ready.
-	Ready func() bool
+	// Late names what /-/ready waits for, such as "script disks"; empty when the
+	// first turns are over.
+	Late func() []string
 	// Lifecycle allows POST /-/reload and POST /-/quit. Reload blocks until
 	// the new configuration is at work or refused, and Quit must not block.
 	Lifecycle bool
@@ -291,8 +292,13 @@ func (s *Server) serveHealthy(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
-	if !s.Ready() {
-		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready: some script has not had its first turn, or some receiver is not open")
+	const most = 10 // named
+	if late := s.Late(); len(late) > 0 {
+		text := strings.Join(late[:min(len(late), most)], ", ")
+		if more := len(late) - most; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready; it waits for "+visible(text))
 		return
 	}
 	plain(w, http.StatusOK, "scriptbridge is ready")

@@ -118,7 +118,12 @@ func texts(nodes []*html.Node) []string {
 func TestEndpoints(t *testing.T) {
 	ready := false
 	o := disksOnly().options()
-	o.Ready = func() bool { return ready }
+	o.Late = func() []string {
+		if ready {
+			return nil
+		}
+		return []string{"script a\x1bb", "receiver statsd", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"}
+	}
 	o.TelemetryPath = "/prom/metrics"
 	h := handler(t, o)
 	for _, c := range []struct {
@@ -128,7 +133,7 @@ func TestEndpoints(t *testing.T) {
 	}{
 		{"GET /-/healthy", "scriptbridge is healthy\n", 200, ""},
 		{"HEAD /-/healthy", "scriptbridge is healthy\n", 200, ""}, // a recorder keeps what a server leaves out
-		{"GET /-/ready", "scriptbridge is not ready: some script has not had its first turn, or some receiver is not open\n", 503, ""},
+		{"GET /-/ready", "scriptbridge is not ready; it waits for script a\u241bb, receiver statsd, c, d, e, f, g, h, i, j and 2 more\n", 503, ""},
 		{"GET /prom/metrics", "metrics\n", 200, ""},
 		{"GET /metrics", "404 page not found\n", 404, ""},
 		{"GET /scripts/nobody", "there is no script of this name\n", 404, ""},
