@@ -90,7 +90,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		hangup:  signalsOf(ctx).reload(),
 	}
 	signalsOf(ctx).beforeEnd(b.pool.Kill)
-	b.over, b.end = context.WithCancel(context.Background())
+	b.over, b.end = context.WithCancel(ctx)
 	receivers := receive.SetOptions{First: &set.cfg.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
 	if err := b.store(&receivers); err != nil {
 		return nil, err
@@ -196,7 +196,9 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 		select {
 		case <-listening:
 		case <-b.over.Done():
-			return nil
+		}
+		if b.over.Err() != nil {
+			return nil // before anything has run
 		}
 		if err := b.reloader.begin(b.over); err != nil {
 			return err
