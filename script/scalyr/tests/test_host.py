@@ -404,6 +404,8 @@ class RefusedTest(HostCase):
                 ("from scalyr_agent import monitors_manager", ("module", "agent_package")),
                 ("import scalyr_agent.util\nscalyr_agent.util.nothing", ("initialize", "agent_package")),
                 ("import scalyr_agent.builtin_monitors.docker_monitor", ("module", "builtin"))):
+            if sys.version_info < (3, 7) and code.startswith("from "):
+                continue  # It does not say from where a name cannot be imported.
             messages = self.run_host(code + "\n", head="", mode="check")
             self.assertEqual((messages[0]["kind"], messages[0]["hint"]), want, code)
 
