@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -31,9 +30,6 @@ type logStreams struct {
 
 // newLogStreams takes over stdout and stderr until close.
 func newLogStreams(f *flags, stdout, stderr io.Writer) *logStreams {
-	// A reader that leaves must not end what it only listened to. To ignore the
-	// signal would be inherited by every script; to catch it is not.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	s := &logStreams{}
 	s.stderr = lossy.New(stderr, lossy.Options{OnFull: func(full bool, dropped int) {
 		if !full {

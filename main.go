@@ -131,8 +131,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		signalsOf(ctx).leave()
 		err = wrap(ctx, &f.wrap, f.command, stdout, stderr)
 	default:
-		signalsOf(ctx).end()
-		err = command(ctx, cmd, f, stdout, stderr)
+		err = command(ctx, cmd, f, signalsOf(ctx).end(stdout), stderr)
 	}
 	f.tellStack(err, stderr)
 	return err

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -32,6 +34,9 @@ func catchSignals(ctx context.Context) (context.Context, *signals) {
 		signal.Notify(s.hangup, syscall.SIGHUP)
 	}
 	signal.Notify(s.ends, os.Interrupt, syscall.SIGTERM)
+	// A reader that leaves ends nothing by itself: see end. To ignore the signal
+	// would be inherited by every script; to catch it is not.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, cancel := context.WithCancel(context.WithValue(ctx, signalsKey{}, s))
 	go func() {
 		for got := range s.ends {
@@ -67,14 +72,32 @@ func (s *signals) reload() <-chan os.Signal {
 	return s.hangup
 }
 
-// end has the end of the terminal, and of who reads the output, end the program
-// as SIGTERM does.
-func (s *signals) end() {
+// end has the end of the terminal, and of who reads what is written to the
+// writer that it gives, end the program as SIGTERM does. (The signal SIGPIPE does
+// not say which pipe it is about: it may be a script's.)
+func (s *signals) end(w io.Writer) io.Writer {
 	if s.ends == nil {
-		return
+		return w
 	}
-	signal.Notify(s.ends, syscall.SIGPIPE)
 	go func() { s.ends <- <-s.hangup }()
+	return readOutput{w, s}
+}
+
+// readOutput is what the program writes to somebody whose leaving is its end.
+type readOutput struct {
+	io.Writer
+	s *signals
+}
+
+func (o readOutput) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		select {
+		case o.s.ends <- syscall.SIGPIPE:
+		default: // it has been said
+		}
+	}
+	return n, err
 }
 
 // leave leaves the signals to a command that is run: script.Wrap hands them on.

@@ -190,7 +190,7 @@ func TestDiscoverScalyrPassesOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close() //nolint:errcheck // for the test's end
+	defer socket.Close()
 	t.Setenv("SCALYR_EXTRA_CONFIG_DIR", "agent.json")
 	d := &config.Discover{AgentConfig: filepath.Join(dir, "agent.json")}
 	d.Dialect = "scalyr"
