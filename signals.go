@@ -42,7 +42,6 @@ func catchSignals(ctx context.Context) (context.Context, *signals) {
 		for got := range s.ends {
 			switch {
 			case s.muted():
-			case got == syscall.SIGPIPE && !readerLeft():
 			case ctx.Err() == nil:
 				cancel()
 			case got != syscall.SIGPIPE: // of which there is one for each line that is still written
