@@ -174,7 +174,7 @@ func TestSendBelieves(t *testing.T) {
 	half := func(text string) func(net.Conn, <-chan struct{}) {
 		return func(conn net.Conn, _ <-chan struct{}) {
 			fmt.Fprint(conn, text)
-			conn.(*net.TCPConn).CloseWrite() //nolint:errcheck // the other end sees it
+			conn.(*net.TCPConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, conn) // else the connection is reset
 		}
 	}
