@@ -39,7 +39,7 @@ type sheet struct {
 	pages  [2 * formats]*page // finished; nil after a change
 	plain  []byte             // scratch
 
-	doubtful []*block // which judge has to look at
+	doubtful map[*block]struct{} // which judge has to look at
 }
 
 // chunk is a stretch of the page.
@@ -111,6 +111,7 @@ func newChunk(blocks []*block) *chunk {
 // remove takes a block out.
 func (sh *sheet) remove(b *block) {
 	sh.touch(b)
+	sh.forget(b)
 	c := b.chunk
 	b.chunk = nil
 	if len(c.blocks) == 1 {

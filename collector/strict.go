@@ -20,8 +20,18 @@ import (
 func (sh *sheet) doubt(b *block) {
 	if !b.doubtful && !b.family.own {
 		b.doubtful = true
-		sh.doubtful = append(sh.doubtful, b)
+		if sh.doubtful == nil {
+			sh.doubtful = make(map[*block]struct{})
+		}
+		sh.doubtful[b] = struct{}{}
 	}
+}
+
+// forget is for a block that leaves the sheet: nobody may ever ask for the
+// OpenMetrics page.
+func (sh *sheet) forget(b *block) {
+	b.doubtful = false
+	delete(sh.doubtful, b)
 }
 
 // judge finds out for the blocks that changed whether their family can have its
@@ -29,11 +39,8 @@ func (sh *sheet) doubt(b *block) {
 func (sh *sheet) judge() {
 	doubtful := sh.doubtful
 	sh.doubtful = nil
-	for _, b := range doubtful {
+	for b := range doubtful {
 		b.doubtful = false
-		if b.family == nil { // it is gone
-			continue
-		}
 		if loose := !b.strict(); loose != b.loose {
 			b.loose = loose
 			sh.loosen(b.family, loose)

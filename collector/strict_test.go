@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -163,4 +164,21 @@ func TestSubjectLabels(t *testing.T) {
 	_ = c.Put(partial(r, smp, set(gaugeMeta, "g", 2)))
 	want(t, shown(c, r), `g{server="a",site="x",subject="b"} 2`, `g{server="web-1",site="x",subject="server"} 1`)
 	pages(t, c)
+}
+
+// TestStrictForgets: what comes and goes between text pages leaves nothing behind.
+func TestStrictForgets(t *testing.T) {
+	c := New(Options{})
+	for i := range 100 {
+		for _, gone := range []bool{false, true} {
+			b := whole(script("s", 0), set(gaugeMeta, fmt.Sprint("m", i), 1))
+			b.Gone = gone
+			if err := c.Put(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(c.sheet.doubtful); n > 0 {
+		t.Errorf("%d blocks that are gone are still to be judged", n)
+	}
 }

@@ -104,33 +104,42 @@ func (w *Writer) Dropped() uint64 { return w.opts.Drops.Count() }
 // Write takes a copy of p, or drops it where there is no room for all of it.
 // The one error is ErrDropped.
 func (w *Writer) Write(p []byte) (int, error) {
+	taken, inRow := w.take(p)
+	if taken && inRow > 0 {
+		w.opts.OnFull(false, inRow) // it may write a line of its own here
+		taken, inRow = w.take(p)
+	}
+	if taken {
+		w.signal()
+		return len(p), nil
+	}
+	if inRow == 1 {
+		w.opts.OnFull(true, 0)
+	}
+	return 0, ErrDropped
+}
+
+// take puts p into the queue, or counts it as dropped; inRow is how many have
+// been dropped in a row for want of room, this one included. Where p would fit
+// behind such a row, it is not put there yet: that is to be told first.
+func (w *Writer) take(p []byte) (taken bool, inRow int) {
 	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
 		w.opts.Drops.n.Add(1)
-		return 0, ErrDropped
-	}
-	full := w.full
-	if w.size+len(p) > w.opts.Buffer {
+		return false, 0
+	case w.size+len(p) > w.opts.Buffer:
+		w.opts.Drops.n.Add(1)
 		w.full++
-		w.mu.Unlock()
-		w.opts.Drops.n.Add(1)
-		if full == 0 {
-			w.opts.OnFull(true, 0)
-		}
-		return 0, ErrDropped
-	}
-	w.full = 0
-	if full > 0 {
-		w.mu.Unlock()
-		w.opts.OnFull(false, full) // it may write a line of its own here
-		w.mu.Lock()
+		return false, w.full
+	case w.full > 0:
+		inRow, w.full = w.full, 0
+		return true, inRow
 	}
 	w.queue = append(w.queue, append([]byte(nil), p...))
 	w.size += len(p)
-	w.mu.Unlock()
-	w.signal()
-	return len(p), nil
+	return true, 0
 }
 
 // Close takes no more lines, and waits up to patience until those that were
