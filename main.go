@@ -37,7 +37,7 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.As(err, &wrapped):
 		return wrapped.code
 	case !errors.Is(err, errSaid):
-		printWithin(lastLines, stderr, "scriptbridge: "+config.WithExcerpts(err).Error()+"\n")
+		printWithin(lastLines, stderr, "scriptbridge: "+err.Error()+"\n")
 	}
 	return 1
 }
@@ -143,7 +143,7 @@ func command(ctx context.Context, name string, f *flags, stdout, stderr io.Write
 	case commandCheck:
 		return check(ctx, f, stdout, stderr)
 	case commandTry:
-		return try(ctx, f, stdout)
+		return config.WithExcerpts(try(ctx, f, stdout))
 	case commandPush:
 		return push(ctx, &f.push, os.Stdin, stderr)
 	case commandAside:

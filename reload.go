@@ -157,7 +157,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 	switch {
 	case err != nil:
 		r.failed(err, asked, "the configuration was not loaded; the old one stays in force")
-		return config.WithExcerpts(err)
+		return err
 	case unchanged:
 		if ok, _, _ := r.status(); !ok {
 			level.Info(r.logger).Log("msg", "the configuration is well again, and unchanged")
@@ -187,9 +187,8 @@ func (r *reloader) read() (*wanted, error) {
 // failed tells of an attempt that failed, each line of the error by itself;
 // where nobody asked for it, once.
 func (r *reloader) failed(err error, asked bool, msg string) {
-	told := config.WithExcerpts(err) // to people; the log has a line for each error
 	_, _, before := r.status()
-	if asked || before == nil || before.Error() != told.Error() {
+	if asked || before == nil || before.Error() != err.Error() {
 		for _, line := range strings.Split(err.Error(), "\n") {
 			level.Error(r.logger).Log("msg", msg, "err", line)
 		}
@@ -197,7 +196,7 @@ func (r *reloader) failed(err error, asked bool, msg string) {
 			level.Debug(r.logger).Log("msg", "where the fault is", "stack", stack)
 		}
 	}
-	r.note(time.Time{}, told)
+	r.note(time.Time{}, err)
 }
 
 // succeed puts w into force. The caller holds r.mu. It cannot fail but by a

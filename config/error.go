@@ -12,6 +12,8 @@ import (
 //
 //	scriptbridge.yml:12: scripts[2] "disks": interval 0s is too short (write 1s or more)
 //
+// What is no YAML has the column behind the line.
+//
 // Entries of a list are counted from 0, file by file.
 type Error struct {
 	Position        // an empty File, a Line of 0: left out of the text
@@ -19,23 +21,31 @@ type Error struct {
 	Problem  string
 	Remedy   string // may be empty
 	Cause    error  // what Problem was made of; nil for nothing
-	// Excerpt, if not empty, is the line with a mark beneath it; it is no part
-	// of the text. See WithExcerpts.
-	Excerpt string
+	Column   int    // from 1; 0 where the line says enough
+	// What shows the file's own text is no part of the error's: a log has other
+	// readers than the file. See WithExcerpts.
+	Quoted  string // what Remedy ends with, if not empty
+	Excerpt string // the line with a mark beneath it, if not empty
 }
 
 // Error gives file, line, thing, problem and remedy.
-func (e *Error) Error() string {
+func (e *Error) Error() string { return e.text(e.Remedy) }
+
+func (e *Error) text(remedy string) string {
 	var b strings.Builder
 	if e.File != "" {
-		b.WriteString(e.Position.String() + ": ")
+		b.WriteString(e.Position.String())
+		if e.Line > 0 && e.Column > 0 {
+			fmt.Fprintf(&b, ":%d", e.Column)
+		}
+		b.WriteString(": ")
 	}
 	if e.Thing != "" {
 		b.WriteString(e.Thing + ": ")
 	}
 	b.WriteString(e.Problem)
-	if e.Remedy != "" {
-		b.WriteString(" (" + e.Remedy + ")")
+	if remedy != "" {
+		b.WriteString(" (" + remedy + ")")
 	}
 	// What a file spells may have line ends in it, an alias's name among them.
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(b.String())

@@ -60,6 +60,9 @@ func hideSecrets(lines []string, line int) string {
 	if m := secretIn.FindStringIndex(text); m != nil {
 		return text[:m[1]] + hidden
 	}
+	if line > 1 && secretLast.MatchString(lines[line-2]) { // an item of a list whose next one is its value
+		return text[:contentOf(text)] + hidden
+	}
 	indent := contentOf(text)
 	if !lineKey.MatchString(text) { // it may go on with what the key above it holds
 		indent++
@@ -70,7 +73,7 @@ func hideSecrets(lines []string, line int) string {
 			continue
 		}
 		indent = contentOf(above)
-		if m := lineKey.FindStringSubmatch(above); m != nil && (m[1] == "env" || m[1] == "basic_auth_users" || secretKey(m[1])) {
+		if m := lineKey.FindStringSubmatch(above); m != nil && (m[1] == "env" || secretKey(m[1])) {
 			return hideValue(text)
 		}
 	}
@@ -89,7 +92,8 @@ func hideValue(text string) string {
 func contentOf(text string) int { return len(text) - len(strings.TrimLeft(text, " \t-")) }
 
 // WithExcerpts is err, whose text shows beneath each error that has one an
-// excerpt of its line.
+// excerpt of its line. It is for the terminal of who may read the file: which
+// words in it are secrets can only be guessed.
 func WithExcerpts(err error) error {
 	if err == nil {
 		return nil
@@ -112,8 +116,8 @@ func textOf(err error) string {
 		return strings.Join(texts, "\n")
 	}
 	var e *Error
-	if errors.As(err, &e) && e.Excerpt != "" {
-		return err.Error() + "\n" + e.Excerpt
+	if !errors.As(err, &e) || e.Excerpt == "" {
+		return err.Error()
 	}
-	return err.Error()
+	return strings.Replace(err.Error(), e.Error(), e.text(e.Remedy+e.Quoted), 1) + "\n" + e.Excerpt
 }

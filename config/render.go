@@ -154,11 +154,17 @@ func (r *renderer) block(v *value, indent string) {
 	}
 }
 
-var secretWord = regexp.MustCompile(`(?i)passw|pwd|secret|token|credential|api_?key|private_?key`)
+// secretWords are in the names of secrets.
+const secretWords = `(?i:pass|pwd|secret|token|credential|key|auth|bearer)`
+
+var secretWord = regexp.MustCompile(secretWords)
 
 // secretIn is the name of a secret in a text, or of what holds such, up to where
-// its value begins.
-var secretIn = regexp.MustCompile(`(?i)[A-Za-z0-9_-]*(passw|pwd|secret|token|credential|api_?key|private_?key)[A-Za-z0-9_-]*["']?([:=][ \t]*|[ \t]+)|\benv:[ \t]*\{?|://[^/@\s]*:`)
+// its value begins; secretLast is a line whose next one is that value.
+var (
+	secretIn   = regexp.MustCompile(secretWords + `[A-Za-z0-9_.-]*["']?(?:[ \t]*[:=,][ \t]*|[ \t]+)|\benv:[ \t]*\{?|://[^/@\s]*:`)
+	secretLast = regexp.MustCompile(secretWords + `[A-Za-z0-9_.-]*["']?[ \t]*[:=,]?[ \t]*\r?$`)
+)
 
 // secretKey reports whether key's text is likely a secret; a file's name is
 // none.

@@ -21,6 +21,7 @@ type syntaxError struct {
 
 	line, column    int // where it is, from 1; in runes
 	problem, remedy string
+	quoted          string // what remedy ends with: the line's own text
 }
 
 // syntaxFault words an error of the parser. What it is not known how to word
@@ -79,6 +80,12 @@ func (s *syntaxError) say(remedy, format string, args ...any) {
 	s.problem, s.remedy = fmt.Sprintf(format, args...), remedy
 }
 
+// sayQuoting is say with a remedy that ends with text of the file.
+func (s *syntaxError) sayQuoting(quoted, remedy, format string, args ...any) {
+	s.say(remedy, format, args...)
+	s.quoted = quoted
+}
+
 // text is a line, empty where there is none of that number.
 func (s *syntaxError) text(line int) string {
 	if line < 1 || line > len(s.lines) {
@@ -122,14 +129,14 @@ func (s *syntaxError) misplaced() {
 		if i := colonInValue.FindStringIndex(line[from:]); i != nil {
 			s.at(s.line, from+i[0])
 		}
-		s.say("put the value in quotes"+s.quotedValue(), "a value that is not in quotes contains a colon and a space")
+		s.sayQuoting(s.quotedValue(), "put the value in quotes", "a value that is not in quotes contains a colon and a space")
 		return
 	}
 	switch before := strings.TrimRight(s.before(), " \t"); {
 	case strings.TrimLeft(before, " \t-") == "":
 		s.indentation()
 	case strings.HasSuffix(before, `"`), strings.HasSuffix(before, `'`):
-		s.say("put the whole value in quotes of the other kind"+s.quotedValue(), "text follows the closing quote")
+		s.sayQuoting(s.quotedValue(), "put the whole value in quotes of the other kind", "text follows the closing quote")
 	default:
 		s.say("start a new line, or put the whole value in quotes", "something follows a complete value")
 	}
@@ -311,7 +318,7 @@ func (s *syntaxError) reference() {
 }
 
 func (s *syntaxError) reservedCharacter() {
-	s.say("put the value in quotes"+s.quotedValue(), "a value cannot start with %s", strings.TrimSpace(s.token.Value))
+	s.sayQuoting(s.quotedValue(), "put the value in quotes", "a value cannot start with %s", strings.TrimSpace(s.token.Value))
 }
 
 func (s *syntaxError) directive() {
@@ -323,7 +330,7 @@ func (s *syntaxError) directive() {
 		s.say("remove the line", "the directive is not valid")
 		return
 	}
-	s.say("put the value in quotes"+s.quotedValue(), "a value cannot start with %%")
+	s.sayQuoting(s.quotedValue(), "put the value in quotes", "a value cannot start with %%")
 }
 
 // block is a text of several lines whose beginning is odd.
@@ -333,7 +340,7 @@ func (s *syntaxError) block() {
 		sign = ">"
 	}
 	if strings.HasPrefix(s.message, "invalid header option") {
-		s.say("put the value in quotes if the "+sign+" is part of it"+s.quotedValue(), "%s starts a text of several lines, but more follows on the same line", sign)
+		s.sayQuoting(s.quotedValue(), "put the value in quotes if the "+sign+" is part of it", "%s starts a text of several lines, but more follows on the same line", sign)
 		return
 	}
 	s.say("indent all its lines by the same number of spaces, and write no number after the | or >", "the lines of a text are not indented as its first line says")
@@ -350,7 +357,7 @@ func (s *syntaxError) noColon() {
 		s.say("indent it by two more spaces if it belongs to the key above it", "a list item is among keys")
 	case gluedKey.MatchString(word) && hideSecrets(s.lines, s.line) == line:
 		name, value, _ := strings.Cut(strings.TrimSpace(rest), ":")
-		s.say("write "+name+": "+value, "there is no space after the colon")
+		s.sayQuoting(": "+name+": "+value, "write one", "there is no space after the colon")
 	default:
 		s.say("write it like key: value", "a key is not followed by a colon and a space")
 	}
@@ -366,6 +373,10 @@ func (s *syntaxError) nothing() {
 	case "&", "*":
 		s.reference()
 	default:
-		s.say("put the value in quotes if it is part of it", "%s is not allowed here", s.token.Value)
+		what := "this"
+		if !strings.ContainsFunc(s.token.Value, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) { // a sign of YAML's
+			what = s.token.Value
+		}
+		s.say("put the value in quotes if it is part of it", "%s is not allowed here", what)
 	}
 }

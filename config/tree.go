@@ -91,7 +91,8 @@ func parse(r *report, file string, data []byte) *value {
 		}
 		b.fail(line, "save the file as UTF-8", "%s", what)
 		if lines := strings.Split(strings.ToValidUTF8(string(data), "\ufffd"), "\n"); what == "the text is not UTF-8" {
-			b.errs[len(b.errs)-1].Excerpt = excerpt(lines, line, column)
+			e := b.errs[len(b.errs)-1]
+			e.Column, e.Excerpt = column, excerpt(lines, line, column)
 		}
 		return empty
 	}
@@ -104,8 +105,8 @@ func parse(r *report, file string, data []byte) *value {
 	if err != nil {
 		s := syntaxFault(data, err)
 		b.errs = append(b.errs, &Error{
-			Position: Position{File: b.file, Line: s.line}, Thing: s.thing(),
-			Problem: s.problem, Remedy: s.remedy, Excerpt: excerpt(s.lines, s.line, s.column),
+			Position: Position{File: b.file, Line: s.line}, Column: s.column, Thing: s.thing(),
+			Problem: s.problem, Remedy: s.remedy, Quoted: s.quoted, Excerpt: excerpt(s.lines, s.line, s.column),
 		})
 		return empty
 	}
