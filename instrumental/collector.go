@@ -36,6 +36,7 @@ const (
 	replyTimeout   = 10 * time.Second
 	writeTimeout   = 30 * time.Second
 	endTimeout     = 10 * time.Second
+	earlyTimeout   = 200 * time.Millisecond // for an end that was on its way before ours
 )
 
 // RefusedError is an answer to the handshake that is not ok.
@@ -51,8 +52,9 @@ func (e *RefusedError) Error() string {
 // Send connects, says the lines and disconnects, as the vendor's daemons do
 // each round. The protocol acknowledges no data. What stands in for it: after
 // the last line our side of the connection is closed, and then, not before, the
-// other side must end it in good order. Whoever breaks it off, keeps it open or
-// says what no collector says may not have had the lines, which is an error.
+// other side must end it in good order, with all of ours acknowledged by its
+// machine. Whoever ends earlier, breaks it off, keeps it open or says what no
+// collector says may not have had the lines, which is an error.
 func (c *Collector) Send(ctx context.Context, lines []string) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -70,7 +72,7 @@ func (c *Collector) Send(ctx context.Context, lines []string) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- rest(reader) }()
+	go func() { ended <- ending(conn, reader) }()
 	w := bufio.NewWriterSize(conn, 32<<10)
 	for _, line := range lines {
 		w.WriteString(line) //nolint:errcheck // Flush gives the first error
@@ -172,19 +174,38 @@ func rest(reader *bufio.Reader) error {
 // mostAnswers bounds what is read behind the greeting.
 const mostAnswers = 100_000
 
-// end closes our side and waits for the other's.
+// errEarly is of an end that is no answer to ours.
+var errEarly = errors.New("it ended the connection before all was said")
+
+// ending reads until the collector ends the connection, and tells whether it can
+// have done so because of what we said. An end that comes while its machine has
+// not acknowledged all of ours was on its way before.
+func ending(conn net.Conn, reader *bufio.Reader) error {
+	if err := rest(reader); err != nil {
+		return err
+	}
+	if unacknowledged(conn) > 0 {
+		return errEarly
+	}
+	return nil
+}
+
+// end closes our side and waits for the other's. An end that the other side made
+// before may still be on its way to us, or to the goroutine that reads: that is
+// why ours waits a moment.
 func end(ctx context.Context, conn net.Conn, ended <-chan error, within time.Duration) error {
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !ok {
 		return fmt.Errorf("%T cannot be closed on one side", conn)
 	}
+	early := time.NewTimer(earlyTimeout)
+	defer early.Stop()
 	select {
 	case err := <-ended:
-		if err == nil {
-			err = errors.New("it ended the connection before all was said")
-		}
-		return broken(ctx, err)
-	default:
+		return broken(ctx, cmp.Or(err, errEarly))
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-early.C:
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -196,7 +217,28 @@ func end(ctx context.Context, conn net.Conn, ended <-chan error, within time.Dur
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("it has not ended the connection %v after us", within)
 	}
+	if err == nil {
+		err = resetAfter(conn)
+	}
 	return broken(ctx, err)
+}
+
+// resetAfter is the error when a collector says in TLS that it has ended, and
+// then has its machine reset the connection, as one does of which a program did
+// not read all. Without TLS its end is the connection's, and nothing follows.
+func resetAfter(conn net.Conn) error {
+	secure, ok := conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(earlyTimeout)); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, io.LimitReader(secure.NetConn(), 4096))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // broken is why lines may be lost; nil for nothing.

@@ -221,10 +221,90 @@ func TestSendBelieves(t *testing.T) {
 			}
 		})
 	}
-	ended := make(chan error, 1)
-	ended <- nil
-	if err := end(t.Context(), &net.TCPConn{}, ended, 0); fmt.Sprint(err) != kept+"it ended the connection before all was said" {
-		t.Errorf("who ends first: %v", err)
+}
+
+// TestSendEndedEarly: an end that was made before ours is no answer to it, and so
+// the lines are kept, whenever it comes to be seen.
+func TestSendEndedEarly(t *testing.T) {
+	line := func(in *bufio.Scanner, n int) {
+		for range n {
+			in.Scan()
+		}
+	}
+	for name, talk := range map[string]func(conn *net.TCPConn, in *bufio.Scanner){
+		"with the greeting": func(conn *net.TCPConn, _ *bufio.Scanner) { fmt.Fprint(conn, "ok\nok\n"); conn.CloseWrite() },
+		"before the lines":  func(conn *net.TCPConn, in *bufio.Scanner) { line(in, 2); fmt.Fprint(conn, "ok\nok\n"); conn.CloseWrite() },
+		"amid the lines": func(conn *net.TCPConn, in *bufio.Scanner) {
+			line(in, 2)
+			fmt.Fprint(conn, "ok\nok\n")
+			line(in, 1)
+			conn.CloseWrite()
+		},
+		"after the lines": func(conn *net.TCPConn, in *bufio.Scanner) {
+			line(in, 2)
+			fmt.Fprint(conn, "ok\nok\n")
+			line(in, 3)
+			conn.CloseWrite()
+		},
+		"and says ok once more": func(conn *net.TCPConn, in *bufio.Scanner) {
+			line(in, 2)
+			fmt.Fprint(conn, "ok\nok\nok\n")
+			line(in, 1)
+			conn.CloseWrite()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			for range 5 {
+				over := make(chan struct{})
+				go func() {
+					conn, err := l.Accept()
+					if err == nil {
+						talk(conn.(*net.TCPConn), bufio.NewScanner(conn))
+						<-over
+						conn.Close()
+					}
+				}()
+				collector := &Collector{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }}
+				err := collector.Send(t.Context(), []string{"gauge a 1 2 1", "gauge a 2 3 1", "gauge a 3 4 1"})
+				close(over)
+				if got := fmt.Sprint(err); got != "the collector may not have had the lines, all are kept: it ended the connection before all was said" {
+					t.Fatalf("got %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestSendReset: TLS's own end counts only where no reset of the connection
+// follows, which says that something was not read.
+func TestSendReset(t *testing.T) {
+	for _, linger := range []int{0, -1} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		other, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.(*net.TCPConn).SetLinger(linger); err != nil {
+			t.Fatal(err)
+		}
+		other.Close()
+		if err := resetAfter(tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12})); (err == nil) != (linger != 0) {
+			t.Errorf("with linger %d: %v", linger, err)
+		}
 	}
 }
 
