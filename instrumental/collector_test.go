@@ -233,7 +233,11 @@ func TestSendEndedEarly(t *testing.T) {
 	}
 	for name, talk := range map[string]func(conn *net.TCPConn, in *bufio.Scanner){
 		"with the greeting": func(conn *net.TCPConn, _ *bufio.Scanner) { fmt.Fprint(conn, "ok\nok\n"); conn.CloseWrite() },
-		"before the lines":  func(conn *net.TCPConn, in *bufio.Scanner) { line(in, 2); fmt.Fprint(conn, "ok\nok\n"); conn.CloseWrite() },
+		"before the lines": func(conn *net.TCPConn, in *bufio.Scanner) {
+			line(in, 2)
+			fmt.Fprint(conn, "ok\nok\n")
+			conn.CloseWrite()
+		},
 		"amid the lines": func(conn *net.TCPConn, in *bufio.Scanner) {
 			line(in, 2)
 			fmt.Fprint(conn, "ok\nok\n")
