@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"scriptbridge/internal/joined"
 )
 
 // excerptWidth is how much of a line an excerpt shows, in columns.
@@ -105,19 +107,14 @@ type excerpted struct{ err error }
 
 func (e *excerpted) Unwrap() error { return e.err }
 
-func (e *excerpted) Error() string { return textOf(e.err) }
-
-func textOf(err error) string {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
-		texts := make([]string, 0, len(joined.Unwrap()))
-		for _, one := range joined.Unwrap() {
-			texts = append(texts, textOf(one))
+func (e *excerpted) Error() string {
+	errs := joined.Split(e.err)
+	texts := make([]string, len(errs))
+	for i, one := range errs {
+		texts[i] = one.Error()
+		if e := (*Error)(nil); errors.As(one, &e) && e.Excerpt != "" {
+			texts[i] = strings.Replace(texts[i], e.Error(), e.text(e.Remedy+e.Quoted), 1) + "\n" + e.Excerpt
 		}
-		return strings.Join(texts, "\n")
 	}
-	var e *Error
-	if !errors.As(err, &e) || e.Excerpt == "" {
-		return err.Error()
-	}
-	return strings.Replace(err.Error(), e.Error(), e.text(e.Remedy+e.Quoted), 1) + "\n" + e.Excerpt
+	return strings.Join(texts, "\n")
 }

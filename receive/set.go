@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/joined"
 	"scriptbridge/record"
 )
 
@@ -329,27 +330,11 @@ func Check(r *config.Receive) []Problem {
 		if p == nil {
 			continue
 		}
-		for _, err := range each(trial(k, i, r, p)) {
+		for _, err := range joined.Split(trial(k, i, r, p)) {
 			problems = append(problems, Problem{k.name, err})
 		}
 	}
 	return problems
-}
-
-// each gives the errors that are joined in one; none of nil.
-func each(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	switch {
-	case err == nil:
-		return nil
-	case !ok:
-		return []error{err}
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, each(e)...)
-	}
-	return all
 }
 
 // trial makes a receiver that is put to no work.

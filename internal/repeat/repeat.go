@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"scriptbridge/internal/joined"
 )
 
 const (
@@ -95,7 +97,7 @@ func (s *State) Update(now time.Time, texts ...string) (news []News, over bool) 
 // each under the message failed; and, at level info, when there is none any
 // more.
 func (s *State) Log(logger log.Logger, err error, failed, well string) {
-	errs := parts(err)
+	errs := joined.Split(err)
 	texts := make([]string, len(errs))
 	for i, e := range errs {
 		texts[i] = e.Error()
@@ -117,24 +119,10 @@ func (n News) With(keyvals ...any) []any {
 	return keyvals
 }
 
-// parts are the errors that are joined in err.
-func parts(err error) (all []error) {
-	if err == nil {
-		return nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	for _, e := range joined.Unwrap() {
-		all = append(all, parts(e)...)
-	}
-	return all
-}
-
 // NewStdLog makes a logger for a library that logs what others do to it, one
 // line each, such as every handshake that fails: what it says is told at level
-// warn, as far as State lets it.
+// warn, as far as State lets it. A panic of ours, which net/http tells there too,
+// is always told, at level error.
 func NewStdLog(logger log.Logger) *stdlog.Logger {
 	return stdlog.New(&stdLog{logger: logger}, "", 0)
 }
@@ -146,9 +134,13 @@ type stdLog struct {
 }
 
 func (l *stdLog) Write(p []byte) (int, error) {
+	text := strings.TrimRight(string(p), "\n")
+	if strings.HasPrefix(text, "http: panic") || strings.HasPrefix(text, "http2: panic") {
+		level.Error(l.logger).Log("msg", text)
+		return len(p), nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := strings.TrimRight(string(p), "\n")
 	news, _ := l.state.Update(time.Now(), text)
 	for _, n := range news {
 		level.Warn(l.logger).Log(n.With("msg", text)...)

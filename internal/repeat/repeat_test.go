@@ -97,11 +97,13 @@ func TestLog(t *testing.T) {
 		}
 		time.Sleep(Quiet)
 		s.Log(logger, errors.Join(gone, errors.Join(full)), "a sink failed", "it is well")
+		s.Log(logger, fmt.Errorf("%w; it cannot be put aside: %w", gone, full), "a sink failed", "it is well")
 		want := `level=error msg="a sink failed" err="disk full"
 level=error msg="a sink failed" err="upload: gone"
 level=info msg="it is well"
 level=error msg="a sink failed" err="upload: gone" suppressed=1
 level=error msg="a sink failed" err="disk full"
+level=error msg="a sink failed" err="upload: gone; it cannot be put aside: disk full"
 `
 		if out.String() != want {
 			t.Errorf("it logged\n%swant\n%s", &out, want)
@@ -122,11 +124,19 @@ func TestStdLog(t *testing.T) {
 		}
 		time.Sleep(Quiet)
 		l.Print("http: Accept error")
+		for i := range 2 * Most { // a fault of ours is no noise of clients
+			l.Printf("http: panic serving 192.0.2.1:%d: gone\ngoroutine 7\n", i)
+			l.Printf("http2: panic serving 192.0.2.1:%d: gone\n", i)
+		}
 		var want strings.Builder
 		for i := range Most {
 			fmt.Fprintf(&want, "level=warn msg=\"http: TLS handshake error from 192.0.2.1:%d: EOF\"\n", i)
 		}
 		want.WriteString("level=warn msg=\"http: Accept error\" suppressed=91\n")
+		for i := range 2 * Most {
+			fmt.Fprintf(&want, "level=error msg=\"http: panic serving 192.0.2.1:%d: gone\\ngoroutine 7\"\n", i)
+			fmt.Fprintf(&want, "level=error msg=\"http2: panic serving 192.0.2.1:%d: gone\"\n", i)
+		}
 		if out.String() != want.String() {
 			t.Errorf("it logged\n%swant\n%s", &out, &want)
 		}
