@@ -25,7 +25,7 @@ import (
 // taken) costs that script alone and is given as problems; what costs no script
 // is added to the configuration's warnings.
 func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error) {
-	r := &resolver{cfg: cfg, taken: make(map[string]config.Position)}
+	r := &resolver{cfg: cfg, taken: make(map[string]config.Position), seen: make(map[[2]string]string)}
 	for _, c := range cfg.Scripts {
 		r.guard(c.Pos, fmt.Sprintf("script %q", c.Name), func() error { return r.add(c) })
 	}
@@ -42,6 +42,7 @@ type resolver struct {
 	problems []error
 	errs     []error
 	taken    map[string]config.Position // by name
+	seen     map[[2]string]string       // digests of Dialect.Sees, by dialect and what they are of
 }
 
 // guard resolves the entry of the configuration at a position, and keeps its
@@ -57,7 +58,7 @@ func (r *resolver) guard(at config.Position, thing string, resolve func() error)
 }
 
 func (r *resolver) add(c *config.Script) error {
-	s, err := newScript(r.cfg, c, len(r.scripts))
+	s, err := r.newScript(c)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (r *resolver) discover(d *config.Discover) error {
 
 // newScript settles one script: defaults of the dialect and of `global`, its
 // own file and folder, and its Source.
-func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) {
+func (r *resolver) newScript(c *config.Script) (*Script, error) {
 	fail := func(err error) error {
 		return &config.Error{Position: c.Pos, Thing: fmt.Sprintf("script %q", c.Name), Problem: err.Error()}
 	}
@@ -146,14 +147,15 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 	s := &Script{
 		Script:           c,
 		Dialect:          d,
-		FallbackInterval: firstOf(cfg.Global.Interval, d.Interval),
+		FallbackInterval: firstOf(r.cfg.Global.Interval, d.Interval),
 		newRunner:        newRunner,
 	}
-	s.FallbackTimeout = firstOf(cfg.Global.Timeout, d.Timeout, c.Interval, s.FallbackInterval)
+	s.FallbackTimeout = firstOf(r.cfg.Global.Timeout, d.Timeout, c.Interval, s.FallbackInterval)
 	if d.Locate == nil {
 		s.File, s.Dir = placeOf(c)
 	} else {
 		s.locate()
+		s.seen = r.sees(s)
 	}
 	prefix := d.Prefix
 	if c.Prefix != nil {
@@ -162,7 +164,7 @@ func newScript(cfg *config.Config, c *config.Script, rank int) (*Script, error) 
 	s.Source = &record.Source{
 		Kind:            record.Script,
 		Name:            c.Name,
-		Rank:            rank,
+		Rank:            len(r.scripts),
 		Prefix:          prefix,
 		Labels:          sortedLabels(c.Labels),
 		MaxSeries:       c.MaxSeries,
@@ -207,9 +209,22 @@ func (s *Script) locate() {
 	s.Script = &c
 	s.Dir = cmp.Or(c.WorkingDirectory, dir)
 	s.version = versionOf(s.File)
-	if s.Dialect.Sees != nil {
-		s.seen = s.Dialect.Sees(s.Script)
+}
+
+// sees is the digest of what a script is given, made once for all scripts that
+// are given the same.
+func (r *resolver) sees(s *Script) string {
+	if s.Dialect.Sees == nil {
+		return ""
 	}
+	what, digest := s.Dialect.Sees(s.Script)
+	key := [2]string{s.Dialect.Name, what}
+	known, ok := r.seen[key]
+	if !ok {
+		known = digest()
+		r.seen[key] = known
+	}
+	return known
 }
 
 // prepare gives the dialect of a set of settings if its options are good.
@@ -307,92 +322,6 @@ func sameWork(a, b *Script) bool {
 	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
 		a.File == b.File && a.Dir == b.Dir && a.version == b.version && (a.seen == b.seen || b.seen == "") &&
 		reflect.DeepEqual(as, bs) && a.Script.Equal(b.Script)
-}
-
-// Check looks for what keeps the script from running on this machine, without
-// running it: the errors of the world that `check` prints and `serve` lives
-// with.
-func (s *Script) Check() error {
-	c, err := s.settle()
-	if err == nil {
-		err = s.checkStart(&c)
-	}
-	return err
-}
-
-// settle makes the command of the script from what it finds on the machine
-// now: the program, the account, the environment.
-func (s *Script) settle() (command, error) {
-	c, err := s.settled()
-	return c, s.lost(err)
-}
-
-func (s *Script) settled() (command, error) {
-	c := command{
-		args:      slices.Clone(s.Command),
-		dir:       s.Dir,
-		maxOutput: s.MaxOutput,
-		keep:      s.KeepDescendants,
-	}
-	if s.User != "" {
-		a, err := lookupAccount(s.User)
-		if err != nil {
-			return c, err
-		}
-		c.account = a
-	}
-	env := scrubEnv(os.Environ())
-	if c.account != nil {
-		env = setEnv(env, c.account.env()...)
-	}
-	if s.EnvFile != "" {
-		vars, err := config.ReadEnvFile(s.EnvFile)
-		if err != nil {
-			return c, err
-		}
-		env = setSecrets(env, vars)
-	}
-	c.env = setSecrets(env, s.Env)
-	if err := checkDirectory(s.WorkingDirectory); err != nil {
-		return c, err
-	}
-
-	program, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
-	if err != nil {
-		return c, err
-	}
-	if err := checkProgram(program, c.account, true); err != nil {
-		return c, err
-	}
-	if (s.Program > 0 || s.Dialect.Locate != nil) && s.File != "" {
-		if err := checkProgram(s.File, c.account, false); err != nil {
-			return c, err
-		}
-	}
-	if s.Dialect.Admit != nil {
-		return c, s.Dialect.Admit(s, c.account)
-	}
-	return c, nil
-}
-
-func setSecrets(env []string, vars map[string]config.Secret) []string {
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		env = setEnv(env, name+"="+vars[name].Reveal())
-	}
-	return env
-}
-
-// setEnv puts each NAME=VALUE in the place of an earlier one of that name.
-func setEnv(env []string, pairs ...string) []string {
-	for _, pair := range pairs {
-		name, _, _ := strings.Cut(pair, "=")
-		env = slices.DeleteFunc(env, func(e string) bool {
-			n, _, _ := strings.Cut(e, "=")
-			return n == name
-		})
-		env = append(env, pair)
-	}
-	return env
 }
 
 // SameSet reports whether a reload from a to b would change nothing.

@@ -430,17 +430,27 @@ var scalyrUnseen = []string{
 	"additional_monitor_module_paths", "api_key", "api_keys", "global_monitor_sample_interval", "journald_logs", "k8s_logs", "logs", "monitors", "workers",
 }
 
-// seesScalyr is the dialect's Sees: the global configuration.
-func seesScalyr(c *config.Script) string {
+// seesScalyr is the dialect's Sees: the global configuration, which all monitors
+// of an agent's configuration share.
+func seesScalyr(c *config.Script) (what string, digest func() string) {
 	o, _, err := readScalyrOptions(c.Options)
 	if err != nil || o.AgentConfig == "" {
-		return "nothing"
+		return "", func() string { return "nothing" }
 	}
-	env, err := settingsEnv(&c.Settings)
+	file := o.absolute(folderOf(c)).AgentConfig
+	what = fmt.Sprintf("%q %q", file, c.EnvFile)
+	for _, name := range slices.Sorted(maps.Keys(c.Env)) { // imported variables are part of it
+		what += fmt.Sprintf(" %q=%q", name, c.Env[name].Reveal())
+	}
+	return what, func() string { return digestScalyr(file, &c.Settings) }
+}
+
+func digestScalyr(file string, set *config.Settings) string {
+	env, err := settingsEnv(set)
 	if err != nil {
 		return ""
 	}
-	agent, err := readScalyrAgent(o.absolute(folderOf(c)).AgentConfig, env)
+	agent, err := readScalyrAgent(file, env)
 	if err != nil {
 		return ""
 	}

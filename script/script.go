@@ -50,10 +50,11 @@ type Dialect struct {
 	// Doubts, if not nil, are what may keep a script of a dialect with Locate
 	// from working although its program is sound; see Suspicions.
 	Doubts func(*config.Script) []string
-	// Sees, if not nil, is a digest of what a script that is kept alive is given
-	// besides its options and its file: it begins anew when that has changed. ""
-	// stands for unknown, which changes nothing.
-	Sees func(*config.Script) string
+	// Sees, if not nil, tells what a script that is kept alive is given besides
+	// its options and its file, and gives a digest of that, which may be slow:
+	// the script begins anew when it has changed. "" stands for unknown, which
+	// changes nothing. Scripts of the same what have the same digest.
+	Sees func(*config.Script) (what string, digest func() string)
 	// Discover, if not nil, gives the scripts that the configuration of an
 	// agent names (discover: {agent_config: …}). The error joins all that is
 	// wrong with it; warnings are of what costs no script.

@@ -1,0 +1,96 @@
+package script
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"scriptbridge/config"
+)
+
+// Check looks for what keeps the script from running on this machine, without
+// running it: the errors of the world that `check` prints and `serve` lives
+// with.
+func (s *Script) Check() error {
+	c, err := s.settle()
+	if err == nil {
+		err = s.checkStart(&c)
+	}
+	return err
+}
+
+// settle makes the command of the script from what it finds on the machine
+// now: the program, the account, the environment.
+func (s *Script) settle() (command, error) {
+	c, err := s.settled()
+	return c, s.lost(err)
+}
+
+func (s *Script) settled() (command, error) {
+	c := command{
+		args:      slices.Clone(s.Command),
+		dir:       s.Dir,
+		maxOutput: s.MaxOutput,
+		keep:      s.KeepDescendants,
+	}
+	if s.User != "" {
+		a, err := lookupAccount(s.User)
+		if err != nil {
+			return c, err
+		}
+		c.account = a
+	}
+	env := scrubEnv(os.Environ())
+	if c.account != nil {
+		env = setEnv(env, c.account.env()...)
+	}
+	if s.EnvFile != "" {
+		vars, err := config.ReadEnvFile(s.EnvFile)
+		if err != nil {
+			return c, err
+		}
+		env = setSecrets(env, vars)
+	}
+	c.env = setSecrets(env, s.Env)
+	if err := checkDirectory(s.WorkingDirectory); err != nil {
+		return c, err
+	}
+
+	program, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
+	if err != nil {
+		return c, err
+	}
+	if err := checkProgram(program, c.account, true); err != nil {
+		return c, err
+	}
+	if (s.Program > 0 || s.Dialect.Locate != nil) && s.File != "" {
+		if err := checkProgram(s.File, c.account, false); err != nil {
+			return c, err
+		}
+	}
+	if s.Dialect.Admit != nil {
+		return c, s.Dialect.Admit(s, c.account)
+	}
+	return c, nil
+}
+
+func setSecrets(env []string, vars map[string]config.Secret) []string {
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		env = setEnv(env, name+"="+vars[name].Reveal())
+	}
+	return env
+}
+
+// setEnv puts each NAME=VALUE in the place of an earlier one of that name.
+func setEnv(env []string, pairs ...string) []string {
+	for _, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		env = slices.DeleteFunc(env, func(e string) bool {
+			n, _, _ := strings.Cut(e, "=")
+			return n == name
+		})
+		env = append(env, pair)
+	}
+	return env
+}
