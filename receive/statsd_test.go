@@ -563,7 +563,7 @@ func TestStatsDMappingErrors(t *testing.T) {
 			return "taken\n"
 		}
 		for line := range strings.Lines(err.Error()) {
-			if !regexp.MustCompile(`^mapping.yml:\d+: `).MatchString(line) {
+			if !regexp.MustCompile(`^mapping.yml:\d+:(\d+:)? `).MatchString(line) {
 				t.Errorf("it has no line: %s", line)
 			}
 		}
