@@ -99,8 +99,7 @@ func newScript(name string, command []string, folder string, s Settings) (*Scrip
 	if slices.ContainsFunc(command, func(w string) bool { return strings.Contains(w, "\x00") }) {
 		return nil, faultf("leave it out: no program can be given one", "command has a NUL in it")
 	}
-	words := slices.Clone(command)
-	program, file := ownFile(words, folder, s.WorkingDirectory)
+	words, program, file := ownFile(slices.Clone(command), folder, s.WorkingDirectory)
 	if isPath(words[0]) {
 		words[0] = absolute(folder, words[0])
 	}
@@ -139,91 +138,14 @@ func checkName(name string) *fault {
 	return nil
 }
 
-// leader is a program that another one follows in a command line.
-type leader struct {
-	// wrapper: what follows is a whole command, after words of its own such
-	// as `10` or `LANG=C`. Otherwise a script's file follows.
-	wrapper bool
-	// code holds the letters of the short options after which the code itself
-	// stands in the command line, in the same word or the next: perl -e,
-	// python3 -m; or is read from standard input: sh -s.
-	code string
-	// takes holds the letters of those that have a value, in the same word or
-	// the next, and holds those that have one in the same word only.
-	takes, holds string
-	// words: an option is a whole word behind one dash, as in java -jar, and
-	// may have a value in the next.
-	words bool
-	// joins: all that follows the option is code.
-	joins bool
-	// transparent: a wrapper starts the command as whoever called it would have,
-	// behind own words of its own; see Executed.
-	transparent bool
-	own         int
-}
-
-var (
-	shell      = leader{code: "cs", takes: "oO"}
-	python     = leader{code: "cm", takes: "WXQ"}
-	powershell = leader{words: true, joins: true}
-	node       = leader{code: "ep", takes: "r"}
-)
-
-var leaders = map[string]leader{
-	"busybox": {wrapper: true}, "chrt": {wrapper: true, takes: "TPD"}, "doas": {wrapper: true, takes: "Cu"},
-	"env": {wrapper: true, transparent: true, code: "S", takes: "uC", joins: true}, "ionice": {wrapper: true, transparent: true, takes: "cn"},
-	"nice": {wrapper: true, transparent: true, takes: "n"}, "nohup": {wrapper: true, transparent: true},
-	"runuser": {wrapper: true, code: "c", takes: "ugGsw"}, "setsid": {wrapper: true, transparent: true},
-	"stdbuf": {wrapper: true, transparent: true, takes: "ioe"}, "su": {wrapper: true, code: "c", takes: "gGsw"},
-	"sudo": {wrapper: true, takes: "aCcDghpRrTtUu"}, "taskset": {wrapper: true, transparent: true, own: 1},
-	"time": {wrapper: true, transparent: true, takes: "fo"}, "timeout": {wrapper: true, transparent: true, takes: "ks", own: 1},
-
-	"ash": shell, "bash": shell, "dash": shell, "ksh": shell, "sh": shell, "zsh": shell,
-	"fish": {code: "c", takes: "Cdo"}, "expect": {code: "c"}, "tclsh": {},
-	"python": python, "pypy": python, "perl": {code: "eE", takes: "I", holds: "CDFimMVx"},
-	"ruby": {code: "e", takes: "CEIr", holds: "FKTWix"}, "lua": {code: "e", takes: "l"},
-	"php": {code: "rRBE", takes: "cdtz"}, "node": node, "nodejs": node, "java": {words: true}, "mono": {words: true},
-	"powershell": powershell, "pwsh": powershell, "cscript": {words: true}, "wscript": {words: true},
-}
-
-// longCode are the long options behind which code stands.
-var longCode = []string{"code", "command", "eval", "print", "run", "split-string"}
-
-// option reads a word that begins with a dash: whether it announces code, or
-// has it, and whether the next word is its value. A lone dash is a program on
-// standard input, or the login of su.
-func (l leader) option(word string) (code, valued bool) {
-	if long, ok := strings.CutPrefix(word, "--"); ok {
-		name, _, _ := strings.Cut(long, "=")
-		return slices.Contains(longCode, name), false
-	}
-	if word == "-" {
-		return !l.wrapper, false
-	}
-	if l.words {
-		// PowerShell takes the beginning of an option's name for all of it.
-		name := strings.ToLower(word[1:])
-		return l.joins && (strings.HasPrefix("commandwithargs", name) || strings.HasPrefix("encodedcommand", name) || name == "cwa" || name == "ec"), false
-	}
-	for i := 1; i < len(word); i++ {
-		switch c := word[i]; {
-		case strings.IndexByte(l.code, c) >= 0:
-			return true, false
-		case strings.IndexByte(l.holds, c) >= 0:
-			return false, false
-		case strings.IndexByte(l.takes, c) >= 0:
-			return false, i == len(word)-1
-		}
-	}
-	return false, false
-}
-
 // led is what an interpreter or a wrapper in front of a command is given: the
-// index of a script's file and its path, or of the option that announces code.
-// 0 is neither.
+// index of a script's file and its path, or of the word before code. 0 is
+// neither.
 type led struct {
 	file, code int
 	path       string
+	cut        int  // where the path begins in its word, behind an option's name
+	open       bool // behind the file, words may be options still
 	joins      bool
 }
 
@@ -235,55 +157,91 @@ func follow(words []string, folder, workingDirectory string) (given led, ok bool
 	if !leads || len(words) == 1 {
 		return given, false
 	}
-	perhapsValue := false // of the option before
+	own, ended := l.own, false
 	for i := 1; i < len(words); i++ {
 		w := words[i]
-		if strings.HasPrefix(w, "-") {
-			code, valued := l.option(w)
-			if code {
+		switch {
+		case ended || !l.isOption(w):
+		case w == "--" || w == "-" && l.later:
+			ended = true
+			continue
+		case w == "-" && l.wrapper: // the login of su
+			continue
+		default:
+			o := l.option(w)
+			if o.file {
+				return l.fileAt(words, i, o.at, folder, workingDirectory), true
+			}
+			if o.code {
 				given.code, given.joins = i, l.joins
-				break
+				if !l.later {
+					return given, true
+				}
 			}
-			if valued {
-				i++
+			if o.direct {
+				own = 0
 			}
-			perhapsValue = l.words || strings.HasPrefix(w, "--") && w != "--" && !strings.Contains(w, "=")
+			i += o.values
 			continue
 		}
-		if next, ok := leaders[programName(w)]; ok && l.wrapper {
-			l = next
-			continue
+		next, leads := leaders[programName(w)]
+		switch {
+		case l.assigns && assigned(w):
+		case own > 0 && !(l.number && !isNumber(w)):
+			own--
+			if l.root && filepath.Clean(w) != "/" {
+				return given, true // what follows lies in another tree
+			}
+		case given.code > 0 || l.program:
+			given.code = i - 1
+			return given, true
+		case l.wrapper && !l.shell && leads && i+1 < len(words):
+			l, own, ended = next, next.own, false
+		case l.class && !strings.HasSuffix(w, ".java"):
+			return given, true
+		default:
+			if path, found := scriptPath(w, folder, workingDirectory); found {
+				given.file, given.path = i, path
+			}
+			return given, true
 		}
-		path, found := scriptPath(w, folder, workingDirectory)
-		if found {
-			given.file, given.path = i, path
-			break
-		}
-		if !perhapsValue && !isPath(w) && !(l.wrapper && ownWord(w)) {
-			break // a program or a script that is not there: what follows are its arguments
-		}
-		perhapsValue = false
 	}
 	return given, true
 }
 
-// ownWord reports whether a word is a wrapper's own, such as the 10 of timeout
-// or the LANG=C of env.
-func ownWord(word string) bool {
-	return word == "" || strings.IndexByte("+.0123456789", word[0]) >= 0 || strings.Contains(word, "=")
+// fileAt is the file that the option words[i] names: from at on, or in the next
+// word where at is 0.
+func (l leader) fileAt(words []string, i, at int, folder, workingDirectory string) (given led) {
+	if at == 0 {
+		i++
+	}
+	if i == len(words) {
+		return given
+	}
+	if path, found := scriptPath(words[i][at:], folder, workingDirectory); found {
+		given = led{file: i, path: path, cut: at, open: !l.words}
+	}
+	return given
 }
 
+func isNumber(word string) bool { return word != "" && strings.Trim(word, "0123456789") == "" }
+
 // ownFile finds the script's own file: argv[0], or what an interpreter or a
-// wrapper is given. It returns its index and its path, made absolute unless it
-// is a bare argv[0], which is looked up in PATH when it is run.
-func ownFile(words []string, folder, workingDirectory string) (int, string) {
-	if given, _ := follow(words, folder, workingDirectory); given.file > 0 {
-		return given.file, given.path
+// wrapper is given. It returns the words with the file in a word of its own,
+// its index, and its path, made absolute unless it is a bare argv[0], which is
+// looked up in PATH when it is run.
+func ownFile(words []string, folder, workingDirectory string) ([]string, int, string) {
+	given, _ := follow(words, folder, workingDirectory)
+	switch at := given.file; {
+	case given.cut > 0:
+		option := strings.TrimSuffix(words[at][:given.cut], "=")
+		return slices.Concat(words[:at], []string{option, given.path}, words[at+1:]), at + 1, given.path
+	case at > 0:
+		return words, at, given.path
+	case isPath(words[0]):
+		return words, 0, absolute(folder, words[0])
 	}
-	if isPath(words[0]) {
-		return 0, absolute(folder, words[0])
-	}
-	return 0, words[0]
+	return words, 0, words[0]
 }
 
 // OwnFile is the word of the command that names the script's own file. It is
@@ -305,6 +263,11 @@ func (s *Script) OwnFile() string {
 func freeWords(words []string, program int) int {
 	given, leads := follow(words, "", "")
 	switch {
+	case program > 0 && given.open: // as in awk -f FILE
+		if i := slices.Index(words[program:], "--"); i > 0 {
+			return program + i + 1
+		}
+		return len(words)
 	case program > 0 || !leads:
 		return program + 1
 	case given.code > 0 && !given.joins:

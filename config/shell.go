@@ -200,7 +200,7 @@ func (l *shellLine) forShell(s *Script, appended bool) string {
 		words, err := ParseCommand(l.text[from:to])
 		if err == nil {
 			name := filepath.Base(words[0])
-			if at, file := ownFile(words, l.folder, s.WorkingDirectory); at > 0 {
+			if _, at, file := ownFile(words, l.folder, s.WorkingDirectory); at > 0 {
 				name = filepath.Base(file)
 			}
 			remedy += " and name: " + scalarText(stem(name))

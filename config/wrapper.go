@@ -40,13 +40,11 @@ func (l leader) command(words []string) int {
 				return -1
 			}
 		case strings.HasPrefix(w, "-"):
-			code, valued := l.option(w)
-			if code || strings.ContainsAny(w, "iCpP") {
+			o := l.option(w)
+			if o.code || strings.ContainsAny(w, "iCpP") {
 				return -1 // a line that is split, another environment or folder, a process that runs already
 			}
-			if valued {
-				i++
-			}
+			i += o.values
 		case assigned(w):
 		case own > 0:
 			own--
