@@ -223,6 +223,9 @@ func (in *intake) entry(i int, d *Data) {
 		case math.IsNaN(p.Value) || math.IsInf(p.Value, 0):
 			in.refuse("value", i, j, d, fmt.Errorf("%v is no value", p.Value))
 			continue
+		case meta.Datatype == "COUNT" && p.Value < 0:
+			in.refuse("negative", i, j, d, fmt.Errorf("a COUNT cannot go down, as by %v; send a GAUGE", p.Value))
+			continue
 		default:
 			if meta.Datatype == "COUNT" {
 				in.add(&smp, addedPoint{key, at})
