@@ -11,15 +11,15 @@ import (
 
 // This file reads what DogStatsD sends beside metrics:
 //
-//	_e{LEN,LEN}:TITLE|TEXT[|d:TIME][|h:HOST][|k:KEY][|p:PRIORITY][|s:SOURCE][|t:ALERT][|#TAGS]
-//	_sc|NAME|STATUS[|d:TIME][|h:HOST][|#TAGS][|m:MESSAGE]
+//	_e{LEN,LEN}:TITLE|TEXT[|d:TIME][|h:HOST][|k:KEY][|p:PRIORITY][|s:SOURCE][|t:ALERT][|#TAGS][|c:CONTAINER]
+//	_sc|NAME|STATUS[|d:TIME][|h:HOST][|#TAGS][|c:CONTAINER][|m:MESSAGE]
 
 // statsdEvents is the one kind of event that StatsD clients send: their titles
 // are free text, and no name of a series.
 var statsdEvents = &record.EventMeta{
 	Name:        "StatsD event",
 	Description: "An event of a DogStatsD client.",
-	Attributes:  []string{"alert_type", "priority", "source_type", "aggregation_key", "tags"},
+	Attributes:  []string{"alert_type", "priority", "source_type", "aggregation_key", "tags", "container_id"},
 }
 
 // statsdDeclared makes the counter of events be there from 0.
@@ -79,6 +79,8 @@ func dogFields(e *record.Event, b []byte, now time.Time) *statsdFault {
 		}
 		key, value, _ := bytes.Cut(section, []byte{':'})
 		switch string(key) {
+		case "c":
+			set("container_id", containerOf(value))
 		case "d":
 			at, ok := unixSeconds(value)
 			switch {
@@ -108,7 +110,8 @@ func dogFields(e *record.Event, b []byte, now time.Time) *statsdFault {
 
 // dogCheck reads a service check as a sample of the gauge that is its status:
 // 0 ok, 1 warning, 2 critical, 3 unknown. Its message, which may be anything,
-// is no label.
+// is no label. It should be the last, but ends at a stroke wherever it stands, as
+// for the vendor's agent, so that no field behind it is lost.
 func dogCheck(line []byte) (s statsdSample, fault *statsdFault) {
 	name, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("_sc|")), []byte{'|'})
 	status, rest, _ := bytes.Cut(rest, []byte{'|'})
@@ -118,10 +121,12 @@ func dogCheck(line []byte) (s statsdSample, fault *statsdFault) {
 	s = statsdSample{statsdHead: statsdHead{kind: statsdCheck, name: name}, values: status, rate: 1}
 	for section := range bytes.SplitSeq(rest, []byte{'|'}) {
 		switch {
-		case bytes.HasPrefix(section, []byte("m:")):
-			return s, nil // the message is the last
+		case bytes.HasPrefix(section, []byte("c:")):
+			if id := containerOf(section[2:]); len(id) > 0 {
+				s.origin = id
+			}
 		case bytes.HasPrefix(section, []byte("h:")):
-			s.origin = section[2:]
+			s.host = section[2:]
 		case bytes.HasPrefix(section, []byte("d:")):
 			s.time, _ = unixSeconds(section[2:])
 		case bytes.HasPrefix(section, []byte("#")):

@@ -61,7 +61,8 @@ type statsdHead struct {
 	name   []byte // with the tags of those dialects that have them there
 	tags   []byte // DogStatsD's, those of several sections joined
 	joined bool   // tags are not the line's
-	origin []byte // the container's id; of a service check the host
+	origin []byte // the container's id
+	host   []byte // a service check's
 }
 
 // addTags takes in a section of tags.

@@ -80,7 +80,7 @@ const statsdHelp = "Received by StatsD."
 
 // route finds out what becomes of the samples of a head.
 func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault) {
-	if !utf8.Valid(h.name) || !utf8.Valid(h.tags) || !utf8.Valid(h.origin) {
+	if !utf8.Valid(h.name) || !utf8.Valid(h.tags) || !utf8.Valid(h.origin) || !utf8.Valid(h.host) {
 		return r, &statsdFault{"malformed", "it is not UTF-8", nil}
 	}
 	labels := make(map[string]string)
@@ -93,11 +93,10 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 	}
 	addTags(labels, string(h.tags), ':')
 	if len(h.origin) > 0 {
-		origin := "container_id"
-		if h.kind == statsdCheck {
-			origin = "host"
-		}
-		labels[origin] = string(h.origin)
+		labels["container_id"] = string(h.origin)
+	}
+	if len(h.host) > 0 {
+		labels["host"] = string(h.host)
 	}
 	if r.metric == "" {
 		return r, &statsdFault{"malformed", "there are only tags before its colon", nil}

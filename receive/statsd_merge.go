@@ -233,6 +233,8 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	m.key = append(m.key, h.tags...)
 	m.key = append(m.key, 0xff)
 	m.key = append(m.key, h.origin...)
+	m.key = append(m.key, 0xff)
+	m.key = append(m.key, h.host...)
 	if t, ok := m.targets[string(m.key)]; ok && (t.series == nil || !t.series.gone) {
 		return t, nil
 	}
