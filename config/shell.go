@@ -34,7 +34,7 @@ func (s *Script) ShellSyntax(appended bool) string {
 		return fmt.Sprintf("command has the quote %c, which groups nothing (write \" or ' in its place)", quote)
 	}
 	found, inPath := s.line.find(s.isCode)
-	name, _, assigned := strings.Cut(found, "=")
+	name, assigned := strings.CutSuffix(found, "=")
 	switch {
 	case found == "":
 		return ""
@@ -43,9 +43,19 @@ func (s *Script) ShellSyntax(appended bool) string {
 	case assigned && labelForm.MatchString(name):
 		return fmt.Sprintf("command begins with %s=, which only a shell understands (leave it out, and write env: {%[1]s: …})", name)
 	}
+	line, left := s.line.foreground()
+	rest, inPath := line.find(s.isCode)
 	remedy := "put the line into a script of its own, and name that"
-	if len(s.Parameters) == 0 {
-		remedy = s.line.forShell(s, appended)
+	switch {
+	case rest == "":
+		remedy = "leave out the &: what a run leaves behind is ended with it"
+	case inPath:
+		return fmt.Sprintf("command has %q, but ~ and variables are not expanded (write the whole path, without the & behind it)", rest)
+	case len(s.Parameters) == 0:
+		remedy = line.forShell(s, appended)
+		if left {
+			remedy += "; without the & at its end, since what it starts is ended with its run"
+		}
 	}
 	if first := notBlank.FindString(s.line.text); !s.line.list && found != first {
 		remedy += "; or put it in single quotes if it is meant as an argument"
@@ -95,7 +105,7 @@ func newShellList(words []string, folder string, named bool) *shellLine {
 
 // hardlyMeant are words of a list that nobody would give to a script: shell
 // operators, and paths that only a shell would find.
-var hardlyMeant = regexp.MustCompile(`^(&&|\|\||[0-9]*>&[0-9]|[0-9]*>>?/\S*|&>\S*|~[a-z0-9_-]*/\S*|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?/\S*)$`)
+var hardlyMeant = regexp.MustCompile(`^(&&|\|\||[0-9]*>&[0-9]|[0-9]*>>?/\S*|&>\S*|~[a-z0-9_-]*/\S*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})/\S*)$`)
 
 // shellMask makes a _ of every byte that a shell would not look at: those in
 // single quotes, and of those in double quotes all but what begins a variable
@@ -122,8 +132,8 @@ func shellMask(line string) string {
 // The words of a mask that a shell takes for something else than a word.
 var (
 	assigns      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
-	tildePath    = regexp.MustCompile(`^~[a-z0-9_-]*/|^\$\{?[A-Za-z_][A-Za-z0-9_]*\}?/`)
-	substitution = regexp.MustCompile("`" + `|\$[({A-Za-z_]`)
+	tildePath    = regexp.MustCompile(`^~[a-z0-9_-]*/|^\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})/`)
+	substitution = regexp.MustCompile("`" + `|\$[({A-Za-z_]|\{[^{}\s]*\.\.[^{}\s]*\}`)
 	// An & within a word is most often that of a URL, and an arrow no
 	// redirection.
 	operator = regexp.MustCompile(`[|;]|&&|^&|&$|(^|[^-=])[<>]`)
@@ -132,6 +142,7 @@ var (
 	shellWords = []string{
 		"(", "{", "!", ".", "source", "cd", "export", "eval", "exec", "set", "unset", "ulimit", "umask", "trap", "alias",
 		"if", "for", "while", "until", "case", "function", "local", "declare", "typeset",
+		"[[", "let", "shopt", "mapfile", "readarray", "pushd", "popd", "select", "coproc", "builtin",
 	}
 )
 
@@ -148,9 +159,9 @@ func (l *shellLine) find(isCode func(i int) bool) (found string, inPath bool) {
 		path := tildePath.MatchString(mask)
 		switch {
 		case path:
-		case i == 0 && assigns.MatchString(mask):
+		case i == 0 && assigns.MatchString(mask) && !strings.Contains(mask, "=("):
 			word = assigns.FindString(mask)
-		case i == 0 && (slices.Contains(shellWords, word) || mask[0] == '('):
+		case i == 0 && (slices.Contains(shellWords, word) || mask[0] == '(' || strings.Contains(mask, "=(")):
 		case substitution.MatchString(mask), operator.MatchString(mask), strings.Contains(mask, "*"):
 		case wildcard.MatchString(mask) && l.matchesFiles(word):
 		default:
@@ -162,6 +173,21 @@ func (l *shellLine) find(isCode func(i int) bool) (found string, inPath bool) {
 		inPath = inPath && path
 	}
 	return found, inPath
+}
+
+// background is the & that ends a line.
+var background = regexp.MustCompile(`(^|[^&|<>])([ \t]*&[ \t]*(?:disown[ \t]*)?)$`)
+
+// foreground is the line without an & at its end: a run ends with all that it
+// started, so that a script in the background would hardly begin.
+func (l *shellLine) foreground() (line *shellLine, left bool) {
+	at := background.FindStringSubmatchIndex(l.mask)
+	if at == nil {
+		return l, false
+	}
+	short := *l
+	short.text, short.mask = l.text[:at[4]], l.mask[:at[4]]
+	return &short, true
 }
 
 // matchesFiles reports whether a shell would put the names of files in the
@@ -191,9 +217,10 @@ func (l *shellLine) forShell(s *Script, appended bool) string {
 			}
 		}
 	}
-	list := "[sh, -c, " + yamlText(text)
+	shell := l.shell()
+	list := "[" + shell + ", -c, " + yamlText(text)
 	if appended && from < to {
-		list += ", sh" // what $0 is
+		list += ", " + shell // what $0 is
 	}
 	remedy := "write command: " + list + "]"
 	if !l.named {

@@ -14,6 +14,7 @@ func TestShellSyntax(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("another shell")
 	}
+	const leaveOut = ", which only a shell understands, and no shell reads it (leave out the &: what a run leaves behind is ended with it; or put it in single quotes if it is meant as an argument)"
 	const only, quoteIt = ", which only a shell understands, and no shell reads it (write command: ", "; or put it in single quotes if it is meant as an argument)"
 	for _, tt := range []struct {
 		command  string // as YAML
@@ -45,14 +46,23 @@ func TestShellSyntax(t *testing.T) {
 		{`./s.sh a >/tmp/y`, true, `command has ">/tmp/y"` + only + `[sh, -c, './s.sh a "$@" >/tmp/y', sh] and name: s` + quoteIt},
 		{`./s.sh a > /tmp/y`, false, `command has ">"` + only + `[sh, -c, "./s.sh a > /tmp/y"] and name: s` + quoteIt},
 		{`./s.sh < in`, true, `command has "<"` + only + `[sh, -c, './s.sh "$@" < in', sh] and name: s` + quoteIt},
-		{`./s.sh &> /dev/null`, true, `command has "&>"` + only + `[sh, -c, './s.sh "$@" &> /dev/null', sh] and name: s` + quoteIt},
+		{`./s.sh &> /dev/null`, true, `command has "&>"` + only + `[bash, -c, './s.sh "$@" &> /dev/null', bash] and name: s` + quoteIt},
 		{`cd /x && ./s.sh`, true, `command has "cd"` + only + `[sh, -c, 'cd /x && ./s.sh "$@"', sh] and name: s` + ")"},
 		{`cd /x; python3 y.py --all`, true, `command has "cd"` + only + `[sh, -c, 'cd /x; python3 y.py --all "$@"', sh] and name: "y"` + ")"},
 		{`sleep 2 && ./s.sh`, true, `command has "&&"` + only + `[sh, -c, 'sleep 2 && ./s.sh "$@"', sh] and name: s` + quoteIt},
 		{`sleep 2 && exit 1`, false, `command has "&&"` + only + `[sh, -c, "sleep 2 && exit 1"] and name: sleep` + quoteIt},
 		{`./s.sh || true`, true, `command has "||"` + only + `[sh, -c, './s.sh "$@" || true', sh] and name: s` + quoteIt},
 		{`./s.sh; echo done`, true, `command has "./s.sh;"` + only + `[sh, -c, './s.sh "$@"; echo done', sh] and name: s` + ")"},
-		{`./s.sh &`, true, `command has "&"` + only + `[sh, -c, './s.sh "$@" &', sh] and name: s` + quoteIt},
+		{`./s.sh &`, true, `command has "&"` + leaveOut},
+		{`./s.sh -a b&`, false, `command has "b&"` + leaveOut},
+		{`nohup ./s.sh "a b" &`, true, `command has "&"` + leaveOut},
+		{`[./s.sh, "&"]`, true, ""},
+		{`./s.sh > /tmp/y 2>&1 &`, true, `command has ">"` + only + `[sh, -c, './s.sh "$@" > /tmp/y 2>&1', sh] and name: s; without the & at its end, since what it starts is ended with its run` + quoteIt},
+		{`~/s.sh &`, true, `command has "~/s.sh", but ~ and variables are not expanded (write the whole path, without the & behind it)`},
+		{`bash --rcfile y.py s.sh | x`, false, `command has "|"` + only + `[sh, -c, "bash --rcfile y.py s.sh | x"] and name: s` + quoteIt},
+		{`node --require ./y.py ./s.sh | x`, false, `command has "|"` + only + `[sh, -c, "node --require ./y.py ./s.sh | x"] and name: s` + quoteIt},
+		{`java -cp ./y.py Main | x`, false, `command has "|"` + only + `[sh, -c, "java -cp ./y.py Main | x"] and name: java` + quoteIt},
+		{`flock y.py ./s.sh | x`, true, `command has "|"` + only + `[sh, -c, 'flock y.py ./s.sh "$@" | x', sh] and name: s` + quoteIt},
 		{`sh -c 'a' > /tmp/y`, false, `command has ">"` + only + `[sh, -c, "sh -c 'a' > /tmp/y"] and name: sh` + quoteIt},
 		{`./s.sh "it's" | grep "x y"`, true, `command has "|"` + only + `[sh, -c, './s.sh "it''s" "$@" | grep "x y"', sh] and name: s` + quoteIt},
 		{`(cd /x; ./s.sh)`, false, `command has "(cd"` + only + `[sh, -c, "(cd /x; ./s.sh)"] and name: s` + ")"},
@@ -110,5 +120,42 @@ func TestShellSyntax(t *testing.T) {
 				t.Errorf("%s\ngot  %s\nwant %s", tt.command, got, tt.want)
 			}
 		})
+	}
+}
+
+// TestShellOf: what only bash understands is given to bash, the rest to sh.
+func TestShellOf(t *testing.T) {
+	for want, commands := range map[string][]string{
+		"bash": {
+			`./s.sh |& sort`, `./s.sh|&sort`, `./s.sh &> o`, `./s.sh &>> o`, `./s.sh >& o`, `./s.sh < <(ls)`, `./s.sh <(ls) | x`, `./s.sh | tee >(wc)`,
+			`[[ -f x ]] && ./s.sh`, `if [[ a = b ]]; then ./s.sh; fi`, `source x && ./s.sh`, `cd /x; source y; ./s.sh`,
+			`./s.sh $RANDOM`, `./s.sh ${RANDOM}`, `./s.sh "$RANDOM"`, `sleep $((RANDOM % 9)); ./s.sh`, `sleep $[ 1 + 1 ]; ./s.sh`, `./s.sh $BASHPID`, `./s.sh $EPOCHSECONDS`, `./s.sh $HOSTNAME`,
+			`./s.sh <<< a`, `./s.sh <<<a`, `a=(1 2); ./s.sh`, `cd /x; a=(1 2); ./s.sh`, `./s.sh; a+=(1)`, `./s.sh; a+=1`, `./s.sh ${a[1]}`, `./s.sh "${a[@]}"`, `./s.sh; a[1]=2`,
+			`./s.sh ${x//a/b}`, `./s.sh ${x/a}`, `./s.sh ${x^^}`, `./s.sh ${x,,}`, `./s.sh ${x:1:2}`, `./s.sh ${x:1}`, `./s.sh ${!x}`, `./s.sh ${x@Q}`, `./s.sh "${x//a/b}"`,
+			`./s.sh {1..3}`, `./s.sh {a,b} | x`, `./s.sh a{b,c}d | x`, `function f { ./s.sh; }; f`, `./s.sh $'a' | x`, `./s.sh $"a" | x`,
+			`((a++)); ./s.sh`, `(( 1 )) && ./s.sh`, `./s.sh $((x++))`, `./s.sh $((2**3))`, `for ((i=0;i<3;i++)); do ./s.sh; done`,
+			`local -a x; ./s.sh`, `declare x=1; ./s.sh`, `typeset x=1; ./s.sh`, `let x=1; ./s.sh`, `shopt -s nullglob; ./s.sh`, `mapfile x < y; ./s.sh`,
+			`pushd /x && ./s.sh`, `select x in a; do ./s.sh; done`, `coproc ./s.sh; x`, `set -o pipefail; ./s.sh`, `set -euo pipefail; ./s.sh`, `set -eo pipefail; ./s.sh`,
+			`trap x ERR; ./s.sh`, `[ a == b ] && ./s.sh`, `read -a x < y; ./s.sh`, `export -f x; ./s.sh`, `printf -v x y; ./s.sh`, `exec -a x ./s.sh; y`, `./s.sh {fd}> o`,
+			`case a in a) ./s.sh;;& b) x;; esac`, `echo x | while read -t 5 y; do ./s.sh; done`, `./s.sh | { readarray x; y; }`, `./s.sh & wait -n`,
+		},
+		"sh": {
+			`./s.sh | sort`, `./s.sh || x`, `./s.sh 2>&1 | x`, `./s.sh >&2`, `./s.sh > o 2>&1`, `./s.sh 2>&-; x`, `cd /x && ./s.sh`, `. x && ./s.sh`, `./s.sh $HOME`, `./s.sh ${HOME}`,
+			`./s.sh ${x:-a}`, `./s.sh ${x:=a} | x`, `./s.sh ${x:+a}`, `./s.sh ${x%%.*}`, `./s.sh ${x##a}`, `./s.sh ${#x}`, `./s.sh ${x%/*}`, `./s.sh $((1 + 2))`, `./s.sh << x`,
+			`( ./s.sh; x )`, `{ ./s.sh; x; }`, `./s.sh *.log`, `[ a = b ] && ./s.sh`, `./s.sh '[[' 'a{1..3}' | x`, `./s.sh '<(x)' '$RANDOM' | x`, `./s.sh --source source | x`,
+			`set -e; ./s.sh`, `set -o errexit; ./s.sh`, `./s.sh --function function | x`, `./s.sh {a} | x`, `./s.sh a&&x`, `f() { ./s.sh; }; f`, `./s.sh & wait`, `./s.sh ${x:-a/b}`, `./s.sh ${x:-$RANDOMLY}`,
+			`local x; ./s.sh`, `read x < y; ./s.sh`, `read -r x < y; ./s.sh`, `export x; ./s.sh`, `case a in a) ./s.sh;; esac`, `./s.sh $RANDOMS`,
+		},
+	} {
+		for _, command := range commands {
+			s, err := NewScript("n", []string{"./s.sh"}, "/", Settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.line = newShellLine(command, "/", true)
+			if got := s.ShellSyntax(false); !strings.Contains(got, "(write command: ["+want+", -c, ") {
+				t.Errorf("%s: %s; want %s", command, got, want)
+			}
+		}
 	}
 }
