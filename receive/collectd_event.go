@@ -23,9 +23,12 @@ type collectdNotice struct {
 // on the wire.
 var collectdSeverities = map[uint64]string{1: "failure", 2: "warning", 4: "okay"}
 
-// collectdSeverityOf reads a severity by name; false for none.
+// collectdSeverityOf reads a severity by name, in any case; false for none. OK is
+// the okay of collectd's other programs.
 func collectdSeverityOf(name string) (string, bool) {
-	name = strings.ToLower(name)
+	if name = strings.ToLower(name); name == "ok" {
+		name = "okay"
+	}
 	for _, s := range collectdSeverities {
 		if s == name {
 			return s, true

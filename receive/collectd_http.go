@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,11 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // an error is for what is no such array, of which nothing is taken.
 func readCollectdJSON(body []byte, types collectdTypes, to collectdTaker) error {
 	var items []json.RawMessage
-	if err := json.Unmarshal(body, &items); err != nil {
+	err := json.Unmarshal(body, &items)
+	if errors.As(err, new(*json.SyntaxError)) {
+		err = json.Unmarshal(quoteBare(body), &items)
+	}
+	if err != nil {
 		if bytes.HasPrefix(body, []byte("PUTVAL")) || bytes.HasPrefix(body, []byte("PUTNOTIF")) {
 			return errors.New(`this is not JSON; write Format "JSON" into collectd's configuration of write_http`)
 		}
@@ -71,6 +76,46 @@ func readCollectdJSON(body []byte, types collectdTypes, to collectdTaker) error 
 	}
 	return nil
 }
+
+// bareNumber is what C prints for what is no finite number, which JSON cannot say,
+// with the end of the value.
+var bareNumber = regexp.MustCompile(`(?i)^([+-]?)(nan(?:\([a-z0-9_]*\))?|inf(?:inity)?)([\s,\]}]|$)`)
+
+// quoteBare makes NaN and infinities values that JSON has, as in quotes: one that
+// stands bare would cost the whole request. Texts stay as they are, and so does
+// everything else.
+func quoteBare(body []byte) []byte {
+	out := make([]byte, 0, len(body)+64)
+	begins, inText := true, false // a value can begin here; this is within quotes
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		switch {
+		case inText && c == '\\' && i+1 < len(body):
+			out = append(out, c)
+			i++
+			c = body[i]
+		case c == '"':
+			inText = !inText
+		case begins && !inText && strings.IndexByte("+-nNiI", c) >= 0:
+			if m := bareNumber.FindSubmatch(body[i:min(len(body), i+longestBare)]); m != nil {
+				if m[2][0]|0x20 == 'n' {
+					out = append(out, "null"...)
+				} else {
+					out = append(append(append(append(out, '"'), m[1]...), m[2]...), '"')
+				}
+				i += len(m[1]) + len(m[2]) - 1
+				begins = false
+				continue
+			}
+		}
+		begins = !inText && strings.IndexByte("[:, \t\r\n", c) >= 0
+		out = append(out, c)
+	}
+	return out
+}
+
+// longestBare bounds what is looked at of one.
+const longestBare = 64
 
 // collectdItem is one element of what write_http sends: values; or a
 // notification in the form of an alert, as Alertmanager's; or one that has the

@@ -1,6 +1,8 @@
 package receive
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -166,6 +168,9 @@ func FuzzCollectdJSON(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
+		if quoted := quoteBare(body); json.Valid(body) && !bytes.Equal(quoted, body) {
+			t.Errorf("%q is JSON, and becomes %q", body, quoted)
+		}
 		m := collectdTestMerge(t, 0)
 		var heard collectdHeard
 		err := readCollectdJSON(body, m.types, &heard)
