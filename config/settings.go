@@ -312,6 +312,8 @@ func checkLabel(name, text string) *fault {
 		return faultf("begin it otherwise", "is a name that Prometheus keeps to itself")
 	case name == "script":
 		return faultf("set name: instead", "is the label that holds the script's name")
+	case name == "le" || name == "quantile":
+		return faultf("give it another name", "is the label that Prometheus has on the parts of histograms and summaries")
 	case len(text) > longestLabel:
 		return faultf(fmt.Sprintf("at most %d bytes", longestLabel), "has too long a text")
 	}
