@@ -266,6 +266,21 @@ func TestUploadStuck(t *testing.T) {
 	}
 }
 
+// TestUploadUnreadable has an entry that cannot be read beside values of which one
+// point is made at the end of the slot: it goes aside once, when it goes.
+func TestUploadUnreadable(t *testing.T) {
+	underTest(t, func(r *rig) {
+		r.put(&record.Batch{Samples: []record.Sample{{Name: "h", Value: 3, Op: record.Observe}}})
+		if err := r.spool.Update(func(tx *spool.Tx) error { return tx.Append(time.Now(), 2, []byte("no entry")) }); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(70 * time.Second)
+		if stats := r.Stats(); stats.Sent != 1 || stats.Refused != 2 || stats.Entries != 0 || r.aside() != 1 {
+			t.Errorf("%d lines are aside: %+v", r.aside(), stats)
+		}
+	})
+}
+
 // TestUploadStuckChange has a change of an event whose present state cannot be
 // read.
 func TestUploadStuckChange(t *testing.T) {

@@ -42,6 +42,12 @@ func (f *failure) aside(u *Uploader, start time.Time) (spool.Aside, error) {
 	return spool.Aside{Why: why, Shown: text, Items: 1, At: f.event.Key.Time(), Entry: f.event.Data}, err
 }
 
+// aside is what is kept of an entry that cannot be read.
+func (q *queued) aside() spool.Aside {
+	text, _ := json.Marshal(q.Data) // bytes never fail
+	return spool.Aside{Why: q.broken, Shown: text, Items: q.Items, At: q.Key.Time()}
+}
+
 func (s *series) aside(u *Uploader, start time.Time, why error) (spool.Aside, error) {
 	a := asideSeries{Metric: s.name, Unit: s.fact.unit, Subject: s.subject.Kind.String(), Name: s.subject.Name, Points: s.points}
 	if s.subject.Kind == record.Host {

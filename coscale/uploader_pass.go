@@ -89,10 +89,7 @@ func (p *pass) slot(ctx context.Context, after spool.Key, start time.Time) (spoo
 		if err != nil || len(entries) == 0 {
 			return after, err
 		}
-		w, err := u.window(start, entries)
-		if err != nil {
-			return after, err
-		}
+		w := newWindow(start, entries)
 		if !closed && w.digested() {
 			if err := u.closeSlot(begin, start, end); err != nil {
 				return after, err
@@ -175,12 +172,17 @@ func (p *pass) events(ctx context.Context, w *window) error {
 	return nil
 }
 
-// judge sets aside what fails alone and has had its time.
+// judge sets aside what cannot be read, and what fails alone and has had its time.
 func (p *pass) judge(w *window) error {
 	u, now := p.u, time.Now()
 	bad := make(map[string]bool)
 	var all []spool.Aside
 	var hopeless []failure
+	for _, q := range w.entries {
+		if q.broken != nil {
+			all = append(all, q.aside())
+		}
+	}
 	for _, f := range w.failed {
 		if f.series != nil {
 			bad[f.series.key] = true
@@ -204,6 +206,11 @@ func (p *pass) judge(w *window) error {
 	}
 	if err := u.spool.SetAside(all...); err != nil {
 		return err
+	}
+	for _, q := range w.entries {
+		if q.broken != nil {
+			q.left, q.refused = 0, q.Items
+		}
 	}
 	for _, f := range hopeless {
 		if isConflict(f.err) {

@@ -1,7 +1,6 @@
 package coscale
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +30,7 @@ type queued struct {
 	spool.Entry
 	values        *values
 	event         *event
+	broken        error  // why it is neither
 	open          []bool // what is not settled yet of its values; one for an event
 	left          int    // how many those are
 	sent, refused int
@@ -60,26 +60,19 @@ func (q *queued) settle(n int, how fate) {
 	}
 }
 
-// window reads entries. What cannot be read is set aside.
-func (u *Uploader) window(start time.Time, entries []spool.Entry) (*window, error) {
+// newWindow reads entries. One that cannot be read is not settled before judge.
+func newWindow(start time.Time, entries []spool.Entry) *window {
 	w := &window{start: start, fine: make(map[string]bool)}
 	for _, e := range entries {
 		q := &queued{Entry: e, left: 1}
-		var err error
-		if q.values, q.event, err = readEntry(e.Data); err != nil {
-			text, _ := json.Marshal(e.Data) // bytes never fail
-			if err := u.spool.SetAside(spool.Aside{Why: err, Shown: text, Items: e.Items, At: e.Key.Time()}); err != nil {
-				return nil, err
-			}
-			q.left, q.refused = 0, e.Items
-		}
+		q.values, q.event, q.broken = readEntry(e.Data)
 		if q.values != nil {
 			q.left = len(q.values.values)
 		}
 		q.open = slices.Repeat([]bool{true}, q.left)
 		w.entries = append(w.entries, q)
 	}
-	return w, nil
+	return w
 }
 
 // digested says whether there is something of which one point is to be made.

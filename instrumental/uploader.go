@@ -331,14 +331,13 @@ func (u *Uploader) send(ctx context.Context) error {
 			return err
 		}
 		var lines []string
+		var aside []spool.Aside
 		bad := make(map[spool.Key]bool)
 		for _, e := range entries {
 			some, err := readLines(e.Data)
 			if err != nil {
 				bad[e.Key] = true
-				if err := u.o.Spool.SetAside(spool.Aside{Why: err, Shown: []byte(`null`), Items: e.Items, At: e.Key.Time()}); err != nil {
-					return err
-				}
+				aside = append(aside, spool.Aside{Why: err, Shown: []byte(`null`), Items: e.Items, At: e.Key.Time()})
 			}
 			lines = append(lines, some...)
 		}
@@ -347,6 +346,9 @@ func (u *Uploader) send(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+		}
+		if err := u.o.Spool.SetAside(aside...); err != nil {
+			return err
 		}
 		if err := u.done(entries, bad); err != nil {
 			return err

@@ -3,6 +3,7 @@ package instrumental
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -429,6 +430,31 @@ func TestDiskIsGivenBack(t *testing.T) {
 	}
 	if stats := u.Stats(); stats.Entries != 0 || stats.Sent != 24_000 {
 		t.Errorf("afterwards: %+v", stats)
+	}
+}
+
+// TestUnreadable: an entry that cannot be read goes aside once, when it goes, however
+// often those beside it are tried.
+func TestUnreadable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	s := openSpool(t, path)
+	defer s.Close()
+	for _, data := range []string{"no lines", `["gauge a 1 2 1"]`} {
+		if err := s.Update(func(tx *spool.Tx) error { return tx.Append(time.Now(), 1, []byte(data)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // restarts
+		ctx, cancel := context.WithCancel(t.Context())
+		c := newPeer(t, nil).collector()
+		c.Key = func() (string, error) { cancel(); return "", errors.New("no key") }
+		u := NewUploader(UploaderOptions{Host: "h", Spool: s, Collector: c})
+		if err := u.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(path + ".refused"); !errors.Is(err, os.ErrNotExist) || s.Stats().Entries != 2 {
+		t.Errorf("nothing has gone: %v, %+v", err, s.Stats())
 	}
 }
 

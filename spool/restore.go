@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"scriptbridge/internal/fsx"
 )
 
 // asideFiles are those of refused things beside a spool, the older first.
@@ -77,7 +80,7 @@ func (s *Spool) Restore(former func(*Aside) error) (back, left int, err error) {
 	err = ReadAside(s.path, func(line AsideLine) error {
 		a := line.Aside
 		if a.Entry == nil && former(&a) != nil {
-			kept = append(kept, line.text...)
+			kept = append(append(kept, bytes.TrimSuffix(line.text, []byte("\n"))...), '\n')
 			left++
 			return nil
 		}
@@ -117,19 +120,7 @@ func (s *Spool) leaveAside(lines []byte) error {
 	defer s.aside.Unlock()
 	files := asideFiles(s.path)
 	if len(lines) > 0 {
-		next := s.path + ".refused.tmp"
-		f, err := s.fs.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(lines)
-		if err == nil {
-			err = s.fs.Sync(f)
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-		if err := s.fs.Rename(next, files[1]); err != nil {
+		if err := fsx.WriteFile(s.fs, files[1], lines); err != nil {
 			return err
 		}
 		files = files[:1]

@@ -49,7 +49,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("stats: %+v", stats)
 	}
 	rest, err := os.ReadFile(path + ".refused")
-	if err != nil || string(rest) != useless+"{half a li" {
+	if err != nil || string(rest) != useless+"{half a li\n" {
 		t.Errorf("left: %q, %v", rest, err)
 	}
 	if _, err := os.Stat(path + ".refused.1"); !errors.Is(err, os.ErrNotExist) {
