@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // level is a map of the file, by what messages call it, with the keys that it
@@ -14,8 +15,20 @@ type level struct {
 	keys  []string
 }
 
+// knownLevels is the table that levels gives. It is filled when it is first
+// asked for: the functions that read a file make it, and look into it.
+var knownLevels struct {
+	once sync.Once
+	all  []level
+}
+
 // levels are all maps of a file, each once.
-func levels() (all []level) {
+func levels() []level {
+	knownLevels.once.Do(func() { knownLevels.all = findLevels() })
+	return knownLevels.all
+}
+
+func findLevels() (all []level) {
 	l := newLoader("")
 	l.learn = func(thing string, keys []key) {
 		one := level{thing: levelOf(thing)}
