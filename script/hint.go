@@ -51,16 +51,20 @@ func (s *Script) doubtUser(uid int) string {
 
 // hints are what may be the reason that a turn went wrong, beyond what the run
 // itself said. unheard says that the script has never been understood, so that
-// its dialect may be another one.
-func (s *Script) hints(t *Turn, unheard bool) []string {
+// its dialect may be another one. instead is what belongs behind failed, the
+// error of a run that could not begin since something is missing.
+func (s *Script) hints(t *Turn, failed error, unheard bool) (texts []string, instead string) {
 	if len(s.Command) == 0 { // it names no program yet
-		return nil
+		return nil, ""
 	}
-	var texts []string
-	if c, err := s.settle(); err == nil {
+	c, err := s.settle()
+	switch {
+	case err == nil:
 		if err := s.checkStart(&c); err != nil {
 			texts = append(texts, err.Error())
 		}
+	case failed != nil && strings.HasSuffix(failed.Error(), err.Error()):
+		instead = strings.TrimPrefix(s.lost(err).Error(), err.Error())
 	}
 	texts = append(texts, s.doubts()...)
 	if syntax := s.shellSyntax(); syntax != "" {
@@ -71,7 +75,7 @@ func (s *Script) hints(t *Turn, unheard bool) []string {
 			texts = append(texts, s.perhaps(g))
 		}
 	}
-	return texts
+	return texts, instead
 }
 
 // shellSyntax is what of the command only a shell would understand.

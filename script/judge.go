@@ -51,6 +51,7 @@ type judge struct {
 	heard   bool // it has been understood, so that its dialect is the right one
 	hinted  string
 	advised []string // for a turn that ended as hinted says
+	instead string   // of what is missing: likewise
 }
 
 func newJudge(s *Script) *judge {
@@ -155,7 +156,11 @@ func (j *judge) advise(t *Turn, v *Verdict) {
 	}
 	// Looked for once, not in each of a thousand runs that end in the same way.
 	if key := fmt.Sprint(v.text(), v.Refused > 0); j.hinted != key {
-		j.hinted, j.advised = key, j.script.hints(t, !j.heard)
+		j.hinted = key
+		j.advised, j.instead = j.script.hints(t, v.Err, !j.heard)
+	}
+	if v.Err != nil && j.instead != "" {
+		v.Err = fmt.Errorf("%w%s", v.Err, j.instead)
 	}
 	for _, text := range j.advised {
 		switch {

@@ -90,6 +90,7 @@ func (u *unit) live(k Keeper, waited time.Duration) (disabled bool) {
 		},
 		Log: u.stderr.say,
 	})
+	leave() // as play does
 	switch {
 	case u.ctx.Err() != nil: // an end that we wanted says nothing of the script
 		return false

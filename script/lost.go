@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,11 +20,30 @@ func (e *notInPathError) Error() string {
 	return fmt.Sprintf("%s: not found in PATH (%s)", e.program, e.path)
 }
 
-// lost adds to an error about a program or a file that is missing where it may
-// be instead; any other error stays as it is.
+// missingError says that a path of the configuration leads to nothing.
+type missingError struct {
+	text, path string
+	remedy     string // where nothing is known of the path
+}
+
+func (e *missingError) Error() string { return e.text }
+
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// lost adds to an error of settle about a program or a file that is missing
+// where it may be instead; any other error stays as it is. It may read whole
+// folders.
 func (s *Script) lost(err error) error {
+	if missing := (*missingError)(nil); errors.As(err, &missing) {
+		if hint := cmp.Or(config.MissingHint(missing.path), missing.remedy); hint != "" {
+			err = fmt.Errorf("%w (%s)", err, hint)
+		}
+		return err
+	}
 	var notInPath *notInPathError
-	if missing := errors.As(err, &notInPath); !missing && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	if !errors.As(err, &notInPath) && !isMissing(err) {
 		return err
 	}
 	if syntax := s.shellSyntax(); syntax != "" {
@@ -105,12 +125,8 @@ func checkDirectory(dir string) error {
 	}
 	info, err := os.Stat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
-		hint := config.MissingHint(dir)
-		if hint == "" {
-			hint = "correct working_directory:, or make the folder"
-		}
-		return fmt.Errorf("working_directory: there is no folder %s (%s)", dir, hint)
+	case isMissing(err):
+		return &missingError{"working_directory: there is no folder " + dir, dir, "correct working_directory:, or make the folder"}
 	case err == nil && !info.IsDir():
 		return fmt.Errorf("working_directory: %s is not a folder (name the folder that it is in)", dir)
 	}

@@ -194,7 +194,6 @@ func (u *unit) fly(ctx context.Context, f *flight, key string, s *Script) {
 		g := u.newGuest(ctx, s)
 		turn, batch, verdict = g.play(time.Since(asked))
 		g.runner.Close()
-		u.pool.places.leave()
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -14,20 +14,16 @@ import (
 // with.
 func (s *Script) Check() error {
 	c, err := s.settle()
-	if err == nil {
-		err = s.checkStart(&c)
+	if err != nil {
+		return s.lost(err)
 	}
-	return err
+	return s.checkStart(&c)
 }
 
 // settle makes the command of the script from what it finds on the machine
-// now: the program, the account, the environment.
+// now: the program, the account, the environment. It is part of each run, so
+// that it leaves it to lost to look for what else may be meant.
 func (s *Script) settle() (command, error) {
-	c, err := s.settled()
-	return c, s.lost(err)
-}
-
-func (s *Script) settled() (command, error) {
 	c := command{
 		args:      slices.Clone(s.Command),
 		dir:       s.Dir,
@@ -46,6 +42,9 @@ func (s *Script) settled() (command, error) {
 		env = setEnv(env, c.account.env()...)
 	}
 	if s.EnvFile != "" {
+		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
+			return c, &missingError{text: s.EnvFile + ": there is no such file", path: s.EnvFile}
+		}
 		vars, err := config.ReadEnvFile(s.EnvFile)
 		if err != nil {
 			return c, err

@@ -191,7 +191,7 @@ func (u *unit) overran(now time.Time, skipped int) {
 }
 
 // turn runs the script once and puts what came of it. The caller has taken a
-// place, which turn gives back: a sink that takes long is nobody else's wait. It
+// place, which play gives back: a sink that takes long is nobody else's wait. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
 func (u *unit) turn(waited time.Duration) (retry time.Duration) {
@@ -200,7 +200,6 @@ func (u *unit) turn(waited time.Duration) (retry time.Duration) {
 	u.mu.Unlock()
 
 	turn, batch, verdict := u.play(waited)
-	u.pool.places.leave()
 	if batch == nil {
 		return 0
 	}
@@ -235,9 +234,12 @@ func (u *unit) publish(turn *Turn, batch *record.Batch, verdict *Verdict, next S
 }
 
 // play runs the script once and judges it. The batch is nil for a run cut short
-// by a reload or the end, which says nothing of the script.
+// by a reload or the end, which says nothing of the script. The place that the
+// caller has taken is given back before the judgement: what may be the reason
+// of a failure is looked for in files, which may be slow.
 func (u *unit) play(waited time.Duration) (*Turn, *record.Batch, *Verdict) {
 	turn := u.runner.Turn(u.ctx, u.run)
+	u.pool.places.leave()
 	u.stderr.flush()
 	if u.ctx.Err() != nil && u.interrupted(turn) {
 		return turn, nil, nil
