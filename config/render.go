@@ -160,10 +160,11 @@ const secretWords = `(?i:pass|pwd|secret|token|credential|key|auth|bearer)`
 var secretWord = regexp.MustCompile(secretWords)
 
 // secretIn is the name of a secret in a text, or of what holds such, up to where
-// its value begins; secretLast is a line whose next one is that value.
+// its value begins; secretLast is a line whose next one is that
+// value; the keys that hide what is indented beneath them are found otherwise.
 var (
 	secretIn   = regexp.MustCompile(secretWords + `[A-Za-z0-9_.-]*["']?(?:[ \t]*[:=,][ \t]*|[ \t]+)|\benv:[ \t]*\{?|://[^/@\s]*:`)
-	secretLast = regexp.MustCompile(secretWords + `[A-Za-z0-9_.-]*["']?[ \t]*[:=,]?[ \t]*\r?$`)
+	secretLast = regexp.MustCompile(secretWords + `[A-Za-z0-9_.-]*(?:["']?[ \t]*[=,]?|["'][ \t]*:)[ \t]*\r?$`)
 )
 
 // secretKey reports whether key's text is likely a secret; a file's name is

@@ -87,6 +87,7 @@ func TestSyntaxErrorsKeepSecrets(t *testing.T) {
 		{text: "a:\n  - --auth\n  - \"hunter2"},
 		{text: "a:\r\n  - '--auth'\r\n  - 'hunter2\r\n"},
 		{text: "a: [x, --token,\n  hunter2, \"x]"},
+		{text: "a:\n  \"auth\":\n    'hunter2"},
 		{text: "a:\n  auth:\n    user: hunter2: x"},
 		{text: "a: ./x.sh --login hunter2: x", shown: true},
 		{text: "a:hunter2\nb: c\n", shown: true},
