@@ -197,7 +197,7 @@ func follow(words []string, folder, workingDirectory string) (given led, ok bool
 			return given, true
 		case l.wrapper && !l.shell && leads && i+1 < len(words):
 			l, own, ended = next, next.own, false
-		case l.class && !strings.HasSuffix(w, ".java"):
+		case l.class && !strings.HasSuffix(w, ".java") && !slices.ContainsFunc(words[:i], isSource):
 			return given, true
 		default:
 			if path, found := scriptPath(w, folder, workingDirectory); found {
@@ -223,6 +223,9 @@ func (l leader) fileAt(words []string, i, at int, folder, workingDirectory strin
 	}
 	return given
 }
+
+// isSource reports whether an option of java's says that a file follows.
+func isSource(word string) bool { return strings.HasPrefix(word, "--source") }
 
 func isNumber(word string) bool { return word != "" && strings.Trim(word, "0123456789") == "" }
 

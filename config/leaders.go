@@ -48,7 +48,8 @@ type leader struct {
 	// words: an option is a whole word behind one dash, as in java -jar.
 	// abbreviated: the beginning of its name, in any case, will do.
 	words, abbreviated bool
-	// class: a file is only what ends in .java, else a class follows.
+	// class: a file is only what ends in .java or follows --source, else it is a
+	// class.
 	class bool
 	// also begins an option, beside the dash.
 	also string

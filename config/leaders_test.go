@@ -54,6 +54,8 @@ php --file=w/g.sh
 java -cp D -jar w/g.sh
 java -javaagent:D -Xmx64m --module-path D -jar w/g.sh
 java -cp D w/g.java
+java --source 17 w/g.sh
+java --source=17 -cp D w/g.sh
 pwsh -File w/g.sh -Command D
 pwsh -NoProfile -ep Bypass -wd D -f w/g.sh
 lua -l D w/g.sh
