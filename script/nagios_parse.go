@@ -310,6 +310,9 @@ func (r *nagiosReader) item(label, text string, raw []byte) {
 	case errors.Is(err, errDecimalComma):
 		r.refuse(raw, "decimal_comma", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), err))
 		return
+	case errors.Is(err, errThousands):
+		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), err))
+		return
 	case !ok:
 		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), errNagiosNumber))
 		return

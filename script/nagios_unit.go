@@ -83,7 +83,7 @@ var nagiosWords = map[string]nagiosScale{
 	"ms": baseUnit("seconds", -3, 1), "us": baseUnit("seconds", -6, 1), "ns": baseUnit("seconds", -9, 1), "m": baseUnit("seconds", 0, 60), "min": baseUnit("seconds", 0, 60), "mins": baseUnit("seconds", 0, 60), "minute": baseUnit("seconds", 0, 60), "minutes": baseUnit("seconds", 0, 60),
 	"h": baseUnit("seconds", 0, 3600), "hr": baseUnit("seconds", 0, 3600), "hrs": baseUnit("seconds", 0, 3600), "hour": baseUnit("seconds", 0, 3600), "hours": baseUnit("seconds", 0, 3600),
 	"d": baseUnit("seconds", 0, 86400), "day": baseUnit("seconds", 0, 86400), "days": baseUnit("seconds", 0, 86400), "week": baseUnit("seconds", 0, 604800), "weeks": baseUnit("seconds", 0, 604800),
-	"F": baseUnit("fahrenheit", 0, 1), "rpm": baseUnit("rpm", 0, 1),
+	"F": baseUnit("fahrenheit", 0, 1), "rpm": baseUnit("rpm", 0, 1), "deg": baseUnit("degrees", 0, 1), "degree": baseUnit("degrees", 0, 1), "degrees": baseUnit("degrees", 0, 1),
 }
 
 func baseUnit(unit string, shift int, times float64) nagiosScale {
@@ -98,8 +98,8 @@ func nagiosScaleOf(uom string) nagiosScale {
 	}
 	main, after, rate := strings.Cut(uom, "/")
 	scale, known := nagiosMain(main, rate)
-	if rest, ok := strings.CutSuffix(uom, "ps"); ok && !known && len(rest) > 0 && strings.Contains("bBtTsS", rest[len(rest)-1:]) {
-		scale, known = nagiosDigital(rest, true) // Mbps, kbitps
+	if rest, ok := cutOneOf(uom, []string{"ps", "PS", "pS", "Ps"}); ok && !known && endsDigital(rest) {
+		scale, known = nagiosDigital(rest, true) // Mbps, kbitps, MBPS
 		after = "s"
 	}
 	if known {
@@ -128,7 +128,16 @@ func nagiosMain(uom string, rate bool) (nagiosScale, bool) {
 		return scale, true
 	}
 	q, ok := units.SI(uom)
+	if !ok {
+		q, ok = units.AnyCase(uom)
+	}
 	return baseUnit(q.Base, q.Power, 1), ok
+}
+
+// endsDigital reports whether a unit ends as bytes and bits do: Tps are none.
+func endsDigital(uom string) bool {
+	_, ok := cutOneOf(strings.ToLower(uom), slices.Concat(nagiosByteWords, nagiosBitWords, []string{"b"}))
+	return ok
 }
 
 const nagiosPrefixes = "KMGTPEZY" // of bytes and bits, each 1024 or 1000 times the one before

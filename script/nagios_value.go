@@ -3,6 +3,7 @@ package script
 import (
 	"errors"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -77,8 +78,13 @@ func (s nagiosScale) read(number string) (float64, bool) {
 
 var (
 	errDecimalComma = errors.New("a decimal comma is no number (give the plugin env: {LC_ALL: C})")
+	errThousands    = errors.New("commas between thousands are no part of a number (have the plugin print it without them, as 1234567)")
 	errNagiosNumber = errors.New("the value is not a number, with a unit or without (a value that is not known is U)")
 )
+
+// thousands begins a number with commas between thousands. A single one, as in
+// 1,234, is more often a decimal comma.
+var thousands = regexp.MustCompile(`^[+-]?[0-9]{1,3}(,[0-9]{3}(,[0-9]{3})+([^0-9,]|$)|,[0-9]{3}\.[0-9])`)
 
 // longestUOM bounds a unit, in bytes.
 const longestUOM = 32
@@ -91,7 +97,10 @@ func cutNagiosNumber(text string) (number, uom string, err error) {
 	if !utf8.ValidString(uom) {
 		uom = fromLatin1(uom) // 23\xb0C, 5\xb5s
 	}
+	uom = onceUTF8(uom)
 	switch {
+	case thousands.MatchString(text):
+		return "", "", errThousands
 	case len(uom) > 1 && uom[0] == ',' && '0' <= uom[1] && uom[1] <= '9':
 		return "", "", errDecimalComma
 	case n == 0 || len(uom) > longestUOM || strings.ContainsAny(uom, "0123456789,'\"=:") || !beginsUOM(uom):
@@ -108,6 +117,22 @@ func fromLatin1(text string) string {
 		runes[i] = rune(text[i])
 	}
 	return string(runes)
+}
+
+// onceUTF8 undoes what a program does that takes UTF-8 for ISO 8859-1 and encodes
+// it again: Â°C.
+func onceUTF8(text string) string {
+	once := make([]byte, 0, len(text))
+	for _, r := range text {
+		if r > 0xff {
+			return text
+		}
+		once = append(once, byte(r))
+	}
+	if !utf8.Valid(once) {
+		return text
+	}
+	return string(once)
 }
 
 // beginsUOM reports whether a text begins as a unit, or is none: with a letter,
@@ -157,7 +182,11 @@ func (s nagiosScale) readBound(text, uom string) (float64, bool) {
 	if v, ok := s.read(text); ok {
 		return v, true
 	}
-	return s.read(strings.TrimSuffix(text, uom))
+	number, unit, err := cutNagiosNumber(text)
+	if err != nil || unit != uom {
+		return 0, false
+	}
+	return s.read(number)
 }
 
 // nagiosRange is a threshold: the plugin warns outside of it, or inside. An end

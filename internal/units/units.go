@@ -111,6 +111,45 @@ func SI(unit string) (Quantity, bool) {
 	return Quantity{}, false
 }
 
+// anyCase are symbols that are no other unit's in another case, in lower case.
+var anyCase = map[string]string{
+	"hz": "hertz", "v": "volts", "a": "amperes", "ah": "ampere_hours", "va": "volt_amperes",
+	"w": "watts", "wh": "watt_hours", "degc": "celsius", "degf": "fahrenheit",
+}
+
+// smallM is what a small m stands for in front of a symbol in the wrong case,
+// where practice leaves no doubt: nobody measures millihertz or megavolts. There
+// are both milliwatts and megawatts.
+var smallM = map[string]string{"hz": "M", "v": "m", "a": "m", "ah": "m"}
+
+// AnyCase reads a symbol that SI does not know for its case, with a prefix that
+// is in doubt in none. It reports false for what it does not know.
+func AnyCase(unit string) (Quantity, bool) {
+	if base, ok := anyCase[strings.ToLower(unit)]; ok {
+		return Quantity{Base: base}, true
+	}
+	for _, p := range prefixes {
+		rest, ok := strings.CutPrefix(unit, p.symbol)
+		base, known := anyCase[strings.ToLower(rest)]
+		if !ok || !known || !strings.Contains("uµμmkKMG", p.symbol) {
+			continue
+		}
+		if p.symbol == "m" {
+			switch smallM[strings.ToLower(rest)] {
+			case "":
+				return Quantity{}, false
+			case "M":
+				return Quantity{base, "mega", 6}, true
+			}
+		}
+		return Quantity{base, p.word, p.power}, true
+	}
+	if rest, ok := strings.CutPrefix(unit, "g"); ok && len(rest) > 1 && anyCase[strings.ToLower(rest)] != "" {
+		return Quantity{anyCase[strings.ToLower(rest)], "giga", 9}, true
+	}
+	return Quantity{}, false
+}
+
 // name finds a base unit by its word, in the singular or the plural.
 func name(word string) (base string, ok bool) {
 	if base, ok = names[word]; !ok {

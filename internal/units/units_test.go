@@ -28,6 +28,20 @@ func TestSI(t *testing.T) {
 	}
 }
 
+// AnyCase reads what SI does not for its case, and no unit that may be two.
+func TestAnyCase(t *testing.T) {
+	for unit, want := range map[string]Quantity{
+		"hz": {"hertz", "", 0}, "khz": {"hertz", "kilo", 3}, "mhz": {"hertz", "mega", 6}, "ghz": {"hertz", "giga", 9}, "Mhz": {"hertz", "mega", 6},
+		"v": {"volts", "", 0}, "mv": {"volts", "milli", -3}, "uv": {"volts", "micro", -6}, "kv": {"volts", "kilo", 3}, "a": {"amperes", "", 0}, "ma": {"amperes", "milli", -3}, "mah": {"ampere_hours", "milli", -3},
+		"w": {"watts", "", 0}, "kw": {"watts", "kilo", 3}, "kwh": {"watt_hours", "kilo", 3}, "KWH": {"watt_hours", "kilo", 3}, "MWH": {"watt_hours", "mega", 6}, "gwh": {"watt_hours", "giga", 9}, "kva": {"volt_amperes", "kilo", 3}, "degc": {"celsius", "", 0},
+		"mw": {}, "mwh": {}, "mva": {}, "na": {}, "ga": {}, "": {}, "k": {}, "m": {}, "x": {}, "kx": {}, "cv": {},
+	} {
+		if got, ok := AnyCase(unit); got != want || ok != (want != Quantity{}) {
+			t.Errorf("%q is %+v, %v, want %+v", unit, got, ok, want)
+		}
+	}
+}
+
 // Name spells out prefixes: no two magnitudes have one name.
 func TestName(t *testing.T) {
 	for unit, want := range map[string]string{
