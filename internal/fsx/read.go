@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
+	"syscall"
 
 	"scriptbridge/internal/panics"
 )
@@ -28,18 +30,41 @@ var (
 // *fs.PathError.
 func Open(name string) (*os.File, error) {
 	fail := func(err error) (*os.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
+	info, err := os.Stat(name) // first, for to open a device may do something
+	if err != nil {
 		return fail(errors.Unwrap(err))
-	case info.IsDir():
-		return fail(ErrFolder)
-	case !info.Mode().IsRegular():
-		return fail(ErrIrregular)
-	case info.Size() > Most:
-		return fail(ErrTooLarge)
 	}
-	return os.Open(name)
+	if err := readable(info); err != nil {
+		return fail(err)
+	}
+	flag := os.O_RDONLY
+	if runtime.GOOS != "windows" {
+		flag |= syscall.O_NONBLOCK // a pipe may have taken its place, and would be waited for
+	}
+	f, err := os.OpenFile(name, flag, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = readable(info)
+	}
+	if err != nil {
+		f.Close()
+		return fail(err)
+	}
+	return f, nil
+}
+
+func readable(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return ErrFolder
+	case !info.Mode().IsRegular():
+		return ErrIrregular
+	case info.Size() > Most:
+		return ErrTooLarge
+	}
+	return nil
 }
 
 // ReadFile reads all of what Open opens.
@@ -49,7 +74,15 @@ func ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, Most))
+	return readAll(f)
+}
+
+func readAll(f *os.File) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(f, Most+1))
+	if err == nil && len(text) > Most { // it has grown since
+		return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: ErrTooLarge}
+	}
+	return text, err
 }
 
 // Digest adds up what files hold; one that cannot be read counts by why. Empty
