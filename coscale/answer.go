@@ -30,13 +30,13 @@ func (a *insertAnswer) refusedOf() error {
 	if err != nil || err2 != nil || refused == 0 {
 		return nil
 	}
-	return &RefusedError{Stored: stored, Refused: refused, Reason: oneLine(m[3]), Points: a.Refused}
+	return &RefusedError{Stored: stored, Refused: refused, Reason: cut(oneLine(hide(m[3], a.secrets))), Points: a.Refused}
 }
 
 // RefusedError says that a call with points was taken, but not all of them.
 type RefusedError struct {
 	Stored, Refused int
-	Reason          string // of the first
+	Reason          string // of the first, in so far as it may be told
 	// Points are those that the server named of them: all, none, or some.
 	Points []Refusal
 }

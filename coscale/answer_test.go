@@ -20,6 +20,8 @@ func TestInsertDataAnswer(t *testing.T) {
 		{`{"msg":"0 points stored, 1 refused: there is no metric 98"}`, "1 of 1 point refused: there is no metric 98"},
 		{`{"msg":"1 point stored, 2 refused: the time 1\n is before 1973"}`, "2 of 3 points refused: the time 1 is before 1973"},
 		{`{"msg":"12 points stored, 3 refused: "}`, "3 of 15 points refused: "},
+		{`{"msg":"0 points stored, 1 refused: no \u001b[2J` + testSession + ` ` + strings.Repeat("x", 300) + `"}`,
+			"1 of 1 point refused: no [2J<secret> " + strings.Repeat("x", 185) + "…"},
 		{`<html>Welcome</html>`, "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: <html>Welcome</html>"},
 		{``, "POST /api/v1/app/A/data/: 200 OK: the answer is not of this API: it is empty"},
 	} {

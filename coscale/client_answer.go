@@ -91,7 +91,14 @@ func (d *Dimension) good() bool { return d.ID > 0 }
 type insertAnswer struct {
 	Msg     string    `json:"msg"`
 	Refused []Refusal `json:"refused,omitempty"`
+
+	secrets []string // which are not to be told
 }
+
+// secretive is an answer of which something is told, though it is a success.
+type secretive interface{ hides(secrets []string) }
+
+func (a *insertAnswer) hides(secrets []string) { a.secrets = secrets }
 
 func (a *insertAnswer) good() bool { return a.Msg != "" }
 
@@ -193,6 +200,9 @@ func (c *Client) readAnswer(method, path string, resp *http.Response, body []byt
 	e := &StatusError{Request: method + " " + path, Status: resp.StatusCode}
 	switch {
 	case resp.StatusCode == http.StatusOK && whole && json.Unmarshal(body, into) == nil && into.good():
+		if a, ok := into.(secretive); ok {
+			a.hides(secrets)
+		}
 		return nil
 	case resp.StatusCode == http.StatusOK, !whole, json.Unmarshal(body, &e.ErrorBody) != nil, e.Msg == "":
 		e.Foreign, e.ErrorBody = true, ErrorBody{Msg: string(body)}

@@ -399,5 +399,5 @@ func (in *intake) name(reason string, entry, point, n int, why error) {
 
 // answer says what became of the points.
 func (in *intake) answer() any {
-	return insertAnswer{storedAnswer(in.points, in.refused, in.first), in.parts}
+	return insertAnswer{Msg: storedAnswer(in.points, in.refused, in.first), Refused: in.parts}
 }

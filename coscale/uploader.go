@@ -57,6 +57,7 @@ type Uploader struct {
 	untagged  map[string]time.Time
 	conflict  time.Time // when one was taken for a refusal last
 	tidied    time.Time // when the state was tidied last
+	shrinker  spool.Shrinker
 	toldAhead time.Time // when a clock that was wrong was told of last
 	toldLoop  time.Time // and a ring of bridges
 
@@ -65,8 +66,8 @@ type Uploader struct {
 	row      int // of them in a row in which nothing went
 	skip     [classes]int
 	down     bool // no value was accepted when one was tried last
-	troubles map[string]*trouble
-	doubts   bool               // of some it is not known whether they fail alone
+	troubles troubles
+	doubts   [classes]bool      // of some it is not known whether they fail alone
 	accepted [classes]time.Time // when the other end took something last
 	canary   *Data              // a point that it took; see accepts
 	byOther  [classes]int       // what went aside on the word of the other class alone
@@ -107,7 +108,7 @@ func NewUploader(o UploaderOptions) (*Uploader, error) {
 		ids:    make(map[string]int64),
 
 		untagged: make(map[string]time.Time),
-		troubles: make(map[string]*trouble),
+		troubles: troubles{byKey: make(map[string]*trouble)},
 	}, nil
 }
 
@@ -161,9 +162,9 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 		return next, err
 	}
 	if !ok || !first.Before(u.slot(now.Add(-u.settle))) && first.Before(now.Add(aheadMost)) {
-		clear(u.troubles)
+		u.troubles.drop(func(*trouble) bool { return true })
 		u.spool.Works()
-		return next, u.spool.Shrink()
+		return next, u.shrinker.Shrink(u.spool, now)
 	}
 	p := u.newPass()
 	err = p.walk(ctx, now)

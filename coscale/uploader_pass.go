@@ -150,7 +150,7 @@ func (p *pass) events(ctx context.Context, w *window) error {
 		})
 		switch {
 		case err == nil:
-			delete(p.u.troubles, key)
+			p.u.troubles.settled(key)
 			if !told {
 				q.settle(0, stale)
 				continue
@@ -198,7 +198,7 @@ func (p *pass) judge(w *window) error {
 	}
 	for key := range w.fine {
 		if !bad[key] {
-			delete(u.troubles, key)
+			u.troubles.settled(key)
 		}
 	}
 	if len(all) == 0 {
@@ -222,12 +222,12 @@ func (p *pass) judge(w *window) error {
 		if f.series != nil {
 			f.series.settle(declined)
 			if f.refused {
-				delete(u.troubles, f.series.key)
+				u.troubles.settled(f.series.key)
 			}
 			continue
 		}
 		f.event.settle(0, declined)
-		delete(u.troubles, "event "+f.event.event.Key)
+		u.troubles.settled("event " + f.event.event.Key)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package coscale
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"time"
 
 	"scriptbridge/spool"
@@ -100,48 +99,30 @@ func (p *pass) accepted(c class) {
 	l.took++
 	p.u.down = p.u.down && c != ofValues
 	p.u.accepted[c], p.u.byOther[c] = now, 0
-	if !p.u.doubts {
-		return
-	}
-	p.u.doubts = false
-	for _, t := range p.u.troubles {
-		switch {
-		case !t.alone.IsZero():
-		case p.provesAlone(c, t):
-			t.alone, t.byOther = now, t.class != c
-		default:
-			p.u.doubts = true
+	for of := range classes {
+		if !p.u.doubts[of] || !p.provesAlone(c, of) {
+			continue
+		}
+		p.u.doubts[of] = false
+		for _, t := range p.u.troubles.byKey {
+			if t.class == of && t.alone.IsZero() {
+				t.alone, t.byOther = now, of != c
+			}
 		}
 	}
 }
 
-// provesAlone says whether what was accepted of a class says of a trouble that
-// it is the only one. Of the other class it does where the trouble is the only
-// one of its own, for a few.
-func (p *pass) provesAlone(c class, t *trouble) bool {
-	return t.class == c || p.u.byOther[t.class] < alikeMost-1 && p.u.count(t.class) == 1
-}
-
-func (u *Uploader) count(c class) int {
-	n := 0
-	for _, t := range u.troubles {
-		if t.class == c {
-			n++
-		}
-	}
-	return n
+// provesAlone says whether what was accepted of a class says of the troubles of
+// a class that they are the only ones. Of the other class it does where there is
+// one, for a few.
+func (p *pass) provesAlone(c, of class) bool {
+	return of == c || p.u.byOther[of] < alikeMost-1 && p.u.troubles.of[of] == 1
 }
 
 // doubt notes that something failed, and perhaps all would.
 func (p *pass) doubt(c class, key string, err error) *trouble {
 	u, now := p.u, time.Now()
-	t := u.troubles[key]
-	if t == nil {
-		t = &trouble{class: c}
-		if len(u.troubles) < mostTroubles {
-			u.troubles[key] = t
-		}
-	}
+	t := u.troubles.at(c, key)
 	t.err, t.refused = err, refusal(err)
 	t.tries++
 	t.pass, t.seen, t.before, t.last = u.passes, u.passes, t.last, now
@@ -153,7 +134,7 @@ func (p *pass) doubt(c class, key string, err error) *trouble {
 	l := &p.lanes[c]
 	if t.alone.IsZero() {
 		p.doubtful = append(p.doubtful, t)
-		u.doubts = true
+		u.doubts[c] = true
 	} else {
 		p.again++
 	}
@@ -193,7 +174,7 @@ func (p *pass) most(c class) int {
 
 // wanted says whether something is to be tried in this pass.
 func (p *pass) wanted(key string) bool {
-	t := p.u.troubles[key]
+	t := p.u.troubles.byKey[key]
 	if t == nil {
 		return true
 	}
@@ -253,7 +234,7 @@ func (p *pass) end(outage error, now time.Time, next time.Duration) time.Duratio
 	}
 	if whole { // all was tried, or is known to fail
 		p.last(now)
-		maps.DeleteFunc(u.troubles, func(_ string, t *trouble) bool { return t.seen != u.passes })
+		u.troubles.drop(func(t *trouble) bool { return t.seen != u.passes })
 	}
 	why = cmp.Or(why, p.doubtfulError())
 	took := p.lanes[ofValues].took + p.lanes[ofEvents].took
@@ -269,10 +250,10 @@ func (p *pass) end(outage error, now time.Time, next time.Duration) time.Duratio
 		return spool.Pause(u.row-1, why)
 	}
 	u.row = 0
-	if len(u.troubles) == 0 {
+	if len(u.troubles.byKey) == 0 {
 		u.spool.Works()
 	}
-	for _, t := range u.troubles {
+	for _, t := range u.troubles.byKey {
 		if t.refused {
 			again = true // it is settled now
 		}
@@ -281,7 +262,7 @@ func (p *pass) end(outage error, now time.Time, next time.Duration) time.Duratio
 	if again {
 		return 0
 	}
-	if p.doubted && len(u.troubles) > 0 {
+	if p.doubted && len(u.troubles.byKey) > 0 {
 		u.spool.Failed(u.aloneError())
 	}
 	return next
@@ -312,7 +293,7 @@ func (p *pass) last(now time.Time) {
 		}
 		same := p.lanes[t.class].took > 0 && p.lanes[t.class].alike < alikeMost
 		other := 1 - t.class
-		if same || p.lanes[other].took > 0 && p.provesAlone(other, t) {
+		if same || p.lanes[other].took > 0 && p.provesAlone(other, t.class) {
 			t.alone, t.byOther = now, !same
 		}
 	}
@@ -339,10 +320,10 @@ func (p *pass) forgive(all bool) {
 			out[t.class] = true
 		}
 	}
-	for _, t := range p.u.troubles {
+	for _, t := range p.u.troubles.byKey {
 		if out[t.class] {
 			t.alone = time.Time{}
-			p.u.doubts = true
+			p.u.doubts[t.class] = true
 		}
 	}
 }
@@ -350,10 +331,10 @@ func (p *pass) forgive(all bool) {
 // aloneError tells of what fails alone.
 func (u *Uploader) aloneError() error {
 	var first *trouble
-	for _, t := range u.troubles {
+	for _, t := range u.troubles.byKey {
 		if first == nil || t.alone.Before(first.alone) {
 			first = t
 		}
 	}
-	return fmt.Errorf("%d of what waits cannot be settled, all else can; the first: %w", len(u.troubles), first.err)
+	return fmt.Errorf("%d of what waits cannot be settled, all else can; the first: %w", len(u.troubles.byKey), first.err)
 }

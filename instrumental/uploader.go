@@ -278,6 +278,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 	u.wake() // for what was kept before
 	tidied := u.o.Now()
 	var disk repeat.State
+	var shrinker spool.Shrinker
 	for {
 		select {
 		case <-ctx.Done():
@@ -294,7 +295,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 			err = u.forget(now)
 		}
 		if err == nil {
-			err = u.o.Spool.Shrink()
+			err = shrinker.Shrink(u.o.Spool, u.o.Now())
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -1,0 +1,54 @@
+package spool
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"scriptbridge/internal/fsx"
+)
+
+// failing is a disk on which the file of Shrink may not be made.
+type failing struct {
+	fsx.OS
+	opening func() error
+}
+
+func (d *failing) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	if strings.HasSuffix(name, ".tmp") {
+		if err := d.opening(); err != nil {
+			return nil, err
+		}
+	}
+	return d.OS.OpenFile(name, flag, perm)
+}
+
+// TestShrinker: a copy that failed is not made again before an hour is over.
+func TestShrinker(t *testing.T) {
+	tries, fails := 0, errors.New("the disk is full")
+	path, disk := file(t), &failing{}
+	disk.opening = func() error { tries++; return fails }
+	s := open(t, Options{Path: path, FS: disk})
+	crowd(t, s, 24<<20)
+	var r Shrinker
+	for minute, want := range []int{0: 1, 1: 1, 59: 1, 60: 2, 61: 2, 119: 2} {
+		if want == 0 {
+			continue
+		}
+		if err := r.Shrink(s, at(60*minute)); err != nil && !errors.Is(err, fails) {
+			t.Fatal(err)
+		}
+		if tries != want {
+			t.Errorf("minute %d: %d tries, not %d", minute, tries, want)
+		}
+	}
+	fails = nil
+	if err := r.Shrink(s, at(60*120)); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() >= small {
+		t.Errorf("it was not shrunk: %v, %v", info, err)
+	}
+}
