@@ -104,15 +104,19 @@ func explain(err error, c *command, path string) error {
 
 // firstBytes gives the beginning of a file, or nothing.
 func firstBytes(path string) []byte {
-	// A pipe would be waited for.
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	f, err := os.Open(path)
+	// As fsx.Open does, but of any size: a pipe that has taken its place would be
+	// waited for.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	buf := make([]byte, 256)
 	n, _ := f.Read(buf)
 	return buf[:n]

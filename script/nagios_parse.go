@@ -57,12 +57,13 @@ type nagiosSeries struct {
 //	LONG TEXT | PERFORMANCE DATA
 //	PERFORMANCE DATA
 //
-// (Nagios Plugin API; all lines but the first may be missing). Further lines without one are text until one has come that
-// has it, and performance data from there on. Where not even one item begins it
-// is text all the same: the usage of many plugins is full of strokes. An item
-// that cannot be used is refused alone; the error joins a record.LineError for
-// each. units keeps the Meta of samples from run to run. Nothing returned refers
-// to out.
+// (Nagios Plugin API; all lines but the first may be missing). Further lines
+// without a stroke (|) are text until one has come that has it, and performance
+// data from there on. Where not even one item begins behind a stroke, it is text
+// all the same: the usage of many plugins is full of strokes. An item that
+// cannot be used is refused alone; the error joins a record.LineError for each.
+// units keeps the Meta of samples from run to run. Nothing returned refers to
+// out.
 func parseNagios(units nagiosUnits, state int, out []byte, maxSeries int) (*nagiosSaid, error) {
 	r := nagiosReader{
 		units: units, maxSamples: max(nagiosMaxSamples, maxSeries),
