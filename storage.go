@@ -168,23 +168,5 @@ func (m *memoryFile) Load() ([]byte, error) {
 
 // Save replaces the file; when it returns nil, the bytes are on the disk.
 func (m *memoryFile) Save(data []byte) error {
-	next := m.path + ".tmp"
-	f, err := m.disk.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(m.head(data))
-	if err == nil {
-		_, err = f.Write(data)
-	}
-	if err == nil {
-		err = m.disk.Sync(f)
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := m.disk.Rename(next, m.path); err != nil {
-		return err
-	}
-	return m.disk.SyncDir(filepath.Dir(m.path))
+	return fsx.WriteFile(m.disk, m.path, append(m.head(data), data...))
 }

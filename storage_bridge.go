@@ -49,24 +49,5 @@ func readBridge(path string) (string, error) {
 		return "", err
 	}
 	secret := rand.Text()
-	next := path + ".tmp"
-	if err := writeSynced(next, secret+"\n"); err != nil {
-		return "", err
-	}
-	if err := os.Rename(next, path); err != nil {
-		return "", err
-	}
-	return secret, fsx.OS{}.SyncDir(filepath.Dir(path))
-}
-
-func writeSynced(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return secret, fsx.WriteFile(fsx.OS{}, path, []byte(secret+"\n"))
 }

@@ -36,6 +36,8 @@ type uploadKind struct {
 	secret func(*config.Upload) string
 	files  func(*config.Upload) []string
 	most   func(*config.Upload) int64 // bytes of the spool
+	// former makes an entry of what a former version set aside without one.
+	former func(*spool.Aside) error
 	// make makes one of the bridge of that name, where the protocol has room for
 	// that.
 	make func(u *config.Upload, bridge string, s *spool.Spool, logger log.Logger) (uploader, error)
@@ -54,6 +56,7 @@ var uploadKinds = []uploadKind{
 		secret: func(u *config.Upload) string { return u.CoScale.AccessTokenFile },
 		files:  func(u *config.Upload) []string { return []string{u.CoScale.AccessTokenFile, u.CoScale.CAFile} },
 		most:   func(u *config.Upload) int64 { return u.CoScale.Spool.MaxBytes },
+		former: coscale.CompleteAside,
 		make:   newCoScaleUpload,
 	},
 	{
@@ -67,6 +70,7 @@ var uploadKinds = []uploadKind{
 		secret: func(u *config.Upload) string { return u.Instrumental.APIKeyFile },
 		files:  func(u *config.Upload) []string { return []string{u.Instrumental.APIKeyFile, u.Instrumental.CAFile} },
 		most:   func(u *config.Upload) int64 { return u.Instrumental.Spool.MaxBytes },
+		former: func(*spool.Aside) error { return errors.New("what cannot be read is all that was ever set aside") },
 		make:   newInstrumentalUpload,
 	},
 }

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"scriptbridge/config"
-	"scriptbridge/coscale"
 	"scriptbridge/spool"
 )
 
@@ -34,39 +34,53 @@ func listAside(f *flags, stdout io.Writer) error {
 		return err
 	}
 	for _, k := range uploadKinds {
-		type reason struct {
-			text  string
-			lines int
-			last  spool.AsideLine
-		}
-		var reasons []*reason
-		total := 0
-		err := spool.ReadAside(filepath.Join(folder, k.name), func(line spool.AsideLine) error {
-			total++
-			i := slices.IndexFunc(reasons, func(r *reason) bool { return r.text == line.Error })
-			if i < 0 {
-				i = len(reasons)
-				reasons = append(reasons, &reason{text: line.Error})
-			}
-			reasons[i].lines++
-			reasons[i].last = line
-			return nil
-		})
-		if err != nil {
+		if err := listRefused(stdout, k.name, filepath.Join(folder, k.name)); err != nil {
 			return err
 		}
-		if total == 0 {
-			fmt.Fprintf(stdout, "%s: nothing was refused\n", k.name)
+	}
+	return nil
+}
+
+// listRefused prints what is set aside beside one spool.
+func listRefused(stdout io.Writer, name, path string) error {
+	type reason struct {
+		text  string
+		lines int
+		last  time.Time
+	}
+	var reasons []*reason
+	byText := make(map[string]*reason)
+	total := 0
+	err := spool.ReadAside(path, func(line spool.AsideLine) error {
+		total++
+		r := byText[line.Error]
+		if r == nil {
+			r = &reason{text: line.Error}
+			byText[line.Error] = r
+			reasons = append(reasons, r)
+		}
+		r.lines++
+		r.last = line.Time
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if total == 0 {
+		fmt.Fprintf(stdout, "%s: nothing was refused\n", name)
+		return nil
+	}
+	fmt.Fprintf(stdout, "%s: %s\n", name, count(total, "refusal"))
+	slices.SortStableFunc(reasons, func(a, b *reason) int { return cmp.Compare(b.lines, a.lines) })
+	for _, r := range reasons[:min(len(reasons), mostReasons)] {
+		if r.text == "" {
+			fmt.Fprintf(stdout, "  %s that cannot be read\n", count(r.lines, "line"))
 			continue
 		}
-		fmt.Fprintf(stdout, "%s: %s\n", k.name, count(total, "refusal"))
-		slices.SortStableFunc(reasons, func(a, b *reason) int { return cmp.Compare(b.lines, a.lines) })
-		for _, r := range reasons[:min(len(reasons), mostReasons)] {
-			fmt.Fprintf(stdout, "  %d, the last at %s: %s\n", r.lines, r.last.Time.UTC().Format("2006-01-02 15:04:05Z"), r.text)
-		}
-		if n := len(reasons) - mostReasons; n > 0 {
-			fmt.Fprintf(stdout, "  and %d other reasons\n", n)
-		}
+		fmt.Fprintf(stdout, "  %d, the last at %s: %s\n", r.lines, r.last.UTC().Format("2006-01-02 15:04:05Z"), printable(r.text))
+	}
+	if n := len(reasons) - mostReasons; n > 0 {
+		fmt.Fprintf(stdout, "  and %d other reasons\n", n)
 	}
 	return nil
 }
@@ -112,7 +126,7 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		back, left, err := s.Restore(coscale.CompleteAside)
+		back, left, err := s.Restore(k.former)
 		if err := errors.Join(err, s.Close()); err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
