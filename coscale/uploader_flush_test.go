@@ -300,11 +300,12 @@ func TestFormerEntry(t *testing.T) {
 // values each: 1.5 million observations. The largest heap is that of all.
 func BenchmarkFlush(b *testing.B) {
 	var largest uint64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	p := newPeer()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		largest = max(largest, m.HeapAlloc)
-		fmt.Fprint(w, `{"id":1,"token":"session"}`)
+		p.ServeHTTP(w, r)
 	}))
 	defer server.Close()
 	dice := rand.New(rand.NewPCG(1, 2))
