@@ -77,6 +77,12 @@ e2e: export SCRIPTBRIDGE_E2E ?= required
 e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
 	$(GO) test -count=1 $(TESTFLAGS) ./e2e
 
+# What was acknowledged must have arrived, whatever breaks; it prints a table.
+.PHONY: faults
+faults: export SCRIPTBRIDGE_E2E ?= required
+faults: ## break disks, peers, clocks and outputs under load (as root, half an hour)
+	SCRIPTBRIDGE_FAULTS=full $(GO) test -count=1 -v -timeout 2h -run '^TestFault' $(TESTFLAGS) ./e2e
+
 # A time, or a number of inputs with an x. Until Go 1.27 a run limited by time
 # may end in `context deadline exceeded` with nothing found (go.dev/issue/75804).
 # Making an input smaller is bounded too: by default each new one holds a worker
