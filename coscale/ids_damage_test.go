@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/go-kit/log"
-
 	"scriptbridge/record"
 )
 
@@ -18,7 +16,7 @@ import (
 func TestDamagedIDs(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "ids.db")
-	d, err := openDisk(folder, log.NewNopLogger())
+	d, err := openDisk(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
