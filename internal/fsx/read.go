@@ -42,6 +42,11 @@ func Open(name string) (*os.File, error) {
 		flag |= syscall.O_NONBLOCK // a pipe may have taken its place, and would be waited for
 	}
 	f, err := os.OpenFile(name, flag, 0)
+	if errors.Is(err, syscall.EAGAIN) {
+		// A regular file, of which somebody holds a lease, as a file server does:
+		// that is waited for. A pipe never says so.
+		f, err = os.Open(name)
+	}
 	if err != nil {
 		return nil, err
 	}
