@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"scriptbridge/internal/fsx"
 )
 
 // process is the program, run as people run it, with a mark on all that it
@@ -154,7 +156,7 @@ func held(t *testing.T, dir string) (release func()) {
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "storage", "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
-		err = lockFile(lock)
+		err = fsx.Lock(lock)
 	}
 	if err != nil {
 		t.Fatal(err)

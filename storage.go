@@ -9,10 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/store"
 	"scriptbridge/script"
 )
 
@@ -26,7 +29,10 @@ import (
 //	uploads/NAME         an upload's spool, and what lies beside it
 type storage struct {
 	folder string
-	lock   *os.File
+
+	mu    sync.Mutex // guards what follows
+	lock  *os.File
+	place *fsx.Place // of lock
 }
 
 // openStorage makes the folder where it is missing, for its owner alone, and
@@ -47,52 +53,81 @@ func openStorage(folder string) (*storage, error) {
 	if err := os.Mkdir(filepath.Join(folder, "scripts"), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fail(err)
 	}
-	lock, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	s := &storage{folder: folder}
+	if err := s.take(lockPatience); err != nil {
 		return fail(err)
 	}
-	if err := waitLock(lock); err != nil {
-		defer lock.Close()
-		if !errors.Is(err, errLocked) {
-			return fail(err)
-		}
-		holder, _ := io.ReadAll(io.LimitReader(lock, 32)) // for people only
-		return fail(fmt.Errorf("another scriptbridge%s uses it: stop that one, or give this one another --storage.path",
-			strings.TrimRight(" "+string(holder), "\n ")))
-	}
-	if err := lock.Truncate(0); err == nil {
-		fmt.Fprintf(lock, "(pid %d)\n", os.Getpid())
-	}
-	return &storage{folder: folder, lock: lock}, nil
+	return s, nil
 }
 
 // lockPatience is how long openStorage waits for the folder.
 const lockPatience = 3 * time.Second
 
-// waitLock takes the lock, for which it waits lockPatience.
-func waitLock(lock *os.File) error {
-	const pause = 20 * time.Millisecond
-	for left := lockPatience; ; left -= pause {
-		if err := lockFile(lock); !errors.Is(err, errLocked) || left <= 0 {
-			return err
-		}
-		<-time.After(pause)
+// take takes the folder, for which it waits so long.
+func (s *storage) take(patience time.Duration) error {
+	path := filepath.Join(s.folder, "lock")
+	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
 	}
+	err = fsx.WaitLock(lock, patience)
+	if errors.Is(err, fsx.ErrLocked) {
+		holder, _ := io.ReadAll(io.LimitReader(lock, 32)) // for people only
+		err = fmt.Errorf("another scriptbridge%s uses it: stop that one, or give this one another --storage.path",
+			strings.TrimRight(" "+string(holder), "\n "))
+	}
+	var place *fsx.Place
+	if err == nil {
+		place, err = fsx.PlaceOf(lock, path)
+	}
+	if err != nil {
+		lock.Close()
+		return err
+	}
+	if err := lock.Truncate(0); err == nil {
+		fmt.Fprintf(lock, "(pid %d)\n", os.Getpid())
+	}
+	s.lock, s.place = lock, place
+	return nil
 }
 
-// errLocked says that another process holds a lock.
-var errLocked = errors.New("it is locked")
+// held says whether the folder is still ours: one that was moved away, or made
+// anew, may be another's. Where only the lock was removed, it is taken again.
+func (s *storage) held() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.place.Check()
+	if errors.Is(err, fsx.ErrRemoved) {
+		was, place := s.lock, s.place
+		if err = s.take(0); err == nil {
+			was.Close()
+			place.Close()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("storage %s: %w", s.folder, err)
+	}
+	return nil
+}
 
 // close lets another process have the folder.
-func (s *storage) close() { s.lock.Close() }
+func (s *storage) close() {
+	s.lock.Close()
+	s.place.Close()
+}
 
 // memory gives a script its file in the folder.
 func (s *storage) memory(of *script.Script) script.Memory {
-	return &memoryFile{disk: fsx.OS{}, path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput}
+	return &memoryFile{
+		disk: fsx.OS{}, path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput, held: s.held,
+	}
 }
 
 // receiver gives a receiver its folder, for the owner alone.
 func (s *storage) receiver(name string) (string, error) {
+	if err := s.held(); err != nil {
+		return "", err
+	}
 	folder := filepath.Join(s.folder, "receivers", name)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
@@ -102,6 +137,9 @@ func (s *storage) receiver(name string) (string, error) {
 
 // upload gives the path of an upload's spool.
 func (s *storage) upload(name string) (string, error) {
+	if err := s.held(); err != nil {
+		return "", err
+	}
 	folder := filepath.Join(s.folder, "uploads")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
@@ -132,18 +170,39 @@ type memoryFile struct {
 	path   string
 	script string
 	most   int64 // bytes of the script's output
+	held   func() error
 }
 
 // memoryOverhead is what a dialect may keep besides a run's output.
 const memoryOverhead = 64 << 10
 
 func (m *memoryFile) head(data []byte) []byte {
-	return fmt.Appendf(nil, "scriptbridge memory 1 %q %x\n", m.script, sha256.Sum256(data))
+	return fmt.Appendf(nil, "%s%d %q %x\n", memoryMark, memoryFormat, m.script, sha256.Sum256(data))
+}
+
+// What a file begins with, of any version.
+const (
+	memoryMark   = "scriptbridge memory "
+	memoryFormat = 1
+)
+
+// newer says that the beginning of a file is one that a newer version wrote. Such
+// a file is left as it is.
+func (m *memoryFile) newer(begin []byte) error {
+	rest, ours := bytes.CutPrefix(begin, []byte(memoryMark))
+	format, _, whole := bytes.Cut(rest, []byte(" "))
+	if n, err := strconv.Atoi(string(format)); !ours || !whole || err != nil || n <= memoryFormat || n > 1000 {
+		return nil
+	}
+	return &store.NewerError{Path: m.path, Format: string(format), Known: strconv.Itoa(memoryFormat)}
 }
 
 // Load gives what was saved last. A file that holds anything else is an error,
 // and is replaced by the next Save.
 func (m *memoryFile) Load() ([]byte, error) {
+	if err := m.held(); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(m.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -159,6 +218,9 @@ func (m *memoryFile) Load() ([]byte, error) {
 	case int64(len(text)) > m.most+memoryOverhead:
 		return nil, fmt.Errorf("%s is larger than max_output allows", m.path)
 	}
+	if err := m.newer(text); err != nil {
+		return nil, err
+	}
 	end := bytes.IndexByte(text, '\n') + 1
 	if head, data := text[:end], text[end:]; end > 0 && bytes.Equal(head, m.head(data)) {
 		return data, nil
@@ -168,5 +230,23 @@ func (m *memoryFile) Load() ([]byte, error) {
 
 // Save replaces the file; when it returns nil, the bytes are on the disk.
 func (m *memoryFile) Save(data []byte) error {
+	if err := m.held(); err != nil {
+		return err
+	}
+	if err := m.overwrites(); err != nil {
+		return err
+	}
 	return fsx.WriteFile(m.disk, m.path, append(m.head(data), data...))
+}
+
+// overwrites says that what is there must not be replaced.
+func (m *memoryFile) overwrites() error {
+	f, err := os.Open(m.path)
+	if err != nil {
+		return nil // there is nothing, or it is no file of ours
+	}
+	defer f.Close()
+	begin := make([]byte, len(memoryMark)+8)
+	n, _ := io.ReadFull(f, begin)
+	return m.newer(begin[:n])
 }

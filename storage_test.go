@@ -236,3 +236,90 @@ func TestMemoryIsDurable(t *testing.T) {
 		}
 	}
 }
+
+// TestStorageHeld: a folder that is elsewhere, or another's by now, is not used;
+// when it is back, it is. A lock that somebody has removed is taken again.
+func TestStorageHeld(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	s := testStorage(t, folder)
+	m := memoryOf(s, "a", 100)
+	uses := map[string]func() error{
+		"Save":     func() error { return m.Save([]byte("kept")) },
+		"Load":     func() error { _, err := m.Load(); return err },
+		"receiver": func() error { _, err := s.receiver("coscale"); return err },
+		"upload":   func() error { _, err := s.upload("coscale"); return err },
+	}
+	check := func(what, want string) {
+		t.Helper()
+		for name, use := range uses {
+			got := ""
+			if err := use(); err != nil {
+				got = err.Error()
+			}
+			if got != want {
+				t.Errorf("%s, %s: %s, want %s", what, name, got, want)
+			}
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("at first", "")
+	moved := "storage " + folder + ": " + folder + ": the folder was moved away, removed or replaced while it was in use: move it back, or restart scriptbridge to go on with what is there then"
+	must(os.Rename(folder, folder+".away"))
+	check("it is moved", moved)
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was made anew, so that it cannot be moved back: %v", err)
+	}
+	other := testStorage(t, folder)
+	check("it is another's", moved)
+	if err := memoryOf(other, "a", 100).Save([]byte("the other's")); err != nil {
+		t.Error(err)
+	}
+	other.close()
+	must(os.RemoveAll(folder))
+	must(os.Rename(folder+".away", folder))
+	check("it is back", "")
+
+	must(os.Remove(filepath.Join(folder, "lock")))
+	check("the lock is removed", "")
+	synctest.Test(t, func(t *testing.T) {
+		want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
+		if _, err := openStorage(folder); err == nil || err.Error() != want {
+			t.Errorf("a second one then: %v, want %s", err, want)
+		}
+	})
+	must(os.Remove(filepath.Join(folder, "lock")))
+	testStorage(t, folder) // a second one comes first
+	check("the lock is another's", fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid()))
+}
+
+// TestMemoryNewer: what a newer version keeps is left as it is.
+func TestMemoryNewer(t *testing.T) {
+	m := memoryOf(testStorage(t, t.TempDir()), "a", 100)
+	text := "scriptbridge memory 2 whatever comes\nthen"
+	if err := os.WriteFile(m.path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := m.path + `: a newer version of scriptbridge wrote it, in the format "2"; this one knows "1": go back to that version, or move the file away yourself`
+	if _, err := m.Load(); err == nil || err.Error() != want {
+		t.Errorf("Load: %v, want %s", err, want)
+	}
+	if err := m.Save([]byte("x")); err == nil || err.Error() != want {
+		t.Errorf("Save: %v, want %s", err, want)
+	}
+	if now, err := os.ReadFile(m.path); err != nil || string(now) != text {
+		t.Errorf("it is %q, %v", now, err)
+	}
+	for _, damaged := range []string{"scriptbridge memory ", "scriptbridge memory x y", "scriptbridge memory 99999 y", "something else"} {
+		if err := os.WriteFile(m.path, []byte(damaged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Save([]byte("x")); err != nil {
+			t.Errorf("%q: %v", damaged, err)
+		}
+	}
+}

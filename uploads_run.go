@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -144,6 +145,8 @@ type upload struct {
 	renewed context.CancelFunc // ends the Run of the sink before
 	err     error              // why it is not open
 	putting sync.WaitGroup     // those who use it
+	// lost is what could not be kept and nobody was told of, by reason.
+	lost map[string]uint64
 	// held are batches that came while it was opened for the first time, and
 	// holds is their weight.
 	held  []*record.Batch
@@ -157,7 +160,7 @@ func (u *uploads) newUpload(k uploadKind, cfg *config.Upload, inputs config.Inpu
 	return &upload{
 		kind: k, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", k.name),
 		ctx: ctx, stop: cancel, done: make(chan struct{}), again: make(chan struct{}, 1), tried: make(chan struct{}),
-		cfg: cfg, inputs: inputs,
+		cfg: cfg, inputs: inputs, lost: make(map[string]uint64),
 	}
 }
 
@@ -272,14 +275,17 @@ func (o *upload) flush(sink uploader) {
 	lost, why := 0, error(nil)
 	for _, b := range held {
 		if err := sink.Put(b); err != nil {
-			lost, why = lost+weight(b), err
+			lost, why = lost+items(b), err
+			o.lose(b, err)
 		}
 	}
 	o.tellLost(lost, why)
 }
 
-// weight is what a batch counts among what is held.
-func weight(b *record.Batch) int { return len(b.Samples) + len(b.Events) + 1 }
+// items is how many values and events a batch has, and weight what it counts
+// among what is held.
+func items(b *record.Batch) int  { return len(b.Samples) + len(b.Events) }
+func weight(b *record.Batch) int { return items(b) + 1 }
 
 func (o *upload) tellLost(n int, why error) {
 	if n > 0 {
@@ -287,14 +293,34 @@ func (o *upload) tellLost(n int, why error) {
 	}
 }
 
+// lose counts a batch that could not be kept, unless its sender is told, and has
+// it still.
+func (o *upload) lose(b *record.Batch, why error) {
+	if b.Source.Acknowledged {
+		return
+	}
+	reason := droppedUnavailable
+	if errors.Is(why, spool.ErrTooLarge) {
+		reason = spool.Full
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost[reason] += uint64(items(b))
+}
+
 // fail notes why it takes nothing.
 func (o *upload) fail(err error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.err = err
+	held := o.held
+	o.err, o.held, o.holds = err, nil, 0
 	o.wasTried()
-	o.tellLost(o.holds, err)
-	o.held, o.holds = nil, 0
+	o.mu.Unlock()
+	lost := 0
+	for _, b := range held {
+		lost += items(b)
+		o.lose(b, err)
+	}
+	o.tellLost(lost, err)
 }
 
 // wasTried has those go on who wait. The caller holds o.mu.
@@ -361,11 +387,19 @@ const heldMost = 50_000
 // opened for the first time, which takes as long as reading it takes, it holds
 // batches in memory instead, so that scripts and receivers go on; but not those
 // that somebody is told of: who sent them waits, and so do all when there are
-// too many. It fails where there is no spool to keep it in.
+// too many. It fails where there is no spool to keep it in, or no room.
 func (o *upload) Put(b *record.Batch) error {
 	if o.hold(b) {
 		return nil
 	}
+	err := o.keep(b)
+	if err != nil {
+		o.lose(b, err)
+	}
+	return err
+}
+
+func (o *upload) keep(b *record.Batch) error {
 	<-o.tried
 	o.mu.Lock()
 	sink, err := o.sink, o.err
@@ -397,8 +431,8 @@ func (o *upload) hold(b *record.Batch) bool {
 func (o *upload) state() uploadState {
 	o.mu.Lock()
 	sink, err := o.sink, o.err
+	state := uploadState{name: o.kind.name, lost: maps.Clone(o.lost)}
 	o.mu.Unlock()
-	state := uploadState{name: o.kind.name}
 	switch {
 	case err != nil:
 		state.err = err.Error()

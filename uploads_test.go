@@ -19,6 +19,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
 
 	"scriptbridge/config"
 	"scriptbridge/record"
@@ -33,6 +35,7 @@ type told struct {
 	hold chan struct{} // closed when Put may return; nil: at once
 
 	entered atomic.Int64 // how many have called Put
+	dropped map[string]uint64
 }
 
 func (s *told) Put(b *record.Batch) error {
@@ -48,7 +51,23 @@ func (s *told) Put(b *record.Batch) error {
 
 func (s *told) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 
-func (s *told) Stats() spool.Stats { return spool.Stats{} }
+func (s *told) Stats() spool.Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return spool.Stats{DroppedBy: s.dropped}
+}
+
+func (s *told) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+func (s *told) drops(by map[string]uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped = by
+}
 
 func (s *told) all() []string {
 	s.mu.Lock()
@@ -226,7 +245,7 @@ func TestUploadDoesNotOpen(t *testing.T) {
 	if diff := cmp.Diff([]string{"c"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	want := `level=error upload=told msg="values that came while the spool was opened are lost" values=2 err="no such disk"
+	want := `level=error upload=told msg="values that came while the spool was opened are lost" values=1 err="no such disk"
 level=error upload=told msg="the upload cannot take anything; it is tried again" err="no such disk"
 level=info upload=told msg="the upload takes again what comes"
 `
@@ -283,6 +302,69 @@ func TestUploadEndsInUse(t *testing.T) {
 		t.Error(err)
 	}
 	<-o.done
+}
+
+// What an upload could not keep is counted by reason, unless who sent it is told
+// and has it still; and all reasons are shown, so that the first loss is seen to be
+// one.
+func TestUploadCountsLost(t *testing.T) {
+	o := newOpening(t)
+	defer o.end()
+	put := func(name string, acknowledged bool, samples int) {
+		b := named(name)
+		b.Source.Acknowledged = acknowledged
+		b.Samples = slices.Repeat(b.Samples, samples)
+		b.Events = make([]record.Event, 1)
+		_ = o.Put(b)
+	}
+	check := func(what string, want map[string]uint64) {
+		t.Helper()
+		s := o.state()
+		if diff := cmp.Diff(want, s.dropped()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	check("at first", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 0})
+	put("held", false, 2)
+	o.open <- errors.New("no such disk")
+	await(t, "it to be tried", o.isTried)
+	check("what was held", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 3})
+	put("while it is not open", false, 3)
+	put("its sender is told", true, 3)
+	check("what came while it was not open", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 7})
+	o.again <- struct{}{}
+	o.open <- nil
+	await(t, "it to be open", func() bool { return o.state().stats != nil })
+	o.sink.fails(errors.New("no space left on device"))
+	put("on a full disk", false, 4)
+	put("its sender is told", true, 4)
+	check("what came while the disk was full", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 12})
+	o.sink.fails(fmt.Errorf("upload: %w", spool.ErrTooLarge))
+	put("too large", false, 5)
+	check("what was too large", map[string]uint64{"full": 6, "damaged": 0, "removed": 0, "unavailable": 12})
+	o.sink.fails(nil)
+	o.sink.drops(map[string]uint64{"full": 1, "damaged": 2, "removed": 3})
+	check("and what the spool lost", map[string]uint64{"full": 7, "damaged": 2, "removed": 3, "unavailable": 12})
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(&uploads{at: []*upload{o.upload}})
+	page := new(strings.Builder)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(page, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range []string{
+		`scriptbridge_upload_dropped_total{reason="damaged",upload="told"} 2`, `scriptbridge_upload_dropped_total{reason="full",upload="told"} 7`,
+		`scriptbridge_upload_dropped_total{reason="removed",upload="told"} 3`, `scriptbridge_upload_dropped_total{reason="unavailable",upload="told"} 12`,
+	} {
+		if !strings.Contains(page.String(), line+"\n") {
+			t.Errorf("the page does not have %s:\n%s", line, page)
+		}
+	}
 }
 
 // The end loses nothing that was held.

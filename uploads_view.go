@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -15,7 +16,25 @@ type uploadState struct {
 	name    string
 	opening bool         // its spool is not open yet
 	stats   *spool.Stats // nil while it is not
+	lost    map[string]uint64
 	err     string
+}
+
+// droppedUnavailable is the reason for what could not be kept, and whose source
+// is not told.
+const droppedUnavailable = "unavailable"
+
+// dropped is what was lost, by reason: all reasons are there, so that the first
+// loss is seen to be one.
+func (s *uploadState) dropped() map[string]uint64 {
+	all := map[string]uint64{spool.Full: 0, spool.Damaged: 0, spool.Removed: 0, droppedUnavailable: 0}
+	maps.Copy(all, s.lost)
+	if s.stats != nil {
+		for reason, n := range s.stats.DroppedBy {
+			all[reason] += n
+		}
+	}
+	return all
 }
 
 func (u *uploads) states() []uploadState {
@@ -57,7 +76,7 @@ var (
 	uploadRefused = prometheus.NewDesc("scriptbridge_upload_refused_total",
 		"Values and events that the server refused for good, and that were set aside.", []string{"upload"}, nil)
 	uploadDropped = prometheus.NewDesc("scriptbridge_upload_dropped_total",
-		"Values and events that were lost because the spool was full or damaged.", []string{"upload"}, nil)
+		"Values and events that were lost here, by reason: full (spool.max_bytes), damaged or removed (the spool's file), unavailable (the disk).", []string{"upload", "reason"}, nil)
 	uploadRetried = prometheus.NewDesc("scriptbridge_upload_retried_total",
 		"Attempts to send that failed and were made again.", []string{"upload"}, nil)
 	uploadSkipped = prometheus.NewDesc("scriptbridge_upload_skipped_total",
@@ -74,7 +93,7 @@ func (*uploads) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect gives the state of each upload that is configured; of one whose spool
-// is not open, only whether it is well.
+// is not open, only whether it is well and what it lost.
 func (u *uploads) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range u.states() {
 		up := 1.0
@@ -82,6 +101,9 @@ func (u *uploads) Collect(ch chan<- prometheus.Metric) {
 			up = 0
 		}
 		ch <- prometheus.MustNewConstMetric(uploadUp, prometheus.GaugeValue, up, s.name)
+		for reason, n := range s.dropped() {
+			ch <- prometheus.MustNewConstMetric(uploadDropped, prometheus.CounterValue, float64(n), s.name, reason)
+		}
 		if s.stats != nil {
 			collectUpload(ch, s.name, s.stats)
 		}
@@ -103,7 +125,6 @@ func collectUpload(ch chan<- prometheus.Metric, name string, stats *spool.Stats)
 		{uploadOldest, prometheus.GaugeValue, age},
 		{uploadSent, prometheus.CounterValue, float64(stats.Sent)},
 		{uploadRefused, prometheus.CounterValue, float64(stats.Refused)},
-		{uploadDropped, prometheus.CounterValue, float64(stats.Dropped)},
 		{uploadRetried, prometheus.CounterValue, float64(stats.Retried)},
 	} {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value, name)

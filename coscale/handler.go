@@ -3,7 +3,6 @@ package coscale
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -81,12 +80,12 @@ func NewHandler(o HandlerOptions) (*Handler, error) {
 		h.logger = log.NewNopLogger()
 	}
 	var err error
-	if h.registry, err = openRegistry(o.Folder, h.clock()); err != nil {
+	if h.registry, err = openRegistry(o.Folder, h.clock(), h.logger); err != nil {
 		return nil, err
 	}
-	secret, err := h.registry.disk.secret()
-	if err != nil {
-		return nil, errors.Join(err, h.registry.close())
+	secret := newSecret()
+	if d := h.registry.disk; d != nil {
+		secret = d.secret
 	}
 	h.gate = newGate(secret, o.Tokens)
 	return h, nil

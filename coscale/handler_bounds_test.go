@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
+
 	"scriptbridge/record"
 )
 
@@ -75,7 +77,7 @@ func TestRegistryFull(t *testing.T) {
 // on disk as in memory.
 func TestEventDataBounds(t *testing.T) {
 	folder := t.TempDir()
-	r, err := openRegistry(folder, testNow)
+	r, err := openRegistry(folder, testNow, log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +95,6 @@ func TestEventDataBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.disk.db.NoSync = true // for speed; the machine does not fail here
 	for range maxEventsOf {
 		insert(1, testNow)
 	}
@@ -112,7 +113,7 @@ func TestEventDataBounds(t *testing.T) {
 	if err := r.close(); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = openRegistry(folder, testNow); err != nil {
+	if r, err = openRegistry(folder, testNow, log.NewNopLogger()); err != nil {
 		t.Fatal(err)
 	}
 	defer r.close()
@@ -220,7 +221,7 @@ func TestRecentValues(t *testing.T) {
 // TestEventDataGrows has events that are changed into larger ones: the oldest
 // others go for them too.
 func TestEventDataGrows(t *testing.T) {
-	r, err := openRegistry("", testNow)
+	r, err := openRegistry("", testNow, log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-kit/log"
+
 	"scriptbridge/record"
 )
 
@@ -91,7 +93,7 @@ type place struct {
 // openRegistry reads what is kept in a folder; an empty one is none. Ids begin
 // at 1; where they end with the process, at the time, since clients that keep
 // them would otherwise send to what another has made after a restart.
-func openRegistry(folder string, now time.Time) (*registry, error) {
+func openRegistry(folder string, now time.Time, logger log.Logger) (*registry, error) {
 	r := &registry{
 		shelves: make(map[Kind]*shelf), next: make(map[Kind]int64),
 		links: make(map[link]uint64), members: make(map[place][]int64), holders: make(map[place][]int64),
@@ -107,7 +109,7 @@ func openRegistry(folder string, now time.Time) (*registry, error) {
 		return r, nil
 	}
 	var err error
-	if r.disk, err = openDisk(folder); err != nil {
+	if r.disk, err = openDisk(folder, logger); err != nil {
 		return nil, err
 	}
 	if err := r.load(); err != nil {
@@ -185,13 +187,48 @@ func (r *registry) nextID(kind Kind) (int64, change) {
 // commit writes changes, and then lets apply do the same in memory. The caller
 // holds changing.
 func (r *registry) commit(changes []change, apply func()) error {
-	if err := r.disk.write(changes); err != nil {
+	err := r.disk.write(changes)
+	if errors.Is(err, errLost) {
+		var rows []change
+		if rows, err = r.rows(); err == nil {
+			err = r.disk.renew(append(rows, changes...))
+		}
+	}
+	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	apply()
 	return nil
+}
+
+// rows are all rows of the file, as they are in memory. The caller holds changing.
+func (r *registry) rows() ([]change, error) {
+	var rows []change
+	for kind, s := range r.shelves {
+		for id, o := range s.byID {
+			row, err := rowOf(objectBucket, objectKey(kind, id), o)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
+		}
+	}
+	for id, e := range r.events.byID {
+		row, err := rowOf(eventBucket, numberKey(id), e)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	for l, at := range r.links {
+		rows = append(rows, change{linkBucket, l.key(), numberKey(int64(at))})
+	}
+	for kind, next := range r.next {
+		rows = append(rows, change{nextBucket, []byte(kind), numberKey(next)})
+	}
+	return rows, nil
 }
 
 // put places an object in memory; o.ID may be there before.

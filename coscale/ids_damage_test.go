@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-kit/log"
+
 	"scriptbridge/record"
 )
 
@@ -16,7 +18,7 @@ import (
 func TestDamagedIDs(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "ids.db")
-	d, err := openDisk(folder)
+	d, err := openDisk(folder, log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -8,15 +9,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	bolt "go.etcd.io/bbolt"
 
-	"scriptbridge/spool"
+	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/store"
 )
 
 // disk is the file behind a registry; a nil one keeps nothing.
-type disk struct{ db *bolt.DB }
+type disk struct {
+	path   string
+	file   *store.File // nil when there is none
+	gone   error       // why there is none
+	secret []byte      // of the sessions, so that they outlive a restart
+	logger log.Logger
+}
 
 // The buckets of the file. Keys hold numbers as eight bytes, the highest first.
 const (
@@ -24,8 +33,11 @@ const (
 	linkBucket   = "links"   // link as text: the place among all links
 	eventBucket  = "events"  // id: an EventData as JSON
 	nextBucket   = "next"    // kind: the next id
-	otherBucket  = "other"   // "format": 1; "secret": of the sessions
+	otherBucket  = "other"   // "format", "version"; "secret": of the sessions
+	idsFormat    = "1"
 )
+
+var secretKey = []byte("secret")
 
 // change is one row to be written; without a value, to be deleted.
 type change struct {
@@ -47,57 +59,62 @@ func rowOf(bucket string, key []byte, v any) (change, error) {
 }
 
 // openDisk opens or makes ids.db in a folder.
-func openDisk(folder string) (*disk, error) {
-	path := filepath.Join(folder, "ids.db")
-	broken := func(err error) error {
-		return fmt.Errorf("%s: %w; if it is broken, move it away: clients will get new ids", path, err)
+func openDisk(folder string, logger log.Logger) (*disk, error) {
+	d := &disk{path: filepath.Join(folder, "ids.db"), logger: logger}
+	file, err := openIDs(d.path)
+	if errors.Is(err, store.ErrDamaged) {
+		return nil, fmt.Errorf("%w; if it is broken, move it away: clients will get new ids", err)
 	}
-	var db *bolt.DB
-	err := spool.Guard(func() (err error) {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second})
-		return err
-	})
 	if err != nil {
-		return nil, broken(err)
+		return nil, err
 	}
-	d := &disk{db}
-	err = spool.Guard(func() error {
-		return db.View(func(tx *bolt.Tx) error {
-			return spool.Check(tx, func(_, _, _ []byte) bool { return true })
-		})
-	})
-	if err != nil {
-		return nil, errors.Join(broken(err), d.close())
-	}
-	err = d.update(func(tx *bolt.Tx) error {
-		for _, name := range []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket} {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		other := tx.Bucket([]byte(otherBucket))
-		if format := other.Get([]byte("format")); format != nil && string(format) != "1" {
-			return fmt.Errorf("it is of the format %.20q, which this version cannot read", format)
-		}
-		return other.Put([]byte("format"), []byte("1"))
-	})
-	if err != nil {
-		return nil, errors.Join(broken(err), d.close())
+	d.file = file
+	if err := d.readSecret(); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-// update runs a transaction; a damaged file is an error, and no panic.
-func (d *disk) update(f func(*bolt.Tx) error) error {
-	return spool.Guard(func() error { return d.db.Update(f) })
+func openIDs(path string) (*store.File, error) {
+	return store.Open(path, store.Options{
+		About: otherBucket, Format: idsFormat, Buckets: []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket},
+	})
 }
 
-// write makes all changes or none; they are synced when it returns nil.
+// write makes all changes or none; when it returns nil they are synced, in the
+// file that will be read. errLost tells that the file is of no use any more: see
+// renew.
 func (d *disk) write(changes []change) error {
 	if d == nil || len(changes) == 0 {
 		return nil
 	}
-	err := d.update(func(tx *bolt.Tx) error {
+	if d.file == nil {
+		return errLost
+	}
+	err := d.file.InPlace()
+	if err == nil {
+		err = d.file.SyncName()
+	}
+	if err == nil {
+		err = update(d.file, changes)
+	}
+	if err == nil {
+		err = d.file.InPlace()
+	}
+	if errors.Is(err, store.ErrDamaged) || errors.Is(err, fsx.ErrRemoved) {
+		_ = d.file.Close() // of no use, as it is
+		d.file, d.gone = nil, err
+		return errLost
+	}
+	return err
+}
+
+// errLost says that what is in memory is to be written to another file.
+var errLost = errors.New("the file of ids is lost")
+
+// update makes all changes or none.
+func update(file *store.File, changes []change) error {
+	return file.Update(func(tx *bolt.Tx) error {
 		for _, c := range changes {
 			bucket := tx.Bucket([]byte(c.bucket))
 			if c.value == nil {
@@ -110,11 +127,53 @@ func (d *disk) write(changes []change) error {
 		}
 		return nil
 	})
-	var p *os.PathError
-	if errors.As(err, &p) {
-		err = p.Err // clients are not told where our files are
+}
+
+// renew writes all rows to a new file, and puts it in the place of one that was
+// found damaged while it was in use, or was removed.
+func (d *disk) renew(rows []change) error {
+	name := d.path + ".tmp"
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return err
+	file, err := openIDs(name)
+	if err != nil {
+		return err
+	}
+	aside, err := d.exchange(file, rows)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	level.Error(d.logger).Log("msg", "the file of ids was lost while it was in use: all of it was written anew from memory, and nothing is lost",
+		"file", d.path, "aside", aside, "err", d.gone)
+	d.file, d.gone = file, nil
+	return file.SyncName()
+}
+
+// exchange fills a file, and has it take the place of the one that was lost, which
+// stays beside it. At no moment there is none: that would be a new beginning.
+func (d *disk) exchange(file *store.File, rows []change) (aside string, err error) {
+	if err := update(file, append(rows, change{otherBucket, secretKey, d.secret})); err != nil {
+		return "", err
+	}
+	switch _, err := os.Lstat(d.path); {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return "", err
+	case errors.Is(d.gone, fsx.ErrRemoved):
+		return "", fmt.Errorf("%s: another file took its place while it was in use: restart scriptbridge to go on with that", d.path)
+	case errors.Is(store.Check(d.path), store.ErrDamaged):
+		if aside, err = store.AsideName(d.path); err != nil {
+			return "", err
+		}
+		if os.Link(d.path, aside) == nil {
+			break
+		}
+		if err := os.Rename(d.path, aside); err != nil { // where there are no links
+			return "", err
+		}
+	}
+	return aside, file.Rename(d.path)
 }
 
 // each calls f for all rows of a bucket, in the order of their keys; f must not
@@ -123,41 +182,40 @@ func (d *disk) each(bucket string, f func(key, value []byte) error) error {
 	if d == nil {
 		return nil
 	}
-	return spool.Guard(func() error {
-		return d.db.View(func(tx *bolt.Tx) error {
-			return tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
-				if err := f(key, value); err != nil {
-					return fmt.Errorf("%s: bucket %s, key %q: %w", d.db.Path(), bucket, key, err)
-				}
-				return nil
-			})
+	return d.file.View(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucket)).ForEach(func(key, value []byte) error {
+			if err := f(key, value); err != nil {
+				return fmt.Errorf("%s: bucket %s, key %q: %w", d.path, bucket, key, err)
+			}
+			return nil
 		})
 	})
 }
 
-// secret gives the one that is kept, so that sessions outlive a restart, or a
-// new one.
-func (d *disk) secret() ([]byte, error) {
-	var secret []byte
-	err := d.each(otherBucket, func(key, value []byte) error {
-		if string(key) == "secret" {
-			secret = append(secret, value...)
-		}
+// readSecret reads the one that is kept, or keeps a new one.
+func (d *disk) readSecret() error {
+	err := d.file.View(func(tx *bolt.Tx) error {
+		d.secret = bytes.Clone(tx.Bucket([]byte(otherBucket)).Get(secretKey))
 		return nil
 	})
-	if err != nil || len(secret) == 32 {
-		return secret, err
+	if err != nil || len(d.secret) == secretLength {
+		return err
 	}
-	secret = make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return nil, err
-	}
-	return secret, d.write([]change{{otherBucket, []byte("secret"), secret}})
+	d.secret = newSecret()
+	return d.write([]change{{otherBucket, secretKey, d.secret}})
+}
+
+const secretLength = 32
+
+func newSecret() []byte {
+	secret := make([]byte, secretLength)
+	_, _ = rand.Read(secret) // which never fails
+	return secret
 }
 
 func (d *disk) close() error {
-	if d == nil {
+	if d == nil || d.file == nil {
 		return nil
 	}
-	return spool.Guard(d.db.Close)
+	return d.file.Close()
 }

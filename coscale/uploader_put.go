@@ -74,7 +74,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 		return fmt.Errorf("upload: %w", err)
 	}
 	if len(p.slots) > 0 || len(p.events) > 0 || len(p.units) > 0 {
-		if err := u.spool.Update(func(tx *spool.Tx) error { return p.store(tx) }); err != nil {
+		if err := u.spool.Take(func(tx *spool.Tx) error { return p.store(tx) }); err != nil {
 			return fmt.Errorf("upload: %w", err)
 		}
 	}

@@ -85,7 +85,6 @@ func (w *window) digested() bool {
 // commit takes out of the queue what is settled. What had been dropped
 // meanwhile was counted then.
 func (u *Uploader) commit(w *window) error {
-	sent, refused := 0, 0
 	var touched []*queued
 	for _, q := range w.entries {
 		if q.left == 0 || q.sent+q.refused > 0 {
@@ -95,14 +94,13 @@ func (u *Uploader) commit(w *window) error {
 	if len(touched) == 0 {
 		return nil
 	}
-	err := u.spool.Update(func(tx *spool.Tx) error {
-		sent, refused = 0, 0
+	return u.spool.Settle(func(tx *spool.Tx) error {
 		for _, q := range touched {
 			if !tx.Has(q.Key) {
 				continue
 			}
-			sent += q.sent
-			refused += q.refused
+			tx.Sent(q.sent)
+			tx.Refused(q.refused)
 			if err := tx.Remove(q.Key); err != nil {
 				return err
 			}
@@ -114,11 +112,6 @@ func (u *Uploader) commit(w *window) error {
 		}
 		return nil
 	})
-	if err == nil {
-		u.spool.Sent(sent)
-		u.spool.Refused(refused)
-	}
-	return err
 }
 
 // rest is the entry of what is not settled of values.

@@ -75,7 +75,7 @@ func (u *Uploader) Put(b *record.Batch) error {
 	}
 	var said saying
 	// A transaction may be run twice, so it begins anew each time.
-	err := u.o.Spool.Update(func(tx *spool.Tx) error {
+	err := u.o.Spool.Take(func(tx *spool.Tx) error {
 		said = saying{host: u.o.Host, statsdPrefix: u.o.StatsDPrefix, batch: b, tx: tx, skipped: make(map[string]int)}
 		if err := said.all(); err != nil || len(said.lines) == 0 {
 			return err
@@ -360,16 +360,14 @@ func (u *Uploader) send(ctx context.Context) error {
 // done takes entries out of the queue, and counts them, but for those that were
 // dropped meanwhile and counted then.
 func (u *Uploader) done(entries []spool.Entry, bad map[spool.Key]bool) error {
-	sent, refused := 0, 0
-	err := u.o.Spool.Update(func(tx *spool.Tx) error {
-		sent, refused = 0, 0
+	return u.o.Spool.Settle(func(tx *spool.Tx) error {
 		for _, e := range entries {
 			switch {
 			case !tx.Has(e.Key):
 			case bad[e.Key]:
-				refused += e.Items
+				tx.Refused(e.Items)
 			default:
-				sent += e.Items
+				tx.Sent(e.Items)
 			}
 			if err := tx.Remove(e.Key); err != nil {
 				return err
@@ -377,11 +375,6 @@ func (u *Uploader) done(entries []spool.Entry, bad map[spool.Key]bool) error {
 		}
 		return nil
 	})
-	if err == nil {
-		u.o.Spool.Sent(sent)
-		u.o.Spool.Refused(refused)
-	}
-	return err
 }
 
 // endOfTime is later than all that is queued: what came while a clock was ahead

@@ -41,7 +41,7 @@ type asideLine struct {
 // where it can be queued again (see Restore): lines of JSON in PATH.refused. The
 // newest 8 MiB or more are kept: past that, the file becomes PATH.refused.1. When
 // SetAside returns nil, the lines are on disk; otherwise none are there, so that they
-// may come again. They are not counted; see Refused.
+// may come again. They are not counted; see Tx.Refused.
 func (s *Spool) SetAside(all ...Aside) error {
 	var lines []byte
 	begin := int64(-1) // of the first line in the file
@@ -79,13 +79,6 @@ func (s *Spool) SetAside(all ...Aside) error {
 		}
 	}
 	return nil
-}
-
-// Refused counts items that were refused for good.
-func (s *Spool) Refused(items int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count.Refused += uint64(items)
 }
 
 // tellAgain is how often the same reason for setting aside is logged.

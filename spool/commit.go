@@ -3,23 +3,71 @@ package spool
 import (
 	"errors"
 
-	"github.com/go-kit/log/level"
 	bolt "go.etcd.io/bbolt"
+
+	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/store"
 )
 
 // call is one caller's transaction on its way to disk.
 type call struct {
-	run  func(*Tx) error
-	done bool
-	err  error
+	run   func(*Tx) error
+	takes bool // see Take
+	done  bool
+	own   bool // err is what run gave
+	err   error
 }
 
-// Update runs a transaction; when it returns nil, what it did is on disk,
-// synced. Transactions that wait for the one before them share a commit, and so
-// its syncs. For that f may be run a second time, when another one in the same
-// commit failed: it must leave nothing behind that counts twice.
-func (s *Spool) Update(f func(*Tx) error) error {
+func (c *call) use() use {
+	if c.takes {
+		return taking
+	}
+	return sending
+}
+
+// Take runs a transaction that takes something in; when it returns nil, what it
+// did is on disk, synced, in the file that will be read. It fails while the disk
+// has no more room than Update may need.
+//
+// Transactions that wait for the one before them share a commit, and so its
+// syncs. For that f may be run a second time, when another one in the same commit
+// failed: it must leave nothing behind that counts twice.
+func (s *Spool) Take(f func(*Tx) error) error {
+	return s.do(&call{run: f, takes: true})
+}
+
+// Update is Take for those who send: what they note and remove is let through
+// also on a disk that is full.
+func (s *Spool) Update(f func(*Tx) error) error { return s.do(&call{run: f}) }
+
+// Settle is Update for what was sent and must not be sent again. Where the disk
+// fails, f is tried again before anything is read: until then Read and First
+// fail.
+func (s *Spool) Settle(f func(*Tx) error) error {
+	s.settling.Lock()
+	defer s.settling.Unlock()
 	c := &call{run: f}
+	err := s.do(c)
+	if err != nil && !c.own {
+		s.unsettled = append(s.unsettled, f)
+	}
+	return err
+}
+
+// settled tries again what Settle could not do.
+func (s *Spool) settled() error {
+	s.settling.Lock()
+	defer s.settling.Unlock()
+	for len(s.unsettled) > 0 {
+		if err := s.Update(s.unsettled[0]); err != nil {
+			return err
+		}
+		s.unsettled = s.unsettled[1:]
+	}
+	return nil
+}
+
+func (s *Spool) do(c *call) error {
 	s.queued.Lock()
 	s.queued.calls = append(s.queued.calls, c)
 	s.queued.Unlock()
@@ -40,8 +88,16 @@ func (s *Spool) Update(f func(*Tx) error) error {
 // commit brings calls to disk: together, or one by one when one of them fails.
 func (s *Spool) commit(calls []*call) {
 	if len(calls) == 1 || s.write(calls) != nil {
-		for i := range calls {
-			calls[i].err = s.write(calls[i : i+1])
+		for i, c := range calls {
+			c.own = false
+			c.err = s.write(calls[i : i+1])
+			if !c.own {
+				s.note(c.use(), c.err)
+			}
+		}
+	} else {
+		for _, c := range calls {
+			s.note(c.use(), nil)
 		}
 	}
 	for _, c := range calls {
@@ -49,11 +105,11 @@ func (s *Spool) commit(calls []*call) {
 	}
 }
 
-// write runs calls in one transaction; when that finds the file damaged, once
-// more in a new one. The caller holds writer.
+// write runs calls in one transaction; when that finds that the file is of no use
+// any more, once more in a new one. The caller holds writer.
 func (s *Spool) write(calls []*call) error {
 	err := s.tryWrite(calls)
-	if !errors.Is(err, errDamaged) {
+	if !useless(err) {
 		return err
 	}
 	if err := s.renew(err); err != nil {
@@ -62,51 +118,65 @@ func (s *Spool) write(calls []*call) error {
 	return s.tryWrite(calls)
 }
 
-// renew puts a new file in the place of the one that was found damaged. The
-// caller holds writer.
-func (s *Spool) renew(why error) error {
-	s.using.Lock()
-	defer s.using.Unlock()
-	closeDB(s.db)
-	s.db, s.moved = nil, nil
-	return s.replace(why)
+// useless says whether an error tells that another file is needed.
+func useless(err error) bool {
+	return errors.Is(err, errNone) || errors.Is(err, store.ErrDamaged) || errors.Is(err, fsx.ErrRemoved)
 }
 
 func (s *Spool) tryWrite(calls []*call) error {
 	s.using.RLock()
 	defer s.using.RUnlock()
-	if s.db == nil {
-		return ErrClosed
+	// Before, so that what is not acknowledged is seldom kept all the same; and
+	// after, so that what is acknowledged is.
+	if err := s.usable(); err != nil {
+		return err
 	}
-	if err := s.syncName(); err != nil {
+	if err := s.file.SyncName(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	now := s.total
 	s.mu.Unlock()
 	var t *Tx
-	err := Guard(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error {
-			t = s.tx(tx)
-			for _, c := range calls {
-				if err := c.run(t); err != nil {
-					return err
-				}
+	err := s.file.Update(func(tx *bolt.Tx) error {
+		t = s.tx(tx)
+		for _, c := range calls {
+			t.takes = t.takes || c.takes
+			if err := c.run(t); err != nil {
+				c.own = true
+				return err
 			}
-			if !t.changed {
-				return errUnchanged
-			}
-			return t.end(now)
-		})
+		}
+		if !t.changed {
+			return errUnchanged
+		}
+		return t.end(now, tx)
 	})
 	if errors.Is(err, errUnchanged) {
 		return nil
 	}
 	if err == nil {
-		s.account(t)
+		if err = s.file.InPlace(); !errors.Is(err, fsx.ErrRemoved) { // then they run again
+			s.account(t)
+		}
 	}
 	return err
 }
+
+// usable says whether there is a file, and where it belongs. The caller holds
+// using.
+func (s *Spool) usable() error {
+	switch {
+	case s.shut:
+		return ErrClosed
+	case s.file == nil:
+		return errNone
+	}
+	return s.file.InPlace()
+}
+
+// errNone says that the file that was found of no use has no follower yet.
+var errNone = errors.New("there is no file")
 
 // errUnchanged spares a transaction that wrote nothing its syncs.
 var errUnchanged = errors.New("nothing was written")
@@ -119,55 +189,52 @@ func (s *Spool) tx(tx *bolt.Tx) *Tx {
 // and no writer blocks it. What finds the file damaged fails, and the next one
 // has a new file.
 func (s *Spool) View(f func(*Tx) error) error {
-	db, err := s.tryView(f)
-	if !errors.Is(err, errDamaged) {
-		return err
+	v := s.tryView(f)
+	if useless(v.err) && !v.own {
+		switch err := s.renewOnce(v.file, v.err); {
+		case err != nil:
+			v.err = err
+		case !v.ran:
+			v = s.tryView(f)
+		}
 	}
-	s.writer.Lock()
-	defer s.writer.Unlock()
-	if db != s.db { // somebody else found it too
-		return err
+	if !v.own {
+		s.note(sending, v.err)
 	}
-	return errors.Join(err, s.renew(err))
+	return v.err
 }
 
-func (s *Spool) tryView(f func(*Tx) error) (*bolt.DB, error) {
+// view is what an attempt came to.
+type view struct {
+	file *store.File
+	ran  bool // f did, in part at least
+	own  bool // err is that of f
+	err  error
+}
+
+// tryView runs f on the file that is there.
+func (s *Spool) tryView(f func(*Tx) error) (v view) {
 	s.using.RLock()
 	defer s.using.RUnlock()
-	if s.db == nil {
-		return nil, ErrClosed
+	v.file = s.file
+	if v.err = s.usable(); v.err != nil {
+		return v
 	}
-	return s.db, Guard(func() error {
-		return s.db.View(func(tx *bolt.Tx) error { return f(s.tx(tx)) })
+	v.err = s.file.View(func(tx *bolt.Tx) error {
+		v.ran = true
+		err := f(s.tx(tx))
+		v.own = err != nil
+		return err
 	})
+	return v
 }
 
-// account brings the figures up to date with a transaction that lasts, and says
-// what was lost: once when the spool becomes full, and once when it has room
-// again.
-func (s *Spool) account(t *Tx) {
-	for _, r := range t.rows {
-		s.moved[r] = true
+// renewOnce is renew, unless somebody else has done it.
+func (s *Spool) renewOnce(file *store.File, why error) error {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	if file != s.file {
+		return nil
 	}
-	s.mu.Lock()
-	s.total.add(t.change)
-	s.first = t.first
-	s.count.Dropped += t.dropped + t.damaged
-	began := t.dropped > 0 && s.dropping == 0
-	s.dropping += t.dropped
-	var ended uint64
-	if s.dropping > 0 && s.total.bytes < s.max.Load()/2 {
-		ended, s.dropping = s.dropping, 0
-	}
-	s.mu.Unlock()
-
-	if t.damaged > 0 {
-		level.Error(s.logger).Log("msg", "damaged entries of the spool were dropped", "file", s.path, "items", t.damaged)
-	}
-	if began {
-		level.Warn(s.logger).Log("msg", "the spool is full: the oldest is dropped for the newest (max_bytes)", "file", s.path, "max_bytes", s.max.Load())
-	}
-	if ended > 0 {
-		level.Info(s.logger).Log("msg", "the spool has room again", "file", s.path, "dropped", ended)
-	}
+	return s.renew(why)
 }

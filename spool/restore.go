@@ -97,7 +97,7 @@ func (s *Spool) Restore(former func(*Aside) error) (back, left int, err error) {
 	case s.Stats().Bytes+room > s.max.Load():
 		return 0, 0, ErrNoRoom
 	}
-	err = s.Update(func(tx *Tx) error {
+	err = s.Take(func(tx *Tx) error {
 		for _, a := range lines {
 			if err := tx.Append(a.At, a.Items, a.Entry); err != nil {
 				return err

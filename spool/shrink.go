@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
 	"runtime"
 
 	bolt "go.etcd.io/bbolt"
+
+	"scriptbridge/internal/store"
 )
 
 const (
@@ -38,27 +39,24 @@ func (s *Spool) Shrink() error {
 	}
 	s.follow(make(map[row]bool))
 	defer s.follow(nil)
-	to, err := s.openFile(name)
+	to, _, _, err := s.openFile(name)
 	if err != nil {
 		return err
 	}
-	used := false
-	err = Guard(func() error {
-		if err := prepare(to); err != nil {
-			return err
-		}
-		for _, bucket := range [][]byte{queueBucket, stateBucket} {
-			if err := s.copyRows(to, bucket); err != nil {
-				return err
-			}
-		}
-		used, err = s.exchange(to, name)
-		return err
-	})
+	used, err := s.copyInto(to)
 	if !used {
 		err = errors.Join(err, to.Close(), s.fs.Remove(name))
 	}
 	return err
+}
+
+func (s *Spool) copyInto(to *store.File) (used bool, err error) {
+	for _, bucket := range [][]byte{queueBucket, stateBucket} {
+		if err := s.copyRows(to, bucket); err != nil {
+			return false, err
+		}
+	}
+	return s.exchange(to)
 }
 
 // follow sets where changed rows are noted.
@@ -72,26 +70,24 @@ func (s *Spool) follow(moved map[row]bool) {
 func (s *Spool) mostlyFree() (bool, error) {
 	s.using.RLock()
 	defer s.using.RUnlock()
-	if s.db == nil {
-		return false, ErrClosed
-	}
-	info, err := os.Stat(s.path)
-	if err != nil || info.Size() < small || runtime.GOOS == "windows" { // which renames no file that is open
+	if err := s.usable(); err != nil {
 		return false, err
 	}
-	stats := s.db.Stats()
-	free := int64(stats.FreePageN+stats.PendingPageN) * int64(s.db.Info().PageSize)
-	return free >= info.Size()/4*3, nil
+	size, used, err := s.file.Sizes()
+	if err != nil || size < small || runtime.GOOS == "windows" { // which renames no file that is open
+		return false, err
+	}
+	return used <= size/4, nil
 }
 
 // copyRows copies a bucket, some rows at a time, and holds nobody up meanwhile.
-func (s *Spool) copyRows(to *bolt.DB, bucket []byte) error {
+func (s *Spool) copyRows(to *store.File, bucket []byte) error {
 	var after []byte
 	for {
 		var keys, values [][]byte
 		var sequence uint64
 		size := 0
-		_, err := s.tryView(func(tx *Tx) error {
+		err := s.tryView(func(tx *Tx) error {
 			sequence = tx.bucket(bucket).Sequence()
 			c := tx.bucket(bucket).Cursor()
 			k, v := c.Seek(after)
@@ -103,7 +99,7 @@ func (s *Spool) copyRows(to *bolt.DB, bucket []byte) error {
 				size += len(k) + len(v)
 			}
 			return nil
-		})
+		}).err
 		if err != nil || len(keys) == 0 && after != nil {
 			return err
 		}
@@ -126,7 +122,7 @@ func (s *Spool) copyRows(to *bolt.DB, bucket []byte) error {
 
 // exchange copies the rows that have changed since, and puts the new file in
 // the place of the old one; used says that it did.
-func (s *Spool) exchange(to *bolt.DB, name string) (used bool, err error) {
+func (s *Spool) exchange(to *store.File) (used bool, err error) {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	moved := s.moved
@@ -134,21 +130,21 @@ func (s *Spool) exchange(to *bolt.DB, name string) (used bool, err error) {
 	if moved == nil || len(moved) > mostMoved { // nil: another file is there already
 		return false, nil
 	}
-	if _, err := s.tryView(func(from *Tx) error { return from.copyTo(to, moved) }); err != nil {
+	if err := s.tryView(func(from *Tx) error { return from.copyTo(to, moved) }).err; err != nil {
 		return false, err
 	}
 	s.using.Lock()
 	defer s.using.Unlock()
-	if err := s.fs.Rename(name, s.path); err != nil {
+	if err := to.Rename(s.path); err != nil {
 		return false, err
 	}
-	old := s.db
-	s.db, s.unsynced = to, true
-	return true, errors.Join(s.syncName(), old.Close())
+	old := s.file
+	s.file = to
+	return true, errors.Join(to.SyncName(), old.Close())
 }
 
 // copyTo copies rows, and takes out those that are gone.
-func (t *Tx) copyTo(to *bolt.DB, rows map[row]bool) error {
+func (t *Tx) copyTo(to *store.File, rows map[row]bool) error {
 	if len(rows) == 0 {
 		return nil
 	}

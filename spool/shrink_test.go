@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/store"
 )
 
 // patience is for what must not wait: it is over at once, or never.
@@ -160,8 +161,7 @@ func TestShrinkHoldsNobodyUp(t *testing.T) {
 
 // However use and Shrink meet, nothing is lost and nothing comes back.
 func TestShrinkInUse(t *testing.T) {
-	s := open(t, Options{Path: file(t)})
-	s.db.NoSync = true // what lasts is the other tests' matter
+	s := open(t, Options{Path: file(t), noSync: true}) // what lasts is the other tests' matter
 	dice := rand.New(rand.NewPCG(3, 4))
 	model := make(map[Key]string)
 	for i := range 1000 {
@@ -260,7 +260,8 @@ func TestShrinkAndDamage(t *testing.T) {
 	disk.opening = func() {
 		s.writer.Lock()
 		defer s.writer.Unlock()
-		if err := s.renew(errDamaged); err != nil {
+		s.again = true // reading it once more would find nothing
+		if err := s.renew(store.ErrDamaged); err != nil {
 			t.Error(err)
 		}
 	}

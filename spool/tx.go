@@ -25,7 +25,12 @@ type Tx struct {
 	rows    []row // that it changes, while Shrink runs
 	first   Key   // at its end
 	dropped uint64
-	damaged uint64 // of the dropped
+	damaged uint64
+	sent    uint64
+	refused uint64
+	takes   bool  // see Take
+	adds    int64 // bytes
+	scatter int   // rows of the state that change
 }
 
 // row is one row of the file.
@@ -116,15 +121,17 @@ func head(v []byte) (items int, data []byte, ok bool) {
 // fill is how much of a page the store fills when entries come in order.
 const fill = 0.95
 
+// rowHead is what the store adds to each row, and to each page.
+const rowHead = 16
+
 // cost is what an entry adds to the queue. Its bytes are the room that it takes
 // in the file: the store puts as many entries into a page as fit, but at least
 // two, and then takes as many pages as they need; an eighth more is lost between
 // pieces of different size (TestBound).
 func cost(v []byte) total {
-	const element = 16 // the store's, for each entry and each page
-	size, page := len(v)+keyLength+element, os.Getpagesize()
+	size, page := len(v)+keyLength+rowHead, os.Getpagesize()
 	together := max(2, int(fill*float64(page))/size)
-	pages := (element + together*size + page - 1) / page
+	pages := (rowHead + together*size + page - 1) / page
 	items, _, _ := head(v)
 	return total{entries: 1, items: uint64(items), bytes: int64(pages*page/together) * 9 / 8}
 }
@@ -159,6 +166,7 @@ func (t *Tx) Append(at time.Time, items int, data []byte) error {
 	// seldom split.
 	t.queue.FillPercent = fill
 	t.change.add(c)
+	t.adds += c.bytes
 	t.touch(false, string(key))
 	return t.queue.Put(key, v)
 }
@@ -191,9 +199,15 @@ func (t *Tx) Get(key string) []byte { return t.state.Get([]byte(key)) }
 
 // Set keeps a value by a key, which is neither empty nor longer than 32 KiB.
 func (t *Tx) Set(key string, value []byte) error {
-	if was := t.Get(key); was != nil && bytes.Equal(was, value) {
+	was := t.Get(key)
+	if was != nil && bytes.Equal(was, value) {
 		return nil
 	}
+	if was == nil {
+		t.adds += int64(len(key) + rowHead)
+	}
+	t.adds += int64(len(value) - len(was))
+	t.scatter++
 	t.touch(true, key)
 	return t.state.Put([]byte(key), value)
 }
@@ -218,11 +232,23 @@ func (t *Tx) Each(prefix string, f func(key string, value []byte) bool) {
 	}
 }
 
+// Sent and Refused count items that have arrived, and that were refused for good,
+// when the transaction lasts.
+func (t *Tx) Sent(items int) { t.sent += uint64(items) }
+
+// Refused is as Sent.
+func (t *Tx) Refused(items int) { t.refused += uint64(items) }
+
 // end is what comes last; now is what the queue had before.
-func (t *Tx) end(now total) error {
-	err := t.bound(now)
+func (t *Tx) end(now total, tx *bolt.Tx) error {
+	if err := t.bound(now); err != nil {
+		return err
+	}
 	t.first = firstOf(t.queue)
-	return err
+	if t.takes && t.adds > 0 {
+		return t.spool.file.Room(tx, t.adds, t.scatter)
+	}
+	return nil
 }
 
 // bound drops the oldest entries until the queue is as small as it may be.
@@ -248,6 +274,9 @@ func (t *Tx) bound(now total) error {
 
 // First gives the time of the first entry; false when the queue is empty.
 func (s *Spool) First() (at time.Time, ok bool, err error) {
+	if err := s.settled(); err != nil {
+		return time.Time{}, false, err
+	}
 	err = s.View(func(tx *Tx) error {
 		first := firstOf(tx.queue)
 		at, ok = first.Time(), first != ""
@@ -261,6 +290,9 @@ func (s *Spool) First() (at time.Time, ok bool, err error) {
 // than that, but at least one. None are left when there are none. What is
 // damaged is dropped, counted and said.
 func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
+	if err := s.settled(); err != nil {
+		return nil, err
+	}
 	var entries []Entry
 	var damaged []Key
 	err := s.View(func(tx *Tx) error {

@@ -1,0 +1,100 @@
+package instrumental
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"scriptbridge/record"
+)
+
+// increments puts so many, or until the disk is full, and gives how many were
+// taken.
+func increments(t *testing.T, u *Uploader, from, to int) (taken int) {
+	t.Helper()
+	meta := &record.Meta{ID: "1", Name: "n", Datatype: "COUNT"}
+	for n := from; n < to; n += 50 {
+		b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "s"}, Time: noon.Add(time.Duration(n) * time.Second)}
+		for i := range 50 {
+			b.Samples = append(b.Samples, record.Sample{Name: "n", Value: float64(n + i), Op: record.Add, Meta: meta})
+		}
+		if u.Put(b) != nil {
+			break
+		}
+		taken += 50
+	}
+	return taken
+}
+
+// once says that all increments up to a number have arrived, each one time.
+func once(t *testing.T, p *peer, number int) {
+	t.Helper()
+	times := make(map[string]int)
+	for _, line := range p.got() {
+		times[strings.Fields(line)[2]]++
+	}
+	wrong := 0
+	for n := range number {
+		if got := times[fmt.Sprint(n)]; got != 1 {
+			if wrong++; wrong < 5 {
+				t.Errorf("increment %d arrived %d times", n, got)
+			}
+		}
+	}
+	if len(times) != number {
+		t.Errorf("%d increments arrived, want %d", len(times), number)
+	}
+}
+
+// TestSentAndNotRemoved: what was sent and cannot be removed from the queue is not
+// sent again, and nothing else is, until it can be removed; whoever sends then.
+func TestSentAndNotRemoved(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "uploads")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := openSpool(t, filepath.Join(folder, "instrumental"))
+	p := newPeer(t, nil)
+	to := *p.collector()
+	newUploader := func() *Uploader { return NewUploader(UploaderOptions{Collector: &to, Host: "h", Spool: s}) }
+	u := newUploader()
+	increments(t, u, 0, 500)
+	key := to.Key
+	to.Key = func() (string, error) { // in the middle of sending
+		err := os.Rename(folder, folder+".away")
+		text, _ := key()
+		return text, err
+	}
+	err := u.send(context.Background())
+	if err == nil || !strings.HasPrefix(err.Error(), folder+": the folder was moved away") {
+		t.Fatalf("send: %v", err)
+	}
+	if n := len(p.got()); n != 500 {
+		t.Fatalf("%d lines arrived", n)
+	}
+	to.Key = key
+	for range 3 {
+		u = newUploader() // as a reload makes one
+		if err := u.send(context.Background()); err == nil {
+			t.Error("it was sent once more")
+		}
+	}
+	if failing := u.Stats().Failing; !strings.HasPrefix(failing, "what waits cannot be sent: ") {
+		t.Errorf("failing: %q", failing)
+	}
+	if err := os.Rename(folder+".away", folder); err != nil {
+		t.Fatal(err)
+	}
+	increments(t, u, 500, 600)
+	if err := u.send(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	once(t, p, 600)
+	if stats := u.Stats(); stats.Sent != 600 || stats.Entries != 0 || stats.Failing != "" {
+		t.Errorf("stats: %+v", stats)
+	}
+}

@@ -1,0 +1,469 @@
+// Package store is a file of bbolt that may come to harm. What is damaged, also
+// while it is in use, what was moved away or removed, and what a newer version
+// wrote is an error: no panic, nobody who waits for ever, and nothing
+// acknowledged that is on no disk.
+//
+// store.go opens and uses, about.go tells versions apart, guard.go sees whose fault a panic is, verify.go reads
+// a file before it is used, page.go knows how it is laid out, room.go keeps room
+// back for those who only take away.
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/common/version"
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"scriptbridge/internal/fsx"
+)
+
+var (
+	// ErrDamaged says that the file holds what the store never wrote.
+	ErrDamaged = errors.New("the file is damaged")
+	// ErrSuspect is the ErrDamaged of a file that may be well, and must be read anew
+	// before it is used again.
+	ErrSuspect = fmt.Errorf("%w, or so it seems", ErrDamaged)
+	// ErrInUse says that somebody else has the file.
+	ErrInUse = errors.New("another process uses it")
+	// ErrClosed says that the file was closed.
+	ErrClosed = errors.New("the file is closed")
+)
+
+// NewerError says that a newer version wrote the file, which is left as it is.
+type NewerError struct {
+	Path    string
+	Format  string // its format, and
+	Known   string // the one that this version knows
+	Version string // of the program that wrote it; empty where that is not known
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("%s: %s wrote it, in the format %.20q; this one knows %q: go back to that version, or move the file away yourself",
+		e.Path, cmp.Or(e.Version, "a newer version of scriptbridge"), e.Format, e.Known)
+}
+
+// Options say how a file is opened.
+type Options struct {
+	FS fsx.FS // nil: the real file system
+	// Growth is by how much the file grows at once, at least.
+	Growth int
+	// Format is what the rows of this version are, which the file says in the
+	// bucket About; a file that says another one is a *NewerError. One that says
+	// nothing is older than that, and the same.
+	Format, About string
+	// Buckets are made where they are missing.
+	Buckets []string
+	// Row judges a row before the file is used, by the bucket that it is in: an
+	// error is damage. It must not keep what it is given. Nil: all are good.
+	Row func(bucket string, key, value []byte) error
+	// NoSync leaves out what makes it last; for tests.
+	NoSync bool
+}
+
+// wait is how long Open waits for another process that has the file.
+const wait = time.Second
+
+// grace is how long those who use a file go on that was found damaged by somebody
+// else. What the one has left locked, others would wait for without end; and in a
+// damaged tree one may go round in a circle.
+const grace = time.Second / 10
+
+// File is an open file. All methods are safe for concurrent use, but for
+// transactions that write, of which there must be one at a time.
+type File struct {
+	path  string
+	fs    fsx.FS
+	db    *bolt.DB
+	file  *os.File // the db's
+	place *fsx.Place
+	// ill is closed when damage was found. Then the db is never used again nor
+	// closed: what it has locked, it may have locked for ever.
+	ill chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	why    error      // it is ill, or closed
+	inside int        // who uses the db, or never comes back from it
+	closed bool
+	gone   bool // the db's memory is given back
+	// As the file was left by the last who wrote, while nobody writes.
+	writing bool
+	size    int64
+	changed time.Time
+
+	page   int64         // the size of a page
+	number atomic.Uint64 // of the last transaction that lasts
+
+	// Of those who write:
+	unsynced bool  // the folder may not have the name on disk yet
+	solid    int64 // see Room
+}
+
+// Open opens a file, or makes it, and reads all of it before it is used. What an
+// opening that fails has opened, it has closed.
+func Open(path string, o Options) (*File, error) {
+	if o.FS == nil {
+		o.FS = fsx.OS{}
+	}
+	file, err := o.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{path: path, fs: o.FS, file: file, ill: make(chan struct{})}
+	about := about{Options: o, version: version.Version}
+	fresh, err := f.read(&about)
+	if err == nil {
+		if err = f.open(o, &about); err != nil && fresh { // what is half made must not look damaged
+			_ = os.Truncate(path, 0)
+		}
+	}
+	if err != nil {
+		file.Close() // whatever became of the db
+		if f.place != nil {
+			f.place.Close()
+		}
+		return nil, named(path, err)
+	}
+	return f, nil
+}
+
+// Check reads all of a file that nobody writes to, and says whether it is
+// damaged.
+func Check(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return verify(file, info.Size(), path, func(string, []byte, []byte) error { return nil })
+}
+
+// named gives an error the path that it is about, unless it has it.
+func named(path string, err error) error {
+	var known *fs.PathError
+	var newer *NewerError
+	if errors.As(err, &known) && known.Path == path || errors.As(err, &newer) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// read takes the file, and reads what is in it; fresh says that it is empty.
+func (f *File) read(about *about) (fresh bool, err error) {
+	// Before it is read: what another process is writing is no damage.
+	if err := fsx.WaitLock(f.file, wait); err != nil {
+		if errors.Is(err, fsx.ErrLocked) {
+			err = ErrInUse
+		}
+		return false, err
+	}
+	info, err := f.file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err == nil, err
+	}
+	if err := verify(f.file, info.Size(), f.path, about.row); err != nil {
+		return false, err
+	}
+	return false, about.newer(f.path)
+}
+
+// open opens what was read.
+func (f *File) open(o Options, about *about) (err error) {
+	if f.place, err = fsx.PlaceOf(f.file, f.path); err != nil {
+		return err
+	}
+	// Now that it is good, only what damages it at this very moment makes the
+	// store panic here. Then the file is closed all the same, but stays mapped.
+	err = f.guard(func() (err error) {
+		f.db, err = bolt.Open(f.path, 0o600, &bolt.Options{
+			Timeout:  wait,
+			OpenFile: func(string, int, os.FileMode) (*os.File, error) { return f.file, nil },
+			// The default is slow when much of a large file is free.
+			FreelistType: bolt.FreelistMapType,
+			NoSync:       o.NoSync,
+		})
+		if err != nil {
+			return err
+		}
+		return f.db.View(func(tx *bolt.Tx) error { f.number.Store(uint64(tx.ID())); return nil })
+	})
+	if err != nil {
+		return err
+	}
+	f.page = int64(f.db.Info().PageSize)
+	f.write(false)
+	if o.Growth > 0 {
+		f.db.AllocSize = o.Growth
+	}
+	if err := about.write(f); err != nil {
+		_ = f.Close() // there is nothing in it
+		return err
+	}
+	f.unsynced = true
+	return nil
+}
+
+// InPlace says whether who opens the path now finds this file: what was not so
+// after a transaction must not be acknowledged. fsx.ErrRemoved tells that it
+// will never be so again. That somebody else has written to the file is found here
+// too, so that most harm is known before the store meets it.
+func (f *File) InPlace() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := f.place.Check()
+	if err != nil || f.why != nil || f.writing || info.ModTime().Equal(f.changed) && info.Size() == f.size {
+		return err
+	}
+	f.fall(fmt.Errorf("%w: somebody else has written to it", ErrSuspect))
+	return f.why
+}
+
+// write begins to write, or ends it.
+func (f *File) write(now bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.writing = now; now {
+		return
+	}
+	if info, err := f.file.Stat(); err == nil {
+		f.size, f.changed = info.Size(), info.ModTime()
+	}
+}
+
+// Rename gives the file another path in the same folder. What has that path is
+// lost. Only who writes may call it.
+func (f *File) Rename(path string) error {
+	if err := f.fs.Rename(f.path, path); err != nil {
+		return err
+	}
+	f.path, f.unsynced = path, true
+	f.place.Renamed(path)
+	return nil
+}
+
+// SyncName sees that the file's name is on disk: nothing may be acknowledged
+// before it is. Only who writes may call it.
+func (f *File) SyncName() error {
+	if !f.unsynced {
+		return nil
+	}
+	if err := f.fs.SyncDir(filepath.Dir(f.path)); err != nil {
+		return err
+	}
+	f.unsynced = false
+	return nil
+}
+
+// Sizes are that of the file, and how much of it is used.
+func (f *File) Sizes() (all, used int64, err error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	err = f.View(func(tx *bolt.Tx) error {
+		stats := f.db.Stats()
+		used = tx.Size() - int64(stats.FreePageN+stats.PendingPageN)*f.page
+		return nil
+	})
+	return info.Size(), used, err
+}
+
+// View runs a transaction that changes nothing. It holds up no writer for long,
+// and no writer holds it up.
+func (f *File) View(run func(*bolt.Tx) error) error {
+	if err := f.enter(); err != nil {
+		return err
+	}
+	defer f.leave()
+	tx, err := f.begin(false)
+	if err != nil {
+		return err
+	}
+	err = f.guard(func() error { return run(tx) })
+	return cmp.Or(err, f.call(tx.Rollback))
+}
+
+// begin begins a transaction. A file that has become what it was before its last
+// one, as it does where the newer of its metas was harmed, is not used: the store
+// does not know what is free then. Nor is one that could not be mapped when it
+// grew, which the store would not try again.
+func (f *File) begin(writes bool) (tx *bolt.Tx, err error) {
+	least := f.number.Load()
+	err = f.call(func() (err error) { tx, err = f.db.Begin(writes); return err })
+	switch {
+	case errors.Is(err, berrors.ErrInvalidMapping):
+		err = fmt.Errorf("%w: it cannot be mapped into memory", ErrSuspect)
+	case err != nil:
+		return nil, err
+	case uint64(tx.ID()) < least, writes && uint64(tx.ID()) != least+1:
+		err = fmt.Errorf("%w: its last transaction is another one", ErrSuspect)
+	default:
+		return tx, nil
+	}
+	f.Fail(err)
+	if tx != nil {
+		_ = f.call(tx.Rollback) // nothing was done
+	}
+	return nil, err
+}
+
+// Update runs a transaction; when it returns nil, what it did is synced.
+func (f *File) Update(run func(*bolt.Tx) error) error {
+	if err := f.enter(); err != nil {
+		return err
+	}
+	defer f.leave()
+	f.write(true)
+	defer f.write(false)
+	tx, err := f.begin(true)
+	if err != nil {
+		return err
+	}
+	number := uint64(tx.ID())
+	err = f.guard(func() error { return run(tx) })
+	switch {
+	case err == nil:
+		if err = f.call(tx.Commit); err == nil {
+			f.number.Store(number)
+			return nil
+		}
+		return cmp.Or(f.unmapped(), err)
+	case errors.Is(err, ErrDamaged): // and what it would undo may be anything
+		return err
+	}
+	return cmp.Or(err, f.call(tx.Rollback))
+}
+
+// unmapped says whether a transaction that failed has left the file unmapped.
+func (f *File) unmapped() error {
+	tx, err := f.begin(false)
+	if err == nil {
+		err = f.call(tx.Rollback)
+	}
+	if errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return nil
+}
+
+// call runs what waits for the store's locks, and comes back also where one of
+// them is never given back.
+func (f *File) call(run func() error) error {
+	f.mu.Lock()
+	f.inside++
+	f.mu.Unlock()
+	done := make(chan error, 1)
+	go func() {
+		defer f.leave()
+		done <- f.guard(run)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-f.ill:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(grace):
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.why
+	}
+}
+
+// enter begins a use of the db, which leave ends.
+func (f *File) enter() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.why == nil {
+		f.inside++
+	}
+	return f.why
+}
+
+func (f *File) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.inside--
+	f.release()
+}
+
+// Fail has a file that was found damaged not be used any more; those who use it
+// are done soon.
+func (f *File) Fail(why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fall(why)
+}
+
+// fall is Fail. The caller holds f.mu.
+func (f *File) fall(why error) {
+	if errors.Is(f.why, ErrDamaged) {
+		return
+	}
+	f.why = why
+	close(f.ill)
+	time.AfterFunc(grace, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.inside > 0 && !f.gone {
+			forbid(f.db) // and so each of them comes to an end
+		}
+	})
+}
+
+// Close closes the file, after the transactions that run. Where the store has
+// panicked it waits for nobody.
+func (f *File) Close() error {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return nil
+	}
+	f.closed = true
+	well := f.why == nil
+	f.why = cmp.Or(f.why, ErrClosed)
+	f.mu.Unlock()
+	var err error
+	if well {
+		err = f.call(f.db.Close)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if errors.Is(f.why, ErrDamaged) {
+		err = nil      // there is nothing left to lose,
+		f.file.Close() // and its lock goes with it
+		f.release()
+	}
+	return errors.Join(err, f.place.Close())
+}
+
+// release gives back the memory that the file of a store that has panicked is
+// mapped to, and with it the file's room on disk once it has no name: when
+// nobody can look there any more. The caller holds f.mu.
+func (f *File) release() {
+	if f.closed && f.inside == 0 && errors.Is(f.why, ErrDamaged) {
+		unmap(f.db)
+		f.gone = true
+	}
+}
+
+// Left says whether nobody uses the file any more, after Close.
+func (f *File) Left() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.inside == 0
+}
