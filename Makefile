@@ -63,7 +63,7 @@ PYTHON    ?= python3
 test: vet test-python ## run the tests
 	$(GO) test $(RACE) $(TESTFLAGS) $(PACKAGES)
 	@# The race detector itself cannot read a damaged file.
-	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./spool ./coscale
+	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./upload/spool ./coscale/server
 test-python:
 	@command -v $(PYTHON) >/dev/null || \
 		{ echo "$(PYTHON) is missing: the tests of script/scalyr need Python 3.6 or newer"; exit 1; }

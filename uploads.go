@@ -12,10 +12,11 @@ import (
 	"github.com/prometheus/common/version"
 
 	"scriptbridge/config"
-	"scriptbridge/coscale"
-	"scriptbridge/instrumental"
+	api "scriptbridge/coscale"
 	"scriptbridge/record"
-	"scriptbridge/spool"
+	"scriptbridge/upload/coscale"
+	"scriptbridge/upload/instrumental"
+	"scriptbridge/upload/spool"
 )
 
 // uploader is a sink whose batches wait in a spool until they are sent.
@@ -85,8 +86,8 @@ func newCoScaleUpload(u *config.Upload, bridge string, s *spool.Spool, logger lo
 		return nil, err
 	}
 	return coscale.NewUploader(coscale.UploaderOptions{
-		Client: coscale.NewClient(coscale.ClientOptions{
-			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: coscale.NewHTTPClient(roots, uploadTimeout),
+		Client: api.NewClient(api.ClientOptions{
+			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: api.NewHTTPClient(roots, uploadTimeout),
 			UserAgent: userAgent(), Bridge: bridge, Setting: "upload.coscale.url",
 		}),
 		Server: c.Server, Interval: c.Interval, NameSuffix: c.NameSuffix, Spool: s, Logger: logger,

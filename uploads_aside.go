@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
-	"scriptbridge/spool"
+	"scriptbridge/upload/spool"
 )
 
 // uploadsFolder is that of a storage folder which must be there: a wrong path

@@ -17,7 +17,7 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
-	"scriptbridge/spool"
+	"scriptbridge/upload/spool"
 )
 
 // uploads are those at work. A spool that cannot be opened costs that upload

@@ -24,7 +24,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
-	"scriptbridge/spool"
+	"scriptbridge/upload/spool"
 )
 
 // told is a sink that says which batches it has, by their first sample.

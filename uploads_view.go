@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"scriptbridge/spool"
+	"scriptbridge/upload/spool"
 	"scriptbridge/web"
 )
 

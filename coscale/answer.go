@@ -6,9 +6,13 @@ import (
 	"strconv"
 )
 
-// storedAnswer is the answer to a call with points; first is why the first of those
-// that were refused was.
-func storedAnswer(points, refused int, first error) string {
+// StoredAnswer is the answer to a call with points; first is why the first of those
+// that were refused was, and parts are those refused.
+func StoredAnswer(points, refused int, first error, parts []Refusal) any {
+	return insertAnswer{Msg: storedText(points, refused, first), Refused: parts}
+}
+
+func storedText(points, refused int, first error) string {
 	text := countPoints(points) + " stored"
 	if refused > 0 {
 		text += fmt.Sprintf(", %d refused: %v", refused, first)
@@ -18,7 +22,7 @@ func storedAnswer(points, refused int, first error) string {
 
 var storedForm = regexp.MustCompile(`(?s)^(\d+) points? stored, (\d+) refused: (.*)$`)
 
-// refusedOf reads the answer to a call with points: nil unless it is one of storedAnswer,
+// refusedOf reads the answer to a call with points: nil unless it is a StoredAnswer,
 // and says that some were refused.
 func (a *insertAnswer) refusedOf() error {
 	m := storedForm.FindStringSubmatch(a.Msg)

@@ -46,7 +46,7 @@ func FuzzStoredAnswer(f *testing.F) {
 		if points < 0 || refused < 0 || points+refused < 0 {
 			return
 		}
-		err := (&insertAnswer{Msg: storedAnswer(points, refused, errors.New(why))}).refusedOf()
+		err := (&insertAnswer{Msg: storedText(points, refused, errors.New(why))}).refusedOf()
 		var read *RefusedError
 		if errors.As(err, &read) != (refused > 0) {
 			t.Fatalf("%d refused, and the error is %v", refused, err)

@@ -72,6 +72,9 @@ func NewClient(o ClientOptions) *Client {
 	}
 }
 
+// CloseIdle ends the connections that nothing is sent over.
+func (c *Client) CloseIdle() { c.o.HTTP.CloseIdleConnections() }
+
 // Create makes an object and gives its id, or the id of the one of that name
 // which is there already. o is a *Server, *ServerGroup, *Metric, *MetricGroup,
 // *Dimension or *Category, and kind is its kind; ID and Version are the

@@ -112,8 +112,8 @@ type Refusal struct {
 
 // The reasons of points whose ids are not known.
 const (
-	unknownMetric  = "unknown_metric"
-	unknownSubject = "unknown_subject"
+	UnknownMetric  = "unknown_metric"
+	UnknownSubject = "unknown_subject"
 )
 
 // StatusError is an answer that is not a success: another status than 200,

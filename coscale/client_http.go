@@ -125,7 +125,7 @@ func (c *Client) send(ctx context.Context, method, path string, f form, s sessio
 		req.Header.Set("User-Agent", c.o.UserAgent)
 	}
 	if via := c.via(ctx); via != "" {
-		req.Header.Set(viaHeader, via)
+		req.Header.Set(ViaHeader, via)
 	}
 	resp, err := c.o.HTTP.Do(req)
 	if err != nil {

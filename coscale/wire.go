@@ -1,6 +1,6 @@
-// Package coscale is both ends of the CoScale HTTP API: what its public clients
-// said to the service, and what they need to hear. wire.go has the words that
-// both ends speak, client.go speaks them, handler.go answers.
+// Package coscale is the CoScale HTTP API as its public clients used it: wire.go
+// has the types that both ends exchange, points.go how clients write points,
+// client*.go is a client. The other end is in the folder server.
 package coscale
 
 import (

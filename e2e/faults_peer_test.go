@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"scriptbridge/coscale"
+	"scriptbridge/coscale/server"
 	"scriptbridge/record"
 )
 
@@ -18,7 +18,7 @@ import (
 // which notes what it was given and can be made to misbehave.
 type peer struct {
 	address string
-	api     *coscale.Handler
+	api     *server.Handler
 	server  *http.Server
 	served  sync.WaitGroup
 
@@ -36,7 +36,7 @@ type fault func(w http.ResponseWriter, r *http.Request, api http.Handler)
 func newPeer(t *testing.T) *peer {
 	t.Helper()
 	p := &peer{points: make(map[string]int), events: make(map[string]int)}
-	api, err := coscale.NewHandler(coscale.HandlerOptions{
+	api, err := server.NewHandler(server.HandlerOptions{
 		AppID: "shop", Tokens: []string{"open-sesame"}, Folder: t.TempDir(), TTL: time.Hour,
 		Source: &record.Source{Kind: record.Receiver, Name: "coscale"}, Sink: p,
 	})

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"scriptbridge/config"
-	"scriptbridge/coscale"
+	"scriptbridge/coscale/server"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 )
@@ -81,7 +81,7 @@ func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	handler, err := coscale.NewHandler(coscale.HandlerOptions{
+	handler, err := server.NewHandler(server.HandlerOptions{
 		AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
 		TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger,
 		Received: func(n int) { c.env.Counts.Received("http", 1, n) },

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"time"
+)
+
+const (
+	// sessionLife is how long a session lasts; clients log in again by
+	// themselves at the first 401.
+	sessionLife = 12 * time.Hour
+	// failureDelay keeps the StatsD backend, which logs in at every 401, from
+	// doing so a thousand times a second; Salt waits for 1 s only (0, rule 10).
+	failureDelay = 800 * time.Millisecond
+	// maxDelayed bounds how many wait at a time.
+	maxDelayed = 64
+)
+
+// gate lets clients in. A session's token holds its end and a code over it that
+// only we can make, so that sessions need no memory, however many there are
+// (coscale-cli logs in for each of its runs), and outlive a restart that keeps
+// the secret. They end when the access token they were given for is taken away.
+type gate struct {
+	secret []byte
+	// keys are one for each access token, all of one length, so that comparing
+	// them tells nothing of the token's.
+	keys    [][]byte
+	delayed chan struct{}
+}
+
+func newGate(secret []byte, accessTokens []string) *gate {
+	g := &gate{secret: secret, delayed: make(chan struct{}, maxDelayed)}
+	for _, t := range accessTokens {
+		g.keys = append(g.keys, authCode(secret, []byte(t)))
+	}
+	return g
+}
+
+func authCode(key, text []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(text)
+	return h.Sum(nil)
+}
+
+// login gives a new session for an access token; empty when it is not one.
+// Its time does not depend on how much of the token is right.
+func (g *gate) login(accessToken string, now time.Time) string {
+	given := authCode(g.secret, []byte(accessToken))
+	var key []byte
+	for _, k := range g.keys {
+		if hmac.Equal(k, given) {
+			key = k
+		}
+	}
+	if key == nil {
+		return ""
+	}
+	end := binary.BigEndian.AppendUint64(nil, uint64(now.Add(sessionLife).Unix()))
+	return base64.RawURLEncoding.EncodeToString(append(end, authCode(key, end)[:16]...))
+}
+
+// check says whether a session was ever given out, and whether it still is one.
+func (g *gate) check(session string, now time.Time) (issued, good bool) {
+	raw, err := base64.RawURLEncoding.DecodeString(session)
+	if err != nil || len(raw) != 24 {
+		return false, false
+	}
+	for _, key := range g.keys {
+		issued = hmac.Equal(authCode(key, raw[:8])[:16], raw[8:]) || issued
+	}
+	return issued, issued && now.Unix() < int64(binary.BigEndian.Uint64(raw))
+}
+
+// delay waits, so that guessing and login loops are slow. It reports false,
+// without waiting, when too many do so already.
+func (g *gate) delay(ctx context.Context) bool {
+	select {
+	case g.delayed <- struct{}{}:
+	default:
+		return false
+	}
+	defer func() { <-g.delayed }()
+	wait := time.NewTimer(failureDelay)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return true
+}

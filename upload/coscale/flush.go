@@ -1,0 +1,373 @@
+package coscale
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	api "scriptbridge/coscale"
+	"scriptbridge/record"
+	"scriptbridge/upload/spool"
+)
+
+// This file has what is sent once for a slot, and not value by value: means,
+// and what a StatsD daemon with CoScale's backend sent at each of its flushes
+// (spec/coscale-api.md, 5), so that a history of that backend's goes on. When the
+// slot is over, its values in the queue become the points that are sent.
+
+// shape is what is sent of a series. Its numbers stand in entries.
+type shape uint64
+
+const (
+	eachValue shape = iota
+	mean            // of the slot's values
+	rate            // the slot's values added up, by seconds of the interval
+	last            // the slot's last value
+	histogram       // the percentiles of the slot's observations
+	// histogramMilli is histogram of observations in seconds, which are sent in
+	// milliseconds: those of StatsD's timers, as the daemon had them.
+	histogramMilli
+	// finished is a histogram as it is sent: its samples, its width and its
+	// percentiles stand where observations do.
+	finished
+	shapes
+)
+
+func (f shape) observes() bool { return f == histogram || f == histogramMilli }
+
+// lists says whether a value has a list, and not one number.
+func (f shape) lists() bool { return f.observes() || f == finished }
+
+// digested is 1 for what is sent once for a slot, 0 for all else.
+func (f shape) digested() int {
+	if f == eachValue || f == finished {
+		return 0
+	}
+	return 1
+}
+
+// shapeOf is what is sent of a sample's series.
+func shapeOf(source *record.Source, s *record.Sample) shape {
+	switch {
+	case s.Op == record.Observe && source.IsStatsD() && s.Meta != nil && s.Meta.Unit == "seconds":
+		return histogramMilli
+	case s.Op == record.Observe:
+		return histogram
+	case s.Meta != nil && s.Meta.Calctype == record.CalctypeAverage:
+		return mean
+	case s.Op == record.Add && (s.Meta == nil || s.Meta.Datatype == ""): // a COUNT has one
+		return rate
+	case source.IsStatsD():
+		return last
+	}
+	return eachValue
+}
+
+// statsd gives a fact the words that CoScale's backend had for a metric: its
+// name below StatsD, and a group for each part of it but the last. A name of which
+// nothing would be left stays as it is but for what means something in a path of
+// groups.
+func (f *fact) statsd(id string) {
+	id = valid(id)
+	id = cmp.Or(record.StatsDName(id), strings.ReplaceAll(id, ",", "_"))
+	f.name, f.help, f.unit = "StatsD "+id, id, ""
+	parts := strings.Split(id, ".")
+	f.groups = strings.Join(append([]string{"StatsD"}, parts[:len(parts)-1]...), "/")
+}
+
+// observation is a value with the number of times that it was observed, which
+// need not be whole.
+type observation struct{ value, weight float64 }
+
+// goodWeight says whether an observation can count so many times.
+func goodWeight(w float64) bool { return w > 0 && !math.IsInf(w, 1) }
+
+// joins says whether an observation is of the same series and time as the last
+// value, so that it can stand there too: those of one series come one after the
+// other, and need not name it each time.
+func (s *slotPut) joins(o *record.Sample) bool {
+	l := s.latest
+	return o.Op == record.Observe && l != nil && l.Op == record.Observe &&
+		l.Meta == o.Meta && l.Name == o.Name && l.Subject == o.Subject && l.Time.Equal(o.Time) && slices.Equal(l.Labels, o.Labels) &&
+		len(s.values[len(s.values)-1].observed) < observedAtOnce
+}
+
+// observe takes an observation into the last value.
+func (s *slotPut) observe(o *record.Sample) {
+	v := &s.values[len(s.values)-1]
+	v.observed = append(v.observed, observation{o.Value, cmp.Or(o.Weight, 1)})
+}
+
+// digest is what is kept of a series of which one point is sent for a slot.
+type digest struct {
+	via      string
+	fact     *fact
+	subject  record.Subject
+	labels   []record.Label
+	n        float64 // values so far
+	value    float64 // their mean, their sum or the last of them
+	time     int64   // that of the last
+	observed []observation
+}
+
+// add takes in a value.
+func (d *digest) add(v *value) {
+	d.n++
+	switch d.fact.shape {
+	case mean:
+		d.value += v.value/d.n - d.value/d.n // so that no sum overflows
+	case rate:
+		d.value = finite(d.value + v.value)
+	case last:
+		if d.n == 1 || v.time >= d.time {
+			d.value, d.time = v.value, v.time
+		}
+	default:
+		d.observed = append(d.observed, v.observed...)
+	}
+}
+
+// finite is the nearest number that JSON can say.
+func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFloat64) }
+
+// point is what is sent: at the slot's beginning, as for all that is derived.
+func (d *digest) point(start time.Time, interval time.Duration) api.Point {
+	p := api.Point{Time: start.Unix(), Value: d.value}
+	switch f := d.fact.shape; {
+	case f == rate:
+		p.Value = finite(d.value / interval.Seconds())
+	case f.observes():
+		p = api.Point{Time: p.Time, Histogram: histogramOf(mergeEqual(d.observed))}
+		if f == histogramMilli {
+			for i, v := range p.Histogram.Values {
+				p.Histogram.Values[i] = finite(record.StatsDMilliseconds(v))
+			}
+		}
+	}
+	return p
+}
+
+// finish makes a value of a point, to be queued in the place of what it is made
+// of.
+func (d *digest) finish(p api.Point) (fact, value) {
+	f := *d.fact
+	v := value{subject: d.subject, labels: d.labels, time: p.Time, value: p.Value}
+	f.shape = eachValue
+	if h := p.Histogram; h != nil {
+		f.shape = finished
+		v.observed = observedOf(h)
+	}
+	return f, v
+}
+
+// observedOf are the numbers of a histogram that is finished.
+func observedOf(h *api.Histogram) (list []observation) {
+	for _, n := range append([]float64{h.Samples, h.Width}, h.Values...) {
+		list = append(list, observation{n, 1})
+	}
+	return list
+}
+
+// point is what is sent of a value.
+func (v *value) point(s shape) api.Point {
+	if s != finished || len(v.observed) < 2 {
+		return api.Point{Time: v.time, Value: v.value}
+	}
+	h := &api.Histogram{Samples: v.observed[0].value, Width: v.observed[1].value}
+	for _, o := range v.observed[2:] {
+		h.Values = append(h.Values, o.value)
+	}
+	return api.Point{Time: v.time, Histogram: h}
+}
+
+// The percentiles of a histogram of StatsD's (spec/coscale-api.md, 5), the
+// distance of most of which is its width.
+var percentiles = [...]float64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 100}
+
+const percentileWidth = 10
+
+// histogramOf tells of at least one observation; they ascend. Percentile p is,
+// as CoScale's backend had it, the value at place n × p/100 of n in order,
+// counted from 0; 100 is the last. Samples are whole, as all that the service
+// ever heard.
+func histogramOf(observed []observation) *api.Histogram {
+	var n float64
+	for _, o := range observed {
+		n = finite(n + o.weight)
+	}
+	h := &api.Histogram{Samples: max(1, math.Round(n)), Width: percentileWidth, Values: make([]float64, len(percentiles))}
+	place, upTo := 0, observed[0].weight
+	for i, p := range percentiles {
+		for place < len(observed)-1 && (upTo <= n*p/100 || p == 100) {
+			place++
+			upTo += observed[place].weight
+		}
+		h.Values[i] = observed[place].value
+	}
+	return h
+}
+
+// mergeEqual brings observations into order, and makes one of those that are
+// equal.
+func mergeEqual(list []observation) []observation {
+	slices.SortFunc(list, func(a, b observation) int { return cmp.Compare(a.value, b.value) })
+	return mergeNeighbours(list, 0)
+}
+
+// mergeNeighbours makes one of neighbours that differ only in the last bits, so
+// many of them: their weights added up, and their weighted mean. The list
+// ascends; it is overwritten.
+func mergeNeighbours(list []observation, bits uint) []observation {
+	kept := list[:0]
+	for _, o := range list {
+		end := len(kept) - 1
+		if end < 0 || cell(kept[end].value, bits) != cell(o.value, bits) {
+			kept = append(kept, o)
+			continue
+		}
+		k := &kept[end]
+		k.weight = finite(k.weight + o.weight)
+		k.value = min(k.value+(o.value-k.value)*min(1, o.weight/k.weight), o.value)
+	}
+	return kept
+}
+
+// cell is the same for numbers that differ only in the last bits.
+func cell(v float64, bits uint) uint64 { return math.Float64bits(v+0) >> bits } // -0 is 0
+
+// Bounds on the observations that are held while a slot is sent: maxObserved
+// of all its series, but for minObserved that every series may have.
+const (
+	maxObserved = 1 << 18
+	minObserved = 32
+)
+
+// coarsen makes the observations so few that they fit, at least by half: equal
+// ones become one, and where that is not enough neighbours do, within 1/128 of
+// their value, then within twice that, and so on. Their number stays exact.
+func (s *sending) coarsen() {
+	most := max(minObserved, maxObserved/2/len(s.order))
+	s.observed = 0
+	for _, d := range s.order {
+		d.observed = mergeEqual(d.observed)
+		for bits := uint(52 - 7); len(d.observed) > most && bits < 63; bits++ {
+			d.observed = mergeNeighbours(d.observed, bits)
+		}
+		d.observed = slices.Clone(d.observed) // gives the rest back
+		s.observed += len(d.observed)
+	}
+	s.room = max(maxObserved, 2*s.observed)
+}
+
+// digest takes a value into what is sent of its series when the slot is
+// complete.
+func (s *sending) digest(key, via string, v *value, f *fact) {
+	key = string(rune(f.shape)) + key // a name may have come in several shapes
+	d := s.digests[key]
+	if d == nil {
+		d = &digest{via: via, fact: f, subject: v.subject, labels: v.labels}
+		s.digests[key] = d
+		s.order = append(s.order, d)
+	}
+	d.add(v)
+	if s.observed += len(v.observed); s.observed > s.room {
+		s.coarsen()
+	}
+}
+
+// sending is what a slot's digests are made of.
+type sending struct {
+	digests  map[string]*digest
+	order    []*digest
+	observed int // observations that all of them hold
+	room     int // for how many there is room
+}
+
+// closeSlot makes points of what is sent once for a slot. They are queued in the
+// place of the values, in one step, so that nothing is lost by an end in the
+// middle, and what follows need not know.
+func (u *Uploader) closeSlot(after spool.Key, start, end time.Time) error {
+	s := sending{digests: make(map[string]*digest), room: maxObserved}
+	var keys []spool.Key
+	var entries []values
+	for {
+		some, err := u.spool.Read(after, end, windowBytes)
+		if err != nil {
+			return err
+		}
+		if len(some) == 0 {
+			break
+		}
+		after = some[len(some)-1].Key
+		for _, e := range some {
+			v, _, err := readEntry(e.Data)
+			if err != nil || v == nil {
+				continue
+			}
+			if rest, digested := s.take(v); digested {
+				keys = append(keys, e.Key)
+				entries = append(entries, rest...)
+			}
+		}
+	}
+	entries = append(entries, s.finish(start, u.interval)...)
+	return u.spool.Update(func(tx *spool.Tx) error {
+		for _, v := range entries {
+			if err := tx.Append(start, len(v.values), v.encode()); err != nil {
+				return err
+			}
+		}
+		return tx.Remove(keys...)
+	})
+}
+
+// take takes in the values of an entry of which one point is made. rest is what
+// there is besides them, as in entries of a former version.
+func (s *sending) take(v *values) (rest []values, digested bool) {
+	var others []value
+	for i := range v.values {
+		one := &v.values[i]
+		f := &v.facts[one.fact]
+		if f.shape.digested() == 0 {
+			others = append(others, *one)
+			continue
+		}
+		digested = true
+		s.digest(seriesKey(v.via, f.unit+"\x00"+f.name+f.suffix, one), v.via, one, f)
+	}
+	if !digested || len(others) == 0 {
+		return nil, digested
+	}
+	entry := entryOf(v.facts, others)
+	entry.via = v.via
+	return []values{entry}, true
+}
+
+// finish makes entries of the points: of what came the same way.
+func (s *sending) finish(start time.Time, interval time.Duration) []values {
+	var ways []string
+	entries := make(map[string]*values)
+	var all []values
+	for _, d := range s.order {
+		v := entries[d.via]
+		if v == nil || len(v.values) == valuesAtOnce {
+			if v == nil {
+				ways = append(ways, d.via)
+			} else {
+				all = append(all, *v)
+			}
+			v = &values{via: d.via}
+			entries[d.via] = v
+		}
+		f, one := d.finish(d.point(start, interval))
+		d.observed = nil
+		one.fact = len(v.facts)
+		v.facts, v.values = append(v.facts, f), append(v.values, one)
+	}
+	for _, via := range ways {
+		all = append(all, *entries[via])
+	}
+	return all
+}

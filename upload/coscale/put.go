@@ -1,0 +1,462 @@
+package coscale
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"scriptbridge/record"
+	"scriptbridge/upload/spool"
+)
+
+// Bounds on one entry: valuesAtOnce are its values, and observedAtOnce the
+// observations of one of them, past which an entry takes no further value.
+const (
+	valuesAtOnce   = 2000
+	observedAtOnce = 1 << 14
+)
+
+// calctypeDifference is the Calctype whose values are sent as differences.
+const calctypeDifference = "Difference"
+
+// put is a batch on its way into the spool.
+type put struct {
+	source  string // by which the state knows it
+	via     string // the bridges that it came through
+	time    time.Time
+	slots   []*slotPut
+	places  map[int64]*slotPut // by their start
+	units   map[unitOf]bool
+	events  []*event
+	skipped map[string]int
+}
+
+// slotPut is what a batch has to say of one slot.
+type slotPut struct {
+	first  time.Time // of its values
+	facts  []fact
+	places map[factKey]int
+	values []value
+	latest *record.Sample // of which the last value is
+	// previous are the keys of the values that are sent as differences; empty
+	// for the others.
+	previous []string
+	falls    []bool // whether a difference below 0 is sent
+}
+
+// unitOf is a unit of a name, which is known by its unitsKey.
+type unitOf struct{ key, unit string }
+
+// factKey tells apart what makes different facts in one batch.
+type factKey struct {
+	meta *record.Meta
+	name string
+	op   record.Op
+}
+
+// Put queues a batch: when it returns nil, all that is to be sent of it is on
+// disk, together with what later batches are measured by. It never waits for
+// the network. The zero time of a batch is now.
+func (u *Uploader) Put(b *record.Batch) error {
+	if b.Gone {
+		return u.gone(b.Source)
+	}
+	p := u.sort(b)
+	if err := u.news(p); err != nil {
+		return fmt.Errorf("upload: %w", err)
+	}
+	if len(p.slots) > 0 || len(p.events) > 0 || len(p.units) > 0 {
+		if err := u.spool.Take(func(tx *spool.Tx) error { return p.store(tx) }); err != nil {
+			return fmt.Errorf("upload: %w", err)
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.noted)+len(p.units) > maxKnown {
+		clear(u.noted)
+	}
+	maps.Copy(u.noted, p.units)
+	u.spool.Skipped(p.skipped)
+	return nil
+}
+
+// sort brings a batch into the order in which it is kept.
+func (u *Uploader) sort(b *record.Batch) *put {
+	p := &put{
+		source:  sourceKey(b.Source),
+		via:     strings.Join(b.Via, ", "),
+		time:    b.Time,
+		places:  make(map[int64]*slotPut),
+		units:   make(map[unitOf]bool),
+		skipped: make(map[string]int),
+	}
+	if p.time.IsZero() {
+		p.time = time.Now()
+	}
+	if b.Declared != nil {
+		for _, m := range b.Declared.Metrics {
+			if m.Datatype != "" {
+				u.note(p, u.fact(b, &record.Sample{Name: m.Name, Meta: m}))
+			}
+		}
+	}
+	for i := range b.Samples {
+		s := &b.Samples[i]
+		if reason := unsendable(s); reason != "" {
+			p.skipped[reason]++
+			continue
+		}
+		u.sortSample(p, b, s)
+	}
+	for i := range b.Events {
+		p.events = append(p.events, u.event(p, b, &b.Events[i]))
+	}
+	return p
+}
+
+// unsendable is why a sample is not sent; empty when it is.
+func unsendable(s *record.Sample) string {
+	switch {
+	case math.IsNaN(s.Value) || math.IsInf(s.Value, 0):
+		return "not_a_number"
+	case s.Op == record.Observe && s.Weight != 0 && !goodWeight(s.Weight):
+		return "bad_weight"
+	case s.Op == record.Observe:
+		return ""
+	case s.Meta != nil && s.Meta.Type == record.Histogram:
+		return "histogram"
+	case s.Meta != nil && s.Meta.Type == record.Summary:
+		return "summary"
+	case s.Meta != nil && s.Meta.Type == record.Info:
+		return "info"
+	}
+	return ""
+}
+
+func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
+	at := s.Time
+	if at.IsZero() {
+		at = p.time
+	}
+	// What claims to be of the future is sent with what came with it: its own
+	// slot may be years away.
+	of := at
+	if of.After(p.time) {
+		of = p.time
+	}
+	slot := p.slot(u.slot(of))
+	if slot.first.IsZero() || of.Before(slot.first) {
+		slot.first = of
+	}
+	if slot.joins(s) {
+		slot.observe(s)
+		return
+	}
+	slot.latest = s
+	key := factKey{s.Meta, s.Name, s.Op}
+	place, ok := slot.places[key]
+	if !ok {
+		place = len(slot.facts)
+		slot.places[key] = place
+		slot.facts = append(slot.facts, u.fact(b, s))
+		u.note(p, slot.facts[place])
+	}
+	v := value{fact: place, subject: subject(s.Subject), time: at.Unix(), value: s.Value}
+	for _, l := range s.Labels {
+		if l.Value != "" {
+			v.labels = append(v.labels, record.Label{Name: valid(l.Name), Value: valid(l.Value)})
+		}
+	}
+	previous, falls := "", false
+	if m := s.Meta; m != nil && m.Calctype == calctypeDifference && s.Op != record.Observe {
+		previous = previousKey(p.source, m.ID, &slot.facts[place], &v)
+		falls = m.Datatype == "GAUGE"
+	}
+	slot.values = append(slot.values, v)
+	slot.previous = append(slot.previous, previous)
+	slot.falls = append(slot.falls, falls)
+	if s.Op == record.Observe {
+		slot.observe(s)
+	}
+}
+
+func (p *put) slot(start time.Time) *slotPut {
+	s := p.places[start.UnixNano()]
+	if s == nil {
+		s = &slotPut{places: make(map[factKey]int)}
+		p.places[start.UnixNano()] = s
+		p.slots = append(p.slots, s)
+	}
+	return s
+}
+
+// fact is what the other end is to know of a sample's metric.
+func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
+	f := fact{dataType: "DOUBLE", period: int64(u.interval / time.Second)}
+	if b.Run != nil && b.Run.Interval >= time.Second {
+		f.period = int64(b.Run.Interval / time.Second)
+	}
+	f.period = max(f.period, 1)
+	f.shape = shapeOf(b.Source, s)
+	name, m := s.Name, s.Meta
+	if m != nil {
+		f.unit, f.help, f.groups, f.tags = valid(m.Unit), valid(m.Help), valid(m.Groups), valid(m.Tags)
+		f.dataType = dataType(s.Op, m)
+		if m.Datatype != "" {
+			name = m.Name
+		}
+	}
+	switch {
+	case f.shape.observes():
+		f.dataType = "HISTOGRAM"
+	case f.shape != eachValue:
+		f.dataType = "DOUBLE"
+	}
+	switch {
+	case b.Source.IsStatsD() && m != nil:
+		f.statsd(cmp.Or(m.ID, m.Name))
+		return f
+	case b.Source.Kind == record.Receiver && b.Source.Name == "coscale":
+	case m != nil && m.Datatype != "" && b.Source.Kind == record.Script:
+		f.suffix = u.suffix
+	default:
+		name = b.Source.Name + " " + name
+	}
+	f.name = valid(name)
+	return f
+}
+
+// dataType is the API's word for what is sent of a metric: what is derived is
+// a plain number.
+func dataType(op record.Op, m *record.Meta) string {
+	switch {
+	case m.Calctype == calctypeDifference:
+		return "DOUBLE"
+	case op == record.Add:
+		return "COUNT"
+	case slices.Contains([]string{"COUNT", "COUNTER", "LONG"}, m.Datatype):
+		return m.Datatype
+	case m.Datatype == "" && m.Type == record.Counter:
+		return "COUNTER"
+	}
+	return "DOUBLE"
+}
+
+// subject gives one subject one spelling.
+func subject(s record.Subject) record.Subject {
+	switch {
+	case s.Kind == record.Application:
+		return record.Subject{Kind: record.Application}
+	case s.Kind == record.Server && s.Name == "":
+		return record.Subject{}
+	}
+	return record.Subject{Kind: s.Kind, Name: valid(s.Name)}
+}
+
+func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
+
+// note remembers that a metric of this name has this unit. From the moment on
+// when a name is known with two, each metric of that name carries its unit in
+// its own; what is known stays known, in the spool's state, so that in the end
+// the names do not depend on who came first.
+func (u *Uploader) note(p *put, f fact) {
+	of := unitOf{unitsKey(&f), f.unit}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.noted[of] {
+		p.units[of] = true
+	}
+}
+
+// gone forgets what a source's differences are measured by.
+func (u *Uploader) gone(s *record.Source) error {
+	prefix := stateKey("previous", sourceKey(s)) + "/"
+	var keys []string
+	err := u.spool.View(func(tx *spool.Tx) error {
+		keys = nil
+		tx.Each(prefix, func(key string, _ []byte) bool { keys = append(keys, key); return true })
+		return nil
+	})
+	if err == nil && len(keys) > 0 {
+		err = u.spool.Update(func(tx *spool.Tx) error { return remove(tx, keys) })
+	}
+	if err != nil {
+		return fmt.Errorf("upload: %w", err)
+	}
+	return nil
+}
+
+func remove(tx *spool.Tx, keys []string) error {
+	for _, key := range keys {
+		if err := tx.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stateKey makes a key of the spool's state. What is long is cut, with a hash
+// of all of it.
+func stateKey(parts ...string) string {
+	const most = 200
+	key := strings.Join(parts, "/")
+	if len(key) <= most {
+		return key
+	}
+	hash := sha256.Sum256([]byte(key))
+	return key[:most] + "/" + hex.EncodeToString(hash[:])
+}
+
+// sourceKey is a source's part in keys: of one length, and without a slash.
+func sourceKey(s *record.Source) string {
+	hash := sha256.Sum256([]byte(string(s.Kind) + "/" + s.Name))
+	return hex.EncodeToString(hash[:8])
+}
+
+// previousKey is where the previous value of a series is.
+func previousKey(source, id string, f *fact, v *value) string {
+	h := sha256.New()
+	text := func(s string) {
+		var n [8]byte
+		binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	text(id)
+	text(f.name)
+	text(v.subject.Kind.String())
+	text(v.subject.Name)
+	for _, l := range v.labels {
+		text(l.Name)
+		text(l.Value)
+	}
+	return stateKey("previous", source) + "/" + string(h.Sum(nil)[:16])
+}
+
+// store is the transaction.
+func (p *put) store(tx *spool.Tx) error {
+	for of := range p.units {
+		if err := addUnit(tx, of); err != nil {
+			return err
+		}
+	}
+	for _, s := range p.slots {
+		if err := s.store(tx, p); err != nil {
+			return err
+		}
+	}
+	for _, e := range p.events {
+		if err := storeEvent(tx, e, p.time); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *slotPut) store(tx *spool.Tx, p *put) error {
+	kept := make([]value, 0, len(s.values))
+	for i, v := range s.values {
+		if s.previous[i] != "" {
+			previous, there := readPrevious(tx.Get(s.previous[i]))
+			if err := tx.Set(s.previous[i], previousBytes(v.value, p.time)); err != nil {
+				return err
+			}
+			raw := v.value
+			v.value -= previous
+			if !there || raw < previous && !s.falls[i] || math.IsInf(v.value, 0) {
+				continue
+			}
+		}
+		kept = append(kept, v)
+	}
+	// What is sent once for the slot has entries of its own: they become others
+	// when the slot is over.
+	slices.SortStableFunc(kept, func(a, b value) int {
+		return cmp.Compare(s.facts[a.fact].shape.digested(), s.facts[b.fact].shape.digested())
+	})
+	for len(kept) > 0 {
+		n := atOnce(s.facts, kept)
+		entry := entryOf(s.facts, kept[:n])
+		entry.via = p.via
+		if err := tx.Append(s.first, n, entry.encode()); err != nil {
+			return err
+		}
+		kept = kept[n:]
+	}
+	return nil
+}
+
+// atOnce is how many of the values one entry takes: at least one.
+func atOnce(facts []fact, all []value) int {
+	observed := 0
+	for i := range all {
+		if i == valuesAtOnce || observed >= observedAtOnce || facts[all[i].fact].shape.digested() != facts[all[0].fact].shape.digested() {
+			return i
+		}
+		observed += len(all[i].observed)
+	}
+	return len(all)
+}
+
+// entryOf makes an entry of values, with the facts that they need.
+func entryOf(facts []fact, chunk []value) values {
+	entry := values{values: chunk}
+	places := make(map[int]int)
+	for i := range chunk {
+		place, ok := places[chunk[i].fact]
+		if !ok {
+			place = len(entry.facts)
+			places[chunk[i].fact] = place
+			entry.facts = append(entry.facts, facts[chunk[i].fact])
+		}
+		chunk[i].fact = place
+	}
+	return entry
+}
+
+// A previous value is kept with the time when it was put, so that those of
+// series that are no more can be found.
+func previousBytes(v float64, now time.Time) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(v))
+	return binary.LittleEndian.AppendUint64(b, uint64(now.Unix()))
+}
+
+func readPrevious(b []byte) (v float64, there bool) {
+	if len(b) != 16 {
+		return 0, false
+	}
+	return math.Float64frombits(binary.LittleEndian.Uint64(b)), true
+}
+
+func previousTime(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b[8:])) }
+
+// unitsKey is where the units of a name are: a list of texts, as JSON.
+func unitsKey(f *fact) string { return stateKey("units", f.name+f.suffix) }
+
+func addUnit(tx *spool.Tx, of unitOf) error {
+	units := readUnits(tx.Get(of.key))
+	if slices.Contains(units, of.unit) {
+		return nil
+	}
+	text, err := json.Marshal(append(units, of.unit))
+	if err != nil {
+		return err
+	}
+	return tx.Set(of.key, text)
+}
+
+func readUnits(text []byte) []string {
+	var units []string
+	if json.Unmarshal(text, &units) != nil {
+		return nil
+	}
+	return units
+}
