@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // longestName bounds a script's name, in bytes.
@@ -63,14 +65,14 @@ func ParseCommand(line string) ([]string, error) {
 // an *Error without a position.
 func NewScript(name string, command []string, folder string, s Settings) (*Script, error) {
 	var script *Script
-	var ft *fault
+	var ft *yamltree.Problem
 	if isModular(s.Dialect) && len(command) == 0 {
 		script, ft = newModule(name, s)
 	} else {
 		script, ft = newScript(name, command, folder, s)
 	}
 	if ft != nil {
-		return nil, &Error{Problem: ft.problem, Remedy: ft.remedy}
+		return nil, &Error{Problem: ft.Text, Remedy: ft.Remedy}
 	}
 	script.fill(Global{})
 	return script, nil
@@ -92,12 +94,12 @@ func FromCommand(dialect string, command []string, folder string, options map[st
 	return cfg, nil
 }
 
-func newScript(name string, command []string, folder string, s Settings) (*Script, *fault) {
+func newScript(name string, command []string, folder string, s Settings) (*Script, *yamltree.Problem) {
 	if len(command) == 0 || command[0] == "" {
-		return nil, faultf("write the script's path", "command is empty")
+		return nil, yamltree.Problemf("write the script's path", "command is empty")
 	}
 	if slices.ContainsFunc(command, func(w string) bool { return strings.Contains(w, "\x00") }) {
-		return nil, faultf("leave it out: no program can be given one", "command has a NUL in it")
+		return nil, yamltree.Problemf("leave it out: no program can be given one", "command has a NUL in it")
 	}
 	words, program, file := ownFile(slices.Clone(command), folder, s.WorkingDirectory)
 	if isPath(words[0]) {
@@ -108,7 +110,7 @@ func newScript(name string, command []string, folder string, s Settings) (*Scrip
 		name = stem(file)
 	}
 	if ft := checkName(name); ft != nil {
-		return nil, &fault{"name " + ft.problem, ft.remedy}
+		return nil, &yamltree.Problem{Text: "name " + ft.Text, Remedy: ft.Remedy}
 	}
 	return &Script{Settings: s, Name: name, Command: words, Program: program}, nil
 }
@@ -124,16 +126,16 @@ func stem(path string) string {
 
 // checkName takes what can be shown: names are a label's value, words on the
 // status page and in the log.
-func checkName(name string) *fault {
+func checkName(name string) *yamltree.Problem {
 	switch {
 	case name == "":
-		return faultf("give it a value", "is empty")
+		return yamltree.Problemf("give it a value", "is empty")
 	case strings.TrimSpace(name) != name:
-		return faultf("give another name:", "%q begins or ends with a blank", name)
+		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
 	case len(name) > longestName:
-		return faultf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)
+		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return faultf("give another name:", "%q has characters that cannot be printed", name)
+		return yamltree.Problemf("give another name:", "%q has characters that cannot be printed", name)
 	}
 	return nil
 }

@@ -2,8 +2,8 @@
 // strictly, with secrets hidden. It knows no dialect: what stands under
 // options is handed to the dialect as it came.
 //
-// tree.go turns YAML into values that know their line, value.go and object.go
-// read values, load.go and settings.go say what stands in the file, command.go
+// internal/yamltree turns YAML into values that know their line, object.go reads
+// values, load.go and settings.go say what stands in the file, command.go
 // finds the script in a command line, parameter.go the places in it that a
 // request may fill.
 package config
@@ -13,6 +13,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // Config is one configuration, complete: defaults filled in, includes read,
@@ -138,8 +140,14 @@ type EventLog struct {
 	Format string // logfmt or json
 }
 
+// Error is one thing that is wrong in a file; what is wrong with a whole
+// configuration is a joined list of them.
+type Error = yamltree.Error
+
 // Position is where a thing stands, for messages.
-type Position struct {
-	File string
-	Line int
-}
+type Position = yamltree.Position
+
+// WithExcerpts is err, whose text shows beneath each error that has one an
+// excerpt of its line. It is for the terminal of who may read the file: which
+// words in it are secrets can only be guessed.
+func WithExcerpts(err error) error { return yamltree.WithExcerpts(err) }

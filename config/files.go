@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
 )
 
@@ -68,7 +69,7 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	var r report
+	var r yamltree.Report
 	env := make(map[string]Secret)
 	line := 0
 	for l := range bytes.Lines(data) {
@@ -79,7 +80,7 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 		}
 		name, value, err := envLine(text)
 		if err != nil {
-			r.errs = append(r.errs, &Error{
+			r.Errs = append(r.Errs, &Error{
 				Position: Position{File: file, Line: line},
 				Problem:  err.Error(),
 				Remedy:   "write KEY=VALUE",
@@ -88,7 +89,7 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 		}
 		env[name] = value
 	}
-	if err := r.join(nil); err != nil {
+	if err := r.Join(nil); err != nil {
 		return nil, err
 	}
 	return env, nil
@@ -106,17 +107,17 @@ func readPrivate(file string) ([]byte, error) {
 	}
 	data, ft := readRegular(file)
 	if ft != nil {
-		return nil, &Error{Position: Position{File: file}, Problem: ft.problem, Remedy: ft.remedy}
+		return nil, &Error{Position: Position{File: file}, Problem: ft.Text, Remedy: ft.Remedy}
 	}
 	return data, nil
 }
 
 // readRegular reads a file that has an end.
-func readRegular(file string) ([]byte, *fault) {
+func readRegular(file string) ([]byte, *yamltree.Problem) {
 	data, err := fsx.ReadFile(file)
 	if err != nil {
 		problem, remedy := Unreadable(file, err)
-		return nil, &fault{problem, remedy}
+		return nil, &yamltree.Problem{Text: problem, Remedy: remedy}
 	}
 	return data, nil
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // level is a map of the file, by what messages call it, with the keys that it
@@ -30,7 +32,7 @@ func levels() []level {
 
 func findLevels() (all []level) {
 	l := newLoader("")
-	l.learn = func(thing string, keys []key) {
+	learn := func(thing string, keys []key) {
 		one := level{thing: levelOf(thing)}
 		if slices.ContainsFunc(all, func(known level) bool { return known.thing == one.thing }) {
 			return
@@ -42,35 +44,37 @@ func findLevels() (all []level) {
 		}
 		all = append(all, one)
 	}
-	some := func(name string) *value { return mapOf(name, &value{kind: object}) }
-	listed := func(item *value) *value { return &value{kind: list, items: []*value{item}} }
+	some := func(name string) *yamltree.Value { return mapOf(name, &yamltree.Value{Kind: yamltree.Map}) }
+	listed := func(item *yamltree.Value) *yamltree.Value {
+		return &yamltree.Value{Kind: yamltree.List, Items: []*yamltree.Value{item}}
+	}
 	script := mapOf("metrics", some("metric"))
-	script.addValue("parameters", some("parameter"))
-	root := mapOf("global", &value{kind: object})
-	root.addValue("scripts", listed(script))
-	root.addValue("discover", listed(&value{kind: object}))
-	root.addValue("events", some("log"))
+	script.Add("parameters", some("parameter"))
+	root := mapOf("global", &yamltree.Value{Kind: yamltree.Map})
+	root.Add("scripts", listed(script))
+	root.Add("discover", listed(&yamltree.Value{Kind: yamltree.Map}))
+	root.Add("events", some("log"))
 	receivers := mapOf("coscale", some("tls"))
-	receivers.addValue("statsd", &value{kind: object})
-	receivers.addValue("collectd", &value{kind: object})
-	root.addValue("receive", receivers)
+	receivers.Add("statsd", &yamltree.Value{Kind: yamltree.Map})
+	receivers.Add("collectd", &yamltree.Value{Kind: yamltree.Map})
+	root.Add("receive", receivers)
 	uploads := mapOf("coscale", some("spool"))
-	uploads.addValue("instrumental", some("spool"))
-	root.addValue("upload", uploads)
-	(&entry{report: &l.report}).object(root, l.main()) // its errors are of no interest
+	uploads.Add("instrumental", some("spool"))
+	root.Add("upload", uploads)
+	(&entry{Report: &l.Report, learn: learn}).object(root, l.main()) // its errors are of no interest
 	return all
 }
 
 // refused reports whether the key is known only for saying where it belongs.
 func (k key) refused() bool {
-	r := new(report)
-	k.take(&entry{report: r}, field{key: k.name, value: new(value)})
-	return len(r.errs) > 0 && strings.HasPrefix(r.errs[0].Problem, strconv.Quote(k.name)+" ")
+	r := new(yamltree.Report)
+	k.take(&entry{Report: r}, yamltree.Field{Key: k.name, Value: new(yamltree.Value)})
+	return len(r.Errs) > 0 && strings.HasPrefix(r.Errs[0].Problem, strconv.Quote(k.name)+" ")
 }
 
-func mapOf(key string, v *value) *value {
-	m := &value{kind: object}
-	m.addValue(key, v)
+func mapOf(key string, v *yamltree.Value) *yamltree.Value {
+	m := &yamltree.Value{Kind: yamltree.Map}
+	m.Add(key, v)
 	return m
 }
 

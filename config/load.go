@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
 )
 
@@ -19,12 +20,12 @@ import (
 // for.
 func Load(file string) (*Config, error) {
 	l := load(file)
-	return l.config, l.join(l.config.Files)
+	return l.config, l.Join(l.config.Files)
 }
 
 // loader reads one configuration.
 type loader struct {
-	report
+	yamltree.Report
 	config   *Config
 	names    map[string]Position // of the scripts
 	patterns []pattern
@@ -48,8 +49,7 @@ func newLoader(file string) *loader {
 			At:     make(map[string]Position),
 			Events: Events{Retention: DefaultRetention, Log: EventLog{Path: "-", Format: "logfmt"}},
 		},
-		names:  make(map[string]Position),
-		report: report{places: true},
+		names: make(map[string]Position),
 	}
 }
 
@@ -70,7 +70,7 @@ func load(file string) *loader {
 	for _, p := range l.patterns {
 		l.include(p)
 	}
-	l.config.Warnings = append(l.config.Warnings, l.warnings...)
+	l.config.Warnings = append(l.config.Warnings, l.Warnings...)
 	if len(l.config.Scripts)+len(l.config.Discover) == 0 && l.config.Receive == (Receive{}) {
 		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover, and nothing under receive", file))
 	}
@@ -78,7 +78,7 @@ func load(file string) *loader {
 }
 
 func (l *loader) fail(file string, line int, remedy, format string, args ...any) {
-	l.errs = append(l.errs, &Error{
+	l.Errs = append(l.Errs, &Error{
 		Position: Position{File: file, Line: line},
 		Problem:  fmt.Sprintf(format, args...),
 		Remedy:   remedy,
@@ -87,29 +87,29 @@ func (l *loader) fail(file string, line int, remedy, format string, args ...any)
 
 // read reads one file's text by means of keys.
 func (l *loader) read(file string, data []byte, keys []key) {
-	root := parse(&l.report, file, data)
+	root := yamltree.Parse(&l.Report, file, data)
 	folder, err := filepath.Abs(filepath.Dir(file))
 	if err != nil { // the working directory is gone
 		l.fail(file, 0, "start from a folder that exists", "relative paths lead nowhere: %v", err)
 		return
 	}
-	if root.kind != object && root.kind != null {
-		l.fail(file, root.line, "begin it with a key and a colon, such as scripts:", "the file is %s, not a map", root.kind)
+	if root.Kind != yamltree.Map && root.Kind != yamltree.Null {
+		l.fail(file, root.Line, "begin it with a key and a colon, such as scripts:", "the file is %s, not a map", root.Kind)
 		return
 	}
-	e := &entry{report: &l.report, file: file, folder: folder}
+	e := &entry{Report: &l.Report, file: file, folder: folder, places: true}
 	e.object(root, keys)
 }
 
 // later is a key that other versions read.
-func later(e *entry, f field) { refused("is not in this version", "")(e, f) }
+func later(e *entry, f yamltree.Field) { refused("is not in this version", "")(e, f) }
 
 // main are the keys of the main file. `global` comes first: scripts take from
 // it.
 func (l *loader) main() []key {
 	c := l.config
 	return []key{
-		{"global", func(e *entry, f field) {
+		{"global", func(e *entry, f yamltree.Field) {
 			section([]key{
 				{"interval", duration(&c.Global.Interval, time.Second)},
 				{"timeout", duration(&c.Global.Timeout, time.Millisecond)},
@@ -117,7 +117,7 @@ func (l *loader) main() []key {
 				{"average_window", duration(&c.Global.AverageWindow, time.Second)},
 				{"labels", texts(&c.Global.Labels, checkLabel)},
 			})(e, f)
-			e.inner("global").compareTimes(f.value, c.Global.Interval, c.Global.Timeout)
+			e.inner("global").compareTimes(f.Value, c.Global.Interval, c.Global.Timeout)
 		}},
 		{"include", each(l.pattern)},
 		{"scripts", each(l.script)},
@@ -149,8 +149,8 @@ func (l *loader) included() []key {
 }
 
 func eventPath(into *string) take {
-	return func(e *entry, f field) {
-		if f.value.text == "-" {
+	return func(e *entry, f yamltree.Field) {
+		if f.Value.Text == "-" {
 			*into = "-"
 			return
 		}
@@ -158,15 +158,15 @@ func eventPath(into *string) take {
 	}
 }
 
-func (l *loader) script(e *entry, item *value) {
+func (l *loader) script(e *entry, item *yamltree.Value) {
 	s := e.script(item, l.config.Global)
 	if s == nil {
 		return
 	}
 	if first, taken := l.names[s.Name]; taken {
 		at := s.Pos.Line
-		if f := item.get("name"); f != nil {
-			at = f.line
+		if f := item.Get("name"); f != nil {
+			at = f.Line
 		}
 		e.fail(at, "give one of the two another name:", "the name is taken by the script at %s", first)
 		return
@@ -175,19 +175,19 @@ func (l *loader) script(e *entry, item *value) {
 	l.config.Scripts = append(l.config.Scripts, s)
 }
 
-func (l *loader) discover(e *entry, item *value) {
+func (l *loader) discover(e *entry, item *yamltree.Value) {
 	if d := e.discover(item, l.config.Global); d != nil {
 		l.config.Discover = append(l.config.Discover, d)
 	}
 }
 
-func (l *loader) pattern(e *entry, item *value) {
-	text, ft := item.single()
+func (l *loader) pattern(e *entry, item *yamltree.Value) {
+	text, ft := item.Single()
 	if ft != nil || text == "" {
-		e.fail(item.line, "write a path or a pattern such as conf.d/*.yml", "names no file")
+		e.fail(item.Line, "write a path or a pattern such as conf.d/*.yml", "names no file")
 		return
 	}
-	l.patterns = append(l.patterns, pattern{text, item.line})
+	l.patterns = append(l.patterns, pattern{text, item.Line})
 }
 
 // include reads the files that p names and that were not read before. A glob
@@ -212,10 +212,10 @@ func (l *loader) include(p pattern) {
 		}
 		data, ft := readRegular(file)
 		if ft != nil {
-			if ft.remedy == "" || strings.HasSuffix(ft.problem, "folder") {
-				ft.remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
+			if ft.Remedy == "" || strings.HasSuffix(ft.Text, "folder") {
+				ft.Remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
 			}
-			l.fail(main, p.line, ft.remedy, "include %q: %s", p.text, ft.problem)
+			l.fail(main, p.line, ft.Remedy, "include %q: %s", p.text, ft.Text)
 		}
 		l.config.Files = append(l.config.Files, file)
 		if ft == nil {

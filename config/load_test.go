@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/panics"
 )
 
@@ -141,7 +142,7 @@ func checkYAML(t *testing.T, s *Script) {
 	text := "scripts:\n  - " + strings.ReplaceAll(strings.TrimSpace(s.YAML()), "\n", "\n    ") + "\n"
 	l := newLoader("fuzz.yml")
 	l.read("again.yml", []byte(text), l.main())
-	if err := l.join(nil); err != nil {
+	if err := l.Join(nil); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
 	want := *s
@@ -150,7 +151,7 @@ func checkYAML(t *testing.T, s *Script) {
 		if want.Env == nil {
 			want.Env = make(map[string]Secret)
 		}
-		want.Env[name] = hidden
+		want.Env[name] = yamltree.Hidden
 	}
 	got := l.config.Scripts[0]
 	want.Options = got.Options // may hide secrets; the texts below are compared
@@ -168,9 +169,9 @@ func dump(c *Config) string {
 		fmt.Fprintf(&b, "\nscript at %s, program %d\n%s", s.Pos, s.Program, s.YAML())
 	}
 	for _, d := range c.Discover {
-		v := &value{kind: object}
+		v := &yamltree.Value{Kind: yamltree.Map}
 		d.addTo(v)
-		fmt.Fprintf(&b, "\ndiscover at %s, directory %s%s\n%s", d.Pos, d.Directory, d.AgentConfig, render(v, true))
+		fmt.Fprintf(&b, "\ndiscover at %s, directory %s%s\n%s", d.Pos, d.Directory, d.AgentConfig, yamltree.Render(v, true))
 	}
 	for _, part := range []any{c.Receive.CoScale, c.Receive.StatsD, c.Receive.Collectd, c.Upload.CoScale, c.Upload.Instrumental} {
 		if !reflect.ValueOf(part).IsNil() {
@@ -210,7 +211,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		l := newLoader("fuzz.yml")
 		l.read("fuzz.yml", data, l.main())
-		if err := l.join(nil); err != nil {
+		if err := l.Join(nil); err != nil {
 			checkJoined(t, err)
 			return
 		}

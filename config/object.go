@@ -8,20 +8,26 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/panics"
 )
 
 // entry is one thing of a file while it is read; it knows where it stands and
 // what messages call it.
 type entry struct {
-	*report
+	*yamltree.Report
 	file   string // as messages name it
 	folder string // absolute: what relative paths start from
 	thing  string
+	// places says that the file is one of ours, so that a key that is in the
+	// wrong place may belong to another one of it.
+	places bool
+	// learn, if not nil, is told the keys of each map that is read.
+	learn func(thing string, keys []key)
 }
 
 func (e *entry) fail(line int, remedy, format string, args ...any) {
-	e.errs = append(e.errs, &Error{
+	e.Errs = append(e.Errs, &Error{
 		Position: Position{File: e.file, Line: line},
 		Thing:    e.thing,
 		Problem:  fmt.Sprintf(format, args...),
@@ -29,7 +35,9 @@ func (e *entry) fail(line int, remedy, format string, args ...any) {
 	})
 }
 
-func (e *entry) fault(f field, ft *fault) { e.fail(f.line, ft.remedy, "%s %s", f.key, ft.problem) }
+func (e *entry) fault(f yamltree.Field, ft *yamltree.Problem) {
+	e.fail(f.Line, ft.Remedy, "%s %s", f.Key, ft.Text)
+}
 
 // key is one key that an object may have, and what reads it.
 type key struct {
@@ -38,15 +46,15 @@ type key struct {
 }
 
 // take reads one field into its place, or says in e what is wrong with it.
-type take func(e *entry, f field)
+type take func(e *entry, f yamltree.Field)
 
 // object reads v's fields in the order of keys, whatever their order in the
 // file; any other field is an error. An empty v is an object without fields. A
 // name that is twice among keys is the caller's mistake, and panics: what is
 // wrong with its value would be told twice.
-func (e *entry) object(v *value, keys []key) {
-	if v.kind != object && v.kind != null {
-		e.fail(v.line, "write its keys and values beneath it, each as key: value", "is %s, not a map", v.kind)
+func (e *entry) object(v *yamltree.Value, keys []key) {
+	if v.Kind != yamltree.Map && v.Kind != yamltree.Null {
+		e.fail(v.Line, "write its keys and values beneath it, each as key: value", "is %s, not a map", v.Kind)
 		return
 	}
 	names := make([]string, len(keys))
@@ -55,22 +63,22 @@ func (e *entry) object(v *value, keys []key) {
 			panic("config: the key " + k.name + " is listed twice")
 		}
 		names[i] = k.name
-		if f := v.get(k.name); f != nil {
-			e.guard(f.line, func() { k.take(e, *f) })
+		if f := v.Get(k.name); f != nil {
+			e.guard(f.Line, func() { k.take(e, *f) })
 		}
 	}
 	if e.learn != nil {
 		e.learn(e.thing, keys)
 	}
-	for _, f := range v.fields {
-		if slices.Contains(names, f.key) {
+	for _, f := range v.Fields {
+		if slices.Contains(names, f.Key) {
 			continue
 		}
-		remedy := suggest(f.key, names)
+		remedy := suggest(f.Key, names)
 		if e.places {
-			remedy = cmp.Or(placesOf(f.key, e.thing), remedy)
+			remedy = cmp.Or(placesOf(f.Key, e.thing), remedy)
 		}
-		e.fail(f.line, remedy, "unknown key %q", f.key)
+		e.fail(f.Line, remedy, "unknown key %q", f.Key)
 	}
 }
 
@@ -79,7 +87,7 @@ func (e *entry) object(v *value, keys []key) {
 func (e *entry) guard(line int, read func()) {
 	err := panics.Try(func() error { read(); return nil })
 	if err != nil {
-		e.errs = append(e.errs, &Error{Position: Position{File: e.file, Line: line}, Thing: e.thing, Problem: err.Error(), Cause: err})
+		e.Errs = append(e.Errs, &Error{Position: Position{File: e.file, Line: line}, Thing: e.thing, Problem: err.Error(), Cause: err})
 	}
 }
 
@@ -95,37 +103,37 @@ func (e *entry) inner(name string) *entry {
 
 // section is an object under a key.
 func section(keys []key) take {
-	return func(e *entry, f field) { e.inner(f.key).object(f.value, keys) }
+	return func(e *entry, f yamltree.Field) { e.inner(f.Key).object(f.Value, keys) }
 }
 
 // each reads a list with one, item by item.
-func each(one func(e *entry, item *value)) take {
-	return func(e *entry, f field) {
-		if f.value.kind != list && f.value.kind != null {
-			e.fault(f, faultf("begin each item with a dash and a space, on a line of its own", "is %s, not a list", f.value.kind))
+func each(one func(e *entry, item *yamltree.Value)) take {
+	return func(e *entry, f yamltree.Field) {
+		if f.Value.Kind != yamltree.List && f.Value.Kind != yamltree.Null {
+			e.fault(f, yamltree.Problemf("begin each item with a dash and a space, on a line of its own", "is %s, not a list", f.Value.Kind))
 			return
 		}
-		for i, item := range f.value.items {
-			inner := e.inner(fmt.Sprintf("%s[%d]", f.key, i))
-			inner.guard(item.line, func() { one(inner, item) })
+		for i, item := range f.Value.Items {
+			inner := e.inner(fmt.Sprintf("%s[%d]", f.Key, i))
+			inner.guard(item.Line, func() { one(inner, item) })
 		}
 	}
 }
 
 // refused is a key with a place elsewhere, or none yet.
 func refused(problem, remedy string) take {
-	return func(e *entry, f field) { e.fail(f.line, remedy, "%q %s", f.key, problem) }
+	return func(e *entry, f yamltree.Field) { e.fail(f.Line, remedy, "%q %s", f.Key, problem) }
 }
 
 // text reads any single value but an empty one.
 func text(into *string) take {
-	return func(e *entry, f field) {
-		s, ft := f.value.single()
+	return func(e *entry, f yamltree.Field) {
+		s, ft := f.Value.Single()
 		switch {
 		case ft != nil:
 			e.fault(f, ft)
 		case s == "":
-			e.fault(f, faultf("give it a value", "is empty"))
+			e.fault(f, yamltree.Problemf("give it a value", "is empty"))
 		default:
 			*into = s
 		}
@@ -134,9 +142,9 @@ func text(into *string) take {
 
 // optional is a text that may be empty, which says something else than its
 // absence.
-func optional(into **string, check func(string) *fault) take {
-	return func(e *entry, f field) {
-		s, ft := f.value.single()
+func optional(into **string, check func(string) *yamltree.Problem) take {
+	return func(e *entry, f yamltree.Field) {
+		s, ft := f.Value.Single()
 		if ft == nil && check != nil {
 			ft = check(s)
 		}
@@ -150,10 +158,10 @@ func optional(into **string, check func(string) *fault) take {
 
 // word reads one of words.
 func word(into *string, words ...string) take {
-	return func(e *entry, f field) {
-		s, ft := f.value.single()
+	return func(e *entry, f yamltree.Field) {
+		s, ft := f.Value.Single()
 		if ft == nil && !slices.Contains(words, s) {
-			ft = faultf("write "+alternatives(words), "%q is not known", s)
+			ft = yamltree.Problemf("write "+alternatives(words), "%q is not known", s)
 		}
 		if ft != nil {
 			e.fault(f, ft)
@@ -171,7 +179,7 @@ func alternatives(words []string) string {
 
 // path reads a path and makes it absolute, from the folder of the file.
 func path(into *string) take {
-	return func(e *entry, f field) {
+	return func(e *entry, f yamltree.Field) {
 		var s string
 		text(&s)(e, f)
 		if s != "" {
@@ -188,8 +196,8 @@ func absolute(folder, path string) string {
 }
 
 func boolean(into *bool) take {
-	return func(e *entry, f field) {
-		b, ft := f.value.boolean()
+	return func(e *entry, f yamltree.Field) {
+		b, ft := f.Value.Bool()
 		if ft != nil {
 			e.fault(f, ft)
 			return
@@ -200,10 +208,10 @@ func boolean(into *bool) take {
 
 // duration reads one that is at least least.
 func duration(into *time.Duration, least time.Duration) take {
-	return func(e *entry, f field) {
-		d, ft := f.value.duration()
+	return func(e *entry, f yamltree.Field) {
+		d, ft := f.Value.Duration()
 		if ft == nil && d < least {
-			ft = faultf("write "+least.String()+" or more", "%s is too short", f.value.text)
+			ft = yamltree.Problemf("write "+least.String()+" or more", "%s is too short", f.Value.Text)
 		}
 		if ft != nil {
 			e.fault(f, ft)
@@ -215,10 +223,10 @@ func duration(into *time.Duration, least time.Duration) take {
 
 // count reads a whole number from 1.
 func count(into *int) take {
-	return func(e *entry, f field) {
-		n, ft := f.value.integer(0)
+	return func(e *entry, f yamltree.Field) {
+		n, ft := f.Value.Integer(0)
 		if ft == nil && n < 1 {
-			ft = faultf("write 1 or more", "%d is too small", n)
+			ft = yamltree.Problemf("write 1 or more", "%d is too small", n)
 		}
 		if ft != nil {
 			e.fault(f, ft)
@@ -230,28 +238,28 @@ func count(into *int) take {
 
 // texts reads a map of single values; check judges each name and text. The
 // texts are in no message: they may be secrets.
-func texts[T ~string](into *map[string]T, check func(name, text string) *fault) take {
-	return func(e *entry, f field) {
-		if f.value.kind != object && f.value.kind != null {
-			e.fault(f, faultf("write names and values beneath it, each as name: value", "is %s, not a map", f.value.kind))
+func texts[T ~string](into *map[string]T, check func(name, text string) *yamltree.Problem) take {
+	return func(e *entry, f yamltree.Field) {
+		if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+			e.fault(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
 			return
 		}
-		for _, t := range f.value.fields {
-			s, ft := t.value.single()
-			if ft != nil && t.value.kind == null {
-				ft.remedy = `write "" for an empty one`
+		for _, t := range f.Value.Fields {
+			s, ft := t.Value.Single()
+			if ft != nil && t.Value.Kind == yamltree.Null {
+				ft.Remedy = `write "" for an empty one`
 			}
 			if ft == nil {
-				ft = check(t.key, s)
+				ft = check(t.Key, s)
 			}
 			if ft != nil {
-				e.fail(t.line, ft.remedy, "%s: %q %s", f.key, t.key, ft.problem)
+				e.fail(t.Line, ft.Remedy, "%s: %q %s", f.Key, t.Key, ft.Text)
 				continue
 			}
 			if *into == nil {
 				*into = make(map[string]T)
 			}
-			(*into)[t.key] = T(s)
+			(*into)[t.Key] = T(s)
 		}
 	}
 }

@@ -8,33 +8,35 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // Options is a dialect's own part of a script's configuration, kept as it
 // stands in the file until the dialect decodes it. The zero value is no
 // options. It is never changed and may be copied; compare with Equal.
 type Options struct {
-	root  *value // an object, or nil
+	root  *yamltree.Value // an object, or nil
 	file  string
 	thing string // whose options they are, for messages
 }
 
 // OptionsFrom makes Options of a command line's K=V, each V read as YAML.
 func OptionsFrom(texts map[string]string) (Options, error) {
-	var r report
-	root := &value{kind: object, size: 1}
+	var r yamltree.Report
+	root := &yamltree.Value{Kind: yamltree.Map}
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		before := len(r.errs)
-		v := parse(&r, "", []byte(texts[name]))
-		for _, e := range r.errs[before:] {
+		before := len(r.Errs)
+		v := yamltree.Parse(&r, "", []byte(texts[name]))
+		for _, e := range r.Errs[before:] {
 			e.Line, e.Thing = 0, "--option="+name
 		}
-		root.fields = append(root.fields, field{key: name, value: v})
+		root.Fields = append(root.Fields, yamltree.Field{Key: name, Value: v})
 	}
-	if err := r.join(nil); err != nil {
+	if err := r.Join(nil); err != nil {
 		return Options{}, err
 	}
-	if len(root.fields) == 0 {
+	if len(root.Fields) == 0 {
 		return Options{}, nil
 	}
 	return Options{root: root}, nil
@@ -48,7 +50,7 @@ func (o Options) Equal(p Options) bool {
 	if o.root == nil || p.root == nil {
 		return o.root == p.root
 	}
-	return render(o.root, false) == render(p.root, false)
+	return yamltree.Render(o.root, false) == yamltree.Render(p.root, false)
 }
 
 // Decode reads o into the struct that into points to, strictly: a key without
@@ -63,69 +65,69 @@ func (o Options) Decode(into any) error {
 		return nil
 	}
 	d := &optionDecoder{options: o}
-	d.decode("options", o.root.line, o.root, reflect.ValueOf(into).Elem())
-	return d.join(nil)
+	d.decode("options", o.root.Line, o.root, reflect.ValueOf(into).Elem())
+	return d.Join(nil)
 }
 
 type optionDecoder struct {
-	report
+	yamltree.Report
 	options Options
 }
 
-func (d *optionDecoder) fail(path string, line int, ft *fault) {
-	d.errs = append(d.errs, &Error{
+func (d *optionDecoder) fail(path string, line int, ft *yamltree.Problem) {
+	d.Errs = append(d.Errs, &Error{
 		Position: Position{File: d.options.file, Line: line},
 		Thing:    d.options.thing,
-		Problem:  path + " " + ft.problem,
-		Remedy:   ft.remedy,
+		Problem:  path + " " + ft.Text,
+		Remedy:   ft.Remedy,
 	})
 }
 
 // decode reads v, which messages call path, into to.
-func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value) {
+func (d *optionDecoder) decode(path string, line int, v *yamltree.Value, to reflect.Value) {
 	if raw, ok := to.Addr().Interface().(*Raw); ok {
 		raw.v = v
 		return
 	}
-	single, ft := v.into(to)
+	isSingle, ft := single(v, to)
 	if ft != nil {
 		d.fail(path, line, ft)
 	}
-	if single {
+	if isSingle {
 		return
 	}
 	switch to.Kind() {
 	case reflect.Pointer:
-		if v.kind != null {
+		if v.Kind != yamltree.Null {
 			to.Set(reflect.New(to.Type().Elem()))
 			d.decode(path, line, v, to.Elem())
 		}
 	case reflect.Interface:
-		if p := v.plain(); p != nil {
+		if p := v.Plain(); p != nil {
 			to.Set(reflect.ValueOf(p))
 		}
 	case reflect.Struct:
 		d.structure(path, line, v, to)
 	case reflect.Map:
-		if v.kind != object && v.kind != null {
-			d.fail(path, line, faultf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.kind))
+		if v.Kind != yamltree.Map && v.Kind != yamltree.Null {
+			d.fail(path, line, yamltree.Problemf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.Kind))
 			return
 		}
 		m := reflect.MakeMap(to.Type())
-		for _, f := range v.fields {
+		for _, f := range v.Fields {
 			item := reflect.New(to.Type().Elem()).Elem()
-			d.decode(path+"."+f.key, f.line, f.value, item)
-			m.SetMapIndex(reflect.ValueOf(f.key).Convert(to.Type().Key()), item)
+			d.decode(path+"."+f.Key, f.Line, f.Value, item)
+			m.SetMapIndex(reflect.ValueOf(f.Key).Convert(to.Type().Key()), item)
 		}
 		to.Set(m)
 	case reflect.Slice:
-		if v.kind != list && v.kind != null {
-			d.fail(path, line, faultf("begin each item with a dash, or write them in brackets, as in [a, b]", "is %s, not a list", v.kind))
+		if v.Kind != yamltree.List && v.Kind != yamltree.Null {
+			d.fail(path, line, yamltree.Problemf("begin each item with a dash, or write them in brackets, as in [a, b]", "is %s, not a list", v.Kind))
 			return
 		}
-		s := reflect.MakeSlice(to.Type(), len(v.items), len(v.items))
-		for i, item := range v.items {
-			d.decode(fmt.Sprintf("%s[%d]", path, i), item.line, item, s.Index(i))
+		s := reflect.MakeSlice(to.Type(), len(v.Items), len(v.Items))
+		for i, item := range v.Items {
+			d.decode(fmt.Sprintf("%s[%d]", path, i), item.Line, item, s.Index(i))
 		}
 		to.Set(s)
 	default:
@@ -134,9 +136,9 @@ func (d *optionDecoder) decode(path string, line int, v *value, to reflect.Value
 }
 
 // structure reads a map into a struct.
-func (d *optionDecoder) structure(path string, line int, v *value, to reflect.Value) {
-	if v.kind != object && v.kind != null {
-		d.fail(path, line, faultf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.kind))
+func (d *optionDecoder) structure(path string, line int, v *yamltree.Value, to reflect.Value) {
+	if v.Kind != yamltree.Map && v.Kind != yamltree.Null {
+		d.fail(path, line, yamltree.Problemf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.Kind))
 		return
 	}
 	var names []string
@@ -147,54 +149,54 @@ func (d *optionDecoder) structure(path string, line int, v *value, to reflect.Va
 			continue
 		}
 		names = append(names, name)
-		if got := v.get(name); got != nil {
-			d.decode(path+"."+name, got.line, got.value, to.Field(i))
+		if got := v.Get(name); got != nil {
+			d.decode(path+"."+name, got.Line, got.Value, to.Field(i))
 		}
 	}
-	for _, f := range v.fields {
-		if !slices.Contains(names, f.key) {
-			remedy := suggest(f.key, names)
+	for _, f := range v.Fields {
+		if !slices.Contains(names, f.Key) {
+			remedy := suggest(f.Key, names)
 			if remedy == "" && path == "options" {
-				remedy = placesOf(f.key, path)
+				remedy = placesOf(f.Key, path)
 			}
-			d.fail(path+"."+f.key, f.line, &fault{"is not known", remedy})
+			d.fail(path+"."+f.Key, f.Line, &yamltree.Problem{Text: "is not known", Remedy: remedy})
 		}
 	}
 }
 
-// into reads v into to and reports true if to's type is one of single values;
+// single reads v into to and reports true if to's type is one of single values;
 // any other type is left alone.
-func (v *value) into(to reflect.Value) (bool, *fault) {
-	var ft *fault
+func single(v *yamltree.Value, to reflect.Value) (bool, *yamltree.Problem) {
+	var ft *yamltree.Problem
 	text, isText := to.Addr().Interface().(encoding.TextUnmarshaler)
 	switch {
 	case isText:
 		var s string
-		if s, ft = v.single(); ft != nil {
+		if s, ft = v.Single(); ft != nil {
 			break
 		}
 		if err := text.UnmarshalText([]byte(s)); err != nil {
-			ft = faultf("", "%q: %v", s, err)
+			ft = yamltree.Problemf("", "%q: %v", s, err)
 		}
 	case to.Type() == reflect.TypeFor[time.Duration]():
 		var d time.Duration
-		d, ft = v.duration()
+		d, ft = v.Duration()
 		to.SetInt(int64(d))
 	case to.Kind() == reflect.String:
 		var s string
-		s, ft = v.single()
+		s, ft = v.Single()
 		to.SetString(s)
 	case to.Kind() == reflect.Bool:
 		var b bool
-		b, ft = v.boolean()
+		b, ft = v.Bool()
 		to.SetBool(b)
 	case to.CanInt():
 		var n int64
-		n, ft = v.integer(to.Type().Bits())
+		n, ft = v.Integer(to.Type().Bits())
 		to.SetInt(n)
 	case to.CanFloat():
 		var x float64
-		x, ft = v.float()
+		x, ft = v.Float()
 		to.SetFloat(x)
 	default:
 		return false, nil

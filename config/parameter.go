@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // longestParameter bounds the value that a request may give, in bytes.
@@ -130,52 +132,52 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 
 // parameters reads what a request may say.
 func parameters(into *map[string]Parameter) take {
-	return func(e *entry, f field) {
-		if f.value.kind != object && f.value.kind != null {
-			e.fault(f, faultf("write names and values beneath it, each as name: value", "is %s, not a map", f.value.kind))
+	return func(e *entry, f yamltree.Field) {
+		if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+			e.fault(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
 			return
 		}
-		for _, m := range f.value.fields {
+		for _, m := range f.Value.Fields {
 			if *into == nil {
 				*into = make(map[string]Parameter)
 			}
-			(*into)[m.key] = e.inner(fmt.Sprintf("parameters: %q", m.key)).parameter(m)
+			(*into)[m.Key] = e.inner(fmt.Sprintf("parameters: %q", m.Key)).parameter(m)
 		}
 	}
 }
 
-func (e *entry) parameter(f field) (p Parameter) {
+func (e *entry) parameter(f yamltree.Field) (p Parameter) {
 	switch {
-	case f.key == "script":
-		e.fail(f.line, "give it another name", "is what a request names the script by")
-	case !labelForm.MatchString(f.key):
-		e.fail(f.line, "it takes letters, digits and _, no digit first", "cannot be a parameter's name")
+	case f.Key == "script":
+		e.fail(f.Line, "give it another name", "is what a request names the script by")
+	case !labelForm.MatchString(f.Key):
+		e.fail(f.Line, "it takes letters, digits and _, no digit first", "cannot be a parameter's name")
 	}
-	e.object(f.value, []key{
-		{"pattern", func(e *entry, f field) {
+	e.object(f.Value, []key{
+		{"pattern", func(e *entry, f yamltree.Field) {
 			text(&p.Pattern)(e, f)
 			form, err := regexp.Compile(p.Pattern)
 			if se := (*syntax.Error)(nil); errors.As(err, &se) {
-				e.fault(f, faultf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
+				e.fault(f, yamltree.Problemf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
 				return
 			}
 			form.Longest()
 			p.form = form
 		}},
-		{"default", func(e *entry, f field) {
+		{"default", func(e *entry, f yamltree.Field) {
 			optional(&p.Default, nil)(e, f)
 			if p.Default == nil || p.form == nil {
 				return
 			}
 			if problem := p.check(*p.Default); problem != "" {
-				e.fault(f, faultf("change one of the two", "%q %s", *p.Default, problem))
+				e.fault(f, yamltree.Problemf("change one of the two", "%q %s", *p.Default, problem))
 			} else if strings.HasPrefix(*p.Default, "-") && !p.dashed() {
-				e.fault(f, faultf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
+				e.fault(f, yamltree.Problemf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
 			}
 		}},
 	})
-	if f.value.get("pattern") == nil {
-		e.fail(f.line, "write pattern: and a regular expression that the whole value must match", "has no pattern")
+	if f.Value.Get("pattern") == nil {
+		e.fail(f.Line, "write pattern: and a regular expression that the whole value must match", "has no pattern")
 	}
 	return p
 }
@@ -184,16 +186,16 @@ func (e *entry) parameter(f field) (p Parameter) {
 // its command: each has a place, each place a parameter, and none is where a
 // value would choose the program or become code. Without probe and parameters,
 // braces are ordinary characters.
-func (e *entry) checkParameters(v *value, s *Script) {
-	declared, command := v.get("parameters"), v.get("command")
+func (e *entry) checkParameters(v *yamltree.Value, s *Script) {
+	declared, command := v.Get("parameters"), v.Get("command")
 	if command == nil { // a module's, and whether it may be probed its dialect knows
 		if declared != nil {
-			e.fail(declared.line, "leave them out", "has parameters, which are for a script with a command")
+			e.fail(declared.Line, "leave them out", "has parameters, which are for a script with a command")
 		}
 		return
 	}
 	if declared != nil && !s.Probe {
-		e.fail(declared.line, "write probe: true", "has parameters, which are for a script that may be probed")
+		e.fail(declared.Line, "write probe: true", "has parameters, which are for a script that may be probed")
 	}
 	if declared == nil && !s.Probe {
 		return
@@ -204,15 +206,15 @@ func (e *entry) checkParameters(v *value, s *Script) {
 		for _, m := range placeholder.FindAllStringSubmatch(word, -1) {
 			placed[m[1]] = true
 			if _, known := s.Parameters[m[1]]; !known {
-				e.fail(command.line, "declare it under parameters:, or move the code that contains it into the script", "command: {%s} is not a parameter", m[1])
+				e.fail(command.Line, "declare it under parameters:, or move the code that contains it into the script", "command: {%s} is not a parameter", m[1])
 			} else if i < free {
-				e.fail(command.line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
+				e.fail(command.Line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
 		if !placed[name] {
-			e.fail(declared.value.get(name).line, fmt.Sprintf("write {%s} where its value belongs", name), "parameters: %q has no place in command", name)
+			e.fail(declared.Value.Get(name).Line, fmt.Sprintf("write {%s} where its value belongs", name), "parameters: %q has no place in command", name)
 		}
 	}
 }

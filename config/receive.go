@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // Receive is the section `receive`; nil is a receiver that is not configured.
@@ -70,12 +72,12 @@ func receive(c *Config) []key {
 
 // receiver reads one receiver or upload of a section, and notes where it
 // stands; what is wrong with it as a whole is told at its key.
-func receiver[T any](c *Config, section string, into **T, read func(e *entry, f field) *T) take {
-	return func(e *entry, f field) {
-		c.At[section+"."+f.key] = Position{File: e.file, Line: f.line}
-		e = e.inner(f.key)
-		if f.value.kind != object && f.value.kind != null {
-			e.fail(f.line, "write its keys and values beneath it, each as key: value", "is %s, not a map", f.value.kind)
+func receiver[T any](c *Config, section string, into **T, read func(e *entry, f yamltree.Field) *T) take {
+	return func(e *entry, f yamltree.Field) {
+		c.At[section+"."+f.Key] = Position{File: e.file, Line: f.Line}
+		e = e.inner(f.Key)
+		if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+			e.fail(f.Line, "write its keys and values beneath it, each as key: value", "is %s, not a map", f.Value.Kind)
 			return
 		}
 		*into = read(e, f)
@@ -91,10 +93,10 @@ func shown(g *Global, maxSeries *int, labels *map[string]string) []key {
 	}
 }
 
-func receiveCoScale(g *Global) func(*entry, field) *ReceiveCoScale {
-	return func(e *entry, f field) *ReceiveCoScale {
+func receiveCoScale(g *Global) func(*entry, yamltree.Field) *ReceiveCoScale {
+	return func(e *entry, f yamltree.Field) *ReceiveCoScale {
 		r := &ReceiveCoScale{TTL: DefaultTTL}
-		e.object(f.value, append([]key{
+		e.object(f.Value, append([]key{
 			{"app_id", text(&r.AppID)},
 			{"access_tokens_file", path(&r.AccessTokensFile)},
 			{"ttl", duration(&r.TTL, time.Second)},
@@ -103,12 +105,12 @@ func receiveCoScale(g *Global) func(*entry, field) *ReceiveCoScale {
 		}, shown(g, &r.MaxSeries, &r.Labels)...))
 		e.needs(f, "app_id", "write the id that the clients have")
 		e.needs(f, "access_tokens_file", "name a file with one token in each line, not readable by others")
-		e.both(f.value.get("tls"), "cert_file", "key_file")
-		if f.value.get("listen") == nil && f.value.get("tls") != nil {
-			e.fail(f.value.get("tls").line, "give listen: an address, or set up TLS in the file of --web.config.file", "tls is for addresses under listen")
+		e.both(f.Value.Get("tls"), "cert_file", "key_file")
+		if f.Value.Get("listen") == nil && f.Value.Get("tls") != nil {
+			e.fail(f.Value.Get("tls").Line, "give listen: an address, or set up TLS in the file of --web.config.file", "tls is for addresses under listen")
 		}
 		if strings.ContainsAny(r.AppID, "/?#% ") {
-			e.fail(f.value.get("app_id").line, "write the id alone", "app_id %q cannot be used in the path of a URL", r.AppID)
+			e.fail(f.Value.Get("app_id").Line, "write the id alone", "app_id %q cannot be used in the path of a URL", r.AppID)
 		}
 		return r
 	}
@@ -118,27 +120,27 @@ func tlsFiles(t *TLS) []key {
 	return []key{{"cert_file", path(&t.CertFile)}, {"key_file", path(&t.KeyFile)}}
 }
 
-func receiveStatsD(g *Global) func(*entry, field) *ReceiveStatsD {
-	return func(e *entry, f field) *ReceiveStatsD {
+func receiveStatsD(g *Global) func(*entry, yamltree.Field) *ReceiveStatsD {
+	return func(e *entry, f yamltree.Field) *ReceiveStatsD {
 		r := &ReceiveStatsD{TTL: DefaultTTL}
-		e.object(f.value, append([]key{
+		e.object(f.Value, append([]key{
 			{"udp", address(&r.UDP)},
 			{"tcp", address(&r.TCP)},
 			{"unixgram", path(&r.Unixgram)},
 			{"mapping_config", path(&r.MappingConfig)},
 			{"ttl", duration(&r.TTL, time.Second)},
 		}, shown(g, &r.MaxSeries, &r.Labels)...))
-		if f.value.get("udp") == nil && f.value.get("tcp") == nil && f.value.get("unixgram") == nil {
-			e.fail(f.line, "give it a udp, tcp or unixgram", "listens nowhere")
+		if f.Value.Get("udp") == nil && f.Value.Get("tcp") == nil && f.Value.Get("unixgram") == nil {
+			e.fail(f.Line, "give it a udp, tcp or unixgram", "listens nowhere")
 		}
 		return r
 	}
 }
 
-func receiveCollectd(g *Global) func(*entry, field) *ReceiveCollectd {
-	return func(e *entry, f field) *ReceiveCollectd {
+func receiveCollectd(g *Global) func(*entry, yamltree.Field) *ReceiveCollectd {
+	return func(e *entry, f yamltree.Field) *ReceiveCollectd {
 		r := &ReceiveCollectd{SecurityLevel: "none", Interval: 10 * time.Second}
-		e.object(f.value, append([]key{
+		e.object(f.Value, append([]key{
 			{"udp", address(&r.UDP)},
 			{"security_level", word(&r.SecurityLevel, "none", "sign", "encrypt")},
 			{"auth_file", path(&r.AuthFile)},
@@ -148,31 +150,31 @@ func receiveCollectd(g *Global) func(*entry, field) *ReceiveCollectd {
 			{"interval", duration(&r.Interval, time.Second)},
 			{"ttl", duration(&r.TTL, time.Second)},
 		}, shown(g, &r.MaxSeries, &r.Labels)...))
-		if f.value.get("udp") == nil && f.value.get("http_path") == nil && f.value.get("unixsock") == nil {
-			e.fail(f.line, "give it a udp, http_path or unixsock", "listens nowhere")
+		if f.Value.Get("udp") == nil && f.Value.Get("http_path") == nil && f.Value.Get("unixsock") == nil {
+			e.fail(f.Line, "give it a udp, http_path or unixsock", "listens nowhere")
 		}
-		if level := f.value.get("security_level"); level != nil && r.SecurityLevel != "none" && f.value.get("auth_file") == nil {
-			e.fail(level.line, "name an auth_file", "security_level %s needs passwords", r.SecurityLevel)
+		if level := f.Value.Get("security_level"); level != nil && r.SecurityLevel != "none" && f.Value.Get("auth_file") == nil {
+			e.fail(level.Line, "name an auth_file", "security_level %s needs passwords", r.SecurityLevel)
 		}
 		return r
 	}
 }
 
 // needs tells of a key that must be there.
-func (e *entry) needs(f field, name, remedy string) {
-	if f.value.get(name) == nil {
-		e.fail(f.line, remedy, "has no %s", name)
+func (e *entry) needs(f yamltree.Field, name, remedy string) {
+	if f.Value.Get(name) == nil {
+		e.fail(f.Line, remedy, "has no %s", name)
 	}
 }
 
 // both tells of one of two keys that stands without the other.
-func (e *entry) both(f *field, one, other string) {
+func (e *entry) both(f *yamltree.Field, one, other string) {
 	if f == nil {
 		return
 	}
 	for _, names := range [][2]string{{one, other}, {other, one}} {
-		if f.value.get(names[0]) != nil && f.value.get(names[1]) == nil {
-			e.fail(f.line, "give both, or neither", "%s has %s and no %s", f.key, names[0], names[1])
+		if f.Value.Get(names[0]) != nil && f.Value.Get(names[1]) == nil {
+			e.fail(f.Line, "give both, or neither", "%s has %s and no %s", f.Key, names[0], names[1])
 		}
 	}
 }
@@ -180,8 +182,8 @@ func (e *entry) both(f *field, one, other string) {
 // address reads HOST:PORT. Without a host it is loopback: what is received is
 // not from the whole world unless an address says so.
 func address(into *string) take {
-	return func(e *entry, f field) {
-		s, ft := f.value.single()
+	return func(e *entry, f yamltree.Field) {
+		s, ft := f.Value.Single()
 		if ft == nil {
 			s, ft = readAddress(s)
 		}
@@ -193,13 +195,13 @@ func address(into *string) take {
 	}
 }
 
-func readAddress(s string) (string, *fault) {
+func readAddress(s string) (string, *yamltree.Problem) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return "", faultf("write it like 127.0.0.1:8125", "%q is not an address", s)
+		return "", yamltree.Problemf("write it like 127.0.0.1:8125", "%q is not an address", s)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", faultf("write a number from 1 to 65535", "%q has no such port", s)
+		return "", yamltree.Problemf("write a number from 1 to 65535", "%q has no such port", s)
 	}
 	if host == "" {
 		host = "127.0.0.1"
@@ -208,32 +210,32 @@ func readAddress(s string) (string, *fault) {
 }
 
 func addresses(into *[]string) take {
-	return items(into, func(_ *entry, s string) (string, *fault) { return readAddress(s) })
+	return items(into, func(_ *entry, s string) (string, *yamltree.Problem) { return readAddress(s) })
 }
 
 func paths(into *[]string) take {
-	return items(into, func(e *entry, s string) (string, *fault) {
+	return items(into, func(e *entry, s string) (string, *yamltree.Problem) {
 		if s == "" {
-			return "", faultf("give it a value", "is empty")
+			return "", yamltree.Problemf("give it a value", "is empty")
 		}
 		return absolute(e.folder, s), nil
 	})
 }
 
 // items reads a list of single values, or one alone.
-func items(into *[]string, read func(e *entry, s string) (string, *fault)) take {
-	return func(e *entry, f field) {
-		all := []*value{f.value}
-		if f.value.kind == list {
-			all = f.value.items
+func items(into *[]string, read func(e *entry, s string) (string, *yamltree.Problem)) take {
+	return func(e *entry, f yamltree.Field) {
+		all := []*yamltree.Value{f.Value}
+		if f.Value.Kind == yamltree.List {
+			all = f.Value.Items
 		}
 		for _, item := range all {
-			s, ft := item.single()
+			s, ft := item.Single()
 			if ft == nil {
 				s, ft = read(e, s)
 			}
 			if ft != nil {
-				e.fail(item.line, ft.remedy, "%s %s", f.key, ft.problem)
+				e.fail(item.Line, ft.Remedy, "%s %s", f.Key, ft.Text)
 				continue
 			}
 			*into = append(*into, s)
@@ -243,13 +245,13 @@ func items(into *[]string, read func(e *entry, s string) (string, *fault)) take 
 
 // urlPath reads the path of an endpoint.
 func urlPath(into *string) take {
-	return func(e *entry, f field) {
+	return func(e *entry, f yamltree.Field) {
 		var s string
 		text(&s)(e, f)
 		switch {
 		case s == "":
 		case !strings.HasPrefix(s, "/") || s == "/" || strings.HasSuffix(s, "/") || strings.ContainsAny(s, "{}?#% \t"):
-			e.fault(f, faultf("write it like /collectd-post", "%q is not a plain path", s))
+			e.fault(f, yamltree.Problemf("write it like /collectd-post", "%q is not a plain path", s))
 		default:
 			*into = s
 		}

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"io"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // Secret is a text that is shown nowhere: it prints as <secret> under every
@@ -10,16 +12,14 @@ import (
 // struct can fmt not see its methods: do not print such structs.
 type Secret string
 
-const hidden = "<secret>"
-
 // Reveal gives the text itself.
 func (s Secret) Reveal() string { return string(s) }
 
 // String gives <secret>.
-func (Secret) String() string { return hidden }
+func (Secret) String() string { return yamltree.Hidden }
 
 // Format writes <secret>, whatever the verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, yamltree.Hidden) }
 
 // MarshalText gives <secret>: to encoding/json and to YAML.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(yamltree.Hidden), nil }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // Defaults of spec/configuration.md.
@@ -84,12 +86,12 @@ func (s *Settings) fill(g Global) {
 
 // script reads one entry of `scripts`. It gives nil where an error leaves
 // nothing to speak of; e has the error.
-func (e *entry) script(v *value, g Global) *Script {
-	if v.kind != object {
-		e.fail(v.line, orText("command", v, "/path/to/script"), "is %s, not a map", v.kind)
+func (e *entry) script(v *yamltree.Value, g Global) *Script {
+	if v.Kind != yamltree.Map {
+		e.fail(v.Line, orText("command", v, "/path/to/script"), "is %s, not a map", v.Kind)
 		return nil
 	}
-	unnamed := v.get("name") == nil
+	unnamed := v.Get("name") == nil
 	var (
 		name   string
 		script *Script
@@ -97,8 +99,8 @@ func (e *entry) script(v *value, g Global) *Script {
 		set    Settings
 	)
 	keys := append([]key{
-		{"name", func(e *entry, f field) {
-			s, ft := f.value.single()
+		{"name", func(e *entry, f yamltree.Field) {
+			s, ft := f.Value.Single()
 			if ft == nil {
 				ft = checkName(s)
 			}
@@ -111,7 +113,7 @@ func (e *entry) script(v *value, g Global) *Script {
 		}},
 		// Before the command, whose bare words may lie there.
 		{"working_directory", path(&set.WorkingDirectory)},
-		{"command", func(e *entry, f field) {
+		{"command", func(e *entry, f yamltree.Field) {
 			if script = e.command(f, name, set); script != nil && unnamed {
 				e.thing = fmt.Sprintf("%s %q", e.thing, script.Name)
 			}
@@ -121,10 +123,10 @@ func (e *entry) script(v *value, g Global) *Script {
 	}, settings(&set)...)
 	e.object(v, keys)
 	switch modular := isModular(set.Dialect); {
-	case v.get("command") == nil && !modular:
-		e.fail(v.line, "write command: and the script's path", "has no command")
-	case modular && v.get("command") != nil:
-		e.fail(v.get("command").line, "name the module under options", "command is not for the dialect %s", set.Dialect)
+	case v.Get("command") == nil && !modular:
+		e.fail(v.Line, "write command: and the script's path", "has no command")
+	case modular && v.Get("command") != nil:
+		e.fail(v.Get("command").Line, "name the module under options", "command is not for the dialect %s", set.Dialect)
 		return nil
 	case modular:
 		if script = e.module(v, name, set); script != nil && unnamed {
@@ -144,33 +146,33 @@ func (e *entry) script(v *value, g Global) *Script {
 	script.Settings = set
 	script.Parameters = params
 	e.checkParameters(v, script)
-	script.Pos = Position{File: e.file, Line: v.line}
+	script.Pos = Position{File: e.file, Line: v.Line}
 	return script
 }
 
 // orText says how an item that is no map is written as one: with the key that
 // its text is the value of, or some other text where it has none.
-func orText(key string, v *value, otherwise string) string {
-	if v.kind == scalar {
-		otherwise = v.text
+func orText(key string, v *yamltree.Value, otherwise string) string {
+	if v.Kind == yamltree.Scalar {
+		otherwise = v.Text
 	}
-	return "write " + key + ": " + scalarText(otherwise)
+	return "write " + key + ": " + yamltree.Quote(otherwise)
 }
 
 // compareTimes warns of a timeout that is longer than the interval; what is 0 is
 // not said.
-func (e *entry) compareTimes(v *value, interval, timeout time.Duration) {
+func (e *entry) compareTimes(v *yamltree.Value, interval, timeout time.Duration) {
 	if interval == 0 || timeout <= interval {
 		return
 	}
-	line := v.line
+	line := v.Line
 	for _, key := range []string{"interval", "timeout"} {
-		if f := v.get(key); f != nil {
-			line = f.line
+		if f := v.Get(key); f != nil {
+			line = f.Line
 		}
 	}
-	e.warn("%s: %s: timeout %s is longer than interval %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
-		Position{e.file, line}, e.thing, model.Duration(timeout), model.Duration(interval))
+	e.Warn("%s: %s: timeout %s is longer than interval %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
+		Position{File: e.file, Line: line}, e.thing, model.Duration(timeout), model.Duration(interval))
 }
 
 // modular are the dialects whose scripts are modules, named under options
@@ -180,14 +182,14 @@ var modular = []string{"scalyr"}
 func isModular(dialect string) bool { return slices.Contains(modular, dialect) }
 
 // module is a script of a modular dialect.
-func (e *entry) module(v *value, name string, set Settings) *Script {
+func (e *entry) module(v *yamltree.Value, name string, set Settings) *Script {
 	script, ft := newModule(name, set)
 	if ft != nil {
-		line := v.line
-		if f := v.get("options"); f != nil {
-			line = f.line
+		line := v.Line
+		if f := v.Get("options"); f != nil {
+			line = f.Line
 		}
-		e.fail(line, ft.remedy, "%s", ft.problem)
+		e.fail(line, ft.Remedy, "%s", ft.Text)
 		return nil
 	}
 	return script
@@ -195,10 +197,10 @@ func (e *entry) module(v *value, name string, set Settings) *Script {
 
 // newModule makes the Script of a modular dialect. An empty name is made from
 // the last word of options.module and options.id.
-func newModule(name string, s Settings) (*Script, *fault) {
+func newModule(name string, s Settings) (*Script, *yamltree.Problem) {
 	module, id := s.Options.text("module"), s.Options.text("id")
 	if module == "" {
-		return nil, faultf("write options: {module: random_coin_monitor}", "options has no module")
+		return nil, yamltree.Problemf("write options: {module: random_coin_monitor}", "options has no module")
 	}
 	if name == "" {
 		name = module[strings.LastIndexByte(module, '.')+1:]
@@ -207,27 +209,27 @@ func newModule(name string, s Settings) (*Script, *fault) {
 		}
 	}
 	if ft := checkName(name); ft != nil {
-		return nil, &fault{"name " + ft.problem, ft.remedy}
+		return nil, &yamltree.Problem{Text: "name " + ft.Text, Remedy: ft.Remedy}
 	}
 	return &Script{Settings: s, Name: name}, nil
 }
 
 // command reads a line or a list of arguments.
-func (e *entry) command(f field, name string, set Settings) *Script {
+func (e *entry) command(f yamltree.Field, name string, set Settings) *Script {
 	var words []string
 	var line *shellLine
-	if f.value.kind == list {
-		for _, item := range f.value.items {
-			word, ft := item.single()
+	if f.Value.Kind == yamltree.List {
+		for _, item := range f.Value.Items {
+			word, ft := item.Single()
 			if ft != nil {
-				e.fault(f, &fault{"has a word that " + ft.problem, ft.remedy})
+				e.fault(f, &yamltree.Problem{Text: "has a word that " + ft.Text, Remedy: ft.Remedy})
 				return nil
 			}
 			words = append(words, word)
 		}
 		line = newShellList(words, e.folder, name != "")
 	} else {
-		text, ft := f.value.single()
+		text, ft := f.Value.Single()
 		if ft != nil {
 			e.fault(f, ft)
 			return nil
@@ -238,14 +240,14 @@ func (e *entry) command(f field, name string, set Settings) *Script {
 			if !strings.Contains(err.Error(), "quote") {
 				remedy = "write the script's path"
 			}
-			e.fail(f.line, remedy, "%v", err)
+			e.fail(f.Line, remedy, "%v", err)
 			return nil
 		}
 		line = newShellLine(text, e.folder, name != "")
 	}
 	script, ft := newScript(name, words, e.folder, set)
 	if ft != nil {
-		e.fail(f.line, ft.remedy, "%s", ft.problem)
+		e.fail(f.Line, ft.Remedy, "%s", ft.Text)
 		return nil
 	}
 	script.line = line
@@ -257,12 +259,12 @@ func (e *entry) command(f field, name string, set Settings) *Script {
 var homeFolders = map[string]string{"instrumental": ".instrumental_scripts"}
 
 // discover reads one entry of `discover`, nil as in script.
-func (e *entry) discover(v *value, g Global) *Discover {
-	if v.kind != object {
-		e.fail(v.line, orText("directory", v, "/path/to/scripts"), "is %s, not a map", v.kind)
+func (e *entry) discover(v *yamltree.Value, g Global) *Discover {
+	if v.Kind != yamltree.Map {
+		e.fail(v.Line, orText("directory", v, "/path/to/scripts"), "is %s, not a map", v.Kind)
 		return nil
 	}
-	d := &Discover{Pos: Position{File: e.file, Line: v.line}}
+	d := &Discover{Pos: Position{File: e.file, Line: v.Line}}
 	own := refused("is not for an entry of discover", "each script that it finds has its own")
 	e.object(v, append([]key{
 		{"directory", path(&d.Directory)},
@@ -274,15 +276,15 @@ func (e *entry) discover(v *value, g Global) *Discover {
 	}, settings(&d.Settings)...))
 	e.compareTimes(v, d.Interval, d.Timeout)
 	d.fill(g)
-	switch directory, agent := v.get("directory"), v.get("agent_config"); {
+	switch directory, agent := v.Get("directory"), v.Get("agent_config"); {
 	case isModular(d.Dialect) && directory != nil:
-		e.fail(directory.line, "write agent_config: and the path of agent.json", "directory is not for the dialect %s", d.Dialect)
+		e.fail(directory.Line, "write agent_config: and the path of agent.json", "directory is not for the dialect %s", d.Dialect)
 		return nil
 	case isModular(d.Dialect) && agent == nil:
-		e.fail(v.line, "write agent_config: and the path of agent.json", "has no agent_config")
+		e.fail(v.Line, "write agent_config: and the path of agent.json", "has no agent_config")
 		return nil
 	case !isModular(d.Dialect) && agent != nil:
-		e.fail(agent.line, "write dialect: scalyr", "agent_config is not for the dialect %s", d.Dialect)
+		e.fail(agent.Line, "write dialect: scalyr", "agent_config is not for the dialect %s", d.Dialect)
 		return nil
 	case directory != nil || agent != nil:
 		return d
@@ -290,55 +292,55 @@ func (e *entry) discover(v *value, g Global) *Discover {
 	folder, ok := homeFolders[d.Dialect]
 	home, err := os.UserHomeDir()
 	if !ok || err != nil {
-		e.fail(v.line, "give a directory:", "has no directory")
+		e.fail(v.Line, "give a directory:", "has no directory")
 		return nil
 	}
 	d.Directory = filepath.Join(home, folder)
 	return d
 }
 
-func checkPrefix(s string) *fault {
+func checkPrefix(s string) *yamltree.Problem {
 	if !prefixForm.MatchString(s) {
-		return faultf("it takes a-z, 0-9 and _, no digit first", "%q cannot begin a metric's name", s)
+		return yamltree.Problemf("it takes a-z, 0-9 and _, no digit first", "%q cannot begin a metric's name", s)
 	}
 	return nil
 }
 
-func checkLabel(name, text string) *fault {
+func checkLabel(name, text string) *yamltree.Problem {
 	switch {
 	case !labelForm.MatchString(name):
-		return faultf("it takes letters, digits and _, no digit first", "cannot be a label's name")
+		return yamltree.Problemf("it takes letters, digits and _, no digit first", "cannot be a label's name")
 	case strings.HasPrefix(name, "__"):
-		return faultf("begin it otherwise", "is a name that Prometheus keeps to itself")
+		return yamltree.Problemf("begin it otherwise", "is a name that Prometheus keeps to itself")
 	case name == "script":
-		return faultf("set name: instead", "is the label that holds the script's name")
+		return yamltree.Problemf("set name: instead", "is the label that holds the script's name")
 	case name == "le" || name == "quantile":
-		return faultf("give it another name", "is the label that Prometheus has on the parts of histograms and summaries")
+		return yamltree.Problemf("give it another name", "is the label that Prometheus has on the parts of histograms and summaries")
 	case len(text) > longestLabel:
-		return faultf(fmt.Sprintf("at most %d bytes", longestLabel), "has too long a text")
+		return yamltree.Problemf(fmt.Sprintf("at most %d bytes", longestLabel), "has too long a text")
 	}
 	return nil
 }
 
-func checkEnv(name, text string) *fault {
+func checkEnv(name, text string) *yamltree.Problem {
 	switch {
 	case name == "" || strings.ContainsAny(name, "=\x00"):
-		return faultf("give it another name, without =", "cannot be the name of a variable")
+		return yamltree.Problemf("give it another name, without =", "cannot be the name of a variable")
 	case strings.Contains(text, "\x00"):
-		return faultf("leave it out", "has a text with a NUL in it")
+		return yamltree.Problemf("leave it out", "has a text with a NUL in it")
 	}
 	return nil
 }
 
 func output(into *int64) take {
-	return func(e *entry, f field) {
-		n, ft := f.value.bytes()
+	return func(e *entry, f yamltree.Field) {
+		n, ft := f.Value.Bytes()
 		switch {
 		case ft != nil:
 		case n < 1:
-			ft = faultf("write 1 or more", "%s is too small", f.value.text)
+			ft = yamltree.Problemf("write 1 or more", "%s is too small", f.Value.Text)
 		case n > largestOutput:
-			ft = faultf("write 1GiB or less", "%s is too much", f.value.text)
+			ft = yamltree.Problemf("write 1GiB or less", "%s is too much", f.Value.Text)
 		}
 		if ft != nil {
 			e.fault(f, ft)
@@ -349,7 +351,7 @@ func output(into *int64) take {
 }
 
 func descendants(keep *bool) take {
-	return func(e *entry, f field) {
+	return func(e *entry, f yamltree.Field) {
 		var s string
 		word(&s, "kill", "keep")(e, f)
 		*keep = s == "keep"
@@ -358,41 +360,41 @@ func descendants(keep *bool) take {
 
 // overrides reads what the operator says of metrics, by id or name.
 func overrides(into *map[string]Override) take {
-	return func(e *entry, f field) {
-		if f.value.kind != object && f.value.kind != null {
-			e.fault(f, faultf("write the id or name of a metric, and beneath it what is to be changed", "is %s, not a map", f.value.kind))
+	return func(e *entry, f yamltree.Field) {
+		if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+			e.fault(f, yamltree.Problemf("write the id or name of a metric, and beneath it what is to be changed", "is %s, not a map", f.Value.Kind))
 			return
 		}
-		for _, m := range f.value.fields {
+		for _, m := range f.Value.Fields {
 			var o Override
-			e := e.inner(fmt.Sprintf("metrics: %q", m.key))
-			before := len(e.errs)
-			e.object(m.value, []key{
+			e := e.inner(fmt.Sprintf("metrics: %q", m.Key))
+			before := len(e.Errs)
+			e.object(m.Value, []key{
 				{"type", word(&o.Type, "gauge", "counter", "untyped")},
 				{"name", text(&o.Name)},
 				{"help", text(&o.Help)},
 				{"unit", optional(&o.Unit, nil)},
 				{"drop", boolean(&o.Drop)},
 			})
-			if len(e.errs) == before && o == (Override{}) {
-				e.fail(m.line, "give a type, name, help or unit, or drop: true", "changes nothing")
+			if len(e.Errs) == before && o == (Override{}) {
+				e.fail(m.Line, "give a type, name, help or unit, or drop: true", "changes nothing")
 			}
 			if *into == nil {
 				*into = make(map[string]Override)
 			}
-			(*into)[m.key] = o
+			(*into)[m.Key] = o
 		}
 	}
 }
 
 func options(into *Options) take {
-	return func(e *entry, f field) {
+	return func(e *entry, f yamltree.Field) {
 		switch {
-		case f.value.kind == null:
-		case f.value.kind != object:
-			e.fault(f, faultf("write names and values beneath it, each as name: value", "is %s, not a map", f.value.kind))
-		case len(f.value.fields) > 0:
-			*into = Options{root: f.value, file: e.file, thing: e.thing}
+		case f.Value.Kind == yamltree.Null:
+		case f.Value.Kind != yamltree.Map:
+			e.fault(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
+		case len(f.Value.Fields) > 0:
+			*into = Options{root: f.Value, file: e.file, thing: e.thing}
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // shellLine is a command as it was written, for finding what only a shell
@@ -230,7 +232,7 @@ func (l *shellLine) forShell(s *Script, appended bool) string {
 			if _, at, file := ownFile(words, l.folder, s.WorkingDirectory); at > 0 {
 				name = filepath.Base(file)
 			}
-			remedy += " and name: " + scalarText(stem(name))
+			remedy += " and name: " + yamltree.Quote(stem(name))
 		}
 	}
 	return remedy
@@ -278,7 +280,7 @@ func (l *shellLine) ownPart() (from, to int) {
 // yamlText gives a text in quotes, as one item of a list in one line.
 func yamlText(s string) string {
 	if strings.ContainsAny(s, "\n\r\t") || !strings.ContainsAny(s, `"\`) {
-		return scalarText(s)
+		return yamltree.Quote(s)
 	}
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // This file checks mapping files of statsd_exporter, which that program's own
@@ -22,22 +24,22 @@ import (
 // with its line and a remedy. file is its path; taken says that the mapper takes
 // it, so that only what that lets pass can be wrong.
 func CheckStatsDMapping(file string, text []byte, taken bool) error {
-	var r report
-	m := &mappingFile{entry: entry{report: &r, file: filepath.Clean(file)}, taken: taken}
-	root := parse(&r, m.file, text)
-	if line, remedy := oldMapping(text); line > 0 && root.kind != object {
-		r.errs = nil
+	var r yamltree.Report
+	m := &mappingFile{entry: entry{Report: &r, file: filepath.Clean(file)}, taken: taken}
+	root := yamltree.Parse(&r, m.file, text)
+	if line, remedy := oldMapping(text); line > 0 && root.Kind != yamltree.Map {
+		r.Errs = nil
 		m.fail(line, remedy, "the file is in the text format that statsd_exporter had before YAML, which it does not read any more either")
-		return r.join(nil)
+		return r.Join(nil)
 	}
 	bad := make(map[int]bool)
-	for _, e := range r.errs {
+	for _, e := range r.Errs {
 		bad[e.Line] = true
 	}
-	known := len(r.errs)
+	known := len(r.Errs)
 	m.whole(root)
-	r.errs = slices.Concat(r.errs[:known], slices.DeleteFunc(r.errs[known:], func(e *Error) bool { return bad[e.Line] }))
-	return r.join(nil)
+	r.Errs = slices.Concat(r.Errs[:known], slices.DeleteFunc(r.Errs[known:], func(e *Error) bool { return bad[e.Line] }))
+	return r.Join(nil)
 }
 
 // mappingFile is the file while it is checked.
@@ -67,34 +69,34 @@ func oldMapping(text []byte) (line int, remedy string) {
 }
 
 // whole checks all of it.
-func (m *mappingFile) whole(root *value) {
-	if root.kind != object && root.kind != null {
-		m.fail(root.line, "begin it with mappings:", "the file is %s, not a map", root.kind)
+func (m *mappingFile) whole(root *yamltree.Value) {
+	if root.Kind != yamltree.Map && root.Kind != yamltree.Null {
+		m.fail(root.Line, "begin it with mappings:", "the file is %s, not a map", root.Kind)
 		return
 	}
 	m.object(root, []key{
-		{"defaults", func(e *entry, f field) {
-			m.settings(e.inner("defaults"), f.value, []key{
-				{"match_type", m.theirs(func(e *entry, f field) {
+		{"defaults", func(e *entry, f yamltree.Field) {
+			m.settings(e.inner("defaults"), f.Value, []key{
+				{"match_type", m.theirs(func(e *entry, f yamltree.Field) {
 					var s string
 					wordOrNone(&s, "glob", "regex")(e, f)
 					m.regex = s == "regex"
 				})},
 				{"glob_disable_ordering", m.theirs(yamlBoolean)},
 			})
-			if o := f.value.get("observer_type"); o != nil {
-				m.observer = o.value.text
+			if o := f.Value.Get("observer_type"); o != nil {
+				m.observer = o.Value.Text
 			}
 		}},
-		{"mappings", func(e *entry, f field) {
-			if f.value.kind != list && f.value.kind != null {
-				e.fault(f, faultf("", "is %s, not a list", f.value.kind))
+		{"mappings", func(e *entry, f yamltree.Field) {
+			if f.Value.Kind != yamltree.List && f.Value.Kind != yamltree.Null {
+				e.fault(f, yamltree.Problemf("", "is %s, not a list", f.Value.Kind))
 				return
 			}
-			for i, item := range f.value.items {
+			for i, item := range f.Value.Items {
 				name := fmt.Sprintf("mappings[%d]", i)
-				if match := item.get("match"); match != nil && match.value.text != "" {
-					name += fmt.Sprintf(" %q", match.value.text)
+				if match := item.Get("match"); match != nil && match.Value.Text != "" {
+					name += fmt.Sprintf(" %q", match.Value.Text)
 				}
 				m.mapping(e.inner(name), item)
 			}
@@ -103,22 +105,22 @@ func (m *mappingFile) whole(root *value) {
 }
 
 // settings are what defaults and mappings have in common, beside other keys.
-func (m *mappingFile) settings(e *entry, v *value, others []key) {
+func (m *mappingFile) settings(e *entry, v *yamltree.Value, others []key) {
 	old := func(remedy string) take { return refused("is a key of older files", remedy) }
 	var observer string
 	e.object(v, append(others,
 		key{"observer_type", m.theirs(wordOrNone(&observer, "histogram", "summary"))},
 		key{"ttl", m.ttl},
-		key{"summary_options", func(e *entry, f field) {
-			e.inner(f.key).object(f.value, []key{
+		key{"summary_options", func(e *entry, f yamltree.Field) {
+			e.inner(f.Key).object(f.Value, []key{
 				{"quantiles", each(m.quantile)},
-				{"max_age", m.theirs(func(e *entry, f field) { _, _ = goDuration(e, f) })},
+				{"max_age", m.theirs(func(e *entry, f yamltree.Field) { _, _ = goDuration(e, f) })},
 				{"age_buckets", m.theirs(yamlNumber)},
 				{"buf_cap", m.theirs(yamlNumber)},
 			})
 		}},
-		key{"histogram_options", func(e *entry, f field) {
-			e.inner(f.key).object(f.value, []key{
+		key{"histogram_options", func(e *entry, f yamltree.Field) {
+			e.inner(f.Key).object(f.Value, []key{
 				{"buckets", m.buckets},
 				{"native_histogram_bucket_factor", m.theirs(yamlNumber)},
 				{"native_histogram_max_buckets", m.theirs(yamlNumber)},
@@ -134,15 +136,15 @@ func (m *mappingFile) settings(e *entry, v *value, others []key) {
 // takes the file, whose YAML is a little older than ours.
 func (m *mappingFile) theirs(t take) take {
 	if m.taken {
-		return func(*entry, field) {}
+		return func(*entry, yamltree.Field) {}
 	}
 	return t
 }
 
 // mapping checks one mapping.
-func (m *mappingFile) mapping(e *entry, v *value) {
+func (m *mappingFile) mapping(e *entry, v *yamltree.Value) {
 	var match, name, kind, other string
-	before := len(e.errs)
+	before := len(e.Errs)
 	m.settings(e, v, []key{
 		{"match", m.theirs(text(&match))},
 		{"name", m.theirs(text(&name))},
@@ -152,42 +154,42 @@ func (m *mappingFile) mapping(e *entry, v *value) {
 		{"help", m.theirs(mappingText)},
 		{"action", m.theirs(wordOrNone(&other, "map", "drop"))},
 		{"match_metric_type", m.theirs(word(&other, "counter", "gauge", "observer"))},
-		{"scale", func(e *entry, f field) {
-			if x, ok := yamlFloat(f.value.text); ok && math.Abs(x) > math.MaxFloat64 || math.IsNaN(x) {
-				e.fault(f, faultf("write a number such as 0.001", "%s is not finite", f.value.text))
+		{"scale", func(e *entry, f yamltree.Field) {
+			if x, ok := yamlFloat(f.Value.Text); ok && math.Abs(x) > math.MaxFloat64 || math.IsNaN(x) {
+				e.fault(f, yamltree.Problemf("write a number such as 0.001", "%s is not finite", f.Value.Text))
 			} else if !ok && !m.taken {
-				e.fault(f, faultf("write a number such as 0.001", "%q is not a number", f.value.text))
+				e.fault(f, yamltree.Problemf("write a number such as 0.001", "%q is not a number", f.Value.Text))
 			}
 		}},
 	})
-	if m.taken || v.kind != object {
+	if m.taken || v.Kind != yamltree.Map {
 		return
 	}
-	if v.get("match") == nil {
-		e.fail(v.line, "write which metrics it is for, such as match: web.*.hits", "has no match")
+	if v.Get("match") == nil {
+		e.fail(v.Line, "write which metrics it is for, such as match: web.*.hits", "has no match")
 	} else if match != "" {
-		m.match(e, v.get("match").line, match, kind == "regex" || kind == "" && m.regex)
+		m.match(e, v.Get("match").Line, match, kind == "regex" || kind == "" && m.regex)
 	}
 	switch {
-	case v.get("name") == nil:
-		e.fail(v.line, "give it one, also where its action is drop", "has no name")
+	case v.Get("name") == nil:
+		e.fail(v.Line, "give it one, also where its action is drop", "has no name")
 	case name != "" && !metricNameForm.MatchString(name):
-		e.fail(v.get("name").line, "write "+strconv.Quote(plainName(name)), "name %q cannot be a metric's: it has other than letters, digits, _ and $1 and the like, or begins with a digit", name)
+		e.fail(v.Get("name").Line, "write "+strconv.Quote(plainName(name)), "name %q cannot be a metric's: it has other than letters, digits, _ and $1 and the like, or begins with a digit", name)
 	}
-	if len(e.errs) == before {
+	if len(e.Errs) == before {
 		m.options(e, v)
 	}
 }
 
 // options tells of options for the other type of observer.
-func (m *mappingFile) options(e *entry, v *value) {
+func (m *mappingFile) options(e *entry, v *yamltree.Value) {
 	observer := m.observer
-	if o := v.get("observer_type"); o != nil && o.value.text != "" {
-		observer = o.value.text
+	if o := v.Get("observer_type"); o != nil && o.Value.Text != "" {
+		observer = o.Value.Text
 	}
 	for kind, other := range map[string]string{"histogram": "summary_options", "summary": "histogram_options"} {
-		if f := v.get(other); f != nil && f.value.kind != null && observer == kind {
-			e.fail(f.line, "leave them out, or change observer_type", "has %s, and its observer_type is %s", other, kind)
+		if f := v.Get(other); f != nil && f.Value.Kind != yamltree.Null && observer == kind {
+			e.fail(f.Line, "leave them out, or change observer_type", "has %s, and its observer_type is %s", other, kind)
 		}
 	}
 }
@@ -230,22 +232,22 @@ func (m *mappingFile) match(e *entry, line int, match string, isRegex bool) {
 	e.fail(line, "set match_type: regex for what a glob cannot say", "match %q is no glob: %s", match, why)
 }
 
-func mappingLabels(e *entry, f field) {
-	if f.value.kind != object && f.value.kind != null {
-		e.fault(f, faultf("write it like {page: $1}", "is %s, not a map", f.value.kind))
+func mappingLabels(e *entry, f yamltree.Field) {
+	if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+		e.fault(f, yamltree.Problemf("write it like {page: $1}", "is %s, not a map", f.Value.Kind))
 		return
 	}
-	for _, l := range f.value.fields {
+	for _, l := range f.Value.Fields {
 		switch {
-		case l.key == "":
-			e.fail(l.line, "give it two letters or more", "labels: one has no name")
-		case !labelForm.MatchString(l.key):
-			e.fail(l.line, "write "+strconv.Quote(plainName(l.key)), "labels: %q cannot be a label's name: it has other than letters, digits and _, or begins with a digit", l.key)
-		case len(l.key) == 1:
-			e.fail(l.line, "give it two letters or more", "labels: %q is too short: statsd_exporter's mapper takes no label of one letter", l.key)
+		case l.Key == "":
+			e.fail(l.Line, "give it two letters or more", "labels: one has no name")
+		case !labelForm.MatchString(l.Key):
+			e.fail(l.Line, "write "+strconv.Quote(plainName(l.Key)), "labels: %q cannot be a label's name: it has other than letters, digits and _, or begins with a digit", l.Key)
+		case len(l.Key) == 1:
+			e.fail(l.Line, "give it two letters or more", "labels: %q is too short: statsd_exporter's mapper takes no label of one letter", l.Key)
 		}
-		if _, ft := l.value.single(); ft != nil && l.value.kind != null {
-			e.fail(l.line, ft.remedy, "labels: %q %s", l.key, ft.problem)
+		if _, ft := l.Value.Single(); ft != nil && l.Value.Kind != yamltree.Null {
+			e.fail(l.Line, ft.Remedy, "labels: %q %s", l.Key, ft.Text)
 		}
 	}
 }
@@ -266,23 +268,23 @@ func plainName(name string) string {
 
 // ttl reads Go's durations, which are the mapper's. A number without a unit is
 // nanoseconds to it.
-func (m *mappingFile) ttl(e *entry, f field) {
+func (m *mappingFile) ttl(e *entry, f yamltree.Field) {
 	d, ok := goDuration(e, f)
 	if !ok {
 		return
 	}
-	n, err := strconv.Atoi(f.value.text)
+	n, err := strconv.Atoi(f.Value.Text)
 	switch {
 	case d < 0:
-		e.fault(f, faultf("write one like 30s or 5m, or leave it out", "%s is below 0", f.value.text))
+		e.fault(f, yamltree.Problemf("write one like 30s or 5m, or leave it out", "%s is below 0", f.Value.Text))
 	case err == nil && n > 0:
-		e.fault(f, faultf(fmt.Sprintf("write %ds", n), "%d has no unit, and would be nanoseconds", n))
+		e.fault(f, yamltree.Problemf(fmt.Sprintf("write %ds", n), "%d has no unit, and would be nanoseconds", n))
 	}
 }
 
 // goDuration reads what time.ParseDuration does, or a number of nanoseconds.
-func goDuration(e *entry, f field) (time.Duration, bool) {
-	text, ft := f.value.single()
+func goDuration(e *entry, f yamltree.Field) (time.Duration, bool) {
+	text, ft := f.Value.Single()
 	if ft == nil {
 		if n, err := strconv.ParseInt(text, 0, 64); err == nil {
 			return time.Duration(n), true
@@ -291,44 +293,44 @@ func goDuration(e *entry, f field) (time.Duration, bool) {
 		if err == nil {
 			return d, true
 		}
-		ft = faultf("write it like 30s, 5m or 1h30m; a day is 24h", "%q is not a duration", text)
+		ft = yamltree.Problemf("write it like 30s, 5m or 1h30m; a day is 24h", "%q is not a duration", text)
 	}
 	e.fault(f, ft)
 	return 0, false
 }
 
-func (m *mappingFile) quantile(e *entry, item *value) {
+func (m *mappingFile) quantile(e *entry, item *yamltree.Value) {
 	e.object(item, []key{
-		{"quantile", func(e *entry, f field) {
-			q, ok := yamlFloat(f.value.text)
+		{"quantile", func(e *entry, f yamltree.Field) {
+			q, ok := yamlFloat(f.Value.Text)
 			switch {
 			case !ok && !m.taken:
-				e.fault(f, faultf("write a number from 0 to 1", "%q is not a number", f.value.text))
+				e.fault(f, yamltree.Problemf("write a number from 0 to 1", "%q is not a number", f.Value.Text))
 			case ok && q >= 2 && q <= 100:
-				e.fault(f, faultf("write "+strconv.FormatFloat(q/100, 'g', -1, 64), "%s is not between 0 and 1", f.value.text))
+				e.fault(f, yamltree.Problemf("write "+strconv.FormatFloat(q/100, 'g', -1, 64), "%s is not between 0 and 1", f.Value.Text))
 			case ok && !(q >= 0 && q <= 1):
-				e.fault(f, faultf("write a number from 0 to 1", "%s is not between 0 and 1", f.value.text))
+				e.fault(f, yamltree.Problemf("write a number from 0 to 1", "%s is not between 0 and 1", f.Value.Text))
 			}
 		}},
 		{"error", m.theirs(yamlNumber)},
 	})
 }
 
-func (m *mappingFile) buckets(e *entry, f field) {
-	if f.value.kind != list && f.value.kind != null {
-		m.theirs(func(e *entry, f field) {
-			e.fault(f, faultf("write it like [0.1, 1, 10]", "is %s, not a list", f.value.kind))
+func (m *mappingFile) buckets(e *entry, f yamltree.Field) {
+	if f.Value.Kind != yamltree.List && f.Value.Kind != yamltree.Null {
+		m.theirs(func(e *entry, f yamltree.Field) {
+			e.fault(f, yamltree.Problemf("write it like [0.1, 1, 10]", "is %s, not a list", f.Value.Kind))
 		})(e, f)
 		return
 	}
 	last := math.Inf(-1)
-	for _, item := range f.value.items {
-		b, ok := yamlFloat(item.text)
+	for _, item := range f.Value.Items {
+		b, ok := yamlFloat(item.Text)
 		switch {
 		case !ok && !m.taken:
-			e.fail(item.line, "write it like [0.1, 1, 10]", "buckets: %q is not a number", item.text)
+			e.fail(item.Line, "write it like [0.1, 1, 10]", "buckets: %q is not a number", item.Text)
 		case ok && !(b > last):
-			e.fail(item.line, "put the bounds in order, each once", "buckets must ascend, and %s does not", item.text)
+			e.fail(item.Line, "put the bounds in order, each once", "buckets must ascend, and %s does not", item.Text)
 			return
 		}
 		last = b
@@ -337,31 +339,31 @@ func (m *mappingFile) buckets(e *entry, f field) {
 
 // wordOrNone is word, but for an empty one, which is the default.
 func wordOrNone(into *string, words ...string) take {
-	return func(e *entry, f field) {
-		if f.value.kind != null && (f.value.kind != scalar || f.value.text != "") {
+	return func(e *entry, f yamltree.Field) {
+		if f.Value.Kind != yamltree.Null && (f.Value.Kind != yamltree.Scalar || f.Value.Text != "") {
 			word(into, words...)(e, f)
 		}
 	}
 }
 
-func mappingText(e *entry, f field) {
-	if _, ft := f.value.single(); ft != nil && f.value.kind != null {
+func mappingText(e *entry, f yamltree.Field) {
+	if _, ft := f.Value.Single(); ft != nil && f.Value.Kind != yamltree.Null {
 		e.fault(f, ft)
 	}
 }
 
 // yamlBoolean takes what YAML 1.1 does, by which the mapper reads.
-func yamlBoolean(e *entry, f field) {
-	switch strings.ToLower(f.value.text) {
+func yamlBoolean(e *entry, f yamltree.Field) {
+	switch strings.ToLower(f.Value.Text) {
 	case "true", "false", "yes", "no", "on", "off", "y", "n":
 	default:
-		e.fault(f, faultf("write true or false", "%q is neither true nor false", f.value.text))
+		e.fault(f, yamltree.Problemf("write true or false", "%q is neither true nor false", f.Value.Text))
 	}
 }
 
-func yamlNumber(e *entry, f field) {
-	if _, ok := yamlFloat(f.value.text); !ok {
-		e.fault(f, faultf("", "%q is not a number", f.value.text))
+func yamlNumber(e *entry, f yamltree.Field) {
+	if _, ok := yamlFloat(f.Value.Text); !ok {
+		e.fault(f, yamltree.Problemf("", "%q is not a number", f.Value.Text))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
 )
 
@@ -66,11 +67,11 @@ func upload(c *Config) []key {
 	}
 }
 
-func uploadCoScale(e *entry, f field) *UploadCoScale {
+func uploadCoScale(e *entry, f yamltree.Field) *UploadCoScale {
 	suffix := DefaultNameSuffix
 	u := &UploadCoScale{URL: DefaultCoScaleURL, Interval: time.Minute, Spool: Spool{DefaultSpoolBytes}}
 	named := &suffix
-	e.object(f.value, []key{
+	e.object(f.Value, []key{
 		{"url", text(&u.URL)},
 		{"app_id", text(&u.AppID)},
 		{"access_token_file", path(&u.AccessTokenFile)},
@@ -84,9 +85,9 @@ func uploadCoScale(e *entry, f field) *UploadCoScale {
 	u.NameSuffix = *named
 	e.needs(f, "app_id", "write the application's id")
 	e.needs(f, "access_token_file", "name a file that holds the token, not readable by others")
-	line := f.line
-	if at := f.value.get("url"); at != nil {
-		line = at.line
+	line := f.Line
+	if at := f.Value.Get("url"); at != nil {
+		line = at.Line
 	}
 	parsed, err := url.Parse(u.URL)
 	switch {
@@ -103,9 +104,9 @@ func uploadCoScale(e *entry, f field) *UploadCoScale {
 	return u
 }
 
-func uploadInstrumental(e *entry, f field) *UploadInstrumental {
+func uploadInstrumental(e *entry, f yamltree.Field) *UploadInstrumental {
 	u := &UploadInstrumental{Collector: DefaultInstrumentalCollector, Spool: Spool{DefaultSpoolBytes}}
-	e.object(f.value, []key{
+	e.object(f.Value, []key{
 		{"collector", address(&u.Collector)},
 		{"api_key_file", path(&u.APIKeyFile)},
 		{"host", text(&u.Host)},
@@ -120,20 +121,20 @@ func uploadInstrumental(e *entry, f field) *UploadInstrumental {
 
 // namePart reads the beginning of a name of Instrumental's.
 func namePart(into *string) take {
-	return func(e *entry, f field) {
+	return func(e *entry, f yamltree.Field) {
 		text(into)(e, f)
 		const letters = "abcdefghijklmnopqrstuvwxyz"
 		if strings.Trim(strings.ToLower(*into), letters+"0123456789._-") != "" {
-			e.fault(f, faultf("use ASCII letters, digits, ., _ and -", "%q cannot be used in a name", *into))
+			e.fault(f, yamltree.Problemf("use ASCII letters, digits, ., _ and -", "%q cannot be used in a name", *into))
 		}
 	}
 }
 
 func spool(s *Spool) []key {
-	return []key{{"max_bytes", func(e *entry, f field) {
-		n, ft := f.value.bytes()
+	return []key{{"max_bytes", func(e *entry, f yamltree.Field) {
+		n, ft := f.Value.Bytes()
 		if ft == nil && n < leastSpool {
-			ft = faultf("write 1MiB or more", "%s is too small", f.value.text)
+			ft = yamltree.Problemf("write 1MiB or more", "%s is too small", f.Value.Text)
 		}
 		if ft != nil {
 			e.fault(f, ft)

@@ -1,6 +1,10 @@
 package config
 
-import "regexp"
+import (
+	"regexp"
+
+	"scriptbridge/config/internal/yamltree"
+)
 
 // bcryptForm is a hash of a password as exporter-toolkit takes it.
 var bcryptForm = regexp.MustCompile(`^\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
@@ -9,19 +13,19 @@ var bcryptForm = regexp.MustCompile(`^\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 // names, for what the toolkit does not say well: that it is no YAML, and users
 // without a hash of their password. No error shows a value.
 func CheckWebConfig(file string, text []byte) error {
-	r := new(report)
-	root := parse(r, file, text)
-	if users := root.get("basic_auth_users"); users != nil {
-		e := &entry{report: r, file: file, thing: "basic_auth_users"}
-		if users.value.kind != object && users.value.kind != null {
-			e.fail(users.line, "write names and hashes beneath it, each as name: hash", "is %s, not a map", users.value.kind)
+	r := new(yamltree.Report)
+	root := yamltree.Parse(r, file, text)
+	if users := root.Get("basic_auth_users"); users != nil {
+		e := &entry{Report: r, file: file, thing: "basic_auth_users"}
+		if users.Value.Kind != yamltree.Map && users.Value.Kind != yamltree.Null {
+			e.fail(users.Line, "write names and hashes beneath it, each as name: hash", "is %s, not a map", users.Value.Kind)
 		}
-		for _, user := range users.value.fields {
-			hash, ft := user.value.single()
+		for _, user := range users.Value.Fields {
+			hash, ft := user.Value.Single()
 			if ft != nil || !bcryptForm.MatchString(hash) {
-				e.fail(user.line, "htpasswd -nB "+ShellQuote(user.key)+" asks for the password and prints name and hash", "the password of %q is not a bcrypt hash", user.key)
+				e.fail(user.Line, "htpasswd -nB "+ShellQuote(user.Key)+" asks for the password and prints name and hash", "the password of %q is not a bcrypt hash", user.Key)
 			}
 		}
 	}
-	return r.join(nil)
+	return r.Join(nil)
 }

@@ -1,4 +1,4 @@
-package config
+package yamltree
 
 import (
 	"fmt"
@@ -46,15 +46,15 @@ func TestLimits(t *testing.T) {
 		{"fifty deep", "a: " + strings.Repeat("[", 50) + strings.Repeat("]", 50), ""},
 		{"ninety-nine deep", indented(99), ""},
 	} {
-		l := newLoader("big.yml")
-		v := parse(&l.report, "big.yml", []byte(c.text))
-		err := l.join(nil)
+		var r Report
+		v := Parse(&r, "big.yml", []byte(c.text))
+		err := r.Join(nil)
 		switch {
 		case c.want == "" && err != nil && (strings.Contains(err.Error(), "more than 100") || strings.Contains(err.Error(), "more than 2")):
 			t.Errorf("%s: %v", c.name, err)
 		case c.want != "" && (err == nil || err.Error() != c.want):
 			t.Errorf("%s: the error is %v\nwant %s", c.name, err, c.want)
-		case c.want != "" && v.kind != null:
+		case c.want != "" && v.Kind != Null:
 			t.Errorf("%s: something was read", c.name)
 		}
 	}
@@ -69,11 +69,11 @@ func TestMergeLimit(t *testing.T) {
 		fmt.Fprintf(&text, "k%d: , ", i)
 	}
 	text.WriteString("}\nb:\n" + strings.Repeat("- <<: *a\n", 9000))
-	var l loader
-	parse(&l.report, "big.yml", []byte(text.String()))
+	var r Report
+	Parse(&r, "big.yml", []byte(text.String()))
 	want := `big.yml:3: holds more than 100000 values, aliases written out (use fewer aliases of aliases)
 big.yml:14: << merges more than 100000 values (merge smaller maps)`
-	if err := l.join(nil); err == nil || err.Error() != want {
+	if err := r.Join(nil); err == nil || err.Error() != want {
 		t.Errorf("the error is %v\nwant %s", err, want)
 	}
 }

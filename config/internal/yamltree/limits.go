@@ -1,4 +1,4 @@
-package config
+package yamltree
 
 import (
 	"fmt"
@@ -46,7 +46,7 @@ type nesting struct {
 // opened is a map or list that has begun.
 type opened struct {
 	flow   bool // in brackets
-	list   bool
+	List   bool
 	column int // of a block's keys or dashes
 	count  int // of its keys or dashes; in brackets, of its commas
 }
@@ -90,17 +90,17 @@ func (n *nesting) block(list bool, column int) {
 		switch {
 		case last.flow:
 			return
-		case last.column == column && last.list == list:
+		case last.column == column && last.List == list:
 			n.count()
 			return
 		case last.column < column, last.column == column && list:
 			// A list may stand in the column of the key that it belongs to.
-			n.open = append(n.open, opened{list: list, column: column, count: 1})
+			n.open = append(n.open, opened{List: list, column: column, count: 1})
 			return
 		}
 		n.open = n.open[:len(n.open)-1]
 	}
-	n.open = append(n.open, opened{list: list, column: column, count: 1})
+	n.open = append(n.open, opened{List: list, column: column, count: 1})
 }
 
 func (n *nesting) count() {

@@ -1,4 +1,7 @@
-package config
+// Package yamltree reads a YAML file into values that know their line, with
+// bounds for what a file may hold, and words what is no YAML. Everything that is
+// wrong is found at once, each with its place and what there is to do about it.
+package yamltree
 
 import (
 	"bytes"
@@ -12,45 +15,47 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// value is one thing of a YAML file: aliases followed, merge keys (<<) merged,
+// Value is one thing of a YAML file: aliases followed, merge keys (<<) merged,
 // nothing of the parser left. An aliased value is shared, and never changed.
-type value struct {
-	kind kind
-	line int // where it stands; for an alias, where its anchor stands
-	// text of a scalar: as written, or the text proper of a string.
-	text   string
+type Value struct {
+	Kind Kind
+	Line int // where it stands; for an alias, where its anchor stands
+	// Text of a scalar: as written, or the text proper of a string.
+	Text   string
 	str    bool // a scalar that is a string, whatever it looks like
-	items  []*value
-	fields []field
+	Items  []*Value
+	Fields []Field
 	size   int // scalars, lists and objects in it, aliases written out
 }
 
-// field is one key of an object, with the line of the key.
-type field struct {
-	key   string
-	line  int
-	value *value
+// Field is one key of an object, with the line of the key.
+type Field struct {
+	Key   string
+	Line  int
+	Value *Value
 }
 
-type kind uint8
+// Kind is what a value is.
+type Kind uint8
 
+// What a value can be.
 const (
-	null kind = iota
-	scalar
-	list
-	object
+	Null Kind = iota
+	Scalar
+	List
+	Map
 )
 
 // String says what a value is, as in "labels is a list".
-func (k kind) String() string {
+func (k Kind) String() string {
 	return [...]string{"empty", "a single value", "a list", "a map"}[k]
 }
 
-// get gives the field named key, or nil.
-func (v *value) get(key string) *field {
-	for i := range v.fields {
-		if v.fields[i].key == key {
-			return &v.fields[i]
+// Get gives the field named key, or nil.
+func (v *Value) Get(key string) *Field {
+	for i := range v.Fields {
+		if v.Fields[i].Key == key {
+			return &v.Fields[i]
 		}
 	}
 	return nil
@@ -67,18 +72,18 @@ var numberForm = regexp.MustCompile(`^[-+]?[1-9][0-9]*$|^[-+]?(\.[0-9]+|[0-9]+(\
 
 // builder makes values of the parser's nodes.
 type builder struct {
-	*report
+	*Report
 	file    string
-	anchors map[string]*value
+	anchors map[string]*Value
 	merged  int // fields that << brought
 }
 
-// parse reads one YAML document. What cannot be read at all gives an empty
+// Parse reads one YAML document. What cannot be read at all gives an empty
 // value and an error in r; duplicate keys and unknown aliases are errors too,
 // and the rest is still read.
-func parse(r *report, file string, data []byte) *value {
-	b := &builder{report: r, file: file, anchors: make(map[string]*value)}
-	empty := &value{line: 1, size: 1}
+func Parse(r *Report, file string, data []byte) *Value {
+	b := &builder{Report: r, file: file, anchors: make(map[string]*Value)}
+	empty := &Value{Line: 1, size: 1}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if len(data) > maxFile {
 		b.fail(0, "divide it, and name the parts under include", "has more than %d MiB", maxFile>>20)
@@ -91,7 +96,7 @@ func parse(r *report, file string, data []byte) *value {
 		}
 		b.fail(line, "save the file as UTF-8", "%s", what)
 		if lines := strings.Split(strings.ToValidUTF8(string(data), "\ufffd"), "\n"); what == "the text is not UTF-8" {
-			e := b.errs[len(b.errs)-1]
+			e := b.Errs[len(b.Errs)-1]
 			e.Column, e.Excerpt = column, excerpt(lines, line, column)
 		}
 		return empty
@@ -103,8 +108,8 @@ func parse(r *report, file string, data []byte) *value {
 	}
 	tree, err := parser.Parse(all, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		s := syntaxFault(data, err)
-		b.errs = append(b.errs, &Error{
+		s := newSyntaxError(data, err)
+		b.Errs = append(b.Errs, &Error{
 			Position: Position{File: b.file, Line: s.line}, Column: s.column, Thing: s.thing(),
 			Problem: s.problem, Remedy: s.remedy, Quoted: s.quoted, Excerpt: excerpt(s.lines, s.line, s.column),
 		})
@@ -149,7 +154,7 @@ func notUTF8(data []byte) (line, column int) {
 }
 
 func (b *builder) fail(line int, remedy, format string, args ...any) {
-	b.errs = append(b.errs, &Error{
+	b.Errs = append(b.Errs, &Error{
 		Position: Position{File: b.file, Line: line},
 		Problem:  fmt.Sprintf(format, args...),
 		Remedy:   remedy,
@@ -163,24 +168,24 @@ func lineOf(n ast.Node) int {
 	return 0
 }
 
-func (b *builder) build(n ast.Node) *value {
+func (b *builder) build(n ast.Node) *Value {
 	if n == nil {
-		return &value{size: 1}
+		return &Value{size: 1}
 	}
-	v := &value{line: lineOf(n), size: 1}
+	v := &Value{Line: lineOf(n), size: 1}
 	switch n := n.(type) {
 	case *ast.NullNode:
 	case *ast.StringNode:
-		v.kind, v.text, v.str = scalar, n.Value, true
+		v.Kind, v.Text, v.str = Scalar, n.Value, true
 		v.str = n.Token.Type != token.StringType || !numberForm.MatchString(n.Value)
 	case *ast.LiteralNode:
-		v.kind, v.text, v.str = scalar, n.Value.Value, true
+		v.Kind, v.Text, v.str = Scalar, n.Value.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		v.kind, v.text = scalar, strings.TrimSpace(n.GetToken().Value)
+		v.Kind, v.Text = Scalar, strings.TrimSpace(n.GetToken().Value)
 	case *ast.AnchorNode:
 		name := n.Name.GetToken().Value
 		if first := b.anchors[name]; first != nil {
-			b.warn("%s:%d: the anchor &%s is in line %d already; from here on *%[3]s means this one", b.file, v.line, name, first.line)
+			b.Warn("%s:%d: the anchor &%s is in line %d already; from here on *%[3]s means this one", b.file, v.Line, name, first.Line)
 		}
 		v = b.build(n.Value)
 		b.anchors[name] = v
@@ -188,35 +193,35 @@ func (b *builder) build(n ast.Node) *value {
 		name := n.Value.GetToken().Value
 		anchor, ok := b.anchors[name]
 		if !ok {
-			b.fail(v.line, "put the value in quotes if the * is part of it", "*%s has no anchor &%s before it", name, name)
+			b.fail(v.Line, "put the value in quotes if the * is part of it", "*%s has no anchor &%s before it", name, name)
 			return v
 		}
 		return anchor
 	case *ast.TagNode:
 		return b.tagged(n)
 	case *ast.SequenceNode:
-		v.kind = list
+		v.Kind = List
 		for _, item := range n.Values {
-			v.items = append(v.items, b.build(item))
+			v.Items = append(v.Items, b.build(item))
 		}
 	case *ast.MappingNode:
-		b.object(v, n.Values)
+		b.pairs(v, n.Values)
 	case *ast.MappingValueNode:
-		b.object(v, []*ast.MappingValueNode{n})
+		b.pairs(v, []*ast.MappingValueNode{n})
 	default:
-		b.fail(v.line, "put it in quotes if it is meant as text", "%s is not allowed here", strings.ToLower(n.Type().YAMLName()))
+		b.fail(v.Line, "put it in quotes if it is meant as text", "%s is not allowed here", strings.ToLower(n.Type().YAMLName()))
 	}
 	return b.measured(v)
 }
 
 // tagged reads the one tag that makes sense here: !!str.
-func (b *builder) tagged(n *ast.TagNode) *value {
+func (b *builder) tagged(n *ast.TagNode) *Value {
 	v := b.build(n.Value)
 	if tag := n.GetToken().Value; tag != "!!str" {
 		b.fail(lineOf(n), "leave it out", "the tag %s is not read", tag)
 		return v
 	}
-	if v.kind == scalar {
+	if v.Kind == Scalar {
 		text := *v // a copy, for an anchor may hold v
 		text.str = true
 		return &text
@@ -224,18 +229,18 @@ func (b *builder) tagged(n *ast.TagNode) *value {
 	return v
 }
 
-// object reads the pairs of a map. A merge key gives what the map itself does
+// pairs reads those of a map. A merge key gives what the map itself does
 // not say; of several merged maps the earlier one wins.
-func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
-	v.kind = object
+func (b *builder) pairs(v *Value, pairs []*ast.MappingValueNode) {
+	v.Kind = Map
 	seen := make(map[string]int)
-	var merged []*value
+	var merged []*Value
 	for _, pair := range pairs {
 		line := lineOf(pair.Key)
 		if pair.Key.IsMergeKey() {
 			m := b.build(pair.Value)
-			if m.kind == list {
-				merged = append(merged, m.items...)
+			if m.Kind == List {
+				merged = append(merged, m.Items...)
 			} else {
 				merged = append(merged, m)
 			}
@@ -252,24 +257,24 @@ func (b *builder) object(v *value, pairs []*ast.MappingValueNode) {
 			continue
 		}
 		seen[key] = line
-		v.fields = append(v.fields, field{key, line, val})
+		v.Fields = append(v.Fields, Field{key, line, val})
 	}
 	for _, m := range merged {
 		switch {
-		case m.kind != object:
-			b.fail(v.line, "name the anchor of a map, as in <<: *defaults", "<< merges %s, not a map", m.kind)
+		case m.Kind != Map:
+			b.fail(v.Line, "name the anchor of a map, as in <<: *defaults", "<< merges %s, not a map", m.Kind)
 			continue
 		case b.merged > maxSize: // it has been told
 			continue
 		}
-		if b.merged += len(m.fields); b.merged > maxSize {
-			b.fail(v.line, "merge smaller maps", "<< merges more than %d values", maxSize)
+		if b.merged += len(m.Fields); b.merged > maxSize {
+			b.fail(v.Line, "merge smaller maps", "<< merges more than %d values", maxSize)
 			continue
 		}
-		for _, f := range m.fields {
-			if _, ok := seen[f.key]; !ok {
-				seen[f.key] = f.line
-				v.fields = append(v.fields, f)
+		for _, f := range m.Fields {
+			if _, ok := seen[f.Key]; !ok {
+				seen[f.Key] = f.Line
+				v.Fields = append(v.Fields, f)
 			}
 		}
 	}
@@ -288,17 +293,17 @@ func keyText(n ast.Node) (string, bool) {
 }
 
 // measured fills in v's size, and empties what is too large.
-func (b *builder) measured(v *value) *value {
+func (b *builder) measured(v *Value) *Value {
 	v.size = 1
-	for _, item := range v.items {
+	for _, item := range v.Items {
 		v.size += item.size
 	}
-	for _, f := range v.fields {
-		v.size += f.value.size
+	for _, f := range v.Fields {
+		v.size += f.Value.size
 	}
 	if v.size > maxSize {
-		b.fail(v.line, "use fewer aliases of aliases", "holds more than %d values, aliases written out", maxSize)
-		return &value{line: v.line, size: 1}
+		b.fail(v.Line, "use fewer aliases of aliases", "holds more than %d values, aliases written out", maxSize)
+		return &Value{Line: v.Line, size: 1}
 	}
 	return v
 }

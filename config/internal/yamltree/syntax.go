@@ -1,4 +1,4 @@
-package config
+package yamltree
 
 import (
 	"errors"
@@ -24,9 +24,9 @@ type syntaxError struct {
 	quoted          string // what remedy ends with: the line's own text
 }
 
-// syntaxFault words an error of the parser. What it is not known how to word
+// newSyntaxError words an error of the parser. What it is not known how to word
 // stays as the parser says it.
-func syntaxFault(text []byte, err error) *syntaxError {
+func newSyntaxError(text []byte, err error) *syntaxError {
 	s := &syntaxError{lines: strings.Split(string(text), "\n"), message: err.Error()}
 	for i := range s.lines {
 		s.lines[i] = strings.TrimSuffix(s.lines[i], "\r")

@@ -1,4 +1,4 @@
-package config
+package yamltree
 
 import (
 	"cmp"
@@ -54,6 +54,12 @@ func (e *Error) text(remedy string) string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
+// Position is where a thing stands, for messages.
+type Position struct {
+	File string
+	Line int
+}
+
 // String gives file:line, or the file alone where there is no line.
 func (p Position) String() string {
 	if p.Line == 0 {
@@ -62,32 +68,28 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// report collects the errors of one or more files, and what is odd in them.
-type report struct {
-	errs     []*Error
-	warnings []string
-	// places says that the file is one of ours, so that a key that is in the
-	// wrong place may belong to another one of it.
-	places bool
-	// learn, if not nil, is told the keys of each map that is read.
-	learn func(thing string, keys []key)
+// Report collects the errors of one or more files, and what is odd in them.
+type Report struct {
+	Errs     []*Error
+	Warnings []string
 }
 
-func (r *report) warn(format string, args ...any) {
-	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
+// Warn adds a warning.
+func (r *Report) Warn(format string, args ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
 }
 
-// join gives all errors as one, by file in the order of files, then by line;
+// Join gives all errors as one, by file in the order of files, then by line;
 // nil when there are none.
-func (r *report) join(files []string) error {
-	slices.SortStableFunc(r.errs, func(a, b *Error) int {
+func (r *Report) Join(files []string) error {
+	slices.SortStableFunc(r.Errs, func(a, b *Error) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)),
 			cmp.Compare(a.Line, b.Line),
 		)
 	})
-	all := make([]error, len(r.errs))
-	for i, e := range r.errs {
+	all := make([]error, len(r.Errs))
+	for i, e := range r.Errs {
 		all[i] = e
 	}
 	return errors.Join(all...)

@@ -1,4 +1,4 @@
-package config
+package yamltree
 
 import (
 	"fmt"
@@ -28,19 +28,19 @@ func TestParse(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00:\x00", "", "x.yml:1: the text is UTF-16 (save the file as UTF-8)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var r report
-			v := parse(&r, "x.yml", []byte(tt.text))
+			var r Report
+			v := Parse(&r, "x.yml", []byte(tt.text))
 			errors := ""
-			if err := r.join(nil); err != nil {
+			if err := r.Join(nil); err != nil {
 				errors = err.Error()
 			}
 			if errors != tt.errors {
 				t.Errorf("errors:\n got %s\nwant %s", errors, tt.errors)
 			}
-			if want := map[string]string{"anchored anew": "x.yml:3: the anchor &a is in line 1 already; from here on *a means this one"}[tt.name]; strings.Join(r.warnings, "\n") != want {
-				t.Errorf("warnings %q, want %q", r.warnings, want)
+			if want := map[string]string{"anchored anew": "x.yml:3: the anchor &a is in line 1 already; from here on *a means this one"}[tt.name]; strings.Join(r.Warnings, "\n") != want {
+				t.Errorf("warnings %q, want %q", r.Warnings, want)
 			}
-			if got := render(v, false); tt.want != "" && got != tt.want {
+			if got := Render(v, false); tt.want != "" && got != tt.want {
 				t.Errorf("got\n%swant\n%s", got, tt.want)
 			}
 		})
@@ -49,14 +49,14 @@ func TestParse(t *testing.T) {
 
 // TestExcerpt: what the cases of bad-yaml.txtar do not show.
 func TestExcerpt(t *testing.T) {
-	var r report
-	parse(&r, "x.yml", []byte("a: 1\nb: caf\xe9 x\n"))
-	if got, want := WithExcerpts(r.join(nil)).Error(), "x.yml:2:7: the text is not UTF-8 (save the file as UTF-8)\n  2 | b: caf\ufffd x\n    |       ^"; got != want {
+	var r Report
+	Parse(&r, "x.yml", []byte("a: 1\nb: caf\xe9 x\n"))
+	if got, want := WithExcerpts(r.Join(nil)).Error(), "x.yml:2:7: the text is not UTF-8 (save the file as UTF-8)\n  2 | b: caf\ufffd x\n    |       ^"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	r = report{}
-	parse(&r, "x.yml", []byte("a: 1\r\nb: \"c\r\nd: 2\r\n"))
-	if got, want := WithExcerpts(r.join(nil)).Error(), "x.yml:2:4: b: the quote \" is not closed (close it with another \", or put the value in quotes of the other kind if the \" is part of it)\n  2 | b: \"c\n    |    ^"; got != want {
+	r = Report{}
+	Parse(&r, "x.yml", []byte("a: 1\r\nb: \"c\r\nd: 2\r\n"))
+	if got, want := WithExcerpts(r.Join(nil)).Error(), "x.yml:2:4: b: the quote \" is not closed (close it with another \", or put the value in quotes of the other kind if the \" is part of it)\n  2 | b: \"c\n    |    ^"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	if WithExcerpts(nil) != nil {
@@ -96,9 +96,9 @@ func TestSyntaxErrorsKeepSecrets(t *testing.T) {
 		{text: "a: \"x\" hunter2", shown: true},
 		{text: "a: [b, , hunter2, }", shown: true},
 	} {
-		var r report
-		parse(&r, "x.yml", []byte(tt.text))
-		err := r.join(nil)
+		var r Report
+		Parse(&r, "x.yml", []byte(tt.text))
+		err := r.Join(nil)
 		if err == nil {
 			t.Errorf("%q is YAML", tt.text)
 			continue

@@ -1,4 +1,4 @@
-package config
+package yamltree
 
 import (
 	"errors"
@@ -60,10 +60,10 @@ func differ(a, b []rune) int {
 func hideSecrets(lines []string, line int) string {
 	text := lines[line-1]
 	if m := secretIn.FindStringIndex(text); m != nil {
-		return text[:m[1]] + hidden
+		return text[:m[1]] + Hidden
 	}
 	if line > 1 && secretLast.MatchString(lines[line-2]) { // an item of a list whose next one is its value
-		return text[:contentOf(text)] + hidden
+		return text[:contentOf(text)] + Hidden
 	}
 	indent := contentOf(text)
 	if !lineKey.MatchString(text) { // it may go on with what the key above it holds
@@ -85,9 +85,9 @@ func hideSecrets(lines []string, line int) string {
 // hideValue hides what follows the key that a line begins with, or all of it.
 func hideValue(text string) string {
 	if m := lineKey.FindStringIndex(text); m != nil {
-		return text[:m[1]] + hidden
+		return text[:m[1]] + Hidden
 	}
-	return text[:contentOf(text)] + hidden
+	return text[:contentOf(text)] + Hidden
 }
 
 // contentOf is where a line begins behind its indentation and dashes.
@@ -105,8 +105,10 @@ func WithExcerpts(err error) error {
 
 type excerpted struct{ err error }
 
+// Unwrap gives the errors that have excerpts.
 func (e *excerpted) Unwrap() error { return e.err }
 
+// Error gives each error in a line, with its excerpt beneath it.
 func (e *excerpted) Error() string {
 	errs := joined.Split(e.err)
 	texts := make([]string, len(errs))

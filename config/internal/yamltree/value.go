@@ -1,0 +1,105 @@
+package yamltree
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/prometheus/common/model"
+)
+
+// Problem is what is wrong with a value. Text continues the name of the
+// thing: `interval` + ` 5 has no unit`.
+type Problem struct{ Text, Remedy string }
+
+// Problemf is a Problem with a formatted Text.
+func Problemf(remedy, format string, args ...any) *Problem {
+	return &Problem{Text: fmt.Sprintf(format, args...), Remedy: remedy}
+}
+
+// Single gives a scalar's text, a number's as it was written.
+func (v *Value) Single() (string, *Problem) {
+	switch v.Kind {
+	case Scalar:
+		return v.Text, nil
+	case Null:
+		return "", Problemf("give it a value", "has no value")
+	}
+	return "", Problemf("write one value behind it", "is %s, not a single value", v.Kind)
+}
+
+// Duration reads what Prometheus reads: 500ms, 30s, 5m, 1h30m, 1d.
+func (v *Value) Duration() (time.Duration, *Problem) {
+	text, ft := v.Single()
+	if ft != nil {
+		return 0, ft
+	}
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 {
+		return 0, Problemf("write "+text+"s", "%s has no unit", text)
+	}
+	d, err := model.ParseDuration(text)
+	if err != nil {
+		return 0, Problemf("write it like 30s, 5m or 1h30m", "%q is not a duration", text)
+	}
+	return time.Duration(d), nil
+}
+
+// Bytes reads a number of bytes: 16MiB, 1GiB, 512KiB, 16MB, 4096.
+func (v *Value) Bytes() (int64, *Problem) {
+	text, ft := v.Single()
+	if ft != nil {
+		return 0, ft
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	n, err := units.ParseStrictBytes(text)
+	if err != nil {
+		return 0, Problemf("write it like 512KiB, 16MiB or 4096", "%q is not a number of bytes", text)
+	}
+	return n, nil
+}
+
+// Bool takes true and false alone: `yes` is a text in YAML 1.2.
+func (v *Value) Bool() (bool, *Problem) {
+	text, ft := v.Single()
+	if ft != nil {
+		return false, ft
+	}
+	switch {
+	case v.str:
+	case strings.EqualFold(text, "true"):
+		return true, nil
+	case strings.EqualFold(text, "false"):
+		return false, nil
+	}
+	return false, Problemf("write true or false", "%q is neither true nor false", text)
+}
+
+// Integer takes decimal digits that fit into bits.
+func (v *Value) Integer(bits int) (int64, *Problem) {
+	text, ft := v.Single()
+	if ft != nil {
+		return 0, ft
+	}
+	n, err := strconv.ParseInt(text, 10, bits)
+	if err != nil {
+		return 0, Problemf("write digits alone, such as 100", "%q is not a whole number", text)
+	}
+	return n, nil
+}
+
+// Float takes what ParseFloat does.
+func (v *Value) Float() (float64, *Problem) {
+	text, ft := v.Single()
+	if ft != nil {
+		return 0, ft
+	}
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, Problemf("write it like 0.5", "%q is not a number", text)
+	}
+	return x, nil
+}
