@@ -7,40 +7,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-func TestParseCommand(t *testing.T) {
-	for _, tt := range []struct {
-		line string
-		want []string
-	}{
-		{"a", []string{"a"}},
-		{"  a\tb \r\n c ", []string{"a", "b", "c"}},
-		{`'a b' "c d"`, []string{"a b", "c d"}},
-		{`a"b c"d`, []string{"ab cd"}},
-		{`"it's" 'say "x"'`, []string{"it's", `say "x"`}},
-		{`a "" ''`, []string{"a", "", ""}},
-		{`C:\scripts\disks.exe "C:\my disk\"`, []string{`C:\scripts\disks.exe`, `C:\my disk\`}},
-		{`a $HOME *.sh | b > c; d # e`, []string{"a", "$HOME", "*.sh", "|", "b", ">", "c;", "d", "#", "e"}},
-		{"é\u00a0x", []string{"é\u00a0x"}},
-	} {
-		got, err := ParseCommand(tt.line)
-		if err != nil || !slices.Equal(got, tt.want) {
-			t.Errorf("ParseCommand(%q) = %q, %v; want %q", tt.line, got, err, tt.want)
-		}
-	}
-	for line, want := range map[string]string{
-		"":          "command is empty",
-		" \t\n":     "command is empty",
-		`a "b`:      `command has a quote " that is not closed`,
-		`a 'b" c`:   `command has a quote ' that is not closed`,
-		`it's gone`: `command has a quote ' that is not closed`,
-	} {
-		if got, err := ParseCommand(line); err == nil || err.Error() != want {
-			t.Errorf("ParseCommand(%q) = %q, %v; want the error %s", line, got, err, want)
-		}
-	}
-}
+	"scriptbridge/config/cmdline"
+)
 
 // TestOwnFile: which word of a command is the script's own file.
 func TestOwnFile(t *testing.T) {
@@ -168,34 +137,9 @@ func TestNewScript(t *testing.T) {
 	}
 }
 
-func FuzzParseCommand(f *testing.F) {
-	for _, line := range []string{"", "a b", `'a b' "c d"`, `a"b c"d`, `a "`, "\x00 \xff"} {
-		f.Add(line)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		words, err := ParseCommand(line)
-		if err != nil {
-			if words != nil {
-				t.Errorf("words %q beside the error %v", words, err)
-			}
-			return
-		}
-		if len(words) == 0 {
-			t.Fatal("no words and no error")
-		}
-		if strings.ContainsAny(strings.Join(words, ""), `"'`) {
-			return // cannot be quoted in turn
-		}
-		again, err := ParseCommand(`"` + strings.Join(words, `" "`) + `"`)
-		if err != nil || !slices.Equal(again, words) {
-			t.Errorf("%q is %q, which gives %q, %v", line, words, again, err)
-		}
-	})
-}
-
 // TestExecuted: which program a command comes down to.
 func TestExecuted(t *testing.T) {
-	for command, want := range map[string]string{
+	for line, want := range map[string]string{
 		"/x/a.sh -b":                             "/x/a.sh",
 		"python3 /x/a.py":                        "python3",
 		"nice /x/a.sh":                           "/x/a.sh",
@@ -226,7 +170,7 @@ func TestExecuted(t *testing.T) {
 		"busybox sh /x/a":                        "",
 		"nice sudo /x/a":                         "",
 	} {
-		words, err := ParseCommand(command)
+		words, err := cmdline.Parse(line)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +179,7 @@ func TestExecuted(t *testing.T) {
 			got = words[i]
 		}
 		if got != want {
-			t.Errorf("%s: %q, want %q", command, got, want)
+			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
 )
 
@@ -99,7 +100,7 @@ type Script struct {
 	Parameters map[string]Parameter
 	Pos        Position
 
-	line *shellLine // the command as it was written; nil where no file has it
+	line *cmdline.Line // the command as it was written; nil where no file has it
 }
 
 // Equal reports whether s and t are the same script with the same settings,

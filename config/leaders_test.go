@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"scriptbridge/config/cmdline"
 )
 
 // TestOwnFileBehind: the script's own file is found behind every interpreter
@@ -219,7 +221,7 @@ func TestFreeWords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := freeWords(s.Command, s.Program); got != want {
+		if got := cmdline.FreeWords(s.Command, s.Program); got != want {
 			t.Errorf("%s: %d, want %d", command, got, want)
 		}
 	}

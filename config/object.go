@@ -3,12 +3,12 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/panics"
 )
 
@@ -183,16 +183,9 @@ func path(into *string) take {
 		var s string
 		text(&s)(e, f)
 		if s != "" {
-			*into = absolute(e.folder, s)
+			*into = fsx.Absolute(e.folder, s)
 		}
 	}
-}
-
-func absolute(folder, path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(folder, path)
 }
 
 func boolean(into *bool) take {

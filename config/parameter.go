@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
 )
 
@@ -187,8 +188,8 @@ func (e *entry) parameter(f yamltree.Field) (p Parameter) {
 // value would choose the program or become code. Without probe and parameters,
 // braces are ordinary characters.
 func (e *entry) checkParameters(v *yamltree.Value, s *Script) {
-	declared, command := v.Get("parameters"), v.Get("command")
-	if command == nil { // a module's, and whether it may be probed its dialect knows
+	declared, line := v.Get("parameters"), v.Get("command")
+	if line == nil { // a module's, and whether it may be probed its dialect knows
 		if declared != nil {
 			e.fail(declared.Line, "leave them out", "has parameters, which are for a script with a command")
 		}
@@ -200,15 +201,15 @@ func (e *entry) checkParameters(v *yamltree.Value, s *Script) {
 	if declared == nil && !s.Probe {
 		return
 	}
-	free := freeWords(s.Command, s.Program)
+	free := cmdline.FreeWords(s.Command, s.Program)
 	placed := make(map[string]bool)
 	for i, word := range s.Command {
 		for _, m := range placeholder.FindAllStringSubmatch(word, -1) {
 			placed[m[1]] = true
 			if _, known := s.Parameters[m[1]]; !known {
-				e.fail(command.Line, "declare it under parameters:, or move the code that contains it into the script", "command: {%s} is not a parameter", m[1])
+				e.fail(line.Line, "declare it under parameters:, or move the code that contains it into the script", "command: {%s} is not a parameter", m[1])
 			} else if i < free {
-				e.fail(command.Line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
+				e.fail(line.Line, "place it behind the script's own file, which is named by its path", "command: {%s} would choose the program, or be code", m[1])
 			}
 		}
 	}

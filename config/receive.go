@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/fsx"
 )
 
 // Receive is the section `receive`; nil is a receiver that is not configured.
@@ -218,7 +219,7 @@ func paths(into *[]string) take {
 		if s == "" {
 			return "", yamltree.Problemf("give it a value", "is empty")
 		}
-		return absolute(e.folder, s), nil
+		return fsx.Absolute(e.folder, s), nil
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
 )
 
@@ -217,7 +218,7 @@ func newModule(name string, s Settings) (*Script, *yamltree.Problem) {
 // command reads a line or a list of arguments.
 func (e *entry) command(f yamltree.Field, name string, set Settings) *Script {
 	var words []string
-	var line *shellLine
+	var line *cmdline.Line
 	if f.Value.Kind == yamltree.List {
 		for _, item := range f.Value.Items {
 			word, ft := item.Single()
@@ -227,7 +228,7 @@ func (e *entry) command(f yamltree.Field, name string, set Settings) *Script {
 			}
 			words = append(words, word)
 		}
-		line = newShellList(words, e.folder, name != "")
+		line = cmdline.NewList(words, e.folder, name != "")
 	} else {
 		text, ft := f.Value.Single()
 		if ft != nil {
@@ -235,7 +236,7 @@ func (e *entry) command(f yamltree.Field, name string, set Settings) *Script {
 			return nil
 		}
 		var err error
-		if words, err = ParseCommand(text); err != nil {
+		if words, err = cmdline.Parse(text); err != nil {
 			remedy := "close it, or put the other kind of quotes around it if it is meant as text"
 			if !strings.Contains(err.Error(), "quote") {
 				remedy = "write the script's path"
@@ -243,7 +244,7 @@ func (e *entry) command(f yamltree.Field, name string, set Settings) *Script {
 			e.fail(f.Line, remedy, "%v", err)
 			return nil
 		}
-		line = newShellLine(text, e.folder, name != "")
+		line = cmdline.NewLine(text, e.folder, name != "")
 	}
 	script, ft := newScript(name, words, e.folder, set)
 	if ft != nil {

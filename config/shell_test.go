@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"scriptbridge/config/cmdline"
 )
 
 // TestShellSyntax writes commands into an entry and looks at what is said of
@@ -152,7 +154,7 @@ func TestShellOf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.line = newShellLine(command, "/", true)
+			s.line = cmdline.NewLine(command, "/", true)
 			if got := s.ShellSyntax(false); !strings.Contains(got, "(write command: ["+want+", -c, ") {
 				t.Errorf("%s: %s; want %s", command, got, want)
 			}

@@ -3,6 +3,7 @@ package config
 import (
 	"regexp"
 
+	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
 )
 
@@ -23,7 +24,7 @@ func CheckWebConfig(file string, text []byte) error {
 		for _, user := range users.Value.Fields {
 			hash, ft := user.Value.Single()
 			if ft != nil || !bcryptForm.MatchString(hash) {
-				e.fail(user.Line, "htpasswd -nB "+ShellQuote(user.Key)+" asks for the password and prints name and hash", "the password of %q is not a bcrypt hash", user.Key)
+				e.fail(user.Line, "htpasswd -nB "+cmdline.Quote(user.Key)+" asks for the password and prints name and hash", "the password of %q is not a bcrypt hash", user.Key)
 			}
 		}
 	}

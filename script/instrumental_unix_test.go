@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/config/cmdline"
 )
 
 func TestCheckOwner(t *testing.T) {
@@ -86,7 +87,7 @@ func TestRemediesAreSafe(t *testing.T) {
 	}
 	command := regexp.MustCompile(`chmod \S+ (\S+)|chown`)
 	for _, line := range lines {
-		words, err := config.ParseCommand(line)
+		words, err := cmdline.Parse(line)
 		if err != nil {
 			t.Fatal(err)
 		}

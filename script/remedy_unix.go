@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"scriptbridge/config"
+	"scriptbridge/config/cmdline"
 )
 
 // systemFolders hold what belongs to the system or to its packages.
@@ -38,7 +38,7 @@ func ownPath(file string) string {
 	if slices.Contains(filepath.SplitList(os.Getenv("PATH")), filepath.Dir(real)) {
 		return ""
 	}
-	return config.ShellQuote(real)
+	return cmdline.Quote(real)
 }
 
 // chmodOwn is a command that changes the mode of a script's file; empty where

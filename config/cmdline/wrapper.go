@@ -1,21 +1,22 @@
-package config
+package cmdline
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// Executed is the index of the word of the command that names the program which
+// Executed is the index of the word of a command that names the program which
 // is run in the end: the first one, or one behind nice, env and other wrappers
 // that do no more than start it; -1 where that cannot be told.
-func (s *Script) Executed() int {
+func Executed(words []string) int {
 	at := 0
 	for {
-		l := leaders[programName(s.Command[at])]
+		l := leaders[programName(words[at])]
 		if !l.wrapper {
 			return at
 		}
-		behind := l.command(s.Command[at+1:])
+		behind := l.command(words[at+1:])
 		if behind < 0 {
 			return -1
 		}
@@ -58,8 +59,10 @@ func (l leader) command(words []string) int {
 // bareOptions are long options of wrappers that take no value.
 var bareOptions = []string{"--foreground", "--preserve-status", "--verbose", "--ignore", "--fork", "--wait", "--ctty", "--append", "--portability"}
 
+var variableForm = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
 // assigned reports whether a word of env's is one like LANG=C.
 func assigned(word string) bool {
 	name, _, ok := strings.Cut(word, "=")
-	return ok && labelForm.MatchString(name)
+	return ok && variableForm.MatchString(name)
 }

@@ -1,4 +1,7 @@
-package config
+// Package cmdline reads the command line of a script: its words, the script's own
+// file among them behind interpreters and wrappers, and what in it only a shell
+// would understand.
+package cmdline
 
 import (
 	"errors"
@@ -7,20 +10,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/fsx"
 )
 
-// longestName bounds a script's name, in bytes.
-const longestName = 128
-
-// ParseCommand splits a command line as CoScale's agent does: at blanks;
+// Parse splits a command line as agents for plugins do: at blanks;
 // single and double quotes group, within a word too; a backslash is an
 // ordinary character (most of them come from Windows paths), and no shell
 // looks at anything.
-func ParseCommand(line string) ([]string, error) {
+func Parse(line string) ([]string, error) {
 	var (
 		words  []string
 		word   strings.Builder
@@ -58,86 +56,13 @@ func ParseCommand(line string) ([]string, error) {
 	return words, nil
 }
 
-// NewScript makes a Script as an entry of the file would, with the same
-// defaults, but without `global`. An empty name is made from the command:
-// the base name of the script's own file without its last extension. Relative
-// paths start from folder, which is absolute; nothing need exist. The error is
-// an *Error without a position.
-func NewScript(name string, command []string, folder string, s Settings) (*Script, error) {
-	var script *Script
-	var ft *yamltree.Problem
-	if isModular(s.Dialect) && len(command) == 0 {
-		script, ft = newModule(name, s)
-	} else {
-		script, ft = newScript(name, command, folder, s)
-	}
-	if ft != nil {
-		return nil, &Error{Problem: ft.Text, Remedy: ft.Remedy}
-	}
-	script.fill(Global{})
-	return script, nil
-}
-
-// FromCommand makes a configuration of one script that no file names, for the
-// command line. Relative paths start from folder.
-func FromCommand(dialect string, command []string, folder string, options map[string]string) (*Config, error) {
-	o, err := OptionsFrom(options)
-	if err != nil {
-		return nil, err
-	}
-	s, err := NewScript("", command, folder, Settings{Dialect: dialect, Options: o})
-	if err != nil {
-		return nil, err
-	}
-	cfg := newLoader("").config
-	cfg.Scripts = []*Script{s}
-	return cfg, nil
-}
-
-func newScript(name string, command []string, folder string, s Settings) (*Script, *yamltree.Problem) {
-	if len(command) == 0 || command[0] == "" {
-		return nil, yamltree.Problemf("write the script's path", "command is empty")
-	}
-	if slices.ContainsFunc(command, func(w string) bool { return strings.Contains(w, "\x00") }) {
-		return nil, yamltree.Problemf("leave it out: no program can be given one", "command has a NUL in it")
-	}
-	words, program, file := ownFile(slices.Clone(command), folder, s.WorkingDirectory)
-	if isPath(words[0]) {
-		words[0] = absolute(folder, words[0])
-	}
-	words[program] = file
-	if name == "" {
-		name = stem(file)
-	}
-	if ft := checkName(name); ft != nil {
-		return nil, &yamltree.Problem{Text: "name " + ft.Text, Remedy: ft.Remedy}
-	}
-	return &Script{Settings: s, Name: name, Command: words, Program: program}, nil
-}
-
-// stem is the base name of a path without its last extension.
-func stem(path string) string {
+// Stem is the base name of a path without its last extension.
+func Stem(path string) string {
 	base := filepath.Base(path)
 	if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
 		return name
 	}
 	return base
-}
-
-// checkName takes what can be shown: names are a label's value, words on the
-// status page and in the log.
-func checkName(name string) *yamltree.Problem {
-	switch {
-	case name == "":
-		return yamltree.Problemf("give it a value", "is empty")
-	case strings.TrimSpace(name) != name:
-		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
-	case len(name) > longestName:
-		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return yamltree.Problemf("give another name:", "%q has characters that cannot be printed", name)
-	}
-	return nil
 }
 
 // led is what an interpreter or a wrapper in front of a command is given: the
@@ -231,11 +156,11 @@ func isSource(word string) bool { return strings.HasPrefix(word, "--source") }
 
 func isNumber(word string) bool { return word != "" && strings.Trim(word, "0123456789") == "" }
 
-// ownFile finds the script's own file: argv[0], or what an interpreter or a
+// FindOwnFile finds the script's own file: argv[0], or what an interpreter or a
 // wrapper is given. It returns the words with the file in a word of its own,
 // its index, and its path, made absolute unless it is a bare argv[0], which is
 // looked up in PATH when it is run.
-func ownFile(words []string, folder, workingDirectory string) ([]string, int, string) {
+func FindOwnFile(words []string, folder, workingDirectory string) ([]string, int, string) {
 	given, _ := follow(words, folder, workingDirectory)
 	switch at := given.file; {
 	case given.cut > 0:
@@ -243,29 +168,28 @@ func ownFile(words []string, folder, workingDirectory string) ([]string, int, st
 		return slices.Concat(words[:at], []string{option, given.path}, words[at+1:]), at + 1, given.path
 	case at > 0:
 		return words, at, given.path
-	case isPath(words[0]):
-		return words, 0, absolute(folder, words[0])
+	case IsPath(words[0]):
+		return words, 0, fsx.Absolute(folder, words[0])
 	}
 	return words, 0, words[0]
 }
 
-// OwnFile is the word of the command that names the script's own file. It is
-// empty where there is none: an interpreter or a wrapper is given code, or
-// nothing that is a file.
-func (s *Script) OwnFile() string {
-	if s.Program == 0 && len(s.Command) > 1 {
-		if _, leads := leaders[programName(s.Command[0])]; leads {
+// OwnFile is the word that names the script's own file. It is empty where there
+// is none: an interpreter or a wrapper is given code, or nothing that is a file.
+func (s Command) OwnFile() string {
+	if s.Program == 0 && len(s.Words) > 1 {
+		if _, leads := leaders[programName(s.Words[0])]; leads {
 			return ""
 		}
 	}
-	return s.Command[s.Program]
+	return s.Words[s.Program]
 }
 
-// freeWords is the index of the first word of a command that may come from
+// FreeWords is the index of the first word of a command that may come from
 // somebody else: behind the script's own file, or behind the code of a `sh -c`,
 // since a word before would choose what is run. Where an interpreter or a
 // wrapper is given neither, no word is free.
-func freeWords(words []string, program int) int {
+func FreeWords(words []string, program int) int {
 	given, leads := follow(words, "", "")
 	switch {
 	case program > 0 && given.open: // as in awk -f FILE
@@ -296,7 +220,7 @@ func programName(path string) string {
 // is, or one with a separator. A bare word may lie in the working directory,
 // where the interpreter would look for it.
 func scriptPath(word, folder, workingDirectory string) (string, bool) {
-	if !isPath(word) {
+	if !IsPath(word) {
 		for _, dir := range []string{workingDirectory, folder} {
 			path := filepath.Join(dir, word)
 			if info, err := os.Stat(path); dir != "" && err == nil && info.Mode().IsRegular() {
@@ -308,11 +232,12 @@ func scriptPath(word, folder, workingDirectory string) (string, bool) {
 	if strings.Contains(word, "://") || assigned(word) { // `env PATH=/usr/bin …`
 		return "", false
 	}
-	path := absolute(folder, word)
+	path := fsx.Absolute(folder, word)
 	info, err := os.Stat(path) // a folder: the value of an option such as -I
 	return path, err != nil || !info.IsDir()
 }
 
-func isPath(word string) bool { return strings.ContainsFunc(word, isSeparator) }
+// IsPath reports whether a word has a separator in it.
+func IsPath(word string) bool { return strings.ContainsFunc(word, isSeparator) }
 
 func isSeparator(r rune) bool { return r == '/' || r == os.PathSeparator }

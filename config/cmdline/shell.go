@@ -1,4 +1,4 @@
-package config
+package cmdline
 
 import (
 	"fmt"
@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 
 	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/fsx"
 )
 
-// shellLine is a command as it was written, for finding what only a shell
+// Line is a command as it was written, for finding what only a shell
 // would understand.
-type shellLine struct {
+type Line struct {
 	text   string
 	mask   string // of text's length, a byte that a quote protects made a _
 	list   bool   // it was written as a list of words
@@ -22,30 +23,38 @@ type shellLine struct {
 	named  bool   // the entry has a name
 }
 
+// Command is the command of a script.
+type Command struct {
+	Words            []string
+	Program          int // the index of the script's own file
+	WorkingDirectory string
+}
+
 // ShellSyntax says what of the command only a shell would understand, which
 // the script gets as an ordinary argument instead, and what to write; "" for
 // nothing. Of a command line, only what no quotes protect counts; of a list
-// of words, only what can hardly be meant as an argument. appended says that
-// the script is given arguments behind those of its command.
-func (s *Script) ShellSyntax(appended bool) string {
-	if s.line == nil || runtime.GOOS == "windows" {
+// of words, only what can hardly be meant as an argument. parameters says that
+// requests fill places in it, appended that the script is given arguments behind
+// those of its command.
+func (l *Line) ShellSyntax(s Command, parameters, appended bool) string {
+	if runtime.GOOS == "windows" {
 		return ""
 	}
-	if i := strings.IndexAny(s.line.text, "“”„‘‚"); i >= 0 && !s.line.list {
-		quote, _ := utf8.DecodeRuneInString(s.line.text[i:])
+	if i := strings.IndexAny(l.text, "“”„‘‚"); i >= 0 && !l.list {
+		quote, _ := utf8.DecodeRuneInString(l.text[i:])
 		return fmt.Sprintf("command has the quote %c, which groups nothing (write \" or ' in its place)", quote)
 	}
-	found, inPath := s.line.find(s.isCode)
+	found, inPath := l.find(s.isCode)
 	name, assigned := strings.CutSuffix(found, "=")
 	switch {
 	case found == "":
 		return ""
 	case inPath:
 		return fmt.Sprintf("command has %q, but ~ and variables are not expanded (write the whole path)", found)
-	case assigned && labelForm.MatchString(name):
+	case assigned && variableForm.MatchString(name):
 		return fmt.Sprintf("command begins with %s=, which only a shell understands (leave it out, and write env: {%[1]s: …})", name)
 	}
-	line, left := s.line.foreground()
+	line, left := l.foreground()
 	rest, inPath := line.find(s.isCode)
 	remedy := "put the line into a script of its own, and name that"
 	switch {
@@ -53,13 +62,13 @@ func (s *Script) ShellSyntax(appended bool) string {
 		remedy = "leave out the &: what a run leaves behind is ended with it"
 	case inPath:
 		return fmt.Sprintf("command has %q, but ~ and variables are not expanded (write the whole path, without the & behind it)", rest)
-	case len(s.Parameters) == 0:
+	case !parameters:
 		remedy = line.forShell(s, appended)
 		if left {
 			remedy += "; without the & at its end, since what it starts is ended with its run"
 		}
 	}
-	if first := notBlank.FindString(s.line.text); !s.line.list && found != first {
+	if first := notBlank.FindString(l.text); !l.list && found != first {
 		remedy += "; or put it in single quotes if it is meant as an argument"
 	}
 	return fmt.Sprintf("command has %q, which only a shell understands, and no shell reads it (%s)", found, remedy)
@@ -67,26 +76,26 @@ func (s *Script) ShellSyntax(appended bool) string {
 
 // HasCode reports whether the command holds the code that it runs, as sh -c
 // does.
-func (s *Script) HasCode() bool {
-	given, leads := follow(s.Command, "", "")
+func (s Command) HasCode() bool {
+	given, leads := follow(s.Words, "", "")
 	return s.Program == 0 && leads && given.code > 0
 }
 
 // isCode reports whether the command's word i is such code, or is the option
 // that announces it.
-func (s *Script) isCode(i int) bool {
-	given, _ := follow(s.Command, "", "")
+func (s Command) isCode(i int) bool {
+	given, _ := follow(s.Words, "", "")
 	return s.HasCode() && (i == given.code || i == given.code+1 || given.joins && i > given.code)
 }
 
-// newShellLine keeps a command line.
-func newShellLine(text, folder string, named bool) *shellLine {
-	return &shellLine{text: text, mask: shellMask(text), folder: folder, named: named}
+// NewLine keeps a command line.
+func NewLine(text, folder string, named bool) *Line {
+	return &Line{text: text, mask: shellMask(text), folder: folder, named: named}
 }
 
-// newShellList keeps a list of words, as the line that a shell would split
+// NewList keeps a list of words, as the line that a shell would split
 // into them, but for its operators.
-func newShellList(words []string, folder string, named bool) *shellLine {
+func NewList(words []string, folder string, named bool) *Line {
 	var text, mask strings.Builder
 	for i, w := range words {
 		if i > 0 {
@@ -98,11 +107,11 @@ func newShellList(words []string, folder string, named bool) *shellLine {
 			mask.WriteString(w)
 			continue
 		}
-		w = ShellQuote(w)
+		w = Quote(w)
 		text.WriteString(w)
 		mask.WriteString(strings.Repeat("_", len(w)))
 	}
-	return &shellLine{text: text.String(), mask: mask.String(), list: true, folder: folder, named: named}
+	return &Line{text: text.String(), mask: mask.String(), list: true, folder: folder, named: named}
 }
 
 // hardlyMeant are words of a list that nobody would give to a script: shell
@@ -123,7 +132,7 @@ func shellMask(line string) string {
 		case c == quote:
 			quote, mask[i] = 0, '_'
 		case quote == '"' && (c == '$' || c == '`' || c == '(' || c == '{'):
-		case quote == '"' && (labelForm.Match([]byte{c}) || '0' <= c && c <= '9'):
+		case quote == '"' && (variableForm.Match([]byte{c}) || '0' <= c && c <= '9'):
 		default:
 			mask[i] = '_'
 		}
@@ -151,7 +160,7 @@ var (
 // find gives the first thing that only a shell would understand, as written
 // (of an assignment the name alone, since its value may be a secret). inPath
 // says that all there is are ~ and variables that paths begin with.
-func (l *shellLine) find(isCode func(i int) bool) (found string, inPath bool) {
+func (l *Line) find(isCode func(i int) bool) (found string, inPath bool) {
 	inPath = true
 	for i, at := range wordsOf(l.mask) {
 		if isCode(i) {
@@ -182,7 +191,7 @@ var background = regexp.MustCompile(`(^|[^&|<>])([ \t]*&[ \t]*(?:disown[ \t]*)?)
 
 // foreground is the line without an & at its end: a run ends with all that it
 // started, so that a script in the background would hardly begin.
-func (l *shellLine) foreground() (line *shellLine, left bool) {
+func (l *Line) foreground() (line *Line, left bool) {
 	at := background.FindStringSubmatchIndex(l.mask)
 	if at == nil {
 		return l, false
@@ -194,8 +203,8 @@ func (l *shellLine) foreground() (line *shellLine, left bool) {
 
 // matchesFiles reports whether a shell would put the names of files in the
 // place of a pattern.
-func (l *shellLine) matchesFiles(pattern string) bool {
-	files, err := filepath.Glob(absolute(l.folder, pattern))
+func (l *Line) matchesFiles(pattern string) bool {
+	files, err := filepath.Glob(fsx.Absolute(l.folder, pattern))
 	return err == nil && len(files) > 0
 }
 
@@ -205,7 +214,7 @@ func wordsOf(mask string) [][]int { return notBlank.FindAllStringIndex(mask, -1)
 var notBlank = regexp.MustCompile(`[^ \t\r\n]+`)
 
 // forShell says how the command is written for a shell.
-func (l *shellLine) forShell(s *Script, appended bool) string {
+func (l *Line) forShell(s Command, appended bool) string {
 	from, to := l.ownPart()
 	text := l.text
 	if appended && from < to {
@@ -213,8 +222,8 @@ func (l *shellLine) forShell(s *Script, appended bool) string {
 	}
 	if s.WorkingDirectory != "" { // where a relative path would lead elsewhere
 		for _, at := range wordsOf(l.mask[:to]) {
-			if word := text[at[0]:at[1]]; isPath(word) && absolute(l.folder, word) == s.Command[s.Program] {
-				text = text[:at[0]] + s.Command[s.Program] + text[at[1]:]
+			if word := text[at[0]:at[1]]; IsPath(word) && fsx.Absolute(l.folder, word) == s.Words[s.Program] {
+				text = text[:at[0]] + s.Words[s.Program] + text[at[1]:]
 				break
 			}
 		}
@@ -226,13 +235,13 @@ func (l *shellLine) forShell(s *Script, appended bool) string {
 	}
 	remedy := "write command: " + list + "]"
 	if !l.named {
-		words, err := ParseCommand(l.text[from:to])
+		words, err := Parse(l.text[from:to])
 		if err == nil {
 			name := filepath.Base(words[0])
-			if _, at, file := ownFile(words, l.folder, s.WorkingDirectory); at > 0 {
+			if _, at, file := FindOwnFile(words, l.folder, s.WorkingDirectory); at > 0 {
 				name = filepath.Base(file)
 			}
-			remedy += " and name: " + yamltree.Quote(stem(name))
+			remedy += " and name: " + yamltree.Quote(Stem(name))
 		}
 	}
 	return remedy
@@ -247,7 +256,7 @@ var redirection = regexp.MustCompile(`[ \t]*(&>|[0-9]*[<>])`)
 // ownPart finds the simple command of the line that runs the script: the first
 // one that names a path or an interpreter, else the first that is no word of
 // the shell's own. It gives where that begins, and where its arguments end.
-func (l *shellLine) ownPart() (from, to int) {
+func (l *Line) ownPart() (from, to int) {
 	var parts [][2]int
 	begin := 0
 	for _, at := range append(control.FindAllStringIndex(l.mask, -1), []int{len(l.mask), len(l.mask)}) {
@@ -265,7 +274,7 @@ func (l *shellLine) ownPart() (from, to int) {
 		}
 	}
 	for _, ok := range []func(word string) bool{
-		func(w string) bool { _, leads := leaders[programName(w)]; return leads || isPath(w) },
+		func(w string) bool { _, leads := leaders[programName(w)]; return leads || IsPath(w) },
 		func(w string) bool { return !slices.Contains(shellWords, w) },
 	} {
 		for _, p := range parts {
@@ -285,8 +294,8 @@ func yamlText(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
 
-// ShellQuote gives a word that a shell takes for text alone.
-func ShellQuote(s string) string {
+// Quote gives a word that a shell takes for text alone.
+func Quote(s string) string {
 	if plainWord.MatchString(s) {
 		return s
 	}

@@ -1,4 +1,4 @@
-package config
+package cmdline
 
 import "regexp"
 
@@ -26,7 +26,7 @@ var bashExpansion = regexp.MustCompile(`\$['"\[]|\$\([ \t]*<[^<]` +
 const bashVariable = `\b(?:S?RANDOM|BASH[A-Z_]*|EPOCHSECONDS|EPOCHREALTIME|SECONDS|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE|E?UID|GROUPS|PIPESTATUS|FUNCNAME|DIRSTACK)`
 
 // shell is the name of the shell that understands the line.
-func (l *shellLine) shell() string {
+func (l *Line) shell() string {
 	if bashSyntax.MatchString(l.mask) || bashExpansion.MatchString(expansionMask(l.text)) {
 		return "bash"
 	}
