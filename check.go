@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -56,7 +57,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		if strict := f.check.strict && len(warnings) > 0; strict || len(problems) > 0 {
 			failed = true
 			if strict && len(problems) == 0 {
-				fmt.Fprintf(stderr, "%s: %s, which --strict takes for an error\n", file, count(len(warnings), "warning"))
+				fmt.Fprintf(stderr, "%s: %s, which --strict takes for an error\n", file, texts.Count(len(warnings), "warning"))
 			}
 			continue
 		}
@@ -173,9 +174,9 @@ func checkReceivers(w *wanted) (problems []error) {
 
 // summary says how much there is.
 func (w *wanted) summary() string {
-	text := count(len(w.scripts), "script")
+	text := texts.Count(len(w.scripts), "script")
 	if n := len(receive.Names(&w.cfg.Receive)); n > 0 {
-		text += ", " + count(n, "receiver")
+		text += ", " + texts.Count(n, "receiver")
 	}
 	n := 0
 	for _, k := range uploadKinds {
@@ -184,14 +185,7 @@ func (w *wanted) summary() string {
 		}
 	}
 	if n > 0 {
-		text += ", " + count(n, "upload")
+		text += ", " + texts.Count(n, "upload")
 	}
 	return text
-}
-
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

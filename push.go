@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/texts"
 )
 
 // pushFlags are those of push.
@@ -112,7 +113,7 @@ func (p *pusher) send(ctx context.Context, points []coscale.TextPoint) {
 		d, err := p.resolve(ctx, point)
 		if p.down != nil { // said once, and not waited for again
 			n := len(points) - (p.out - before)
-			p.leaveOut(n, "%s: %v", count(n, "point"), p.down)
+			p.leaveOut(n, "%s: %v", texts.Count(n, "point"), p.down)
 			return
 		}
 		if err != nil {
@@ -171,7 +172,7 @@ func (p *pusher) count(err error, data ...coscale.Data) {
 		if what != "" {
 			what += ", "
 		}
-		p.leaveOut(n, "%s%s: %v", what, count(n, "point"), err)
+		p.leaveOut(n, "%s%s: %v", what, texts.Count(n, "point"), err)
 	}
 }
 

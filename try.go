@@ -20,6 +20,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -49,7 +50,7 @@ func try(ctx context.Context, f *flags, stdout io.Writer) error {
 	defer pool.Close()
 	signalsOf(ctx).beforeEnd(pool.Kill)
 	for _, err := range w.problems {
-		fmt.Fprintln(stdout, "# error:", printable(err.Error()))
+		fmt.Fprintln(stdout, "# error:", texts.Printable(err.Error()))
 	}
 	out := &tryReport{w: stdout, page: page, flags: f.command != nil || f.try.dialect != ""}
 	for {
@@ -135,7 +136,7 @@ func triedCommand(ctx context.Context, f *flags, stdout io.Writer) (*wanted, err
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(stdout, "# dialect: %s, since %s\n", dialect, printable(why))
+		fmt.Fprintf(stdout, "# dialect: %s, since %s\n", dialect, texts.Printable(why))
 		if dialect == "scalyr" {
 			cfg, err = triedModule(cfg.Scripts[0], folder, f.try.options)
 			if err != nil {
@@ -188,7 +189,7 @@ func (r *tryReport) round(views []script.View, events []string) (failed, refused
 	}
 	var text strings.Builder
 	r.page.WritePage(&text, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // memory
-	fmt.Fprint(r.w, strings.Map(visible, text.String()))
+	fmt.Fprint(r.w, strings.Map(texts.ControlPicture, text.String()))
 	for _, e := range events {
 		fmt.Fprint(r.w, "# event: ", e)
 	}
@@ -212,27 +213,27 @@ func (r *tryReport) script(v *script.View) (refused int) {
 	last := v.Last
 	refusals, series := r.page.Refusals(record.Script, v.Script.Name)
 	fmt.Fprintf(r.w, "# script %s: %s in %.3fs, exit code %d, %d series, %s, %s refused\n", v.Script.Name, last.Result, last.Duration.Seconds(),
-		last.ExitCode, r.page.Count(record.Script, v.Script.Name), count(last.Events, "event"), linesAndSeries(last.Refused, series))
+		last.ExitCode, r.page.Count(record.Script, v.Script.Name), texts.Count(last.Events, "event"), linesAndSeries(last.Refused, series))
 	if last.Err != nil {
 		r.say("error", last.Err.Error())
 	}
 	for _, text := range v.Stderr {
-		fmt.Fprintln(r.w, "# stderr:", printable(text))
+		fmt.Fprintln(r.w, "# stderr:", texts.Printable(text))
 	}
 	for _, text := range v.Log {
-		fmt.Fprintln(r.w, "# log:", printable(text))
+		fmt.Fprintln(r.w, "# log:", texts.Printable(text))
 	}
 	for _, text := range v.Warnings {
 		r.say("warning", text)
 	}
 	if v.Script.IsKept() { // what it would have written to its agent's log
 		for line := range strings.Lines(string(v.Output)) {
-			fmt.Fprintln(r.w, "#", printable(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintln(r.w, "#", texts.Printable(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	r.averages(v)
 	for _, le := range last.Lines {
-		r.say("refused", fmt.Sprintf("%s%s (%s)", linesOf(le), printable(le.Err.Error()), le.Reason))
+		r.say("refused", fmt.Sprintf("%s%s (%s)", linesOf(le), texts.Printable(le.Err.Error()), le.Reason))
 	}
 	for _, one := range refusals {
 		where := ""
@@ -252,7 +253,7 @@ func (r *tryReport) say(what, text string) {
 	if r.flags {
 		text = inFlags(text)
 	}
-	fmt.Fprintf(r.w, "# %s: %s\n", what, printable(text))
+	fmt.Fprintf(r.w, "# %s: %s\n", what, texts.Printable(text))
 }
 
 // averages says of which metrics a mean is shown, in place of what was printed.
@@ -274,11 +275,11 @@ func (r *tryReport) averages(v *script.View) {
 func linesAndSeries(lines, series int) string {
 	switch {
 	case series == 0:
-		return count(lines, "line")
+		return texts.Count(lines, "line")
 	case lines == 0:
 		return fmt.Sprintf("%d series", series)
 	default:
-		return fmt.Sprintf("%s and %d series", count(lines, "line"), series)
+		return fmt.Sprintf("%s and %d series", texts.Count(lines, "line"), series)
 	}
 }
 
@@ -312,27 +313,6 @@ func quote(s string) string {
 		return strconv.Quote(s[:most]) + "…"
 	}
 	return strconv.Quote(s)
-}
-
-// visible shows a control character of a label's value as a picture: the page
-// goes to a terminal, which would obey it.
-func visible(r rune) rune {
-	switch {
-	case r == '\n':
-		return r
-	case r < ' ':
-		return '\u2400' + r
-	case r >= 0x7f && r < 0xa0:
-		return '\ufffd'
-	}
-	return r
-}
-
-// printable escapes what would move a terminal's cursor or break a comment.
-func printable(s string) string {
-	q := strconv.Quote(s)
-	// A quote and a backslash do neither, and may be part of what to type.
-	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(q[1 : len(q)-1])
 }
 
 // eventList keeps events as lines of the event log, which is its Sink. Its text

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 	"scriptbridge/upload/spool"
 )
 
@@ -70,14 +71,14 @@ func listRefused(stdout io.Writer, name, path string) error {
 		fmt.Fprintf(stdout, "%s: nothing was refused\n", name)
 		return nil
 	}
-	fmt.Fprintf(stdout, "%s: %s\n", name, count(total, "refusal"))
+	fmt.Fprintf(stdout, "%s: %s\n", name, texts.Count(total, "refusal"))
 	slices.SortStableFunc(reasons, func(a, b *reason) int { return cmp.Compare(b.lines, a.lines) })
 	for _, r := range reasons[:min(len(reasons), mostReasons)] {
 		if r.text == "" {
-			fmt.Fprintf(stdout, "  %s that cannot be read\n", count(r.lines, "line"))
+			fmt.Fprintf(stdout, "  %s that cannot be read\n", texts.Count(r.lines, "line"))
 			continue
 		}
-		fmt.Fprintf(stdout, "  %d, the last at %s: %s\n", r.lines, r.last.UTC().Format("2006-01-02 15:04:05Z"), printable(r.text))
+		fmt.Fprintf(stdout, "  %d, the last at %s: %s\n", r.lines, r.last.UTC().Format("2006-01-02 15:04:05Z"), texts.Printable(r.text))
 	}
 	if n := len(reasons) - mostReasons; n > 0 {
 		fmt.Fprintf(stdout, "  and %d other reasons\n", n)
@@ -130,9 +131,9 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 		if err := errors.Join(err, s.Close()); err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
-		fmt.Fprintf(stdout, "%s: %s queued again", k.name, count(back, "item"))
+		fmt.Fprintf(stdout, "%s: %s queued again", k.name, texts.Count(back, "item"))
 		if left > 0 {
-			fmt.Fprintf(stdout, "; %s cannot be, and stay in %s.refused", count(left, "line"), path)
+			fmt.Fprintf(stdout, "; %s cannot be, and stay in %s.refused", texts.Count(left, "line"), path)
 		}
 		fmt.Fprintln(stdout)
 	}

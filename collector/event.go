@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -75,7 +76,7 @@ func (c *Collector) countEvent(s *source, name string, n int) bool {
 
 // eventText is a text of an event's as a label value.
 func eventText(s string) string {
-	return cut(strings.ToValidUTF8(s, "\uFFFD"), maxEventText)
+	return texts.Cut(strings.ToValidUTF8(s, "\uFFFD"), maxEventText)
 }
 
 // eventLabels are the labels of an event's series: the source, those given,

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -121,7 +122,7 @@ func (c *Collector) showSeries(s *source) {
 
 func (c *Collector) showRefused(s *source) {
 	for reason, n := range s.refusedBy {
-		c.health(s, healthRefused, float64(n), record.Label{Name: "reason", Value: cut(reason, maxValue)})
+		c.health(s, healthRefused, float64(n), record.Label{Name: "reason", Value: texts.Cut(reason, maxValue)})
 	}
 }
 
@@ -187,7 +188,7 @@ func (c *Collector) describeMetrics(s *source) {
 			{Name: "calctype", Value: meta.Calctype},
 		}
 		for i := range labels {
-			labels[i].Value = cut(labels[i].Value, maxValue)
+			labels[i].Value = texts.Cut(labels[i].Value, maxValue)
 		}
 		wanted[c.show(s, metricInfo.name, metricInfo, 1, labels)] = true
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -129,7 +130,7 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 			m.help = meta.Help
 		}
 	}
-	m.help = cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
+	m.help = texts.Cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
 	m.id.name, m.id.kind = name, kindOfType(typ)
 	if observed {
 		m.layout = layoutOf(meta)
@@ -399,15 +400,4 @@ func appendEscaped(dst []byte, value string) []byte {
 		from = i + 1
 	}
 	return append(dst, value[from:]...)
-}
-
-// cut shortens a text to at most n bytes, at a rune's boundary.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -145,8 +146,8 @@ func TestCut(t *testing.T) {
 	}{
 		{"abc", 3, "abc"}, {"abcd", 3, "abc"}, {"aäb", 2, "a"}, {"aäb", 3, "aä"}, {"温", 2, ""}, {"", 0, ""},
 	} {
-		if got := cut(tt.text, tt.n); got != tt.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", tt.text, tt.n, got, tt.want)
+		if got := texts.Cut(tt.text, tt.n); got != tt.want {
+			t.Errorf("texts.Cut(%q, %d) = %q, want %q", tt.text, tt.n, got, tt.want)
 		}
 	}
 }

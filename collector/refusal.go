@@ -6,6 +6,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -68,7 +69,7 @@ func outranked(winner *source) *refusal {
 }
 
 func (s *source) badName(m *metric) *refusal {
-	return &refusal{"bad_name", fmt.Sprintf("%q cannot be a metric's name, which takes letters, digits, _ and :, no digit first; %s", cut(m.sample, maxName), s.renamed())}
+	return &refusal{"bad_name", fmt.Sprintf("%q cannot be a metric's name, which takes letters, digits, _ and :, no digit first; %s", texts.Cut(m.sample, maxName), s.renamed())}
 }
 
 func (s *source) nameTooLong(m *metric) *refusal {

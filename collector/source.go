@@ -3,6 +3,7 @@ package collector
 import (
 	"slices"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -91,7 +92,7 @@ func ownLabels(def *record.Source) []record.Label {
 	}
 	for _, l := range def.Labels {
 		l.Name = keepLabelName(l.Name)
-		l.Value = cut(l.Value, maxValue)
+		l.Value = texts.Cut(l.Value, maxValue)
 		taken := slices.ContainsFunc(own, func(o record.Label) bool { return o.Name == l.Name })
 		if l.Name != "" && l.Value != "" && !taken {
 			own = append(own, l)

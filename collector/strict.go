@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+
+	"scriptbridge/internal/floats"
 )
 
 // This file keeps the OpenMetrics page readable to who reads it strictly, as
@@ -214,14 +216,9 @@ func partOf(kind kindOf, se *series) (end string, bound float64, spelling string
 	if len(part) != 1+1+8 || part[1] != 0 { // see appendBound
 		return end, bound, ""
 	}
-	bits := binary.BigEndian.Uint64([]byte(part[2:]))
-	if bits>>63 == 1 {
-		bits &^= 1 << 63
-	} else {
-		bits = ^bits
-	}
+	bound = floats.FromKey(binary.BigEndian.Uint64([]byte(part[2:])))
 	spelling, _ = cutLabel(strings.TrimPrefix(se.text, sampleOf(se.text)), model.BucketLabel)
-	return end, math.Float64frombits(bits), spelling
+	return end, bound, spelling
 }
 
 // isCount reports whether a value is a whole number from 0 on.

@@ -2,13 +2,14 @@ package collector
 
 import (
 	"encoding/binary"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/prometheus/common/model"
 
+	"scriptbridge/internal/floats"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -32,7 +33,7 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 	family, typ, unit := name, record.Unknown, ""
 	if meta != nil {
 		family, typ, unit = meta.Name, meta.Type, meta.Unit
-		m.help = cut(strings.ToValidUTF8(meta.Help, "\uFFFD"), maxValue)
+		m.help = texts.Cut(strings.ToValidUTF8(meta.Help, "\uFFFD"), maxValue)
 		if meta.Rename != "" {
 			suffix, ok := strings.CutPrefix(name, family)
 			if !ok {
@@ -174,11 +175,5 @@ func appendBound(dst []byte, value string) []byte {
 }
 
 func appendBoundKey(dst []byte, f float64) []byte {
-	bits := math.Float64bits(f + 0) // -0 is 0
-	if math.Signbit(f + 0) {
-		bits = ^bits
-	} else {
-		bits |= 1 << 63
-	}
-	return binary.BigEndian.AppendUint64(append(dst, 0), bits)
+	return binary.BigEndian.AppendUint64(append(dst, 0), floats.Key(f))
 }

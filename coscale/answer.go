@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+
+	"scriptbridge/internal/texts"
 )
 
 // StoredAnswer is the answer to a call with points; first is why the first of those
@@ -13,7 +15,7 @@ func StoredAnswer(points, refused int, first error, parts []Refusal) any {
 }
 
 func storedText(points, refused int, first error) string {
-	text := countPoints(points) + " stored"
+	text := texts.Count(points, "point") + " stored"
 	if refused > 0 {
 		text += fmt.Sprintf(", %d refused: %v", refused, first)
 	}
@@ -34,7 +36,7 @@ func (a *insertAnswer) refusedOf() error {
 	if err != nil || err2 != nil || refused == 0 {
 		return nil
 	}
-	return &RefusedError{Stored: stored, Refused: refused, Reason: cut(oneLine(hide(m[3], a.secrets))), Points: a.Refused}
+	return &RefusedError{Stored: stored, Refused: refused, Reason: cut(hide(m[3], a.secrets)), Points: a.Refused}
 }
 
 // RefusedError says that a call with points was taken, but not all of them.
@@ -49,12 +51,5 @@ type RefusedError struct {
 func (e *RefusedError) Alike() string { return numbers.ReplaceAllString(e.Reason, "#") }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%d of %s refused: %s", e.Refused, countPoints(e.Stored+e.Refused), e.Reason)
-}
-
-func countPoints(n int) string {
-	if n == 1 {
-		return "1 point"
-	}
-	return fmt.Sprintf("%d points", n)
+	return fmt.Sprintf("%d of %s refused: %s", e.Refused, texts.Count(e.Stored+e.Refused, "point"), e.Reason)
 }

@@ -11,7 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"scriptbridge/internal/texts"
 )
 
 // An answer is believed when it has the form that the API gives it: what
@@ -158,7 +159,7 @@ var numbers = regexp.MustCompile(`\w*\d\w*`)
 
 func (e *StatusError) answer() string {
 	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)))
-	msg := cut(oneLine(e.Msg))
+	msg := cut(e.Msg)
 	switch {
 	case e.Moved != "":
 		return text + ": " + e.Moved
@@ -172,27 +173,8 @@ func (e *StatusError) answer() string {
 	return text
 }
 
-// oneLine is a text without its breaks and without what a terminal would obey.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	return strings.Join(strings.Fields(text), " ")
-}
-
-// cut is the beginning of a text that is long.
-func cut(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
-}
+// cut is the beginning of a message, on one line.
+func cut(message string) string { return texts.Shorten(texts.OneLine(message), maxMessage) }
 
 // readAnswer reads the answer to a request into into, or says what it is
 // instead. whole: there is no more of its body.
@@ -215,7 +197,7 @@ func (c *Client) readAnswer(method, path string, resp *http.Response, body []byt
 		e.Moved = hide(c.moved(path, resp), secrets)
 	}
 	if e.Msg = hide(e.Msg, secrets); e.Foreign {
-		e.Msg = cut(oneLine(e.Msg))
+		e.Msg = cut(e.Msg)
 	}
 	if !whole {
 		e.Msg = "it breaks off, or does not end: " + e.Msg
@@ -231,11 +213,11 @@ func (c *Client) moved(asked string, resp *http.Response) string {
 	}
 	// No more of it is told than is needed: it may carry what is secret.
 	bare := url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}
-	text := "a redirect to " + cut(oneLine(bare.String()))
+	text := "a redirect to " + cut(bare.String())
 	asked = strings.TrimPrefix(asked, c.prefix)
 	base, same := strings.CutSuffix(strings.TrimRight(bare.Path, "/"), strings.TrimRight(asked, "/"))
 	if bare.Path = base; same && bare.String() != c.url {
-		return fmt.Sprintf("%s: the API has moved; write %s in %s", text, oneLine(bare.String()), c.o.Setting)
+		return fmt.Sprintf("%s: the API has moved; write %s in %s", text, texts.OneLine(bare.String()), c.o.Setting)
 	}
 	return fmt.Sprintf("%s, which is not the API; what stands before that must not redirect, and %s must be the API's own", text, c.o.Setting)
 }

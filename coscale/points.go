@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"scriptbridge/internal/texts"
 )
 
 // TextPoint is one point in the words of a person or a script, who may name
@@ -69,7 +71,7 @@ type PointError struct {
 }
 
 func (e *PointError) Error() string {
-	return fmt.Sprintf("point %d, %s: %v", e.Number, oneLine(e.Text), e.Err)
+	return fmt.Sprintf("point %d, %s: %v", e.Number, texts.OneLine(e.Text), e.Err)
 }
 
 func (e *PointError) Unwrap() error { return e.Err }
@@ -187,10 +189,10 @@ func parseValue(text string, into *Point) (rest string, more bool, err error) {
 		dec := json.NewDecoder(strings.NewReader(text))
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			return "", false, fmt.Errorf("histogram %s does not end well; %s", oneLine(text), remedy)
+			return "", false, fmt.Errorf("histogram %s does not end well; %s", texts.OneLine(text), remedy)
 		}
 		if into.Histogram, err = readHistogram(raw); err != nil {
-			return "", false, fmt.Errorf("histogram %s: %w", oneLine(string(raw)), err)
+			return "", false, fmt.Errorf("histogram %s: %w", texts.OneLine(string(raw)), err)
 		}
 		text = text[dec.InputOffset():]
 		if text == "" {

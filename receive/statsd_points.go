@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"scriptbridge/internal/floats"
 )
 
 const (
@@ -38,12 +40,7 @@ const maxPointsLevel = 18
 // place maps values so that their order is that of numbers, and those that are
 // neighbours at the level have the same.
 func (p *statsdPoints) place(v float64) uint64 {
-	bits := math.Float64bits(v + 0) // -0 is 0
-	if bits>>63 == 1 {
-		bits = ^bits
-	} else {
-		bits |= 1 << 63
-	}
+	bits := floats.Key(v)
 	if p.level == 0 {
 		return bits
 	}

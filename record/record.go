@@ -222,8 +222,7 @@ const (
 )
 
 // Difference is what an upload makes of two values of a metric whose Calctype
-// is Difference: nothing where it fell, unless it is a GAUGE, which may
-// (spec/mapping.md, Types).
+// is Difference: nothing where it fell, unless it is a GAUGE, which may.
 func (m *Meta) Difference(previous, value float64) (float64, bool) {
 	d := value - previous
 	return d, d >= 0 || m.Datatype == "GAUGE"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -151,41 +152,22 @@ func unquote(text []byte) ([]byte, bool) {
 // strings as their text, everything else as compact JSON. Of two members of one
 // name the last counts, as JSON readers have it.
 func decodeAttributes(object []byte) ([]record.Label, error) {
-	decoder := json.NewDecoder(bytes.NewReader(object))
-	if _, err := decoder.Token(); err != nil { // the brace
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, object); err != nil {
+		return nil, err
+	}
+	members, err := texts.Members(compact.Bytes())
+	if err != nil {
 		return nil, err
 	}
 	var all []record.Label
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		var raw json.RawMessage
-		if err := decoder.Decode(&raw); err != nil {
-			return nil, err
-		}
-		value, err := attributeText(raw)
-		if err != nil {
-			return nil, err
-		}
-		all = setLabel(all, record.Label{Name: name.(string), Value: value})
+	for _, m := range members {
+		all = setLabel(all, record.Label{Name: m.Name, Value: m.Text()})
 		if len(all) > coscaleMaxAttributes {
 			return nil, fmt.Errorf("the event has more than %d attributes", coscaleMaxAttributes)
 		}
 	}
 	return all, nil
-}
-
-func attributeText(raw json.RawMessage) (string, error) {
-	if raw[0] == '"' {
-		var s string
-		err := json.Unmarshal(raw, &s)
-		return s, err
-	}
-	var compact bytes.Buffer
-	err := json.Compact(&compact, raw)
-	return compact.String(), err
 }
 
 func setLabel(all []record.Label, l record.Label) []record.Label {

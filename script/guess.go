@@ -13,6 +13,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -219,11 +220,11 @@ func guessLines(lines []string) guessed {
 		plain++
 		switch name, stamp := m[1], m[5]; {
 		case !nameForm.MatchString(name):
-			instrumental = fmt.Sprintf("it prints lines of a name and a value, and %q is no name for Prometheus", cutText(name, 60))
+			instrumental = fmt.Sprintf("it prints lines of a name and a value, and %q is no name for Prometheus", texts.Shorten(name, 60))
 		case len(stamp) == len("1500000000"):
 			instrumental = "it prints lines of a name, a value and a time in seconds"
 		case unitForm.MatchString(name):
-			prometheus = fmt.Sprintf("it prints lines of a name and a value, and %s is a name of Prometheus's kind", cutText(name, 60))
+			prometheus = fmt.Sprintf("it prints lines of a name and a value, and %s is a name of Prometheus's kind", texts.Shorten(name, 60))
 		}
 	}
 	switch {

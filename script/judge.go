@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"scriptbridge/internal/repeat"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -205,8 +206,8 @@ func (s *said) news(kind, text string) bool {
 func lineKey(text string) string {
 	for i, r := range text {
 		if r == ' ' || r == '\t' || r == '=' {
-			return cutText(text[:i], 100)
+			return texts.Shorten(text[:i], 100)
 		}
 	}
-	return cutText(text, 100)
+	return texts.Shorten(text, 100)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -114,12 +115,12 @@ var (
 func missingLibrary(o *Outcome) string {
 	for line := range strings.Lines(string(o.Stderr)) {
 		if loaderError.MatchString(line) || moduleError.MatchString(line) && isBlankText(o.Stdout) {
-			return cutText(strings.TrimSpace(line), nagiosMaxText)
+			return texts.Shorten(strings.TrimSpace(line), nagiosMaxText)
 		}
 	}
 	first, _, _ := strings.Cut(string(o.Stdout[:min(len(o.Stdout), maxLine)]), "\n")
 	if loaderError.MatchString(first) {
-		return cutText(strings.TrimSpace(first), nagiosMaxText)
+		return texts.Shorten(strings.TrimSpace(first), nagiosMaxText)
 	}
 	if o.ExitCode == 0xC0000135 { // STATUS_DLL_NOT_FOUND
 		return "Windows found no DLL of some name"
@@ -132,7 +133,7 @@ func isBlankText(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 // lastLine is the last line of text with anything on it, cut for a message.
 func lastLine(text []byte) string {
 	trimmed := strings.TrimSpace(string(text))
-	return cutText(trimmed[strings.LastIndexByte(trimmed, '\n')+1:], nagiosMaxText)
+	return texts.Shorten(trimmed[strings.LastIndexByte(trimmed, '\n')+1:], nagiosMaxText)
 }
 
 // log is the text for the log: the state with the first line, then the long

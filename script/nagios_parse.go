@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -106,7 +107,7 @@ func (r *nagiosReader) text(text []byte) {
 
 // readable is a line for the log.
 func readable(line []byte) string {
-	return strings.ToValidUTF8(cutText(string(line), stderrLine), "\uFFFD")
+	return strings.ToValidUTF8(texts.Shorten(string(line), stderrLine), "\uFFFD")
 }
 
 // cutStatus shortens the status text for its label.
@@ -114,7 +115,7 @@ func cutStatus(text string) string {
 	if len(text) <= nagiosMaxStatus {
 		return text
 	}
-	return cutText(text, nagiosMaxStatus-len("…"))
+	return texts.Shorten(text, nagiosMaxStatus-len("…"))
 }
 
 // cutNagiosData cuts a line into text and performance data, at the first stroke
@@ -309,24 +310,24 @@ func (r *nagiosReader) item(label, text string, raw []byte) {
 	value, ok := scale.read(number)
 	switch {
 	case errors.Is(err, errDecimalComma):
-		r.refuse(raw, "decimal_comma", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), err))
+		r.refuse(raw, "decimal_comma", fmt.Errorf("%q: %w", texts.Shorten(label, nagiosQuoted), err))
 		return
 	case errors.Is(err, errThousands):
-		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), err))
+		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", texts.Shorten(label, nagiosQuoted), err))
 		return
 	case !ok:
-		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), errNagiosNumber))
+		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", texts.Shorten(label, nagiosQuoted), errNagiosNumber))
 		return
 	}
 	metas := r.units.metas(scale)
 	if metas == nil {
-		r.refuse(raw, "too_many", fmt.Errorf("%q: the plugin has used %d other units already", cutText(label, nagiosQuoted), nagiosMaxUnits))
+		r.refuse(raw, "too_many", fmt.Errorf("%q: the plugin has used %d other units already", texts.Shorten(label, nagiosQuoted), nagiosMaxUnits))
 		return
 	}
 	series := nagiosSeries{label, scale.nagiosFamily}
 	switch {
 	case r.seen[series]:
-		r.refuse(raw, "duplicate", fmt.Errorf("%q is there twice (the first one is used)", cutText(label, nagiosQuoted)))
+		r.refuse(raw, "duplicate", fmt.Errorf("%q is there twice (the first one is used)", texts.Shorten(label, nagiosQuoted)))
 		return
 	case len(r.said.samples) >= r.maxSamples:
 		r.refuse(raw, "too_many", fmt.Errorf("the run gave %d values before this one", len(r.said.samples)))
@@ -337,7 +338,7 @@ func (r *nagiosReader) item(label, text string, raw []byte) {
 	it.add(nagiosValue, value)
 	for i, field := range fields[1:] {
 		if err := it.limit(i, field); err != nil {
-			r.refuse(raw, "bad_threshold", fmt.Errorf("%q: %w", cutText(label, nagiosQuoted), err))
+			r.refuse(raw, "bad_threshold", fmt.Errorf("%q: %w", texts.Shorten(label, nagiosQuoted), err))
 		}
 	}
 }
@@ -358,20 +359,20 @@ func (it *nagiosItem) limit(place int, field string) error {
 		return nil
 	}
 	if place >= len(nagiosLimits) {
-		return fmt.Errorf("%q follows the maximum", cutText(field, nagiosQuoted))
+		return fmt.Errorf("%q follows the maximum", texts.Shorten(field, nagiosQuoted))
 	}
 	l := nagiosLimits[place]
 	if l.low == l.high {
 		v, ok := it.scale.readBound(field, it.uom)
 		if !ok {
-			return fmt.Errorf("the %s %q is not a number", l.name, cutText(field, nagiosQuoted))
+			return fmt.Errorf("the %s %q is not a number", l.name, texts.Shorten(field, nagiosQuoted))
 		}
 		it.add(l.high, v)
 		return nil
 	}
 	r, ok := it.scale.readRange(field, it.uom)
 	if !ok {
-		return fmt.Errorf("the %s threshold %q is not a range (such as 10, 10:, ~:10, 10:20 or @10:20)", l.name, cutText(field, nagiosQuoted))
+		return fmt.Errorf("the %s threshold %q is not a range (such as 10, 10:, ~:10, 10:20 or @10:20)", l.name, texts.Shorten(field, nagiosQuoted))
 	}
 	outside := it.labels
 	if r.inside {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -103,7 +104,7 @@ func namesOf(metrics iter.Seq[*record.Meta]) []string {
 	seen := make(map[string]bool)
 	for m := range metrics {
 		if len(seen) < overridesShown {
-			seen[cutText(m.Name, 100)] = true
+			seen[texts.Shorten(m.Name, 100)] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -149,7 +150,7 @@ func scalyrJSON(raw json.RawMessage) scalyrValue {
 			return v
 		}
 	}
-	return scalyrValue{text: cutText(string(raw), 40)}
+	return scalyrValue{text: texts.Shorten(string(raw), 40)}
 }
 
 func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
@@ -505,7 +506,7 @@ func behindColon(text string) string {
 // host: there is no Python in it that could.
 func (l *scalyrLife) noPython(o *Outcome) error {
 	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
-	printed := cutText(strings.TrimSpace(lines[len(lines)-1]), 200)
+	printed := texts.Shorten(strings.TrimSpace(lines[len(lines)-1]), 200)
 	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",
 		l.runner.options.Python, behindColon(printed))
 }

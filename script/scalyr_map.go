@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -330,7 +331,7 @@ func (m *scalyrMapper) show(at time.Time, id, text string) {
 	b := &m.batch
 	text = scalyrOneLine.Replace(text)
 	b.lines++
-	b.shown = cutText(text, 500)
+	b.shown = texts.Shorten(text, 500)
 	if b.output.Len() < outputShown {
 		fmt.Fprintf(&b.output, "%s [%s(%s)] %s\n", at.UTC().Format("2006-01-02 15:04:05.000Z"), m.monitor, id, text)
 	}
@@ -422,7 +423,7 @@ func (m *scalyrMapper) value(name string, v scalyrValue, labels []record.Label, 
 		m.sample(name, meta, scaled(v.number, scale), labels, at)
 		return
 	case scalyrNone:
-		m.refuse("not_a_number", name, "%s has the value %s, which is no number", name, cutText(cmp.Or(v.text, "null"), 40))
+		m.refuse("not_a_number", name, "%s has the value %s, which is no number", name, texts.Shorten(cmp.Or(v.text, "null"), 40))
 		return
 	}
 	switch how := m.options.TextValues[name]; how {

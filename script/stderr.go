@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"scriptbridge/internal/repeat"
+	"scriptbridge/internal/texts"
 )
 
 // What one script may add to the log of what it printed, and of what is wrong
@@ -81,7 +82,7 @@ func (l *stderrLog) printed(b []byte) { l.say(level.InfoValue(), string(b), "str
 // say writes a text of the script's to the log, behind the keyvals, as far as
 // its share allows, and keeps it.
 func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
-	text = cutText(strings.ToValidUTF8(strings.TrimRight(text, "\r\n"), "\uFFFD"), stderrLine)
+	text = texts.Shorten(strings.ToValidUTF8(strings.TrimRight(text, "\r\n"), "\uFFFD"), stderrLine)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.last) == stderrTail {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/internal/repeat"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -313,7 +314,7 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 	said := u.judge.said
 	for _, le := range v.Lines {
 		if said.news(le.Reason, lineKey(le.Text)) && said.share.take() {
-			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", cutText(le.Text, 200))
+			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
 		}
 	}
 	for _, line := range t.Log {

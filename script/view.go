@@ -3,7 +3,6 @@ package script
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"scriptbridge/record"
 )
@@ -83,15 +82,4 @@ func (u *unit) snapshot() View {
 // cutBytes copies at most n bytes of b, so that the rest can be freed.
 func cutBytes(b []byte, n int) (kept []byte, cut bool) {
 	return slices.Clone(b[:min(len(b), n)]), len(b) > n
-}
-
-// cutText cuts at a rune's border, in at most n bytes.
-func cutText(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -64,21 +65,21 @@ func outputOf(v *script.View, series []Series, refusals []Refusal) output {
 	lines := linesOf(v.Output, o.Dropped)
 	if of.Samples > 0 { // else the series are of an earlier run, and so are their lines
 		for _, s := range series {
-			o.put(lines, s.Line, note{Kind: "series", Text: visible(s.Text), Value: plainNumber(s.Value), Made: made(s)})
+			o.put(lines, s.Line, note{Kind: "series", Text: texts.Visible(s.Text), Value: plainNumber(s.Value), Made: made(s)})
 		}
 	}
 	for _, e := range v.Events[:min(len(v.Events), of.Events)] { // newest first
-		o.put(lines, e.Line, note{Kind: "event", Text: visible(e.Name)})
+		o.put(lines, e.Line, note{Kind: "event", Text: texts.Visible(e.Name)})
 	}
 	for _, le := range v.Lines {
 		if o.Dropped || le.More > 0 {
 			o.say(le)
 			continue
 		}
-		o.put(lines, le.Line, note{Kind: "refused", Text: visible(le.Error()), Value: visible(le.Reason), Source: visible(shorten(le.Text, 200))})
+		o.put(lines, le.Line, note{Kind: "refused", Text: texts.Visible(le.Error()), Value: texts.Visible(le.Reason), Source: texts.Visible(texts.Shorten(le.Text, 200))})
 	}
 	for _, r := range refusals {
-		o.put(lines, r.Line, note{Kind: "refused", Text: visible(r.Metric + ": " + r.Text), Value: visible(r.Reason)})
+		o.put(lines, r.Line, note{Kind: "refused", Text: texts.Visible(r.Metric + ": " + r.Text), Value: texts.Visible(r.Reason)})
 	}
 	o.fold(lines)
 	return o
@@ -94,7 +95,7 @@ func linesOf(text []byte, unused bool) (lines []line) {
 		var one []byte
 		one, rest, more = bytes.Cut(rest, []byte("\n"))
 		lines = append(lines, line{
-			Number: len(lines) + 1, Text: visible(shorten(string(one), lineShown)), Blank: len(bytes.TrimSpace(one)) == 0, Unused: unused,
+			Number: len(lines) + 1, Text: texts.Visible(texts.Shorten(string(one), lineShown)), Blank: len(bytes.TrimSpace(one)) == 0, Unused: unused,
 		})
 	}
 	return lines
@@ -118,7 +119,7 @@ func (o *output) put(lines []line, number int, n note) {
 
 // say takes in what is true of many lines, once.
 func (o *output) say(le *record.LineError) {
-	if text := sentence(visible(le.Error())); len(o.Said) < linesShown && !slices.Contains(o.Said, text) {
+	if text := sentence(texts.Visible(le.Error())); len(o.Said) < linesShown && !slices.Contains(o.Said, text) {
 		o.Said = append(o.Said, text)
 	}
 }

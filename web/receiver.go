@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -83,12 +84,12 @@ func receiverBadge(v *ReceiverView) badge {
 
 func (s *Server) receiverRow(v *ReceiverView, series int, private bool, now time.Time) *receiverRow {
 	r := &receiverRow{
-		Name: visible(v.Name), Href: "receivers/" + url.PathEscape(v.Name), Badge: receiverBadge(v),
+		Name: texts.Visible(v.Name), Href: "receivers/" + url.PathEscape(v.Name), Badge: receiverBadge(v),
 		Last: ago(v.Last, now), Series: number(series), Dropped: large(total(v.Dropped)),
 	}
 	if private {
 		for _, a := range v.Addresses {
-			r.Addresses = append(r.Addresses, visible(a))
+			r.Addresses = append(r.Addresses, texts.Visible(a))
 		}
 	}
 	if _, refused := s.Page.Refusals(record.Receiver, v.Name); refused > 0 {
@@ -97,7 +98,7 @@ func (s *Server) receiverRow(v *ReceiverView, series int, private bool, now time
 	if v.Error != "" {
 		r.Note = receiverWhy(v)
 		if private {
-			r.Note = visible(shorten(v.Error, 240))
+			r.Note = texts.Visible(texts.Shorten(v.Error, 240))
 		}
 	}
 	return r
@@ -113,7 +114,7 @@ func receiverWhy(v *ReceiverView) string {
 
 func uploadRowOf(v *UploadView, private bool, now time.Time) *uploadRow {
 	r := &uploadRow{
-		Name: visible(v.Name), Badge: badge{"ok", "✓", "ok"}, Oldest: ago(v.Oldest, now),
+		Name: texts.Visible(v.Name), Badge: badge{"ok", "✓", "ok"}, Oldest: ago(v.Oldest, now),
 		Queue: number(v.Queue), Sent: large(v.Sent), Refused: large(v.Refused),
 	}
 	if v.Queue > 0 {
@@ -123,7 +124,7 @@ func uploadRowOf(v *UploadView, private bool, now time.Time) *uploadRow {
 		r.Badge, r.Note = badge{"bad", "✕", "failing"}, "sending fails and is retried; the log says why"
 	}
 	if private && v.Error != "" {
-		r.Note = visible(shorten(v.Error, 240))
+		r.Note = texts.Visible(texts.Shorten(v.Error, 240))
 	}
 	return r
 }
@@ -162,8 +163,8 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	}
 	v, now := &views[i], time.Now()
 	p := &receiverPage{
-		frame: s.frame(visible(v.Name)+" – scriptbridge", "../", now),
-		Name:  visible(v.Name), Badge: receiverBadge(v), Hidden: s.gate.Hidden(r),
+		frame: s.frame(texts.Visible(v.Name)+" – scriptbridge", "../", now),
+		Name:  texts.Visible(v.Name), Badge: receiverBadge(v), Hidden: s.gate.Hidden(r),
 	}
 	if p.Refresh = refreshOf(r.URL.Query()); p.Refresh > 0 {
 		p.Toggle = "?"
@@ -175,7 +176,7 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, reason := range slices.Sorted(maps.Keys(v.Dropped)) {
 		if n := v.Dropped[reason]; n > 0 {
-			p.Dropped = append(p.Dropped, tally{Reason: visible(reason), Count: large(n)})
+			p.Dropped = append(p.Dropped, tally{Reason: texts.Visible(reason), Count: large(n)})
 		}
 	}
 	series := s.Page.Series(record.Receiver, v.Name)
@@ -191,9 +192,9 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 		for i := range v.Faults {
 			p.Faults = append(p.Faults, faultOf(&v.Faults[i], now))
 		}
-		p.Error = visible(v.Error)
+		p.Error = texts.Visible(v.Error)
 		for _, r := range refusals {
-			p.Refusals = append(p.Refusals, note{Kind: "refused", Text: visible(r.Metric + ": " + r.Text), Value: visible(r.Reason)})
+			p.Refusals = append(p.Refusals, note{Kind: "refused", Text: texts.Visible(r.Metric + ": " + r.Text), Value: texts.Visible(r.Reason)})
 		}
 	}
 	s.render(w, http.StatusOK, s.receiver, p)
@@ -207,7 +208,7 @@ type fault struct {
 }
 
 func faultOf(f *Fault, now time.Time) fault {
-	shown := fault{At: ago(f.At, now), Reason: visible(f.Reason), Text: visible(f.Text), Why: visible(shorten(f.Why, 240))}
+	shown := fault{At: ago(f.At, now), Reason: texts.Visible(f.Reason), Text: texts.Visible(f.Text), Why: texts.Visible(texts.Shorten(f.Why, 240))}
 	if f.More > 0 {
 		shown.More = number(f.More)
 	}
@@ -227,7 +228,7 @@ func (p *receiverPage) facts(v *ReceiverView, series int, now time.Time) {
 	add("Dropped", large(total(v.Dropped)))
 	if p.Hidden == "" {
 		for _, a := range v.Addresses {
-			p.Facts = append(p.Facts, fact{Name: "Listens on", Text: visible(a), Code: true})
+			p.Facts = append(p.Facts, fact{Name: "Listens on", Text: texts.Visible(a), Code: true})
 		}
 	}
 }

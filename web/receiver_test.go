@@ -99,13 +99,13 @@ func TestReceiverPage(t *testing.T) {
 			"Last batch: 3 s ago", "Series: 2", "Packets: 1,234,567", "Received: 94.2 MiB", "Dropped: 1,201",
 			"Listens on: udp 127.0.0.1:8125", "Listens on: unixgram /run/statsd.sock",
 		})
-		check("tallies", texts(find(doc, "span.warn")), []string{"1 × bad", "1,200 × overload", "1 × type_conflict"})
-		check("refusals", texts(find(find(doc, "ul.rest")[0], "li")), []string{"✕ refused (type_conflict): up␛: up is a counter already"})
+		check("tallies", textsOf(find(doc, "span.warn")), []string{"1 × bad", "1,200 × overload", "1 × type_conflict"})
+		check("refusals", textsOf(find(find(doc, "ul.rest")[0], "li")), []string{"✕ refused (type_conflict): up␛: up is a counter already"})
 		check("events", rows(find(doc, "table")[0]), []string{"60 s ago | open | StatsD event | server | deployed ␛ tags=by:<ann>"})
 		check("faults", rows(find(doc, "table")[1]), []string{
 			`2 s ago | bad_type | secret:1|x␛ | the type "x" is none and 1,200 more`, "60 s ago | no_value |  | h/p/t has no value",
 		})
-		check("series", texts(find(find(doc, "ul.series")[0], "li")), []string{`requests_total{path="/<a>"} 12`, "up 1"})
+		check("series", textsOf(find(find(doc, "ul.series")[0], "li")), []string{`requests_total{path="/<a>"} 12`, "up 1"})
 
 		public := page(t, h, stranger("GET", "/receivers/statsd"))
 		check("public facts", facts(public), []string{"Last batch: 3 s ago", "Series: 2", "Packets: 1,234,567", "Received: 94.2 MiB", "Dropped: 1,201"})
@@ -114,10 +114,10 @@ func TestReceiverPage(t *testing.T) {
 				t.Errorf("%q is shown to everyone", secret)
 			}
 		}
-		check("why", texts(find(page(t, h, request("GET", "/receivers/coscale")), "div.bad")), []string{
+		check("why", textsOf(find(page(t, h, request("GET", "/receivers/coscale")), "div.bad")), []string{
 			"it cannot be opened and is retried; the log says why. listen tcp 10.0.0.1:80: bind: address already in use <b>",
 		})
-		check("why, publicly", texts(find(page(t, h, stranger("GET", "/receivers/coscale")), "div.bad")), []string{
+		check("why, publicly", textsOf(find(page(t, h, stranger("GET", "/receivers/coscale")), "div.bad")), []string{
 			"it cannot be opened and is retried; the log says why.",
 		})
 		if w := answer(h, request("GET", "/receivers/none")); w.Code != 404 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -57,7 +58,7 @@ type seriesList struct {
 func listOf(series []Series, open bool) seriesList {
 	l := seriesList{More: max(0, len(series)-seriesShown), SeriesN: number(len(series)), Open: open}
 	for _, one := range series[:min(len(series), seriesShown)] {
-		l.Series = append(l.Series, note{Text: visible(one.Text), Value: plainNumber(one.Value), Made: made(one)})
+		l.Series = append(l.Series, note{Text: texts.Visible(one.Text), Value: plainNumber(one.Value), Made: made(one)})
 	}
 	return l
 }
@@ -110,8 +111,8 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	name := v.Script.Name
 	p := &scriptPage{
-		frame: s.frame(visible(name)+" – scriptbridge", "../", now),
-		Name:  visible(name), Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last),
+		frame: s.frame(texts.Visible(name)+" – scriptbridge", "../", now),
+		Name:  texts.Visible(name), Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last),
 		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.gate.Hidden(r),
 	}
 	p.Private = p.Hidden == ""
@@ -193,27 +194,27 @@ func (p *scriptPage) private(v *script.View, series []Series, refusals []Refusal
 	sc := v.Script
 	code := func(name, text string) {
 		if text != "" {
-			p.Facts = append(p.Facts, fact{Name: name, Text: visible(text), Code: true})
+			p.Facts = append(p.Facts, fact{Name: name, Text: texts.Visible(text), Code: true})
 		}
 	}
 	code("File", sc.File)
 	code("Runs in", sc.Dir)
 	code("Runs as", sc.User)
 	for _, arg := range sc.Command {
-		p.Command = append(p.Command, visible(arg))
+		p.Command = append(p.Command, texts.Visible(arg))
 	}
 	if failing(v) {
-		p.Error = visible(errorOf(v.Last))
+		p.Error = texts.Visible(errorOf(v.Last))
 	}
 	for _, text := range v.Warnings[:min(len(v.Warnings), warningsShown)] {
-		p.Warnings = append(p.Warnings, visible(text))
+		p.Warnings = append(p.Warnings, texts.Visible(text))
 	}
 	if more := len(v.Warnings) - warningsShown; more > 0 {
 		p.Warnings = append(p.Warnings, "and "+number(more)+" more")
 	}
 	p.Output = outputOf(v, series, refusals)
-	p.Stderr = visible(strings.Join(v.Stderr, "\n"))
-	p.Config = visible(sc.YAML())
+	p.Stderr = texts.Visible(strings.Join(v.Stderr, "\n"))
+	p.Config = texts.Visible(sc.YAML())
 }
 
 // talliesOf counts by reason what the dialect could not read, and what the
@@ -229,7 +230,7 @@ func talliesOf(reasons map[string]int, refusals []Refusal, all int) []tally {
 	}
 	var list []tally
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
-		list = append(list, tally{Reason: visible(reason), Count: number(counts[reason])})
+		list = append(list, tally{Reason: texts.Visible(reason), Count: number(counts[reason])})
 	}
 	return list
 }
@@ -237,24 +238,24 @@ func talliesOf(reasons map[string]int, refusals []Refusal, all int) []tally {
 func visibleMeta(m *record.Meta) *record.Meta {
 	c := *m
 	for _, field := range []*string{&c.ID, &c.Name, &c.Rename, &c.Help, &c.Unit, &c.Datatype, &c.Calctype, &c.Groups, &c.Tags} {
-		*field = visible(*field)
+		*field = texts.Visible(*field)
 	}
 	c.Dimensions = make([]string, len(m.Dimensions))
 	for i, d := range m.Dimensions {
-		c.Dimensions[i] = visible(d)
+		c.Dimensions[i] = texts.Visible(d)
 	}
 	return &c
 }
 
 func eventOf(e *record.Event, private bool, now time.Time) event {
-	v := event{Name: visible(e.Name), Subject: e.Subject.Kind.String(), Start: ago(e.Start, now), Stop: ago(e.Stop, now)}
+	v := event{Name: texts.Visible(e.Name), Subject: e.Subject.Kind.String(), Start: ago(e.Start, now), Stop: ago(e.Stop, now)}
 	if e.Subject.Name != "" {
-		v.Subject += " " + visible(e.Subject.Name)
+		v.Subject += " " + texts.Visible(e.Subject.Name)
 	}
 	if private {
-		v.Message = visible(e.Message)
+		v.Message = texts.Visible(e.Message)
 		for _, a := range e.Attributes {
-			v.Attributes = append(v.Attributes, record.Label{Name: visible(a.Name), Value: visible(a.Value)})
+			v.Attributes = append(v.Attributes, record.Label{Name: texts.Visible(a.Name), Value: texts.Visible(a.Value)})
 		}
 	}
 	return v
@@ -271,7 +272,7 @@ func runOf(h *script.Verdict, refused int, timeout time.Duration, private bool, 
 	if h.Result != record.OK {
 		r.Error = why(h, timeout)
 		if private {
-			r.Error = visible(shorten(errorOf(h), 500))
+			r.Error = texts.Visible(texts.Shorten(errorOf(h), 500))
 		}
 	}
 	return r

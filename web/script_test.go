@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -53,7 +54,7 @@ func TestScriptPrivate(t *testing.T) {
 			"Next run: in 48 s", "Series: 2", "Samples, events: 3, 1", "Overruns: 2",
 			"File: /srv/scripts/disks.py", "Runs in: /srv/scripts", "Command: /srv/scripts/disks.py --all two words",
 		})
-		check("arguments", texts(find(find(doc, "dd.args")[0], "code")), []string{"/srv/scripts/disks.py", "--all", "two words"})
+		check("arguments", textsOf(find(find(doc, "dd.args")[0], "code")), []string{"/srv/scripts/disks.py", "--all", "two words"})
 		check("output", printed(doc), []string{
 			`1 # disks ignored`,
 			`2 M1 "/" 73.5 → coscale_disk_usage_percent{script="disks",mount="/"} 73.5`,
@@ -63,13 +64,13 @@ func TestScriptPrivate(t *testing.T) {
 			`6 M2 5 ✕ refused (type_conflict): Inodes: the family coscale_inodes is a counter of script "fs" already; rename one of them`,
 			`7 E7 -10 0 "disk replaced" "{}" ◆ event maintenance`,
 		})
-		check("tallies", texts(find(doc, "span.warn")), []string{"1 × type_conflict", "1 × undeclared"})
-		check("warnings", texts(find(doc, "div.warn")), []string{"Warnings the declared period 10 is below 60; 60 is used"})
-		check("standard error and configuration", texts(find(doc, "pre")), []string{
+		check("tallies", textsOf(find(doc, "span.warn")), []string{"1 × type_conflict", "1 × undeclared"})
+		check("warnings", textsOf(find(doc, "div.warn")), []string{"Warnings the declared period 10 is below 60; 60 is used"})
+		check("standard error and configuration", textsOf(find(doc, "pre")), []string{
 			"warning: /mnt/old is not mounted done",
 			`name: disks command: [/srv/scripts/disks.py, --all, "two words"] max_series: 0 max_output: 0B`,
 		})
-		check("sections", texts(find(doc, "h2")), []string{
+		check("sections", textsOf(find(doc, "h2")), []string{
 			"Last output", "Standard error", "Series 2", "Last runs", "Events", "Declared metrics 2", "Configuration",
 		})
 		tables := find(doc, "table")
@@ -96,7 +97,7 @@ func TestScriptPublic(t *testing.T) {
 			t.Errorf("notice: %s", got)
 		}
 		want := []string{"Series 2", "Last runs", "Events", "Declared metrics 2"}
-		if diff := cmp.Diff(want, texts(find(doc, "h2"))); diff != "" {
+		if diff := cmp.Diff(want, textsOf(find(doc, "h2"))); diff != "" {
 			t.Errorf("sections: %s", diff)
 		}
 		whole := text(doc)
@@ -202,7 +203,7 @@ func TestOutputFolds(t *testing.T) {
 	v.Warnings = slices.Repeat([]string{"w"}, 5000)
 	v.Script = newScript("s", "coscale", "/s.sh")
 	doc := page(t, handler(t, (&fakes{views: []script.View{v}}).options()), request("GET", "/scripts/s"))
-	if got := texts(find(find(doc, "div.warn")[0], "li")); len(got) != warningsShown+1 || got[warningsShown] != "and 4,950 more" {
+	if got := textsOf(find(find(doc, "div.warn")[0], "li")); len(got) != warningsShown+1 || got[warningsShown] != "and 4,950 more" {
 		t.Errorf("%d warnings, the last %q", len(got), got[len(got)-1])
 	}
 }
@@ -304,7 +305,7 @@ func TestHostileTexts(t *testing.T) {
 		seen += text(doc)
 	}
 	for i := 2; i <= n; i++ { // the first is of a line that the output shows anyway
-		want := strings.Join(strings.Fields(visible(hostile(i))), " ")
+		want := strings.Join(strings.Fields(texts.Visible(hostile(i))), " ")
 		if !strings.Contains(seen, want) {
 			t.Errorf("text %d is not shown as it came", i)
 		}

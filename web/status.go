@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -175,7 +176,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}
 	if !ok && err != nil && private {
-		p.Config.Text = visible(err.Error())
+		p.Config.Text = texts.Visible(err.Error())
 	}
 	s.render(w, http.StatusOK, s.status, p)
 }
@@ -183,7 +184,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 func (s *Server) row(v script.View, private bool, now time.Time) *row {
 	series := s.Page.Count(record.Script, v.Script.Name)
 	r := &row{
-		Name: visible(v.Script.Name), Href: "scripts/" + url.PathEscape(v.Script.Name),
+		Name: texts.Visible(v.Script.Name), Href: "scripts/" + url.PathEscape(v.Script.Name),
 		Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last), Activity: activity(&v, now),
 		Bars: barsOf(v.History), Series: number(series), view: v, series: series,
 	}
@@ -196,7 +197,7 @@ func (s *Server) row(v script.View, private bool, now time.Time) *row {
 	if v.State == script.Disabled {
 		r.Badge = badge{"new", "○", "disabled"}
 		if private && len(v.Warnings) > 0 {
-			r.Note = visible(shorten(v.Warnings[len(v.Warnings)-1], 240))
+			r.Note = texts.Visible(texts.Shorten(v.Warnings[len(v.Warnings)-1], 240))
 		}
 		return r
 	}
@@ -208,7 +209,7 @@ func (s *Server) row(v script.View, private bool, now time.Time) *row {
 	if failing(&v) {
 		r.Note = why(v.Last, v.Timeout)
 		if private {
-			r.Note = visible(shorten(errorOf(v.Last), 240))
+			r.Note = texts.Visible(texts.Shorten(errorOf(v.Last), 240))
 		}
 	}
 	return r

@@ -97,7 +97,7 @@ func TestStatus(t *testing.T) {
 				t.Errorf("%s: %q, want %q", c.name, got, want)
 			}
 			want := []string{"5 all", "2 failing", "2 with refused lines", "2 ok", "1 not yet run", "1 running", "1 waiting"}
-			if got := texts(find(find(doc, "nav.filters")[0], "a")); !slices.Equal(got, want) {
+			if got := textsOf(find(find(doc, "nav.filters")[0], "a")); !slices.Equal(got, want) {
 				t.Errorf("%s: filters %q, want %q", c.name, got, want)
 			}
 		}
@@ -132,7 +132,7 @@ func TestStatusQuery(t *testing.T) {
 		"?q=IS&state=ok":           "disks",
 	} {
 		doc := page(t, h, request("GET", "/"+query))
-		if got := strings.Join(texts(find(doc, "th.name")), ", "); got != want {
+		if got := strings.Join(textsOf(find(doc, "th.name")), ", "); got != want {
 			t.Errorf("%q: %s, want %s", query, got, want)
 		}
 	}

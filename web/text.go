@@ -1,61 +1,15 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"scriptbridge/internal/texts"
 )
-
-// visible makes a script's text safe to look at: control characters become
-// their pictures (␛), other characters that have no shape or turn the reading
-// direction become their number, and what is not UTF-8 becomes U+FFFD.
-// Newlines and tabs stay.
-func visible(s string) string {
-	if isPlain(s) {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s) + 16)
-	for _, r := range s {
-		switch {
-		case r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case r < ' ':
-			b.WriteRune('␀' + r)
-		case r == 0x7f:
-			b.WriteRune('␡')
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
-			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
-		default:
-			b.WriteRune(r) // U+FFFD for each byte that is not UTF-8
-		}
-	}
-	return b.String()
-}
-
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c >= utf8.RuneSelf || c == 0x7f || c < ' ' && c != '\n' && c != '\t' {
-			return false
-		}
-	}
-	return true
-}
-
-// shorten cuts at a rune's border, in at most n bytes and the ellipsis.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
-}
 
 // sentence makes one of a clause.
 func sentence(clause string) string {
@@ -170,8 +124,5 @@ func number(n int) string {
 
 // count is a number with its noun, whose plural takes an s.
 func count(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return number(n) + " " + noun
+	return number(n) + " " + texts.Plural(n, noun)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -298,7 +299,7 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 		if more := len(late) - most; more > 0 {
 			text += fmt.Sprintf(" and %d more", more)
 		}
-		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready; it waits for "+visible(text))
+		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready; it waits for "+texts.Visible(text))
 		return
 	}
 	plain(w, http.StatusOK, "scriptbridge is ready")

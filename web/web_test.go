@@ -107,7 +107,7 @@ func text(n *html.Node) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-func texts(nodes []*html.Node) []string {
+func textsOf(nodes []*html.Node) []string {
 	var list []string
 	for _, n := range nodes {
 		list = append(list, text(n))
@@ -299,7 +299,7 @@ func TestMissingPages(t *testing.T) {
 		if err != nil || w.Code != 404 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Content-Security-Policy") == "" {
 			t.Fatalf("%s: %d %v, %v", target, w.Code, w.Header(), err)
 		}
-		if got := texts(find(find(doc, "main")[0], "p")); got[0] != "Sorry, "+c.html+"." || got[1] != "All scripts and receivers" {
+		if got := textsOf(find(find(doc, "main")[0], "p")); got[0] != "Sorry, "+c.html+"." || got[1] != "All scripts and receivers" {
 			t.Errorf("%s: %q", target, got)
 		}
 		back, err := r.URL.Parse(attribute(find(find(doc, "main")[0], "a")[0], "href"))

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -13,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -259,40 +257,13 @@ func (r *registry) subject(text string) (s record.Subject, known bool) {
 // cron.sh pastes a message into it as it is, so that it may be none: then it is
 // kept whole (6.2).
 func readAttributes(text string) []record.Label {
-	list, err := orderedObject(text)
+	members, err := texts.Members([]byte(text))
 	if err != nil {
 		return []record.Label{{Name: "attribute", Value: text}}
 	}
-	return list
-}
-
-func orderedObject(text string) ([]record.Label, error) {
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("it is no object")
-	}
 	var list []record.Label
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		var raw json.RawMessage
-		if err := d.Decode(&raw); err != nil {
-			return nil, err
-		}
-		value := string(raw)
-		var s string
-		if json.Unmarshal(raw, &s) == nil && value != "null" {
-			value = s
-		}
-		list = append(list, record.Label{Name: key.(string), Value: value})
+	for _, m := range members {
+		list = append(list, record.Label{Name: m.Name, Value: m.Text()})
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	if d.More() {
-		return nil, errors.New("something follows it")
-	}
-	return list, nil
+	return list
 }

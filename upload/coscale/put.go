@@ -24,9 +24,6 @@ const (
 	observedAtOnce = 1 << 14
 )
 
-// calctypeDifference is the Calctype whose values are sent as differences.
-const calctypeDifference = "Difference"
-
 // put is a batch on its way into the spool.
 type put struct {
 	source  string // by which the state knows it
@@ -49,7 +46,7 @@ type slotPut struct {
 	// previous are the keys of the values that are sent as differences; empty
 	// for the others.
 	previous []string
-	falls    []bool // whether a difference below 0 is sent
+	metas    []*record.Meta // nil for the others
 }
 
 // unitOf is a unit of a name, which is known by its unitsKey.
@@ -175,14 +172,14 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 			v.labels = append(v.labels, record.Label{Name: valid(l.Name), Value: valid(l.Value)})
 		}
 	}
-	previous, falls := "", false
-	if m := s.Meta; m != nil && m.Calctype == calctypeDifference && s.Op != record.Observe {
-		previous = previousKey(p.source, m.ID, &slot.facts[place], &v)
-		falls = m.Datatype == "GAUGE"
+	var previous string
+	var meta *record.Meta
+	if m := s.Meta; m != nil && m.Calctype == record.CalctypeDifference && s.Op != record.Observe {
+		previous, meta = previousKey(p.source, m.ID, &slot.facts[place], &v), m
 	}
 	slot.values = append(slot.values, v)
 	slot.previous = append(slot.previous, previous)
-	slot.falls = append(slot.falls, falls)
+	slot.metas = append(slot.metas, meta)
 	if s.Op == record.Observe {
 		slot.observe(s)
 	}
@@ -238,7 +235,7 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 // a plain number.
 func dataType(op record.Op, m *record.Meta) string {
 	switch {
-	case m.Calctype == calctypeDifference:
+	case m.Calctype == record.CalctypeDifference:
 		return "DOUBLE"
 	case op == record.Add:
 		return "COUNT"
@@ -369,11 +366,11 @@ func (s *slotPut) store(tx *spool.Tx, p *put) error {
 			if err := tx.Set(s.previous[i], previousBytes(v.value, p.time)); err != nil {
 				return err
 			}
-			raw := v.value
-			v.value -= previous
-			if !there || raw < previous && !s.falls[i] || math.IsInf(v.value, 0) {
+			difference, ok := s.metas[i].Difference(previous, v.value)
+			if !there || !ok || math.IsInf(difference, 0) {
 				continue
 			}
+			v.value = difference
 		}
 		kept = append(kept, v)
 	}

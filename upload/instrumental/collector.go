@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/texts"
 )
 
 // Collector is Instrumental's collector, as one that sends to it sees it.
@@ -120,7 +122,7 @@ func (c *Collector) greet(conn net.Conn, reader *bufio.Reader) error {
 			return fmt.Errorf("waiting for the collector's answer to %s: %w", step, err)
 		}
 		if answer != okLine {
-			return &RefusedError{step, cut(strings.ToValidUTF8(answer, "\uFFFD"), 100)}
+			return &RefusedError{step, texts.Cut(strings.ToValidUTF8(answer, "\uFFFD"), 100)}
 		}
 	}
 	return nil
@@ -165,7 +167,7 @@ func rest(reader *bufio.Reader) error {
 		case err != nil:
 			return err
 		case line != okLine:
-			return fmt.Errorf("it said %q", cut(strings.ToValidUTF8(line, "\uFFFD"), 100))
+			return fmt.Errorf("it said %q", texts.Cut(strings.ToValidUTF8(line, "\uFFFD"), 100))
 		}
 	}
 	return errors.New("it goes on saying ok")

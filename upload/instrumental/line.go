@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/texts"
 )
 
 // verb says what the service does with a value.
@@ -41,19 +43,12 @@ func noticeLine(start, stop time.Time, text string) string {
 		seconds = stop.Unix() - start.Unix()
 	}
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "\uFFFD"), func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
-	return "notice " + strconv.FormatInt(start.Unix(), 10) + " " + strconv.FormatInt(seconds, 10) + " " + cut(text, longestNotice)
+	return "notice " + strconv.FormatInt(start.Unix(), 10) + " " + strconv.FormatInt(seconds, 10) + " " + texts.Cut(text, longestNotice)
 }
 
 // longestNotice bounds a notice's text in bytes; nothing is said of what the
 // service takes.
 const longestNotice = 1024
-
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "")
-}
 
 // longestName bounds a metric's name in bytes.
 const longestName = 500
