@@ -62,7 +62,7 @@ type bridge struct {
 // called if there is no error.
 func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, error) {
 	logger := streams.logger
-	set, err := fsx.Do(ctx, func() (*wanted, error) { return load(f.configFile, true) })
+	set, err := fsx.Do(ctx, func() (*desired, error) { return load(f.configFile, true) })
 	if err == nil {
 		_, err = fsx.Do(ctx, func() (any, error) { return nil, set.rehearse() })
 	}
@@ -70,32 +70,32 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		return nil, err
 	}
 	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
-	if err := errors.Join(port.usable(), port.admits(set.cfg)); err != nil {
+	if err := errors.Join(port.usable(), port.admits(set.Config)); err != nil {
 		return nil, err
 	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
 
 	registry := processRegistry()
-	page := collector.New(collector.Options{Logger: logger, Registry: registry, Retention: set.cfg.Events.Retention})
+	page := collector.New(collector.Options{Logger: logger, Registry: registry, Retention: set.Config.Events.Retention})
 	streams.register(registry)
-	if err := streams.events.use(set.cfg.Events.Log); err != nil {
+	if err := streams.events.use(set.Config.Events.Log); err != nil {
 		return nil, err
 	}
 	out := &sinks{always: record.Tee{page, record.NewEventLog(streams.events)}}
 	b := &bridge{
 		flags: f, logger: logger, port: port, page: page,
-		pool:    script.NewPool(out, logger, set.cfg.Global.MaxConcurrent),
+		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),
 		uploads: &uploads{sinks: out, logger: logger, leaving: make(map[string]*upload)},
 		quit:    make(chan struct{}),
 		hangup:  signalsOf(ctx).reload(),
 	}
 	signalsOf(ctx).beforeEnd(b.pool.Kill)
 	b.over, b.end = context.WithCancel(ctx)
-	receivers := receive.SetOptions{First: &set.cfg.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
+	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
 	if err := b.store(&receivers); err != nil {
 		return nil, err
 	}
-	if err := b.uploads.admits(set.cfg); err != nil {
+	if err := b.uploads.admits(set.Config); err != nil {
 		b.close()
 		return nil, err
 	}

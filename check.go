@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/cli"
 	"scriptbridge/config"
 	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
@@ -39,7 +40,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		w, err := load(file, false)
 		var found findings
 		if err == nil {
-			found, err = guarded(file, func() (findings, error) { return w.examine(ctx, port, f.check.storage), nil })
+			found, err = config.Guarded(file, func() (findings, error) { return w.examine(ctx, port, f.check.storage), nil })
 		}
 		if err != nil {
 			fmt.Fprintln(stderr, config.WithExcerpts(err))
@@ -64,7 +65,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "%s: %s, no errors\n", file, w.summary())
 	}
 	if failed {
-		return errSaid
+		return cli.ErrAlreadyPrinted
 	}
 	return nil
 }
@@ -76,17 +77,17 @@ type findings struct {
 }
 
 // examine looks at all that w names, for a bridge with that port and storage.
-func (w *wanted) examine(ctx context.Context, port webPort, storage string) findings {
+func (w *desired) examine(ctx context.Context, port webPort, storage string) findings {
 	problems, warnings := checkScripts(ctx, w)
 	found := findings{
-		problems: slices.Concat(w.problems, problems, checkReceivers(w), checkUploads(w.cfg)),
-		warnings: slices.Concat(w.cfg.Warnings, warnings, checkFolders(w.cfg)),
+		problems: slices.Concat(w.Problems, problems, checkReceivers(w), checkUploads(w.Config)),
+		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config)),
 	}
-	if err := port.admits(w.cfg); err != nil {
+	if err := port.admits(w.Config); err != nil {
 		found.problems = append(found.problems, err)
 	}
 	// What serve would say where it gets none either.
-	if err := (&uploads{}).admits(w.cfg); err != nil && storage == "" {
+	if err := (&uploads{}).admits(w.Config); err != nil && storage == "" {
 		for text := range strings.SplitSeq(err.Error(), "\n") {
 			found.warnings = append(found.warnings, text)
 		}
@@ -117,12 +118,12 @@ func checkStorage(folder string) error {
 
 // checkScripts looks for what keeps scripts from running on this machine, and
 // for what may.
-func checkScripts(ctx context.Context, w *wanted) (problems []error, warnings []string) {
+func checkScripts(ctx context.Context, w *desired) (problems []error, warnings []string) {
 	var sound []*script.Script
 	problem := func(s *script.Script, err error) {
 		problems = append(problems, fmt.Errorf("%s: script %q: %w", s.Pos, s.Name, err))
 	}
-	for _, s := range w.scripts {
+	for _, s := range w.Scripts {
 		err := s.Check()
 		if err != nil {
 			problem(s, err)
@@ -138,7 +139,7 @@ func checkScripts(ctx context.Context, w *wanted) (problems []error, warnings []
 	if len(sound) == 0 {
 		return problems, warnings
 	}
-	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), w.cfg.Global.MaxConcurrent)
+	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), w.Config.Global.MaxConcurrent)
 	defer pool.Close()
 	signalsOf(ctx).beforeEnd(pool.Kill)
 	for i, err := range pool.Inspect(ctx, sound) {
@@ -165,22 +166,22 @@ func checkFolders(cfg *config.Config) (warnings []string) {
 }
 
 // checkReceivers makes each receiver, which reads its files and binds nothing.
-func checkReceivers(w *wanted) (problems []error) {
-	for _, p := range receive.Check(&w.cfg.Receive) {
-		problems = append(problems, fmt.Errorf("%s: receive: %s: %w", w.cfg.At["receive."+p.Receiver], p.Receiver, p.Err))
+func checkReceivers(w *desired) (problems []error) {
+	for _, p := range receive.Check(&w.Config.Receive) {
+		problems = append(problems, fmt.Errorf("%s: receive: %s: %w", w.Config.At["receive."+p.Receiver], p.Receiver, p.Err))
 	}
 	return problems
 }
 
 // summary says how much there is.
-func (w *wanted) summary() string {
-	text := texts.Count(len(w.scripts), "script")
-	if n := len(receive.Names(&w.cfg.Receive)); n > 0 {
+func (w *desired) summary() string {
+	text := texts.Count(len(w.Scripts), "script")
+	if n := len(receive.Names(&w.Config.Receive)); n > 0 {
 		text += ", " + texts.Count(n, "receiver")
 	}
 	n := 0
 	for _, k := range uploadKinds {
-		if k.part(&w.cfg.Upload) != nil {
+		if k.part(&w.Config.Upload) != nil {
 			n++
 		}
 	}

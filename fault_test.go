@@ -12,40 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"scriptbridge/config"
-	"scriptbridge/internal/panics"
 )
 
 const nilFault = "this is a fault of scriptbridge itself: runtime error: invalid memory address or nil pointer dereference (please report it; --log.level=debug tells where it is)"
-
-// A panic becomes an error that names the file, unless one inside knows better
-// where it happened.
-func TestGuarded(t *testing.T) {
-	located := &config.Error{Position: config.Position{File: "part.yml", Line: 3}, Problem: "it is bad"}
-	var none *config.Config
-	for _, c := range []struct {
-		do   func() (int, error)
-		want string
-	}{
-		{func() (int, error) { return 1, nil }, ""},
-		{func() (int, error) { return 0, io.EOF }, "EOF"},
-		{func() (int, error) { return len(none.File), nil }, "main.yml: " + nilFault},
-		{func() (int, error) { return 0, errors.Join(io.EOF, located) }, "EOF\npart.yml:3: it is bad"},
-		{func() (int, error) {
-			located := *located
-			located.Cause = panics.Try(func() error { panic("odd") })
-			return 0, &located
-		}, "part.yml:3: it is bad"},
-		{func() (int, error) { return 0, panics.Try(func() error { panic("odd") }) },
-			"main.yml: this is a fault of scriptbridge itself: odd (please report it; --log.level=debug tells where it is)"},
-	} {
-		n, err := guarded("main.yml", c.do)
-		if c.want == "" && (n != 1 || err != nil) || c.want != "" && (err == nil || err.Error() != c.want) {
-			t.Errorf("%d and %v\nwant %s", n, err, c.want)
-		}
-	}
-}
 
 // living is a bridge at work in this process.
 type living struct {
@@ -67,8 +36,8 @@ func newLivingIn(t testing.TB, dir, text string, args ...string) *living {
 	l := &living{file: filepath.Join(dir, "scriptbridge.yml"), log: &syncBuffer{}, done: make(chan error, 1)}
 	l.write(t, text)
 	f, cmd, err := parseArgs(slices.Concat([]string{"--config.file=" + l.file, "--web.listen-address=127.0.0.1:0", "--config.auto-reload-interval=0", "--log.level=debug"}, args), io.Discard, io.Discard)
-	if err != nil || cmd != commandServe {
-		t.Fatal(cmd, err)
+	if err != nil || cmd.Name != commandServe {
+		t.Fatal(cmd.Name, err)
 	}
 	streams := newLogStreams(f, io.Discard, l.log)
 	if l.bridge, err = newBridge(t.Context(), f, streams); err != nil {

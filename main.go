@@ -17,7 +17,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
-	"scriptbridge/config"
+	"scriptbridge/cli"
 	"scriptbridge/internal/panics"
 )
 
@@ -30,13 +30,13 @@ func main() {
 // exitCode is the code that the program ends with after run has returned err,
 // which it tells where nobody has.
 func exitCode(err error, stderr io.Writer) int {
-	var wrapped *endError
+	var wrapped *cli.ExitError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &wrapped):
-		return wrapped.code
-	case !errors.Is(err, errSaid):
+		return wrapped.Code
+	case !errors.Is(err, cli.ErrAlreadyPrinted):
 		printWithin(lastLines, stderr, "scriptbridge: "+err.Error()+"\n")
 	}
 	return 1
@@ -55,14 +55,6 @@ func printWithin(patience time.Duration, w io.Writer, text string) {
 	case <-time.After(patience):
 	}
 }
-
-// errSaid ends the program with code 1 where everything has been printed.
-var errSaid = errors.New("failed; the reasons have been printed")
-
-// endError ends the program with the code of a wrapped command.
-type endError struct{ code int }
-
-func (e *endError) Error() string { return fmt.Sprintf("the command ended with code %d", e.code) }
 
 // flags are all that the command line can say.
 type flags struct {
@@ -83,21 +75,11 @@ type flags struct {
 		webConfig string
 		storage   string
 	}
-	try struct {
-		names    []string
-		strict   bool
-		dialect  string
-		options  map[string]string
-		params   map[string]string
-		interval time.Duration
-	}
 	uploads struct {
 		storage string
 		name    string
 	}
-	push    pushFlags
-	wrap    wrapFlags
-	command []string // what stands behind --; nil: there is none
+	args []string // what stands behind --; nil: there is no --
 }
 
 const (
@@ -105,16 +87,10 @@ const (
 	telemetryDefault = "/metrics"
 )
 
-// The commands.
+// The commands that signals mean something else to.
 const (
 	commandServe = "serve"
-	commandCheck = "check"
-	commandTry   = "try"
-	commandPush  = "push"
 	commandWrap  = "wrap"
-
-	commandAside = "uploads refused"
-	commandRetry = "uploads retry"
 )
 
 // run is the whole program: it returns when ctx has ended, or when there is
@@ -124,91 +100,83 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	switch cmd {
+	switch cmd.Name {
+	case "": // help or the version, which has been printed
+		return nil
 	case commandServe:
-		err = serve(ctx, f, stdout, stderr)
 	case commandWrap:
 		signalsOf(ctx).leave()
-		err = wrap(ctx, &f.wrap, f.command, stdout, stderr)
 	default:
-		err = command(ctx, cmd, f, signalsOf(ctx).end(stdout), stderr)
+		stdout = signalsOf(ctx).end(stdout)
 	}
+	err = cmd.Run(ctx, &cli.Env{
+		ConfigFile: f.configFile, Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
+		Registry: processRegistry, BeforeEnd: signalsOf(ctx).beforeEnd,
+	})
 	f.tellStack(err, stderr)
 	return err
 }
 
-// command runs a command that comes to its end by itself.
-func command(ctx context.Context, name string, f *flags, stdout, stderr io.Writer) error {
-	switch name {
-	case commandCheck:
-		return check(ctx, f, stdout, stderr)
-	case commandTry:
-		return config.WithExcerpts(try(ctx, f, stdout))
-	case commandPush:
-		return push(ctx, &f.push, os.Stdin, stderr)
-	case commandAside:
-		return listAside(f, stdout)
-	case commandRetry:
-		return retryUploads(f, stdout, stderr)
-	}
-	return nil
-}
-
-// parseArgs reads the command line. The command is empty when that asked for no
-// more than help or the version, which has been printed.
-func parseArgs(args []string, stdout, stderr io.Writer) (*flags, string, error) {
+// parseArgs reads the command line, and gives the command to run. That has no
+// name where no more was asked for than help or the version, which has been
+// printed.
+func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, error) {
 	f := new(flags)
-	f.try.options, f.try.params = make(map[string]string), make(map[string]string)
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
 	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
-
-	serveCmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
-	f.serve.web = kingpinflag.AddFlags(serveCmd, addressDefault)
-	serveCmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
-	serveCmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
-	serveCmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
-	serveCmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)
-
-	checkCmd := app.Command(commandCheck, "Check the configuration and all files that it names, without running anything, and print all errors.")
-	checkCmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
-	checkCmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
-	checkCmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)
-	checkCmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
-
-	tryCmd := app.Command(commandTry, "Run scripts once and print their metrics, their events and all refused lines. A command that is not in the configuration is given after --.")
-	tryCmd.Arg("name", "Configured scripts to run; all by default.").StringsVar(&f.try.names)
-	tryCmd.Flag("strict", "Exit with 1 also when a line or a series was refused.").BoolVar(&f.try.strict)
-	tryCmd.Flag("dialect", "The dialect of the command. By default it is guessed: from the folder, the text or the name of the script; if these are not conclusive, from the output of the command, and at last from its output with -c.").StringVar(&f.try.dialect)
-	tryCmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&f.try.options)
-	tryCmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&f.try.params)
-	tryCmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&f.try.interval)
-
-	uploadsCmd := app.Command("uploads", "Show or repeat what uploads have set aside because it was refused.")
-	uploadsCmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&f.uploads.storage)
-	uploadsCmd.Command("refused", "List what was refused, by upload and reason.")
-	retryCmd := uploadsCmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
-	retryCmd.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&f.uploads.name)
-
-	pushCmd := app.Command(commandPush, "Send points to a CoScale API, in the syntax of coscale-cli's data insert.")
-	f.push.register(pushCmd)
-	wrapCmd := app.Command(commandWrap, "Run the command given after --, and report its start, end, exit code and duration to a CoScale API.")
-	f.wrap.register(wrapCmd)
-
+	commands := slices.Concat(
+		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app)},
+		f.uploadsCommands(app),
+		[]cli.Command{cli.Push(app), cli.Wrap(app)},
+	)
 	if i := slices.Index(args, "--"); i >= 0 {
-		args, f.command = args[:i], args[i+1:]
+		args, f.args = args[:i], args[i+1:]
 	}
-	cmd, ended, err := parsed(app, args, stdout, stderr)
+	name, ended, err := parsed(app, args, stdout, stderr)
 	switch {
 	case err != nil:
-		return nil, "", err
+		return nil, cli.Command{}, err
 	case ended:
-		return f, "", nil
-	case f.command != nil && cmd != commandTry && cmd != commandWrap:
-		return nil, "", errAfterDashes
+		return f, cli.Command{}, nil
+	}
+	cmd := commands[slices.IndexFunc(commands, func(c cli.Command) bool { return c.Name == name })]
+	if f.args != nil && !cmd.TakesArgs {
+		return nil, cli.Command{}, errAfterDashes
 	}
 	return f, cmd, nil
+}
+
+func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
+	cmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
+	f.serve.web = kingpinflag.AddFlags(cmd, addressDefault)
+	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
+	cmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
+	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
+	cmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)
+	return cli.Command{Name: commandServe, Run: func(ctx context.Context, e *cli.Env) error { return serve(ctx, f, e.Stdout, e.Stderr) }}
+}
+
+func (f *flags) checkCommand(app *kingpin.Application) cli.Command {
+	cmd := app.Command("check", "Check the configuration and all files that it names, without running anything, and print all errors.")
+	cmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
+	cmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
+	cmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)
+	cmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
+	return cli.Command{Name: "check", Run: func(ctx context.Context, e *cli.Env) error { return check(ctx, f, e.Stdout, e.Stderr) }}
+}
+
+func (f *flags) uploadsCommands(app *kingpin.Application) []cli.Command {
+	cmd := app.Command("uploads", "Show or repeat what uploads have set aside because it was refused.")
+	cmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&f.uploads.storage)
+	cmd.Command("refused", "List what was refused, by upload and reason.")
+	retry := cmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
+	retry.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&f.uploads.name)
+	return []cli.Command{
+		{Name: "uploads refused", Run: func(_ context.Context, e *cli.Env) error { return listAside(f, e.Stdout) }},
+		{Name: "uploads retry", Run: func(_ context.Context, e *cli.Env) error { return retryUploads(f, e.Stdout, e.Stderr) }},
+	}
 }
 
 // tellStack prints where a fault of ours is, for whoever looks for it.

@@ -21,47 +21,21 @@ import (
 	"scriptbridge/script"
 )
 
-// wanted is what a configuration asks for.
-type wanted struct {
-	cfg      *config.Config
-	scripts  []*script.Script
-	problems []error         // of the world: they cost one script each
-	made     []string        // folders that were missing
-	inputs   []config.Inputs // of receivers and uploads
-}
-
-// guarded does something for a configuration. A panic is an error that names
-// the file: none of ours may be the end of a bridge at work.
-func guarded[T any](file string, do func() (T, error)) (result T, err error) {
-	err = panics.Try(func() (err error) {
-		result, err = do()
-		return err
-	})
-	if fault := (*panics.Error)(nil); errors.As(err, &fault) {
-		if located := (*config.Error)(nil); !errors.As(err, &located) {
-			err = &config.Error{Position: config.Position{File: file}, Problem: err.Error(), Cause: err}
-		}
-	}
-	return result, err
+// desired is what a configuration asks for.
+type desired struct {
+	*script.Loaded
+	inputs []config.Inputs // of receivers and uploads
 }
 
 // load reads a configuration and everything it names. Its one side effect is
-// asked for by makeFolders: folders of discover that the dialect itself makes.
-func load(file string, makeFolders bool) (*wanted, error) {
-	return guarded(file, func() (*wanted, error) {
-		cfg, err := config.Load(file)
-		w := &wanted{cfg: cfg}
-		if makeFolders && err == nil {
-			w.made, w.problems = script.MakeFolders(cfg)
-		}
-		// Each room finds errors of its own, and all are worth telling at once.
-		scripts, problems, errDialects := script.Resolve(cfg)
-		if err := errors.Join(err, errDialects); err != nil {
+// script.Load's, if makeFolders asks for it.
+func load(file string, makeFolders bool) (*desired, error) {
+	return config.Guarded(file, func() (*desired, error) {
+		l, err := script.Load(file, makeFolders)
+		if err != nil {
 			return nil, err
 		}
-		w.scripts, w.problems = scripts, append(w.problems, problems...)
-		w.inputs = append(receive.InputsOf(&cfg.Receive), uploadInputs(&cfg.Upload)...)
-		return w, nil
+		return &desired{l, append(receive.InputsOf(&l.Config.Receive), uploadInputs(&l.Config.Upload)...)}, nil
 	})
 }
 
@@ -69,21 +43,21 @@ func load(file string, makeFolders bool) (*wanted, error) {
 // work. What keeps one from being made costs that one alone, and is told when it
 // is to work; a mistake of ours in the making is an error, before anything has
 // changed.
-func (w *wanted) rehearse() error {
-	_, err := guarded(w.cfg.File, func() (any, error) {
+func (w *desired) rehearse() error {
+	_, err := config.Guarded(w.Config.File, func() (any, error) {
 		checkReceivers(w)
-		checkUploads(w.cfg)
+		checkUploads(w.Config)
 		return nil, nil
 	})
 	return err
 }
 
-func (w *wanted) equal(other *wanted) bool {
-	return len(w.made) == 0 && reflect.DeepEqual(w.cfg.Global, other.cfg.Global) &&
-		w.cfg.Events == other.cfg.Events &&
+func (w *desired) equal(other *desired) bool {
+	return len(w.Made) == 0 && reflect.DeepEqual(w.Config.Global, other.Config.Global) &&
+		w.Config.Events == other.Config.Events &&
 		slices.EqualFunc(w.inputs, other.inputs, config.Inputs.Equal) &&
-		errorTexts(w.problems) == errorTexts(other.problems) && slices.Equal(w.cfg.Warnings, other.cfg.Warnings) &&
-		script.SameSet(w.scripts, other.scripts)
+		errorTexts(w.Problems) == errorTexts(other.Problems) && slices.Equal(w.Config.Warnings, other.Config.Warnings) &&
+		script.SameSet(w.Scripts, other.Scripts)
 }
 
 func errorTexts(errs []error) string {
@@ -107,7 +81,7 @@ type reloader struct {
 	successful, at prometheus.Gauge
 
 	mu      sync.Mutex // held for a whole reload, which may take long: no page and no scrape takes it
-	current *wanted
+	current *desired
 
 	state sync.Mutex // of the last attempt
 	good  time.Time
@@ -134,7 +108,7 @@ func (r *reloader) begin(ctx context.Context) error {
 	if err := r.succeed(ctx, r.current); err != nil {
 		return err
 	}
-	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.scripts), "receivers", len(receive.Names(&r.current.cfg.Receive)))
+	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.Scripts), "receivers", len(receive.Names(&r.current.Config.Receive)))
 	return nil
 }
 
@@ -151,8 +125,8 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 	if ctx.Err() != nil { // it is the end
 		return ctx.Err()
 	}
-	if err == nil && w.cfg.Events.Log != r.current.cfg.Events.Log {
-		err = r.stream.use(w.cfg.Events.Log)
+	if err == nil && w.Config.Events.Log != r.current.Config.Events.Log {
+		err = r.stream.use(w.Config.Events.Log)
 	}
 	switch {
 	case err != nil:
@@ -169,18 +143,18 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 		r.failed(err, asked, "the configuration was put into force in part alone")
 		return err
 	}
-	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.scripts), "receivers", len(receive.Names(&w.cfg.Receive)))
+	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.Scripts), "receivers", len(receive.Names(&w.Config.Receive)))
 	return nil
 }
 
 // read reads the file and all that it names, which may take long.
-func (r *reloader) read() (*wanted, error) {
+func (r *reloader) read() (*desired, error) {
 	w, err := load(r.file, true)
 	if err != nil {
 		return nil, err
 	}
-	return guarded(r.file, func() (*wanted, error) {
-		return w, errors.Join(r.web.admits(w.cfg), r.uploads.admits(w.cfg))
+	return config.Guarded(r.file, func() (*desired, error) {
+		return w, errors.Join(r.web.admits(w.Config), r.uploads.admits(w.Config))
 	})
 }
 
@@ -201,26 +175,26 @@ func (r *reloader) failed(err error, asked bool, msg string) {
 
 // succeed puts w into force. The caller holds r.mu. It cannot fail but by a
 // mistake of ours that no rehearsal found.
-func (r *reloader) succeed(ctx context.Context, w *wanted) error {
-	_, err := guarded(r.file, func() (any, error) {
+func (r *reloader) succeed(ctx context.Context, w *desired) error {
+	_, err := config.Guarded(r.file, func() (any, error) {
 		r.enforce(ctx, w)
 		return nil, nil
 	})
 	return err
 }
 
-func (r *reloader) enforce(ctx context.Context, w *wanted) {
-	for _, text := range w.cfg.Warnings {
+func (r *reloader) enforce(ctx context.Context, w *desired) {
+	for _, text := range w.Config.Warnings {
 		level.Warn(r.logger).Log("msg", text)
 	}
-	for _, folder := range w.made {
+	for _, folder := range w.Made {
 		level.Info(r.logger).Log("msg", "made the folder of scripts that was missing", "folder", folder)
 	}
-	for _, err := range w.problems {
+	for _, err := range w.Problems {
 		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
 	}
-	r.page.SetRetention(w.cfg.Events.Retention)
-	r.uploads.reload(ctx, &w.cfg.Upload) // before there is anything to send
+	r.page.SetRetention(w.Config.Events.Retention)
+	r.uploads.reload(ctx, &w.Config.Upload) // before there is anything to send
 	r.sources.reload(ctx, w)
 	r.current = w
 	r.note(time.Now(), nil)
@@ -247,7 +221,7 @@ func (r *reloader) note(at time.Time, err error) {
 // such a multiple, so that a script dropped in runs within a round.
 func (r *reloader) untilLook(now time.Time, every time.Duration) time.Duration {
 	r.mu.Lock()
-	round := script.Round(r.current.cfg)
+	round := script.Round(r.current.Config)
 	r.mu.Unlock()
 	if round == 0 {
 		return every

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/script"
 )
 
 // Looks come shortly before the slots of aligned folders, and often enough
@@ -33,7 +34,7 @@ func TestUntilLook(t *testing.T) {
 		{"often", []*config.Discover{folder(0)}, 2 * time.Second, 0, 1500 * time.Millisecond},
 		{"a short round", []*config.Discover{folder(0), folder(time.Second)}, 30 * time.Second, 0, 750 * time.Millisecond},
 	} {
-		r := &reloader{current: &wanted{cfg: &config.Config{Discover: c.found}}}
+		r := &reloader{current: &desired{Loaded: &script.Loaded{Config: &config.Config{Discover: c.found}}}}
 		if got := r.untilLook(now.Add(c.at), c.every); got != c.wanted {
 			t.Errorf("%s: %s, want %s", c.name, got, c.wanted)
 		}
@@ -46,7 +47,7 @@ func TestWantedEqual(t *testing.T) {
 	folder := t.TempDir()
 	file, tokens := filepath.Join(folder, "scriptbridge.yml"), filepath.Join(folder, "tokens")
 	const sections = "receive:\n  coscale: {app_id: a, access_tokens_file: tokens}\nupload:\n  coscale: {app_id: a, access_token_file: tokens}\n"
-	made := func(text, token string) *wanted {
+	made := func(text, token string) *desired {
 		t.Helper()
 		for name, text := range map[string]string{file: text, tokens: token} {
 			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -63,7 +64,7 @@ func TestWantedEqual(t *testing.T) {
 	// A folder that has just been made again was not there: its scripts have
 	// been left out.
 	again := made(sections, "one")
-	again.made = []string{"folder"}
+	again.Made = []string{"folder"}
 	if again.equal(first) {
 		t.Error("a folder that was missing makes no difference")
 	}

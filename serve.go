@@ -142,9 +142,9 @@ type sources struct {
 }
 
 // reload puts the wanted ones to work, by difference.
-func (s *sources) reload(ctx context.Context, w *wanted) {
-	s.pool.Reload(ctx, w.scripts, w.cfg.Global.MaxConcurrent)
-	s.receivers.Reload(ctx, &w.cfg.Receive)
+func (s *sources) reload(ctx context.Context, w *desired) {
+	s.pool.Reload(ctx, w.Scripts, w.Config.Global.MaxConcurrent)
+	s.receivers.Reload(ctx, &w.Config.Receive)
 }
 
 // late names the sources that have not begun.

@@ -87,8 +87,8 @@ func newCoScaleUpload(u *config.Upload, bridge string, s *spool.Spool, logger lo
 	}
 	return coscale.NewUploader(coscale.UploaderOptions{
 		Client: api.NewClient(api.ClientOptions{
-			URL: c.URL, AppID: c.AppID, Token: secretOf(c.AccessTokenFile), HTTP: api.NewHTTPClient(roots, uploadTimeout),
-			UserAgent: userAgent(), Bridge: bridge, Setting: "upload.coscale.url",
+			URL: c.URL, AppID: c.AppID, Token: config.SecretOf(c.AccessTokenFile), HTTP: api.NewHTTPClient(roots, uploadTimeout),
+			Bridge: bridge, Setting: "upload.coscale.url",
 		}),
 		Server: c.Server, Interval: c.Interval, NameSuffix: c.NameSuffix, Spool: s, Logger: logger,
 	})
@@ -102,7 +102,7 @@ func newInstrumentalUpload(u *config.Upload, _ string, s *spool.Spool, logger lo
 			return nil, fmt.Errorf("the host's name is not known (set host): %w", err)
 		}
 	}
-	to := &instrumental.Collector{Address: c.Collector, Key: secretOf(c.APIKeyFile), Host: host, Version: version.Version}
+	to := &instrumental.Collector{Address: c.Collector, Key: config.SecretOf(c.APIKeyFile), Host: host, Version: version.Version}
 	if !c.Insecure {
 		roots, err := config.ReadCertificates(c.CAFile)
 		if err != nil {
@@ -111,17 +111,6 @@ func newInstrumentalUpload(u *config.Upload, _ string, s *spool.Spool, logger lo
 		to.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return instrumental.NewUploader(instrumental.UploaderOptions{Collector: to, Host: host, StatsDPrefix: c.StatsDPrefix, Spool: s, Logger: logger}), nil
-}
-
-// secretOf reads a file's first secret each time it is asked.
-func secretOf(file string) func() (string, error) {
-	return func() (string, error) {
-		secrets, err := config.ReadSecrets(file)
-		if err != nil {
-			return "", err
-		}
-		return secrets[0].Reveal(), nil
-	}
 }
 
 // inputs reads the files of an upload that is configured.
@@ -148,7 +137,7 @@ func checkUploads(cfg *config.Config) (problems []error) {
 		if k.part(&cfg.Upload) == nil {
 			continue
 		}
-		_, err := secretOf(k.secret(&cfg.Upload))()
+		_, err := config.SecretOf(k.secret(&cfg.Upload))()
 		if _, errMake := k.make(&cfg.Upload, "", nil, log.NewNopLogger()); errMake != nil {
 			err = errors.Join(err, errMake)
 		}

@@ -171,6 +171,17 @@ func ReadCertificates(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
+// SecretOf reads a file's first secret each time it is asked.
+func SecretOf(file string) func() (string, error) {
+	return func() (string, error) {
+		secrets, err := ReadSecrets(file)
+		if err != nil {
+			return "", err
+		}
+		return secrets[0].Reveal(), nil
+	}
+}
+
 // ReadSecrets reads a file of secrets, one a line; empty lines and those that
 // begin with # are skipped. A file that others may read is refused, and so is
 // one that holds none. No error shows one.

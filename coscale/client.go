@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/prometheus/common/version"
 )
 
 // ClientOptions are what a Client needs.
@@ -25,7 +27,7 @@ type ClientOptions struct {
 	// HTTP does the requests; nil: NewHTTPClient(nil, DefaultTimeout). Whatever
 	// it says, redirects are not followed: they would carry the token away.
 	HTTP      *http.Client
-	UserAgent string // empty: Go's own
+	UserAgent string // empty: scriptbridge/ and its version
 	// Bridge is this bridge's name in what it uploads; empty: it is none.
 	Bridge string
 	// Setting is where people write the URL, for errors that tell of another
@@ -58,6 +60,7 @@ func NewClient(o ClientOptions) *Client {
 		o.HTTP = &own
 	}
 	o.Setting = cmp.Or(o.Setting, "the url")
+	o.UserAgent = cmp.Or(o.UserAgent, "scriptbridge/"+cmp.Or(version.Version, "devel"))
 	base := strings.TrimRight(o.URL, "/")
 	prefix := ""
 	if u, err := url.Parse(base); err == nil {

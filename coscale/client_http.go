@@ -121,9 +121,7 @@ func (c *Client) send(ctx context.Context, method, path string, f form, s sessio
 		// As the API spells it; Set would write Httpauthorization.
 		req.Header["HTTPAuthorization"] = []string{s.token}
 	}
-	if c.o.UserAgent != "" {
-		req.Header.Set("User-Agent", c.o.UserAgent)
-	}
+	req.Header.Set("User-Agent", c.o.UserAgent)
 	if via := c.via(ctx); via != "" {
 		req.Header.Set(ViaHeader, via)
 	}

@@ -1,14 +1,12 @@
-package main
+package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/prometheus/common/version"
 
 	"scriptbridge/config"
 	"scriptbridge/coscale"
@@ -50,8 +48,6 @@ func (a *apiFlags) client() (*coscale.Client, error) {
 		return nil, fmt.Errorf("--api.ca-file: %w", err)
 	}
 	return coscale.NewClient(coscale.ClientOptions{
-		URL: a.url, AppID: a.appID, Token: secretOf(a.tokenFile), HTTP: coscale.NewHTTPClient(roots, a.timeout), UserAgent: userAgent(), Setting: "--api.url",
+		URL: a.url, AppID: a.appID, Token: config.SecretOf(a.tokenFile), HTTP: coscale.NewHTTPClient(roots, a.timeout), Setting: "--api.url",
 	}), nil
 }
-
-func userAgent() string { return "scriptbridge/" + cmp.Or(version.Version, "devel") }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -26,12 +26,16 @@ type pushFlags struct {
 	period         time.Duration
 }
 
-func (f *pushFlags) register(cmd *kingpin.CmdClause) {
+// Push adds push to app.
+func Push(app *kingpin.Application) Command {
+	f := new(pushFlags)
+	cmd := app.Command("push", "Send points to a CoScale API, in the syntax of coscale-cli's data insert.")
 	cmd.Flag("data", "Points, as METRIC:SUBJECT:TIME:VALUE[:DIMENSIONS], with semicolons between them; repeatable. By default they are read from standard input.").StringsVar(&f.data)
 	cmd.Flag("unit", "The unit of metrics that are created.").StringVar(&f.unit)
 	cmd.Flag("data-type", "The data type of metrics that are created: DOUBLE, COUNTER… By default HISTOGRAM if the value is a histogram, otherwise DOUBLE.").StringVar(&f.dataType)
 	cmd.Flag("period", "The period of metrics that are created.").Default("60s").DurationVar(&f.period)
 	f.api.register(cmd)
+	return Command{Name: "push", Run: func(ctx context.Context, e *Env) error { return push(ctx, f, e.Stdin, e.Stderr) }}
 }
 
 // sourceName is what objects say that made them.
@@ -42,7 +46,7 @@ const sourceName = "scriptbridge"
 const maxPush = 1 << 20
 
 // push sends points to a CoScale API. A point that cannot be read or sent is
-// told on stderr and costs no other one; the error is then errSaid.
+// told on stderr and costs no other one; the error is then ErrAlreadyPrinted.
 func push(ctx context.Context, f *pushFlags, stdin io.Reader, stderr io.Writer) error {
 	client, err := f.api.client()
 	if err != nil {
@@ -77,7 +81,7 @@ func push(ctx context.Context, f *pushFlags, stdin io.Reader, stderr io.Writer) 
 	}
 	if p.out > 0 {
 		fmt.Fprintf(stderr, "scriptbridge: push: %d sent, %d left out\n", p.sent, p.out)
-		return errSaid
+		return ErrAlreadyPrinted
 	}
 	return nil
 }

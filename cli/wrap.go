@@ -1,11 +1,10 @@
-package main
+package cli
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -23,19 +22,23 @@ type wrapFlags struct {
 	category, message, server string
 }
 
-func (f *wrapFlags) register(cmd *kingpin.CmdClause) {
+// Wrap adds wrap to app.
+func Wrap(app *kingpin.Application) Command {
+	f := new(wrapFlags)
+	cmd := app.Command("wrap", "Run the command given after --, and report its start, end, exit code and duration to a CoScale API.")
 	cmd.Flag("category", "The category of the event that reports the run.").Required().StringVar(&f.category)
 	cmd.Flag("message", "The message of the event: the job's name.").Required().StringVar(&f.message)
 	cmd.Flag("server", "The server to which the event belongs; this host's name by default.").StringVar(&f.server)
 	f.api.register(cmd)
+	return Command{Name: "wrap", TakesArgs: true, Run: func(ctx context.Context, e *Env) error { return wrap(ctx, f, e) }}
 }
 
 // wrap runs a command and reports it. The report runs beside the command,
 // which never waits for it, and after its end takes one --api.timeout at most.
 // A report that fails is told in one line on stderr and changes nothing. The
 // error carries the command's exit code, other than 0.
-func wrap(ctx context.Context, f *wrapFlags, command []string, stdout, stderr io.Writer) error {
-	if len(command) == 0 {
+func wrap(ctx context.Context, f *wrapFlags, e *Env) error {
+	if len(e.Args) == 0 {
 		return errors.New("wrap: there is no command; write it after --, as in: wrap --category=Backups --message=nightly -- /usr/local/bin/backup")
 	}
 	// A signal that ends the program otherwise goes to the command, whose end
@@ -46,19 +49,19 @@ func wrap(ctx context.Context, f *wrapFlags, command []string, stdout, stderr io
 	defer cancel()
 	began := make(chan error, 1)
 	go func() { began <- r.begin(beginning) }()
-	code, err := script.Wrap(command, os.Stdin, stdout, stderr)
+	code, err := script.Wrap(e.Args, e.Stdin, e.Stdout, e.Stderr)
 	end := time.Now()
 	if err != nil {
-		fmt.Fprintln(stderr, "scriptbridge: wrap:", err)
+		fmt.Fprintln(e.Stderr, "scriptbridge: wrap:", err)
 	}
 	ending, cancel := context.WithTimeout(ctx, f.api.timeout)
 	defer cancel()
 	// What begin could not do, finish tries again, so far as there is time.
 	if err := r.finish(ending, <-began, code, end); err != nil {
-		fmt.Fprintln(stderr, "scriptbridge: wrap: the run is not reported:", err)
+		fmt.Fprintln(e.Stderr, "scriptbridge: wrap: the run is not reported:", err)
 	}
 	if code != 0 {
-		return &endError{code}
+		return &ExitError{code}
 	}
 	return nil
 }

@@ -1,0 +1,43 @@
+// Package cli has the commands that come to their end by themselves: try,
+// push and wrap. They print to the writers that they are given, and return
+// errors.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Env is the program that a command is run in.
+type Env struct {
+	ConfigFile     string
+	Args           []string // what stands behind --; nil: there is no --
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Registry makes one that has the metrics of the process itself, whose names
+	// no script may have.
+	Registry func() *prometheus.Registry
+	// BeforeEnd has f called before a second signal ends the program.
+	BeforeEnd func(f func())
+}
+
+// Command is one of the program's commands, whose flags are known to the
+// application that it was made for.
+type Command struct {
+	Name      string
+	TakesArgs bool // a command behind --
+	Run       func(ctx context.Context, e *Env) error
+}
+
+// ErrAlreadyPrinted ends the program with code 1 where everything has been
+// printed.
+var ErrAlreadyPrinted = errors.New("failed; the reasons have been printed")
+
+// ExitError ends the program with the code of a wrapped command.
+type ExitError struct{ Code int }
+
+func (e *ExitError) Error() string { return fmt.Sprintf("the command ended with code %d", e.Code) }

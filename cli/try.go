@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/go-kit/log"
+
+	"scriptbridge/collector"
+	"scriptbridge/config"
+	"scriptbridge/internal/texts"
+	"scriptbridge/record"
+	"scriptbridge/script"
+)
+
+// try is the command of that name, and its flags.
+type try struct {
+	*Env
+	names    []string
+	strict   bool
+	dialect  string
+	options  map[string]string
+	params   map[string]string
+	interval time.Duration
+}
+
+// Try adds try to app.
+func Try(app *kingpin.Application) Command {
+	t := &try{options: make(map[string]string), params: make(map[string]string)}
+	cmd := app.Command("try", "Run scripts once and print their metrics, their events and all refused lines. A command that is not in the configuration is given after --.")
+	cmd.Arg("name", "Configured scripts to run; all by default.").StringsVar(&t.names)
+	cmd.Flag("strict", "Exit with 1 also when a line or a series was refused.").BoolVar(&t.strict)
+	cmd.Flag("dialect", "The dialect of the command. By default it is guessed: from the folder, the text or the name of the script; if these are not conclusive, from the output of the command, and at last from its output with -c.").StringVar(&t.dialect)
+	cmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&t.options)
+	cmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&t.params)
+	cmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&t.interval)
+	return Command{Name: "try", TakesArgs: true, Run: func(ctx context.Context, e *Env) error {
+		t.Env = e
+		return config.WithExcerpts(t.run(ctx))
+	}}
+}
+
+// run runs scripts once, or at an interval until ctx ends, and prints what
+// came of it. All that is not the page itself is printed as comments, so that
+// the output is a page that promtool reads.
+func (t *try) run(ctx context.Context) error {
+	l, err := config.Guarded("", func() (*script.Loaded, error) { return t.load(ctx) })
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return err
+	}
+	scripts, cfg := l.Scripts, l.Config
+	logger := log.NewNopLogger() // all that it would say is in the report
+	page := collector.New(collector.Options{Logger: logger, Registry: t.Registry(), Retention: cfg.Events.Retention})
+	events := newEventList()
+	pause := t.interval
+	for _, s := range scripts {
+		if t.interval > 0 && s.IsKept() {
+			s.Interval, pause = t.interval, 0 // it is paced by its own samples
+		}
+	}
+	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
+	defer pool.Close()
+	t.BeforeEnd(pool.Kill)
+	for _, err := range l.Problems {
+		fmt.Fprintln(t.Stdout, "# error:", texts.Printable(err.Error()))
+	}
+	out := &tryReport{w: t.Stdout, page: page, flags: t.fromFlags()}
+	for {
+		views := pool.Once(ctx, scripts)
+		if ctx.Err() != nil {
+			return nil
+		}
+		failed, refused := out.round(views, events.take())
+		if t.interval == 0 {
+			if failed || refused && t.strict || len(l.Problems) > 0 {
+				return ErrAlreadyPrinted
+			}
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+			fmt.Fprintln(t.Stdout)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// fromFlags says that the script is given by the command line, in no file.
+func (t *try) fromFlags() bool { return t.Args != nil || t.dialect != "" }
+
+// load gives what the command line asks to run: the command behind --, or
+// configured scripts.
+func (t *try) load(ctx context.Context) (*script.Loaded, error) {
+	if t.fromFlags() {
+		if len(t.names) > 0 {
+			return nil, errors.New("try takes names of configured scripts, or a command after --, not both")
+		}
+		return t.command(ctx)
+	}
+	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) { return script.Load(t.ConfigFile, true) })
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range t.names {
+		if !slices.ContainsFunc(l.Scripts, func(s *script.Script) bool { return s.Name == name }) {
+			return nil, fmt.Errorf("%s has no script %q", t.ConfigFile, name)
+		}
+	}
+	if len(t.names) > 0 {
+		l.Scripts = slices.DeleteFunc(l.Scripts, func(s *script.Script) bool { return !slices.Contains(t.names, s.Name) })
+		l.Problems = nil // of others
+	}
+	l.Scripts, err = t.fill(l.Scripts)
+	return l, err
+}
+
+// fill gives the scripts with the parameters of the command line. One that
+// runs only when it is probed is left out unless it is named.
+func (t *try) fill(scripts []*script.Script) (all []*script.Script, err error) {
+	query := make(map[string][]string)
+	for name, value := range t.params {
+		query[name] = []string{value}
+	}
+	for _, s := range scripts {
+		with, err := s.With(query)
+		if err != nil && s.ProbeOnly() && len(t.names) == 0 {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("script %q: %w (--parameter=NAME=VALUE gives one)", s.Name, err)
+		}
+		all = append(all, with)
+	}
+	return all, nil
+}
+
+// command is the command behind --, which no file names. Where the command
+// line does not say its dialect, it is guessed, and the output tells which and
+// why.
+func (t *try) command(ctx context.Context) (*script.Loaded, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.FromCommand(t.dialect, t.Args, folder, t.options)
+	if err != nil {
+		return nil, err
+	}
+	if t.dialect == "" {
+		dialect, why, err := t.guess(ctx, cfg.Scripts[0])
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(t.Stdout, "# dialect: %s, since %s\n", dialect, texts.Printable(why))
+		if dialect == "scalyr" {
+			cfg, err = moduleOf(cfg.Scripts[0], folder, t.options)
+			if err != nil {
+				return nil, err
+			}
+		}
+		cfg.Scripts[0].Dialect = dialect
+	}
+	scripts, problems, err := script.Resolve(cfg)
+	return &script.Loaded{Config: cfg, Scripts: scripts, Problems: problems}, err
+}
+
+// guess says which dialect a command seems to speak.
+func (t *try) guess(ctx context.Context, c *config.Script) (dialect, why string, err error) {
+	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), 1)
+	defer pool.Close()
+	t.BeforeEnd(pool.Kill)
+	dialect, why, err = pool.Guess(ctx, c)
+	if ctx.Err() != nil { // what was seen of runs that were cut short tells nothing
+		return "", "", ctx.Err()
+	}
+	return dialect, why, err
+}
+
+// moduleOf is a command whose file is a module of a dialect that takes no
+// commands.
+func moduleOf(c *config.Script, folder string, options map[string]string) (*config.Config, error) {
+	file := c.Command[c.Program]
+	o := map[string]string{
+		"module":       strconv.Quote(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))),
+		"module_paths": "[" + strconv.Quote(filepath.Dir(file)) + "]",
+	}
+	maps.Copy(o, options)
+	return config.FromCommand("scalyr", nil, folder, o)
+}

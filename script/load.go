@@ -1,0 +1,32 @@
+package script
+
+import (
+	"errors"
+
+	"scriptbridge/config"
+)
+
+// Loaded is a configuration and its scripts.
+type Loaded struct {
+	Config   *config.Config
+	Scripts  []*Script
+	Problems []error  // of the world: they cost one script each
+	Made     []string // folders that were missing
+}
+
+// Load reads a configuration and what its scripts name. Its one side effect is
+// asked for by makeFolders: folders of discover that the dialect itself makes.
+func Load(file string, makeFolders bool) (*Loaded, error) {
+	cfg, err := config.Load(file)
+	l := &Loaded{Config: cfg}
+	if makeFolders && err == nil {
+		l.Made, l.Problems = MakeFolders(cfg)
+	}
+	// Both find errors, and all are worth telling at once.
+	scripts, problems, errDialects := Resolve(cfg)
+	if err := errors.Join(err, errDialects); err != nil {
+		return nil, err
+	}
+	l.Scripts, l.Problems = scripts, append(l.Problems, problems...)
+	return l, nil
+}
