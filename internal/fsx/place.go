@@ -21,6 +21,9 @@ type Place struct {
 // ErrRemoved says that a file is gone for good, while its folder is where it was.
 var ErrRemoved = errors.New("it was removed")
 
+// ErrFolderRemoved says that a file is gone for good, and its folder with it.
+var ErrFolderRemoved = errors.New("the folder was removed while it was in use: restart scriptbridge to go on with what is there then")
+
 // PlaceOf notes where a file lies that was opened by a path.
 func PlaceOf(file *os.File, path string) (*Place, error) {
 	p := &Place{path: path, file: file}
@@ -56,16 +59,17 @@ func (p *Place) Check() (os.FileInfo, error) {
 func (p *Place) why() error {
 	folder := filepath.Dir(p.path)
 	at, err := os.Stat(folder)
+	now, nowErr := p.file.Stat()
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
+	case nowErr != nil:
+		return nowErr
 	case err != nil || !os.SameFile(at, p.in):
+		if links(now) == 0 {
+			return fmt.Errorf("%s: %w", folder, ErrFolderRemoved)
+		}
 		return fmt.Errorf("%s: the folder was moved away, removed or replaced while it was in use: move it back, or restart scriptbridge to go on with what is there then", folder)
-	}
-	now, err := p.file.Stat()
-	switch {
-	case err != nil:
-		return err
 	case links(now) == 0:
 		return fmt.Errorf("%s: %w while it was in use", p.path, ErrRemoved)
 	}

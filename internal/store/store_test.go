@@ -339,7 +339,12 @@ func TestInPlace(t *testing.T) {
 		t.Error(err)
 	}
 	must(os.RemoveAll(folder))
-	check("with its folder", moved)
+	check("with its folder", folder+": the folder was removed while it was in use: restart scriptbridge to go on with what is there then")
+	if err := f.InPlace(); !errors.Is(err, fsx.ErrFolderRemoved) {
+		t.Error(err)
+	}
+	must(os.Mkdir(folder, 0o700))
+	check("and another one made", folder+": the folder was removed while it was in use: restart scriptbridge to go on with what is there then")
 }
 
 func TestAsideName(t *testing.T) {

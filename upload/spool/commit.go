@@ -109,6 +109,9 @@ func (s *Spool) commit(calls []*call) {
 // any more, once more in a new one. The caller holds writer.
 func (s *Spool) write(calls []*call) error {
 	err := s.tryWrite(calls)
+	if errors.Is(err, fsx.ErrFolderRemoved) && s.begun {
+		s.lose(Removed, s.items(), "the spool was removed with its folder while it was in use: what waited in it is lost", "err", err)
+	}
 	if !useless(err) {
 		return err
 	}

@@ -135,6 +135,39 @@ func TestFileRemoved(t *testing.T) {
 	}
 }
 
+// TestFolderRemoved: what waited in a file that is gone for good with its folder
+// is counted, once; nothing is acknowledged, also where there is a folder again.
+func TestFolderRemoved(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "uploads")
+	must(t, os.Mkdir(folder, 0o700))
+	var said buffer
+	s := open(t, Options{Path: filepath.Join(folder, "coscale"), Logger: log.NewLogfmtLogger(&said)})
+	put(t, s, at(0), 3, "lost")
+	must(t, os.RemoveAll(folder))
+	lost := folder + ": the folder was removed while it was in use: restart scriptbridge to go on with what is there then"
+	for range 2 {
+		for range 2 {
+			if err := take(s, 1, "not kept"); err == nil || err.Error() != lost {
+				t.Errorf("Take: %v", err)
+			}
+			if _, err := s.Read("", forever, 1<<20); err == nil || err.Error() != lost {
+				t.Errorf("Read: %v", err)
+			}
+		}
+		if stats := s.Stats(); stats.DroppedBy[Removed] != 3 || stats.Items != 0 || stats.Failing != "what waits cannot be sent: "+lost {
+			t.Errorf("stats: %+v", stats)
+		}
+		must(t, os.MkdirAll(folder, 0o700))
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("%v in the new folder (%v)", left, err)
+	}
+	want(t, "log", said.lines(), []string{
+		`level=error msg="the spool was removed with its folder while it was in use: what waited in it is lost" file=` + s.path + ` items=3 err="` + lost + `"`,
+		`level=error msg="the upload's spool fails; it is tried again with each value that comes" err="what comes cannot be kept: ` + lost + `"`,
+	})
+}
+
 // TestTouched: a file that somebody else has written to is read anew before the
 // store uses it again, and only what is missing then is lost.
 func TestTouched(t *testing.T) {
