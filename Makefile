@@ -74,6 +74,7 @@ vet:
 # Without `required` a test whose programs are missing is skipped.
 .PHONY: e2e
 e2e: export SCRIPTBRIDGE_E2E ?= required
+e2e: export SCRIPTBRIDGE_FAULTS ?= short
 e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
 	$(GO) test -count=1 $(TESTFLAGS) ./e2e
 

@@ -2,21 +2,16 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -32,7 +27,6 @@ type lab struct {
 	address string // of the bridge, which keeps it over restarts
 	stdout  *os.File
 	env     []string
-	flags   []string
 
 	bridge  *process
 	bridges []*process // all that were started
@@ -44,7 +38,10 @@ type lab struct {
 	mu     sync.Mutex
 	points map[string]bool // acknowledged
 	events map[string]bool
-	failed atomic.Int64 // requests that were not acknowledged
+	failed map[string]int // requests that were not, by the answer
+	// doubtful are those points and events that the fault may have cost.
+	doubtful map[string]bool
+	since    time.Time // what longestGap looks at
 }
 
 const (
@@ -61,40 +58,43 @@ func newLab(t *testing.T) *lab {
 	dir := t.TempDir()
 	l := &lab{
 		t: t, dir: dir, storage: filepath.Join(dir, "store"), binary: program, peer: newPeer(t), address: freeAddress(t),
-		points: make(map[string]bool), events: make(map[string]bool),
+		points: make(map[string]bool), events: make(map[string]bool), failed: make(map[string]int), doubtful: make(map[string]bool),
 		client: http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	secretFile(t, dir)
 	write(t, dir, "s.sh", `#!/bin/sh
 case $1 in
 -c) echo '{"metrics": [{"id": 1, "name": "Beat", "unit": "", "datatype": "GAUGE"}], "events": [{"id": 1, "name": "Turn", "attributes": []}]}' ;;
--d) date +%s.%N >>"$2"; echo 'M1 1'; echo "E1 0 0 \"$2 $(date +%s%N) `+strings.Repeat("x", 1000)+`\" \"{}\" S" ;;
+-d) date +%s%N >>"$2"; echo 'M1 1'; echo "E1 0 0 \"$2 $(date +%s%N) `+strings.Repeat("x", 1000)+`\" \"{}\" S" ;;
 esac
 `)
-	l.configure("")
+	l.configure(l.peer.address)
 	return l
 }
 
-// configure writes the bridge's configuration, with more at its end.
-func (l *lab) configure(more string) {
+// configure writes the bridge's configuration, with the address that it uploads
+// to.
+func (l *lab) configure(upload string) {
 	var config strings.Builder
 	config.WriteString("scripts:\n")
 	for i := range labScripts {
-		fmt.Fprintf(&config, "  - {name: s%d, command: ./turn%d.sh, interval: 1s}\n", i, i)
+		fmt.Fprintf(&config, "  - {name: s%d, command: ./turn%d.sh, interval: %v}\n", i, i, labInterval)
 		write(l.t, l.dir, fmt.Sprintf("turn%d.sh", i), fmt.Sprintf("#!/bin/sh\nexec ./s.sh \"$1\" turns%d\n", i))
 	}
 	fmt.Fprintf(&config, `receive:
   coscale: {app_id: shop, access_tokens_file: token}
 upload:
   coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 1s, name_suffix: ""}
-%s`, l.peer.address, more)
+`, upload)
 	write(l.t, l.dir, "lab.yml", config.String())
 }
 
-// begin starts the bridge and the clients.
+// begin starts the bridge and, once it takes what they send, the clients.
 func (l *lab) begin() {
 	l.t.Helper()
 	l.start()
+	l.awaitMetric(`scriptbridge_receiver_up{receiver="coscale"}`, 1)
+	l.since = time.Now()
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	for i := range labClients {
@@ -117,8 +117,8 @@ func (l *lab) start() {
 
 // try starts the bridge and waits until it listens, or has ended.
 func (l *lab) try() error {
-	args := append([]string{"--config.file=lab.yml", "--web.listen-address=" + l.address, "--storage.path=" + l.storage}, l.flags...)
-	p := &process{t: l.t, cmd: exec.Command(l.binary, args...), done: make(chan struct{})}
+	p := &process{t: l.t, done: make(chan struct{})}
+	p.cmd = exec.Command(l.binary, "--config.file=lab.yml", "--web.listen-address="+l.address, "--storage.path="+l.storage)
 	p.cmd.Dir = l.dir
 	p.cmd.Env = append(append(os.Environ(), "E2E_MARK="+l.dir), l.env...)
 	p.cmd.Stderr, p.cmd.Stdout = p, nil // events go nowhere
@@ -166,216 +166,74 @@ func (l *lab) log() string {
 	return text.String()
 }
 
-// push is one client: it sends points, and now and then an event, one after the
-// other, each again and again until it is acknowledged. A point's time is its
-// own, so that none takes the place of another.
-func (l *lab) push(ctx context.Context, client int) {
-	c := &apiClient{lab: l, metric: fmt.Sprintf("load %d", client)}
-	at := time.Now().Unix() - 20_000
-	for n := 1; ctx.Err() == nil; n++ {
-		value, when := float64(n), at+int64(n)
-		l.repeat(ctx, func() error { return c.point(ctx, value, when) })
-		if ctx.Err() != nil {
-			return
-		}
-		l.mu.Lock()
-		l.points[pointKey(c.metric, value, when)] = true
-		l.mu.Unlock()
-		if n%20 == 0 {
-			text := fmt.Sprintf("event %d of client %d", n, client)
-			l.repeat(ctx, func() error { return c.event(ctx, text, when) })
-			if ctx.Err() != nil {
-				return
-			}
-			l.mu.Lock()
-			l.events[text] = true
-			l.mu.Unlock()
-		}
-		pause(ctx, 5*time.Millisecond)
-	}
-}
-
-// repeat tries until there is no error.
-func (l *lab) repeat(ctx context.Context, send func() error) {
-	for send() != nil && ctx.Err() == nil {
-		l.failed.Add(1)
-		pause(ctx, 50*time.Millisecond)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-// apiClient is a client of CoScale's API, such as the vendor's own: it logs in,
-// makes what it needs, and takes a 200 for an acknowledgement.
-type apiClient struct {
-	*lab
-	metric             string
-	token              string
-	metricID, category int64
-}
-
-// errAgain asks for another try.
-var errAgain = errors.New("not acknowledged")
-
-func (c *apiClient) ask(ctx context.Context, path string, form url.Values, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.address+"/api/v1/app/shop/"+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("HTTPAuthorization", c.token)
-	resp, err := c.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusConflict:
-	case http.StatusUnauthorized:
-		c.token = ""
-		return errAgain
-	case http.StatusNotFound: // its ids are of a folder that is gone
-		c.metricID, c.category = 0, 0
-		return errAgain
-	default:
-		return errAgain
-	}
-	return json.Unmarshal(body, into)
-}
-
-// ready logs in and makes the metric and the category.
-func (c *apiClient) ready(ctx context.Context) error {
-	if c.token == "" {
-		var answer struct{ Token string }
-		if err := c.ask(ctx, "login/", url.Values{"accessToken": {"open-sesame"}}, &answer); err != nil {
-			return err
-		}
-		c.token = answer.Token
-	}
-	if c.metricID == 0 {
-		var answer struct{ ID int64 }
-		if err := c.ask(ctx, "metrics/", url.Values{"name": {c.metric}, "description": {""}, "dataType": {"DOUBLE"},
-			"period": {"60"}, "unit": {""}, "subject": {"APPLICATION"}, "source": {"CLI"}}, &answer); err != nil {
-			return err
-		}
-		c.metricID = answer.ID
-	}
-	if c.category == 0 {
-		var answer struct{ ID int64 }
-		if err := c.ask(ctx, "events/", url.Values{"name": {"Lab"}, "description": {""}, "attributeDescriptions": {"[]"}, "source": {"CLI"}, "icon": {""}, "type": {""}}, &answer); err != nil {
-			return err
-		}
-		c.category = answer.ID
-	}
-	return nil
-}
-
-func (c *apiClient) point(ctx context.Context, value float64, at int64) error {
-	if err := c.ready(ctx); err != nil {
-		return err
-	}
-	data := fmt.Sprintf(`[{"m":%d,"s":"a","d":[[%d,%v]]}]`, c.metricID, at, value)
-	var answer struct{ Msg string }
-	if err := c.ask(ctx, "data/", url.Values{"data": {data}}, &answer); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(answer.Msg, "1 point") {
-		c.metricID = 0
-		return errAgain
-	}
-	return nil
-}
-
-func (c *apiClient) event(ctx context.Context, text string, at int64) error {
-	if err := c.ready(ctx); err != nil {
-		return err
-	}
-	var answer json.RawMessage
-	return c.ask(ctx, fmt.Sprintf("events/%d/data/", c.category), url.Values{"message": {text}, "timestamp": {fmt.Sprint(at)},
-		"stopTime": {fmt.Sprint(at + 1)}, "subject": {"a"}, "attribute": {"{}"}}, &answer)
-}
-
 // outcome is what came of a fault.
 type outcome struct {
-	points, events int // acknowledged
-	lost, twice    int
-	failed         int64 // requests that were not acknowledged
-	latest         time.Duration
+	acknowledged int // points and events
+	lost, twice  int
+	late         time.Duration // how much later than due the latest turn was
 }
 
-// settle ends the load, waits until nothing waits any more, and compares.
+// settle ends the load, waits until nothing waits any more, and compares. What
+// is doubtful may be lost, nothing else.
 func (l *lab) settle() outcome {
 	l.t.Helper()
+	o := outcome{late: l.longestGap() - labInterval}
 	l.stop()
 	l.load.Wait()
 	l.mu.Lock()
-	points, events := maps.Clone(l.points), maps.Clone(l.events)
-	l.mu.Unlock()
-	missing := func() (n int, example string) {
-		l.peer.mu.Lock()
-		defer l.peer.mu.Unlock()
-		for p := range points {
-			if l.peer.points[p] == 0 {
-				n, example = n+1, p
-			}
-		}
-		for e := range events {
-			if l.peer.events[e] == 0 {
-				n, example = n+1, e
-			}
-		}
-		return n, example
+	wanted := maps.Clone(l.points)
+	maps.Copy(wanted, l.events)
+	o.acknowledged = len(wanted)
+	for key := range l.doubtful {
+		delete(wanted, key)
 	}
-	o := outcome{points: len(points), events: len(events), failed: l.failed.Load()}
-	var example string
+	l.mu.Unlock()
+	var missing []string
 	for deadline := time.Now().Add(2 * patience); ; {
-		if o.lost, example = missing(); o.lost == 0 || time.Now().After(deadline) {
+		if missing = l.peer.missing(wanted); len(missing) == 0 || time.Now().After(deadline) {
 			break
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	if o.lost > 0 {
-		l.t.Errorf("%d acknowledged points and events have not arrived, such as %q; the log:\n%s", o.lost, example, tail(l.log(), 4000))
+	if len(missing) > 0 {
+		l.t.Errorf("%d acknowledged points and events have not arrived, such as %q; the log:\n%s", len(missing), missing[0], tail(l.log(), 4000))
 	}
-	l.peer.mu.Lock()
-	for e := range events {
-		if l.peer.events[e] > 1 {
-			o.twice++
-		}
+	if len(l.doubtful) > 0 { // these may still wait, too: their times are long past, unlike those of scripts
+		eventually(l.t, oldest+" < 1000", func() error {
+			if age, ok := l.metric(oldest); !ok || age >= 1000 {
+				return fmt.Errorf("it is %v (%v)", age, ok)
+			}
+			return nil
+		})
 	}
-	l.peer.mu.Unlock()
-	if o.twice > 0 {
-		l.t.Errorf("%d events arrived more than once", o.twice)
+	o.lost = len(missing) + len(l.peer.missing(l.doubtful))
+	for _, e := range l.peer.repeated() {
+		o.twice++
+		l.t.Errorf("it arrived more than once: %.100q", e)
 	}
-	o.latest = l.longestGap()
 	return o
 }
 
-// longestGap is the longest time between two turns of one script.
+// labInterval is that of the lab's scripts.
+const labInterval = time.Second
+
+// longestGap is the longest time between two turns of one script, since the
+// count began and until now.
 func (l *lab) longestGap() (longest time.Duration) {
+	now := time.Now()
 	for i := range labScripts {
 		text, _ := os.ReadFile(filepath.Join(l.dir, fmt.Sprintf("turns%d", i)))
-		before := 0.0
+		before := l.since
 		for line := range strings.Lines(string(text)) {
-			var at float64
-			if _, err := fmt.Sscan(line, &at); err != nil {
+			var nanoseconds int64
+			if _, err := fmt.Sscan(line, &nanoseconds); err != nil {
 				continue
 			}
-			if before > 0 {
-				longest = max(longest, time.Duration((at-before)*float64(time.Second)))
-			}
+			at := time.Unix(0, nanoseconds)
+			longest = max(longest, at.Sub(before))
 			before = at
 		}
+		longest = max(longest, now.Sub(before))
 	}
 	return longest
 }
@@ -384,6 +242,28 @@ func (l *lab) longestGap() (longest time.Duration) {
 func (l *lab) forgetTurns() {
 	for i := range labScripts {
 		os.Remove(filepath.Join(l.dir, fmt.Sprintf("turns%d", i)))
+	}
+	l.since = time.Now()
+}
+
+// mayLose says that all that was acknowledged so far may be lost: the fault took
+// it away, and it is told.
+func (l *lab) mayLose() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.Copy(l.doubtful, l.points)
+	maps.Copy(l.doubtful, l.events)
+}
+
+// onlyFailed fails the test where a request got another answer than these.
+func (l *lab) onlyFailed(answers ...string) {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for answer, n := range l.failed {
+		if !slices.Contains(answers, answer) {
+			l.t.Errorf("%d requests: %s", n, answer)
+		}
 	}
 }
 
@@ -471,17 +351,62 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// smallDisk mounts a disk of so many bytes for the lab's storage folder.
-func (l *lab) smallDisk(size string) {
+// awaitFailures waits until so many requests more were not acknowledged.
+func (l *lab) awaitFailures(n int) {
 	l.t.Helper()
-	if err := os.Mkdir(l.storage, 0o700); err != nil {
-		l.t.Fatal(err)
-	}
-	if err := syscall.Mount("tmpfs", l.storage, "tmpfs", 0, "mode=700,size="+size); err != nil {
-		if errors.Is(err, syscall.EPERM) && os.Getenv("SCRIPTBRIDGE_E2E") != "required" {
-			l.t.Skip("only root may mount a disk")
+	failures := func() (n int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, of := range l.failed {
+			n += of
 		}
-		l.t.Fatal(err)
+		return n
 	}
-	l.t.Cleanup(func() { syscall.Unmount(l.storage, syscall.MNT_DETACH) })
+	from := failures()
+	eventually(l.t, "requests that are not acknowledged", func() error {
+		if now := failures(); now < from+n {
+			return fmt.Errorf("%d of %d; the log:\n%s", now-from, n, tail(l.log(), 2000))
+		}
+		return nil
+	})
+}
+
+// down waits until the upload says that it fails, and why, and sees that it goes
+// on saying so.
+func (l *lab) down(why string, d time.Duration) {
+	l.t.Helper()
+	l.awaitMetric(up, 0)
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		l.during(200 * time.Millisecond)
+		if v, ok := l.metric(up); !ok || v != 0 {
+			l.t.Fatalf("it says that all is well (%v, %v):\n%s", v, ok, tail(l.log(), 2000))
+		}
+	}
+	if why == "" {
+		panic("what is an error line to say?")
+	}
+	if told := errorLines(l.log()); !strings.Contains(told, why) {
+		l.t.Errorf("no error line has %q:\n%s", why, tail(told, 3000))
+	}
+}
+
+func errorLines(log string) string {
+	var b strings.Builder
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "level=error") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// nothingAside sees that nothing was refused for good.
+func (l *lab) nothingAside() {
+	l.t.Helper()
+	if text, err := os.ReadFile(refusedFile(l.storage)); err == nil {
+		l.t.Errorf("something was set aside:\n%s", tail(string(text), 1000))
+	}
+	if refused, ok := l.metric(`scriptbridge_upload_refused_total{upload="coscale"}`); !ok || refused != 0 {
+		l.t.Errorf("%v were refused for good (%v)", refused, ok)
+	}
 }

@@ -14,6 +14,79 @@ import (
 	"scriptbridge/record"
 )
 
+// peerFaults are the ways in which a peer is not the API, or not well. Each
+// lasts for the time that is given, a minute where none is.
+var peerFaults = []struct {
+	name  string
+	fault fault  // nil: there is no peer
+	told  string // what an error line has; empty: it is not known to be a fault
+	lasts time.Duration
+}{
+	{name: "404 with a page", fault: html(http.StatusNotFound), told: "404"},
+	{name: "403 with a page", fault: html(http.StatusForbidden), told: "403"},
+	{name: "413 with a page", fault: html(http.StatusRequestEntityTooLarge), told: "413"},
+	{name: "400 with a page", fault: html(http.StatusBadRequest), told: "400"},
+	{name: "502 with a page", fault: html(http.StatusBadGateway), told: "502"},
+	{name: "200 with a page", fault: html(http.StatusOK), told: "<html>"},
+	{name: "200 with nothing", fault: answering(http.StatusOK, "application/json", ""), told: "empty"},
+	{name: "200 with other JSON", fault: answering(http.StatusOK, "application/json", `{"status":"ok"}`), told: "status"},
+	{name: "a redirect to a login page", fault: redirecting, told: "login.example.org"},
+	{
+		name: "404 in the API's own form, for everything", told: "There is no receiver here",
+		fault: answering(http.StatusNotFound, "application/json", `{"msg":"There is no receiver here."}`),
+	},
+	{name: "429 with Retry-After", told: "429", fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "slow down", http.StatusTooManyRequests)
+	}},
+	{name: "connections that are cut after the work is done", fault: deaf, told: "connection reset"},
+	{name: "no answer", fault: silent, told: "deadline", lasts: 2 * time.Minute},
+	{name: "answers after 2 s", fault: slow(2 * time.Second)},
+	{name: "gone", told: "connection refused"},
+}
+
+// TestFaultPeer: a peer that is not the API, or not well, for a minute: nothing
+// is lost, nothing is set aside, and it is told.
+func TestFaultPeer(t *testing.T) {
+	for _, c := range peerFaults {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			if c.lasts == 0 {
+				c.lasts = time.Minute
+			} else if !full {
+				t.Skip("it lasts for longer than the short form: make faults")
+			}
+			l.begin()
+			l.awaitLoad(10)
+			l.awaitMetric(up, 1)
+			if c.fault != nil {
+				l.peer.misbehave(c.fault)
+			} else {
+				l.peer.away()
+			}
+			told := "—"
+			if c.told != "" {
+				l.down(c.told, long(c.lasts))
+				told = toldDown
+			} else {
+				l.during(long(c.lasts))
+			}
+			l.awaitLoad(10)
+			if c.fault != nil {
+				l.peer.misbehave(nil)
+			} else {
+				l.peer.back(t)
+			}
+			o := l.settle()
+			l.awaitMetric(up, 1)
+			l.nothingAside()
+			l.onlyFailed()
+			report(t, peerRow(c.name), seconds(long(c.lasts)), o, told)
+		})
+	}
+}
+
 // peer is the other end of an upload: this project's own half of CoScale's API,
 // which notes what it was given and can be made to misbehave.
 type peer struct {
@@ -107,6 +180,31 @@ func (p *peer) Put(b *record.Batch) error {
 	return nil
 }
 
+// missing are those of some points and events that have not arrived.
+func (p *peer) missing(wanted map[string]bool) (missing []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range wanted {
+		if p.points[key]+p.events[key] == 0 {
+			missing = append(missing, key)
+		}
+	}
+	return missing
+}
+
+// repeated are the events that arrived more than once; a point that does is no
+// other point for it.
+func (p *peer) repeated() (repeated []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for e, n := range p.events {
+		if n > 1 {
+			repeated = append(repeated, e)
+		}
+	}
+	return repeated
+}
+
 func pointKey(metric string, value float64, at int64) string {
 	return fmt.Sprintf("%s %v %d", metric, value, at)
 }
@@ -149,6 +247,17 @@ type discarded struct{ http.ResponseWriter }
 func (discarded) Header() http.Header         { return make(http.Header) }
 func (discarded) Write(b []byte) (int, error) { return len(b), nil }
 func (discarded) WriteHeader(int)             {}
+
+// holding takes requests, and answers honestly once it is opened.
+func holding(open <-chan struct{}) fault {
+	return func(w http.ResponseWriter, r *http.Request, api http.Handler) {
+		select {
+		case <-open:
+			api.ServeHTTP(w, r)
+		case <-r.Context().Done():
+		}
+	}
+}
 
 // slow answers honestly after a while.
 func slow(d time.Duration) fault {
