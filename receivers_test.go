@@ -13,6 +13,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/receive"
+	"scriptbridge/receive/receiver"
 	"scriptbridge/web"
 )
 
@@ -71,7 +72,7 @@ func TestReceiverMetrics(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(receiverMetrics{func() []receive.View {
 		return []receive.View{
-			{Name: "statsd", Up: true, Counts: receive.CountsView{
+			{Name: "statsd", Up: true, Counts: receiver.CountsView{
 				Packets: map[string]uint64{"udp": 7, "tcp": 1}, Bytes: map[string]uint64{"udp": 700, "tcp": 3}, Dropped: map[string]uint64{"overload": 0},
 				Failed: map[string]uint64{"tcp": 3},
 			}},

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"scriptbridge/receive/receivertest"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -24,13 +26,13 @@ const shortOf = "RECEIVE_SHORT_OF_DESCRIPTORS"
 // rest as soon as it has some again. No receiver goes down for it.
 func TestNoDescriptors(t *testing.T) {
 	if kind := os.Getenv(shortOf); kind != "" {
-		runWithoutDescriptors(t, contracts[kind])
+		runWithoutDescriptors(t, receivertest.Contracts()[kind])
 		return
 	}
-	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) {
+	for _, typ := range types {
+		t.Run(typ.Name, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestNoDescriptors$", "-test.v")
-			cmd.Env = append(os.Environ(), shortOf+"="+k.name)
+			cmd.Env = append(os.Environ(), shortOf+"="+typ.Name)
 			var said strings.Builder
 			cmd.Stderr = &said
 			out, err := cmd.StdoutPipe()
@@ -41,17 +43,18 @@ func TestNoDescriptors(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer cmd.Process.Kill()
-			r := new(running)
+			var addresses receivertest.Addresses
 			lines := bufio.NewScanner(out)
 			for lines.Scan() {
 				said.WriteString(lines.Text() + "\n")
 				if at, ok := strings.CutPrefix(lines.Text(), "listens on "); ok {
-					r.away = append(r.away, at)
+					addresses = append(addresses, at)
 				} else if lines.Text() == "is full" {
 					break
 				}
 			}
-			contracts[k.name].send(t, r, contracts[k.name].good...)
+			c := receivertest.Contracts()[typ.Name]
+			c.Send(t, addresses, c.Good...)
 			for lines.Scan() {
 				said.WriteString(lines.Text() + "\n")
 			}
@@ -62,7 +65,7 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
-func runWithoutDescriptors(t *testing.T, c contract) {
+func runWithoutDescriptors(t *testing.T, c receivertest.Contract) {
 	r := start(t, c)
 	view := r.set.Views()[0]
 	fill := takeDescriptors(t)
@@ -78,16 +81,16 @@ func runWithoutDescriptors(t *testing.T, c contract) {
 		})
 	}
 	if !slices.ContainsFunc(view.Addresses, func(a string) bool { return !connects(a) }) {
-		if state := r.sink.state(); len(state) > 0 {
+		if state := r.sink.State(); len(state) > 0 {
 			t.Errorf("there was a descriptor left: %v", state)
 		}
 	} else {
-		r.poll(t, "what needs no connection", func() bool { return len(r.sink.state()) > 0 })
+		r.poll(t, "what needs no connection", func() bool { return len(r.sink.State()) > 0 })
 	}
 	for _, f := range fill {
 		f.Close()
 	}
-	r.poll(t, "all the rest", func() bool { return cmp.Equal(c.want, r.sink.state()) })
+	r.poll(t, "all the rest", func() bool { return cmp.Equal(c.Want, r.sink.State()) })
 	if v := r.set.Views()[0]; !v.Up {
 		t.Errorf("view: %+v", v)
 	}

@@ -44,7 +44,7 @@ func TestRecent(t *testing.T) {
 			{began.Add(999 * time.Second), "malformed", "line 999", "it is bad", 999},
 			{began.Add(998 * time.Second), "negative", "", "it is below 0", 0},
 		}
-		if diff := cmp.Diff(want, v.Faults[:3]); diff != "" || len(v.Faults) != recentMost {
+		if diff := cmp.Diff(want, v.Faults[:3]); diff != "" || len(v.Faults) != maxRecent {
 			t.Errorf("%d faults (-want +got):\n%s", len(v.Faults), diff)
 		}
 		if len(v.Events) != 1 || v.Events[0].Stop.IsZero() {

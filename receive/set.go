@@ -15,6 +15,8 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/joined"
+	"scriptbridge/receive/coscaleapi"
+	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
 )
 
@@ -49,7 +51,7 @@ type SetOptions struct {
 // Set is the receivers at work. All methods are safe for concurrent use.
 type Set struct {
 	SetOptions
-	kinds []kind
+	types []receiver.Type
 
 	// reloading is held for a Reload, which waits for files. Nothing else does
 	// while it holds mu: requests and scrapes take that.
@@ -64,7 +66,7 @@ type Set struct {
 	// leaving are the units that have been stopped and have not ended yet, by
 	// name: one that follows must wait for its ports.
 	leaving map[string]*unit
-	counts  map[string]*Counts // which outlive a reload
+	counts  map[string]*receiver.Counts // which outlive a reload
 	closed  bool
 
 	sinkErrors atomic.Uint64
@@ -72,11 +74,11 @@ type Set struct {
 
 // NewSet makes a Set without receivers; Reload gives it some.
 func NewSet(o SetOptions) *Set {
-	s := &Set{SetOptions: o, kinds: kinds, leaving: make(map[string]*unit), counts: make(map[string]*Counts)}
+	s := &Set{SetOptions: o, types: types, leaving: make(map[string]*unit), counts: make(map[string]*receiver.Counts)}
 	if o.First != nil {
-		for _, k := range s.kinds {
-			if p := k.part(o.First); p != nil {
-				s.paths = append(s.paths, p.paths...)
+		for _, t := range s.types {
+			if p := t.Section(o.First); p != nil {
+				s.paths = append(s.paths, p.Paths...)
 			}
 		}
 	}
@@ -94,7 +96,7 @@ type View struct {
 	// Addresses are where it listens, paths of the web port among them.
 	Addresses []string
 	Last      time.Time // of the last batch; zero before the first
-	Counts    CountsView
+	Counts    receiver.CountsView
 	// Events and Faults are those of late, the newest first.
 	Events []record.Event
 	Faults []Fault
@@ -129,25 +131,25 @@ func (s *Set) Reload(ctx context.Context, r *config.Receive) {
 
 // plan is what a reload is to make of one kind of receiver.
 type plan struct {
-	line   int // in the table
-	part   *part
-	inputs config.Inputs
-	old    *unit // at work now; nil for none
-	stays  bool  // and is to go on
+	line    int // in the table
+	section *receiver.Section
+	inputs  config.Inputs
+	old     *unit // at work now; nil for none
+	stays   bool  // and is to go on
 }
 
 // plan finds out what is to be done. It reads files, and changes nothing.
 func (s *Set) plan(r *config.Receive) []plan {
 	var plans []plan
 	units := s.present()
-	for i, k := range s.kinds {
-		p := plan{line: i, part: k.part(r)}
-		if at := slices.IndexFunc(units, func(u *unit) bool { return u.kind.name == k.name }); at >= 0 {
+	for i, t := range s.types {
+		p := plan{line: i, section: t.Section(r)}
+		if at := slices.IndexFunc(units, func(u *unit) bool { return u.typ.Name == t.Name }); at >= 0 {
 			p.old = units[at]
 		}
-		if p.part != nil {
-			p.inputs = p.part.inputs()
-			p.stays = p.old != nil && (p.old.inputs.Equal(p.inputs) || s.holds(p.old, k, r, p))
+		if p.section != nil {
+			p.inputs = p.section.Inputs()
+			p.stays = p.old != nil && (p.old.inputs.Equal(p.inputs) || s.holds(p.old, t, r, p))
 		}
 		plans = append(plans, p)
 	}
@@ -156,11 +158,11 @@ func (s *Set) plan(r *config.Receive) []plan {
 
 // holds says, and logs, that a receiver at work stays although another is
 // wanted: one that cannot be made, since a file that it reads has an error.
-func (s *Set) holds(old *unit, k kind, r *config.Receive, p plan) bool {
+func (s *Set) holds(old *unit, t receiver.Type, r *config.Receive, p plan) bool {
 	if !old.isUp() {
 		return false
 	}
-	err := trial(k, p.line, r, p.part)
+	err := trial(t, p.line, r, p.section)
 	if err != nil {
 		level.Error(old.logger).Log("msg", "the receiver goes on as it was: the new one cannot be made", "err", err)
 	}
@@ -179,24 +181,24 @@ func (s *Set) apply(plans []plan, r *config.Receive) (ending, started []*unit) {
 	var now []*unit
 	s.paths = nil
 	for _, p := range plans {
-		if p.part != nil {
-			s.paths = append(s.paths, p.part.paths...)
+		if p.section != nil {
+			s.paths = append(s.paths, p.section.Paths...)
 		}
 		switch {
 		case p.stays:
 			now = append(now, p.old)
 			continue
 		case p.old != nil:
-			s.leave(p.old, p.part == nil)
+			s.leave(p.old, p.section == nil)
 		}
-		if p.part != nil {
-			u := s.newUnit(s.kinds[p.line], p, r)
+		if p.section != nil {
+			u := s.newUnit(s.types[p.line], p, r)
 			now, started = append(now, u), append(started, u)
 		}
 	}
 	s.units = now
 	for _, u := range started {
-		go u.loop(s.leaving[u.kind.name])
+		go u.loop(s.leaving[u.typ.Name])
 	}
 	return slices.Collect(maps.Values(s.leaving)), started
 }
@@ -213,13 +215,13 @@ func await(ctx context.Context, done <-chan struct{}) {
 func (s *Set) leave(u *unit, gone bool) {
 	u.gone.Store(gone)
 	u.stop()
-	s.leaving[u.kind.name] = u
+	s.leaving[u.typ.Name] = u
 	go func() {
 		<-u.done
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.leaving[u.kind.name] == u {
-			delete(s.leaving, u.kind.name)
+		if s.leaving[u.typ.Name] == u {
+			delete(s.leaving, u.typ.Name)
 		}
 	}()
 }
@@ -256,7 +258,7 @@ func (s *Set) Ready() bool { return len(s.Late()) == 0 }
 func (s *Set) Late() (names []string) {
 	for _, u := range s.present() {
 		if !u.isUp() {
-			names = append(names, u.kind.name)
+			names = append(names, u.typ.Name)
 		}
 	}
 	return names
@@ -271,10 +273,10 @@ func (s *Set) SinkErrors() uint64 { return s.sinkErrors.Load() }
 func (s *Set) comesBack(path string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slices.ContainsFunc(s.paths, func(of string) bool { return Endpoint{Path: of}.has(path) }) {
+	if slices.ContainsFunc(s.paths, func(of string) bool { return receiver.Endpoint{Path: of}.Has(path) }) {
 		return true
 	}
-	return isAPI(path) && (s.closed || !s.begun)
+	return coscaleapi.Owns(path) && (s.closed || !s.begun)
 }
 
 func (s *Set) present() []*unit {
@@ -284,23 +286,23 @@ func (s *Set) present() []*unit {
 }
 
 // countsOf gives the counts of a receiver. The caller holds s.mu.
-func (s *Set) countsOf(name string) *Counts {
+func (s *Set) countsOf(name string) *receiver.Counts {
 	c := s.counts[name]
 	if c == nil {
-		c = new(Counts)
+		c = new(receiver.Counts)
 		s.counts[name] = c
 	}
 	return c
 }
 
 // sourceOf makes a receiver's source; line is its kind's in the table.
-func sourceOf(k kind, line int, p *part) *record.Source {
+func sourceOf(t receiver.Type, line int, p *receiver.Section) *record.Source {
 	src := &record.Source{
-		Kind: record.Receiver, Name: k.name, Rank: firstRank + line,
-		Prefix: k.prefix, Verbatim: k.verbatim, Acknowledged: k.acknowledges, MaxSeries: p.maxSeries,
+		Kind: record.Receiver, Name: t.Name, Rank: firstRank + line,
+		Prefix: t.Prefix, Verbatim: t.Verbatim, Acknowledged: t.Acknowledges, MaxSeries: p.MaxSeries,
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.labels)) {
-		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.labels[name]})
+	for _, name := range slices.Sorted(maps.Keys(p.Labels)) {
+		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.Labels[name]})
 	}
 	return src
 }
@@ -308,9 +310,9 @@ func sourceOf(k kind, line int, p *part) *record.Source {
 // Names gives the receivers that are configured, in the order of the table.
 func Names(r *config.Receive) []string {
 	var names []string
-	for _, k := range kinds {
-		if k.part(r) != nil {
-			names = append(names, k.name)
+	for _, t := range types {
+		if t.Section(r) != nil {
+			names = append(names, t.Name)
 		}
 	}
 	return names
@@ -325,23 +327,23 @@ type Problem struct {
 // Check makes every receiver that is configured, and binds nothing.
 func Check(r *config.Receive) []Problem {
 	var problems []Problem
-	for i, k := range kinds {
-		p := k.part(r)
+	for i, t := range types {
+		p := t.Section(r)
 		if p == nil {
 			continue
 		}
-		for _, err := range joined.Split(trial(k, i, r, p)) {
-			problems = append(problems, Problem{k.name, err})
+		for _, err := range joined.Split(trial(t, i, r, p)) {
+			problems = append(problems, Problem{t.Name, err})
 		}
 	}
 	return problems
 }
 
 // trial makes a receiver that is put to no work.
-func trial(k kind, line int, r *config.Receive, p *part) error {
-	_, err := k.make(r, Env{
-		Source: sourceOf(k, line, p), Sink: record.Tee{}, Logger: log.NewNopLogger(),
-		Counts: new(Counts), Opened: func() {},
+func trial(t receiver.Type, line int, r *config.Receive, p *receiver.Section) error {
+	_, err := t.New(r, receiver.Env{
+		Source: sourceOf(t, line, p), Sink: record.Tee{}, Logger: log.NewNopLogger(),
+		Counts: new(receiver.Counts), Opened: func() {},
 	})
 	return err
 }
@@ -350,9 +352,9 @@ func trial(k kind, line int, r *config.Receive, p *part) error {
 // table. It reads their files.
 func InputsOf(r *config.Receive) []config.Inputs {
 	var all []config.Inputs
-	for _, k := range kinds {
-		if p := k.part(r); p != nil {
-			all = append(all, p.inputs())
+	for _, t := range types {
+		if p := t.Section(r); p != nil {
+			all = append(all, p.Inputs())
 		}
 	}
 	return all

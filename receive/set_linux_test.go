@@ -5,19 +5,21 @@ import (
 	"os"
 	"testing"
 
+	"scriptbridge/receive/receivertest"
+
 	"golang.org/x/sys/unix"
 )
 
 // While a reload waits for a file, of whichever receiver, all else goes on: we
 // hold a lease on it (fcntl(2), F_SETLEASE), for which whoever opens it waits.
 func TestReloadWaitsForFiles(t *testing.T) {
-	forEachKind(t, func(t *testing.T, c contract, r *running) {
-		for _, k := range kinds {
-			p := k.part(r.config)
+	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+		for _, typ := range types {
+			p := typ.Section(r.config)
 			if p == nil {
 				continue
 			}
-			for _, name := range p.files {
+			for _, name := range p.Files {
 				if name == "" {
 					continue
 				}
@@ -48,11 +50,11 @@ func TestReloadWaitsForFiles(t *testing.T) {
 					}
 					resp.Body.Close()
 				})
-				c.send(t, r, c.good...)
-				r.poll(t, "messages while "+name+" cannot be read", func() bool { return len(r.sink.state()) >= len(c.want) })
+				c.Send(t, r.addresses(), c.Good...)
+				r.poll(t, "messages while "+name+" cannot be read", func() bool { return len(r.sink.State()) >= len(c.Want) })
 				f.Close() // and with it the lease
 				<-reloaded
-				r.sink.lines() // forget them
+				r.sink.Lines() // forget them
 			}
 		}
 	})

@@ -1,7 +1,6 @@
 package receive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,46 +20,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/receive/receiver"
+	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
 )
-
-// sinkLog is a sink that remembers.
-type sinkLog struct {
-	mu      sync.Mutex
-	batches []record.Batch
-	err     error // what Put answers
-}
-
-func (s *sinkLog) Put(b *record.Batch) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.batches = append(s.batches, *b)
-	return s.err
-}
-
-// lines gives a line for each batch, and forgets them.
-func (s *sinkLog) lines() (lines []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, b := range s.batches {
-		line := b.Source.Name
-		for _, smp := range b.Samples {
-			line += " " + smp.Name
-		}
-		if b.Gone {
-			line += " is gone"
-		}
-		lines = append(lines, line)
-	}
-	s.batches = nil
-	return lines
-}
 
 // bench is a Set of fakes at work: the receivers of every name in the table.
 type bench struct {
 	*Set
-	sink sinkLog
-	log  syncBuffer
+	sink receivertest.Sink
+	log  receivertest.Buffer
 
 	mu    sync.Mutex
 	made  map[string]*fake // the last one of each kind
@@ -69,36 +38,18 @@ type bench struct {
 	runs  map[string]error // what Run answers, before it is open
 }
 
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
 func newBench(o SetOptions) *bench {
 	b := &bench{made: make(map[string]*fake), makes: make(map[string]error), runs: make(map[string]error)}
 	o.Sink, o.Logger = &b.sink, log.NewLogfmtLogger(&b.log)
 	b.Set = NewSet(o)
-	b.kinds = []kind{
-		{name: "coscale", prefix: "coscale", part: coscalePart, make: b.make},
-		{name: "statsd", part: statsdPart, make: b.make},
-		{name: "collectd", part: collectdPart, make: b.make},
+	b.types = nil
+	for _, typ := range types {
+		b.types = append(b.types, receiver.Type{Name: typ.Name, Prefix: typ.Prefix, Section: typ.Section, New: b.make})
 	}
 	return b
 }
 
-func (b *bench) make(_ *config.Receive, env Env) (Receiver, error) {
+func (b *bench) make(_ *config.Receive, env receiver.Env) (receiver.Receiver, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	name := env.Source.Name
@@ -111,7 +62,7 @@ func (b *bench) make(_ *config.Receive, env Env) (Receiver, error) {
 	}
 	b.calls = append(b.calls, name+" is made")
 	f := &fake{bench: b, env: env, fail: make(chan error)}
-	f.endpoints = []Endpoint{{Path: "/" + name + "/", Handler: f}, {Path: "/" + name + "-private", Handler: f, Private: true}}
+	f.endpoints = []receiver.Endpoint{{Path: "/" + name + "/", Handler: f}, {Path: "/" + name + "-private", Handler: f, Private: true}}
 	b.made[name] = f
 	return f, nil
 }
@@ -136,8 +87,8 @@ func (b *bench) happened() []string {
 // fake is a receiver that takes what its channel and its endpoint are given.
 type fake struct {
 	bench     *bench
-	env       Env
-	endpoints []Endpoint
+	env       receiver.Env
+	endpoints []receiver.Endpoint
 	fail      chan error // ends Run
 }
 
@@ -165,8 +116,8 @@ func (f *fake) put(name string) error {
 	return f.env.Sink.Put(&record.Batch{Source: f.env.Source, Time: time.Now(), Samples: []record.Sample{{Name: name}}})
 }
 
-func (f *fake) Endpoints() []Endpoint { return f.endpoints }
-func (f *fake) Addresses() []string   { return []string{"udp 127.0.0.1:1"} }
+func (f *fake) Endpoints() []receiver.Endpoint { return f.endpoints }
+func (f *fake) Addresses() []string            { return []string{"udp 127.0.0.1:1"} }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("slow") {
@@ -226,7 +177,7 @@ func TestReloadByDifference(t *testing.T) {
 		b.made["statsd"].env.Counts.Dropped("overload", 3)
 		b.Reload(t.Context(), changed)
 		differ(t, "statsd changed", b.happened(), []string{"statsd ends", "statsd is made"})
-		differ(t, "batches", b.sink.lines(), []string{"statsd the_rest"})
+		differ(t, "batches", b.sink.Lines(), []string{"statsd the_rest"})
 		if n := b.made["statsd"].env.Counts.View().Dropped["overload"]; n != 3 {
 			t.Errorf("%d dropped, want 3: counts outlive a reload", n)
 		}
@@ -235,17 +186,17 @@ func TestReloadByDifference(t *testing.T) {
 		b.Reload(t.Context(), changed)
 		differ(t, "the tokens changed", b.happened(), []string{"coscale ends", "coscale is made"})
 
-		b.sink.lines()
+		b.sink.Lines()
 		b.Reload(t.Context(), &config.Receive{Collectd: &config.ReceiveCollectd{}})
 		differ(t, "two are gone", b.happened(), []string{"coscale ends", "statsd ends"})
-		got := b.sink.lines()
+		got := b.sink.Lines()
 		slices.Sort(got)
 		differ(t, "batches", got, []string{"coscale is gone", "coscale the_rest", "statsd is gone", "statsd the_rest"})
 
 		last := b.made["collectd"]
 		b.Close()
 		differ(t, "the end", b.happened(), []string{"collectd ends"})
-		differ(t, "batches", b.sink.lines(), []string{"collectd the_rest"})
+		differ(t, "batches", b.sink.Lines(), []string{"collectd the_rest"})
 		if err := last.put("late"); !errors.Is(err, errOver) {
 			t.Errorf("a late batch: %v", err)
 		}
@@ -297,10 +248,10 @@ func TestBadFileWhileDown(t *testing.T) {
 
 // A receiver that opens when it is to end already lets nobody in any more.
 func TestDoorStaysShut(t *testing.T) {
-	d := newDoor()
-	d.shut()
-	d.open([]Endpoint{{Path: "/"}})
-	if _, _, ok := d.enter("/", httptest.NewRecorder()); ok {
+	d := receiver.NewDoor()
+	d.Shut()
+	d.Open([]receiver.Endpoint{{Path: "/"}})
+	if _, _, ok := d.Enter("/", httptest.NewRecorder()); ok {
 		t.Error("somebody got in")
 	}
 }
@@ -377,7 +328,7 @@ func TestSinkFails(t *testing.T) {
 		b := newBench(SetOptions{})
 		defer b.Close()
 		b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{}})
-		b.sink.err = errors.New("disk full")
+		b.sink.Fail(errors.New("disk full"))
 		for range 3 {
 			if err := b.made["statsd"].put("a"); err == nil || err.Error() != "disk full" {
 				t.Errorf("Put: %v", err)
@@ -541,7 +492,7 @@ func TestInputsOf(t *testing.T) {
 	if !same(first, of(1)) || same(first, of(2)) || same(first, InputsOf(&config.Receive{})) {
 		t.Error("the configuration does not tell them apart")
 	}
-	writeFile(t, file, "")
+	receivertest.WriteFile(t, file, "")
 	if same(first, of(1)) {
 		t.Error("the file does not tell them apart")
 	}
@@ -568,13 +519,13 @@ func TestTrialHoldsNobodyUp(t *testing.T) {
 	b := newBench(SetOptions{})
 	hold, trying := make(chan struct{}), make(chan bool, 10)
 	var slow atomic.Bool
-	for i, k := range b.kinds {
-		b.kinds[i].make = func(c *config.Receive, env Env) (Receiver, error) {
+	for i, k := range b.types {
+		b.types[i].New = func(c *config.Receive, env receiver.Env) (receiver.Receiver, error) {
 			if slow.Load() {
 				trying <- true
 				<-hold
 			}
-			return k.make(c, env)
+			return k.New(c, env)
 		}
 	}
 	b.Reload(t.Context(), &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "a:1"}})
@@ -613,7 +564,7 @@ func TestMakeHoldsNobodyUp(t *testing.T) {
 	b := newBench(SetOptions{})
 	hold, making := make(chan struct{}), make(chan bool)
 	defer close(hold)
-	b.kinds[1].make = func(*config.Receive, Env) (Receiver, error) {
+	b.types[1].New = func(*config.Receive, receiver.Env) (receiver.Receiver, error) {
 		making <- true
 		<-hold
 		return nil, errors.New("nobody hears this")
@@ -641,10 +592,10 @@ func TestMakePanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(SetOptions{})
 		defer b.Close()
-		sound := b.kinds[1].make
+		sound := b.types[1].New
 		var spoilt atomic.Bool
 		spoilt.Store(true)
-		b.kinds[1].make = func(r *config.Receive, env Env) (Receiver, error) {
+		b.types[1].New = func(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
 			if spoilt.Load() {
 				panic("odd")
 			}

@@ -17,6 +17,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
+	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
 )
 
@@ -24,10 +25,10 @@ import (
 // it went down.
 type unit struct {
 	set    *Set
-	kind   kind
+	typ    receiver.Type
 	config *config.Receive
 	inputs config.Inputs
-	env    Env
+	env    receiver.Env
 	logger log.Logger
 
 	ctx   context.Context
@@ -39,11 +40,11 @@ type unit struct {
 	putting sync.Mutex   // held for a Put: a source speaks once at a time
 	over    bool         // no batch is taken any more
 	sinks   repeat.State // what sinks could not take
-	teller  *teller
+	limited *receiver.LimitedLogger
 
 	mu       sync.Mutex
-	receiver Receiver // nil while there is none
-	door     *door    // of the receiver
+	receiver receiver.Receiver // nil while there is none
+	door     *receiver.Door    // of the receiver
 	up       bool
 	down     string // why it is down
 	told     string // the last reason that was logged
@@ -56,17 +57,17 @@ type unit struct {
 var errOver = errors.New("the receiver has ended")
 
 // newUnit makes a unit as the plan says. The caller holds s.mu.
-func (s *Set) newUnit(k kind, p plan, r *config.Receive) *unit {
+func (s *Set) newUnit(t receiver.Type, p plan, r *config.Receive) *unit {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := &unit{
-		set: s, kind: k, config: r, inputs: p.inputs, door: newDoor(),
-		logger: log.With(s.Logger, "receiver", k.name),
+		set: s, typ: t, config: r, inputs: p.inputs, door: receiver.NewDoor(),
+		logger: log.With(s.Logger, "receiver", t.Name),
 		ctx:    ctx, stop: cancel, done: make(chan struct{}), tried: make(chan struct{}),
 	}
-	u.teller = newTeller(u.logger)
-	u.env = Env{
-		Source: sourceOf(k, p.line, p.part), Sink: u, Logger: u.logger, Own: s.Own,
-		Counts: s.countsOf(k.name), Opened: u.opened,
+	u.limited = receiver.NewLimitedLogger(u.logger)
+	u.env = receiver.Env{
+		Source: sourceOf(t, p.line, p.section), Sink: u, Logger: u.logger, Own: s.Own,
+		Counts: s.countsOf(t.Name), Opened: u.opened,
 	}
 	return u
 }
@@ -109,7 +110,7 @@ func (u *unit) once() error {
 	if err != nil {
 		return err
 	}
-	d := newDoor()
+	d := receiver.NewDoor()
 	u.mu.Lock()
 	u.receiver, u.door = r, d
 	u.mu.Unlock()
@@ -117,12 +118,12 @@ func (u *unit) once() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ending := context.AfterFunc(u.ctx, func() {
-		d.shut()
+		d.Shut()
 		cancel()
 	})
 	err = r.Run(ctx)
 	ending()
-	d.shut()
+	d.Shut()
 	if err == nil && u.ctx.Err() == nil {
 		err = errors.New("it ended by itself")
 	}
@@ -133,15 +134,15 @@ func (u *unit) once() error {
 }
 
 // make makes the receiver.
-func (u *unit) make() (Receiver, error) {
+func (u *unit) make() (receiver.Receiver, error) {
 	env := u.env
 	if u.set.Storage != nil {
 		var err error
-		if env.Storage, err = u.set.Storage(u.kind.name); err != nil {
+		if env.Storage, err = u.set.Storage(u.typ.Name); err != nil {
 			return nil, err
 		}
 	}
-	return u.kind.make(u.config, env)
+	return u.typ.New(u.config, env)
 }
 
 // opened is Env.Opened.
@@ -150,7 +151,7 @@ func (u *unit) opened() {
 	u.up, u.down, u.told = true, "", ""
 	d, endpoints, addresses := u.door, u.receiver.Endpoints(), u.addresses()
 	u.mu.Unlock()
-	d.open(endpoints)
+	d.Open(endpoints)
 	level.Info(u.logger).Log("msg", "the receiver is open", "addresses", strings.Join(addresses, ", "))
 	u.wasTried()
 }
@@ -158,12 +159,12 @@ func (u *unit) opened() {
 // fail notes why the receiver is down, and says so unless that is known. It
 // reports whether it was up before.
 func (u *unit) fail(err error) (wasUp bool) {
-	if remedy := config.ListenRemedy(err, "receive: "+u.kind.name); remedy != "" {
+	if remedy := config.ListenRemedy(err, "receive: "+u.typ.Name); remedy != "" {
 		err = fmt.Errorf("%w (%s)", err, remedy)
 	}
 	u.mu.Lock()
 	wasUp = u.up
-	u.up, u.receiver, u.door, u.down = false, nil, newDoor(), err.Error()
+	u.up, u.receiver, u.door, u.down = false, nil, receiver.NewDoor(), err.Error()
 	news := u.told != u.down
 	u.told = u.down
 	u.mu.Unlock()
@@ -191,10 +192,10 @@ func (u *unit) Put(b *record.Batch) error {
 	}
 	err := u.set.Sink.Put(b)
 	u.note(err)
-	u.teller.tellFaults(b)
+	logFaults(u.limited, b)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.recent.take(b)
+	u.recent.add(b)
 	if len(b.Samples)+len(b.Events) > 0 || b.Err != nil { // or else it only declares something, at the start
 		u.last = b.Time
 	}
@@ -215,11 +216,11 @@ func (u *unit) note(err error) {
 }
 
 // enter is door.enter.
-func (u *unit) enter(path string, w http.ResponseWriter) (e Endpoint, leave func(), ok bool) {
+func (u *unit) enter(path string, w http.ResponseWriter) (e receiver.Endpoint, leave func(), ok bool) {
 	u.mu.Lock()
 	d := u.door
 	u.mu.Unlock()
-	return d.enter(path, w)
+	return d.Enter(path, w)
 }
 
 func (u *unit) isUp() bool {
@@ -231,7 +232,7 @@ func (u *unit) isUp() bool {
 func (u *unit) snapshot() View {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	v := View{Name: u.kind.name, Up: u.up, Error: u.down, Addresses: u.addresses(), Last: u.last, Counts: u.env.Counts.View()}
+	v := View{Name: u.typ.Name, Up: u.up, Error: u.down, Addresses: u.addresses(), Last: u.last, Counts: u.env.Counts.View()}
 	v.Events, v.Faults = slices.Clone(u.recent.events), slices.Clone(u.recent.faults)
 	if u.up {
 		v.Error = u.bad

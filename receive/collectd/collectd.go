@@ -1,0 +1,238 @@
+// Package collectd is the receiver for collectd: its network protocol, its
+// write_http, and its unixsock, which is polled.
+package collectd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"scriptbridge/config"
+	"scriptbridge/receive/receiver"
+	"scriptbridge/record"
+)
+
+// Type is the receiver for collectd.
+var Type = receiver.Type{Name: "collectd", Verbatim: true, Section: section, New: newCollectd}
+
+func section(r *config.Receive) *receiver.Section {
+	c := r.Collectd
+	if c == nil {
+		return nil
+	}
+	s := &receiver.Section{Config: c, Labels: c.Labels, MaxSeries: c.MaxSeries, Files: append([]string{c.AuthFile}, c.TypesDB...)}
+	if c.HTTPPath != "" {
+		s.Paths = []string{c.HTTPPath}
+	}
+	return s
+}
+
+// collectd is a receiver for collectd: its network protocol, its write_http,
+// and its unixsock, which is polled. All three end in one collectdMerge, from
+// which one goroutine, Run's, puts at most once a second.
+type collectd struct {
+	config *config.ReceiveCollectd
+	env    receiver.Env
+	reader collectdReader
+	merge  *collectdMerge
+
+	parsing sync.Mutex // held while a request's body is read
+
+	mu   sync.Mutex
+	conn *net.UDPConn // for packets; nil before it is open, and without any
+
+	// Run's own.
+	lost   uint32 // packets that the kernel has dropped
+	teller *receiver.LimitedLogger
+}
+
+const (
+	// collectdPause is between two times that all is put.
+	collectdPause = time.Second
+	// collectdPacket is as large as a packet can be.
+	collectdPacket = 1 << 16
+	// collectdBuffer is what the kernel is asked to keep for us; it gives less
+	// where net.core.rmem_max is smaller.
+	collectdBuffer = 4 << 20
+)
+
+// newCollectd makes a receiver for collectd.
+func newCollectd(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
+	c := &collectd{config: r.Collectd, env: env, teller: receiver.NewLimitedLogger(env.Logger)}
+	types, errTypes := loadCollectdTypes(c.config.TypesDB, env.Logger)
+	users, errUsers := loadCollectdUsers(c.config.AuthFile)
+	if err := errors.Join(errTypes, errUsers); err != nil {
+		return nil, err
+	}
+	for _, reason := range []string{"kernel", "max_series", "overload", "request", collectdForeign} {
+		env.Counts.Dropped(reason, 0)
+	}
+	c.reader = collectdReader{users: users, least: collectdLevels[c.config.SecurityLevel]}
+	c.merge = newCollectdMerge(env.Source, env.Counts, c.config.Interval, c.config.TTL, types)
+	return c, nil
+}
+
+// Run implements Receiver.
+func (c *collectd) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	if c.config.UDP != "" {
+		conn, err := listenCollectd(c.config.UDP)
+		if err != nil {
+			return fmt.Errorf("collectd udp: %w", err)
+		}
+		defer conn.Close()
+		c.mu.Lock()
+		c.conn = conn
+		c.mu.Unlock()
+		p := receiver.NewRetrier("udp", c.env, ctx.Done())
+		work.Go(func() {
+			if err := c.listen(conn, p); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if c.config.Unixsock != "" {
+		work.Go(func() { c.poll(ctx) })
+	}
+	c.env.Opened()
+	// That there were no notifications yet is worth a series.
+	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: collectdDeclared})
+	c.puts(ctx)
+	if c.conn != nil {
+		c.conn.SetReadDeadline(receiver.LongAgo) //nolint:errcheck // it is closed then
+	}
+	work.Wait()
+	c.countLost()
+	c.putAll()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// Endpoints implements Receiver.
+func (c *collectd) Endpoints() []receiver.Endpoint {
+	if c.config.HTTPPath == "" {
+		return nil
+	}
+	return []receiver.Endpoint{{Path: c.config.HTTPPath, Handler: c, Private: true}}
+}
+
+// Addresses implements Receiver.
+func (c *collectd) Addresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []string
+	if c.conn != nil {
+		all = append(all, "udp "+c.conn.LocalAddr().String())
+	}
+	if c.config.Unixsock != "" {
+		all = append(all, "polls "+c.config.Unixsock)
+	}
+	return all
+}
+
+// listenCollectd opens an address; it joins the group of one that is multicast.
+func listenCollectd(address string) (*net.UDPConn, error) {
+	a, err := net.ResolveUDPAddr("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	listen := net.ListenUDP
+	if a.IP.IsMulticast() {
+		listen = func(network string, a *net.UDPAddr) (*net.UDPConn, error) {
+			return net.ListenMulticastUDP(network, nil, a)
+		}
+	}
+	conn, err := listen("udp", a)
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetReadBuffer(collectdBuffer) // it works with less
+	return conn, nil
+}
+
+// collectdConn is what is asked of a *net.UDPConn.
+type collectdConn interface {
+	net.Conn
+	ReadFromUDPAddrPort(b []byte) (n int, sender netip.AddrPort, err error)
+}
+
+// listen reads packets until the connection has a deadline, and then those that
+// wait already.
+func (c *collectd) listen(conn collectdConn, r *receiver.Retrier) error {
+	var sender any
+	read := func(buf []byte) (int, error) {
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		if sender = from; err != nil {
+			sender = "somebody" // sent what waits at the end
+		}
+		return n, err
+	}
+	return r.ReadPackets(conn, make([]byte, collectdPacket), read, func(packet []byte) {
+		c.env.Counts.Received("udp", 1, len(packet))
+		c.reader.read(packet, collectdFrom{c.merge, "the packet", sender})
+	})
+}
+
+// collectdFrom is the merge for what came from somebody, whom its errors name.
+type collectdFrom struct {
+	*collectdMerge
+	what   string
+	sender any
+}
+
+func (f collectdFrom) bad(reason string, err error) {
+	f.collectdMerge.bad(reason, fmt.Errorf("%s from %v: %w", f.what, f.sender, err))
+}
+
+// puts puts what comes until ctx ends: the first at once, the rest of each
+// second together.
+func (c *collectd) puts(ctx context.Context) {
+	for {
+		select {
+		case <-c.merge.wake:
+		case <-ctx.Done():
+			return
+		}
+		c.putAll()
+		select {
+		case <-time.After(collectdPause):
+		case <-ctx.Done():
+			return
+		}
+		c.countLost()
+	}
+}
+
+// countLost counts the packets that the kernel has dropped since the last time.
+func (c *collectd) countLost() {
+	if c.conn == nil {
+		return
+	}
+	if lost := receiver.KernelDrops(c.conn); lost != 0 {
+		c.env.Counts.Dropped("kernel", int(lost-c.lost)) // it may go round
+		c.lost = lost
+	}
+}
+
+// putAll puts all that has come. What a sink could not take is told by those
+// who gave it.
+func (c *collectd) putAll() {
+	batches, told := c.merge.take(time.Now())
+	for _, b := range batches {
+		_ = c.env.Sink.Put(b)
+		if err := record.WithoutLines(b.Err); err != nil {
+			c.teller.Warn(err.Error(), "msg", "collectd cannot be asked", "err", err)
+		}
+	}
+	for what, t := range told {
+		c.teller.Warn(what, "msg", t.msg, "err", t.err)
+	}
+}

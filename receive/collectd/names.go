@@ -1,0 +1,188 @@
+package collectd
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"scriptbridge/record"
+)
+
+// This file says how a value of collectd's stands on the page: names and
+// labels as prometheus/collectd_exporter makes them (spec/mapping.md, Families
+// and series).
+
+// collectdKind is what collectd calls the type of a data source, as numbered
+// in its packets.
+type collectdKind byte
+
+const (
+	collectdCounter  collectdKind = iota // grows, and wraps around
+	collectdGauge                        // is as it is
+	collectdDerive                       // grows, and may begin anew
+	collectdAbsolute                     // counted since the value before it
+)
+
+// collectdKinds are the names of the kinds, by number.
+var collectdKinds = [...]string{"counter", "gauge", "derive", "absolute"}
+
+func (k collectdKind) String() string { return collectdKinds[k] }
+
+// collectdKindOf reads a kind's name in any case.
+func collectdKindOf(name string) (collectdKind, bool) {
+	for k, one := range collectdKinds {
+		if strings.EqualFold(one, name) {
+			return collectdKind(k), true
+		}
+	}
+	return 0, false
+}
+
+// collectdID is what collectd knows a list of values by.
+type collectdID struct{ host, plugin, pluginInstance, typ, typeInstance string }
+
+// collectdLongest is how long a part of a collectdID may be, in bytes: double
+// what collectd itself can hold.
+const collectdLongest = 255
+
+// check tells what keeps the ID from being one.
+func (id *collectdID) check() error {
+	for _, p := range []struct {
+		name, value string
+		needed      bool
+	}{
+		{"host", id.host, true}, {"plugin", id.plugin, true}, {"plugin instance", id.pluginInstance, false},
+		{"type", id.typ, true}, {"type instance", id.typeInstance, false},
+	} {
+		switch {
+		case p.needed && p.value == "":
+			return fmt.Errorf("it names no %s", p.name)
+		case len(p.value) > collectdLongest:
+			return fmt.Errorf("its %s has %d bytes, more than %d", p.name, len(p.value), collectdLongest)
+		}
+	}
+	return nil
+}
+
+// String is the ID as collectd writes it.
+func (id *collectdID) String() string {
+	text := id.host + "/" + id.plugin
+	if id.pluginInstance != "" {
+		text += "-" + id.pluginInstance
+	}
+	text += "/" + id.typ
+	if id.typeInstance != "" {
+		text += "-" + id.typeInstance
+	}
+	return text
+}
+
+// collectdList is one list of values, as it came by whatever way.
+type collectdList struct {
+	collectdID
+	time     time.Time     // zero: not said
+	interval time.Duration // to the next one; 0: not said
+	values   []collectdValue
+	names    []string // of the data sources; nil: as types.db says
+}
+
+// collectdValue is the value of one data source; NaN when there is none.
+type collectdValue struct {
+	kind    collectdKind
+	value   float64
+	refused bool // it only keeps its place among the others
+}
+
+func (v collectdValue) none() bool { return math.IsNaN(v.value) }
+
+// dsName is the name of the i-th data source: the list's own, or that of
+// types.db where it knows the type with as many; or else value, and of several
+// their numbers.
+func (l *collectdList) dsName(i int, types collectdTypes) string {
+	if len(l.names) == len(l.values) {
+		return l.names[i]
+	}
+	if sources := types[l.typ]; len(sources) == len(l.values) {
+		return sources[i].name
+	}
+	if len(l.values) == 1 {
+		return "value"
+	}
+	return strconv.Itoa(i)
+}
+
+// misnamed tells why values have no names, though names there are: for another
+// number of values.
+func (l *collectdList) misnamed(types collectdTypes) error {
+	n, sources := len(l.values), types[l.typ]
+	switch {
+	case len(l.names) == n || len(sources) == n:
+		return nil
+	case len(l.names) > 0:
+		return fmt.Errorf("%s has %d values and %d dsnames", &l.collectdID, n, len(l.names))
+	case len(sources) > 0:
+		return fmt.Errorf("%s has %d values, and types_db says %d for the type %s; give types_db the types.db of the sender", &l.collectdID, n, len(sources), l.typ)
+	}
+	return nil
+}
+
+// metricName is the name of a series.
+func (id *collectdID) metricName(ds string, kind collectdKind) string {
+	name := "collectd_" + id.typ
+	if id.plugin != id.typ {
+		name = "collectd_" + id.plugin + "_" + id.typ
+	}
+	if ds != "value" {
+		name += "_" + ds
+	}
+	if kind != collectdGauge {
+		name += "_total"
+	}
+	return strings.Map(nameRune, name)
+}
+
+// nameRune makes every character one that may stand in a name.
+func nameRune(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == ':' {
+		return r
+	}
+	return '_'
+}
+
+// labels are those of a series: the host, and the instances under the names of
+// the plugin and of the type.
+func (id *collectdID) labels() []record.Label {
+	labels := []record.Label{{Name: "instance", Value: id.host}}
+	plugin := strings.ReplaceAll(strings.Map(nameRune, id.plugin), ":", "_")
+	switch {
+	case plugin == "instance" || plugin == "type" && id.pluginInstance != "" && id.typeInstance != "":
+		plugin = "plugin_instance" // where the peer would lose one of the two
+	case plugin[0] >= '0' && plugin[0] <= '9':
+		plugin = "_" + plugin
+	}
+	switch {
+	case id.pluginInstance != "" && id.typeInstance != "":
+		labels = append(labels, record.Label{Name: plugin, Value: id.pluginInstance}, record.Label{Name: "type", Value: id.typeInstance})
+	case id.pluginInstance != "":
+		labels = append(labels, record.Label{Name: plugin, Value: id.pluginInstance})
+	case id.typeInstance != "":
+		labels = append(labels, record.Label{Name: plugin, Value: id.typeInstance})
+	}
+	return labels
+}
+
+// meta describes a metric. All that is in it follows from the plugin, the type
+// and the data source.
+func (id *collectdID) meta(ds string, kind collectdKind) *record.Meta {
+	m := &record.Meta{
+		Name: id.metricName(ds, kind),
+		Help: fmt.Sprintf("Plugin %s of collectd, type %s, data source %s (%s).", id.plugin, id.typ, ds, kind),
+		Type: record.Counter,
+	}
+	if kind == collectdGauge {
+		m.Type = record.Gauge
+	}
+	return m
+}

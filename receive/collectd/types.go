@@ -1,0 +1,113 @@
+package collectd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/internal/fsx"
+)
+
+// collectdTypes is what files of the form types.db(5) say: the data sources of
+// every type.
+type collectdTypes map[string][]collectdSource
+
+// collectdSource is one data source of a type.
+type collectdSource struct {
+	name string
+	kind collectdKind
+}
+
+// collectdTypesFile is where collectd's packages put their types.db.
+const collectdTypesFile = "/usr/share/collectd/types.db"
+
+// loadCollectdTypes reads the files, of which a later one wins. Without any it
+// reads collectd's own if there is one, and then what it cannot read there is
+// only a warning, as it is to collectd.
+func loadCollectdTypes(files []string, logger log.Logger) (collectdTypes, error) {
+	types := make(collectdTypes)
+	if len(files) == 0 {
+		err := types.readFile(collectdTypesFile)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			level.Warn(logger).Log("msg", "not all of collectd's types are known", "err", err)
+		}
+		return types, nil
+	}
+	var errs []error
+	for _, name := range files {
+		errs = append(errs, types.readFile(name))
+	}
+	return types, errors.Join(errs...)
+}
+
+func (t collectdTypes) readFile(name string) error {
+	f, err := fsx.Open(name)
+	if err != nil {
+		return fmt.Errorf("types_db: %w", err)
+	}
+	defer f.Close()
+	return t.read(f, name)
+}
+
+// read takes in one file; name is for its errors, one for each line that cannot
+// be read.
+func (t collectdTypes) read(r io.Reader, name string) error {
+	var errs []error
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		if err := t.readLine(lines.Text()); err != nil {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", name, n, err))
+		}
+	}
+	if err := lines.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return errors.Join(errs...)
+}
+
+// readLine reads a line such as
+//
+//	if_octets  rx:DERIVE:0:U, tx:DERIVE:0:U
+func (t collectdTypes) readLine(line string) error {
+	fields := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' })
+	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+		return nil
+	}
+	if len(fields) == 1 {
+		return fmt.Errorf("type %q has no data source; write it like value:GAUGE:0:U", fields[0])
+	}
+	var sources []collectdSource
+	for _, field := range fields[1:] {
+		source, err := readCollectdSource(field)
+		if err != nil {
+			return fmt.Errorf("type %q: %w", fields[0], err)
+		}
+		sources = append(sources, source)
+	}
+	t[fields[0]] = sources
+	return nil
+}
+
+func readCollectdSource(field string) (collectdSource, error) {
+	parts := strings.Split(field, ":")
+	if len(parts) != 4 || parts[0] == "" {
+		return collectdSource{}, fmt.Errorf("%q is no data source; write it like value:GAUGE:0:U", field)
+	}
+	kind, ok := collectdKindOf(parts[1])
+	if !ok {
+		return collectdSource{}, fmt.Errorf("%q is no type of a data source; write GAUGE, DERIVE, COUNTER or ABSOLUTE", parts[1])
+	}
+	for _, bound := range parts[2:] {
+		if _, err := strconv.ParseFloat(bound, 64); err != nil && !strings.EqualFold(bound, "U") {
+			return collectdSource{}, fmt.Errorf("%q is no bound; write a number, or U for none", bound)
+		}
+	}
+	return collectdSource{parts[0], kind}, nil
+}

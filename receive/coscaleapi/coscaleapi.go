@@ -1,0 +1,240 @@
+// Package coscaleapi is the receiver for clients of CoScale's API.
+package coscaleapi
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log/level"
+	"golang.org/x/net/netutil"
+
+	"scriptbridge/config"
+	"scriptbridge/coscale"
+	"scriptbridge/coscale/server"
+	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/repeat"
+	"scriptbridge/receive/receiver"
+)
+
+// Type is the receiver for clients of CoScale's API.
+var Type = receiver.Type{Name: "coscale", Prefix: "coscale", Acknowledges: true, Section: section, New: newCoScale}
+
+// apiPath is where CoScale's clients ask.
+const apiPath = "/api/v1/"
+
+func section(r *config.Receive) *receiver.Section {
+	c := r.CoScale
+	if c == nil {
+		return nil
+	}
+	s := &receiver.Section{Config: c, Labels: c.Labels, MaxSeries: c.MaxSeries, Files: []string{c.AccessTokensFile, c.TLS.CertFile, c.TLS.KeyFile}}
+	if len(c.Listen) == 0 {
+		s.Paths = []string{apiPath}
+	}
+	return s
+}
+
+// refusals are the handler's words for requests that it does not let in.
+var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable", "loop"}
+
+// coscaleReceiver answers clients of CoScale's API, on addresses of its own or
+// on the web port.
+type coscaleReceiver struct {
+	config *config.ReceiveCoScale
+	env    receiver.Env
+	tokens []string
+	tls    *tls.Config // nil for none
+
+	mu        sync.Mutex
+	handler   http.Handler // nil before Run has made it
+	addresses []string
+}
+
+func newCoScale(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
+	c := &coscaleReceiver{config: r.CoScale, env: env}
+	env.Counts.Received("http", 0, 0)
+	for _, reason := range refusals {
+		env.Counts.Dropped(reason, 0)
+	}
+	secrets, err := config.ReadSecrets(c.config.AccessTokensFile)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range secrets {
+		c.tokens = append(c.tokens, s.Reveal())
+	}
+	if files := c.config.TLS; files != (config.TLS{}) {
+		cert, err := readKeyPair(files)
+		if err != nil {
+			return nil, err
+		}
+		c.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	}
+	return c, nil
+}
+
+// readKeyPair reads a certificate and its key.
+func readKeyPair(files config.TLS) (tls.Certificate, error) {
+	cert, errCert := fsx.ReadFile(files.CertFile)
+	key, errKey := fsx.ReadFile(files.KeyFile)
+	if err := errors.Join(errCert, errKey); err != nil {
+		return tls.Certificate{}, fmt.Errorf("tls: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return pair, fmt.Errorf("tls: %s, %s: %w", files.CertFile, files.KeyFile, err)
+	}
+	return pair, nil
+}
+
+// Run answers requests until ctx ends.
+func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
+	listeners, err := c.listen()
+	if err != nil {
+		return err
+	}
+	handler, err := server.NewHandler(server.HandlerOptions{
+		AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
+		TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger,
+		Received: func(n int) { c.env.Counts.Received("http", 1, n) },
+		Refused:  c.env.Counts.Dropped,
+	})
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	defer func() { err = errors.Join(err, handler.Close()) }()
+	if err := handler.Declare(); err != nil {
+		level.Warn(c.env.Logger).Log("msg", "what clients made before the restart is not shown until they push", "err", err)
+	}
+	c.mu.Lock()
+	c.handler = handler
+	for _, l := range listeners {
+		c.addresses = append(c.addresses, c.scheme()+" "+l.Addr().String())
+	}
+	c.mu.Unlock()
+	if c.env.Storage == "" {
+		level.Warn(c.env.Logger).Log("msg", "without --storage.path the ids that clients are given change at a restart")
+	}
+	if len(listeners) == 0 {
+		c.env.Opened()
+		<-ctx.Done()
+		return nil
+	}
+	return c.serve(ctx, listeners, handler)
+}
+
+func (c *coscaleReceiver) scheme() string {
+	if c.tls != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// maxConnections bounds those that are open on an address of its own; whoever
+// comes after waits until one ends.
+const maxConnections = 512
+
+// listen opens the addresses of its own: all or none.
+func (c *coscaleReceiver) listen() (listeners []net.Listener, err error) {
+	for _, address := range c.config.Listen {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			closeAll(listeners)
+			return nil, err
+		}
+		l = netutil.LimitListener(receiver.NewListener(l, "http", c.env), maxConnections)
+		if c.tls != nil {
+			l = tls.NewListener(l, c.tls)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// serve answers on listeners until ctx ends, or until one of them fails. It
+// returns when the last request has been answered.
+func (c *coscaleReceiver) serve(ctx context.Context, listeners []net.Listener, handler http.Handler) error {
+	d := receiver.NewDoor()
+	server := &http.Server{
+		Handler: d.Handler(handler, NotOpen),
+		// As those of the web port: whatever a client does, it ends.
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       90 * time.Second, // as long as Go's clients keep one
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          repeat.NewStdLog(c.env.Logger),
+	}
+	d.Open([]receiver.Endpoint{{Path: "/", Handler: handler}})
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- server.Serve(l) }()
+	}
+	c.env.Opened()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	d.Shut()
+	end, cancel := context.WithTimeout(context.Background(), receiver.LeaveWithin)
+	defer cancel()
+	if server.Shutdown(end) != nil {
+		server.Close()
+	}
+	return err
+}
+
+// Endpoints gives the API's path on the web port, when it has no address of
+// its own.
+func (c *coscaleReceiver) Endpoints() []receiver.Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.config.Listen) > 0 {
+		return nil
+	}
+	return []receiver.Endpoint{{Path: apiPath, Handler: c.handler}}
+}
+
+// Addresses gives where it listens.
+func (c *coscaleReceiver) Addresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addresses
+}
+
+// Owns reports whether a path is one of those that only receivers answer.
+func Owns(path string) bool { return path == "/api" || strings.HasPrefix(path, "/api/") }
+
+// NotOpen asks a client to come back, since the receiver is not open.
+func NotOpen(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "5")
+	writeError(w, http.StatusServiceUnavailable, "the receiver is not open")
+}
+
+// NoReceiver tells a client that nobody answers its path.
+func NoReceiver(w http.ResponseWriter, _ *http.Request) {
+	writeError(w, http.StatusNotFound, "there is no receiver at this address")
+}
+
+// writeError answers with an error as CoScale's API does.
+func writeError(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(coscale.ErrorBody{Msg: message}) // the client has gone: nobody to tell
+}

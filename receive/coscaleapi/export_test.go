@@ -1,0 +1,4 @@
+package coscaleapi
+
+// MaxConnections is for the tests.
+const MaxConnections = maxConnections

@@ -1,0 +1,171 @@
+package receiver
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"scriptbridge/internal/repeat"
+)
+
+// drainFor bounds how long a listener that is to end goes on with what the
+// kernel holds: others may send as fast as we read.
+const drainFor = time.Second
+
+// LongAgo is a deadline that ends what waits for a socket.
+var LongAgo = time.Unix(1, 0)
+
+// Ended is what became of a listener: nil when it was stopped.
+func Ended(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+// passing are errors of a listener that pass: the system is short of something,
+// or one client's connection was at its end before it was taken (accept(2)).
+// The listener itself is as good as before.
+var passing = []error{
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN,
+	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPROTO, syscall.EPERM, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP,
+	syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ETIMEDOUT,
+}
+
+func passes(err error) bool {
+	for _, one := range passing {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
+// The pauses of a listener after errors that pass, as net/http's: they double.
+const (
+	firstPause = 5 * time.Millisecond
+	maxPause   = time.Second
+)
+
+// Retrier has a listener outlast errors that pass: each is counted, the first of
+// a row is logged, and after each there is a pause.
+type Retrier struct {
+	name    string // of the listener, such as udp
+	counts  *Counts
+	logger  log.Logger
+	stopped <-chan struct{} // ends a pause
+
+	pause time.Duration // the last one; 0 when all is well
+	told  repeat.State
+}
+
+// NewRetrier makes one for the listener of that name, such as udp.
+func NewRetrier(name string, env Env, stopped <-chan struct{}) *Retrier {
+	env.Counts.Failed(name, 0)
+	return &Retrier{name: name, counts: env.Counts, logger: log.With(env.Logger, "listener", name), stopped: stopped}
+}
+
+// Again says whether to try again after an error, when it is time for that.
+func (r *Retrier) Again(err error) bool {
+	if !passes(err) {
+		return false
+	}
+	r.counts.Failed(r.name, 1)
+	r.tell(err)
+	r.pause = min(max(firstPause, 2*r.pause), maxPause)
+	wait := time.NewTimer(r.pause)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return true
+	case <-r.stopped:
+		return true // which then gives the error of a listener that was stopped
+	}
+}
+
+// Well says that something came.
+func (r *Retrier) Well() {
+	if r.pause > 0 {
+		r.pause = 0
+		r.tell(nil)
+	}
+}
+
+func (r *Retrier) tell(err error) {
+	r.told.Log(r.logger, err, "the system keeps the listener from taking what comes; it is tried again", "the listener takes what comes again")
+}
+
+// ReadPackets gives every packet of a socket to take, until the socket has a
+// deadline, and then those that wait already: who sent them before the end shall
+// not lose them. read is one of the socket's own methods, or like it.
+func (r *Retrier) ReadPackets(c net.Conn, buf []byte, read func([]byte) (int, error), take func(packet []byte)) error {
+	for {
+		n, err := read(buf)
+		if err != nil {
+			if err = Ended(err); err == nil {
+				break
+			}
+			if r.Again(err) {
+				continue
+			}
+			return err
+		}
+		r.Well()
+		take(buf[:n])
+	}
+	Drain(c, func() []byte { return buf }, func(n int) bool {
+		take(buf[:n])
+		return true
+	})
+	return nil
+}
+
+// Drain reads what the kernel holds of a socket into room, and has each n bytes
+// taken, until there is no more or take reports false.
+func Drain(c net.Conn, room func() []byte, take func(n int) (more bool)) {
+	for until := time.Now().Add(drainFor); time.Now().Before(until); {
+		n, ok := readWaiting(c, room())
+		if !ok || !take(n) {
+			return
+		}
+	}
+}
+
+// Listener is a listener for connections whose Accept outlasts errors that pass.
+type Listener struct {
+	net.Listener
+	*Retrier
+	stop func()
+}
+
+// NewListener makes one of l, by the name of the listener in counters and logs.
+func NewListener(l net.Listener, name string, env Env) *Listener {
+	stopped := make(chan struct{})
+	return &Listener{l, NewRetrier(name, env, stopped), sync.OnceFunc(func() { close(stopped) })}
+}
+
+// Accept gives the next connection, or the error of a listener that is closed or
+// of no use any more.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err == nil {
+			l.Well()
+			return c, nil
+		}
+		if !l.Again(err) {
+			return nil, err
+		}
+	}
+}
+
+// Close closes it and ends an Accept that waits.
+func (l *Listener) Close() error {
+	l.stop()
+	return l.Listener.Close()
+}

@@ -1,0 +1,220 @@
+// Package receivertest has what the tests of receivers share: a sink that
+// remembers, cases in files, a receiver at work without a Set, and for each type
+// of receiver a contract with its clients.
+package receivertest
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/record"
+)
+
+var update = flag.Bool("update", false, "write the want parts of testdata anew")
+
+// Sink is a sink that remembers.
+type Sink struct {
+	mu      sync.Mutex
+	batches []record.Batch
+	err     error
+}
+
+// Put remembers a batch, and answers what Fail has set.
+func (s *Sink) Put(b *record.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.batches = append(s.batches, *b)
+	return s.err
+}
+
+// Fail has Put answer err from now on.
+func (s *Sink) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// Lines gives a line for each batch, and forgets them.
+func (s *Sink) Lines() (lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.batches {
+		line := b.Source.Name
+		for _, smp := range b.Samples {
+			line += " " + smp.Name
+		}
+		if b.Gone {
+			line += " is gone"
+		}
+		lines = append(lines, line)
+	}
+	s.batches = nil
+	return lines
+}
+
+// State is what the batches since the last Lines come to, by series:
+// name{label=value,…}.
+func (s *Sink) State() map[string]float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := make(map[string]float64)
+	for _, b := range s.batches {
+		for _, smp := range b.Samples {
+			var labels []string
+			for _, l := range smp.Labels {
+				labels = append(labels, l.Name+"="+l.Value)
+			}
+			key := fmt.Sprintf("%s{%s}", smp.Name, strings.Join(labels, ","))
+			switch smp.Op {
+			case record.Add:
+				state[key] += smp.Value
+			case record.Observe:
+				state[key] += max(smp.Weight, 1)
+			default:
+				state[key] = smp.Value
+			}
+		}
+	}
+	return state
+}
+
+// Events gives all events of the batches.
+func (s *Sink) Events() (events []record.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.batches {
+		events = append(events, b.Events...)
+	}
+	return events
+}
+
+// Refused gives the reasons of all lines that were refused.
+func (s *Sink) Refused() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var reasons []string
+	for _, b := range s.batches {
+		for _, e := range record.LineErrors(b.Err) {
+			reasons = append(reasons, e.Reason)
+		}
+	}
+	return reasons
+}
+
+// SinkFunc is a function that takes batches.
+type SinkFunc func(*record.Batch)
+
+// Put calls it.
+func (f SinkFunc) Put(b *record.Batch) error {
+	f(b)
+	return nil
+}
+
+// Buffer is a log that many goroutines may write. The zero value is ready.
+type Buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write appends.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// String gives all that was written.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Poll waits until ask says so; where it waits in vain, state says how things
+// are.
+func Poll(t testing.TB, what string, ask func() bool, state func() string) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ask() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s; %s", what, state())
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// Dial connects until the test ends.
+func Dial(t testing.TB, network, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// WriteFile writes a file that only its owner may read.
+func WriteFile(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Cases are testdata/FOLDER/*.txtar, by path.
+func Cases(t testing.TB, folder string) map[string]*txtar.Archive {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/" + folder + "/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	cases := make(map[string]*txtar.Archive)
+	for _, path := range paths {
+		if cases[path], err = txtar.ParseFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cases
+}
+
+// Pairs holds what got makes of each case against the case's `want`; with the
+// flag -update it writes that anew.
+func Pairs(t *testing.T, folder string, got func(t *testing.T, a *txtar.Archive) string) {
+	for path, a := range Cases(t, folder) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			text := got(t, a)
+			want := File(a, "want")
+			if *update {
+				want.Data = []byte(text)
+				if err := os.WriteFile(path, txtar.Format(a), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(string(want.Data), text); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// File is a file of an archive; an empty one when it is not there.
+func File(a *txtar.Archive, name string) *txtar.File {
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			return &a.Files[i]
+		}
+	}
+	return &txtar.File{}
+}

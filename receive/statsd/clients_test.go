@@ -1,0 +1,125 @@
+package statsd
+
+import (
+	"maps"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	dogstatsd "github.com/DataDog/datadog-go/v5/statsd"
+	plain "github.com/cactus/go-statsd-client/v5/statsd"
+	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+)
+
+// Datadog's own client, over both its ways, with and without merging on its
+// side: exactly what it was told arrives.
+func TestStatsDDatadogClient(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "dsd.socket")
+	r := statsdAt(t, &config.ReceiveStatsD{UDP: "127.0.0.1:0", Unixgram: socket})
+	for name, way := range map[string]struct {
+		address string
+		options []dogstatsd.Option
+	}{
+		"udp":      {r.Address(t, "udp"), nil},
+		"unixgram": {"unixgram://" + socket, []dogstatsd.Option{dogstatsd.WithoutClientSideAggregation()}},
+		"extended": {"unixgram://" + socket, []dogstatsd.Option{dogstatsd.WithExtendedClientSideAggregation()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			options := append(way.options, dogstatsd.WithNamespace(name+"."), dogstatsd.WithTags([]string{"env:prod"}),
+				dogstatsd.WithoutTelemetry(), dogstatsd.WithoutOriginDetection())
+			c, err := dogstatsd.New(way.address, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 100 {
+				c.Incr("orders", []string{"kind:web"}, 1)
+				c.Count("bytes", 1000, nil, 1)
+				c.Gauge("queue", float64(i), nil, 1)
+				c.Timing("latency", time.Duration(i)*time.Millisecond, nil, 1)
+				c.Distribution("size", 2.5, nil, 1)
+				c.Histogram("weight", 7, nil, 1)
+				c.Set("users", []string{"ann", "bob", "cat"}[i%3], nil, 1)
+			}
+			c.ServiceCheck(&dogstatsd.ServiceCheck{Name: "database", Status: dogstatsd.Critical, Message: "it said: no|thing", Tags: []string{"db:main"}, Hostname: "db-1"})
+			c.Event(&dogstatsd.Event{Title: "deployed " + name, Text: "two\nlines", AlertType: dogstatsd.Success, Priority: dogstatsd.Low, Tags: []string{"by:ann"}, Hostname: "web-1", SourceTypeName: "ci", AggregationKey: "k", Timestamp: time.Unix(1767322000, 0)})
+			if err := c.Close(); err != nil { // which flushes
+				t.Error(err)
+			}
+			want := map[string]float64{
+				name + "_orders{env=prod,kind=web}": 100, name + "_bytes{env=prod}": 100_000, name + "_queue{env=prod}": 99,
+				name + "_latency{env=prod}": 100, name + "_size{env=prod}": 100, name + "_weight{env=prod}": 100,
+				name + "_users{env=prod}": 3, "database{db=main,env=prod,host=db-1}": 2,
+			}
+			event := record.Event{
+				Name: "StatsD event", Message: "deployed " + name + "\ntwo\nlines", Meta: statsdEvents,
+				Start: time.Unix(1767322000, 0), Stop: time.Unix(1767322000, 0),
+				Subject: record.Subject{Kind: record.Server, Name: "web-1"},
+				Attributes: []record.Label{
+					{Name: "aggregation_key", Value: "k"}, {Name: "priority", Value: "low"},
+					{Name: "source_type", Value: "ci"}, {Name: "alert_type", Value: "success"}, {Name: "tags", Value: "env:prod,by:ann"},
+				},
+			}
+			r.Poll(t, "all that was told", func() bool { return cmp.Equal(want, r.State()) && len(r.Events()) == 1 })
+			got := r.Events()[0]
+			got.ID = ""
+			if diff := cmp.Diff(event, got); diff != "" {
+				t.Errorf("event (-want +got):\n%s", diff)
+			}
+			if refused := r.Refused(); len(refused) > 0 {
+				t.Errorf("refused: %q", refused)
+			}
+			r.Lines() // forget them
+		})
+	}
+}
+
+// A plain client, with the dialects of tags that it knows, buffered and not.
+func TestStatsDPlainClient(t *testing.T) {
+	r := statsdAt(t, &config.ReceiveStatsD{UDP: "127.0.0.1:0"})
+	for name, c := range map[string]plain.ClientConfig{
+		"plain":    {},
+		"buffered": {UseBuffered: true},
+		"influx":   {TagFormat: plain.InfixComma},
+		"datadog":  {TagFormat: plain.SuffixOctothorpe, UseBuffered: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.Address, c.Prefix = r.Address(t, "udp"), name
+			client, err := plain.NewClientWithConfig(&c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			client.(*plain.Client).SetSamplerFunc(func(float32) bool { return true }) // chance has no place here
+			var tags []plain.Tag
+			labels := "{}"
+			if c.TagFormat != 0 {
+				tags, labels = []plain.Tag{{"kind", "web"}, {"env", "prod"}}, "{env=prod,kind=web}"
+			}
+			for i := range int64(50) {
+				client.Inc("orders", 2, 0.5, tags...)
+				client.Gauge("queue", i, 1, tags...)
+				client.GaugeDelta("level", 3, 1, tags...)
+				client.GaugeDelta("level", -2, 1, tags...)
+				client.Timing("latency", i, 0.25, tags...)
+				client.TimingDuration("lag", time.Duration(i)*time.Microsecond, 1, tags...)
+				client.Set("users", []string{"ann", "bob"}[i%2], 1, tags...)
+			}
+			if err := client.Close(); err != nil {
+				t.Error(err)
+			}
+			want := map[string]float64{
+				name + "_orders" + labels: 200, name + "_queue" + labels: 49, name + "_level" + labels: 50,
+				name + "_latency" + labels: 200, name + "_lag" + labels: 50, name + "_users" + labels: 2,
+			}
+			// The last member of a set may be put after all else, and once more.
+			r.Poll(t, "all that was told", func() bool {
+				got := r.State()
+				maps.DeleteFunc(got, func(series string, _ float64) bool { return !strings.HasPrefix(series, name+"_") })
+				return cmp.Equal(want, got)
+			})
+		})
+	}
+}

@@ -1,0 +1,272 @@
+package statsd
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/statsd_exporter/pkg/mapper"
+)
+
+// This file reads StatsD's lines:
+//
+//	NAME:VALUE[:VALUE…]|TYPE[|@RATE][|#TAGS][|c:CONTAINER][|TTIME][|e:…][|card:…]
+//
+// and, as the first daemons did, several samples of one name:
+// NAME:VALUE|TYPE[|@RATE]:VALUE|TYPE…
+//
+// pkg/line of statsd_exporter is the measure for names, tags and values (a
+// fuzz test compares them), but not the means: it repeats an event as often as
+// its sample rate says, so that one packet x:1|ms|@1e-7 costs a gigabyte; it
+// splits a line without tags at the colon of a container's id; it knows no
+// sets; and it makes maps and strings of a line that came a million times.
+
+// statsdKind is what the type of a sample says.
+type statsdKind uint8
+
+const (
+	statsdCounter   statsdKind = iota + 1
+	statsdGauge                // its value may be relative
+	statsdTimer                // in milliseconds
+	statsdHistogram            // and distributions: timers in whatever unit
+	statsdSet
+	statsdCheck // DogStatsD's service check: a gauge
+)
+
+// statsdKindOf gives a type by its word; 0 for none.
+func statsdKindOf(word []byte) statsdKind {
+	switch string(word) {
+	case "c":
+		return statsdCounter
+	case "g":
+		return statsdGauge
+	case "ms":
+		return statsdTimer
+	case "h", "d":
+		return statsdHistogram
+	case "s":
+		return statsdSet
+	}
+	return 0
+}
+
+// statsdHead is the part of a sample that says which series it is for. All
+// slices are the line's, unless joined says otherwise.
+type statsdHead struct {
+	kind   statsdKind
+	name   []byte // with the tags of those dialects that have them there
+	tags   []byte // DogStatsD's, those of several sections joined
+	joined bool   // tags are not the line's
+	origin []byte // the container's id
+	host   []byte // a service check's
+}
+
+// addTags takes in a section of tags.
+func (h *statsdHead) addTags(b []byte) {
+	if h.tags == nil {
+		h.tags = b
+		return
+	}
+	if !h.joined {
+		h.tags, h.joined = slices.Clip(h.tags), true // what follows in the line stays as it is
+	}
+	h.tags = append(append(h.tags, ','), b...)
+}
+
+// statsdSample is one sample of a line, with one value or several.
+type statsdSample struct {
+	statsdHead
+	values []byte    // with colons between them; a set's is one, whatever it holds
+	rate   float64   // above 0; 1 when it is not sampled
+	time   time.Time // its own; zero for none
+}
+
+// statsdFault is why a line, or a sample of it, is not used. In a storm of bad
+// lines few are told: the text is made for those only.
+type statsdFault struct {
+	reason string
+	format string // of the text; takes what is at fault
+	what   []byte
+}
+
+// text tells it to people.
+func (f *statsdFault) text() string {
+	if !strings.Contains(f.format, "%") {
+		return f.format
+	}
+	what := f.what[:min(len(f.what), maxStatsDText)]
+	return fmt.Sprintf(f.format, strings.ToValidUTF8(string(what), "\uFFFD"))
+}
+
+// maxStatsDText bounds what is told of a line that is not used, in bytes.
+const maxStatsDText = 256
+
+// cutStatsD cuts the first sample off rest, which is what follows a line's
+// name and its colon, and returns what is left of it: nothing after the last.
+// A sample with a fault is cut off all the same.
+func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault *statsdFault) {
+	s.name, s.rate = name, 1
+	i := bytes.IndexByte(rest, '|')
+	if i < 0 {
+		return s, nil, &statsdFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
+	}
+	s.values, rest = rest[:i], rest[i+1:]
+	i = sectionEnd(rest, false)
+	if s.kind = statsdKindOf(rest[:i]); s.kind == 0 {
+		fault = &statsdFault{"bad_type", "the type %q is none of c, g, ms, h, d and s", rest[:i]}
+	}
+	for rest = rest[i:]; len(rest) > 0 && rest[0] == '|'; rest = rest[i:] {
+		rest = rest[1:]
+		i = sectionEnd(rest, hasColons(rest))
+		if f := s.section(rest[:i]); fault == nil {
+			fault = f
+		}
+	}
+	if len(rest) > 0 { // a colon: another sample
+		left = rest[1:]
+		if len(left) == 0 && fault == nil {
+			fault = &statsdFault{"malformed", "it ends in a colon", nil}
+		}
+	}
+	return s, left, fault
+}
+
+// several tells what is wrong with the values of a sample as a whole. A colon in
+// a name, or in a tag that stands there, parts it like values: unless all that
+// follows is numbers, none of it is taken for a value of what stands in front.
+func (s *statsdSample) several() *statsdFault {
+	if bytes.IndexByte(s.values, ':') < 0 {
+		return nil
+	}
+	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
+		if _, fault := statsdNumber(value); fault != nil {
+			return &statsdFault{fault.reason, "of the several values %q one is not a finite number; a name, and a tag in it, must have no colon", s.values}
+		}
+	}
+	if bytes.ContainsAny(s.name, "[#,") {
+		return &statsdFault{"mixed_tags", "it has tags in its name, and the several values %q, which only DogStatsD has; a tag must have no colon", s.values}
+	}
+	return nil
+}
+
+// sectionEnd is where what b begins with ends: at the next |, or at a colon,
+// behind which another sample begins.
+func sectionEnd(b []byte, colons bool) int {
+	for i, c := range b {
+		if c == '|' || c == ':' && !colons {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// hasColons tells the sections of DogStatsD that may have colons of their own.
+func hasColons(b []byte) bool {
+	return len(b) > 0 && b[0] == '#' || bytes.HasPrefix(b, []byte("c:")) ||
+		bytes.HasPrefix(b, []byte("e:")) || bytes.HasPrefix(b, []byte("card:"))
+}
+
+// section takes in what stands between two |. The origin of a pod (e:) and a
+// cardinality (card:) are let be: they change no value. A time that cannot be
+// read is none: what it belongs to counts as of now.
+func (s *statsdSample) section(b []byte) *statsdFault {
+	switch {
+	case len(b) == 0:
+		return &statsdFault{"malformed", "there is nothing between two |", nil}
+	case b[0] == '@':
+		rate, err := strconv.ParseFloat(string(b[1:]), 64)
+		// 0 is no rate, as statsd_exporter has it. One that is too small for
+		// 1/rate to be a number is none either.
+		if err != nil || !(rate >= 0) || math.IsInf(rate, 0) || rate > 0 && math.IsInf(1/rate, 0) {
+			return &statsdFault{"bad_rate", "the sample rate %q is not a positive number", b[1:]}
+		}
+		if rate > 0 {
+			s.rate = rate
+		}
+	case b[0] == '#':
+		s.addTags(b[1:])
+	case bytes.HasPrefix(b, []byte("c:")):
+		if id := containerOf(b[2:]); len(id) > 0 {
+			s.origin = id
+		}
+	case b[0] == 'T':
+		s.time, _ = unixSeconds(b[1:])
+	case bytes.HasPrefix(b, []byte("e:")), bytes.HasPrefix(b, []byte("card:")):
+	default:
+		return &statsdFault{"malformed", "%q is neither a sample rate nor tags", b}
+	}
+	return nil
+}
+
+// containerOf is the container's id in what stands behind c: the id, or ci- and
+// the id, or in- and the inode of a cgroup, which names no container, or a list
+// of these.
+func containerOf(b []byte) []byte {
+	for one := range bytes.SplitSeq(b, []byte{','}) {
+		if !bytes.HasPrefix(one, []byte("in-")) {
+			return bytes.TrimPrefix(one, []byte("ci-"))
+		}
+	}
+	return nil
+}
+
+// unixSeconds reads a time in Unix seconds; false for none, and for one before
+// 1973, which can only be a mistake.
+func unixSeconds(b []byte) (time.Time, bool) {
+	seconds, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil || seconds < 1e8 || seconds > 1<<40 {
+		return time.Time{}, false
+	}
+	return time.Unix(seconds, 0), true
+}
+
+// statsdNumber reads a value. Neither NaN nor infinity is one: a sum that once
+// took one in could never be read again.
+func statsdNumber(b []byte) (float64, *statsdFault) {
+	v, err := strconv.ParseFloat(string(b), 64)
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0): // out of range, among others
+		return 0, &statsdFault{"not_finite", "the value %q is not finite", b}
+	case err != nil:
+		return 0, &statsdFault{"bad_value", "the value %q is not a number", b}
+	}
+	return v, nil
+}
+
+// statsdTags takes the tags out of a metric's name, in the dialect in which
+// they are written: SignalFX name[a=b,c=d], Librato name#a=b,c=d, InfluxDB
+// name,a=b,c=d. Which is which, and what becomes of bad ones, is as
+// statsd_exporter has it.
+func statsdTags(name string, labels map[string]string) string {
+	open, end := strings.IndexByte(name, '['), strings.IndexByte(name, ']')
+	switch {
+	case open >= 0 && end > open:
+		addTags(labels, name[open+1:end], '=')
+		return name[:open] + name[end+1:]
+	case open >= 0 || end >= 0:
+		return name
+	}
+	if i := strings.IndexAny(name, "#,"); i >= 0 {
+		addTags(labels, name[i+1:], '=')
+		return name[:i]
+	}
+	return name
+}
+
+// addTags adds tags as labels. One without a name or a value is left out, and
+// costs nothing else.
+func addTags(labels map[string]string, tags string, sep byte) {
+	for tag := range strings.SplitSeq(tags, ",") {
+		if sep == ':' {
+			tag = strings.TrimPrefix(tag, "#")
+		}
+		i := strings.IndexByte(tag, sep)
+		if i > 0 && i < len(tag)-1 {
+			labels[mapper.EscapeMetricName(tag[:i])] = tag[i+1:]
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package statsd
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/statsd_exporter/pkg/mapper"
+
+	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
+	"scriptbridge/record"
+)
+
+// statsdMapping says what becomes of a StatsD metric: its names and labels, as
+// statsd_exporter makes them, whose files it reads with that program's own
+// mapper. (Its mappercache has no part here: what a line's head leads to is
+// kept by statsdMerge, tags included.) It is not changed once it is made.
+type statsdMapping struct {
+	mapper *mapper.MetricMapper
+	ttl    time.Duration // where the file says none
+}
+
+// loadStatsDMapping reads a mapping file; none for an empty path.
+func loadStatsDMapping(path string, ttl time.Duration) (*statsdMapping, error) {
+	var text []byte
+	if path != "" {
+		var err error
+		if text, err = fsx.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("statsd mapping_config: %w", err)
+		}
+	}
+	return parseStatsDMapping(path, text, ttl)
+}
+
+// parseStatsDMapping reads the text of a mapping file. Whether statsd_exporter's
+// mapper takes it decides; what is wrong with it, and what that program finds out
+// only when a metric comes, is told in our words.
+func parseStatsDMapping(path string, text []byte, ttl time.Duration) (*statsdMapping, error) {
+	m := &statsdMapping{mapper: new(mapper.MetricMapper), ttl: ttl}
+	refused := m.mapper.InitFromYAMLString(string(text))
+	err := config.CheckStatsDMapping(path, text, refused == nil)
+	if refused != nil && err == nil {
+		err = &config.Error{
+			Position: config.Position{File: path},
+			Problem:  "statsd_exporter's mapper cannot read it: " + refused.Error(),
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// statsdTarget is where samples of one head go.
+type statsdTarget struct {
+	series *statsdSeries // nil: they are dropped,
+	drop   string        // for this reason
+	milli  bool          // values are in milliseconds, and shown in seconds
+	scale  float64       // and multiplied by this
+}
+
+// statsdRoute is what a mapping makes of a head.
+type statsdRoute struct {
+	drop   bool
+	metric string         // its StatsD name, without tags
+	name   string         // the one on the page
+	labels []record.Label // sorted by name
+	scale  float64
+	ttl    time.Duration
+	meta   record.Meta
+}
+
+// statsdHelp is shown where a mapping has no help.
+const statsdHelp = "Received by StatsD."
+
+// route finds out what becomes of the samples of a head.
+func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault) {
+	if !utf8.Valid(h.name) || !utf8.Valid(h.tags) || !utf8.Valid(h.origin) || !utf8.Valid(h.host) {
+		return r, &statsdFault{"malformed", "it is not UTF-8", nil}
+	}
+	labels := make(map[string]string)
+	r.metric = string(h.name)
+	if h.kind != statsdCheck {
+		r.metric = statsdTags(r.metric, labels)
+	}
+	if len(h.tags) > 0 && len(labels) > 0 {
+		return r, &statsdFault{"mixed_tags", "it has tags in its name and DogStatsD's too; use one dialect in a line", nil}
+	}
+	addTags(labels, string(h.tags), ':')
+	if len(h.origin) > 0 {
+		labels["container_id"] = string(h.origin)
+	}
+	if len(h.host) > 0 {
+		labels["host"] = string(h.host)
+	}
+	if r.metric == "" {
+		return r, &statsdFault{"malformed", "there are only tags before its colon", nil}
+	}
+	r.name, r.scale, r.ttl, r.meta.Help = r.metric, 1, m.ttl, statsdHelp
+	if m.mapper.Defaults.Ttl > 0 {
+		r.ttl = m.mapper.Defaults.Ttl
+	}
+	p, made, _ := m.mapper.GetMapping(r.metric, h.kind.mapped())
+	if p != nil {
+		switch {
+		case p.Action == mapper.ActionTypeDrop:
+			r.drop = true
+			return r, nil
+		case p.Name == "":
+			return r, &statsdFault{"malformed", "its mapping makes an empty name of it", nil}
+		}
+		r.apply(p, made, labels)
+	}
+	r.name = mapper.EscapeMetricName(r.name)
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if labels[name] != "" { // to Prometheus it is not there
+			r.labels = append(r.labels, record.Label{Name: name, Value: labels[name]})
+		}
+	}
+	help, mapped := r.meta.Help, r.meta.Mapped
+	r.meta = m.meta(h.kind, p)
+	r.meta.ID, r.meta.Name, r.meta.Help, r.meta.Mapped = r.metric, r.name, help, mapped
+	if h.kind == statsdTimer && r.scale == 1 { // else the mapping alone knows
+		r.meta.Unit = "seconds"
+	}
+	return r, nil
+}
+
+// apply takes over what a mapping says; made are the labels that it made of the
+// metric's name, which join those of the client.
+func (r *statsdRoute) apply(p *mapper.MetricMapping, made, labels map[string]string) {
+	r.name = p.Name
+	for name, value := range made {
+		if _, ok := labels[name]; !ok || !p.HonorLabels {
+			labels[name] = value
+			r.meta.Mapped = append(r.meta.Mapped, name)
+		}
+	}
+	slices.Sort(r.meta.Mapped)
+	if p.Scale.Set {
+		r.scale = p.Scale.Val
+	}
+	if p.Ttl > 0 {
+		r.ttl = p.Ttl
+	}
+	if p.HelpText != "" {
+		r.meta.Help = p.HelpText
+	}
+}
+
+// mapped is the kind in the words of a mapping's match_metric_type.
+func (k statsdKind) mapped() mapper.MetricType {
+	switch k {
+	case statsdCounter:
+		return mapper.MetricTypeCounter
+	case statsdTimer, statsdHistogram:
+		return mapper.MetricTypeObserver
+	default:
+		return mapper.MetricTypeGauge
+	}
+}
+
+// meta is how a kind is shown, by its mapping (nil: none) or the defaults.
+func (m *statsdMapping) meta(k statsdKind, p *mapper.MetricMapping) record.Meta {
+	switch k.mapped() {
+	case mapper.MetricTypeCounter:
+		return record.Meta{Type: record.Counter}
+	case mapper.MetricTypeGauge:
+		return record.Meta{Type: record.Gauge}
+	}
+	d := &m.mapper.Defaults
+	observer, buckets, quantiles := d.ObserverType, d.HistogramOptions.Buckets, d.SummaryOptions.Quantiles
+	if p != nil {
+		if p.ObserverType != mapper.ObserverTypeDefault {
+			observer = p.ObserverType
+		}
+		if p.HistogramOptions != nil && len(p.HistogramOptions.Buckets) > 0 {
+			buckets = p.HistogramOptions.Buckets
+		}
+		if p.SummaryOptions != nil && len(p.SummaryOptions.Quantiles) > 0 {
+			quantiles = p.SummaryOptions.Quantiles
+		}
+	}
+	if observer == mapper.ObserverTypeHistogram {
+		if n := len(buckets); n > 0 && math.IsInf(buckets[n-1], 1) {
+			buckets = buckets[:n-1] // every histogram has it
+		}
+		return record.Meta{Type: record.Histogram, Buckets: buckets}
+	}
+	meta := record.Meta{Type: record.Summary}
+	for _, q := range quantiles {
+		meta.Quantiles = append(meta.Quantiles, q.Quantile)
+	}
+	slices.Sort(meta.Quantiles)
+	meta.Quantiles = slices.Compact(meta.Quantiles)
+	return meta
+}
+
+// identity tells series apart: what they are, their name and their labels.
+func (r *statsdRoute) identity(k statsdKind) string {
+	var b strings.Builder
+	switch k {
+	case statsdHistogram:
+		k = statsdTimer // they meet in one distribution
+	case statsdSet, statsdCheck:
+		k = statsdGauge // as which they are shown
+	}
+	b.WriteByte(byte(k))
+	b.WriteString(r.name)
+	for _, l := range r.labels {
+		b.WriteByte(0xff) // in no UTF-8
+		b.WriteString(l.Name)
+		b.WriteByte(0xff)
+		b.WriteString(l.Value)
+	}
+	return b.String()
+}

@@ -1,0 +1,273 @@
+package statsd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"scriptbridge/receive/receiver"
+)
+
+const (
+	// statsdBuffer is asked of the kernel for packets that wait; it may give
+	// less (net.core.rmem_max).
+	statsdBuffer = 4 << 20
+	// maxPacket is the most that UDP carries.
+	maxPacket = 64 << 10
+	// maxStatsDLine bounds a line of a connection.
+	maxStatsDLine = 16 << 10
+	// maxStatsDConns are open at once; one more is closed at once.
+	maxStatsDConns = 256
+	// statsdIdle is how long a connection may be silent.
+	statsdIdle = 10 * time.Minute
+)
+
+// openUDP listens for packets.
+func (s *statsd) openUDP(ctx context.Context, address string) (*listener, error) {
+	c, err := new(net.ListenConfig).ListenPacket(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	return s.packets("udp", c.(*net.UDPConn)), nil
+}
+
+// openUnixgram listens for packets on a socket in the file system.
+func (s *statsd) openUnixgram(_ context.Context, path string) (*listener, error) {
+	if err := clearSocket(path); err != nil {
+		return nil, err
+	}
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return nil, err
+	}
+	// As open as UDP on loopback: who may send is for the folder to say.
+	err = os.Chmod(path, 0o666) //nolint:gosec // see above
+	ours, statErr := os.Lstat(path)
+	if err = errors.Join(err, statErr); err != nil {
+		c.Close()
+		os.Remove(path) //nolint:errcheck // as below
+		return nil, err
+	}
+	l := s.packets("unixgram", c)
+	closeConn := l.close
+	l.close = func() {
+		closeConn()
+		if now, err := os.Lstat(path); err == nil && os.SameFile(ours, now) {
+			os.Remove(path) //nolint:errcheck // the next start finds it stale
+		}
+	}
+	return l, nil
+}
+
+// clearSocket removes a socket that was left behind: one that nobody listens
+// on. Anything else stays, and is an error.
+func clearSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSocket == 0:
+		return fmt.Errorf("%s is there and is no socket; name another path", path)
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("%s is in use: another program listens on it", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%s is there, and whether somebody listens on it cannot be told: %w", path, err)
+	}
+	return os.Remove(path)
+}
+
+// packetConn is what net.UDPConn and net.UnixConn have in common.
+type packetConn interface {
+	net.Conn
+	syscall.Conn
+	SetReadBuffer(bytes int) error
+}
+
+// packets is a listener for packets. One reader is enough, and keeps their
+// order, which the last value of a gauge depends on.
+func (s *statsd) packets(name string, c packetConn) *listener {
+	c.SetReadBuffer(statsdBuffer) //nolint:errcheck // less will do
+	s.env.Counts.Received(name, 0, 0)
+	stopped := make(chan struct{})
+	p := receiver.NewRetrier(name, s.env, stopped)
+	return &listener{
+		address: name + " " + c.LocalAddr().String(),
+		lost:    func() uint32 { return receiver.KernelDrops(c) },
+		stop: func() {
+			c.SetReadDeadline(receiver.LongAgo) //nolint:errcheck // it is closed then
+			close(stopped)
+		},
+		close: func() { c.Close() },
+		serve: func() error { return s.readPackets(name, c, p) },
+	}
+}
+
+// readPackets takes packets until the socket has a deadline, and then those
+// that wait already.
+func (s *statsd) readPackets(name string, c packetConn, r *receiver.Retrier) error {
+	buf := make([]byte, maxPacket)
+	return r.ReadPackets(c, buf, c.Read, func(packet []byte) {
+		s.env.Counts.Received(name, 1, len(packet))
+		if len(packet) == len(buf) { // the kernel has cut it off, within a line perhaps
+			whole := bytes.LastIndexByte(packet, '\n') + 1
+			s.merge.tooLong(packet[whole:], "the packet has more than 64 KiB, and its end is lost")
+			packet = packet[:whole]
+		}
+		s.merge.packet(packet, time.Now())
+	})
+}
+
+// conns are the open connections of a listener, to end them with it.
+type conns struct {
+	mu     sync.Mutex
+	wg     sync.WaitGroup
+	open   map[net.Conn]bool
+	closed bool
+}
+
+// add takes a connection unless there are too many, or all has been closed.
+func (cs *conns) add(c net.Conn) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.closed || len(cs.open) >= maxStatsDConns {
+		return false
+	}
+	cs.open[c] = true
+	cs.wg.Add(1)
+	return true
+}
+
+func (cs *conns) remove(c net.Conn) {
+	c.Close()
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.open, c)
+	cs.wg.Done()
+}
+
+// extend gives a connection time for its next line; false when all are to end.
+func (cs *conns) extend(c net.Conn) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !cs.closed {
+		c.SetReadDeadline(time.Now().Add(statsdIdle)) //nolint:errcheck // Read tells
+	}
+	return !cs.closed
+}
+
+// close has all end, and waits for their readers.
+func (cs *conns) close() {
+	cs.mu.Lock()
+	cs.closed = true
+	for c := range cs.open {
+		c.SetReadDeadline(receiver.LongAgo) //nolint:errcheck // as above
+	}
+	cs.mu.Unlock()
+	cs.wg.Wait()
+}
+
+// openTCP listens for connections that send lines.
+func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error) {
+	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	l := receiver.NewListener(bound, "tcp", s.env)
+	s.env.Counts.Received("tcp", 0, 0)
+	open := &conns{open: make(map[net.Conn]bool)}
+	return &listener{
+		address: "tcp " + l.Addr().String(),
+		lost:    func() uint32 { return 0 },
+		stop:    func() { l.Close(); open.close() },
+		close:   func() { l.Close() },
+		serve: func() error {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return receiver.Ended(err)
+				}
+				if !open.add(c) {
+					c.Close()
+					s.env.Counts.Dropped("connections", 1)
+					continue
+				}
+				go func() {
+					defer open.remove(c)
+					s.readLines(c, open)
+				}()
+			}
+		},
+	}, nil
+}
+
+// readLines takes the lines of a connection until it ends, or has been silent
+// for too long; at the end of all connections those that wait already.
+func (s *statsd) readLines(c net.Conn, open *conns) {
+	l := statsdLines{statsd: s, buf: make([]byte, maxStatsDLine)}
+	for open.extend(c) {
+		n, err := c.Read(l.buf[l.have:])
+		l.took(n, errors.Is(err, io.EOF))
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		if err != nil && open.extend(c) {
+			return // it was silent
+		}
+	}
+	receiver.Drain(c, func() []byte { return l.buf[l.have:] }, func(n int) bool {
+		l.took(n, n == 0)
+		return n > 0
+	})
+}
+
+// statsdLines are the lines of a connection, cut anywhere. A line that is too
+// long costs none but itself; the last one needs no end.
+type statsdLines struct {
+	*statsd
+	buf  []byte
+	have int  // in buf; it is never full
+	skip bool // until the end of a line that is too long
+}
+
+// took takes n bytes that were read behind those that there are; last says that
+// no more will come.
+func (l *statsdLines) took(n int, last bool) {
+	l.have += n
+	end := bytes.LastIndexByte(l.buf[:l.have], '\n') + 1
+	if last {
+		end = l.have
+	}
+	if lines := l.buf[:end]; end > 0 {
+		if l.skip {
+			_, lines, _ = bytes.Cut(lines, []byte{'\n'})
+			l.skip = false
+		}
+		n := bytes.Count(lines, []byte{'\n'})
+		if len(lines) > 0 && lines[len(lines)-1] != '\n' {
+			n++
+		}
+		l.env.Counts.Received("tcp", n, len(lines))
+		l.merge.packet(lines, time.Now())
+	}
+	l.have = copy(l.buf, l.buf[end:l.have])
+	if l.have == len(l.buf) {
+		if !l.skip {
+			l.merge.tooLong(l.buf, "the line has more than 16 KiB")
+		}
+		l.have, l.skip = 0, true
+	}
+}

@@ -1,0 +1,149 @@
+package statsd
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"scriptbridge/receive/receiver"
+	"scriptbridge/receive/receivertest"
+	"scriptbridge/record"
+)
+
+// statsdEpoch is the time of tests that need none.
+var statsdEpoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var statsdSource = &record.Source{Kind: record.Receiver, Name: "statsd", MaxSeries: 10000, Verbatim: true}
+
+// mergeOf is a merge with the mapping of a case.
+func mergeOf(t testing.TB, mapping string) *statsdMerge {
+	t.Helper()
+	m, err := parseStatsDMapping("mapping.yml", []byte(mapping), 5*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newStatsDMerge(statsdSource, m, new(receiver.Counts), statsdEpoch)
+}
+
+// Every case, from a packet to the batches that it becomes.
+func TestStatsDPairs(t *testing.T) {
+	receivertest.Pairs(t, "cases", func(t *testing.T, a *txtar.Archive) string {
+		m := mergeOf(t, string(receivertest.File(a, "mapping.yml").Data))
+		m.packet(receivertest.File(a, "in").Data, statsdEpoch)
+		return describe(m.flush(statsdEpoch), m.counts)
+	})
+}
+
+// describe writes batches down.
+func describe(batches []*record.Batch, counts *receiver.Counts) string {
+	var out strings.Builder
+	for _, b := range batches {
+		for i := range b.Samples {
+			describeSample(&out, &b.Samples[i])
+			if ttl := b.MaxAge - statsdFlush; ttl != 5*time.Minute {
+				fmt.Fprintf(&out, " for %v", ttl)
+			}
+			out.WriteByte('\n')
+		}
+		for _, e := range b.Events {
+			fmt.Fprintf(&out, "event %s %q %s %d-%d %s", e.Name, e.Message, e.Subject.Kind, e.Start.Unix(), e.Stop.Unix(), e.Subject.Name)
+			for _, a := range e.Attributes {
+				fmt.Fprintf(&out, " %s=%q", a.Name, a.Value)
+			}
+			out.WriteByte('\n')
+		}
+		for _, e := range record.LineErrors(b.Err) {
+			fmt.Fprintf(&out, "refused %s: %q: %v", e.Reason, e.Text, e)
+			if e.More > 0 {
+				fmt.Fprintf(&out, " (and %d more)", e.More)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	for reason, n := range counts.View().Dropped {
+		fmt.Fprintf(&out, "dropped %d: %s\n", n, reason)
+	}
+	return out.String()
+}
+
+func describeSample(out *strings.Builder, s *record.Sample) {
+	fmt.Fprintf(out, "%s %s", map[record.Op]string{record.Set: "set", record.Add: "add", record.Observe: "observe"}[s.Op], s.Name)
+	for i, l := range s.Labels {
+		fmt.Fprintf(out, "%c%s=%q", "{,"[min(i, 1)], l.Name, l.Value)
+	}
+	if len(s.Labels) > 0 {
+		out.WriteByte('}')
+	}
+	fmt.Fprintf(out, " %v", s.Value)
+	if s.Weight != 0 && s.Weight != 1 {
+		fmt.Fprintf(out, " x %v", s.Weight)
+	}
+	switch s.Meta.Type {
+	case record.Histogram:
+		fmt.Fprintf(out, " buckets %v", s.Meta.Buckets)
+	case record.Summary:
+		fmt.Fprintf(out, " quantiles %v", s.Meta.Quantiles)
+	}
+	if s.Meta.ID != s.Name {
+		fmt.Fprintf(out, " from %s", s.Meta.ID)
+	}
+	if s.Meta.Help != statsdHelp {
+		fmt.Fprintf(out, " help %q", s.Meta.Help)
+	}
+}
+
+// The example, and what the page about StatsD shows, can be read and do what
+// they say.
+func TestStatsDExampleMapping(t *testing.T) {
+	text, err := os.ReadFile("../../examples/statsd/mapping.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := mergeOf(t, string(text))
+	m.packet([]byte("shop.checkout.paypal.success:1|c\nshop.request.cart.GET:320|ms\ncache.size_kb:512|g\nbatch.nightly.rows:12000|g\ndb-3.pool.busy:7|g\ndebug.x:1|c\n"), statsdEpoch)
+	want := `add checkouts_total{outcome="success",provider="paypal",site="shop"} 1 from shop.checkout.paypal.success help "Finished checkouts."
+observe request_duration_seconds{method="GET",page="cart",site="shop"} 0.32 buckets [0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5] from shop.request.cart.GET help "Time from the first byte of a request to the last of its answer."
+set cache_size_bytes 524288 from cache.size_kb
+set pool_busy_connections{host="db-3"} 7 from db-3.pool.busy
+set batch_rows{batch="nightly"} 12000 from batch.nightly.rows for 25h0m0s
+dropped 1: mapping
+`
+	if diff := cmp.Diff(want, describe(m.flush(statsdEpoch), m.counts)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	page, err := os.ReadFile("../../docs/statsd.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(page), "```yaml\nmappings:")
+	shown, _, _ = strings.Cut(shown, "```")
+	m = mergeOf(t, "mappings:"+shown)
+	m.packet([]byte("shop.checkout.paypal.success:1|c"), statsdEpoch)
+	want = "add checkouts_total{outcome=\"success\",provider=\"paypal\",site=\"shop\"} 1 from shop.checkout.paypal.success\n"
+	if got := describe(m.flush(statsdEpoch), m.counts); got != want {
+		t.Errorf("the page's: %s", got)
+	}
+}
+
+// Which labels a mapping made of a name, and which the client sent: uploads that
+// go by the client's name need only these.
+func TestStatsDMapped(t *testing.T) {
+	m := mergeOf(t, "mappings:\n- match: shop.*.*\n  name: shop\n  honor_labels: true\n  labels: {provider: $1, outcome: $2}\n")
+	m.packet([]byte("shop.paypal.success:1|c\nshop.paypal.success:1|c|#by:ann\nshop.paypal.success:1|c|#outcome:theirs\nother:1|c|#a:b"), statsdEpoch)
+	got := make(map[string][]string)
+	for _, s := range m.flush(statsdEpoch)[0].Samples {
+		got[fmt.Sprint(s.Labels)] = s.Meta.Mapped
+	}
+	want := map[string][]string{
+		"[{outcome success} {provider paypal}]": {"outcome", "provider"}, "[{by ann} {outcome success} {provider paypal}]": {"outcome", "provider"},
+		"[{outcome theirs} {provider paypal}]": {"provider"}, "[{a b}]": nil,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
