@@ -38,6 +38,6 @@ func adviseCoscale(s *Script, err error) error {
 
 // runByPlainShell reports whether a shell other than bash reads the script.
 func (s *Script) runByPlainShell() bool {
-	runner := s.runner()
+	runner := runner(s.Script, s.program())
 	return isShell(runner) && filepath.Base(runner) != "bash"
 }

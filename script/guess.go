@@ -5,14 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
 	"scriptbridge/config"
-	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
@@ -45,24 +43,7 @@ func (p *Pool) Guess(ctx context.Context, c *config.Script) (dialect, why string
 	return g.dialect, g.why, nil
 }
 
-const (
-	guessTimeout = 10 * time.Second // of each run
-	guessText    = 256 << 10        // bytes of a file that are looked at
-)
-
-// headOf is the beginning of a file; nil when it is not readable as text.
-func headOf(path string) []byte {
-	f, err := fsx.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, guessText))
-	if err != nil || bytes.IndexByte(text, 0) >= 0 {
-		return nil
-	}
-	return text
-}
+const guessTimeout = 10 * time.Second // of each run
 
 // guessed is a dialect by name, and a clause to follow `since`. The zero value
 // is no guess. What is seen and is no dialect has a name too, which is not in

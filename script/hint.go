@@ -19,7 +19,7 @@ const hintOutput = 64 << 10
 // understand, what its file holds that a shell trips over, and another dialect
 // that the file speaks.
 func (s *Script) Suspicions() []string {
-	texts := s.doubts()
+	texts := doubts(s.Script, s.program())
 	if s.Dialect.Doubts != nil {
 		texts = append(texts, s.Dialect.Doubts(s.Script)...)
 	}
@@ -60,13 +60,13 @@ func (s *Script) hints(t *Turn, failed error, unheard bool) (texts []string, ins
 	c, err := s.settle()
 	switch {
 	case err == nil:
-		if err := s.checkStart(&c); err != nil {
+		if err := checkStart(s.Script, s.program(), &c); err != nil {
 			texts = append(texts, err.Error())
 		}
 	case failed != nil && strings.HasSuffix(failed.Error(), err.Error()):
 		instead = strings.TrimPrefix(s.lost(err).Error(), err.Error())
 	}
-	texts = append(texts, s.doubts()...)
+	texts = append(texts, doubts(s.Script, s.program())...)
 	if syntax := s.shellSyntax(); syntax != "" {
 		texts = append(texts, syntax)
 	}
@@ -146,8 +146,3 @@ func guessPrinted(own string, o *Outcome) guessed {
 	}
 	return guessOutput(&some)
 }
-
-// shells are the programs that read a file as sh does.
-var shells = []string{"sh", "ash", "bash", "dash", "ksh", "zsh"}
-
-func isShell(program string) bool { return slices.Contains(shells, filepath.Base(program)) }

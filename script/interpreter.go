@@ -206,63 +206,64 @@ func mended(file string, depth int, how string) string {
 	return ": " + fmt.Sprintf(how, path)
 }
 
-// checkStart says why the command, which settle has found sound, cannot be
-// started all the same: what a wrapper such as nice is to start, or what the #!
-// line of the program names. A run finds that out by itself, often in less
+// checkStart says why the command of s, which is sound as far as its first word
+// goes, cannot be started all the same: what a wrapper such as nice is to start,
+// or what the #! line of the program names. file is the script's own; empty where
+// it is not known or no program. A run finds that out by itself, often in less
 // clear words.
-func (s *Script) checkStart(c *command) error {
+func checkStart(s *config.Script, file string, c *command) error {
 	path, at := lastEnv(c.env, "PATH"), s.Executed()
 	if at < 0 {
 		return nil
 	}
 	word := s.Command[at]
-	if at == s.Program && s.File != "" && s.Dialect.Locate == nil {
-		if err := checkExecutable(s.File); err != nil {
+	if at == s.Program && file != "" {
+		if err := checkExecutable(file); err != nil {
 			return err
 		}
-		return checkInterpreter(s.File, path, c.dir)
+		return checkInterpreter(file, path, c.dir)
 	}
-	file, err := findProgram(word, path, c.dir)
+	found, err := findProgram(word, path, c.dir)
 	if err != nil {
 		return fmt.Errorf("%s is to start %s, which %w%s", s.Command[0], word, err, likeProgram(word, path))
 	}
-	return checkInterpreter(file, path, c.dir)
+	return checkInterpreter(found, path, c.dir)
 }
 
 // doubts say what of the script's file may make it fail although it can be
-// started.
-func (s *Script) doubts() (texts []string) {
-	text := headOf(s.File)
-	if !isShell(s.runner()) || text == nil {
+// started; file is as in checkStart.
+func doubts(s *config.Script, file string) (texts []string) {
+	text := headOf(file)
+	if !isShell(runner(s, file)) || text == nil {
 		return nil
 	}
-	head := shebangOf(s.File)
+	head := shebangOf(file)
 	// What the #! line makes of it is a fault, if the line counts at all.
 	started := s.Executed() == s.Program && head.there
 	if head.bom && !(started && !isShell(head.program())) {
-		texts = append(texts, fmt.Sprintf("%s begins with a byte order mark, which a shell takes for a part of the first word%s", s.File, mended(s.File, 0, withoutBOM)))
+		texts = append(texts, fmt.Sprintf("%s begins with a byte order mark, which a shell takes for a part of the first word%s", file, mended(file, 0, withoutBOM)))
 	}
 	if bytes.Contains(text, []byte("\r\n")) && !(started && head.cr && head.breaks()) {
-		texts = append(texts, fmt.Sprintf("%s has CRLF (Windows) line ends, which a shell takes for a part of the last word%s", s.File, mended(s.File, 0, withoutCR)))
+		texts = append(texts, fmt.Sprintf("%s has CRLF (Windows) line ends, which a shell takes for a part of the last word%s", file, mended(file, 0, withoutCR)))
 	}
 	return texts
 }
 
 // runner is the program that reads the script's own file: the one that the
 // command names, or the file itself, or the shell, which runs what names none;
-// "" where that cannot be told.
-func (s *Script) runner() string {
+// "" where that cannot be told. file is as in checkStart.
+func runner(s *config.Script, file string) string {
 	at := s.Executed()
-	switch head := shebangOf(s.File); {
-	case at < 0 || s.File == "" || s.Dialect.Locate != nil:
+	switch head := shebangOf(file); {
+	case at < 0 || file == "":
 		return ""
 	case at != s.Program:
 		return s.Command[at]
 	case head.there && !head.bom:
 		return head.program()
-	case headOf(s.File) != nil:
+	case headOf(file) != nil:
 		return "sh"
 	default:
-		return s.File
+		return file
 	}
 }

@@ -13,13 +13,6 @@ import (
 	"scriptbridge/config"
 )
 
-// notInPathError says that no folder of PATH has a program.
-type notInPathError struct{ program, path string }
-
-func (e *notInPathError) Error() string {
-	return fmt.Sprintf("%s: not found in PATH (%s)", e.program, e.path)
-}
-
 // missingError says that a path of the configuration leads to nothing.
 type missingError struct {
 	text, path string
@@ -78,25 +71,6 @@ func (s *Script) missingHint() string {
 		}
 	}
 	return "correct the path"
-}
-
-// likeProgram names a program that may be meant by one that is missing: of the
-// same name elsewhere, the next version of it, or one of a similar name.
-func likeProgram(name, path string) string {
-	base := filepath.Base(name)
-	candidates := []string{base, strings.TrimRight(base, "0123456789."), strings.TrimRight(base, "0123456789.") + "3"}
-	if like := config.Nearest(base, []string{"bash", "dash", "node", "perl", "php", "python", "python3", "ruby", "sh"}); like != "" {
-		candidates = append(candidates, like, like+"3")
-	}
-	for _, candidate := range candidates {
-		if candidate == "" {
-			continue
-		}
-		if file, err := resolveProgram(candidate, path); err == nil && filepath.IsAbs(file) && file != name {
-			return fmt.Sprintf(" (%s is there)", file)
-		}
-	}
-	return ""
 }
 
 // folderProblem says why a folder of discover cannot be looked into, or made.

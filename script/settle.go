@@ -17,7 +17,16 @@ func (s *Script) Check() error {
 	if err != nil {
 		return s.lost(err)
 	}
-	return s.checkStart(&c)
+	return checkStart(s.Script, s.program(), &c)
+}
+
+// program is the script's own file where that is what runs; empty for a module,
+// which an interpreter loads.
+func (s *Script) program() string {
+	if s.Dialect.Locate != nil {
+		return ""
+	}
+	return s.File
 }
 
 // settle makes the command of the script from what it finds on the machine

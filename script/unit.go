@@ -288,7 +288,7 @@ func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
 	o := u.pool.launcher.run(ctx, c)
 	o.Stderr = stderr
 	if o.Result == record.Error && (o.ExitCode == notExecutable || o.ExitCode == notFound) { // what env, nice or a shell says
-		if err := u.script.checkStart(&c); err != nil {
+		if err := checkStart(u.script.Script, u.script.program(), &c); err != nil {
 			o.Err = fmt.Errorf("%w: %w", o.Err, err)
 		}
 	}
