@@ -11,10 +11,11 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process/processtest"
 )
 
-// grace is how long the end of a run may take (exec.go), on a busy machine.
-const grace = 2*termTime + drainTime + sweepTime + 10*time.Second
+// grace is how long the end of a run may take, on a busy machine.
+const grace = 17 * time.Second
 
 // runDialects runs a script of every dialect once, all at the same time, and
 // gives what became of each by the dialect's name.
@@ -52,7 +53,7 @@ func runDialects(ctx context.Context, t *testing.T, timeout time.Duration, body 
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
-	p := NewPool(&memory{}, logTo(t), len(scripts))
+	p := NewPool(&memory{}, processtest.Logger(t), len(scripts))
 	defer p.Close()
 	views := make(map[string]View)
 	for _, v := range p.Once(ctx, scripts) {
@@ -64,9 +65,9 @@ func runDialects(ctx context.Context, t *testing.T, timeout time.Duration, body 
 // awaitGone waits until no process with tag among its arguments lives.
 func awaitGone(t *testing.T, tag string) {
 	t.Helper()
-	for deadline := time.Now().Add(grace); len(holding(tag)) > 0; {
+	for deadline := time.Now().Add(grace); len(processtest.Holding(tag)) > 0; {
 		if time.Now().After(deadline) {
-			t.Fatalf("processes %v live", holding(tag))
+			t.Fatalf("processes %v live", processtest.Holding(tag))
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -75,7 +76,7 @@ func awaitGone(t *testing.T, tag string) {
 // What a run leaves behind, in its group or out of it, ends with the run, and
 // its samples are none the worse for it.
 func TestDialectsLeaveNothing(t *testing.T) {
-	tag := tag(t)
+	tag := processtest.Tag()
 	views := runDialects(t.Context(), t, time.Minute, func(c contract) string {
 		return fmt.Sprintf("sleep %s &\nsetsid sleep %[1]s &\ncat <<'EOF'\n%sEOF\n", tag, c.good)
 	})
@@ -94,7 +95,7 @@ func hanging(tag string) func(contract) string {
 
 // A script that hangs is ended at its timeout, within the grace period.
 func TestDialectsTimeOut(t *testing.T) {
-	tag := tag(t)
+	tag := processtest.Tag()
 	begin := time.Now()
 	for name, v := range runDialects(t.Context(), t, 2*time.Second, hanging(tag)) {
 		if v.Last == nil || v.Last.Result != record.Timeout {
@@ -109,12 +110,12 @@ func TestDialectsTimeOut(t *testing.T) {
 
 // So it is when the bridge wants to end; the run then says nothing.
 func TestDialectsEnd(t *testing.T) {
-	tag := tag(t)
+	tag := processtest.Tag()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := make(chan time.Time, 1)
 	go func() {
 		defer cancel()
-		for len(holding(tag)) < 2*len(dialects()) && ctx.Err() == nil {
+		for len(processtest.Holding(tag)) < 2*len(dialects()) && ctx.Err() == nil {
 			<-time.After(10 * time.Millisecond)
 		}
 		cancelled <- time.Now()

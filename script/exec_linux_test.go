@@ -1,7 +1,6 @@
 package script
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -18,28 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process/processtest"
 )
-
-// tag is a number of seconds to sleep that no other process sleeps, so that a
-// process can be found by its arguments when it has no environment.
-func tag(t testing.TB) string {
-	return fmt.Sprintf("86400.%d%d", os.Getpid(), time.Now().UnixNano())
-}
-
-// holding lists the living processes of the whole machine that have text
-// among their arguments, but for this one.
-func holding(text string) []int {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	var pids []int
-	for _, f := range files {
-		args, _ := os.ReadFile(f)
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-		if bytes.Contains(args, []byte(text)) && pid != os.Getpid() {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
-}
 
 // marked lists the living processes of the whole machine that carry the mark
 // of one of l's runs.
@@ -100,10 +79,10 @@ func TestRunLeavesNothing(t *testing.T) {
 	forEachMark(t, func(t *testing.T, l *launcher) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				tag := tag(t)
+				tag := processtest.Tag()
 				o := l.run(t.Context(), shell(strings.ReplaceAll(test.text, "TAG", tag)))
 				checkEnding(t, o, ending{"", record.OK, 0, ""})
-				if pids := holding(tag); len(pids) > 0 {
+				if pids := processtest.Holding(tag); len(pids) > 0 {
 					t.Errorf("processes %v live", pids)
 				}
 				checkNothingLeft(t, l)
@@ -114,12 +93,12 @@ func TestRunLeavesNothing(t *testing.T) {
 
 func TestRunLeavesNothingAfterTimeout(t *testing.T) {
 	forEachMark(t, func(t *testing.T, l *launcher) {
-		tag := tag(t)
+		tag := processtest.Tag()
 		c := shell("setsid sleep " + tag + " & sleep " + tag + " & wait")
 		c.timeout = 200 * time.Millisecond
 		o := l.run(t.Context(), c)
 		checkEnding(t, o, ending{"", record.Timeout, -1, "was ended after its timeout of 200ms"})
-		if pids := holding(tag); len(pids) > 0 {
+		if pids := processtest.Holding(tag); len(pids) > 0 {
 			t.Errorf("processes %v live", pids)
 		}
 		checkNothingLeft(t, l)
@@ -136,9 +115,9 @@ func TestRunLeavesNothingWithoutEnvironment(t *testing.T) {
 		"setsid env -i sleep TAG >/dev/null 2>&1 &",
 		"env -i setsid sh -c 'setsid sleep TAG & sleep TAG' >/dev/null 2>&1 &",
 	} {
-		tag := tag(t)
+		tag := processtest.Tag()
 		checkEnding(t, l.run(t.Context(), shell(strings.ReplaceAll(text, "TAG", tag))), ending{"", record.OK, 0, ""})
-		if pids := holding(tag); len(pids) > 0 {
+		if pids := processtest.Holding(tag); len(pids) > 0 {
 			t.Errorf("%s: processes %v live", text, pids)
 		}
 		checkNothingLeft(t, l)
@@ -230,14 +209,14 @@ func TestLaunchersApart(t *testing.T) {
 // reaped when they die is the launcher's business still.
 func TestRunKeeps(t *testing.T) {
 	forEachMark(t, func(t *testing.T, l *launcher) {
-		tag := tag(t)
+		tag := processtest.Tag()
 		c := shell("sleep TAG >/dev/null 2>&1 & setsid sleep TAG >/dev/null 2>&1 & tr '\\0' '\\n' </proc/$$/environ | grep -c ^SCRIPTBRIDGE_RUN=keep-")
 		c.args[2] = strings.ReplaceAll(c.args[2], "TAG", tag)
 		c.keep = true
 		checkEnding(t, l.run(t.Context(), c), ending{"1\n", record.OK, 0, ""})
 		checkEnding(t, l.run(t.Context(), shell("echo another run")), ending{"another run\n", record.OK, 0, ""})
 		l.Close()
-		pids := holding(tag)
+		pids := processtest.Holding(tag)
 		if len(pids) != 2 {
 			t.Errorf("processes %v live, want two", pids)
 		}
@@ -253,11 +232,11 @@ func TestRunKeeps(t *testing.T) {
 // A timeout ends a kept run's group nevertheless.
 func TestRunKeepsNotAfterTimeout(t *testing.T) {
 	l := testLauncher(t)
-	tag := tag(t)
+	tag := processtest.Tag()
 	c := shell("sleep " + tag + " & wait")
 	c.keep, c.timeout = true, 100*time.Millisecond
 	checkEnding(t, l.run(t.Context(), c), ending{"", record.Timeout, -1, "was ended after its timeout of 100ms"})
-	if pids := holding(tag); len(pids) > 0 {
+	if pids := processtest.Holding(tag); len(pids) > 0 {
 		t.Errorf("processes %v live", pids)
 	}
 }
@@ -318,7 +297,7 @@ func openFiles(t *testing.T) []string {
 func TestRunCannotBeStartedLeaksNothing(t *testing.T) {
 	l := testLauncher(t)
 	l.run(t.Context(), shell("echo warm"))
-	lost := writeScript(t, "lost", "#!/no/such/interpreter\n", 0o755)
+	lost := processtest.WriteScript(t, "lost", "#!/no/such/interpreter\n", 0o755)
 	before := openFiles(t)
 	for range 20 {
 		c := command{args: []string{lost}, stdin: []byte("x")}
@@ -393,7 +372,7 @@ func TestChildren(t *testing.T) {
 // starts nothing any more.
 func TestKill(t *testing.T) {
 	forEachMark(t, func(t *testing.T, l *launcher) {
-		tag := tag(t)
+		tag := processtest.Tag()
 		c := shell("trap '' TERM; setsid sleep " + tag + " >/dev/null 2>&1 & sleep " + tag)
 		var over sync.WaitGroup
 		for range 8 {
@@ -410,7 +389,7 @@ func TestKill(t *testing.T) {
 		awaitCount(t, tag, 16)
 		l.kill()
 		over.Wait()
-		if pids := holding(tag); len(pids) > 0 {
+		if pids := processtest.Holding(tag); len(pids) > 0 {
 			t.Errorf("processes %v live", pids)
 		}
 		checkNothingLeft(t, l)
@@ -422,9 +401,9 @@ func TestKill(t *testing.T) {
 func awaitCount(t *testing.T, text string, n int) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
-	for len(holding(text)) < n {
+	for len(processtest.Holding(text)) < n {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d processes, not %d", len(holding(text)), n)
+			t.Fatalf("%d processes, not %d", len(processtest.Holding(text)), n)
 		}
 		<-time.After(5 * time.Millisecond)
 	}

@@ -14,11 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process/processtest"
 )
 
 func TestResolveProgram(t *testing.T) {
-	tool := writeScript(t, "tool", "", 0o755)
-	dull := writeScript(t, "tool", "", 0o644)
+	tool := processtest.WriteScript(t, "tool", "", 0o755)
+	dull := processtest.WriteScript(t, "tool", "", 0o644)
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "tool"), 0o755); err != nil {
 		t.Fatal(err)
@@ -51,7 +52,7 @@ func orNil(text string) string {
 
 func TestCheckProgram(t *testing.T) {
 	root, nobody := &account{uid: 0}, &account{uid: 65534, gid: 65534}
-	file := writeScript(t, "f", "", 0o755)
+	file := processtest.WriteScript(t, "f", "", 0o755)
 	dir := filepath.Dir(file)
 	elsewhere := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(file, elsewhere); err != nil {
@@ -168,7 +169,7 @@ func TestRunAs(t *testing.T) {
 	}
 	checkEnding(t, o, ending{fmt.Sprintf("%d\n%d\n%s\n%s:nobody:nobody\n", nobody.uid, nobody.gid, strings.Join(groups, " "), nobody.home),
 		record.OK, 0, ""})
-	locked := writeScript(t, "locked", "#!/bin/sh\n", 0o700)
+	locked := processtest.WriteScript(t, "locked", "#!/bin/sh\n", 0o700)
 	checkEnding(t, l.run(t.Context(), command{args: []string{locked}, account: nobody}), ending{"", record.Error, -1,
 		"cannot be started: " + locked + ": permission denied (it, its #! interpreter or the working directory cannot be reached " +
 			"by the user it runs as, or the file system is mounted noexec)"})
@@ -189,10 +190,10 @@ func TestRunAsOurselves(t *testing.T) {
 }
 
 func TestRunCannotBeStarted(t *testing.T) {
-	text := writeScript(t, "text.sh", "echo hi\n", 0o644)
-	lost := writeScript(t, "lost", "#!/no/such/interpreter -x\n", 0o755)
-	crlf := writeScript(t, "crlf", "#!/bin/sh\r\necho hi\r\n", 0o755)
-	elf := writeScript(t, "elf", "\x7fELF\x02\x01\x01\x00\x00\x00for another machine", 0o755)
+	text := processtest.WriteScript(t, "text.sh", "echo hi\n", 0o644)
+	lost := processtest.WriteScript(t, "lost", "#!/no/such/interpreter -x\n", 0o755)
+	crlf := processtest.WriteScript(t, "crlf", "#!/bin/sh\r\necho hi\r\n", 0o755)
+	elf := processtest.WriteScript(t, "elf", "\x7fELF\x02\x01\x01\x00\x00\x00for another machine", 0o755)
 	dir := t.TempDir()
 	tests := []struct {
 		name string
@@ -227,7 +228,7 @@ func TestRunCannotBeStarted(t *testing.T) {
 
 // What has no #! line goes to /bin/sh, with its arguments, from PATH too.
 func TestRunWithoutShebang(t *testing.T) {
-	path := writeScript(t, "plain", "echo \"$0:$1:$2\"\n", 0o755)
+	path := processtest.WriteScript(t, "plain", "echo \"$0:$1:$2\"\n", 0o755)
 	l := testLauncher(t)
 	for _, c := range []command{
 		{args: []string{path, "a b", "c"}},
@@ -237,6 +238,6 @@ func TestRunWithoutShebang(t *testing.T) {
 		c.maxOutput, c.timeout = 1000, time.Minute
 		checkEnding(t, l.run(t.Context(), c), ending{path + ":a b:c\n", record.OK, 0, ""})
 	}
-	empty := writeScript(t, "empty", "", 0o755)
+	empty := processtest.WriteScript(t, "empty", "", 0o755)
 	checkEnding(t, l.run(t.Context(), command{args: []string{empty}}), ending{"", record.OK, 0, ""})
 }

@@ -1,6 +1,9 @@
 package script
 
 import (
+	"bytes"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,5 +93,44 @@ func TestScrubEnv(t *testing.T) {
 	want := []string{"PATH=/bin", "LISTENER=kept", "JOURNAL_STREAMS=kept", "EMPTY=", "=odd", "LANG=C=LISTEN_FDS"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+}
+
+func TestMessages(t *testing.T) {
+	long := bytes.Repeat([]byte("x"), maxMessage)
+	for _, test := range []struct {
+		name   string
+		writes [][]byte
+		want   []int // lengths
+		err    string
+	}{
+		{"lines", [][]byte{[]byte("a\nbc"), []byte("d\n"), []byte("no end")}, []int{1, 3}, ""},
+		{"just fits", [][]byte{long, []byte("\na\n")}, []int{maxMessage, 1}, ""},
+		{"too long", [][]byte{[]byte("a\n"), long, []byte("x\nb\n")}, []int{1}, "wrote a line of more than 4MiB on descriptor 3"},
+		{"refused", [][]byte{[]byte("a\nbad\nb\n"), []byte("c\n")}, []int{1}, "no"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []int
+			m := messages{broken: make(chan struct{}), hook: func(line []byte) error {
+				if string(line) == "bad" {
+					return errors.New("no")
+				}
+				got = append(got, len(line))
+				return nil
+			}}
+			for _, w := range test.writes {
+				m.take(w)
+			}
+			m.close()
+			m.take([]byte("late\n"))
+			text := ""
+			if m.err != nil {
+				text = m.err.Error()
+				<-m.broken
+			}
+			if !slices.Equal(got, test.want) || text != test.err {
+				t.Errorf("got %v, error %q", got, text)
+			}
+		})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,19 +21,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process/processtest"
 )
-
-// logTo writes what a launcher logs into the test's log.
-func logTo(t testing.TB) log.Logger {
-	return log.LoggerFunc(func(keyvals ...any) error {
-		t.Log(keyvals...)
-		return nil
-	})
-}
 
 func testLauncher(t testing.TB) *launcher {
 	t.Helper()
-	l := newLauncher(logTo(t))
+	l := newLauncher(processtest.Logger(t))
 	t.Cleanup(l.Close)
 	return l
 }
@@ -47,19 +39,6 @@ func shell(text string) command {
 		timeout:   time.Minute,
 		maxOutput: 1 << 20,
 	}
-}
-
-// writeScript writes a file of the given mode and gives its path.
-func writeScript(t *testing.T, name, text string, mode os.FileMode) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // ending is the part of an Outcome that a test names in full.

@@ -15,11 +15,12 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/config/cmdline"
+	"scriptbridge/script/process/processtest"
 )
 
 func TestCheckOwner(t *testing.T) {
 	us := userName(uint32(os.Geteuid()))
-	path := writeScript(t, "a'p p.sh", "", 0o700)
+	path := processtest.WriteScript(t, "a'p p.sh", "", 0o700)
 	folder := filepath.Dir(path)
 	other := &account{name: "other", uid: uint32(os.Geteuid()) + 4242}
 	const aside = "move the script to a folder of its own with mode 0700"
@@ -71,13 +72,13 @@ func TestCheckOwner(t *testing.T) {
 // chmod is said of no other file and of no folder, and chown of nothing.
 func TestRemediesAreSafe(t *testing.T) {
 	nobody := &account{name: "nobody", uid: 65534, gid: 65534}
-	own := writeScript(t, "own.sh", "", 0o777)
+	own := processtest.WriteScript(t, "own.sh", "", 0o777)
 	os.Chmod(filepath.Dir(own), 0o700)
 	toSystem := filepath.Join(t.TempDir(), "link.sh")
 	if err := os.Symlink("/usr/bin/env", toSystem); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Dir(writeScript(t, "inpath.sh", "", 0o777)))
+	t.Setenv("PATH", os.Getenv("PATH")+":"+filepath.Dir(processtest.WriteScript(t, "inpath.sh", "", 0o777)))
 	lines := []string{
 		own, toSystem, "inpath.sh", "sh", "df -h", "/usr/bin/env", "/usr/bin/env " + own, "sh /dev/stdin", "/dev/null", "sh /etc/passwd", "/etc/passwd",
 		"/tmp/nothing.sh", "sh -c 'echo a 1'", "/bin/sh -c 'echo a 1'", "bash -ec /etc/passwd", "sh -s /etc/passwd", "python3 -c 1", "python3 -c1 /etc/passwd",
@@ -133,7 +134,7 @@ func TestInstrumentalAdmit(t *testing.T) {
 		}
 		return s.Check()
 	}
-	target := writeScript(t, "target.sh", "", 0o755)
+	target := processtest.WriteScript(t, "target.sh", "", 0o755)
 	link := filepath.Join(t.TempDir(), "link.sh")
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
