@@ -36,7 +36,7 @@ cross: $(PLATFORMS:%=cross-%) ## build for all platforms, into .build/
 # and -trimpath lets it use what the build compiled.
 cross-%:
 	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o .build/$*/ .
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $(GO) vet -trimpath ./script
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $(GO) vet -trimpath ./script/...
 
 # promu has a module of its own, so that what it needs is nothing to us.
 PROMU = $(GO) tool -modfile=tools/go.mod promu

@@ -16,9 +16,9 @@ import (
 	"scriptbridge/internal/fsx"
 )
 
-// process is the program, run as people run it, with a mark on all that it
+// programRun is the program, run as people run it, with a mark on all that it
 // starts.
-type process struct {
+type programRun struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	dir  string
@@ -26,9 +26,9 @@ type process struct {
 	done chan struct{} // closed when it has ended
 }
 
-func startProcess(t *testing.T, dir string, args ...string) *process {
+func startProcess(t *testing.T, dir string, args ...string) *programRun {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command("scriptbridge", args...), dir: dir, done: make(chan struct{})}
+	p := &programRun{t: t, cmd: exec.Command("scriptbridge", args...), dir: dir, done: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "SCENARIO="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
@@ -36,7 +36,7 @@ func startProcess(t *testing.T, dir string, args ...string) *process {
 	return p
 }
 
-func (p *process) start() {
+func (p *programRun) start() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -56,15 +56,15 @@ func (p *process) start() {
 	})
 }
 
-func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended
+func (p *programRun) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended
 
-func (p *process) logs(text string) {
+func (p *programRun) logs(text string) {
 	p.t.Helper()
 	p.await("the log to say "+text, func() bool { return strings.Contains(p.out.String(), text) })
 }
 
 // await polls, and gives up when the process has ended.
-func (p *process) await(what string, ask func() bool) {
+func (p *programRun) await(what string, ask func() bool) {
 	p.t.Helper()
 	await(p.t, what, func() bool {
 		if ask() {
@@ -79,14 +79,14 @@ func (p *process) await(what string, ask func() bool) {
 	})
 }
 
-func (p *process) awaitFile(name string) {
+func (p *programRun) awaitFile(name string) {
 	p.t.Helper()
 	p.await("the file "+name, func() bool { return fileExists(filepath.Join(p.dir, name)) })
 }
 
 // ends waits for the end, which must be an exit with that code that leaves nothing
 // behind.
-func (p *process) ends(code int) {
+func (p *programRun) ends(code int) {
 	p.t.Helper()
 	select {
 	case <-p.done:
@@ -125,7 +125,7 @@ func stubbornFolder(t *testing.T) string {
 
 // storm sends a signal again and again, until the function that it gives is
 // called.
-func (p *process) storm(s syscall.Signal) (end func()) {
+func (p *programRun) storm(s syscall.Signal) (end func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -165,7 +165,7 @@ func held(t *testing.T, dir string) (release func()) {
 }
 
 // awaitLock waits until a start has come as far as the lock.
-func (p *process) awaitLock() {
+func (p *programRun) awaitLock() {
 	p.t.Helper()
 	p.await("the start to open the lock", func() bool {
 		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
@@ -309,7 +309,7 @@ func TestTerminalGoes(t *testing.T) {
 	})
 	t.Run("reader", func(t *testing.T) {
 		dir := monitor(t, "class Mon(ScalyrMonitor):\n    def gather_sample(self):\n        self._logger.emit_value('a', 1)\n")
-		p := &process{t: t, cmd: exec.Command("scriptbridge", "try", "--interval=1s"), dir: dir, done: make(chan struct{})}
+		p := &programRun{t: t, cmd: exec.Command("scriptbridge", "try", "--interval=1s"), dir: dir, done: make(chan struct{})}
 		p.cmd.Dir = dir
 		p.cmd.Env = append(os.Environ(), "SCENARIO="+dir)
 		read, write, err := os.Pipe()

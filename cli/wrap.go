@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"scriptbridge/coscale"
-	"scriptbridge/script"
+	"scriptbridge/script/process"
 )
 
 // wrapFlags are those of wrap.
@@ -49,7 +49,7 @@ func wrap(ctx context.Context, f *wrapFlags, e *Env) error {
 	defer cancel()
 	began := make(chan error, 1)
 	go func() { began <- r.begin(beginning) }()
-	code, err := script.Wrap(e.Args, e.Stdin, e.Stdout, e.Stderr)
+	code, err := process.Wrap(e.Args, e.Stdin, e.Stdout, e.Stderr)
 	end := time.Now()
 	if err != nil {
 		fmt.Fprintln(e.Stderr, "scriptbridge: wrap:", err)

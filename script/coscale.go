@@ -11,6 +11,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // coscaleDialect runs what was written for the CoScale agent's generic script
@@ -150,7 +151,7 @@ func (r *coscaleRunner) configure(ctx context.Context, run RunFunc, t *Turn) {
 
 // understand reads what -c printed. Without a configuration the error is why;
 // with one it holds the declared things that were refused.
-func (r *coscaleRunner) understand(o *Outcome) (*coscaleConfig, error) {
+func (r *coscaleRunner) understand(o *process.Outcome) (*coscaleConfig, error) {
 	switch o.Result {
 	case record.OK:
 		c, err := parseCoscaleConfig(o.Stdout)
@@ -170,7 +171,7 @@ func (r *coscaleRunner) understand(o *Outcome) (*coscaleConfig, error) {
 			r.configTimeout, max(5*time.Second, 2*r.configTimeout))
 	case record.Error:
 		// With these two a shell, env or nice says that there was nothing to run.
-		if o.ExitCode > 0 && o.ExitCode != notExecutable && o.ExitCode != notFound {
+		if o.ExitCode > 0 && o.ExitCode != process.NotExecutable && o.ExitCode != process.NotFound {
 			return nil, errors.New("-c must print the configuration and exit with 0")
 		}
 	}

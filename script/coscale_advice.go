@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+
+	"scriptbridge/script/process"
 )
 
 // What a script may print for -c instead of a declaration. What is to be done
@@ -38,6 +40,6 @@ func adviseCoscale(s *Script, err error) error {
 
 // runByPlainShell reports whether a shell other than bash reads the script.
 func (s *Script) runByPlainShell() bool {
-	runner := runner(s.Script, s.program())
-	return isShell(runner) && filepath.Base(runner) != "bash"
+	runner := process.Interpreter(s.Script, s.program())
+	return process.IsShell(runner) && filepath.Base(runner) != "bash"
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Bounds on one run's output. Samples may be more where the operator's
@@ -92,7 +93,9 @@ func coscaleLines(out []byte) func(func([]byte) bool) {
 }
 
 // dropCoscaleData refuses the data lines of a run that failed.
-func dropCoscaleData(o *Outcome) error { return dropped(o, coscaleLines(o.Stdout), isCoscaleData) }
+func dropCoscaleData(o *process.Outcome) error {
+	return dropped(o, coscaleLines(o.Stdout), isCoscaleData)
+}
 
 var (
 	errGlued    = errors.New("two lines ran together (print a line and its end in one write)")

@@ -17,14 +17,15 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // coscaleStage stands in for a script's processes.
 type coscaleStage struct {
 	t      *testing.T
 	runner *coscaleRunner
-	config func() *Outcome // what -c comes to
-	data   func() *Outcome
+	config func() *process.Outcome // what -c comes to
+	data   func() *process.Outcome
 	calls  []string // "-c 1s"
 }
 
@@ -40,13 +41,15 @@ func newCoscaleStage(t *testing.T) *coscaleStage {
 	}
 }
 
-func says(text string) func() *Outcome {
-	return func() *Outcome { return &Outcome{Result: record.OK, Stdout: []byte(text), End: time.Now()} }
+func says(text string) func() *process.Outcome {
+	return func() *process.Outcome {
+		return &process.Outcome{Result: record.OK, Stdout: []byte(text), End: time.Now()}
+	}
 }
 
-func fails(result record.Result, code int, text string) func() *Outcome {
-	return func() *Outcome {
-		return &Outcome{Result: result, ExitCode: code, Stdout: []byte(text), End: time.Now(), Err: fmt.Errorf("it ended with %s", result)}
+func fails(result record.Result, code int, text string) func() *process.Outcome {
+	return func() *process.Outcome {
+		return &process.Outcome{Result: result, ExitCode: code, Stdout: []byte(text), End: time.Now(), Err: fmt.Errorf("it ended with %s", result)}
 	}
 }
 
@@ -61,7 +64,7 @@ func (s *coscaleStage) turn() (t *Turn, calls string) {
 	return t, strings.Join(s.calls, ", ")
 }
 
-func (s *coscaleStage) run(_ context.Context, in Invocation) *Outcome {
+func (s *coscaleStage) run(_ context.Context, in Invocation) *process.Outcome {
 	s.calls = append(s.calls, fmt.Sprintf("%s %s", strings.Join(in.Args, " "), in.Timeout))
 	if in.Stdin != nil {
 		s.t.Errorf("stdin %q", in.Stdin)
@@ -116,7 +119,7 @@ func TestCoscaleTurn(t *testing.T) {
 }
 
 func TestCoscaleTimeouts(t *testing.T) {
-	declares := func(maxruntime string) func() *Outcome {
+	declares := func(maxruntime string) func() *process.Outcome {
 		return says(`{"maxruntime": ` + maxruntime + `, "metrics": [{"id": 1, "name": "Load"}]}`)
 	}
 	for _, tt := range []struct {
@@ -145,7 +148,7 @@ func TestCoscaleTimeouts(t *testing.T) {
 func TestCoscaleFirstFails(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		config  func() *Outcome
+		config  func() *process.Outcome
 		result  record.Result
 		wantErr string
 	}{
@@ -296,7 +299,7 @@ func TestCoscaleFailedData(t *testing.T) {
 	const out = "M1 5\nbanner\nM1 x\nE1 0\nM\n"
 	for _, tt := range []struct {
 		name  string
-		data  func() *Outcome
+		data  func() *process.Outcome
 		use   bool
 		heard bool
 		want  string
@@ -329,7 +332,7 @@ func TestCoscaleFailedData(t *testing.T) {
 func TestCoscaleStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := newCoscaleStage(t)
-	s.config = func() *Outcome {
+	s.config = func() *process.Outcome {
 		cancel()
 		return fails(record.Killed, -1, "")()
 	}

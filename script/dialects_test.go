@@ -18,6 +18,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // contract is what the suite must know of a dialect to hold it to what all
@@ -145,8 +146,8 @@ func (c *contract) runner(t *testing.T, d Dialect) (*Script, Runner) {
 // prints is a RunFunc of a script that declares what the contract says and
 // prints out.
 func (c *contract) prints(out string) RunFunc {
-	return func(_ context.Context, in Invocation) *Outcome {
-		o := &Outcome{Result: record.OK, Stdout: []byte(out), Start: time.Now(), End: time.Now()}
+	return func(_ context.Context, in Invocation) *process.Outcome {
+		o := &process.Outcome{Result: record.OK, Stdout: []byte(out), Start: time.Now(), End: time.Now()}
 		if in.Message != nil {
 			type line struct {
 				Text string `json:"text"`
@@ -226,7 +227,7 @@ func TestGarbage(t *testing.T) {
 		judge := newJudge(s)
 		for _, text := range garbage {
 			for _, end := range ends {
-				run := func(ctx context.Context, in Invocation) *Outcome {
+				run := func(ctx context.Context, in Invocation) *process.Outcome {
 					o := c.prints(text)(ctx, in)
 					o.Result, o.ExitCode, o.Err = end.result, end.code, end.err
 					return o

@@ -13,6 +13,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Guess says which dialect a command seems to speak, and why, for a person
@@ -25,14 +26,14 @@ import (
 func (p *Pool) Guess(ctx context.Context, c *config.Script) (dialect, why string, err error) {
 	s := &Script{Script: c}
 	s.File, s.Dir = placeOf(c)
-	g := guess(s.File, headOf(s.File), func(args ...string) *Outcome {
+	g := guess(s.File, process.Head(s.File), func(args ...string) *process.Outcome {
 		cmd, err := s.settle()
 		if err != nil {
-			return &Outcome{Result: record.Error, ExitCode: -1, Err: err}
+			return &process.Outcome{Result: record.Error, ExitCode: -1, Err: err}
 		}
-		cmd.args = append(cmd.args, args...)
-		cmd.timeout = guessTimeout
-		return p.launcher.run(ctx, cmd)
+		cmd.Args = append(cmd.Args, args...)
+		cmd.Timeout = guessTimeout
+		return p.launcher.Run(ctx, cmd)
 	})
 	if g.dialect == bareNumber {
 		return "", "", fmt.Errorf("the command %s, which no dialect reads: print a name in front of it, as `queue_length 12` is read by the dialects prometheus and instrumental; --dialect names the one to try", g.why)
@@ -52,8 +53,8 @@ type guessed struct{ dialect, why string }
 
 // guess weighs a script's path (empty when not known), its text (nil when it
 // has none), and what run gives, which it calls only when it must.
-func guess(path string, text []byte, run func(args ...string) *Outcome) guessed {
-	var printed *Outcome
+func guess(path string, text []byte, run func(args ...string) *process.Outcome) guessed {
+	var printed *process.Outcome
 	for _, look := range []func() guessed{
 		func() guessed { return guessFolder(path) },
 		func() guessed { return guessFile(text) },
@@ -152,7 +153,7 @@ func guessFiles(text []byte) (told []guessed) {
 }
 
 // guessOutput looks at what a script did that was run as it is.
-func guessOutput(o *Outcome) guessed {
+func guessOutput(o *process.Outcome) guessed {
 	lines := strings.FieldsFunc(string(o.Stdout), func(r rune) bool { return r == '\n' || r == '\r' })
 	for _, line := range lines {
 		if commentForm.MatchString(line) || labelledForm.MatchString(line) {
@@ -225,7 +226,7 @@ const bareNumber = "a bare number"
 
 // guessNumber looks at what a script printed that nothing else tells of: a
 // number, as for Zabbix or adhocteam's script_exporter.
-func guessNumber(o *Outcome) guessed {
+func guessNumber(o *process.Outcome) guessed {
 	if lines := strings.Fields(string(o.Stdout)); len(lines) == 1 && numberForm.MatchString(lines[0]) {
 		return guessed{bareNumber, "prints a number and nothing else"}
 	}
@@ -240,7 +241,7 @@ const (
 )
 
 // guessConfiguration looks at what a script did that was run with -c.
-func guessConfiguration(o *Outcome) guessed {
+func guessConfiguration(o *process.Outcome) guessed {
 	var declared struct{ Metrics, Events []json.RawMessage }
 	at := bytes.IndexByte(o.Stdout, '{')
 	if at < 0 || json.NewDecoder(bytes.NewReader(o.Stdout[at:])).Decode(&declared) != nil {

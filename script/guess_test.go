@@ -4,10 +4,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"scriptbridge/script/process"
 )
 
 // runs is what a script does that is run with no argument, and with -c.
-type runs struct{ bare, config *Outcome }
+type runs struct{ bare, config *process.Outcome }
 
 func TestGuess(t *testing.T) {
 	nothing := exits(0, "", "")
@@ -61,7 +63,7 @@ func TestGuess(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var calls []string
-			got := guess(tt.path, []byte(tt.text), func(args ...string) *Outcome {
+			got := guess(tt.path, []byte(tt.text), func(args ...string) *process.Outcome {
 				calls = append(calls, "["+strings.Join(args, " ")+"]")
 				if slices.Equal(args, []string{"-c"}) {
 					return tt.runs.config

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/script/process"
 )
 
 // hintOutput is how much of a run's output is looked at for another dialect.
@@ -19,7 +20,7 @@ const hintOutput = 64 << 10
 // understand, what its file holds that a shell trips over, and another dialect
 // that the file speaks.
 func (s *Script) Suspicions() []string {
-	texts := doubts(s.Script, s.program())
+	texts := process.Warnings(s.Script, s.program())
 	if s.Dialect.Doubts != nil {
 		texts = append(texts, s.Dialect.Doubts(s.Script)...)
 	}
@@ -42,8 +43,8 @@ func (s *Script) doubtUser(uid int) string {
 	if s.User == "" || uid <= 0 { // root, or Windows
 		return ""
 	}
-	a, err := lookupAccount(s.User)
-	if err != nil || a.uid == uint32(uid) {
+	a, err := process.LookupAccount(s.User)
+	if err != nil || a.UID == uint32(uid) {
 		return ""
 	}
 	return fmt.Sprintf("user %s needs a bridge that runs as root, which this check does not, so that it cannot see whether the script can run", s.User)
@@ -60,13 +61,13 @@ func (s *Script) hints(t *Turn, failed error, unheard bool) (texts []string, ins
 	c, err := s.settle()
 	switch {
 	case err == nil:
-		if err := checkStart(s.Script, s.program(), &c); err != nil {
+		if err := process.CheckStart(s.Script, s.program(), &c); err != nil {
 			texts = append(texts, err.Error())
 		}
 	case failed != nil && strings.HasSuffix(failed.Error(), err.Error()):
 		instead = strings.TrimPrefix(s.lost(err).Error(), err.Error())
 	}
-	texts = append(texts, doubts(s.Script, s.program())...)
+	texts = append(texts, process.Warnings(s.Script, s.program())...)
 	if syntax := s.shellSyntax(); syntax != "" {
 		texts = append(texts, syntax)
 	}
@@ -97,7 +98,7 @@ func (s *Script) perhaps(g guessed) string {
 // otherDialect is a dialect that the script's file and what it printed speak
 // for, where nothing speaks for its own. What was printed counts most; the
 // name of the file counts only when it has run.
-func (s *Script) otherDialect(ran []*Outcome, named bool) guessed {
+func (s *Script) otherDialect(ran []*process.Outcome, named bool) guessed {
 	own := s.Dialect.Name
 	var clues []guessed
 	weak := guessed{}
@@ -116,7 +117,7 @@ func (s *Script) otherDialect(ran []*Outcome, named bool) guessed {
 			clues = append(clues, g)
 		}
 	}
-	told := guessFiles(headOf(s.File))
+	told := guessFiles(process.Head(s.File))
 	if slices.ContainsFunc(told, func(g guessed) bool { return g.dialect == own }) {
 		return guessed{}
 	}
@@ -134,7 +135,7 @@ func (s *Script) otherDialect(ran []*Outcome, named bool) guessed {
 }
 
 // guessPrinted looks at what a script of the dialect own printed.
-func guessPrinted(own string, o *Outcome) guessed {
+func guessPrinted(own string, o *process.Outcome) guessed {
 	some := *o
 	some.Stdout = o.Stdout[:min(len(o.Stdout), hintOutput)]
 	if own == config.DefaultDialect {

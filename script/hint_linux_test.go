@@ -11,6 +11,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // TestMissingIsLookedForOnce: what else may be meant by a file that is missing
@@ -65,12 +66,12 @@ func TestHintsHoldNoPlace(t *testing.T) {
 	p := NewPool(record.Tee{}, log.NewNopLogger(), 1)
 	defer p.Close()
 	fails := &player{play: func(context.Context, int) *Turn {
-		return &Turn{Outcomes: []*Outcome{{Result: record.Error, ExitCode: 1}}}
+		return &Turn{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 1}}}
 	}}
 	s := newTestScript("a", 0, fails)
 	s.Command = []string{"/bin/sh"}
 	asked := false
-	s.Dialect.Admit = func(*Script, *account) error {
+	s.Dialect.Admit = func(*Script, *process.Account) error {
 		asked = true
 		if n := p.Running(); n != 0 {
 			t.Errorf("%d places are taken while the reason of a failure is looked for", n)

@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // instrumentalDialect runs plugin scripts of Instrumental's instrument_server
@@ -90,7 +91,7 @@ func prepareInstrumental(given config.Options) (NewRunner, error) {
 // admitInstrumental is the dialect's Admit: the option permissions, applied to
 // the folder that the script's file is in and to the file. Links are followed.
 // Code that stands in the command has no file that others could change.
-func admitInstrumental(s *Script, runAs *account) error {
+func admitInstrumental(s *Script, runAs *process.Account) error {
 	o, err := readInstrumentalOptions(s.Options)
 	if err != nil || o.Permissions == permissionsOff || s.File == "" {
 		return err
@@ -155,7 +156,7 @@ func (r *instrumentalRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 	t := new(Turn)
 	r.recall(t)
 	o := run(ctx, r.invocation())
-	t.Outcomes = []*Outcome{o}
+	t.Outcomes = []*process.Outcome{o}
 	if o.Result != record.OK && (ctx.Err() != nil || o.Result == record.Error && o.ExitCode < 0) {
 		return t // it was cut short by us, or never started: that is no run
 	}
@@ -217,7 +218,7 @@ func (p *instrumentalPast) status(raw bool) int {
 }
 
 // remember keeps the run for the next one.
-func (r *instrumentalRunner) remember(o *Outcome, t *Turn) {
+func (r *instrumentalRunner) remember(o *process.Outcome, t *Turn) {
 	r.past = &instrumentalPast{File: r.script.File, End: o.End.Unix(), ExitCode: o.ExitCode, Signal: o.Signal, output: o.Stdout}
 	if o.Signal == 0 && (o.Result == record.Timeout || o.Result == record.Killed) {
 		r.past.Signal = int(syscall.SIGKILL) // it was us

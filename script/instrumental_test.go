@@ -12,6 +12,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // instrumentalStage stands in for a script's processes, one outcome a turn.
@@ -63,14 +64,14 @@ func (s *instrumentalStage) restart() {
 }
 
 // turn takes a turn in which the script comes to o, and must be called so.
-func (s *instrumentalStage) turn(o *Outcome, args, stdin string) *Turn {
+func (s *instrumentalStage) turn(o *process.Outcome, args, stdin string) *Turn {
 	s.t.Helper()
 	return s.turnIn(s.t.Context(), o, args, stdin)
 }
 
-func (s *instrumentalStage) turnIn(ctx context.Context, o *Outcome, args, stdin string) *Turn {
+func (s *instrumentalStage) turnIn(ctx context.Context, o *process.Outcome, args, stdin string) *Turn {
 	s.t.Helper()
-	return s.runner.Turn(ctx, func(_ context.Context, in Invocation) *Outcome {
+	return s.runner.Turn(ctx, func(_ context.Context, in Invocation) *process.Outcome {
 		if got := strings.Join(in.Args, " "); got != args {
 			s.t.Errorf("called with %q, want %q", got, args)
 		}
@@ -85,8 +86,8 @@ func (s *instrumentalStage) turnIn(ctx context.Context, o *Outcome, args, stdin 
 }
 
 // ran is a process that began at a second of the epoch and took a tenth.
-func ran(second int64, code int, text string) *Outcome {
-	o := &Outcome{Result: record.OK, ExitCode: code, Stdout: []byte(text), Start: time.Unix(second, 0), End: time.Unix(second, 1e8)}
+func ran(second int64, code int, text string) *process.Outcome {
+	o := &process.Outcome{Result: record.OK, ExitCode: code, Stdout: []byte(text), Start: time.Unix(second, 0), End: time.Unix(second, 1e8)}
 	if code != 0 {
 		o.Result, o.Err = record.Error, fmt.Errorf("exited with code %d", code)
 	}
@@ -94,7 +95,7 @@ func ran(second int64, code int, text string) *Outcome {
 }
 
 // ended is one that did not exit by itself.
-func ended(second int64, result record.Result, signal int, text string) *Outcome {
+func ended(second int64, result record.Result, signal int, text string) *process.Outcome {
 	o := ran(second, 0, text)
 	o.Result, o.ExitCode, o.Signal, o.Err = result, -1, signal, errors.New("ended")
 	return o
@@ -143,7 +144,7 @@ func TestInstrumentalInvalid(t *testing.T) {
 
 func TestInstrumentalStatus(t *testing.T) {
 	for _, c := range []struct {
-		o          *Outcome
+		o          *process.Outcome
 		plain, raw string
 	}{
 		{ran(1000, 0, ""), "0", "0"},
@@ -181,7 +182,7 @@ func TestInstrumentalStdin(t *testing.T) {
 func TestInstrumentalNoRun(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
 	s.turn(ran(1000, 2, "a 1\n"), "0", "")
-	refused := &Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("has mode 0755")}
+	refused := &process.Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("has mode 0755")}
 	if turn := s.turn(refused, "1000 2", "a 1"); turn.Heard || turn.Output != nil {
 		t.Errorf("turn %+v", turn)
 	}
@@ -198,7 +199,7 @@ func TestInstrumentalSlow(t *testing.T) {
 	for took, want := range map[time.Duration][]string{time.Second: nil, time.Second + time.Millisecond: {instrumentalSlowLog}} {
 		o := ran(1000, 0, "")
 		o.End = o.Start.Add(took)
-		turn := s.runner.Turn(t.Context(), func(context.Context, Invocation) *Outcome { return o })
+		turn := s.runner.Turn(t.Context(), func(context.Context, Invocation) *process.Outcome { return o })
 		if diff := cmp.Diff(want, turn.Warnings); diff != "" {
 			t.Errorf("%s: warnings (-want +got):\n%s", took, diff)
 		}

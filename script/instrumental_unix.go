@@ -10,16 +10,18 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"scriptbridge/script/process"
 )
 
 // checkOwner says why a script must not be run as runAs (nil: as ourselves)
 // under the option permissions, and what to do: its folder, or its file, belongs
 // to somebody else or has another mode. Nothing is asked to change the folder,
 // in which others' files may lie, nor whom something belongs to.
-func checkOwner(file string, allowed permissions, runAs *account) (remedy string, fault error) {
+func checkOwner(file string, allowed permissions, runAs *process.Account) (remedy string, fault error) {
 	uid := uint32(os.Geteuid())
 	if runAs != nil {
-		uid = runAs.uid
+		uid = runAs.UID
 	}
 	const aside = "move the script to a folder of its own with mode 0700"
 	if remedy, fault = checkMode(filepath.Dir(file), allowed, uid, aside); fault != nil {
@@ -29,7 +31,7 @@ func checkOwner(file string, allowed permissions, runAs *account) (remedy string
 	if allowed == notWritableByOthers {
 		mode = "go-w"
 	}
-	return checkMode(file, allowed, uid, cmp.Or(chmodOwn(mode, file), aside))
+	return checkMode(file, allowed, uid, cmp.Or(process.ChmodOwn(mode, file), aside))
 }
 
 // checkMode says why path must be neither a script nor its folder under the
@@ -37,7 +39,7 @@ func checkOwner(file string, allowed permissions, runAs *account) (remedy string
 func checkMode(path string, allowed permissions, uid uint32, other string) (remedy string, fault error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "see that it is there", fmt.Errorf("%s: %w", path, bare(err))
+		return "see that it is there", fmt.Errorf("%s: %w", path, process.Bare(err))
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

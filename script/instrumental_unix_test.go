@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/config/cmdline"
+	"scriptbridge/script/process"
 	"scriptbridge/script/process/processtest"
 )
 
@@ -22,13 +23,13 @@ func TestCheckOwner(t *testing.T) {
 	us := userName(uint32(os.Geteuid()))
 	path := processtest.WriteScript(t, "a'p p.sh", "", 0o700)
 	folder := filepath.Dir(path)
-	other := &account{name: "other", uid: uint32(os.Geteuid()) + 4242}
+	other := &process.Account{Name: "other", UID: uint32(os.Geteuid()) + 4242}
 	const aside = "move the script to a folder of its own with mode 0700"
-	lend := fmt.Sprintf("belongs to %s, not to %d, who would run it: let %[2]d have a copy of the script in a folder of its own with mode 0700", us, other.uid)
+	lend := fmt.Sprintf("belongs to %s, not to %d, who would run it: let %[2]d have a copy of the script in a folder of its own with mode 0700", us, other.UID)
 	for _, c := range []struct {
 		dirMode, mode os.FileMode
 		allowed       permissions
-		runAs         *account
+		runAs         *process.Account
 		want          string
 	}{
 		{0o700, 0o700, ownerOnly, nil, ""},
@@ -71,7 +72,7 @@ func TestCheckOwner(t *testing.T) {
 // No remedy changes what is not the script's own: whatever the command is,
 // chmod is said of no other file and of no folder, and chown of nothing.
 func TestRemediesAreSafe(t *testing.T) {
-	nobody := &account{name: "nobody", uid: 65534, gid: 65534}
+	nobody := &process.Account{Name: "nobody", UID: 65534, GID: 65534}
 	own := processtest.WriteScript(t, "own.sh", "", 0o777)
 	os.Chmod(filepath.Dir(own), 0o700)
 	toSystem := filepath.Join(t.TempDir(), "link.sh")
@@ -101,10 +102,10 @@ func TestRemediesAreSafe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, runAs := range []*account{nil, nobody, {uid: 0}} {
-				errs := []error{scripts[0].Check(), admitInstrumental(scripts[0], runAs), checkProgram(words[0], runAs, true)}
+			for _, runAs := range []*process.Account{nil, nobody, {UID: 0}} {
+				errs := []error{scripts[0].Check(), admitInstrumental(scripts[0], runAs), process.CheckProgram(words[0], runAs, true)}
 				if file := scripts[0].File; file != "" {
-					errs = append(errs, checkProgram(file, runAs, false), checkFolder(filepath.Dir(file), runAs), checkFolder("/tmp", runAs))
+					errs = append(errs, process.CheckProgram(file, runAs, false), process.CheckFolder(filepath.Dir(file), runAs), process.CheckFolder("/tmp", runAs))
 				}
 				for _, err := range errs {
 					if err == nil {

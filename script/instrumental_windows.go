@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/windows"
+
+	"scriptbridge/script/process"
 )
 
 // This file has been compiled and vetted but never run.
@@ -12,7 +14,7 @@ import (
 // checkOwner says why a script must not be run, and what to do: its folder or
 // its file belongs to somebody else. There are no modes here, so that both
 // settings of the option permissions mean this.
-func checkOwner(file string, _ permissions, _ *account) (remedy string, fault error) {
+func checkOwner(file string, _ permissions, _ *process.Account) (remedy string, fault error) {
 	for _, path := range []string{filepath.Dir(file), file} {
 		if err := checkOurs(path); err != nil {
 			return "give who runs scriptbridge a copy of the script in a folder of its own, or options: {permissions: off}", err

@@ -9,6 +9,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Keeper is a Runner whose script stays alive and speaks when it likes. The
@@ -163,6 +164,6 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 func (s *Script) IsKept() bool { return s.kept }
 
 // moment is the Outcome of a moment in the life of a process that goes on.
-func moment(end time.Time, took time.Duration) *Outcome {
-	return &Outcome{Result: record.OK, Start: end.Add(-took), End: end}
+func moment(end time.Time, took time.Duration) *process.Outcome {
+	return &process.Outcome{Result: record.OK, Start: end.Add(-took), End: end}
 }

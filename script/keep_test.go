@@ -16,6 +16,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // lodger is a Keeper whose lives are functions.
@@ -45,13 +46,13 @@ func sampling(d time.Duration) func(context.Context, int, Life) *Turn {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		for ctx.Err() == nil {
-			life.Put(&Turn{Outcomes: []*Outcome{moment(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
+			life.Put(&Turn{Outcomes: []*process.Outcome{moment(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
 			}
 		}
-		return &Turn{Outcomes: []*Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
+		return &Turn{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
 	}
 }
 
@@ -229,7 +230,7 @@ func TestUnpacked(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(dir, "pkg/sub/__init__.py")); string(data) != "init" {
 		t.Errorf("got %q, %v", data, err)
 	}
-	if again, err := u.path(d, "host.py", &account{uid: uint32(os.Geteuid()) + 1}); again != path || err != nil || mode() != 0o755 {
+	if again, err := u.path(d, "host.py", &process.Account{UID: uint32(os.Geteuid()) + 1}); again != path || err != nil || mode() != 0o755 {
 		t.Errorf("again it is %s, %v, mode %v", again, err, mode())
 	}
 	// Somebody cleans up.
@@ -248,9 +249,9 @@ func TestUnpacked(t *testing.T) {
 
 // A monitor that says nothing for its interval and the timeout is hung.
 func TestScalyrHung(t *testing.T) {
-	wait := func(ctx context.Context) *Outcome {
+	wait := func(ctx context.Context) *process.Outcome {
 		<-ctx.Done()
-		return &Outcome{Result: record.Killed, ExitCode: -1, Err: context.Cause(ctx), End: time.Now()}
+		return &process.Outcome{Result: record.Killed, ExitCode: -1, Err: context.Cause(ctx), End: time.Now()}
 	}
 	batch := `{"t":"batch","gather":true,"records":[],"lines":[]}`
 	for _, test := range []struct {

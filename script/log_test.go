@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // A burst of standard error is in the log, and of a flood that goes on six
@@ -60,7 +61,7 @@ func TestStderrLimit(t *testing.T) {
 // once a minute.
 func TestLogRepeats(t *testing.T) {
 	ends := func(result record.Result, err error, then func(*Turn)) *Turn {
-		turn := &Turn{Outcomes: []*Outcome{{Result: result, Err: err, Start: time.Now(), End: time.Now()}}}
+		turn := &Turn{Outcomes: []*process.Outcome{{Result: result, Err: err, Start: time.Now(), End: time.Now()}}}
 		if then != nil {
 			then(turn)
 		}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"scriptbridge/config"
+	"scriptbridge/script/process"
 )
 
 // missingError says that a path of the configuration leads to nothing.
@@ -35,7 +36,7 @@ func (s *Script) lost(err error) error {
 		}
 		return err
 	}
-	var notInPath *notInPathError
+	var notInPath *process.NotInPathError
 	if !errors.As(err, &notInPath) && !isMissing(err) {
 		return err
 	}
@@ -45,11 +46,11 @@ func (s *Script) lost(err error) error {
 	if notInPath == nil {
 		return fmt.Errorf("%w (%s)", err, s.missingHint())
 	}
-	here := filepath.Join(filepath.Dir(s.Pos.File), notInPath.program)
+	here := filepath.Join(filepath.Dir(s.Pos.File), notInPath.Program)
 	if info, errStat := os.Stat(here); s.Pos.File != "" && errStat == nil && info.Mode().IsRegular() {
-		return fmt.Errorf("%w: write ./%s for the one in the folder of %s", err, notInPath.program, filepath.Base(s.Pos.File))
+		return fmt.Errorf("%w: write ./%s for the one in the folder of %s", err, notInPath.Program, filepath.Base(s.Pos.File))
 	}
-	return fmt.Errorf("%w: write its whole path, or install it%s", err, likeProgram(notInPath.program, notInPath.path))
+	return fmt.Errorf("%w: write its whole path, or install it%s", err, process.SimilarProgram(notInPath.Program, notInPath.Path))
 }
 
 // missingHint says what there is to do about a path of the command that leads

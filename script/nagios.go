@@ -12,6 +12,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // nagiosDialect runs plugins of Nagios and its kin (Icinga, Naemon, Centreon):
@@ -56,7 +57,7 @@ func (r *nagiosRunner) Close() {}
 // with any other end there is none.
 func (r *nagiosRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 	o := run(ctx, Invocation{})
-	t := &Turn{Outcomes: []*Outcome{o}, Output: o.Stdout}
+	t := &Turn{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
 	ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0
 	if !ended {
 		return t // the outcome's own error says it all
@@ -78,7 +79,7 @@ func (r *nagiosRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 
 // nagiosFailure says why a process that ended by itself did not answer; nil
 // when it did.
-func nagiosFailure(o *Outcome) error {
+func nagiosFailure(o *process.Outcome) error {
 	if line := missingLibrary(o); line != "" {
 		return fmt.Errorf("a library that it needs is missing: %s (install the package that has it)", line)
 	}
@@ -112,13 +113,13 @@ var (
 
 // missingLibrary gives the line that tells that the plugin did not find a
 // library or a module; empty when there is none.
-func missingLibrary(o *Outcome) string {
+func missingLibrary(o *process.Outcome) string {
 	for line := range strings.Lines(string(o.Stderr)) {
 		if loaderError.MatchString(line) || moduleError.MatchString(line) && isBlankText(o.Stdout) {
 			return texts.Shorten(strings.TrimSpace(line), nagiosMaxText)
 		}
 	}
-	first, _, _ := strings.Cut(string(o.Stdout[:min(len(o.Stdout), maxLine)]), "\n")
+	first, _, _ := strings.Cut(string(o.Stdout[:min(len(o.Stdout), process.MaxLine)]), "\n")
 	if loaderError.MatchString(first) {
 		return texts.Shorten(strings.TrimSpace(first), nagiosMaxText)
 	}

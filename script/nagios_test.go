@@ -12,6 +12,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 func newNagiosRunner() *nagiosRunner {
@@ -22,9 +23,9 @@ func newNagiosRunner() *nagiosRunner {
 	return newRunner(&Script{Script: &config.Script{}, FallbackInterval: time.Minute, FallbackTimeout: time.Minute}, forgetful{}).(*nagiosRunner)
 }
 
-// exits is the end of a process that ended by itself, as exec.go tells it.
-func exits(code int, stdout, stderr string) *Outcome {
-	o := &Outcome{ExitCode: code, Stdout: []byte(stdout), Stderr: []byte(stderr), Result: record.OK}
+// exits is the end of a process that ended by itself, as package process tells it.
+func exits(code int, stdout, stderr string) *process.Outcome {
+	o := &process.Outcome{ExitCode: code, Stdout: []byte(stdout), Stderr: []byte(stderr), Result: record.OK}
 	if code != 0 {
 		o.Result, o.Err = record.Error, fmt.Errorf("exited with code %d", code)
 	}
@@ -32,9 +33,9 @@ func exits(code int, stdout, stderr string) *Outcome {
 }
 
 // nagiosVerdict plays one turn that comes to o and judges it.
-func nagiosVerdict(t *testing.T, r *nagiosRunner, o *Outcome) (*Turn, *record.Batch, *Verdict) {
+func nagiosVerdict(t *testing.T, r *nagiosRunner, o *process.Outcome) (*Turn, *record.Batch, *Verdict) {
 	t.Helper()
-	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *Outcome {
+	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *process.Outcome {
 		if len(in.Args) != 0 || in.Stdin != nil || in.Timeout != 0 {
 			t.Errorf("the command is not run as it is: %+v", in)
 		}
@@ -105,7 +106,7 @@ func TestNagiosFailures(t *testing.T) {
 
 // What was not left to end by itself did not answer, whatever it printed.
 func TestNagiosCutShort(t *testing.T) {
-	for _, o := range []*Outcome{
+	for _, o := range []*process.Outcome{
 		{Result: record.Timeout, ExitCode: -1, Stdout: []byte("OK | a=1\n"), Err: errors.New("timeout")},
 		{Result: record.Killed, ExitCode: -1, Err: errors.New("signal")},
 		{Result: record.Killed, ExitCode: 0, Stdout: []byte("OK | a=1\n"), Err: errors.New("too much output")},
@@ -139,7 +140,7 @@ func TestNagiosLog(t *testing.T) {
 		many = append(many, "more")
 	}
 	for i, tt := range []struct {
-		outcome *Outcome
+		outcome *process.Outcome
 		want    []string
 		warns   bool
 	}{

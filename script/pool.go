@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Pool runs a set of scripts, each on its own schedule, and puts what they say
@@ -18,7 +19,7 @@ import (
 type Pool struct {
 	sink     record.Sink
 	logger   log.Logger
-	launcher *launcher
+	launcher *process.Launcher
 	base     time.Time
 	places   *places
 
@@ -44,7 +45,7 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 	return &Pool{
 		sink:     sink,
 		logger:   logger,
-		launcher: newLauncher(logger),
+		launcher: process.NewLauncher(logger),
 		base:     time.Now(),
 		places:   newPlaces(maxConcurrent),
 		units:    make(map[string]*unit),
@@ -146,7 +147,7 @@ func (p *Pool) Close() {
 // Kill ends at once what Close would end: whatever any script runs is killed,
 // and none is started any more. Close may still be called, or be under way.
 func (p *Pool) Kill() {
-	p.launcher.kill()
+	p.launcher.Kill()
 	p.unpacked.remove(p.logger)
 }
 

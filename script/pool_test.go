@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // memory is a sink that keeps what it is given.
@@ -83,11 +84,11 @@ func lasting(d time.Duration) func(context.Context, int) *Turn {
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
-			return &Turn{Outcomes: []*Outcome{{Result: record.Killed, Err: ctx.Err(), Start: start, End: time.Now()}}}
+			return &Turn{Outcomes: []*process.Outcome{{Result: record.Killed, Err: ctx.Err(), Start: start, End: time.Now()}}}
 		}
 		return &Turn{
 			Heard:    true,
-			Outcomes: []*Outcome{{Result: record.OK, Start: start, End: time.Now()}},
+			Outcomes: []*process.Outcome{{Result: record.OK, Start: start, End: time.Now()}},
 			Samples:  []record.Sample{{Name: "n", Value: float64(n)}},
 		}
 	}
@@ -282,7 +283,7 @@ func TestRetry(t *testing.T) {
 				return lasting(0)(t.Context(), n)
 			}
 			return &Turn{
-				Outcomes:   []*Outcome{{Result: record.Error, ExitCode: 1, Err: errors.New("exited with code 1"), Start: time.Now(), End: time.Now()}},
+				Outcomes:   []*process.Outcome{{Result: record.Error, ExitCode: 1, Err: errors.New("exited with code 1"), Start: time.Now(), End: time.Now()}},
 				RetryAfter: 5 * time.Second << (n - 1),
 			}
 		}}
@@ -305,20 +306,20 @@ func TestRetry(t *testing.T) {
 func TestJudge(t *testing.T) {
 	line := &record.LineError{Line: 2, Text: "M9 1", Reason: "undeclared", Err: errors.New("line 2: no metric 9 is declared")}
 	now := time.Now()
-	ok := &Outcome{Result: record.OK, Start: now, End: now.Add(2 * time.Second), User: 1, System: 2, MaxRSS: 10, StdoutBytes: 100, StderrBytes: 7}
-	failed := &Outcome{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), Start: now, End: now, MaxRSS: 20, StdoutBytes: 1}
+	ok := &process.Outcome{Result: record.OK, Start: now, End: now.Add(2 * time.Second), User: 1, System: 2, MaxRSS: 10, StdoutBytes: 100, StderrBytes: 7}
+	failed := &process.Outcome{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), Start: now, End: now, MaxRSS: 20, StdoutBytes: 1}
 	for name, c := range map[string]struct {
 		turn   Turn
 		result record.Result
 		err    string
 		lines  int
 	}{
-		"good":             {Turn{Outcomes: []*Outcome{ok}}, record.OK, "", 0},
-		"half readable":    {Turn{Outcomes: []*Outcome{ok}, Err: errors.Join(line)}, record.OK, "", 1},
-		"failed":           {Turn{Outcomes: []*Outcome{ok, failed}}, record.Error, "exited with code 3", 0},
-		"invalid":          {Turn{Outcomes: []*Outcome{ok}, Result: record.Invalid, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
-		"failed and lines": {Turn{Outcomes: []*Outcome{failed}, Err: errors.Join(line)}, record.Error, "exited with code 3", 1},
-		"unreadable":       {Turn{Outcomes: []*Outcome{ok}, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
+		"good":             {Turn{Outcomes: []*process.Outcome{ok}}, record.OK, "", 0},
+		"half readable":    {Turn{Outcomes: []*process.Outcome{ok}, Err: errors.Join(line)}, record.OK, "", 1},
+		"failed":           {Turn{Outcomes: []*process.Outcome{ok, failed}}, record.Error, "exited with code 3", 0},
+		"invalid":          {Turn{Outcomes: []*process.Outcome{ok}, Result: record.Invalid, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
+		"failed and lines": {Turn{Outcomes: []*process.Outcome{failed}, Err: errors.Join(line)}, record.Error, "exited with code 3", 1},
+		"unreadable":       {Turn{Outcomes: []*process.Outcome{ok}, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJudge(newTestScript("s", time.Minute, nil))
@@ -339,7 +340,7 @@ func TestJudge(t *testing.T) {
 		})
 	}
 	j := newJudge(newTestScript("s", 0, nil))
-	b, _ := j.judge(&Turn{Outcomes: []*Outcome{ok, failed}, Interval: 5 * time.Minute, Timeout: 20 * time.Second}, &record.Source{}, time.Second)
+	b, _ := j.judge(&Turn{Outcomes: []*process.Outcome{ok, failed}, Interval: 5 * time.Minute, Timeout: 20 * time.Second}, &record.Source{}, time.Second)
 	r := b.Run
 	if r.User != 1 || r.System != 2 || r.MaxRSS != 20 || r.Stdout != 101 || r.Stderr != 7 || r.ExitCode != 3 || r.Wait != time.Second {
 		t.Errorf("the costs of a turn's processes: %+v", r)

@@ -8,6 +8,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // prometheusDialect runs what prints an exposition on standard output: the
@@ -56,7 +57,7 @@ func (r *prometheusRunner) Close() {}
 // nothing of the script's series: the run is invalid, and the last ones stay.
 func (r *prometheusRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 	o := run(ctx, Invocation{})
-	t := &Turn{Outcomes: []*Outcome{o}, Output: o.Stdout}
+	t := &Turn{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
 	// What a run left that was cut short may end in half a value.
 	if ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0 && r.useFailedOutput; !ended {
 		t.Err = dropPrometheus(o)

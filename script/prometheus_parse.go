@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 const (
@@ -90,7 +91,7 @@ func isOpenMetrics(out []byte) bool {
 }
 
 // dropPrometheus refuses the samples of a run that failed.
-func dropPrometheus(o *Outcome) error {
+func dropPrometheus(o *process.Outcome) error {
 	return dropped(o, coscaleLines(o.Stdout), func(line []byte) bool { return len(line) > 0 && line[0] != '#' })
 }
 

@@ -18,13 +18,14 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // promTurn takes a turn of a script whose one process comes to o.
-func promTurn(t *testing.T, r Runner, o func() *Outcome) *Turn {
+func promTurn(t *testing.T, r Runner, o func() *process.Outcome) *Turn {
 	t.Helper()
 	calls := 0
-	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *Outcome {
+	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *process.Outcome {
 		calls++
 		if in.Args != nil || in.Stdin != nil || in.Timeout != 0 {
 			t.Errorf("called with %+v", in)
@@ -42,7 +43,7 @@ func TestPrometheusTurn(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
 		useFailed bool
-		outcome   func() *Outcome
+		outcome   func() *process.Outcome
 		heard     bool
 		samples   int
 		result    record.Result
@@ -138,7 +139,7 @@ func TestPrometheusBounds(t *testing.T) {
 	if last := all[len(all)-1]; len(all) != maxRefused+1 || last.More != 4 || last.Reason != "too_many" {
 		t.Errorf("%d errors, the last %+v", len(all), last)
 	}
-	err = dropPrometheus(&Outcome{Stdout: many(maxRefused+5, "a 1")})
+	err = dropPrometheus(&process.Outcome{Stdout: many(maxRefused+5, "a 1")})
 	if all := record.LineErrors(err); len(all) != 1 || all[0].More != maxRefused+4 {
 		t.Errorf("%d errors of a failed run", len(all))
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Bounds on what is kept of the lines that one run's output is refused of.
@@ -43,7 +44,7 @@ func (r *refusals) err() error {
 
 // dropped refuses the lines that hold data of a run that failed: all in one,
 // since there is one thing to say of them.
-func dropped(o *Outcome, lines iter.Seq[[]byte], isData func(line []byte) bool) error {
+func dropped(o *process.Outcome, lines iter.Seq[[]byte], isData func(line []byte) bool) error {
 	why := errNotEnded
 	if o.Result == record.Error && o.ExitCode > 0 {
 		why = errFailedRun

@@ -16,6 +16,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Resolve makes the wanted set of scripts of a configuration: the configured
@@ -299,7 +300,7 @@ func placeOf(c *config.Script) (file, dir string) {
 	if program := c.OwnFile(); filepath.IsAbs(program) {
 		file = program
 	} else if program != "" {
-		file, _ = resolveProgram(program, os.Getenv("PATH"))
+		file, _ = process.ResolveProgram(program, os.Getenv("PATH"))
 	}
 	switch {
 	case c.WorkingDirectory != "":

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/script/process"
 	"scriptbridge/script/scalyr"
 )
 
@@ -216,14 +217,14 @@ func locateScalyr(c *config.Script) (command []string, file, dir string) {
 
 // admitScalyr refuses folders of modules that others may put files into, where
 // they would run as root: Python takes whatever module of a name it finds.
-func admitScalyr(s *Script, runAs *account) error {
+func admitScalyr(s *Script, runAs *process.Account) error {
 	o, _, err := readScalyrOptions(s.Options)
 	if err != nil {
 		return err
 	}
 	o = o.absolute(folderOf(s.Script))
 	for _, dir := range append(o.ModulePaths, o.AgentPackage) {
-		if err := checkFolder(dir, runAs); err != nil {
+		if err := process.CheckFolder(dir, runAs); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // The protocol between the bridge and the host, the Python program that runs
@@ -432,9 +433,9 @@ func (l *scalyrLife) put(m *scalyrMessage) {
 }
 
 // turn is a Turn with what all of a life have.
-func (l *scalyrLife) turn(o *Outcome) *Turn {
+func (l *scalyrLife) turn(o *process.Outcome) *Turn {
 	t := &Turn{
-		Outcomes: []*Outcome{o}, Declared: l.declared,
+		Outcomes: []*process.Outcome{o}, Declared: l.declared,
 		Interval: l.interval, Timeout: l.timeout(), MaxAge: max(3*l.interval, scalyrLeastAge),
 	}
 	l.declared = nil
@@ -470,7 +471,7 @@ func (l *scalyrLife) log(m *scalyrMessage) {
 }
 
 // last is the Turn that tells how the life ended, which is never well.
-func (l *scalyrLife) last(o *Outcome, cause error) *Turn {
+func (l *scalyrLife) last(o *process.Outcome, cause error) *Turn {
 	t := l.turn(o)
 	switch {
 	case l.refused != nil:
@@ -504,7 +505,7 @@ func behindColon(text string) string {
 
 // noPython says what to do about a program that has not even begun to run the
 // host: there is no Python in it that could.
-func (l *scalyrLife) noPython(o *Outcome) error {
+func (l *scalyrLife) noPython(o *process.Outcome) error {
 	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
 	printed := texts.Shorten(strings.TrimSpace(lines[len(lines)-1]), 200)
 	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",

@@ -2,6 +2,9 @@ package script
 
 import (
 	"bytes"
+
+	"scriptbridge/script/process"
+
 	gocmp "cmp"
 	"context"
 	"encoding/json"
@@ -66,7 +69,7 @@ func TestScalyrMessages(t *testing.T) {
 		}
 		if l.bye != nil {
 			b.WriteString("at its end:\n")
-			dumpScalyr(&b, l.last(&Outcome{Result: record.OK}, nil))
+			dumpScalyr(&b, l.last(&process.Outcome{Result: record.OK}, nil))
 		}
 		return b.String()
 	}, "want")
@@ -164,7 +167,7 @@ func FuzzScalyrMessages(f *testing.F) {
 				break
 			}
 		}
-		l.last(&Outcome{Result: record.OK}, nil)
+		l.last(&process.Outcome{Result: record.OK}, nil)
 	})
 }
 
@@ -386,19 +389,19 @@ func TestScalyrRequest(t *testing.T) {
 // say a run and a check.
 func TestScalyrNoPython(t *testing.T) {
 	for _, test := range []struct {
-		o    Outcome
+		o    process.Outcome
 		want string
 	}{
-		{Outcome{Result: record.OK},
+		{process.Outcome{Result: record.OK},
 			`python3 has not begun to run the monitor (options: {python: …} names Python 3.6 or newer)`},
-		{Outcome{Result: record.Error, ExitCode: 2, Err: errors.New("exited with code 2"), Stderr: []byte("usage: sh\nsh: 0: no such option -u\n")},
+		{process.Outcome{Result: record.Error, ExitCode: 2, Err: errors.New("exited with code 2"), Stderr: []byte("usage: sh\nsh: 0: no such option -u\n")},
 			`python3 has not begun to run the monitor: sh: 0: no such option -u (options: {python: …} names Python 3.6 or newer)`},
-		{Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("no such file")}, ``},
-		{Outcome{Result: record.Killed, ExitCode: -1, Err: errors.New("ended by signal 9")}, ``},
+		{process.Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("no such file")}, ``},
+		{process.Outcome{Result: record.Killed, ExitCode: -1, Err: errors.New("ended by signal 9")}, ``},
 	} {
 		s := scalyrScript(t, map[string]string{})
 		r := s.newRunner(s, forgetful{}).(*scalyrRunner)
-		end := func(context.Context) *Outcome { o := test.o; return &o }
+		end := func(context.Context) *process.Outcome { o := test.o; return &o }
 		last := r.Keep(t.Context(), speaking(end), Life{})
 		if got := errorText(last.Err); got != test.want {
 			t.Errorf("%+v: a run says %q, want %q", test.o, got, test.want)
@@ -418,11 +421,11 @@ func errorText(err error) string {
 }
 
 // speaking is a RunFunc whose host says lines and then does what end does.
-func speaking(end func(ctx context.Context) *Outcome, lines ...string) RunFunc {
-	return func(ctx context.Context, in Invocation) *Outcome {
+func speaking(end func(ctx context.Context) *process.Outcome, lines ...string) RunFunc {
+	return func(ctx context.Context, in Invocation) *process.Outcome {
 		for _, line := range lines {
 			if err := in.Message([]byte(line)); err != nil {
-				return &Outcome{Result: record.Invalid, Err: err}
+				return &process.Outcome{Result: record.Invalid, Err: err}
 			}
 		}
 		return end(ctx)

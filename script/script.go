@@ -1,7 +1,7 @@
 // Package script runs other people's monitoring scripts and makes record
 // batches of what they print. script.go holds the dialect table and the words
 // Script, Dialect and Runner; pool.go the schedule and the verdict on each
-// run; exec.go the processes. Each dialect is one file.
+// run; package process runs the processes. Each dialect is one file.
 package script
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // Dialect is one way in which a script speaks: one file and one line in the
@@ -31,7 +32,7 @@ type Dialect struct {
 	// Admit, if not nil, says before each process why the script's file must
 	// not be run as runAs (nil: as ourselves), beyond what holds for every
 	// program. Check asks it too.
-	Admit func(s *Script, runAs *account) error
+	Admit func(s *Script, runAs *process.Account) error
 	// MakesFolder says that a folder of discover that is missing is made, for
 	// its owner alone, as the dialect's own runner did.
 	MakesFolder bool
@@ -143,7 +144,7 @@ type Runner interface {
 // RunFunc starts one process of the script and waits for its end: args are
 // appended to the script's command line. A zero timeout means the script's
 // own. It never returns nil.
-type RunFunc func(ctx context.Context, invocation Invocation) *Outcome
+type RunFunc func(ctx context.Context, invocation Invocation) *process.Outcome
 
 // Invocation is what a dialect decides about one process; all the rest
 // (directory, environment, user, limits) is the script's.
@@ -167,7 +168,7 @@ type Invocation struct {
 type Turn struct {
 	// Outcomes are the processes of the turn, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.
-	Outcomes []*Outcome
+	Outcomes []*process.Outcome
 	// Result is the dialect's verdict where the processes' own is OK, such as
 	// record.Invalid; empty for none.
 	Result record.Result

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/script/process"
 )
 
 // Check looks for what keeps the script from running on this machine, without
@@ -17,7 +18,7 @@ func (s *Script) Check() error {
 	if err != nil {
 		return s.lost(err)
 	}
-	return checkStart(s.Script, s.program(), &c)
+	return process.CheckStart(s.Script, s.program(), &c)
 }
 
 // program is the script's own file where that is what runs; empty for a module,
@@ -32,23 +33,23 @@ func (s *Script) program() string {
 // settle makes the command of the script from what it finds on the machine
 // now: the program, the account, the environment. It is part of each run, so
 // that it leaves it to lost to look for what else may be meant.
-func (s *Script) settle() (command, error) {
-	c := command{
-		args:      slices.Clone(s.Command),
-		dir:       s.Dir,
-		maxOutput: s.MaxOutput,
-		keep:      s.KeepDescendants,
+func (s *Script) settle() (process.Command, error) {
+	c := process.Command{
+		Args:      slices.Clone(s.Command),
+		Dir:       s.Dir,
+		MaxOutput: s.MaxOutput,
+		Keep:      s.KeepDescendants,
 	}
 	if s.User != "" {
-		a, err := lookupAccount(s.User)
+		a, err := process.LookupAccount(s.User)
 		if err != nil {
 			return c, err
 		}
-		c.account = a
+		c.Account = a
 	}
-	env := scrubEnv(os.Environ())
-	if c.account != nil {
-		env = setEnv(env, c.account.env()...)
+	env := process.ScrubEnv(os.Environ())
+	if c.Account != nil {
+		env = setEnv(env, c.Account.Env()...)
 	}
 	if s.EnvFile != "" {
 		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
@@ -60,25 +61,25 @@ func (s *Script) settle() (command, error) {
 		}
 		env = setSecrets(env, vars)
 	}
-	c.env = setSecrets(env, s.Env)
+	c.Env = setSecrets(env, s.Env)
 	if err := checkDirectory(s.WorkingDirectory); err != nil {
 		return c, err
 	}
 
-	program, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
+	program, err := process.ResolveProgram(c.Args[0], process.LastEnv(c.Env, "PATH"))
 	if err != nil {
 		return c, err
 	}
-	if err := checkProgram(program, c.account, true); err != nil {
+	if err := process.CheckProgram(program, c.Account, true); err != nil {
 		return c, err
 	}
 	if (s.Program > 0 || s.Dialect.Locate != nil) && s.File != "" {
-		if err := checkProgram(s.File, c.account, false); err != nil {
+		if err := process.CheckProgram(s.File, c.Account, false); err != nil {
 			return c, err
 		}
 	}
 	if s.Dialect.Admit != nil {
-		return c, s.Dialect.Admit(s, c.account)
+		return c, s.Dialect.Admit(s, c.Account)
 	}
 	return c, nil
 }

@@ -15,6 +15,7 @@ import (
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // unit is one script at work in a Pool: its loop, and what people may see of
@@ -256,39 +257,39 @@ func (u *unit) interrupted(t *Turn) bool {
 
 // run is the RunFunc that the dialects get: the script's command with the
 // invocation's arguments behind it.
-func (u *unit) run(ctx context.Context, in Invocation) *Outcome {
+func (u *unit) run(ctx context.Context, in Invocation) *process.Outcome {
 	now := time.Now()
 	c, err := u.script.settle()
 	if err == nil {
-		c.args, err = u.script.Words(nil)
+		c.Args, err = u.script.Words(nil)
 	}
 	if err != nil {
-		return &Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
+		return &process.Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
 	}
 	if in.Program != "" {
-		path, err := u.pool.unpacked.path(u.script.Dialect, in.Program, c.account)
+		path, err := u.pool.unpacked.path(u.script.Dialect, in.Program, c.Account)
 		if err != nil {
-			return &Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
+			return &process.Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
 		}
-		c.args = append(c.args, path)
+		c.Args = append(c.Args, path)
 	}
-	c.args = append(c.args, in.Args...)
-	c.stdin = in.Stdin
-	c.timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
+	c.Args = append(c.Args, in.Args...)
+	c.Stdin = in.Stdin
+	c.Timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
 	var stderr []byte
-	c.stderr = func(line []byte) {
-		if len(stderr) < maxLine {
+	c.Stderr = func(line []byte) {
+		if len(stderr) < process.MaxLine {
 			stderr = append(append(stderr, line...), '\n')
 		}
 		u.stderr.line(line)
 	}
 	if in.Message != nil {
-		c.message, c.stdout, c.timeout = in.Message, u.stderr.printed, 0
+		c.Message, c.Stdout, c.Timeout = in.Message, u.stderr.printed, 0
 	}
-	o := u.pool.launcher.run(ctx, c)
+	o := u.pool.launcher.Run(ctx, c)
 	o.Stderr = stderr
-	if o.Result == record.Error && (o.ExitCode == notExecutable || o.ExitCode == notFound) { // what env, nice or a shell says
-		if err := checkStart(u.script.Script, u.script.program(), &c); err != nil {
+	if o.Result == record.Error && (o.ExitCode == process.NotExecutable || o.ExitCode == process.NotFound) { // what env, nice or a shell says
+		if err := process.CheckStart(u.script.Script, u.script.program(), &c); err != nil {
 			o.Err = fmt.Errorf("%w: %w", o.Err, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
+	"scriptbridge/script/process"
 )
 
 // floods are the events of a run, n of them.
@@ -284,12 +285,12 @@ func TestSettleEnvironment(t *testing.T) {
 	if err != nil {
 		t.Skip(err) // no such program on this system
 	}
-	for _, e := range c.env {
+	for _, e := range c.Env {
 		if strings.HasSuffix(e, "=secret") || strings.HasPrefix(e, "LISTEN_FDS=") {
 			t.Errorf("the script gets %s", e)
 		}
 	}
-	if lastEnv(c.env, "ORDINARY") != "value" || lastEnv(c.env, "OWN") != "mine" {
-		t.Errorf("the script gets %q", c.env)
+	if process.LastEnv(c.Env, "ORDINARY") != "value" || process.LastEnv(c.Env, "OWN") != "mine" {
+		t.Errorf("the script gets %q", c.Env)
 	}
 }

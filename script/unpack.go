@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"scriptbridge/script/process"
 )
 
 // unpacked are the folders that hold dialects' Files. The zero value is ready.
@@ -23,7 +25,7 @@ type unpacked struct {
 // of his own into it; it is opened for reading when another account needs it.
 // Where files have gone since, as those in /tmp do after some days on many
 // machines, they are unpacked anew.
-func (u *unpacked) path(d Dialect, name string, as *account) (string, error) {
+func (u *unpacked) path(d Dialect, name string, as *process.Account) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	dir := u.dirs[d.Name]
@@ -41,7 +43,7 @@ func (u *unpacked) path(d Dialect, name string, as *account) (string, error) {
 		}
 		u.dirs[d.Name] = dir
 	}
-	if as != nil && int(as.uid) != os.Geteuid() {
+	if as != nil && int(as.UID) != os.Geteuid() {
 		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
 			return "", fmt.Errorf("cannot be started: %w", err)
 		}

@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 // errDead is why nothing is started any more.
 var errDead = errors.New("scriptbridge ends at once")
 
-// kill ends all runs, now, and starts none any more. It returns when nothing is
+// Kill ends all runs, now, and starts none any more. It returns when nothing is
 // left of them, or when that takes too long.
-func (l *launcher) kill() {
+func (l *Launcher) Kill() {
 	l.mu.Lock()
 	l.dead = true
 	for p := range l.running {
@@ -29,7 +29,7 @@ func (l *launcher) kill() {
 }
 
 // begin says that a run may start a process, unless everything ends.
-func (l *launcher) begin() bool {
+func (l *Launcher) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.dead {
@@ -39,7 +39,7 @@ func (l *launcher) begin() bool {
 }
 
 // has notes that a main process has started.
-func (l *launcher) has(p *process) {
+func (l *Launcher) has(p *process) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running[p] = true
@@ -50,7 +50,7 @@ func (l *launcher) has(p *process) {
 
 // reaped notes that a main process is about to be reaped: from then on its number
 // may be another's.
-func (l *launcher) reaped(p *process) {
+func (l *Launcher) reaped(p *process) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.running, p)

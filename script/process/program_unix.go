@@ -1,6 +1,6 @@
 //go:build unix
 
-package script
+package process
 
 import (
 	"errors"
@@ -14,10 +14,10 @@ import (
 	"syscall"
 )
 
-// resolveProgram finds args0, the first word of a command, in path, a list of
+// ResolveProgram finds args0, the first word of a command, in path, a list of
 // folders as in PATH. A word with a slash is taken as it is. Relative folders
 // are passed over: what they mean depends on the working directory.
-func resolveProgram(args0, path string) (string, error) {
+func ResolveProgram(args0, path string) (string, error) {
 	if strings.Contains(args0, "/") {
 		return args0, nil
 	}
@@ -43,17 +43,17 @@ func resolveProgram(args0, path string) (string, error) {
 	if unusable != nil {
 		return "", unusable
 	}
-	return "", &notInPathError{args0, path}
+	return "", &NotInPathError{args0, path}
 }
 
-// checkProgram says why file should not be run as runAs (nil: as ourselves):
+// CheckProgram says why file should not be run as runAs (nil: as ourselves):
 // it is missing or a folder, it is started itself (direct) but not executable,
 // or it would run as root though others may write it or replace it. With an
 // interpreter in front of it, it need not be executable.
-func checkProgram(file string, runAs *account, direct bool) error {
+func CheckProgram(file string, runAs *Account, direct bool) error {
 	info, err := os.Stat(file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, bare(err))
+		return fmt.Errorf("%s: %w", file, Bare(err))
 	}
 	if info.IsDir() {
 		return fmt.Errorf("%s is a folder: name a program in it", file)
@@ -63,17 +63,17 @@ func checkProgram(file string, runAs *account, direct bool) error {
 			return err
 		}
 	}
-	if runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.uid != 0 {
+	if runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.UID != 0 {
 		return nil
 	}
 	mode := info.Mode()
 	if mode&0o002 != 0 {
 		return fmt.Errorf("%s is writable by everyone (mode %v) and would run as root: %s",
-			file, mode, either(chmodOwn("o-w", file), "give it a user"))
+			file, mode, either(ChmodOwn("o-w", file), "give it a user"))
 	}
 	if gid := groupOf(info); mode&0o020 != 0 && gid != 0 {
 		return fmt.Errorf("%s is writable by group %s (mode %v) and would run as root: %s",
-			file, groupName(gid), mode, either(chmodOwn("g-w", file), "give it a user"))
+			file, groupName(gid), mode, either(ChmodOwn("g-w", file), "give it a user"))
 	}
 	// A link and what it leads to can be replaced in either folder.
 	folders := []string{filepath.Dir(file)}
@@ -83,7 +83,7 @@ func checkProgram(file string, runAs *account, direct bool) error {
 	for _, dir := range folders {
 		info, err := os.Stat(dir)
 		if err != nil {
-			return fmt.Errorf("%s: %w", dir, bare(err))
+			return fmt.Errorf("%s: %w", dir, Bare(err))
 		}
 		if mode := info.Mode(); mode&0o002 != 0 && mode&fs.ModeSticky == 0 {
 			return fmt.Errorf("%s would run as root but everyone may replace it, since its folder %s is writable by everyone (mode %v): move it to a folder that only root may write, or give it a user",
@@ -93,12 +93,12 @@ func checkProgram(file string, runAs *account, direct bool) error {
 	return nil
 }
 
-// checkFolder says why programs should not be looked for in dir when they run
+// CheckFolder says why programs should not be looked for in dir when they run
 // as runAs (nil: as ourselves): root would run what others put there. A folder
 // that is not there has nothing in it.
-func checkFolder(dir string, runAs *account) error {
+func CheckFolder(dir string, runAs *Account) error {
 	info, err := os.Stat(dir)
-	if err != nil || runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.uid != 0 {
+	if err != nil || runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.UID != 0 {
 		return nil
 	}
 	who := ""
@@ -119,11 +119,11 @@ func checkFolder(dir string, runAs *account) error {
 func checkExecutable(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", file, bare(err))
+		return fmt.Errorf("%s: %w", file, Bare(err))
 	}
 	if info.Mode()&0o111 == 0 {
 		return fmt.Errorf("%s is not executable (mode %v): %s",
-			file, info.Mode(), either(chmodOwn("+x", file), "put its interpreter in front of it in command"))
+			file, info.Mode(), either(ChmodOwn("+x", file), "put its interpreter in front of it in command"))
 	}
 	return nil
 }
@@ -145,8 +145,8 @@ func groupName(gid uint32) string {
 	return id
 }
 
-// lookupAccount finds a user by name, or else by number.
-func lookupAccount(name string) (*account, error) {
+// LookupAccount finds a user by name, or else by number.
+func LookupAccount(name string) (*Account, error) {
 	u, err := user.Lookup(name)
 	if _, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil {
 		u, err = user.LookupId(name)
@@ -159,14 +159,14 @@ func lookupAccount(name string) (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user %q: %w", name, err)
 	}
-	a := &account{name: u.Username, home: u.HomeDir}
+	a := &Account{Name: u.Username, Home: u.HomeDir}
 	gids, err := u.GroupIds()
 	if err != nil {
 		return nil, fmt.Errorf("groups of user %q: %w", name, err)
 	}
 	for _, gid := range gids {
 		if n, err := strconv.ParseUint(gid, 10, 32); err == nil {
-			a.groups = append(a.groups, uint32(n))
+			a.Groups = append(a.Groups, uint32(n))
 		}
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
@@ -177,6 +177,6 @@ func lookupAccount(name string) (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user %q: gid: %w", name, err)
 	}
-	a.uid, a.gid = uint32(uid), uint32(gid)
+	a.UID, a.GID = uint32(uid), uint32(gid)
 	return a, nil
 }

@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 
 // The exit codes by which a shell tells why a command was not run.
 const (
-	notExecutable = 126
-	notFound      = 127
+	NotExecutable = 126
+	NotFound      = 127
 )
 
 // Wrap runs a command as if nobody stood between it and who started us: with
@@ -45,9 +45,9 @@ func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, e
 	}
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return notFound, err
+		return NotFound, err
 	case err != nil:
-		return notExecutable, err
+		return NotExecutable, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -65,7 +65,7 @@ func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, e
 
 func endCode(state *os.ProcessState, err error) (int, error) {
 	if state == nil {
-		return notExecutable, err
+		return NotExecutable, err
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal()), nil

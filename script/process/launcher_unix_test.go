@@ -1,6 +1,6 @@
 //go:build unix
 
-package script
+package process
 
 import (
 	"bytes"
@@ -24,20 +24,20 @@ import (
 	"scriptbridge/script/process/processtest"
 )
 
-func testLauncher(t testing.TB) *launcher {
+func testLauncher(t testing.TB) *Launcher {
 	t.Helper()
-	l := newLauncher(processtest.Logger(t))
+	l := NewLauncher(processtest.Logger(t))
 	t.Cleanup(l.Close)
 	return l
 }
 
 // shell is a command for /bin/sh with room for everything.
-func shell(text string) command {
-	return command{
-		args:      []string{"/bin/sh", "-c", text},
-		env:       scrubEnv(os.Environ()),
-		timeout:   time.Minute,
-		maxOutput: 1 << 20,
+func shell(text string) Command {
+	return Command{
+		Args:      []string{"/bin/sh", "-c", text},
+		Env:       ScrubEnv(os.Environ()),
+		Timeout:   time.Minute,
+		MaxOutput: 1 << 20,
 	}
 }
 
@@ -65,13 +65,13 @@ func checkEnding(t *testing.T, o *Outcome, want ending) {
 }
 
 func TestRunVerdicts(t *testing.T) {
-	with := func(c command, change func(*command)) command {
+	with := func(c Command, change func(*Command)) Command {
 		change(&c)
 		return c
 	}
 	tests := []struct {
 		name string
-		c    command
+		c    Command
 		want ending
 	}{
 		{"ok", shell("echo a; echo b"), ending{"a\nb\n", record.OK, 0, ""}},
@@ -80,28 +80,28 @@ func TestRunVerdicts(t *testing.T) {
 		{"signal", shell("kill -SEGV $$"), ending{"", record.Killed, -1, "was killed by signal segmentation fault"}},
 		{"killed", shell("kill -KILL $$"), ending{"", record.Killed, -1,
 			"was killed by signal killed (by the kernel for want of memory, or by somebody)"}},
-		{"timeout", with(shell("echo a; sleep 600"), func(c *command) { c.timeout = time.Second }),
+		{"timeout", with(shell("echo a; sleep 600"), func(c *Command) { c.Timeout = time.Second }),
 			ending{"a\n", record.Timeout, -1, "was ended after its timeout of 1s"}},
 		{"timeout, then exit 0", with(shell("trap 'echo bye; exit 0' TERM; echo a; while :; do sleep 0.05; done"),
-			func(c *command) { c.timeout = time.Second }),
+			func(c *Command) { c.Timeout = time.Second }),
 			ending{"a\nbye\n", record.Timeout, -1, "was ended after its timeout of 1s"}},
-		{"stopped", with(shell("echo a; kill -STOP $$"), func(c *command) { c.timeout = time.Second }),
+		{"stopped", with(shell("echo a; kill -STOP $$"), func(c *Command) { c.Timeout = time.Second }),
 			ending{"a\n", record.Timeout, -1, "was ended after its timeout of 1s"}},
 		{"no stdin", shell("cat; echo end"), ending{"end\n", record.OK, 0, ""}},
-		{"empty stdin", with(shell("cat; echo end"), func(c *command) { c.stdin = []byte{} }), ending{"end\n", record.OK, 0, ""}},
-		{"stdin", with(shell("cat"), func(c *command) { c.stdin = []byte("fed back\n") }), ending{"fed back\n", record.OK, 0, ""}},
-		{"working directory", with(shell("pwd"), func(c *command) { c.dir = "/" }), ending{"/\n", record.OK, 0, ""}},
-		{"environment", with(shell("echo $A"), func(c *command) { c.env = []string{"A=1", "A=2"} }), ending{"2\n", record.OK, 0, ""}},
+		{"empty stdin", with(shell("cat; echo end"), func(c *Command) { c.Stdin = []byte{} }), ending{"end\n", record.OK, 0, ""}},
+		{"stdin", with(shell("cat"), func(c *Command) { c.Stdin = []byte("fed back\n") }), ending{"fed back\n", record.OK, 0, ""}},
+		{"working directory", with(shell("pwd"), func(c *Command) { c.Dir = "/" }), ending{"/\n", record.OK, 0, ""}},
+		{"environment", with(shell("echo $A"), func(c *Command) { c.Env = []string{"A=1", "A=2"} }), ending{"2\n", record.OK, 0, ""}},
 		{"no terminal", shell("(: </dev/tty) 2>/dev/null || echo none"), ending{"none\n", record.OK, 0, ""}},
-		{"exactly as much as it may", with(shell("printf 12345"), func(c *command) { c.maxOutput = 5 }), ending{"12345", record.OK, 0, ""}},
-		{"a byte more", with(shell("printf 123456"), func(c *command) { c.maxOutput = 5 }), ending{"12345", record.Killed, -1,
+		{"exactly as much as it may", with(shell("printf 12345"), func(c *Command) { c.MaxOutput = 5 }), ending{"12345", record.OK, 0, ""}},
+		{"a byte more", with(shell("printf 123456"), func(c *Command) { c.MaxOutput = 5 }), ending{"12345", record.Killed, -1,
 			"wrote more than 5B on standard output (max_output): make it print less, or raise max_output"}},
 	}
 	l := testLauncher(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			o := l.run(t.Context(), test.c)
+			o := l.Run(t.Context(), test.c)
 			if test.name == "a byte more" { // whether it exits before it is ended is open
 				o.ExitCode = -1
 			}
@@ -120,22 +120,22 @@ func TestRunEndedByContext(t *testing.T) {
 	l := testLauncher(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	c := shell("echo started >&2; sleep 600")
-	c.stderr = func(line []byte) {
+	c.Stderr = func(line []byte) {
 		if string(line) == "started" {
 			cancel(errors.New("its configuration changed"))
 		}
 	}
-	checkEnding(t, l.run(ctx, c), ending{"", record.Killed, -1, "was ended before it was done: its configuration changed"})
-	checkEnding(t, l.run(ctx, c), ending{"", record.Killed, -1, "was not started: its configuration changed"})
+	checkEnding(t, l.Run(ctx, c), ending{"", record.Killed, -1, "was ended before it was done: its configuration changed"})
+	checkEnding(t, l.Run(ctx, c), ending{"", record.Killed, -1, "was not started: its configuration changed"})
 }
 
 func TestRunIgnoresTERM(t *testing.T) {
 	l := testLauncher(t)
 	c := shell("trap '' TERM; echo a; while :; do sleep 600; done")
-	c.timeout = time.Second
-	o := l.run(t.Context(), c)
+	c.Timeout = time.Second
+	o := l.Run(t.Context(), c)
 	checkEnding(t, o, ending{"a\n", record.Timeout, -1, "was ended after its timeout of 1s"})
-	if d := o.End.Sub(o.Start); d < c.timeout+termTime || d > c.timeout+termTime+10*time.Second {
+	if d := o.End.Sub(o.Start); d < c.Timeout+termTime || d > c.Timeout+termTime+10*time.Second {
 		t.Errorf("it lived for %v; want the timeout and %v", d, termTime)
 	}
 }
@@ -144,7 +144,7 @@ func TestRunIgnoresTERM(t *testing.T) {
 // context goes on.
 func TestSuperviseUnkillable(t *testing.T) {
 	var logged []string
-	l := newLauncher(log.LoggerFunc(func(keyvals ...any) error {
+	l := NewLauncher(log.LoggerFunc(func(keyvals ...any) error {
 		logged = append(logged, fmt.Sprint(keyvals[3]))
 		return nil
 	}))
@@ -188,19 +188,19 @@ func TestRunUnreadStdin(t *testing.T) {
 	l := testLauncher(t)
 	for _, text := range []string{"echo a", "exec <&-; echo a", "head -c 3 >/dev/null; echo a"} {
 		c := shell(text)
-		c.stdin = bytes.Repeat([]byte("x"), 1<<20)
-		checkEnding(t, l.run(t.Context(), c), ending{"a\n", record.OK, 0, ""})
+		c.Stdin = bytes.Repeat([]byte("x"), 1<<20)
+		checkEnding(t, l.Run(t.Context(), c), ending{"a\n", record.OK, 0, ""})
 	}
 }
 
 func TestRunLargeStdin(t *testing.T) {
 	l := testLauncher(t)
 	c := shell("cat")
-	c.stdin = bytes.Repeat([]byte("0123456789abcde\n"), 1<<16)
-	c.maxOutput = 1 << 20
-	o := l.run(t.Context(), c)
-	if o.Err != nil || !bytes.Equal(o.Stdout, c.stdin) {
-		t.Errorf("%d of %d bytes came back, error %v", len(o.Stdout), len(c.stdin), o.Err)
+	c.Stdin = bytes.Repeat([]byte("0123456789abcde\n"), 1<<16)
+	c.MaxOutput = 1 << 20
+	o := l.Run(t.Context(), c)
+	if o.Err != nil || !bytes.Equal(o.Stdout, c.Stdin) {
+		t.Errorf("%d of %d bytes came back, error %v", len(o.Stdout), len(c.Stdin), o.Err)
 	}
 }
 
@@ -208,8 +208,8 @@ func TestRunStderr(t *testing.T) {
 	l := testLauncher(t)
 	var got []string
 	c := shell("echo one >&2; echo out; printf 'two\\r\\nthree' >&2")
-	c.stderr = func(line []byte) { got = append(got, string(line)) }
-	o := l.run(t.Context(), c)
+	c.Stderr = func(line []byte) { got = append(got, string(line)) }
+	o := l.Run(t.Context(), c)
 	checkEnding(t, o, ending{"out\n", record.OK, 0, ""})
 	if diff := cmp.Diff([]string{"one", "two", "three"}, got); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
@@ -224,9 +224,9 @@ func TestRunEndlessStderr(t *testing.T) {
 	l := testLauncher(t)
 	for _, hook := range []func([]byte){nil, func([]byte) {}} {
 		c := shell("head -c 33554432 /dev/zero >&2; echo end")
-		c.stderr = hook
+		c.Stderr = hook
 		var o *Outcome
-		grown := allocated(func() { o = l.run(t.Context(), c) })
+		grown := allocated(func() { o = l.Run(t.Context(), c) })
 		checkEnding(t, o, ending{"end\n", record.OK, 0, ""})
 		if o.StderrBytes != 1<<25 {
 			t.Errorf("counted %d bytes, want %d", o.StderrBytes, 1<<25)
@@ -241,9 +241,9 @@ func TestRunEndlessStderr(t *testing.T) {
 func TestRunTooMuchOutput(t *testing.T) {
 	l := testLauncher(t)
 	c := shell("exec cat /dev/zero")
-	c.maxOutput = 16 << 20
+	c.MaxOutput = 16 << 20
 	var o *Outcome
-	grown := allocated(func() { o = l.run(t.Context(), c) })
+	grown := allocated(func() { o = l.Run(t.Context(), c) })
 	if want := "wrote more than 16MiB on standard output (max_output): make it print less, or raise max_output"; o.Err == nil ||
 		o.Result != record.Killed || o.Err.Error() != want || o.ExitCode != -1 {
 		t.Errorf("result %s, code %d, error %v; want killed, -1, %s", o.Result, o.ExitCode, o.Err, want)
@@ -254,7 +254,7 @@ func TestRunTooMuchOutput(t *testing.T) {
 	if grown > 6*16<<20 { // all that growing gave back to the collector is in it
 		t.Errorf("allocated %d bytes", grown)
 	}
-	grown = allocated(func() { o = l.run(t.Context(), shell("echo a")) })
+	grown = allocated(func() { o = l.Run(t.Context(), shell("echo a")) })
 	if grown > 64<<10 {
 		t.Errorf("a short run allocated %d bytes", grown)
 	}
@@ -270,7 +270,7 @@ func allocated(do func()) uint64 {
 
 func TestRunUsage(t *testing.T) {
 	l := testLauncher(t)
-	o := l.run(t.Context(), shell("i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"))
+	o := l.Run(t.Context(), shell("i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"))
 	if o.Err != nil || o.User <= 0 || o.User > o.End.Sub(o.Start) {
 		t.Errorf("user time %v in %v, error %v", o.User, o.End.Sub(o.Start), o.Err)
 	}
@@ -283,7 +283,7 @@ func TestRunUsage(t *testing.T) {
 	if err != nil {
 		t.Skip("no perl, which would need memory")
 	}
-	o = l.run(t.Context(), command{args: []string{perl, "-e", `my $x = "x" x (300 << 20); print length $x`}, maxOutput: 100})
+	o = l.Run(t.Context(), Command{Args: []string{perl, "-e", `my $x = "x" x (300 << 20); print length $x`}, MaxOutput: 100})
 	checkEnding(t, o, ending{"314572800", record.OK, 0, ""})
 	if o.MaxRSS < 300<<20 || o.MaxRSS > 1000<<20 {
 		t.Errorf("max RSS %d; want a bit more than %d", o.MaxRSS, 300<<20)
@@ -308,7 +308,7 @@ func TestRunOutputHeldOpen(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			start := time.Now()
-			o := l.run(t.Context(), shell(test.text))
+			o := l.Run(t.Context(), shell(test.text))
 			d := time.Since(start)
 			checkEnding(t, o, ending{test.want, record.OK, 0, ""})
 			if d < test.least || d >= test.most {
@@ -323,8 +323,8 @@ func TestRunOutputHeldOpen(t *testing.T) {
 func TestRunKeptOutputHeldOpen(t *testing.T) {
 	l := testLauncher(t)
 	c := shell("sleep 600 & echo $!")
-	c.keep = true
-	o := l.run(t.Context(), c)
+	c.Keep = true
+	o := l.Run(t.Context(), c)
 	daemon, err := strconv.Atoi(strings.TrimSpace(string(o.Stdout)))
 	if err != nil {
 		t.Fatalf("printed %q, error %v", o.Stdout, o.Err)
@@ -343,16 +343,16 @@ func BenchmarkRun(b *testing.B) {
 	l := testLauncher(b)
 	for _, test := range []struct {
 		name string
-		c    command
+		c    Command
 	}{
-		{"true", command{args: []string{"/bin/true"}, maxOutput: 1 << 20}},
+		{"true", Command{Args: []string{"/bin/true"}, MaxOutput: 1 << 20}},
 		{"echo", shell("echo M1 1")},
 		{"1MiB", shell("head -c 1048576 /dev/zero")},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if o := l.run(b.Context(), test.c); o.Err != nil {
+				if o := l.Run(b.Context(), test.c); o.Err != nil {
 					b.Fatal(o.Err)
 				}
 			}
@@ -360,7 +360,7 @@ func BenchmarkRun(b *testing.B) {
 		b.Run(test.name+"/plain", func(b *testing.B) { // what os/exec alone takes
 			b.ReportAllocs()
 			for b.Loop() {
-				cmd := exec.Command(test.c.args[0], test.c.args[1:]...)
+				cmd := exec.Command(test.c.Args[0], test.c.Args[1:]...)
 				var stderr strings.Builder
 				cmd.Stderr = &stderr
 				if _, err := cmd.Output(); err != nil {

@@ -1,4 +1,8 @@
-package script
+// Package process starts processes and sees to it that none outlives its run:
+// it is the only package with os/exec. launcher.go runs one command to its end,
+// streams.go reads what it prints, the reaper ends what it leaves behind. The
+// rest tells, without running anything, whether a program can and may be run.
+package process
 
 import (
 	"context"
@@ -26,7 +30,7 @@ type Outcome struct {
 	// much output or a timeout it holds what had come by then.
 	Stdout []byte
 	// Stderr is the beginning of its standard error, whole lines of some
-	// 4 KiB. Only the pool fills it in.
+	// 4 KiB. Only the pool fills it in, by way of Command.Stderr.
 	Stderr []byte
 	// Result is OK exactly when it exited with 0.
 	Result   record.Result
@@ -46,30 +50,31 @@ type Outcome struct {
 	StdoutBytes, StderrBytes int64
 }
 
-// command is one process to run, settled in every respect.
-type command struct {
-	args      []string
-	dir       string
-	env       []string      // complete; the launcher adds its mark
-	account   *account      // nil: as ourselves
-	stdin     []byte        // nil: /dev/null
-	timeout   time.Duration // 0: none
-	maxOutput int64         // bytes of standard output; one more ends the run
-	// stdout, if not nil, is called for each line of standard output, as
-	// stderr is, and none of it is kept.
-	stdout func(line []byte)
-	// message, if not nil, gives the process a pipe as descriptor 3 and is
-	// called for each whole line of it, on the terms of stderr; a line of more
+// Command is one process to run, settled in every respect.
+type Command struct {
+	Args      []string
+	Dir       string
+	Env       []string      // complete; the launcher adds its mark
+	Account   *Account      // nil: as ourselves
+	Stdin     []byte        // nil: /dev/null
+	Timeout   time.Duration // 0: none
+	MaxOutput int64         // bytes of standard output; one more ends the run
+	// Stdout, if not nil, is called for each line of standard output, as
+	// Stderr is, and none of it is kept.
+	Stdout func(line []byte)
+	// Message, if not nil, gives the process a pipe as descriptor 3 and is
+	// called for each whole line of it, on the terms of Stderr; a line of more
 	// than maxMessage bytes, or an error that it returns, ends the run.
-	message func(line []byte) error
-	keep    bool // leave what the run leaves behind alone
-	// stderr is called for each line, without its end and cut at 4 KiB;
-	// never twice at once and never after run has returned; it must not keep
+	Message func(line []byte) error
+	Keep    bool // leave what the run leaves behind alone
+	// Stderr is called for each line, without its end and cut at 4 KiB;
+	// never twice at once and never after Run has returned; it must not keep
 	// the line. May be nil.
-	stderr func(line []byte)
+	Stderr func(line []byte)
 }
 
-// The times of the law that a run leaves nothing behind. A run takes at most
+// Deadlines for ending a run's processes: see "leaves nothing behind" in
+// docs/architecture.md. A run takes at most
 // its timeout and their sum, unless the kernel cannot end its main process.
 const (
 	termTime  = 2 * time.Second // from the polite request to end to SIGKILL
@@ -81,10 +86,10 @@ const (
 // to.
 const runMark = "SCRIPTBRIDGE_RUN"
 
-// launcher starts processes and sees to it that none outlives its run. It is
+// Launcher starts processes and sees to it that none outlives its run. It is
 // the only part of the program that has child processes. Its methods may be
 // called from many goroutines.
-type launcher struct {
+type Launcher struct {
 	logger log.Logger
 	reaper *reaper // of what leaves its process group; each system's own
 
@@ -94,20 +99,20 @@ type launcher struct {
 	runs    sync.WaitGroup    // calls of run that may have started one
 }
 
-// newLauncher makes a launcher. On Linux the whole program becomes a child
+// NewLauncher makes a launcher. On Linux the whole program becomes a child
 // subreaper: descendants that lose their parent become our children.
-func newLauncher(logger log.Logger) *launcher {
-	return &launcher{logger: logger, reaper: newReaper(logger), running: make(map[*process]bool)}
+func NewLauncher(logger log.Logger) *Launcher {
+	return &Launcher{logger: logger, reaper: newReaper(logger), running: make(map[*process]bool)}
 }
 
 // Close kills and reaps whatever ended runs left behind and is still ours;
-// what keep runs left goes on. It belongs after the last run has returned.
-func (l *launcher) Close() { l.reaper.sweep() }
+// what runs with Keep left goes on. It belongs after the last run has returned.
+func (l *Launcher) Close() { l.reaper.sweep() }
 
-// run runs c to its end and never returns nil. It comes back soon after ctx
+// Run runs c to its end and never returns nil. It comes back soon after ctx
 // has ended; context.Cause(ctx) is then the reason given.
-func (l *launcher) run(ctx context.Context, c command) *Outcome {
-	o := &Outcome{Args: c.args, ExitCode: -1, Start: time.Now()}
+func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
+	o := &Outcome{Args: c.Args, ExitCode: -1, Start: time.Now()}
 	fail := func(result record.Result, err error) *Outcome {
 		o.Result, o.Err, o.End = result, err, time.Now()
 		return o
@@ -151,7 +156,7 @@ func (l *launcher) run(ctx context.Context, c command) *Outcome {
 	} else {
 		s.drain(drainTime)
 		l.reaped(p)
-		state := p.finish(!c.keep || stopped != nil)
+		state := p.finish(!c.Keep || stopped != nil)
 		s.cut()
 		o.account(state)
 		o.MaxRSS = max(o.MaxRSS, <-peak)
@@ -178,9 +183,9 @@ type stop struct {
 	err    error
 }
 
-func tooMuch(c *command) *stop {
+func tooMuch(c *Command) *stop {
 	return &stop{record.Killed, fmt.Errorf("wrote more than %v on standard output (max_output): "+
-		"make it print less, or raise max_output", units.Base2Bytes(c.maxOutput))}
+		"make it print less, or raise max_output", units.Base2Bytes(c.MaxOutput))}
 }
 
 // supervise waits until the main process has ended, sets o.End to when it did,
@@ -188,11 +193,11 @@ func tooMuch(c *command) *stop {
 // the process survives even SIGKILL and ctx has ended: then there is nobody
 // left who could wait for it. While ctx goes on, so does the waiting: the next
 // turn must not add a second such process.
-func (l *launcher) supervise(ctx context.Context, c *command, p *process,
+func (l *Launcher) supervise(ctx context.Context, c *Command, p *process,
 	s *streams, ended <-chan time.Time, o *Outcome) *stop {
 	var expired <-chan time.Time
-	if c.timeout > 0 {
-		timer := time.NewTimer(c.timeout)
+	if c.Timeout > 0 {
+		timer := time.NewTimer(c.Timeout)
 		defer timer.Stop()
 		expired = timer.C
 	}
@@ -201,7 +206,7 @@ func (l *launcher) supervise(ctx context.Context, c *command, p *process,
 	case o.End = <-ended:
 		return nil
 	case <-expired:
-		why = &stop{record.Timeout, fmt.Errorf("was ended after its timeout of %v", c.timeout)}
+		why = &stop{record.Timeout, fmt.Errorf("was ended after its timeout of %v", c.Timeout)}
 	case <-ctx.Done():
 		why = &stop{record.Killed, fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
 	case <-s.stdout.full:
@@ -218,7 +223,7 @@ func (l *launcher) supervise(ctx context.Context, c *command, p *process,
 		}
 	}
 	level.Error(l.logger).Log("msg", "a process does not end though it was killed; perhaps it waits for a dead disk or file server",
-		"command", strings.Join(c.args, " "), "pid", p.cmd.Process.Pid)
+		"command", strings.Join(c.Args, " "), "pid", p.cmd.Process.Pid)
 	select {
 	case o.End = <-ended:
 	case <-ctx.Done():
@@ -276,8 +281,8 @@ func verdict(state *os.ProcessState) (record.Result, error) {
 
 // newCmd gives the exec.Cmd of c for a program, its arguments and its ends of
 // the streams.
-func newCmd(c *command, path string, args []string, f files) *exec.Cmd {
-	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.dir, Env: slices.Clip(c.env)}
+func newCmd(c *Command, path string, args []string, f files) *exec.Cmd {
+	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.Dir, Env: slices.Clip(c.Env)}
 	if f[0] != nil { // a nil *os.File in the interface would not be nil
 		cmd.Stdin = f[0]
 	}
@@ -288,8 +293,8 @@ func newCmd(c *command, path string, args []string, f files) *exec.Cmd {
 	return cmd
 }
 
-// lastEnv gives the value of name in env, where a later entry wins.
-func lastEnv(env []string, name string) string {
+// LastEnv gives the value of name in env, where a later entry wins.
+func LastEnv(env []string, name string) string {
 	for _, e := range slices.Backward(env) {
 		if v, ok := strings.CutPrefix(e, name+"="); ok {
 			return v
@@ -306,8 +311,8 @@ var notPassedOn = []string{
 	"NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM", runMark,
 }
 
-// scrubEnv gives what of env, the bridge's own environment, a script may see.
-func scrubEnv(env []string) []string {
+// ScrubEnv gives what of env, the bridge's own environment, a script may see.
+func ScrubEnv(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
 		name, _, _ := strings.Cut(e, "=")
 		return slices.ContainsFunc(notPassedOn, func(own string) bool {
@@ -316,14 +321,14 @@ func scrubEnv(env []string) []string {
 	})
 }
 
-// account is whom a script runs as.
-type account struct {
-	name, home string
-	uid, gid   uint32
-	groups     []uint32 // supplementary ones
+// Account is whom a script runs as.
+type Account struct {
+	Name, Home string
+	UID, GID   uint32
+	Groups     []uint32 // supplementary ones
 }
 
-// env gives the variables that a login would set.
-func (a *account) env() []string {
-	return []string{"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name}
+// Env gives the variables that a login would set.
+func (a *Account) Env() []string {
+	return []string{"HOME=" + a.Home, "USER=" + a.Name, "LOGNAME=" + a.Name}
 }

@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 )
 
 func TestLines(t *testing.T) {
-	long := strings.Repeat("x", maxLine)
+	long := strings.Repeat("x", MaxLine)
 	tests := []struct {
 		name   string
 		writes []string
@@ -84,7 +84,7 @@ func TestCapture(t *testing.T) {
 }
 
 func TestScrubEnv(t *testing.T) {
-	got := scrubEnv([]string{
+	got := ScrubEnv([]string{
 		"PATH=/bin", "LISTEN_PID=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "NOTIFY_SOCKET=/run/x",
 		"WATCHDOG_USEC=1", "WATCHDOG_PID=1", "CREDENTIALS_DIRECTORY=/run/c", "INVOCATION_ID=x",
 		"JOURNAL_STREAM=8:1", "MEMORY_PRESSURE_WATCH=/x", "MEMORY_PRESSURE_WRITE=y", "SCRIPTBRIDGE_RUN=1",

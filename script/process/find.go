@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"bytes"
@@ -12,16 +12,16 @@ import (
 	"scriptbridge/internal/fsx"
 )
 
-// notInPathError says that no folder of PATH has a program.
-type notInPathError struct{ program, path string }
+// NotInPathError says that no folder of PATH has a program.
+type NotInPathError struct{ Program, Path string }
 
-func (e *notInPathError) Error() string {
-	return fmt.Sprintf("%s: not found in PATH (%s)", e.program, e.path)
+func (e *NotInPathError) Error() string {
+	return fmt.Sprintf("%s: not found in PATH (%s)", e.Program, e.Path)
 }
 
-// likeProgram names a program that may be meant by one that is missing: of the
+// SimilarProgram names a program that may be meant by one that is missing: of the
 // same name elsewhere, the next version of it, or one of a similar name.
-func likeProgram(name, path string) string {
+func SimilarProgram(name, path string) string {
 	base := filepath.Base(name)
 	candidates := []string{base, strings.TrimRight(base, "0123456789."), strings.TrimRight(base, "0123456789.") + "3"}
 	if like := config.Nearest(base, []string{"bash", "dash", "node", "perl", "php", "python", "python3", "ruby", "sh"}); like != "" {
@@ -31,7 +31,7 @@ func likeProgram(name, path string) string {
 		if candidate == "" {
 			continue
 		}
-		if file, err := resolveProgram(candidate, path); err == nil && filepath.IsAbs(file) && file != name {
+		if file, err := ResolveProgram(candidate, path); err == nil && filepath.IsAbs(file) && file != name {
 			return fmt.Sprintf(" (%s is there)", file)
 		}
 	}
@@ -41,8 +41,8 @@ func likeProgram(name, path string) string {
 // maxHead is how many bytes of a file are looked at.
 const maxHead = 256 << 10
 
-// headOf is the beginning of a file; nil when it is not readable as text.
-func headOf(path string) []byte {
+// Head is the beginning of a file; nil when it is not readable as text.
+func Head(path string) []byte {
 	f, err := fsx.Open(path)
 	if err != nil {
 		return nil
@@ -58,4 +58,5 @@ func headOf(path string) []byte {
 // shells are the programs that read a file as sh does.
 var shells = []string{"sh", "ash", "bash", "dash", "ksh", "zsh"}
 
-func isShell(program string) bool { return slices.Contains(shells, filepath.Base(program)) }
+// IsShell reports whether a program, by name or path, is a shell.
+func IsShell(program string) bool { return slices.Contains(shells, filepath.Base(program)) }

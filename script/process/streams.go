@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"bytes"
@@ -11,8 +11,9 @@ import (
 	"github.com/alecthomas/units"
 )
 
+// Bounds on what is read of a process.
 const (
-	maxLine    = 4 << 10  // bytes kept of a line on standard error
+	MaxLine    = 4 << 10  // bytes kept of a line on standard error
 	maxMessage = 4 << 20  // bytes of a line on descriptor 3; a longer one ends the run
 	maxChunk   = 64 << 10 // bytes read at once: what a pipe holds
 )
@@ -36,17 +37,17 @@ type streams struct {
 }
 
 // newStreams opens the pipes for c.
-func newStreams(c *command) (*streams, error) {
+func newStreams(c *Command) (*streams, error) {
 	s := &streams{
-		stdin:    c.stdin,
-		stdout:   capture{max: c.maxOutput, full: make(chan struct{})},
-		printed:  lines{hook: c.stdout},
-		stderr:   lines{hook: c.stderr},
-		messages: messages{hook: c.message, broken: make(chan struct{})},
+		stdin:    c.Stdin,
+		stdout:   capture{max: c.MaxOutput, full: make(chan struct{})},
+		printed:  lines{hook: c.Stdout},
+		stderr:   lines{hook: c.Stderr},
+		messages: messages{hook: c.Message, broken: make(chan struct{})},
 		idle:     make(chan struct{}),
 	}
 	for i := range s.theirs {
-		if i == 0 && c.stdin == nil || i == 3 && c.message == nil {
+		if i == 0 && c.Stdin == nil || i == 3 && c.Message == nil {
 			continue
 		}
 		r, w, err := os.Pipe()
@@ -208,7 +209,7 @@ func (l *lines) take(p []byte) {
 	}
 	for rest := p; len(rest) > 0; {
 		part, after, ended := bytes.Cut(rest, []byte{'\n'})
-		l.line = append(l.line, part[:min(len(part), maxLine-len(l.line))]...)
+		l.line = append(l.line, part[:min(len(part), MaxLine-len(l.line))]...)
 		if ended {
 			l.flush()
 		}

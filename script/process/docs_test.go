@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 // The docs name every variable that a script does not inherit, since what they
 // leave out it does.
 func TestDocsEnvironment(t *testing.T) {
-	text, err := os.ReadFile("../docs/operating.md")
+	text, err := os.ReadFile("../../docs/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package script
+package process
 
 // atTerminal: Ctrl-C reaches all processes of a console, and there is no other
 // way to send one.

@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ import (
 
 // marked lists the living processes of the whole machine that carry the mark
 // of one of l's runs.
-func marked(l *launcher) []int {
+func marked(l *Launcher) []int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var pids []int
 	for _, dir := range dirs {
@@ -36,7 +36,7 @@ func marked(l *launcher) []int {
 
 // checkNothingLeft fails if anything of l's runs lives, or if this process has
 // any child at all, zombies included.
-func checkNothingLeft(t *testing.T, l *launcher) {
+func checkNothingLeft(t *testing.T, l *Launcher) {
 	t.Helper()
 	if pids := marked(l); len(pids) > 0 {
 		t.Errorf("processes %v of ended runs live", pids)
@@ -49,7 +49,7 @@ func checkNothingLeft(t *testing.T, l *launcher) {
 
 // forEachMark runs do with both carriers of the mark, and with the environment
 // alone, as on a system that does not let us set limits.
-func forEachMark(t *testing.T, do func(t *testing.T, l *launcher)) {
+func forEachMark(t *testing.T, do func(t *testing.T, l *Launcher)) {
 	t.Run("limit", func(t *testing.T) {
 		l := testLauncher(t)
 		if !l.reaper.limits {
@@ -76,11 +76,11 @@ func TestRunLeavesNothing(t *testing.T) {
 		{"stopped", "setsid sh -c 'kill -STOP $$; sleep TAG' >/dev/null 2>&1 &"},
 		{"zombies", "setsid sh -c 'sleep 0 & exec sleep TAG' >/dev/null 2>&1 & setsid true"},
 	}
-	forEachMark(t, func(t *testing.T, l *launcher) {
+	forEachMark(t, func(t *testing.T, l *Launcher) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				tag := processtest.Tag()
-				o := l.run(t.Context(), shell(strings.ReplaceAll(test.text, "TAG", tag)))
+				o := l.Run(t.Context(), shell(strings.ReplaceAll(test.text, "TAG", tag)))
 				checkEnding(t, o, ending{"", record.OK, 0, ""})
 				if pids := processtest.Holding(tag); len(pids) > 0 {
 					t.Errorf("processes %v live", pids)
@@ -92,11 +92,11 @@ func TestRunLeavesNothing(t *testing.T) {
 }
 
 func TestRunLeavesNothingAfterTimeout(t *testing.T) {
-	forEachMark(t, func(t *testing.T, l *launcher) {
+	forEachMark(t, func(t *testing.T, l *Launcher) {
 		tag := processtest.Tag()
 		c := shell("setsid sleep " + tag + " & sleep " + tag + " & wait")
-		c.timeout = 200 * time.Millisecond
-		o := l.run(t.Context(), c)
+		c.Timeout = 200 * time.Millisecond
+		o := l.Run(t.Context(), c)
 		checkEnding(t, o, ending{"", record.Timeout, -1, "was ended after its timeout of 200ms"})
 		if pids := processtest.Holding(tag); len(pids) > 0 {
 			t.Errorf("processes %v live", pids)
@@ -116,7 +116,7 @@ func TestRunLeavesNothingWithoutEnvironment(t *testing.T) {
 		"env -i setsid sh -c 'setsid sleep TAG & sleep TAG' >/dev/null 2>&1 &",
 	} {
 		tag := processtest.Tag()
-		checkEnding(t, l.run(t.Context(), shell(strings.ReplaceAll(text, "TAG", tag))), ending{"", record.OK, 0, ""})
+		checkEnding(t, l.Run(t.Context(), shell(strings.ReplaceAll(text, "TAG", tag))), ending{"", record.OK, 0, ""})
 		if pids := processtest.Holding(tag); len(pids) > 0 {
 			t.Errorf("%s: processes %v live", text, pids)
 		}
@@ -145,7 +145,7 @@ func TestRunLeavesNothingOfAStorm(t *testing.T) {
 			// Should it win, it ends by itself.
 			program := `my $end = time + 5; open F, ">", shift; exit if fork; ` + test.program
 			sign := filepath.Join(t.TempDir(), "started")
-			o := l.run(t.Context(), shell(fmt.Sprintf(`for i in 1 2 3; do %s -MPOSIX=setsid -e '%s' %s >/dev/null 2>&1; done`,
+			o := l.Run(t.Context(), shell(fmt.Sprintf(`for i in 1 2 3; do %s -MPOSIX=setsid -e '%s' %s >/dev/null 2>&1; done`,
 				perl, program, sign)))
 			checkEnding(t, o, ending{"", record.OK, 0, ""})
 			if _, err := os.Stat(sign); err != nil {
@@ -172,7 +172,7 @@ func TestRunLeavesStrangersAlone(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, dead.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	checkEnding(t, l.run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 &")), ending{"", record.OK, 0, ""})
+	checkEnding(t, l.Run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 &")), ending{"", record.OK, 0, ""})
 	if err := dead.Wait(); err != nil {
 		t.Errorf("the dead one: %v", err)
 	}
@@ -188,10 +188,10 @@ func TestRunLeavesStrangersAlone(t *testing.T) {
 func TestLaunchersApart(t *testing.T) {
 	one, two := testLauncher(t), testLauncher(t)
 	var wg sync.WaitGroup
-	for _, l := range []*launcher{one, two} {
+	for _, l := range []*Launcher{one, two} {
 		for range 20 {
 			wg.Go(func() {
-				o := l.run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 & sleep 0.02; echo a"))
+				o := l.Run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 & sleep 0.02; echo a"))
 				if got := endingOf(o); got != (ending{"a\n", record.OK, 0, ""}) {
 					t.Errorf("outcome %+v", got)
 				}
@@ -208,13 +208,13 @@ func TestLaunchersApart(t *testing.T) {
 // A kept run's descendants survive its end and the launcher's; that they are
 // reaped when they die is the launcher's business still.
 func TestRunKeeps(t *testing.T) {
-	forEachMark(t, func(t *testing.T, l *launcher) {
+	forEachMark(t, func(t *testing.T, l *Launcher) {
 		tag := processtest.Tag()
 		c := shell("sleep TAG >/dev/null 2>&1 & setsid sleep TAG >/dev/null 2>&1 & tr '\\0' '\\n' </proc/$$/environ | grep -c ^SCRIPTBRIDGE_RUN=keep-")
-		c.args[2] = strings.ReplaceAll(c.args[2], "TAG", tag)
-		c.keep = true
-		checkEnding(t, l.run(t.Context(), c), ending{"1\n", record.OK, 0, ""})
-		checkEnding(t, l.run(t.Context(), shell("echo another run")), ending{"another run\n", record.OK, 0, ""})
+		c.Args[2] = strings.ReplaceAll(c.Args[2], "TAG", tag)
+		c.Keep = true
+		checkEnding(t, l.Run(t.Context(), c), ending{"1\n", record.OK, 0, ""})
+		checkEnding(t, l.Run(t.Context(), shell("echo another run")), ending{"another run\n", record.OK, 0, ""})
 		l.Close()
 		pids := processtest.Holding(tag)
 		if len(pids) != 2 {
@@ -224,7 +224,7 @@ func TestRunKeeps(t *testing.T) {
 			unix.Kill(pid, unix.SIGKILL)
 			unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		}
-		l.run(t.Context(), shell(""))
+		l.Run(t.Context(), shell(""))
 		checkNothingLeft(t, l)
 	})
 }
@@ -234,8 +234,8 @@ func TestRunKeepsNotAfterTimeout(t *testing.T) {
 	l := testLauncher(t)
 	tag := processtest.Tag()
 	c := shell("sleep " + tag + " & wait")
-	c.keep, c.timeout = true, 100*time.Millisecond
-	checkEnding(t, l.run(t.Context(), c), ending{"", record.Timeout, -1, "was ended after its timeout of 100ms"})
+	c.Keep, c.Timeout = true, 100*time.Millisecond
+	checkEnding(t, l.Run(t.Context(), c), ending{"", record.Timeout, -1, "was ended after its timeout of 100ms"})
 	if pids := processtest.Holding(tag); len(pids) > 0 {
 		t.Errorf("processes %v live", pids)
 	}
@@ -245,19 +245,19 @@ func TestRunKeepsNotAfterTimeout(t *testing.T) {
 // their own, and no descriptor stays open.
 func TestRunConcurrently(t *testing.T) {
 	l := testLauncher(t)
-	l.run(t.Context(), shell("echo warm")) // opens what the runtime keeps open
+	l.Run(t.Context(), shell("echo warm")) // opens what the runtime keeps open
 	before := openFiles(t)
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
 			c := shell(fmt.Sprintf("setsid sleep 600 >/dev/null 2>&1 & setsid sh -c 'sleep 0.0%d; setsid sleep 600 &' >/dev/null 2>&1; "+
 				"sleep 0.0%d & wait $!; cat; echo err >&2; exit %d", i, i, i%3))
-			c.stdin = fmt.Appendf(nil, "input %d\n", i)
-			want := ending{string(c.stdin), record.OK, 0, ""}
+			c.Stdin = fmt.Appendf(nil, "input %d\n", i)
+			want := ending{string(c.Stdin), record.OK, 0, ""}
 			if code := i % 3; code != 0 {
 				want = ending{want.Stdout, record.Error, code, fmt.Sprintf("exited with code %d", code)}
 			}
-			o := l.run(t.Context(), c)
+			o := l.Run(t.Context(), c)
 			if diff := cmp.Diff(want, endingOf(o)); diff != "" {
 				t.Errorf("run %d (-want +got):\n%s", i, diff)
 			}
@@ -296,12 +296,12 @@ func openFiles(t *testing.T) []string {
 // No start fails into a leak either.
 func TestRunCannotBeStartedLeaksNothing(t *testing.T) {
 	l := testLauncher(t)
-	l.run(t.Context(), shell("echo warm"))
+	l.Run(t.Context(), shell("echo warm"))
 	lost := processtest.WriteScript(t, "lost", "#!/no/such/interpreter\n", 0o755)
 	before := openFiles(t)
 	for range 20 {
-		c := command{args: []string{lost}, stdin: []byte("x")}
-		if o := l.run(t.Context(), c); o.Result != record.Error {
+		c := Command{Args: []string{lost}, Stdin: []byte("x")}
+		if o := l.Run(t.Context(), c); o.Result != record.Error {
 			t.Fatalf("result %s, error %v", o.Result, o.Err)
 		}
 	}
@@ -321,8 +321,8 @@ func TestLimitRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := testLauncher(t)
-	l.run(t.Context(), shell("echo a"))
-	l.run(t.Context(), command{args: []string{"/"}})
+	l.Run(t.Context(), shell("echo a"))
+	l.Run(t.Context(), Command{Args: []string{"/"}})
 	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &after); err != nil {
 		t.Fatal(err)
 	}
@@ -371,14 +371,14 @@ func TestChildren(t *testing.T) {
 // kill ends what runs, what is just being started, and what left its group, and
 // starts nothing any more.
 func TestKill(t *testing.T) {
-	forEachMark(t, func(t *testing.T, l *launcher) {
+	forEachMark(t, func(t *testing.T, l *Launcher) {
 		tag := processtest.Tag()
 		c := shell("trap '' TERM; setsid sleep " + tag + " >/dev/null 2>&1 & sleep " + tag)
 		var over sync.WaitGroup
 		for range 8 {
 			over.Go(func() { // again and again, so that some are being started
 				for {
-					if o := l.run(t.Context(), c); o.Result != record.Killed {
+					if o := l.Run(t.Context(), c); o.Result != record.Killed {
 						t.Errorf("a run ended with %s, %v", o.Result, o.Err)
 					} else if errors.Is(o.Err, errDead) {
 						return
@@ -387,13 +387,13 @@ func TestKill(t *testing.T) {
 			})
 		}
 		awaitCount(t, tag, 16)
-		l.kill()
+		l.Kill()
 		over.Wait()
 		if pids := processtest.Holding(tag); len(pids) > 0 {
 			t.Errorf("processes %v live", pids)
 		}
 		checkNothingLeft(t, l)
-		checkEnding(t, l.run(t.Context(), shell("echo a")), ending{"", record.Killed, -1, "was not started: scriptbridge ends at once"})
+		checkEnding(t, l.Run(t.Context(), shell("echo a")), ending{"", record.Killed, -1, "was not started: scriptbridge ends at once"})
 	})
 }
 

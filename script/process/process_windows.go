@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"errors"
@@ -32,20 +32,20 @@ type process struct {
 }
 
 // start starts c; a PowerShell script is given to powershell, as
-// instrument_server did (spec/instrumental.md, 1).
-func (l *launcher) start(c *command, f files) (*process, error) {
-	if c.message != nil {
+// instrument_server did.
+func (l *Launcher) start(c *Command, f files) (*process, error) {
+	if c.Message != nil {
 		return nil, errors.New("cannot be started: this system passes on no descriptor 3")
 	}
-	args := c.args
+	args := c.Args
 	if strings.EqualFold(filepath.Ext(args[0]), ".ps1") {
 		args = append([]string{"powershell", "-File"}, args...)
 	}
-	path, err := resolveProgram(args[0], lastEnv(c.env, "PATH"))
+	path, err := ResolveProgram(args[0], LastEnv(c.Env, "PATH"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
-	job, err := newJob(c.keep)
+	job, err := newJob(c.Keep)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: its job object: %w", err)
 	}
@@ -106,12 +106,12 @@ func (p *process) finish(killGroup bool) *os.ProcessState {
 // maxRSS is not known here.
 func maxRSS(*os.ProcessState) int64 { return 0 }
 
-// resolveProgram finds args0, the first word of a command; path is not looked
+// ResolveProgram finds args0, the first word of a command; path is not looked
 // at: os/exec knows the rules of this system and its own PATH.
-func resolveProgram(args0, path string) (string, error) { return exec.LookPath(args0) }
+func ResolveProgram(args0, path string) (string, error) { return exec.LookPath(args0) }
 
-// checkProgram says why file cannot be run: it is missing or a folder.
-func checkProgram(file string, runAs *account, direct bool) error {
+// CheckProgram says why file cannot be run: it is missing or a folder.
+func CheckProgram(file string, runAs *Account, direct bool) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
@@ -122,22 +122,22 @@ func checkProgram(file string, runAs *account, direct bool) error {
 	return nil
 }
 
-// checkFolder has nothing to say: modes tell nothing here.
-func checkFolder(string, *account) error { return nil }
+// CheckFolder has nothing to say: modes tell nothing here.
+func CheckFolder(string, *Account) error { return nil }
 
-// lookupAccount fails: scripts run as whoever runs the bridge.
-func lookupAccount(name string) (*account, error) {
+// LookupAccount fails: scripts run as whoever runs the bridge.
+func LookupAccount(name string) (*Account, error) {
 	return nil, fmt.Errorf("user %q: not supported on Windows, where scripts run as scriptbridge itself does", name)
 }
 
 // peakOf cannot look at a process that still runs.
 func peakOf(int) int64 { return 0 }
 
-// checkStart finds nothing: what starts a program here is not known.
-func checkStart(*config.Script, string, *command) error { return nil }
+// CheckStart finds nothing: what starts a program here is not known.
+func CheckStart(*config.Script, string, *Command) error { return nil }
 
-// doubts finds nothing.
-func doubts(*config.Script, string) []string { return nil }
+// Warnings finds nothing.
+func Warnings(*config.Script, string) []string { return nil }
 
-// runner is not looked for.
-func runner(*config.Script, string) string { return "" }
+// Interpreter is not looked for.
+func Interpreter(*config.Script, string) string { return "" }

@@ -1,4 +1,4 @@
-package script
+package process
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func limitOf(pid int) uint64 {
 // markOf reads the mark in the environment of a process.
 func markOf(pid int) uint64 {
 	env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	mark := lastEnv(strings.Split(string(env), "\x00"), runMark)
+	mark := LastEnv(strings.Split(string(env), "\x00"), runMark)
 	id, _ := strconv.ParseUint(strings.TrimPrefix(mark, "keep-"), 16, 64)
 	return id
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package script
+package process
 
 import (
 	"bytes"
@@ -16,33 +16,33 @@ import (
 
 // start starts c. A program that the kernel does not know how to run, such as
 // a script without a #! line, is given to /bin/sh, as the vendors' agents did
-// (spec/instrumental.md, 1) and os/exec does not. The error is a sentence.
-func (l *launcher) start(c *command, f files) (*process, error) {
-	path, err := resolveProgram(c.args[0], lastEnv(c.env, "PATH"))
+// and os/exec does not. The error is a sentence.
+func (l *Launcher) start(c *Command, f files) (*process, error) {
+	path, err := ResolveProgram(c.Args[0], LastEnv(c.Env, "PATH"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
 	// Looked at beforehand, for clear words, and because a start holds up all
 	// other starts: one that waits for a dead file server should wait here.
-	if c.dir != "" {
-		if info, err := os.Stat(c.dir); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("cannot be started: working directory %s: %w", c.dir, notDir(err))
+	if c.Dir != "" {
+		if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("cannot be started: working directory %s: %w", c.Dir, notDir(err))
 		}
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(c.dir, path)
+			path = filepath.Join(c.Dir, path)
 		}
 	}
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("cannot be started: %s: %w", path, bare(err))
+		return nil, fmt.Errorf("cannot be started: %s: %w", path, Bare(err))
 	}
-	p, err := l.startAs(c, path, c.args, f)
+	p, err := l.startAs(c, path, c.Args, f)
 	// Busy is a program that is being written, by a deployment for example.
 	for tries := 0; errors.Is(err, syscall.ETXTBSY) && tries < 50; tries++ {
 		time.Sleep(10 * time.Millisecond)
-		p, err = l.startAs(c, path, c.args, f)
+		p, err = l.startAs(c, path, c.Args, f)
 	}
 	if errors.Is(err, syscall.ENOEXEC) && isText(path) {
-		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.args[1:]...), f)
+		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.Args[1:]...), f)
 	}
 	if err != nil {
 		return nil, explain(err, c, path)
@@ -50,27 +50,27 @@ func (l *launcher) start(c *command, f files) (*process, error) {
 	return p, nil
 }
 
-func (l *launcher) startAs(c *command, path string, args []string, f files) (*process, error) {
+func (l *Launcher) startAs(c *Command, path string, args []string, f files) (*process, error) {
 	cmd := newCmd(c, path, args, f)
 	// A session of its own is a process group too, one that no process of
 	// another run can join, and it has no terminal to ask for passwords.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Who is that user already need not switch, and unless root cannot.
-	if a := c.account; a != nil && (os.Geteuid() == 0 || uint32(os.Geteuid()) != a.uid) {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
+	if a := c.Account; a != nil && (os.Geteuid() == 0 || uint32(os.Geteuid()) != a.UID) {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.UID, Gid: a.GID, Groups: a.Groups}
 	}
-	return l.reaper.start(cmd, c.keep)
+	return l.reaper.start(cmd, c.Keep)
 }
 
 func notDir(err error) error {
 	if err == nil {
 		return syscall.ENOTDIR
 	}
-	return bare(err)
+	return Bare(err)
 }
 
-// bare gives the kernel's own word alone, without the operation and the path.
-func bare(err error) error {
+// Bare gives the kernel's own word alone, without the operation and the path.
+func Bare(err error) error {
 	if errno := syscall.Errno(0); errors.As(err, &errno) {
 		return errno
 	}
@@ -78,15 +78,15 @@ func bare(err error) error {
 }
 
 // explain puts into words why path could not be started.
-func explain(err error, c *command, path string) error {
-	err = bare(err)
-	if c.account != nil && os.Geteuid() != 0 && errors.Is(err, syscall.EPERM) {
+func explain(err error, c *Command, path string) error {
+	err = Bare(err)
+	if c.Account != nil && os.Geteuid() != 0 && errors.Is(err, syscall.EPERM) {
 		return fmt.Errorf("cannot be started as user %s: %w (only root may switch users: "+
-			"run scriptbridge as root, or leave out user)", c.account.name, err)
+			"run scriptbridge as root, or leave out user)", c.Account.Name, err)
 	}
 	known := checkExecutable(path)
 	if known == nil {
-		known = checkInterpreter(path, lastEnv(c.env, "PATH"), c.dir)
+		known = checkInterpreter(path, LastEnv(c.Env, "PATH"), c.Dir)
 	}
 	hint := ""
 	switch {

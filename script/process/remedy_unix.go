@@ -1,6 +1,6 @@
 //go:build unix
 
-package script
+package process
 
 import (
 	"os"
@@ -41,9 +41,9 @@ func ownPath(file string) string {
 	return cmdline.Quote(real)
 }
 
-// chmodOwn is a command that changes the mode of a script's file; empty where
+// ChmodOwn is a command that changes the mode of a script's file; empty where
 // none may.
-func chmodOwn(mode, file string) string {
+func ChmodOwn(mode, file string) string {
 	path := ownPath(file)
 	if path == "" {
 		return ""

@@ -1,6 +1,6 @@
 //go:build unix
 
-package script
+package process
 
 import (
 	"fmt"
@@ -35,7 +35,7 @@ func TestResolveProgram(t *testing.T) {
 		{"nosuchtool", "", "", "nosuchtool: not found in PATH (/usr/local/bin:/usr/bin:/bin)"},
 	}
 	for _, test := range tests {
-		got, err := resolveProgram(test.args0, test.path)
+		got, err := ResolveProgram(test.args0, test.path)
 		if got != test.want || fmt.Sprint(err) != orNil(test.err) {
 			t.Errorf("%s in %q: got %q, %v; want %q, %s", test.args0, test.path, got, err, test.want, orNil(test.err))
 		}
@@ -51,7 +51,7 @@ func orNil(text string) string {
 }
 
 func TestCheckProgram(t *testing.T) {
-	root, nobody := &account{uid: 0}, &account{uid: 65534, gid: 65534}
+	root, nobody := &Account{UID: 0}, &Account{UID: 65534, GID: 65534}
 	file := processtest.WriteScript(t, "f", "", 0o755)
 	dir := filepath.Dir(file)
 	elsewhere := filepath.Join(t.TempDir(), "link")
@@ -63,7 +63,7 @@ func TestCheckProgram(t *testing.T) {
 		name           string
 		file           string
 		mode, dirMode  os.FileMode
-		runAs          *account
+		runAs          *Account
 		direct         bool
 		want           string
 		needsOwnership bool
@@ -99,7 +99,7 @@ func TestCheckProgram(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := checkProgram(test.file, test.runAs, test.direct); fmt.Sprint(err) != orNil(test.want) {
+			if err := CheckProgram(test.file, test.runAs, test.direct); fmt.Sprint(err) != orNil(test.want) {
 				t.Errorf("got  %v\nwant %s", err, orNil(test.want))
 			}
 		})
@@ -111,25 +111,25 @@ func TestLookupAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byName, err := lookupAccount(me.Username)
+	byName, err := LookupAccount(me.Username)
 	if err != nil {
 		t.Fatal(err)
 	}
-	byID, err := lookupAccount(me.Uid)
+	byID, err := LookupAccount(me.Uid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(byName, byID, cmp.AllowUnexported(account{})); diff != "" {
+	if diff := cmp.Diff(byName, byID, cmp.AllowUnexported(Account{})); diff != "" {
 		t.Errorf("by name and by number (-name +number):\n%s", diff)
 	}
-	if got := fmt.Sprint(byName.uid, byName.gid); got != me.Uid+" "+me.Gid {
+	if got := fmt.Sprint(byName.UID, byName.GID); got != me.Uid+" "+me.Gid {
 		t.Errorf("uid and gid %s, want %s %s", got, me.Uid, me.Gid)
 	}
-	if diff := cmp.Diff([]string{"HOME=" + me.HomeDir, "USER=" + me.Username, "LOGNAME=" + me.Username}, byName.env()); diff != "" {
+	if diff := cmp.Diff([]string{"HOME=" + me.HomeDir, "USER=" + me.Username, "LOGNAME=" + me.Username}, byName.Env()); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"no such user", "4294967290"} {
-		if _, err := lookupAccount(name); err == nil || err.Error() != fmt.Sprintf("user %q is unknown on this machine: correct user:, or make the account", name) {
+		if _, err := LookupAccount(name); err == nil || err.Error() != fmt.Sprintf("user %q is unknown on this machine: correct user:, or make the account", name) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -140,13 +140,13 @@ func TestRunAsNeedsRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("this is root")
 	}
-	root, err := lookupAccount("root")
+	root, err := LookupAccount("root")
 	if err != nil {
 		t.Skip(err)
 	}
 	c := shell("id -u")
-	c.account = root
-	checkEnding(t, testLauncher(t).run(t.Context(), c), ending{"", record.Error, -1, "cannot be started as user root: operation not permitted " +
+	c.Account = root
+	checkEnding(t, testLauncher(t).Run(t.Context(), c), ending{"", record.Error, -1, "cannot be started as user root: operation not permitted " +
 		"(only root may switch users: run scriptbridge as root, or leave out user)"})
 }
 
@@ -154,23 +154,23 @@ func TestRunAs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("this is not root")
 	}
-	nobody, err := lookupAccount("nobody")
+	nobody, err := LookupAccount("nobody")
 	if err != nil {
 		t.Skip(err)
 	}
 	l := testLauncher(t)
 	c := shell("setsid sleep 600 >/dev/null 2>&1 & id -u; id -g; id -G; echo $HOME:$USER:$LOGNAME")
-	c.account = nobody
-	c.env = append(c.env, nobody.env()...)
-	o := l.run(t.Context(), c)
+	c.Account = nobody
+	c.Env = append(c.Env, nobody.Env()...)
+	o := l.Run(t.Context(), c)
 	var groups []string
-	for _, g := range nobody.groups {
+	for _, g := range nobody.Groups {
 		groups = append(groups, fmt.Sprint(g))
 	}
-	checkEnding(t, o, ending{fmt.Sprintf("%d\n%d\n%s\n%s:nobody:nobody\n", nobody.uid, nobody.gid, strings.Join(groups, " "), nobody.home),
+	checkEnding(t, o, ending{fmt.Sprintf("%d\n%d\n%s\n%s:nobody:nobody\n", nobody.UID, nobody.GID, strings.Join(groups, " "), nobody.Home),
 		record.OK, 0, ""})
 	locked := processtest.WriteScript(t, "locked", "#!/bin/sh\n", 0o700)
-	checkEnding(t, l.run(t.Context(), command{args: []string{locked}, account: nobody}), ending{"", record.Error, -1,
+	checkEnding(t, l.Run(t.Context(), Command{Args: []string{locked}, Account: nobody}), ending{"", record.Error, -1,
 		"cannot be started: " + locked + ": permission denied (it, its #! interpreter or the working directory cannot be reached " +
 			"by the user it runs as, or the file system is mounted noexec)"})
 }
@@ -180,13 +180,13 @@ func TestRunAsOurselves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := lookupAccount(me.Uid)
+	a, err := LookupAccount(me.Uid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := shell("id -u")
-	c.account = a
-	checkEnding(t, testLauncher(t).run(t.Context(), c), ending{me.Uid + "\n", record.OK, 0, ""})
+	c.Account = a
+	checkEnding(t, testLauncher(t).Run(t.Context(), c), ending{me.Uid + "\n", record.OK, 0, ""})
 }
 
 func TestRunCannotBeStarted(t *testing.T) {
@@ -197,31 +197,31 @@ func TestRunCannotBeStarted(t *testing.T) {
 	dir := t.TempDir()
 	tests := []struct {
 		name string
-		c    command
+		c    Command
 		want string
 	}{
-		{"missing", command{args: []string{"/no/such/file"}}, "cannot be started: /no/such/file: no such file or directory"},
-		{"not in PATH", command{args: []string{"nosuchprogram"}, env: []string{"PATH=/usr/bin:/bin"}},
+		{"missing", Command{Args: []string{"/no/such/file"}}, "cannot be started: /no/such/file: no such file or directory"},
+		{"not in PATH", Command{Args: []string{"nosuchprogram"}, Env: []string{"PATH=/usr/bin:/bin"}},
 			"cannot be started: nosuchprogram: not found in PATH (/usr/bin:/bin)"},
-		{"no interpreter", command{args: []string{lost}},
+		{"no interpreter", Command{Args: []string{lost}},
 			"cannot be started: " + lost + ": its interpreter /no/such/interpreter, named in its #! line, is missing: correct that line"},
-		{"CR LF", command{args: []string{crlf}},
+		{"CR LF", Command{Args: []string{crlf}},
 			"cannot be started: " + crlf + " has CRLF (Windows) line ends, so that its #! line names \"/bin/sh\\r\": dos2unix " + crlf + ", or sed -i 's/\\r$//' " + crlf},
-		{"not executable", command{args: []string{text}},
+		{"not executable", Command{Args: []string{text}},
 			"cannot be started: " + text + " is not executable (mode -rw-r--r--): chmod +x " + text + ", or put its interpreter in front of it in command"},
-		{"another machine's", command{args: []string{elf}},
+		{"another machine's", Command{Args: []string{elf}},
 			"cannot be started: " + elf + ": exec format error (it is not a program for this machine)"},
-		{"a folder", command{args: []string{dir}}, "cannot be started: " + dir +
+		{"a folder", Command{Args: []string{dir}}, "cannot be started: " + dir +
 			": permission denied (it, its #! interpreter or the working directory cannot be reached by the user it runs as, or the file system is mounted noexec)"},
-		{"working directory missing", command{args: []string{"/bin/sh"}, dir: "/no/such/dir"},
+		{"working directory missing", Command{Args: []string{"/bin/sh"}, Dir: "/no/such/dir"},
 			"cannot be started: working directory /no/such/dir: no such file or directory"},
-		{"working directory a file", command{args: []string{"/bin/sh"}, dir: text},
+		{"working directory a file", Command{Args: []string{"/bin/sh"}, Dir: text},
 			"cannot be started: working directory " + text + ": not a directory"},
 	}
 	l := testLauncher(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			checkEnding(t, l.run(t.Context(), test.c), ending{"", record.Error, -1, test.want})
+			checkEnding(t, l.Run(t.Context(), test.c), ending{"", record.Error, -1, test.want})
 		})
 	}
 }
@@ -230,14 +230,14 @@ func TestRunCannotBeStarted(t *testing.T) {
 func TestRunWithoutShebang(t *testing.T) {
 	path := processtest.WriteScript(t, "plain", "echo \"$0:$1:$2\"\n", 0o755)
 	l := testLauncher(t)
-	for _, c := range []command{
-		{args: []string{path, "a b", "c"}},
-		{args: []string{"plain", "a b", "c"}, env: []string{"PATH=relative:/nowhere:" + filepath.Dir(path)}},
-		{args: []string{"./plain", "a b", "c"}, dir: filepath.Dir(path)},
+	for _, c := range []Command{
+		{Args: []string{path, "a b", "c"}},
+		{Args: []string{"plain", "a b", "c"}, Env: []string{"PATH=relative:/nowhere:" + filepath.Dir(path)}},
+		{Args: []string{"./plain", "a b", "c"}, Dir: filepath.Dir(path)},
 	} {
-		c.maxOutput, c.timeout = 1000, time.Minute
-		checkEnding(t, l.run(t.Context(), c), ending{path + ":a b:c\n", record.OK, 0, ""})
+		c.MaxOutput, c.Timeout = 1000, time.Minute
+		checkEnding(t, l.Run(t.Context(), c), ending{path + ":a b:c\n", record.OK, 0, ""})
 	}
 	empty := processtest.WriteScript(t, "empty", "", 0o755)
-	checkEnding(t, l.run(t.Context(), command{args: []string{empty}}), ending{"", record.OK, 0, ""})
+	checkEnding(t, l.Run(t.Context(), Command{Args: []string{empty}}), ending{"", record.OK, 0, ""})
 }

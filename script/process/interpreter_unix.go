@@ -1,6 +1,6 @@
 //go:build unix
 
-package script
+package process
 
 import (
 	"bytes"
@@ -88,7 +88,7 @@ func checkShebang(file, path, dir string, depth int) error {
 		return fmt.Errorf("%s is UTF-16, which the system does not run: save it as UTF-8", file)
 	case !s.there || s.interpreter == "":
 		return nil
-	case s.bom && !isShell(s.program()):
+	case s.bom && !IsShell(s.program()):
 		return fmt.Errorf("%s begins with a byte order mark, so that the system does not see its #! line and gives it to /bin/sh%s", file, mended(file, depth, withoutBOM))
 	case s.bom:
 		return nil // the right program runs it all the same
@@ -105,7 +105,7 @@ func checkShebang(file, path, dir string, depth int) error {
 			return nil
 		}
 		var err error
-		if next, err = resolveProgram(program, path); err != nil {
+		if next, err = ResolveProgram(program, path); err != nil {
 			return nil // check has looked for it
 		}
 	}
@@ -136,7 +136,7 @@ func (s *shebang) check(file, path, dir string) error {
 	case errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(s.interpreter):
 		return fault("its #! line names %q, which is no whole path: write #!/usr/bin/env %s", s.interpreter, strings.TrimSpace(filepath.Base(s.interpreter)+" "+s.argument))
 	case errors.Is(err, fs.ErrNotExist):
-		return fault("its interpreter %s, named in its #! line, is missing: correct that line%s", s.interpreter, likeProgram(s.interpreter, path))
+		return fault("its interpreter %s, named in its #! line, is missing: correct that line%s", s.interpreter, SimilarProgram(s.interpreter, path))
 	case err != nil:
 		return nil // others may see more of it
 	case info.IsDir():
@@ -155,7 +155,7 @@ func (s *shebang) check(file, path, dir string) error {
 		return nil
 	}
 	if _, err := findProgram(program, path, dir); err != nil {
-		return fault("its #! line has env look for %s, which %s: correct that line%s", program, err, likeProgram(program, path))
+		return fault("its #! line has env look for %s, which %s: correct that line%s", program, err, SimilarProgram(program, path))
 	}
 	return nil
 }
@@ -163,11 +163,11 @@ func (s *shebang) check(file, path, dir string) error {
 // findProgram finds what is run by name, as execvp does; the error continues a
 // sentence and has no remedy, since the file is nobody's script.
 func findProgram(name, path, dir string) (string, error) {
-	file, err := resolveProgram(name, path)
-	var missing *notInPathError
+	file, err := ResolveProgram(name, path)
+	var missing *NotInPathError
 	switch {
 	case errors.As(err, &missing):
-		return "", fmt.Errorf("is not found in PATH (%s)", missing.path)
+		return "", fmt.Errorf("is not found in PATH (%s)", missing.Path)
 	case err != nil:
 		return "", errors.New("is not executable")
 	case !filepath.IsAbs(file):
@@ -206,13 +206,13 @@ func mended(file string, depth int, how string) string {
 	return ": " + fmt.Sprintf(how, path)
 }
 
-// checkStart says why the command of s, which is sound as far as its first word
+// CheckStart says why the command of s, which is sound as far as its first word
 // goes, cannot be started all the same: what a wrapper such as nice is to start,
 // or what the #! line of the program names. file is the script's own; empty where
 // it is not known or no program. A run finds that out by itself, often in less
 // clear words.
-func checkStart(s *config.Script, file string, c *command) error {
-	path, at := lastEnv(c.env, "PATH"), s.Executed()
+func CheckStart(s *config.Script, file string, c *Command) error {
+	path, at := LastEnv(c.Env, "PATH"), s.Executed()
 	if at < 0 {
 		return nil
 	}
@@ -221,26 +221,26 @@ func checkStart(s *config.Script, file string, c *command) error {
 		if err := checkExecutable(file); err != nil {
 			return err
 		}
-		return checkInterpreter(file, path, c.dir)
+		return checkInterpreter(file, path, c.Dir)
 	}
-	found, err := findProgram(word, path, c.dir)
+	found, err := findProgram(word, path, c.Dir)
 	if err != nil {
-		return fmt.Errorf("%s is to start %s, which %w%s", s.Command[0], word, err, likeProgram(word, path))
+		return fmt.Errorf("%s is to start %s, which %w%s", s.Command[0], word, err, SimilarProgram(word, path))
 	}
-	return checkInterpreter(found, path, c.dir)
+	return checkInterpreter(found, path, c.Dir)
 }
 
-// doubts say what of the script's file may make it fail although it can be
-// started; file is as in checkStart.
-func doubts(s *config.Script, file string) (texts []string) {
-	text := headOf(file)
-	if !isShell(runner(s, file)) || text == nil {
+// Warnings say what of the script's file may make it fail although it can be
+// started; file is as in CheckStart.
+func Warnings(s *config.Script, file string) (texts []string) {
+	text := Head(file)
+	if !IsShell(Interpreter(s, file)) || text == nil {
 		return nil
 	}
 	head := shebangOf(file)
 	// What the #! line makes of it is a fault, if the line counts at all.
 	started := s.Executed() == s.Program && head.there
-	if head.bom && !(started && !isShell(head.program())) {
+	if head.bom && !(started && !IsShell(head.program())) {
 		texts = append(texts, fmt.Sprintf("%s begins with a byte order mark, which a shell takes for a part of the first word%s", file, mended(file, 0, withoutBOM)))
 	}
 	if bytes.Contains(text, []byte("\r\n")) && !(started && head.cr && head.breaks()) {
@@ -249,10 +249,10 @@ func doubts(s *config.Script, file string) (texts []string) {
 	return texts
 }
 
-// runner is the program that reads the script's own file: the one that the
+// Interpreter is the program that reads the script's own file: the one that the
 // command names, or the file itself, or the shell, which runs what names none;
-// "" where that cannot be told. file is as in checkStart.
-func runner(s *config.Script, file string) string {
+// "" where that cannot be told. file is as in CheckStart.
+func Interpreter(s *config.Script, file string) string {
 	at := s.Executed()
 	switch head := shebangOf(file); {
 	case at < 0 || file == "":
@@ -261,7 +261,7 @@ func runner(s *config.Script, file string) string {
 		return s.Command[at]
 	case head.there && !head.bom:
 		return head.program()
-	case headOf(file) != nil:
+	case Head(file) != nil:
 		return "sh"
 	default:
 		return file
