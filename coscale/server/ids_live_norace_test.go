@@ -78,10 +78,7 @@ func liveIDs(t *testing.T, harm func(path string) error) {
 			}
 		})
 	}
-	h.registry.changing.Lock() // in the middle of a write it is not told from what is written
-	err := harm(path)
-	h.registry.changing.Unlock()
-	if err != nil {
+	if err := harm(path); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})

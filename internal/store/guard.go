@@ -23,8 +23,10 @@ func (f *File) guard(run func() error) (err error) {
 			err = fmt.Errorf("%s panics: %v", where, p)
 			return
 		}
-		err = fmt.Errorf("%w: %v", ErrDamaged, p)
-		f.Fail(err)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.fall(fmt.Errorf("%w: %v", ErrDamaged, p))
+		err = f.why // by which this one may have been cut off
 	}()
 	return run()
 }

@@ -3,8 +3,8 @@
 // wrote is an error: no panic, nobody who waits for ever, and nothing
 // acknowledged that is on no disk.
 //
-// store.go opens and uses, about.go tells versions apart, guard.go sees whose fault a panic is, verify.go reads
-// a file before it is used, page.go knows how it is laid out, room.go keeps room
+// store.go opens and uses, about.go tells versions apart, guard.go sees whose fault a panic is, watch.go
+// ends what has no end, verify.go reads a file before it is used, page.go knows how it is laid out, room.go keeps room
 // back for those who only take away.
 package store
 
@@ -65,6 +65,9 @@ type Options struct {
 	// Row judges a row before the file is used, by the bucket that it is in: an
 	// error is damage. It must not keep what it is given. Nil: all are good.
 	Row func(bucket string, key, value []byte) error
+	// Fatal is called when only the end of the program ends what the store does,
+	// with the reason. Nil: a panic that nobody catches.
+	Fatal func(error)
 	// NoSync leaves out what makes it last; for tests.
 	NoSync bool
 }
@@ -85,11 +88,12 @@ type File struct {
 	db    *bolt.DB
 	file  *os.File // the db's
 	place *fsx.Place
+	fatal func(error)
 	// ill is closed when damage was found. Then the db is never used again nor
 	// closed: what it has locked, it may have locked for ever.
 	ill chan struct{}
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards what follows, and changes of path and place
 	why    error      // it is ill, or closed
 	inside int        // who uses the db, or never comes back from it
 	closed bool
@@ -113,11 +117,14 @@ func Open(path string, o Options) (*File, error) {
 	if o.FS == nil {
 		o.FS = fsx.OS{}
 	}
+	if o.Fatal == nil {
+		o.Fatal = func(err error) { panic(err) }
+	}
 	file, err := o.FS.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	f := &File{path: path, fs: o.FS, file: file, ill: make(chan struct{})}
+	f := &File{path: path, fs: o.FS, file: file, fatal: o.Fatal, ill: make(chan struct{})}
 	about := about{Options: o, version: version.Version}
 	fresh, err := f.read(&about)
 	if err == nil {
@@ -248,6 +255,8 @@ func (f *File) Rename(path string) error {
 	if err := f.fs.Rename(f.path, path); err != nil {
 		return err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.path, f.unsynced = path, true
 	f.place.Renamed(path)
 	return nil
@@ -291,7 +300,7 @@ func (f *File) View(run func(*bolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	err = f.guard(func() error { return run(tx) })
+	err = f.walk(func() error { return run(tx) })
 	return cmp.Or(err, f.call(tx.Rollback))
 }
 
@@ -332,7 +341,7 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 		return err
 	}
 	number := uint64(tx.ID())
-	err = f.guard(func() error { return run(tx) })
+	err = f.walk(func() error { return run(tx) })
 	switch {
 	case err == nil:
 		if err = f.call(tx.Commit); err == nil {

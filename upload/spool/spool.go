@@ -43,6 +43,8 @@ type Options struct {
 	Logger log.Logger
 	// FS is where it lives; nil: the real file system.
 	FS fsx.FS
+	// Fatal ends the program; see store.Options.
+	Fatal func(error)
 
 	noSync bool // for tests
 }
@@ -54,6 +56,7 @@ type Spool struct {
 	max    atomic.Int64
 	logger log.Logger
 	fs     fsx.FS
+	fatal  func(error)
 	noSync bool
 
 	// queued are the transactions that wait for the next commit.
@@ -134,7 +137,7 @@ func Open(o Options) (*Spool, error) {
 	if o.FS == nil {
 		o.FS = fsx.OS{}
 	}
-	s := &Spool{path: o.Path, logger: o.Logger, fs: o.FS, noSync: o.noSync}
+	s := &Spool{path: o.Path, logger: o.Logger, fs: o.FS, fatal: o.Fatal, noSync: o.noSync}
 	s.max.Store(o.MaxBytes)
 	s.count.DroppedBy = make(map[string]uint64)
 	if err := s.open(); err != nil {
@@ -146,7 +149,7 @@ func Open(o Options) (*Spool, error) {
 // openFile opens a file and counts what is in it.
 func (s *Spool) openFile(path string) (file *store.File, t total, first Key, err error) {
 	file, err = store.Open(path, store.Options{
-		FS: s.fs, Growth: growth, NoSync: s.noSync, About: aboutName, Format: format, Buckets: []string{queueName, stateName},
+		FS: s.fs, Fatal: s.fatal, Growth: growth, NoSync: s.noSync, About: aboutName, Format: format, Buckets: []string{queueName, stateName},
 		Row: func(bucket string, k, v []byte) error {
 			switch {
 			case bucket == queueName && len(k) == keyLength:

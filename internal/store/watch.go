@@ -1,0 +1,89 @@
+package store
+
+import (
+	"fmt"
+	"runtime/metrics"
+	"time"
+)
+
+// Pages of a file that somebody else writes to in the middle of a transaction may
+// lead round in a circle, in which the store goes deeper and deeper without end. No
+// look beforehand can tell, so who uses the file is watched: such a walk eats memory
+// by the gigabyte, or goes on for ever.
+const (
+	// look is how often somebody is looked at.
+	look = 10 * time.Millisecond
+	// stackMost and heapMost bound by how much the program may grow while somebody
+	// is at it: our own walks are not deep, but what is done with a large batch
+	// takes room.
+	stackMost = 32 << 20
+	heapMost  = 512 << 20
+	// walkMost is how long one may last, cutMost how long one that was cut off may
+	// take to notice.
+	walkMost = 2 * time.Minute
+	cutMost  = 10 * time.Second
+)
+
+// walk runs what goes through the pages, and comes to an end in any case: what
+// walks without end is cut off from the file, and is a panic at its next look at
+// it. One that goes round in what it has in memory already, and never looks, can
+// only be ended with the program: Options.Fatal.
+func (f *File) walk(run func() error) error {
+	done := make(chan struct{})
+	watch := time.AfterFunc(look, func() { f.watch(done) })
+	defer func() {
+		watch.Stop()
+		close(done)
+	}()
+	return f.guard(run)
+}
+
+func (f *File) watch(done <-chan struct{}) {
+	begin := memoryNow()
+	if !endless(done, begin, walkMost) {
+		return
+	}
+	f.mu.Lock()
+	f.fall(fmt.Errorf("%w: its pages lead round in a circle", ErrSuspect))
+	if !f.gone {
+		forbid(f.db)
+	}
+	path := f.path
+	f.mu.Unlock()
+	if endless(done, memoryNow(), cutMost) {
+		f.fatal(fmt.Errorf("%s: somebody wrote to it while it was in use, and its pages lead round in a circle that cannot be left: "+
+			"start scriptbridge again, which then reads the file anew and puts it aside where it is damaged", path))
+	}
+}
+
+// endless waits for an end, and says that there will be none: something grows too
+// much, or takes too long.
+func endless(done <-chan struct{}, begin memory, most time.Duration) bool {
+	ticks := time.NewTicker(look)
+	defer ticks.Stop()
+	for left := most; left > 0; left -= look {
+		select {
+		case <-done:
+			return false
+		case <-ticks.C:
+		}
+		if now := memoryNow(); now.stacks > begin.stacks+stackMost || now.heap > begin.heap+heapMost {
+			break
+		}
+	}
+	select {
+	case <-done:
+		return false
+	default:
+		return true
+	}
+}
+
+// memory is what the program uses.
+type memory struct{ stacks, heap uint64 }
+
+func memoryNow() memory {
+	now := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(now)
+	return memory{now[0].Value.Uint64(), now[1].Value.Uint64()}
+}
