@@ -85,13 +85,13 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	b := &bridge{
 		flags: f, logger: logger, port: port, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),
-		uploads: &uploads{sinks: out, logger: logger, leaving: make(map[string]*upload)},
+		uploads: &uploads{sinks: out, logger: logger, fatal: signalsOf(ctx).fatal, leaving: make(map[string]*upload)},
 		quit:    make(chan struct{}),
 		hangup:  signalsOf(ctx).reload(),
 	}
 	signalsOf(ctx).beforeEnd(b.pool.Kill)
 	b.over, b.end = context.WithCancel(ctx)
-	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden}
+	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden, Fatal: signalsOf(ctx).fatal}
 	if err := b.store(&receivers); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ type signals struct {
 	hangup chan os.Signal // SIGHUP, but under nohup
 	ends   chan os.Signal // SIGINT, SIGTERM, and what end adds
 	second chan os.Signal // the second one of ends
+	broken chan error     // why the program must end at once
 
 	mu     sync.Mutex
 	mute   bool     // ends are another's business
@@ -29,7 +30,7 @@ type signalsKey struct{}
 // catchSignals catches the program's signals. The context ends with the first
 // one that asks for the end.
 func catchSignals(ctx context.Context) (context.Context, *signals) {
-	s := &signals{hangup: make(chan os.Signal, 1), ends: make(chan os.Signal, 8), second: make(chan os.Signal, 1)}
+	s := &signals{hangup: make(chan os.Signal, 1), ends: make(chan os.Signal, 8), second: make(chan os.Signal, 1), broken: make(chan error, 1)}
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(s.hangup, syscall.SIGHUP)
 	}
@@ -119,6 +120,18 @@ func (s *signals) beforeEnd(f func()) {
 	s.urgent = append(s.urgent, f)
 }
 
+// fatal ends the program at once, with the reason: nothing else ends what goes
+// wrong.
+func (s *signals) fatal(why error) {
+	if s.broken == nil { // nobody listens
+		panic(why)
+	}
+	select {
+	case s.broken <- why:
+	default: // it ends already
+	}
+}
+
 // hurry does what must be done before the program ends at once.
 func (s *signals) hurry() {
 	s.mu.Lock()
@@ -132,13 +145,20 @@ func (s *signals) hurry() {
 }
 
 // execute runs the whole program as its main function does, and gives its exit
-// code. A second signal that asks for the end is given within seconds, whatever
-// the program waits for: nothing that scripts started is left, and that is all.
+// code.
 func execute(args []string) int {
 	ctx, s := catchSignals(context.Background())
 	stampVersion()
 	code := make(chan int, 1)
 	go func() { code <- exitCode(run(ctx, args, os.Stdout, os.Stderr), os.Stderr) }()
+	return s.wait(code, os.Stderr)
+}
+
+// wait gives the program's exit code when it has come to its end, or must. After a
+// second signal that asks for the end, and after what is fatal, that is within
+// seconds, whatever the program waits for: nothing that scripts started is left,
+// and that is all.
+func (s *signals) wait(code <-chan int, stderr io.Writer) int {
 	select {
 	case c := <-code:
 		return c
@@ -146,5 +166,8 @@ func execute(args []string) int {
 		s.hurry()
 		number, _ := got.(syscall.Signal)
 		return 128 + int(number)
+	case why := <-s.broken:
+		s.hurry()
+		return exitCode(why, stderr)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -331,6 +332,20 @@ func TestTerminalGoes(t *testing.T) {
 		read.Close()
 		p.ends(0)
 	})
+}
+
+// What is fatal ends the program at once, whatever it waits for: scripts are ended,
+// and then the reason is told.
+func TestFatal(t *testing.T) {
+	var did []string
+	s := &signals{second: make(chan os.Signal), broken: make(chan error, 1)}
+	s.beforeEnd(func() { did = append(did, "scripts ended") })
+	s.fatal(errors.New("the disk is beyond help"))
+	s.fatal(errors.New("so it is")) // which keeps nobody
+	var stderr bytes.Buffer
+	if code := s.wait(make(chan int), &stderr); code != 1 || stderr.String() != "scriptbridge: the disk is beyond help\n" || len(did) != 1 {
+		t.Errorf("code %d, %q, %q", code, &stderr, did)
+	}
 }
 
 // A command that wrap runs gets every signal, and wrap does not go before it.

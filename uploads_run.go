@@ -25,6 +25,7 @@ import (
 type uploads struct {
 	sinks  *sinks
 	logger log.Logger
+	fatal  func(error) // ends the program
 	// bridge is what this bridge alone calls itself in its uploads, so that its
 	// own receiver knows what has come back.
 	bridge string
@@ -130,6 +131,7 @@ type upload struct {
 	storage func(name string) (string, error)
 	bridge  string
 	logger  log.Logger
+	fatal   func(error)
 
 	ctx   context.Context
 	stop  context.CancelFunc
@@ -158,7 +160,7 @@ func (u *uploads) newUpload(k uploadKind, cfg *config.Upload, inputs config.Inpu
 	// sources say at their end, and is ended after them, by stop alone.
 	ctx, cancel := context.WithCancel(context.Background())
 	return &upload{
-		kind: k, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", k.name),
+		kind: k, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", k.name), fatal: u.fatal,
 		ctx: ctx, stop: cancel, done: make(chan struct{}), again: make(chan struct{}, 1), tried: make(chan struct{}),
 		cfg: cfg, inputs: inputs, lost: make(map[string]uint64),
 	}
@@ -244,7 +246,7 @@ func (o *upload) open() error {
 	path, err := o.storage(o.kind.name)
 	var sp *spool.Spool
 	if err == nil {
-		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: o.kind.most(cfg), Logger: o.logger})
+		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: o.kind.most(cfg), Logger: o.logger, Fatal: o.fatal})
 	}
 	for done := false; err == nil && !done; {
 		cfg = o.wanted() // which may be another by now

@@ -46,6 +46,8 @@ type SetOptions struct {
 	// Own is this bridge's name in what it uploads, which must not come back to
 	// where it is from; empty where it has none.
 	Own string
+	// Fatal ends the program, with the reason; nil: a panic does.
+	Fatal func(error)
 }
 
 // Set is the receivers at work. All methods are safe for concurrent use.

@@ -66,7 +66,7 @@ func (s *Set) newUnit(t receiver.Type, p plan, r *config.Receive) *unit {
 	}
 	u.limited = receiver.NewLimitedLogger(u.logger)
 	u.env = receiver.Env{
-		Source: sourceOf(t, p.line, p.section), Sink: u, Logger: u.logger, Own: s.Own,
+		Source: sourceOf(t, p.line, p.section), Sink: u, Logger: u.logger, Own: s.Own, Fatal: s.Fatal,
 		Counts: s.countsOf(t.Name), Opened: u.opened,
 	}
 	return u

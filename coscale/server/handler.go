@@ -45,6 +45,8 @@ type HandlerOptions struct {
 	// comes in here is uploaded, and would come in again for ever.
 	Own    string
 	Logger log.Logger // nil: nobody
+	// Fatal ends the program; see store.Options.
+	Fatal func(error)
 	// Received counts a request and the bytes of its body; may be nil.
 	Received func(bytes int)
 	// Refused counts requests that were not let in, by a word for the reason:
@@ -84,7 +86,7 @@ func NewHandler(o HandlerOptions) (*Handler, error) {
 		h.logger = log.NewNopLogger()
 	}
 	var err error
-	if h.registry, err = openRegistry(o.Folder, h.clock(), h.logger); err != nil {
+	if h.registry, err = openRegistry(o.Folder, h.clock(), h.logger, o.Fatal); err != nil {
 		return nil, err
 	}
 	secret := newSecret()

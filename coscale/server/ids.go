@@ -94,7 +94,7 @@ type place struct {
 // openRegistry reads what is kept in a folder; an empty one is none. Ids begin
 // at 1; where they end with the process, at the time, since clients that keep
 // them would otherwise send to what another has made after a restart.
-func openRegistry(folder string, now time.Time, logger log.Logger) (*registry, error) {
+func openRegistry(folder string, now time.Time, logger log.Logger, fatal func(error)) (*registry, error) {
 	r := &registry{
 		shelves: make(map[coscale.Kind]*shelf), next: make(map[coscale.Kind]int64),
 		links: make(map[link]uint64), members: make(map[place][]int64), holders: make(map[place][]int64),
@@ -110,7 +110,7 @@ func openRegistry(folder string, now time.Time, logger log.Logger) (*registry, e
 		return r, nil
 	}
 	var err error
-	if r.disk, err = openDisk(folder, logger); err != nil {
+	if r.disk, err = openDisk(folder, logger, fatal); err != nil {
 		return nil, err
 	}
 	if err := r.load(); err != nil {

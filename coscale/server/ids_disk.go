@@ -26,6 +26,7 @@ type disk struct {
 	gone   error       // why there is none
 	secret []byte      // of the sessions, so that they outlive a restart
 	logger log.Logger
+	fatal  func(error) // ends the program
 }
 
 // The buckets of the file. Keys hold numbers as eight bytes, the highest first.
@@ -60,9 +61,9 @@ func rowOf(bucket string, key []byte, v any) (change, error) {
 }
 
 // openDisk opens or makes ids.db in a folder.
-func openDisk(folder string, logger log.Logger) (*disk, error) {
-	d := &disk{path: filepath.Join(folder, "ids.db"), logger: logger}
-	file, err := openIDs(d.path)
+func openDisk(folder string, logger log.Logger, fatal func(error)) (*disk, error) {
+	d := &disk{path: filepath.Join(folder, "ids.db"), logger: logger, fatal: fatal}
+	file, err := d.openIDs(d.path)
 	if errors.Is(err, store.ErrDamaged) {
 		return nil, fmt.Errorf("%w; if it is broken, move it away: clients will get new ids", err)
 	}
@@ -76,9 +77,9 @@ func openDisk(folder string, logger log.Logger) (*disk, error) {
 	return d, nil
 }
 
-func openIDs(path string) (*store.File, error) {
+func (d *disk) openIDs(path string) (*store.File, error) {
 	return store.Open(path, store.Options{
-		About: otherBucket, Format: idsFormat, Buckets: []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket},
+		Fatal: d.fatal, About: otherBucket, Format: idsFormat, Buckets: []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket},
 	})
 }
 
@@ -137,7 +138,7 @@ func (d *disk) renew(rows []change) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	file, err := openIDs(name)
+	file, err := d.openIDs(name)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
 	}
 	handler, err := server.NewHandler(server.HandlerOptions{
 		AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
-		TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger,
+		TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger, Fatal: c.env.Fatal,
 		Received: func(n int) { c.env.Counts.Received("http", 1, n) },
 		Refused:  c.env.Counts.Dropped,
 	})

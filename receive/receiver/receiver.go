@@ -62,6 +62,8 @@ type Env struct {
 	Storage string
 	// Own is this bridge's name in what it uploads; see receive.SetOptions.
 	Own string
+	// Fatal ends the program; see receive.SetOptions.
+	Fatal func(error)
 	// Counts outlive the receiver. Count 0 of what is known beforehand, so
 	// that its series is there from 0.
 	Counts *Counts
