@@ -301,7 +301,7 @@ func (s *Set) countsOf(name string) *receiver.Counts {
 func sourceOf(t receiver.Type, line int, p *receiver.Section) *record.Source {
 	src := &record.Source{
 		Kind: record.Receiver, Name: t.Name, Rank: firstRank + line,
-		Prefix: t.Prefix, Verbatim: t.Verbatim, Acknowledged: t.Acknowledges, MaxSeries: p.MaxSeries,
+		Prefix: t.Prefix, Verbatim: t.Verbatim, WholeNames: t.WholeNames, Acknowledged: t.Acknowledges, MaxSeries: p.MaxSeries,
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Labels)) {
 		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.Labels[name]})

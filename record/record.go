@@ -42,6 +42,9 @@ type Source struct {
 	// Verbatim says that names and labels are those of a Prometheus
 	// exposition already: a sink that shows one must not make them over.
 	Verbatim bool
+	// WholeNames says that the names of metrics and events are whole: who chose
+	// them speaks of more than one source, and the source's name is no part.
+	WholeNames bool
 	// Acknowledged says that whoever sent a batch is told when every sink has
 	// it safe, and sends it no more then.
 	Acknowledged bool
@@ -205,9 +208,9 @@ type Meta struct {
 	Tags   string
 	// Dimensions are the names of the labels it may carry, as declared.
 	Dimensions []string
-	// Mapped are the names of the labels that were made of ID: whoever goes by
-	// ID has what they say already.
-	Mapped []string
+	// Native is what it was to the program in whose place the source stands; nil
+	// where there is none.
+	Native *Native
 	// Buckets are the upper bounds of a Histogram that is Observed, ascending,
 	// without +Inf. Quantiles are those that a Summary that is Observed shows;
 	// nil: 0.5, 0.9 and 0.99.

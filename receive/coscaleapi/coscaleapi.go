@@ -25,7 +25,7 @@ import (
 )
 
 // Type is the receiver for clients of CoScale's API.
-var Type = receiver.Type{Name: "coscale", Prefix: "coscale", Acknowledges: true, Section: section, New: newCoScale}
+var Type = receiver.Type{Name: "coscale", Prefix: "coscale", WholeNames: true, Acknowledges: true, Section: section, New: newCoScale}
 
 // apiPath is where CoScale's clients ask.
 const apiPath = "/api/v1/"

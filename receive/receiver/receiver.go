@@ -78,6 +78,9 @@ type Type struct {
 	// Verbatim says that it makes names as they stand on the page
 	// (record.Source).
 	Verbatim bool
+	// WholeNames says that its clients choose names that need no other in front
+	// (record.Source).
+	WholeNames bool
 	// Acknowledges says that it tells its clients when what they sent is safe
 	// (record.Source).
 	Acknowledges bool

@@ -1,12 +1,14 @@
 package statsd
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
@@ -72,6 +74,7 @@ type statsdRoute struct {
 	labels []record.Label // sorted by name
 	scale  float64
 	ttl    time.Duration
+	mapped []string // the names of the labels that the mapping made, sorted
 	meta   record.Meta
 }
 
@@ -122,11 +125,12 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 			r.labels = append(r.labels, record.Label{Name: name, Value: labels[name]})
 		}
 	}
-	help, mapped := r.meta.Help, r.meta.Mapped
+	help := r.meta.Help
 	r.meta = m.meta(h.kind, p)
-	r.meta.ID, r.meta.Name, r.meta.Help, r.meta.Mapped = r.metric, r.name, help, mapped
+	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help
+	r.meta.Native = &record.Native{Program: "StatsD", Name: daemonName(r.metric), Mapped: r.mapped}
 	if h.kind == statsdTimer && r.scale == 1 { // else the mapping alone knows
-		r.meta.Unit = "seconds"
+		r.meta.Unit, r.meta.Native.Unit = "seconds", record.Milliseconds
 	}
 	return r, nil
 }
@@ -138,10 +142,10 @@ func (r *statsdRoute) apply(p *mapper.MetricMapping, made, labels map[string]str
 	for name, value := range made {
 		if _, ok := labels[name]; !ok || !p.HonorLabels {
 			labels[name] = value
-			r.meta.Mapped = append(r.meta.Mapped, name)
+			r.mapped = append(r.mapped, name)
 		}
 	}
-	slices.Sort(r.meta.Mapped)
+	slices.Sort(r.mapped)
 	if p.Scale.Set {
 		r.scale = p.Scale.Val
 	}
@@ -151,6 +155,27 @@ func (r *statsdRoute) apply(p *mapper.MetricMapping, made, labels map[string]str
 	if p.HelpText != "" {
 		r.meta.Help = p.HelpText
 	}
+}
+
+// daemonName is a metric's name as the StatsD daemon handed it to its backends:
+// blanks and slashes replaced, and all other than letters, digits, _ - and . left
+// out. A name of which nothing would be left stays as it is.
+func daemonName(metric string) string {
+	blank := false
+	name := strings.Map(func(r rune) rune {
+		again := blank
+		blank = unicode.IsSpace(r)
+		switch {
+		case blank && !again:
+			return '_'
+		case r == '/':
+			return '-'
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-', r == '.':
+			return r
+		}
+		return -1
+	}, metric)
+	return cmp.Or(name, metric)
 }
 
 // mapped is the kind in the words of a mapping's match_metric_type.

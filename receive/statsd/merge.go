@@ -72,7 +72,7 @@ type statsdMetaKey struct {
 	metric string
 	typ    record.Type
 	unit   string
-	mapped string // the names of Mapped
+	mapped string // the names of Native.Mapped
 }
 
 // statsdSeries is one series and what came for it since the last flush.
@@ -274,7 +274,7 @@ func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
 	if len(m.series) >= m.limit {
 		return nil
 	}
-	metaKey := statsdMetaKey{r.metric, r.meta.Type, r.meta.Unit, strings.Join(r.meta.Mapped, ",")}
+	metaKey := statsdMetaKey{r.metric, r.meta.Type, r.meta.Unit, strings.Join(r.mapped, ",")}
 	meta := m.metas[metaKey]
 	if meta == nil {
 		if len(m.metas) > 1024+2*len(m.series) {

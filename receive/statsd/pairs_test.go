@@ -137,12 +137,38 @@ func TestStatsDMapped(t *testing.T) {
 	m.packet([]byte("shop.paypal.success:1|c\nshop.paypal.success:1|c|#by:ann\nshop.paypal.success:1|c|#outcome:theirs\nother:1|c|#a:b"), statsdEpoch)
 	got := make(map[string][]string)
 	for _, s := range m.flush(statsdEpoch)[0].Samples {
-		got[fmt.Sprint(s.Labels)] = s.Meta.Mapped
+		got[fmt.Sprint(s.Labels)] = s.Meta.Native.Mapped
 	}
 	want := map[string][]string{
 		"[{outcome success} {provider paypal}]": {"outcome", "provider"}, "[{by ann} {outcome success} {provider paypal}]": {"outcome", "provider"},
 		"[{outcome theirs} {provider paypal}]": {"provider"}, "[{a b}]": nil,
 	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// Names for uploads are the daemon's.
+func TestDaemonName(t *testing.T) {
+	for id, want := range map[string]string{
+		"web.hits": "web.hits", "a/b  c-d": "a-b_c-d", "Grüße(x):": "Grex", "ключ": "ключ", "a/b \tc,d.é.x:y": "a-b_cd..xy", "日,本": "日,本", "x ": "x_", "..": "..", ".": ".",
+	} {
+		if got := daemonName(id); got != want {
+			t.Errorf("%q: %q, want %q", id, got, want)
+		}
+	}
+}
+
+// A timer's values were milliseconds to the daemon; of one that a mapping scales
+// only the mapping knows.
+func TestNativeUnit(t *testing.T) {
+	m := mergeOf(t, "mappings:\n- {match: scaled, name: scaled, scale: 0.001}\n")
+	m.packet([]byte("a.b:7|ms\nscaled:7|ms\nsize:7|h\nqueue:7|g"), statsdEpoch)
+	got := make(map[string]string)
+	for _, s := range m.flush(statsdEpoch)[0].Samples {
+		got[s.Meta.Native.Program+" "+s.Meta.Native.Name] = s.Meta.Unit + " " + s.Meta.Native.Unit
+	}
+	want := map[string]string{"StatsD a.b": "seconds ms", "StatsD scaled": " ", "StatsD size": " ", "StatsD queue": " "}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

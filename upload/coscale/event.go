@@ -73,7 +73,7 @@ func (u *Uploader) event(p *put, b *record.Batch, e *record.Event) *event {
 	}
 	one.Category = valid(e.Name)
 	switch {
-	case b.Source.Kind == record.Receiver && b.Source.Name == "coscale":
+	case b.Source.WholeNames:
 	case b.Source.Kind == record.Script && e.Meta != nil:
 		one.Category += u.suffix
 	default:

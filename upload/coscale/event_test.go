@@ -160,7 +160,7 @@ func TestUploadEventRefused(t *testing.T) {
 
 func TestUploadEventNames(t *testing.T) {
 	underTest(t, func(r *rig) {
-		for _, s := range []*record.Source{{Kind: record.Receiver, Name: "coscale"}, {Kind: record.Receiver, Name: "statsd"}, {Kind: record.Script, Name: "coin"}} {
+		for _, s := range []*record.Source{{Kind: record.Receiver, Name: "coscale", WholeNames: true}, {Kind: record.Receiver, Name: "statsd"}, {Kind: record.Script, Name: "coin"}} {
 			r.put(&record.Batch{Source: s, Events: []record.Event{{ID: "a/b", Name: "Deploy", Subject: record.Subject{Kind: record.Application}}}})
 		}
 		r.pass(65 * time.Second)

@@ -49,9 +49,10 @@ func (f shape) digested() int {
 }
 
 // shapeOf is what is sent of a sample's series.
-func shapeOf(source *record.Source, s *record.Sample) shape {
+func shapeOf(s *record.Sample) shape {
+	native := s.Meta != nil && s.Meta.Native != nil
 	switch {
-	case s.Op == record.Observe && source.IsStatsD() && s.Meta != nil && s.Meta.Unit == "seconds":
+	case s.Op == record.Observe && native && s.Meta.Native.Unit == record.Milliseconds:
 		return histogramMilli
 	case s.Op == record.Observe:
 		return histogram
@@ -59,22 +60,20 @@ func shapeOf(source *record.Source, s *record.Sample) shape {
 		return mean
 	case s.Op == record.Add && (s.Meta == nil || s.Meta.Datatype == ""): // a COUNT has one
 		return rate
-	case source.IsStatsD():
+	case native:
 		return last
 	}
 	return eachValue
 }
 
-// statsd gives a fact the words that CoScale's backend had for a metric: its
-// name below StatsD, and a group for each part of it but the last. A name of which
-// nothing would be left stays as it is but for what means something in a path of
-// groups.
-func (f *fact) statsd(id string) {
-	id = valid(id)
-	id = cmp.Or(record.StatsDName(id), strings.ReplaceAll(id, ",", "_"))
-	f.name, f.help, f.unit = "StatsD "+id, id, ""
-	parts := strings.Split(id, ".")
-	f.groups = strings.Join(append([]string{"StatsD"}, parts[:len(parts)-1]...), "/")
+// native gives a fact the words that CoScale's backend for a program had for a
+// metric: its name below the program's, and a group for each part of it but the
+// last. A comma would mean something in a path of groups.
+func (f *fact) native(n *record.Native) {
+	name := strings.ReplaceAll(valid(n.Name), ",", "_")
+	f.name, f.help, f.unit = n.Program+" "+name, name, ""
+	parts := strings.Split(name, ".")
+	f.groups = strings.Join(append([]string{n.Program}, parts[:len(parts)-1]...), "/")
 }
 
 // observation is a value with the number of times that it was observed, which
@@ -142,7 +141,7 @@ func (d *digest) point(start time.Time, interval time.Duration) api.Point {
 		p = api.Point{Time: p.Time, Histogram: histogramOf(mergeEqual(d.observed))}
 		if f == histogramMilli {
 			for i, v := range p.Histogram.Values {
-				p.Histogram.Values[i] = finite(record.StatsDMilliseconds(v))
+				p.Histogram.Values[i] = finite(record.ToMilliseconds(v))
 			}
 		}
 	}

@@ -52,12 +52,12 @@ func TestStatsDFact(t *testing.T) {
 	for _, c := range []struct{ id, name, groups string }{
 		{"hits", "StatsD hits", "StatsD"},
 		{"web.hits.total", "StatsD web.hits.total", "StatsD/web/hits"},
-		{"a/b \tc,d.é.x:y", "StatsD a-b_cd..xy", "StatsD/a-b_cd/"},
+		{"a-b_cd..xy", "StatsD a-b_cd..xy", "StatsD/a-b_cd/"},
 		{"日,本", "StatsD 日_本", "StatsD"},
 		{".", "StatsD .", "StatsD/"},
 	} {
 		var f fact
-		f.statsd(c.id)
+		f.native(&record.Native{Program: "StatsD", Name: c.id})
 		if f.name != c.name || f.groups != c.groups || "StatsD "+f.help != c.name {
 			t.Errorf("%q: %+v", c.id, f)
 		}
@@ -122,10 +122,10 @@ func statsdBatch(samples ...record.Sample) *record.Batch {
 }
 
 var (
-	statsdHits   = &record.Meta{ID: "web.hits.total", Name: "web_hits_total", Help: "Received by StatsD.", Type: record.Counter}
-	statsdQueue  = &record.Meta{ID: "queue", Name: "queue", Help: "Received by StatsD.", Type: record.Gauge}
-	statsdLoad   = &record.Meta{ID: "web.load", Name: "web_load", Unit: "seconds", Type: record.Summary}
-	statsdSize   = &record.Meta{ID: "size", Name: "size", Type: record.Histogram, Buckets: []float64{1, 2}}
+	statsdHits   = &record.Meta{Name: "web_hits_total", Help: "Received by StatsD.", Type: record.Counter, Native: &record.Native{Program: "StatsD", Name: "web.hits.total"}}
+	statsdQueue  = &record.Meta{Name: "queue", Help: "Received by StatsD.", Type: record.Gauge, Native: &record.Native{Program: "StatsD", Name: "queue"}}
+	statsdLoad   = &record.Meta{Name: "web_load", Unit: "seconds", Type: record.Summary, Native: &record.Native{Program: "StatsD", Name: "web.load", Unit: record.Milliseconds}}
+	statsdSize   = &record.Meta{Name: "size", Type: record.Histogram, Buckets: []float64{1, 2}, Native: &record.Native{Program: "StatsD", Name: "size"}}
 	statsdLabels = []record.Label{{Name: "page", Value: "index"}, {Name: "empty"}}
 )
 

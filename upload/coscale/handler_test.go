@@ -86,7 +86,7 @@ func (r *rig) toHandler() *heard {
 	sink := &heard{samples: make(map[string]bool)}
 	h, err := server.NewHandler(server.HandlerOptions{
 		AppID: "app", Tokens: []string{"token"}, Sink: sink, Folder: r.t.TempDir(),
-		Source: &record.Source{Kind: record.Receiver, Name: "coscale"}, TTL: 5 * time.Minute,
+		Source: &record.Source{Kind: record.Receiver, Name: "coscale", WholeNames: true}, TTL: 5 * time.Minute,
 	})
 	if err != nil {
 		r.t.Fatal(err)

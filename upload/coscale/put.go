@@ -202,7 +202,7 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 		f.period = int64(b.Run.Interval / time.Second)
 	}
 	f.period = max(f.period, 1)
-	f.shape = shapeOf(b.Source, s)
+	f.shape = shapeOf(s)
 	name, m := s.Name, s.Meta
 	if m != nil {
 		f.unit, f.help, f.groups, f.tags = valid(m.Unit), valid(m.Help), valid(m.Groups), valid(m.Tags)
@@ -218,10 +218,10 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 		f.dataType = "DOUBLE"
 	}
 	switch {
-	case b.Source.IsStatsD() && m != nil:
-		f.statsd(cmp.Or(m.ID, m.Name))
+	case m != nil && m.Native != nil:
+		f.native(m.Native)
 		return f
-	case b.Source.Kind == record.Receiver && b.Source.Name == "coscale":
+	case b.Source.WholeNames:
 	case m != nil && m.Datatype != "" && b.Source.Kind == record.Script:
 		f.suffix = u.suffix
 	default:

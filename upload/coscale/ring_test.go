@@ -67,7 +67,7 @@ func newRingBridge(t *testing.T, name string, next **ringBridge) (b *ringBridge,
 	}
 	b.handler, err = server.NewHandler(server.HandlerOptions{
 		AppID: "app", Tokens: []string{"token"}, Sink: b, Folder: t.TempDir(), Own: name, Logger: logger,
-		Source: &record.Source{Kind: record.Receiver, Name: "coscale"}, TTL: 5 * time.Minute,
+		Source: &record.Source{Kind: record.Receiver, Name: "coscale", WholeNames: true}, TTL: 5 * time.Minute,
 		Refused: func(reason string, n int) { b.mu.Lock(); b.refused[reason] += n; b.mu.Unlock() },
 	})
 	if err != nil {

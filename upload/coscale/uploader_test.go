@@ -255,7 +255,7 @@ func TestUploadNames(t *testing.T) {
 			},
 		})
 		r.put(&record.Batch{
-			Source:  &record.Source{Kind: record.Receiver, Name: "coscale"},
+			Source:  &record.Source{Kind: record.Receiver, Name: "coscale", WholeNames: true},
 			Samples: []record.Sample{{Name: "Pushed", Value: 5, Meta: &record.Meta{Name: "Pushed", Datatype: "DOUBLE"}}},
 		})
 		r.pass(70 * time.Second)

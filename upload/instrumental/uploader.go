@@ -143,8 +143,8 @@ func (s *saying) sample(smp *record.Sample) error {
 		if smp.Weight > 0 {
 			count = smp.Weight
 		}
-		if s.batch.Source.IsStatsD() && smp.Meta != nil && smp.Meta.Unit == "seconds" {
-			value = record.StatsDMilliseconds(value)
+		if smp.Meta != nil && smp.Meta.Native != nil && smp.Meta.Native.Unit == record.Milliseconds {
+			value = record.ToMilliseconds(value)
 		}
 		value *= count // the count's sum
 	case smp.Meta != nil && smp.Meta.Type >= record.Histogram:
@@ -175,8 +175,8 @@ func (s *saying) sample(smp *record.Sample) error {
 // plugin's own runner would send begins with the script already.
 func (s *saying) name(smp *record.Sample) string {
 	m := smp.Meta
-	if s.batch.Source.IsStatsD() && m != nil {
-		return s.statsdName(smp)
+	if m != nil && m.Native != nil {
+		return s.nativeName(smp)
 	}
 	host := s.host
 	if smp.Subject.Kind == record.Server && smp.Subject.Name != "" {
@@ -200,19 +200,19 @@ func (s *saying) name(smp *record.Sample) string {
 	return metricName(parts...)
 }
 
-// statsdName is the name that the vendor's backend for the StatsD daemon gave:
-// the client's, without a host, and of what is observed its mean, the one of
+// nativeName is the name that the vendor's backend for the StatsD daemon gave:
+// the daemon's, without a host, and of what is observed its mean, the one of
 // the backend's figures that comes out right from the values of a second. What
 // tags say stands behind the client's name; what a mapping made of that name is
 // in it already.
-func (s *saying) statsdName(smp *record.Sample) string {
-	metric := strings.Split(record.StatsDName(smp.Meta.ID), ".")
+func (s *saying) nativeName(smp *record.Sample) string {
+	metric := strings.Split(smp.Meta.Native.Name, ".")
 	if metricName(metric...) == "" {
 		return ""
 	}
 	parts := append(dotted(s.statsdPrefix), metric...)
 	for _, l := range smp.Labels {
-		if !slices.Contains(smp.Meta.Mapped, l.Name) {
+		if !slices.Contains(smp.Meta.Native.Mapped, l.Name) {
 			parts = append(parts, l.Value)
 		}
 	}

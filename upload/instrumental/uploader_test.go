@@ -75,8 +75,8 @@ func TestPut(t *testing.T) {
 		one(record.Script, "disks", noon.Add(time.Minute), record.Sample{Name: "Grown", Value: 14, Meta: grown}, record.Sample{Name: "Wave", Value: 7, Meta: wave}),
 		one(record.Script, "disks", noon.Add(2*time.Minute), record.Sample{Name: "Grown", Value: 1, Meta: grown}),
 		one(record.Receiver, "statsd", noon,
-			record.Sample{Name: "web_hits", Value: 4, Op: record.Add, Meta: &record.Meta{ID: "web.hits", Name: "web_hits"}},
-			record.Sample{Name: "time", Value: 0.25, Weight: 8, Op: record.Observe, Meta: &record.Meta{ID: "req.time", Name: "time", Type: record.Summary}}),
+			record.Sample{Name: "web_hits", Value: 4, Op: record.Add, Meta: &record.Meta{Name: "web_hits", Native: &record.Native{Program: "StatsD", Name: "web.hits"}}},
+			record.Sample{Name: "time", Value: 0.25, Weight: 8, Op: record.Observe, Meta: &record.Meta{Name: "time", Type: record.Summary, Native: &record.Native{Program: "StatsD", Name: "req.time"}}}),
 		one(record.Receiver, "coscale", noon, record.Sample{Name: "T", Value: 1, Meta: coscale("T", "DOUBLE", "Instant"), Subject: record.Subject{Kind: record.Server, Name: "db.example"}}),
 		{Source: &record.Source{Kind: record.Script, Name: "disks"}, Gone: true},
 	} {
@@ -144,21 +144,21 @@ func TestHostNames(t *testing.T) {
 // elsewhere; with tags their values stand behind.
 func TestStatsDNames(t *testing.T) {
 	sample := func(op record.Op, id, name string, value float64, labels ...string) record.Sample {
-		smp := record.Sample{Op: op, Name: name, Value: value, Meta: &record.Meta{ID: id, Name: name, Type: record.Gauge}}
+		smp := record.Sample{Op: op, Name: name, Value: value, Meta: &record.Meta{Name: name, Type: record.Gauge, Native: &record.Native{Program: "StatsD", Name: id}}}
 		for i := 0; i < len(labels); i += 2 {
 			smp.Labels = append(smp.Labels, record.Label{Name: labels[i], Value: labels[i+1]})
 		}
 		return smp
 	}
 	timer := sample(record.Observe, "web.load", "web_load", 0.068, "page", "index")
-	timer.Meta.Unit, timer.Weight = "seconds", 3
+	timer.Meta.Unit, timer.Meta.Native.Unit, timer.Weight = "seconds", record.Milliseconds, 3
 	mapped := sample(record.Add, "shop.checkout.paypal.success", "checkouts_total", 2, "by", "a.b", "outcome", "success", "provider", "paypal")
-	mapped.Meta.Mapped = []string{"outcome", "provider"}
+	mapped.Meta.Native.Mapped = []string{"outcome", "provider"}
 	b := &record.Batch{Source: &record.Source{Kind: record.Receiver, Name: "statsd"}, Time: noon, Samples: []record.Sample{
 		sample(record.Add, "web.hits", "web_hits", 5),
 		sample(record.Set, "queue", "queue", 3),
 		sample(record.Set, "users", "users", 1),
-		sample(record.Set, "a/b c(d)", "a_b_c_d_", 1),
+		sample(record.Set, "a-b_cd", "a_b_c_d_", 1),
 		sample(record.Add, "_8x", "_8x", 1),
 		sample(record.Observe, "size", "size", 12),
 		timer, mapped,
