@@ -165,8 +165,12 @@ SIGNALS_ITSELF = """\
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 """
 
+# Signals that who runs the tests ignores, as nohup and a shell's background do,
+# would be ignored by all that is started here.
 LAUNCHER = """
-import os, sys
+import os, signal, sys
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_DFL)
 fd = int(sys.argv[1])
 if fd != 3:
     os.dup2(fd, 3)
