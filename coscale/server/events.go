@@ -105,6 +105,9 @@ func (h *Handler) insertEvent(c *call, category int64) (any, error) {
 	if err := assignEvent(e, form, c.now); err != nil {
 		return nil, err
 	}
+	if was := h.registry.sentAgain(e); was != nil {
+		return was, nil // the sinks have it
+	}
 	return h.keepEvent(c, e)
 }
 
@@ -194,7 +197,7 @@ func (h *Handler) keepEvent(c *call, e *coscale.EventData) (any, error) {
 // gid is an event's id for all times: sinks know it by this. It is made of
 // what the event says and, where there are several that say the same, of how
 // many came before. So an event that is sent once more because we were stopped
-// before we could answer is the same to sinks.
+// before we could store it is the same to sinks; see also sentAgain.
 func (h *Handler) gid(e *coscale.EventData) string {
 	category := h.registry.find(coscale.Categories, e.EventID)
 	stop := int64(0)

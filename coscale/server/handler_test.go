@@ -304,6 +304,42 @@ add Heat{C="c",A="a",B="b",Z="z"} 2 at 1700000000 of server "web-01" (metric 1)
 	}
 }
 
+// TestEventSentAgain: who had no answer because the process ended sends an event
+// once more; that is no other event. Two that say the same are two all the same.
+func TestEventSentAgain(t *testing.T) {
+	folder := t.TempDir()
+	h, _ := newTestHandler(t, folder, nil)
+	must(t, h, "POST", "/events/", "name=Backups")
+	insert := func(message string) string {
+		t.Helper()
+		return must(t, h, "POST", "/events/1/data/", "message="+message+"&timestamp=1700000300&subject=a")
+	}
+	insert("long ago")
+	h.clock = func() time.Time { return testNow.Add(time.Minute) }
+	first, second := insert("m"), insert("m")
+	insert("removed")
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	h, sink := newTestHandler(t, folder, nil)
+	must(t, h, "DELETE", "/events/1/data/4/", "")
+	if got := insert("m"); got != first {
+		t.Errorf("the first again: %s, was %s", got, first)
+	}
+	if got := insert("m"); got != second {
+		t.Errorf("the second again: %s, was %s", got, second)
+	}
+	if got := sink.heard(); got != "" {
+		t.Errorf("sinks were given %s", got)
+	}
+	for i, message := range []string{"m", "removed", "long ago"} {
+		if got := insert(message); !strings.Contains(got, fmt.Sprintf(`"id":%d,`, 5+i)) {
+			t.Errorf("%q is not new: %s", message, got)
+		}
+	}
+}
+
 // TestHandlerSinkDown has a sink that fails: nothing of a request stands.
 func TestHandlerSinkDown(t *testing.T) {
 	var reasons []string

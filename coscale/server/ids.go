@@ -52,6 +52,8 @@ type registry struct {
 	holders map[place][]int64 // the other way round
 	bytes   int
 	events  eventShelf
+	// unanswered are the events that were kept when the process before ended.
+	unanswered []int64
 
 	metas      map[int64]*record.Meta // made when asked for
 	eventMetas map[int64]*record.EventMeta
@@ -152,6 +154,7 @@ func (r *registry) load() error {
 	if err != nil {
 		return err
 	}
+	r.unanswered = r.events.lastEvents()
 	return r.loadLinks()
 }
 

@@ -2,6 +2,8 @@ package server
 
 import (
 	"encoding/json"
+	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -163,6 +165,44 @@ func (r *registry) keepEvent(e *coscale.EventData, now time.Time, identify func(
 		}
 		r.events.put(e)
 	})
+}
+
+// inFlight is how long before the end of a process, in seconds, a request may have
+// been kept whose answer never left.
+const inFlight = 10
+
+// lastEvents are the events that were kept last, in the order of their making.
+func (s *eventShelf) lastEvents() (ids []int64) {
+	last := int64(math.MinInt64)
+	for _, e := range s.byID {
+		last = max(last, e.UpdateTime)
+	}
+	for _, id := range s.ids {
+		if s.byID[id].UpdateTime >= last-inFlight {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// sentAgain gives the event that a client sends once more because the process
+// ended before it could be answered; nil when it is another one. Each is given
+// once: who sends the same twice means two.
+func (r *registry) sentAgain(e *coscale.EventData) *coscale.EventData {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, id := range r.unanswered {
+		if was := r.events.byID[id]; was != nil && sameEvent(was, e) {
+			r.unanswered = slices.Delete(r.unanswered, i, i+1)
+			return was
+		}
+	}
+	return nil
+}
+
+func sameEvent(a, b *coscale.EventData) bool {
+	return a.EventID == b.EventID && a.Timestamp == b.Timestamp && reflect.DeepEqual(a.StopTime, b.StopTime) &&
+		a.Subject == b.Subject && a.Message == b.Message && a.Attribute == b.Attribute
 }
 
 // removeEvent takes an event's data away.
