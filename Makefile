@@ -78,7 +78,8 @@ e2e: export SCRIPTBRIDGE_FAULTS ?= short
 e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
 	$(GO) test -count=1 $(TESTFLAGS) ./e2e
 
-# What was acknowledged must have arrived, whatever breaks; it prints a table.
+# What was acknowledged must have arrived, whatever breaks: it writes the table of
+# docs/reliability.md, each row when it is known.
 .PHONY: faults
 faults: export SCRIPTBRIDGE_E2E ?= required
 faults: ## break disks, peers, clocks and outputs under load (as root, half an hour)

@@ -71,9 +71,10 @@ func TestFaultReadOnly(t *testing.T) {
 	l.kill()
 	remount := func(flags uintptr) {
 		t.Helper()
-		if err := syscall.Mount("tmpfs", l.storage, "tmpfs", syscall.MS_REMOUNT|flags, ""); err != nil {
-			t.Fatal(err)
-		}
+		// What the bridge had forked and not yet executed has its files for a moment.
+		eventually(t, "the disk to be remounted", func() error {
+			return syscall.Mount("tmpfs", l.storage, "tmpfs", syscall.MS_REMOUNT|flags, "")
+		})
 	}
 	remount(syscall.MS_RDONLY)
 	if err := l.try(); err == nil || !strings.Contains(err.Error(), "read-only file system") {

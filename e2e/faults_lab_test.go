@@ -188,12 +188,14 @@ func (l *lab) settle() outcome {
 		delete(wanted, key)
 	}
 	l.mu.Unlock()
-	var missing []string
-	for deadline := time.Now().Add(2 * patience); ; {
-		if missing = l.peer.missing(wanted); len(missing) == 0 || time.Now().After(deadline) {
-			break
-		}
+	missing := l.peer.missing(wanted)
+	// After a minute without the API it is asked again once in a minute or so, and
+	// then a minute of events has to go, one after the other, while scripts go on.
+	for progress := time.Now(); len(missing) > 0 && time.Since(progress) < 2*patience; {
 		<-time.After(50 * time.Millisecond)
+		if now := l.peer.missing(wanted); len(now) < len(missing) {
+			missing, progress = now, time.Now()
+		}
 	}
 	if len(missing) > 0 {
 		l.t.Errorf("%d acknowledged points and events have not arrived, such as %q; the log:\n%s", len(missing), missing[0], tail(l.log(), 4000))
