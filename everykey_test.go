@@ -24,8 +24,7 @@ import (
 // place is one kind of map in a configuration, or in a file that it names.
 type place struct {
 	name string
-	// from says where the code has its keys: a function of config, or a struct
-	// of script.
+	// from is the struct of config, or of a dialect, whose tags have its keys.
 	from string
 	keys []placeKey
 }
@@ -43,54 +42,55 @@ func k(name string, good ...string) placeKey { return placeKey{name, good} }
 // code. No value of it reaches beyond the test's folder and loopback; what is
 // started does nothing.
 var everyKey = []place{
-	{"main", "main", []placeKey{
+	{"main", "Config", []placeKey{
 		k("global", "{}"), k("include", "[conf.d/*.yml]"), k("scripts", "[]"), k("discover", "[]"), k("events", "{}"), k("receive", "{}"),
 		k("upload", "{}"), k("textfile", "{}"),
 	}},
-	{"global", "main", []placeKey{
+	{"global", "Global", []placeKey{
 		k("interval", "1s", "1h"), k("timeout", "1ms", "5s"), k("max_concurrent", "1", "99"), k("average_window", "1m"), k("labels", "{a: b}"),
 	}},
-	{"events", "main", []placeKey{k("retention", "10m"), k("log", "{}")}},
-	{"log", "main", []placeKey{k("path", "events.log", "\"-\""), k("format", "logfmt", "json")}},
-	{"settings", "settings", []placeKey{
+	{"events", "Events", []placeKey{k("retention", "10m"), k("log", "{}")}},
+	{"log", "EventLog", []placeKey{k("path", "events.log", "\"-\""), k("format", "logfmt", "json")}},
+	{"settings", "Settings", []placeKey{
 		k("dialect", "coscale", "scalyr"), k("interval", "1s", "10m"), k("timeout", "1ms", "1s"), k("prefix", `""`, "p"), k("labels", "{a: b}"),
-		k("env", "{A: b}"), k("env_file", "env"), k("user", "root", "nobody"), k("max_age", "1s"), k("max_series", "1"), k("max_output", "1", "1MiB"),
+		k("env", "{A: b}"), k("env_file", "env"), k("user", "root", "nobody"), k("working_directory", ".", "nowhere"), k("max_age", "1s"), k("max_series", "1"), k("max_output", "1", "1MiB"),
 		k("average_window", "1s"), k("honor_timestamps", "true"), k("probe", "true"), k("descendants", "keep", "kill"), k("metrics", "{}"), k("options", "{}"),
 	}},
-	{"script", "script", []placeKey{
-		k("name", "other", "\"a b\""), k("working_directory", ".", "nowhere"), k("command", "ok.sh", "[/bin/true, a]", "\"/bin/sh -c true\"", "\"env A=b /bin/sh ok.sh {p}\"", "nosuch"),
+	{"script", "Script", []placeKey{
+		k("name", "other", "\"a b\""), k("command", "ok.sh", "[/bin/true, a]", "\"/bin/sh -c true\"", "\"env A=b /bin/sh ok.sh {p}\"", "nosuch"),
 		k("parameters", "{}"), k("directory", "folder"),
 	}},
-	{"discover", "discover", []placeKey{
-		k("directory", "folder", "nowhere", "ok.sh"), k("name", "a"), k("command", "ok.sh"), k("parameters", "{}"), k("agent_config", "agent.json", "odd.json"), k("working_directory", "."),
+	{"discover", "Discover", []placeKey{
+		k("directory", "folder", "nowhere", "ok.sh"), k("name", "a"), k("command", "ok.sh"), k("parameters", "{}"), k("agent_config", "agent.json", "odd.json"),
 	}},
-	{"parameter", "parameter", []placeKey{k("pattern", "'[a-z]+'", "'-x|y'"), k("default", "a", "-x")}},
-	{"metric", "overrides", []placeKey{
+	{"parameter", "Parameter", []placeKey{k("pattern", "'[a-z]+'", "'-x|y'"), k("default", "a", "-x")}},
+	{"metric", "Override", []placeKey{
 		k("type", "counter", "gauge", "untyped"), k("name", "n"), k("help", "h"), k("unit", `""`, "s"), k("drop", "true"),
 	}},
-	{"receive", "receive", []placeKey{k("coscale", "{}"), k("statsd", "{}"), k("collectd", "{}")}},
-	{"receive.coscale", "receiveCoScale", []placeKey{
-		k("app_id", "x", "a/b"), k("access_tokens_file", "secret", "nosuch"), k("ttl", "1s"), k("listen", "[\"127.0.0.1:$PORT\"]", "[]"), k("tls", "{}"),
+	{"receive", "Receive", []placeKey{k("coscale", "{}"), k("statsd", "{}"), k("collectd", "{}")}},
+	{"receive.coscale", "ReceiveCoScale", []placeKey{
+		k("app_id", "x", "a/b"), k("access_tokens_file", "secret", "nosuch"), k("ttl", "1s"), k("listen", "[\"127.0.0.1:$PORT\"]", "[]"), k("tls", "{}"), k("max_series", "1"), k("labels", "{a: b}"),
 	}},
-	{"tls", "tlsFiles", []placeKey{k("cert_file", "secret", "nosuch"), k("key_file", "secret", "nosuch")}},
-	{"receive.statsd", "receiveStatsD", []placeKey{
+	{"tls", "TLS", []placeKey{k("cert_file", "secret", "nosuch"), k("key_file", "secret", "nosuch")}},
+	{"receive.statsd", "ReceiveStatsD", []placeKey{
 		k("udp", "\"127.0.0.1:$PORT\""), k("tcp", "\":$PORT\""), k("unixgram", "statsd.sock", "nowhere/sock"), k("mapping_config", "mapping.yml", "odd.json"), k("ttl", "1s"),
+		k("max_series", "1"), k("labels", "{a: b}"),
 	}},
-	{"receive.collectd", "receiveCollectd", []placeKey{
+	{"receive.collectd", "ReceiveCollectd", []placeKey{
 		k("udp", "\"127.0.0.1:$PORT\""), k("security_level", "none", "sign", "encrypt"), k("auth_file", "secret", "nosuch"), k("types_db", "types.db", "[types.db, odd.json]"),
 		k("http_path", "/collectd-post", "/metrics"), k("unixsock", "nosuch.sock"), k("interval", "1s"), k("ttl", "1s"),
+		k("max_series", "1"), k("labels", "{a: b}"),
 	}},
-	{"shown", "shown", []placeKey{k("max_series", "1"), k("labels", "{a: b}")}},
-	{"upload", "upload", []placeKey{k("coscale", "{}"), k("instrumental", "{}")}},
-	{"upload.coscale", "uploadCoScale", []placeKey{
+	{"upload", "Upload", []placeKey{k("coscale", "{}"), k("instrumental", "{}")}},
+	{"upload.coscale", "UploadCoScale", []placeKey{
 		k("url", "http://127.0.0.1:1", "http://u:p@127.0.0.1:1"), k("app_id", "x"), k("access_token_file", "secret", "nosuch"), k("server", "s"), k("interval", "1s"),
 		k("name_suffix", `""`, "x"), k("ca_file", "nosuch", "secret"), k("insecure", "true"), k("spool", "{}"),
 	}},
-	{"upload.instrumental", "uploadInstrumental", []placeKey{
+	{"upload.instrumental", "UploadInstrumental", []placeKey{
 		k("collector", "127.0.0.1:1", "\":1\""), k("api_key_file", "secret", "nosuch"), k("host", "h"), k("statsd_prefix", `""`, "x."), k("ca_file", "nosuch", "secret"),
 		k("insecure", "true"), k("spool", "{}"),
 	}},
-	{"spool", "spool", []placeKey{k("max_bytes", "1MiB", "2GiB")}},
+	{"spool", "Spool", []placeKey{k("max_bytes", "1MiB", "2GiB")}},
 	{"options coscale", "coscaleOptions", []placeKey{k("config_timeout", "1s"), k("use_failed_output", "true")}},
 	{"options prometheus", "prometheusOptions", []placeKey{k("use_failed_output", "true")}},
 	{"options instrumental", "instrumentalOptions", []placeKey{
@@ -101,14 +101,14 @@ var everyKey = []place{
 		k("agent_package", "folder"), k("labels", "[a, \"b:c\"]"), k("drop_fields", "[a]"), k("text_values", "{a: state, b: info}"), k("max_label_length", "1"), k("max_label_values", "1"),
 		k("max_families", "1"),
 	}},
-	{"mapping file", "whole", []placeKey{k("defaults", "{}"), k("mappings", "[]")}},
-	{"mapping defaults", "whole", []placeKey{k("match_type", "glob", "regex"), k("glob_disable_ordering", "true")}},
-	{"mapping common", "settings", []placeKey{
+	{"mapping file", "mappingFile", []placeKey{k("defaults", "{}"), k("mappings", "[]")}},
+	{"mapping defaults", "mappingDefaults", []placeKey{k("match_type", "glob", "regex"), k("glob_disable_ordering", "true")}},
+	{"mapping common", "mappingSettings", []placeKey{
 		k("observer_type", "histogram", "summary"), k("ttl", "1s"), k("summary_options", "{}"), k("histogram_options", "{}"), k("timer_type", "histogram"), k("buckets", "[1]"),
 		k("quantiles", "[]"),
 	}},
-	{"summary options", "settings", []placeKey{k("quantiles", "[]", "[{quantile: 0.5, error: 0.1}]"), k("max_age", "1s"), k("age_buckets", "5"), k("buf_cap", "5")}},
-	{"histogram options", "settings", []placeKey{k("buckets", "[1, 2]", "[2, 1]"), k("native_histogram_bucket_factor", "1.1"), k("native_histogram_max_buckets", "5")}},
+	{"summary options", "summaryOptions", []placeKey{k("quantiles", "[]", "[{quantile: 0.5, error: 0.1}]"), k("max_age", "1s"), k("age_buckets", "5"), k("buf_cap", "5")}},
+	{"histogram options", "histogramOptions", []placeKey{k("buckets", "[1, 2]", "[2, 1]"), k("native_histogram_bucket_factor", "1.1"), k("native_histogram_max_buckets", "5")}},
 	{"mapping", "mapping", []placeKey{
 		k("match", "a.*", "'(.*)'", "a..b", "'('"), k("name", "n", "\"$1\""), k("match_type", "regex"), k("labels", "{aa: \"$1\"}"), k("honor_labels", "true"), k("help", "h"),
 		k("action", "drop", "map"), k("match_metric_type", "counter"), k("scale", "0.001", "1e999"),
@@ -135,7 +135,7 @@ func dialectNames(t testing.TB) []string {
 	return strings.Split(m[1], ", ")
 }
 
-// TestEveryKeyIsThere holds the table against the code: every key that a list of
+// TestEveryKeyIsThere holds the table against the code: every key that a struct of
 // config has, and every option that a dialect has.
 func TestEveryKeyIsThere(t *testing.T) {
 	table := make(map[string][]string)
@@ -145,7 +145,7 @@ func TestEveryKeyIsThere(t *testing.T) {
 		}
 	}
 	code := codeKeys(t, "config")
-	maps.Copy(code, codeOptions(t, "script"))
+	maps.Copy(code, codeKeys(t, "script"))
 	for _, of := range []map[string][]string{table, code} {
 		for from := range of {
 			slices.Sort(of[from])
@@ -184,48 +184,9 @@ func codeFiles(t *testing.T, dir string, see func(ast.Node) bool) {
 	}
 }
 
-// codeKeys finds the keys of config's objects, by function: what stands first in
-// a literal of the type key.
+// codeKeys finds the keys of maps, by struct: what has a yaml tag.
 func codeKeys(t *testing.T, dir string) map[string][]string {
 	keys := make(map[string][]string)
-	function := ""
-	named := func(typ ast.Expr, name string) bool {
-		id, ok := typ.(*ast.Ident)
-		return ok && id.Name == name
-	}
-	add := func(lit *ast.CompositeLit) {
-		if len(lit.Elts) == 0 {
-			return
-		}
-		if basic, ok := lit.Elts[0].(*ast.BasicLit); ok && basic.Kind == token.STRING {
-			name, _ := strconv.Unquote(basic.Value)
-			keys[function] = append(keys[function], name)
-		}
-	}
-	codeFiles(t, dir, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.FuncDecl:
-			function = n.Name.Name
-		case *ast.CompositeLit:
-			if array, ok := n.Type.(*ast.ArrayType); ok && named(array.Elt, "key") {
-				for _, e := range n.Elts {
-					if lit, ok := e.(*ast.CompositeLit); ok && lit.Type == nil {
-						add(lit)
-					}
-				}
-			}
-			if named(n.Type, "key") {
-				add(n)
-			}
-		}
-		return true
-	})
-	return keys
-}
-
-// codeOptions finds the options of dialects, by struct: what has a yaml tag.
-func codeOptions(t *testing.T, dir string) map[string][]string {
-	options := make(map[string][]string)
 	codeFiles(t, dir, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)
 		if !ok {
@@ -237,12 +198,12 @@ func codeOptions(t *testing.T, dir string) map[string][]string {
 					continue
 				}
 				tag, _ := strconv.Unquote(f.Tag.Value)
-				if name := reflect.StructTag(tag).Get("yaml"); name != "" {
-					options[spec.Name.Name] = append(options[spec.Name.Name], name)
+				if name := reflect.StructTag(tag).Get("yaml"); name != "" && name != ",inline" {
+					keys[spec.Name.Name] = append(keys[spec.Name.Name], name)
 				}
 			}
 		}
 		return true
 	})
-	return options
+	return keys
 }

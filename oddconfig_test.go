@@ -79,7 +79,7 @@ func (c *oddConfig) take(b []byte) {
 		e := c.entry(&c.scripts, again, of, false)
 		e.options = put(e.options, f)
 	default:
-		c.mapping = c.mapping || p.from == "whole" || p.from == "settings" || p.from == "mapping" || p.from == "quantile"
+		c.mapping = c.mapping || strings.HasPrefix(p.from, "mapping") || p.from == "summaryOptions" || p.from == "histogramOptions" || p.from == "quantile"
 		c.fields[p.name] = put(c.fields[p.name], f)
 	}
 }
@@ -144,7 +144,7 @@ func (e *oddEntry) text() string {
 
 // sections are the places whose maps are the value of a key of another.
 var sections = [][3]string{ // place, in place, by key
-	{"tls", "receive.coscale", "tls"}, {"shown", "receive.statsd", ""}, {"shown", "receive.collectd", ""},
+	{"tls", "receive.coscale", "tls"},
 	{"receive.coscale", "receive", "coscale"}, {"receive.statsd", "receive", "statsd"}, {"receive.collectd", "receive", "collectd"},
 	{"spool", "upload.coscale", "spool"}, {"upload.coscale", "upload", "coscale"}, {"upload.instrumental", "upload", "instrumental"},
 	{"log", "events", "log"}, {"global", "main", "global"}, {"events", "main", "events"}, {"receive", "main", "receive"}, {"upload", "main", "upload"},
@@ -173,11 +173,7 @@ func (c *oddConfig) text() (file, mapping string) {
 	for _, s := range sections {
 		switch place, in, key := s[0], s[1], s[2]; {
 		case len(of[place]) == 0:
-		case key == "" && len(of[in]) > 0:
-			for _, f := range of[place] {
-				of[in] = put(slices.Clone(of[in]), f)
-			}
-		case key != "":
+		default:
 			of[in] = within(of[in], key, of[place])
 		}
 	}

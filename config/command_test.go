@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"scriptbridge/config/cmdline"
 )
@@ -124,7 +125,7 @@ func TestNewScript(t *testing.T) {
 			Dialect:       "coscale",
 			MaxSeries:     3,
 			MaxOutput:     16 << 20,
-			AverageWindow: DefaultAverageWindow,
+			AverageWindow: 5 * time.Minute,
 		},
 	}
 	if !s.Equal(want) || command[0] != "./a.sh" {

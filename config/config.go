@@ -20,14 +20,17 @@ import (
 
 // Config is one configuration, complete: defaults filled in, includes read,
 // every script valid by itself. Scripts of `include` follow those of the file,
-// in the order in which the patterns name them.
+// in the order in which the patterns name them. Its fields' tags, and those of
+// the structs in it, are the description of the file; see key.
 type Config struct {
-	Global   Global
-	Scripts  []*Script
-	Discover []*Discover
-	Events   Events
-	Receive  Receive
-	Upload   Upload
+	Global   Global      `yaml:"global" doc:"what scripts fall back to"`
+	_        []pattern   `yaml:"include" doc:"further files, or patterns of such, relative to this one; they have 'scripts:' and nothing else"`
+	Scripts  []*Script   `yaml:"scripts" doc:"the scripts to run"`
+	Discover []*Discover `yaml:"discover" doc:"folders of scripts"`
+	Events   Events      `yaml:"events" doc:"what becomes of events"`
+	Receive  Receive     `yaml:"receive" doc:"what other programs push"`
+	Upload   Upload      `yaml:"upload" doc:"where values are sent in addition to the metrics page; needs '--storage.path'"`
+	_        struct{}    `yaml:"textfile" refused:"is not in this version"`
 
 	// File is the path it was read from; Files are all that took part, the
 	// included ones too.
@@ -42,37 +45,47 @@ type Config struct {
 
 // Global holds what a script falls back to.
 type Global struct {
-	Interval      time.Duration // 0 when left out: each dialect has its own default
-	Timeout       time.Duration // 0 when left out
-	MaxConcurrent int
-	AverageWindow time.Duration
-	Labels        map[string]string
+	// 0 when left out: each dialect has its own default.
+	Interval time.Duration `yaml:"interval" min:"1s" unset:"'60s'" doc:"how often a script runs that does not declare a period"`
+	// 0 when left out.
+	Timeout       time.Duration     `yaml:"timeout" min:"1ms" unset:"'5s'" doc:"how long a run of a script may take that does not declare a 'maxruntime'"`
+	MaxConcurrent int               `yaml:"max_concurrent" default:"16" min:"1" doc:"how many scripts run at once. Others wait in the order in which they were due; the waiting time is a metric"`
+	AverageWindow time.Duration     `yaml:"average_window" default:"5m" min:"1s" doc:"what a metric with calctype Average is averaged over"`
+	Labels        map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
+}
+
+func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
+	e.compareTimes(f.Value, g.Interval, g.Timeout)
 }
 
 // Settings is what a script and a discover entry have in common. A zero value
-// means that the file does not say; Load has filled in the defaults of
-// Dialect, MaxSeries, MaxOutput and AverageWindow, and has put the labels of
-// `global` under those of the entry. Interval and Timeout stay 0, so that a
-// script may declare them before Global's are asked.
+// means that the file does not say. The labels of `global` are under those of the
+// entry. Interval and Timeout stay 0 when unset: what counts is first the
+// configuration, then the script's declaration, then Global.
 type Settings struct {
-	Dialect          string
-	Interval         time.Duration // overrides the declared period
-	Timeout          time.Duration // overrides the declared maxruntime
-	Prefix           *string       // nil: the dialect's own
-	Labels           map[string]string
-	Env              map[string]Secret
-	EnvFile          string // absolute
-	User             string
-	WorkingDirectory string // absolute
-	MaxAge           time.Duration
-	MaxSeries        int
-	MaxOutput        int64 // bytes
-	AverageWindow    time.Duration
-	HonorTimestamps  bool
-	Probe            bool
-	KeepDescendants  bool // descendants: keep
-	Metrics          map[string]Override
-	Options          Options
+	Dialect          string              `yaml:"dialect" default:"coscale" doc:"the protocol of the script: {dialects}"`
+	Interval         time.Duration       `yaml:"interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
+	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
+	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
+	Labels           map[string]string   `yaml:"labels" format:"label" doc:"on every series of the script; they override those of 'global'"`
+	Env              map[string]Secret   `yaml:"env" format:"variable" doc:"additional environment variables. Their values are never shown"`
+	EnvFile          string              `yaml:"env_file" format:"path" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
+	User             string              `yaml:"user" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
+	WorkingDirectory string              `yaml:"working_directory" format:"path" first:"true" unset:"the script's own folder" doc:"where it runs"`
+	MaxAge           time.Duration       `yaml:"max_age" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them"`
+	MaxSeries        int                 `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
+	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed"`
+	AverageWindow    time.Duration       `yaml:"average_window" min:"1s" unset:"'global''s" doc:"what a metric with calctype Average is averaged over"`
+	HonorTimestamps  bool                `yaml:"honor_timestamps" default:"false" doc:"put the script's own timestamps on the page"`
+	Probe            bool                `yaml:"probe" default:"false" doc:"allow '/probe' to run the script ([probe.md](probe.md))"`
+	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon"`
+	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
+	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
+}
+
+func (s *Settings) start(e *entry) {
+	s.Labels = maps.Clone(e.load.config.Global.Labels)
+	s.AverageWindow = e.load.config.Global.AverageWindow
 }
 
 // Equal reports whether s and t say the same. Where their options stand in a
@@ -86,18 +99,20 @@ func (s Settings) Equal(t Settings) bool {
 
 // Script is one entry of `scripts`.
 type Script struct {
-	Settings
-	Name string // as configured, or made from the command
-	// Command is the argument list; Program is the index in it of the
-	// script's own file (1 in `python3 /srv/disks.py`). A relative path of
-	// the program has been made absolute, from the folder of the file that
-	// names it. A script of the dialect scalyr has no Command: its options
-	// name a module.
-	Command []string
+	// Name is as configured, or made from the command.
+	Name string `yaml:"name" first:"true" format:"name" unset:"the script's file name without its last extension" doc:"the 'script' label; unique"`
+	// Command is the argument list. A relative path of the program has been made
+	// absolute, from the folder of the file that names it. A script whose dialect
+	// runs modules has no Command: its options name the module.
+	Command []string `yaml:"command" unset:"required, unless the dialect runs modules" doc:"one line, split at blanks, where single and double quotes group and a backslash is an ordinary character; or a list of words. There is no shell, see below"`
+	// Program is the index in Command of the script's own file (1 in
+	// `python3 /srv/disks.py`).
 	Program int
 	// Parameters are what a request to /probe may put into the command, by
 	// name; see Words.
-	Parameters map[string]Parameter
+	Parameters map[string]Parameter `yaml:"parameters" format:"parameter" doc:"what a request to '/probe' can put into the command, by name"`
+	_          struct{}             `yaml:"directory" refused:"is not a script's" remedy:"an entry of discover takes it; a script has working_directory"`
+	Settings   `yaml:",inline"`
 	Pos        Position
 
 	line *cmdline.Line // the command as it was written; nil where no file has it
@@ -114,31 +129,41 @@ func (s *Script) Equal(t *Script) bool {
 // Discover is one entry of `discover`: a folder of scripts, or the
 // configuration of an agent that ran them.
 type Discover struct {
-	Settings
-	Directory   string // absolute
-	AgentConfig string // absolute; then there is no Directory
+	Directory string   `yaml:"directory" format:"path" unset:"required, unless the dialect has a folder of its own" doc:"the folder whose scripts run"` // absolute
+	_         struct{} `yaml:"name" refused:"is not for an entry of discover" remedy:"each script that it finds has its own"`
+	_         struct{} `yaml:"command" refused:"is not for an entry of discover" remedy:"each script that it finds has its own"`
+	_         struct{} `yaml:"parameters" refused:"is not for an entry of discover" remedy:"a parameter needs a place in a command: name the script under scripts"`
+	// AgentConfig is absolute; then there is no Directory.
+	AgentConfig string `yaml:"agent_config" format:"path" doc:"for a dialect that runs modules: the agent's configuration, whose monitors run"`
+	Settings    `yaml:",inline"`
 	Pos         Position
 }
 
 // Override is what the operator says of one metric, by declared id or name.
 type Override struct {
-	Type string // "", gauge, counter, untyped
-	Name string
-	Help string
-	Unit *string // nil: as declared; empty: none
-	Drop bool
+	Type string  `yaml:"type" words:"gauge counter untyped" unset:"as declared" doc:"the metric's type"`
+	Name string  `yaml:"name" unset:"as declared" doc:"the metric's name"`
+	Help string  `yaml:"help" unset:"as declared" doc:"its description"`
+	Unit *string `yaml:"unit" unset:"as declared" doc:"its unit; empty for none"`
+	Drop bool    `yaml:"drop" default:"false" doc:"leave the metric out"`
+}
+
+func (o *Override) finish(e *entry, f yamltree.Field, clean bool) {
+	if clean && *o == (Override{}) {
+		e.fail(f.Line, "give a type, name, help or unit, or drop: true", "changes nothing")
+	}
 }
 
 // Events is the section `events`.
 type Events struct {
-	Retention time.Duration
-	Log       EventLog
+	Retention time.Duration `yaml:"retention" default:"10m" min:"1s" doc:"how long an event stays on the page"`
+	Log       EventLog      `yaml:"log"`
 }
 
 // EventLog says where the event stream goes.
 type EventLog struct {
-	Path   string // "-" is standard output
-	Format string // logfmt or json
+	Path   string `yaml:"path" default:"-" format:"path or -" doc:"where each event is written as one line; '-' is standard output. A file is reopened on SIGHUP"`
+	Format string `yaml:"format" default:"logfmt" words:"logfmt json" doc:"the form of these lines"`
 }
 
 // Error is one thing that is wrong in a file; what is wrong with a whole

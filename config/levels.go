@@ -1,117 +1,80 @@
 package config
 
 import (
-	"regexp"
+	"fmt"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-
-	"scriptbridge/config/internal/yamltree"
 )
 
-// level is a map of the file, by what messages call it, with the keys that it
-// may have.
+// level is a kind of map in the file, with the keys that it may have.
 type level struct {
-	thing string
-	keys  []string
+	name string // as in scripts[].metrics[]; empty for the top level
+	keys []string
 }
 
-// knownLevels is the table that levels gives. It is filled when it is first
-// asked for: the functions that read a file make it, and look into it.
-var knownLevels struct {
-	once sync.Once
-	all  []level
-}
+// levels are all kinds of maps of a file, an inner one before the outer.
+var levels = sync.OnceValue(func() []level { return findLevels(nil, "", reflect.TypeFor[Config]()) })
 
-// levels are all maps of a file, each once.
-func levels() []level {
-	knownLevels.once.Do(func() { knownLevels.all = findLevels() })
-	return knownLevels.all
-}
-
-func findLevels() (all []level) {
-	l := newLoader("")
-	learn := func(thing string, keys []key) {
-		one := level{thing: levelOf(thing)}
-		if slices.ContainsFunc(all, func(known level) bool { return known.thing == one.thing }) {
-			return
+func findLevels(all []level, name string, t reflect.Type) []level {
+	this := level{name: name}
+	for _, k := range keysOf(t) {
+		if k.refused {
+			continue
 		}
-		for _, k := range keys {
-			if !k.refused() {
-				one.keys = append(one.keys, k.name)
+		this.keys = append(this.keys, k.name)
+		if inner, many := k.inner(); inner != nil {
+			at := strings.TrimPrefix(name+"."+k.name, ".")
+			if many {
+				at += "[]"
 			}
+			all = findLevels(all, at, inner)
 		}
-		all = append(all, one)
 	}
-	some := func(name string) *yamltree.Value { return mapOf(name, &yamltree.Value{Kind: yamltree.Map}) }
-	listed := func(item *yamltree.Value) *yamltree.Value {
-		return &yamltree.Value{Kind: yamltree.List, Items: []*yamltree.Value{item}}
-	}
-	script := mapOf("metrics", some("metric"))
-	script.Add("parameters", some("parameter"))
-	root := mapOf("global", &yamltree.Value{Kind: yamltree.Map})
-	root.Add("scripts", listed(script))
-	root.Add("discover", listed(&yamltree.Value{Kind: yamltree.Map}))
-	root.Add("events", some("log"))
-	receivers := mapOf("coscale", some("tls"))
-	receivers.Add("statsd", &yamltree.Value{Kind: yamltree.Map})
-	receivers.Add("collectd", &yamltree.Value{Kind: yamltree.Map})
-	root.Add("receive", receivers)
-	uploads := mapOf("coscale", some("spool"))
-	uploads.Add("instrumental", some("spool"))
-	root.Add("upload", uploads)
-	(&entry{Report: &l.Report, learn: learn}).object(root, l.main()) // its errors are of no interest
-	return all
+	return append(all, this)
 }
 
-// refused reports whether the key is known only for saying where it belongs.
-func (k key) refused() bool {
-	r := new(yamltree.Report)
-	k.take(&entry{Report: r}, yamltree.Field{Key: k.name, Value: new(yamltree.Value)})
-	return len(r.Errs) > 0 && strings.HasPrefix(r.Errs[0].Problem, strconv.Quote(k.name)+" ")
-}
-
-func mapOf(key string, v *yamltree.Value) *yamltree.Value {
-	m := &yamltree.Value{Kind: yamltree.Map}
-	m.Add(key, v)
-	return m
+// inner gives the struct that a key's map, or each of the maps in it, is read into;
+// nil where it has none.
+func (k *key) inner() (t reflect.Type, many bool) {
+	t = k.typ
+	if t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t, many = t.Elem(), true
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || len(keysOf(t)) == 0 {
+		return nil, false
+	}
+	return t, many
 }
 
 // place says where a map stands.
 func (l level) place() string {
-	switch l.thing {
-	case "":
+	if l.name == "" {
 		return "the file's top level"
-	case "scripts[":
-		return "an entry of scripts"
-	case "discover[":
-		return "an entry of discover"
 	}
-	if _, of, ok := strings.Cut(l.thing, "[: "); ok {
-		return "an entry of " + strings.TrimSuffix(of, ": ")
+	if name, many := strings.CutSuffix(l.name, "[]"); many {
+		return "an entry of " + name[strings.LastIndexByte(name, '.')+1:]
 	}
-	return strings.ReplaceAll(l.thing, ": ", ".")
+	return l.name
 }
 
-// levelOf is thing without what tells one entry of a list from the others.
-func levelOf(thing string) string { return entryName.ReplaceAllString(thing, "$1") }
-
-var entryName = regexp.MustCompile(`((?:\[)|(?:metrics: )|(?:parameters: ))(?:[0-9]+\])?(?: ?"(?:[^"\\]|\\.)*")?`)
-
-// placesOf says which other maps than thing may have a key; empty for none.
-func placesOf(key, thing string) string {
-	thing = levelOf(thing)
+// placesOf says which other kinds of maps than the one named at may have a key;
+// empty for none.
+func placesOf(key, at string) string {
 	if IsOption(key) {
 		where := " of an entry of scripts"
-		if thing == "scripts[" || thing == "discover[" {
+		if at == "scripts[]" || at == "discover[]" {
 			where = ""
 		}
 		return "it is an option of a dialect: write it under options:" + where
 	}
 	var places []string
 	for _, l := range levels() {
-		if place := l.place(); l.thing != thing && slices.Contains(l.keys, key) && !slices.Contains(places, place) {
+		if place := l.place(); l.name != at && slices.Contains(l.keys, key) && !slices.Contains(places, place) {
 			places = append(places, place)
 		}
 	}
@@ -134,3 +97,63 @@ var optionKeys = []string{
 // IsOption reports whether a dialect has an option of a name, which is of use
 // where one stands in the wrong place.
 func IsOption(name string) bool { return slices.Contains(optionKeys, name) }
+
+// alternatives lists words as "a, b or c".
+func alternatives(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// suggest asks whether a mistyped key is the one of names that it is nearest
+// to; empty when none is near.
+func suggest(key string, names []string) string {
+	if best := Nearest(key, names); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return ""
+}
+
+// Nearest gives the one of names that a mistyped word is nearest to: letters
+// changed, left out or added, or the end of one left out; "" when none is near.
+func Nearest(word string, names []string) string {
+	best, limit := "", 1+len(word)/4
+	for _, name := range names {
+		if d := distance(word, name); d <= limit {
+			best, limit = name, d-1
+		}
+	}
+	if best != "" || len(word) < 3 {
+		return best
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, word) {
+			continue
+		}
+		if best != "" {
+			return ""
+		}
+		best = name
+	}
+	return best
+}
+
+// distance is Levenshtein's: the letters to insert, remove or replace.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

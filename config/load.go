@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
@@ -39,18 +39,9 @@ type pattern struct {
 
 // newLoader holds an empty configuration with its defaults.
 func newLoader(file string) *loader {
-	return &loader{
-		config: &Config{
-			File: file,
-			Global: Global{
-				MaxConcurrent: DefaultMaxConcurrent,
-				AverageWindow: DefaultAverageWindow,
-			},
-			At:     make(map[string]Position),
-			Events: Events{Retention: DefaultRetention, Log: EventLog{Path: "-", Format: "logfmt"}},
-		},
-		names: make(map[string]Position),
-	}
+	c := &Config{File: file, At: make(map[string]Position)}
+	fill(reflect.ValueOf(c).Elem())
+	return &loader{config: c, names: make(map[string]Position)}
 }
 
 func load(file string) *loader {
@@ -66,7 +57,7 @@ func load(file string) *loader {
 		l.fail(file, 0, remedy, "%s", problem)
 		return l
 	}
-	l.read(file, data, l.main())
+	l.read(file, data, "")
 	for _, p := range l.patterns {
 		l.include(p)
 	}
@@ -85,8 +76,9 @@ func (l *loader) fail(file string, line int, remedy, format string, args ...any)
 	})
 }
 
-// read reads one file's text by means of keys.
-func (l *loader) read(file string, data []byte, keys []key) {
+// read reads one file's text. only, if not empty, is the one key that it may have:
+// an included file includes nothing itself, so there are no circles.
+func (l *loader) read(file string, data []byte, only string) {
 	root := yamltree.Parse(&l.Report, file, data)
 	folder, err := filepath.Abs(filepath.Dir(file))
 	if err != nil { // the working directory is gone
@@ -97,97 +89,28 @@ func (l *loader) read(file string, data []byte, keys []key) {
 		l.fail(file, root.Line, "begin it with a key and a colon, such as scripts:", "the file is %s, not a map", root.Kind)
 		return
 	}
-	e := &entry{Report: &l.Report, file: file, folder: folder, places: true}
-	e.object(root, keys)
+	e := &entry{Report: &l.Report, file: file, folder: folder, load: l, only: only}
+	e.object(yamltree.Field{Value: root}, l.config)
 }
 
-// later is a key that other versions read.
-func later(e *entry, f yamltree.Field) { refused("is not in this version", "")(e, f) }
-
-// main are the keys of the main file. `global` comes first: scripts take from
-// it.
-func (l *loader) main() []key {
-	c := l.config
-	return []key{
-		{"global", func(e *entry, f yamltree.Field) {
-			section([]key{
-				{"interval", duration(&c.Global.Interval, time.Second)},
-				{"timeout", duration(&c.Global.Timeout, time.Millisecond)},
-				{"max_concurrent", count(&c.Global.MaxConcurrent)},
-				{"average_window", duration(&c.Global.AverageWindow, time.Second)},
-				{"labels", texts(&c.Global.Labels, checkLabel)},
-			})(e, f)
-			e.inner("global").compareTimes(f.Value, c.Global.Interval, c.Global.Timeout)
-		}},
-		{"include", each(l.pattern)},
-		{"scripts", each(l.script)},
-		{"discover", each(l.discover)},
-		{"events", section([]key{
-			{"retention", duration(&c.Events.Retention, time.Second)},
-			{"log", section([]key{
-				{"path", eventPath(&c.Events.Log.Path)},
-				{"format", word(&c.Events.Log.Format, "logfmt", "json")},
-			})},
-		})},
-		{"receive", section(receive(c))},
-		{"upload", section(upload(c))},
-		{"textfile", later},
-	}
-}
-
-// included are the keys of an included file. It includes nothing itself, so
-// there are no circles.
-func (l *loader) included() []key {
-	keys := l.main()
-	for i := range keys {
-		keys[i].take = refused("is allowed only in the main file", "an included file has scripts:")
-		if keys[i].name == "scripts" {
-			keys[i].take = each(l.script)
-		}
-	}
-	return keys
-}
-
-func eventPath(into *string) take {
-	return func(e *entry, f yamltree.Field) {
-		if f.Value.Text == "-" {
-			*into = "-"
-			return
-		}
-		path(into)(e, f)
-	}
-}
-
-func (l *loader) script(e *entry, item *yamltree.Value) {
-	s := e.script(item, l.config.Global)
-	if s == nil {
+// readKey reads the patterns of include, which are no part of what is wanted.
+func (c *Config) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read func()) {
+	if f.Key == "include" {
+		e.list(new(key), f, reflect.ValueOf(&e.load.patterns).Elem())
 		return
 	}
-	if first, taken := l.names[s.Name]; taken {
-		at := s.Pos.Line
-		if f := item.Get("name"); f != nil {
-			at = f.Line
-		}
-		e.fail(at, "give one of the two another name:", "the name is taken by the script at %s", first)
-		return
-	}
-	l.names[s.Name] = s.Pos
-	l.config.Scripts = append(l.config.Scripts, s)
+	read()
 }
 
-func (l *loader) discover(e *entry, item *yamltree.Value) {
-	if d := e.discover(item, l.config.Global); d != nil {
-		l.config.Discover = append(l.config.Discover, d)
-	}
-}
-
-func (l *loader) pattern(e *entry, item *yamltree.Value) {
-	text, ft := item.Single()
-	if ft != nil || text == "" {
+// readItem reads an item of include.
+func (p *pattern) readItem(e *entry, item *yamltree.Value) bool {
+	text, problem := item.Single()
+	if problem != nil || text == "" {
 		e.fail(item.Line, "write a path or a pattern such as conf.d/*.yml", "names no file")
-		return
+		return false
 	}
-	l.patterns = append(l.patterns, pattern{text, item.Line})
+	*p = pattern{text, item.Line}
+	return true
 }
 
 // include reads the files that p names and that were not read before. A glob
@@ -219,7 +142,7 @@ func (l *loader) include(p pattern) {
 		}
 		l.config.Files = append(l.config.Files, file)
 		if ft == nil {
-			l.read(file, data, l.included())
+			l.read(file, data, "scripts")
 		}
 	}
 }

@@ -141,7 +141,7 @@ func checkYAML(t *testing.T, s *Script) {
 	t.Helper()
 	text := "scripts:\n  - " + strings.ReplaceAll(strings.TrimSpace(s.YAML()), "\n", "\n    ") + "\n"
 	l := newLoader("fuzz.yml")
-	l.read("again.yml", []byte(text), l.main())
+	l.read("again.yml", []byte(text), "")
 	if err := l.Join(nil); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
@@ -169,8 +169,7 @@ func dump(c *Config) string {
 		fmt.Fprintf(&b, "\nscript at %s, program %d\n%s", s.Pos, s.Program, s.YAML())
 	}
 	for _, d := range c.Discover {
-		v := &yamltree.Value{Kind: yamltree.Map}
-		d.addTo(v)
+		v := written(reflect.ValueOf(&d.Settings).Elem())
 		fmt.Fprintf(&b, "\ndiscover at %s, directory %s%s\n%s", d.Pos, d.Directory, d.AgentConfig, yamltree.Render(v, true))
 	}
 	for _, part := range []any{c.Receive.CoScale, c.Receive.StatsD, c.Receive.Collectd, c.Upload.CoScale, c.Upload.Instrumental} {
@@ -210,7 +209,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		l := newLoader("fuzz.yml")
-		l.read("fuzz.yml", data, l.main())
+		l.read("fuzz.yml", data, "")
 		if err := l.Join(nil); err != nil {
 			checkJoined(t, err)
 			return

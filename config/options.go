@@ -1,13 +1,9 @@
 package config
 
 import (
-	"encoding"
-	"fmt"
+	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
-	"strings"
-	"time"
 
 	"scriptbridge/config/internal/yamltree"
 )
@@ -64,142 +60,74 @@ func (o Options) Decode(into any) error {
 	if o.root == nil {
 		return nil
 	}
-	d := &optionDecoder{options: o}
-	d.decode("options", o.root.Line, o.root, reflect.ValueOf(into).Elem())
-	return d.Join(nil)
+	var r yamltree.Report
+	e := &entry{Report: &r, file: o.file, thing: o.thing, path: "options"}
+	e.object(yamltree.Field{Line: o.root.Line, Value: o.root}, into)
+	return r.Join(nil)
 }
 
-type optionDecoder struct {
-	yamltree.Report
-	options Options
-}
-
-func (d *optionDecoder) fail(path string, line int, ft *yamltree.Problem) {
-	d.Errs = append(d.Errs, &Error{
-		Position: Position{File: d.options.file, Line: line},
-		Thing:    d.options.thing,
-		Problem:  path + " " + ft.Text,
-		Remedy:   ft.Remedy,
-	})
-}
-
-// decode reads v, which messages call path, into to.
-func (d *optionDecoder) decode(path string, line int, v *yamltree.Value, to reflect.Value) {
-	if raw, ok := to.Addr().Interface().(*Raw); ok {
-		raw.v = v
-		return
-	}
-	isSingle, ft := single(v, to)
-	if ft != nil {
-		d.fail(path, line, ft)
-	}
-	if isSingle {
-		return
-	}
-	switch to.Kind() {
-	case reflect.Pointer:
-		if v.Kind != yamltree.Null {
-			to.Set(reflect.New(to.Type().Elem()))
-			d.decode(path, line, v, to.Elem())
-		}
-	case reflect.Interface:
-		if p := v.Plain(); p != nil {
-			to.Set(reflect.ValueOf(p))
-		}
-	case reflect.Struct:
-		d.structure(path, line, v, to)
-	case reflect.Map:
-		if v.Kind != yamltree.Map && v.Kind != yamltree.Null {
-			d.fail(path, line, yamltree.Problemf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.Kind))
-			return
-		}
-		m := reflect.MakeMap(to.Type())
-		for _, f := range v.Fields {
-			item := reflect.New(to.Type().Elem()).Elem()
-			d.decode(path+"."+f.Key, f.Line, f.Value, item)
-			m.SetMapIndex(reflect.ValueOf(f.Key).Convert(to.Type().Key()), item)
-		}
-		to.Set(m)
-	case reflect.Slice:
-		if v.Kind != yamltree.List && v.Kind != yamltree.Null {
-			d.fail(path, line, yamltree.Problemf("begin each item with a dash, or write them in brackets, as in [a, b]", "is %s, not a list", v.Kind))
-			return
-		}
-		s := reflect.MakeSlice(to.Type(), len(v.Items), len(v.Items))
-		for i, item := range v.Items {
-			d.decode(fmt.Sprintf("%s[%d]", path, i), item.Line, item, s.Index(i))
-		}
-		to.Set(s)
-	default:
-		panic("config: options cannot hold a " + to.Type().String())
-	}
-}
-
-// structure reads a map into a struct.
-func (d *optionDecoder) structure(path string, line int, v *yamltree.Value, to reflect.Value) {
-	if v.Kind != yamltree.Map && v.Kind != yamltree.Null {
-		d.fail(path, line, yamltree.Problemf("write its keys and values beneath it, each as key: value", "is %s, not a map", v.Kind))
-		return
-	}
-	var names []string
-	for i := range to.NumField() {
-		f := to.Type().Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if name == "" || name == "-" {
-			continue
-		}
-		names = append(names, name)
-		if got := v.Get(name); got != nil {
-			d.decode(path+"."+name, got.Line, got.Value, to.Field(i))
-		}
-	}
-	for _, f := range v.Fields {
-		if !slices.Contains(names, f.Key) {
-			remedy := suggest(f.Key, names)
-			if remedy == "" && path == "options" {
-				remedy = placesOf(f.Key, path)
-			}
-			d.fail(path+"."+f.Key, f.Line, &yamltree.Problem{Text: "is not known", Remedy: remedy})
-		}
-	}
-}
-
-// single reads v into to and reports true if to's type is one of single values;
-// any other type is left alone.
-func single(v *yamltree.Value, to reflect.Value) (bool, *yamltree.Problem) {
-	var ft *yamltree.Problem
-	text, isText := to.Addr().Interface().(encoding.TextUnmarshaler)
+// readValue keeps the options for the dialect.
+func (o *Options) readValue(e *entry, f yamltree.Field) {
 	switch {
-	case isText:
-		var s string
-		if s, ft = v.Single(); ft != nil {
-			break
-		}
-		if err := text.UnmarshalText([]byte(s)); err != nil {
-			ft = yamltree.Problemf("", "%q: %v", s, err)
-		}
-	case to.Type() == reflect.TypeFor[time.Duration]():
-		var d time.Duration
-		d, ft = v.Duration()
-		to.SetInt(int64(d))
-	case to.Kind() == reflect.String:
-		var s string
-		s, ft = v.Single()
-		to.SetString(s)
-	case to.Kind() == reflect.Bool:
-		var b bool
-		b, ft = v.Bool()
-		to.SetBool(b)
-	case to.CanInt():
-		var n int64
-		n, ft = v.Integer(to.Type().Bits())
-		to.SetInt(n)
-	case to.CanFloat():
-		var x float64
-		x, ft = v.Float()
-		to.SetFloat(x)
-	default:
-		return false, nil
+	case f.Value.Kind == yamltree.Null:
+	case f.Value.Kind != yamltree.Map:
+		e.failKey(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
+	case len(f.Value.Fields) > 0:
+		*o = Options{root: f.Value, file: e.file, thing: e.thing}
 	}
-	return true, ft
+}
+
+// Raw is a value of the configuration as it stands there, with numbers in all
+// their digits. As the type of a field it takes anything that Options.Decode
+// meets. The zero value is null.
+type Raw struct{ v *yamltree.Value }
+
+// readValue takes any value.
+func (r *Raw) readValue(_ *entry, f yamltree.Field) { r.v = f.Value }
+
+// MarshalJSON writes the value. A number of YAML's that JSON does not know,
+// such as 0x10 or .5, is written as JSON does: an infinity as 1e999, which is
+// beyond every float64, and .nan, which JSON has nothing for, as the string NaN.
+func (r Raw) MarshalJSON() ([]byte, error) { return json.Marshal(r.Plain()) }
+
+// Plain gives what encoding/json would, its decoder with UseNumber: nil, bool,
+// json.Number, string, []any, map[string]any.
+func (r Raw) Plain() any { return r.v.Exact() }
+
+// With gives o with more fields, which take the place of those of their name.
+// Values are as Raw.Plain gives them; anything else is the caller's mistake,
+// and panics.
+func (o Options) With(fields map[string]any) Options {
+	root := &yamltree.Value{Kind: yamltree.Map}
+	if o.root != nil {
+		root.Line = o.root.Line
+		for _, f := range o.root.Fields {
+			if _, replaced := fields[f.Key]; !replaced {
+				root.Fields = append(root.Fields, f)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		root.Add(name, yamltree.Of(fields[name]))
+	}
+	if len(root.Fields) == 0 {
+		return Options{}
+	}
+	return Options{root: root, file: o.file, thing: o.thing}
+}
+
+// text gives a field that is a single value; "" for any other.
+func (o Options) text(name string) string {
+	if o.root == nil {
+		return ""
+	}
+	f := o.root.Get(name)
+	if f == nil {
+		return ""
+	}
+	s, ft := f.Value.Single()
+	if ft != nil {
+		return ""
+	}
+	return s
 }

@@ -22,10 +22,10 @@ const longestParameter = 1 << 10
 // the script's command where {its name} stands in the configuration.
 type Parameter struct {
 	// Pattern is a regular expression (RE2) that the whole value must match.
-	Pattern string
+	Pattern string `yaml:"pattern" required:"write pattern: and a regular expression that the whole value must match" doc:"a regular expression that the whole value must match"`
 	// Default is the value where none is given; nil: one must be given, and
 	// so the script runs only when it is probed.
-	Default *string
+	Default *string `yaml:"default" unset:"none: a request must give one, and the script runs only when it is probed" doc:"the value where a request gives none"`
 
 	form *regexp.Regexp // Pattern, preferring the longest match
 }
@@ -131,56 +131,26 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 	return words, nil
 }
 
-// parameters reads what a request may say.
-func parameters(into *map[string]Parameter) take {
-	return func(e *entry, f yamltree.Field) {
-		if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
-			e.fault(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
+// readKey holds the pattern and the default against what they are for.
+func (p *Parameter) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read func()) {
+	read()
+	switch {
+	case f.Key == "pattern":
+		form, err := regexp.Compile(p.Pattern)
+		if se := (*syntax.Error)(nil); errors.As(err, &se) {
+			e.failKey(f, yamltree.Problemf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
 			return
 		}
-		for _, m := range f.Value.Fields {
-			if *into == nil {
-				*into = make(map[string]Parameter)
-			}
-			(*into)[m.Key] = e.inner(fmt.Sprintf("parameters: %q", m.Key)).parameter(m)
+		form.Longest()
+		p.form = form
+	case p.Default == nil || p.form == nil:
+	default:
+		if problem := p.check(*p.Default); problem != "" {
+			e.failKey(f, yamltree.Problemf("change one of the two", "%q %s", *p.Default, problem))
+		} else if strings.HasPrefix(*p.Default, "-") && !p.dashed() {
+			e.failKey(f, yamltree.Problemf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
 		}
 	}
-}
-
-func (e *entry) parameter(f yamltree.Field) (p Parameter) {
-	switch {
-	case f.Key == "script":
-		e.fail(f.Line, "give it another name", "is what a request names the script by")
-	case !labelForm.MatchString(f.Key):
-		e.fail(f.Line, "it takes letters, digits and _, no digit first", "cannot be a parameter's name")
-	}
-	e.object(f.Value, []key{
-		{"pattern", func(e *entry, f yamltree.Field) {
-			text(&p.Pattern)(e, f)
-			form, err := regexp.Compile(p.Pattern)
-			if se := (*syntax.Error)(nil); errors.As(err, &se) {
-				e.fault(f, yamltree.Problemf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
-				return
-			}
-			form.Longest()
-			p.form = form
-		}},
-		{"default", func(e *entry, f yamltree.Field) {
-			optional(&p.Default, nil)(e, f)
-			if p.Default == nil || p.form == nil {
-				return
-			}
-			if problem := p.check(*p.Default); problem != "" {
-				e.fault(f, yamltree.Problemf("change one of the two", "%q %s", *p.Default, problem))
-			} else if strings.HasPrefix(*p.Default, "-") && !p.dashed() {
-				e.fault(f, yamltree.Problemf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
-			}
-		}},
-	})
-	if f.Value.Get("pattern") == nil {
-		e.fail(f.Line, "write pattern: and a regular expression that the whole value must match", "has no pattern")
-	}
-	return p
 }
 
 // checkParameters holds the parameters of the script that v describes against

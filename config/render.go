@@ -1,11 +1,14 @@
 package config
 
 import (
-	"maps"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/alecthomas/units"
+	"github.com/prometheus/common/model"
 
 	"scriptbridge/config/internal/yamltree"
 )
@@ -13,80 +16,77 @@ import (
 // YAML gives s as an entry of `scripts` would say it, defaults filled in,
 // secrets hidden: the texts of env, and options whose key speaks of a
 // password, a token or the like. The command is shown as it is.
-func (s *Script) YAML() string {
-	v := &yamltree.Value{Kind: yamltree.Map}
-	v.AddText("name", s.Name)
-	words := &yamltree.Value{Kind: yamltree.List}
-	for _, w := range s.Command {
-		words.Items = append(words.Items, yamltree.Text(w))
-	}
-	if !isModular(s.Dialect) {
-		v.Add("command", words)
-	}
-	if len(s.Parameters) > 0 {
-		all := &yamltree.Value{Kind: yamltree.Map}
-		for _, name := range slices.Sorted(maps.Keys(s.Parameters)) {
-			p := &yamltree.Value{Kind: yamltree.Map}
-			p.AddText("pattern", s.Parameters[name].Pattern)
-			p.AddOptional("default", s.Parameters[name].Default)
-			all.Add(name, p)
-		}
-		v.Add("parameters", all)
-	}
-	s.addTo(v)
-	return yamltree.Render(v, true)
-}
+func (s *Script) YAML() string { return yamltree.Render(written(reflect.ValueOf(s).Elem()), true) }
 
-// addTo adds what is set to v.
-func (s *Settings) addTo(v *yamltree.Value) {
-	v.AddText("dialect", s.Dialect)
-	v.AddDuration("interval", s.Interval)
-	v.AddDuration("timeout", s.Timeout)
-	v.AddOptional("prefix", s.Prefix)
-	addTexts(v, "labels", s.Labels)
-	addTexts(v, "env", s.Env)
-	v.AddText("env_file", s.EnvFile)
-	v.AddText("user", s.User)
-	v.AddText("working_directory", s.WorkingDirectory)
-	v.AddDuration("max_age", s.MaxAge)
-	v.AddPlain("max_series", strconv.Itoa(s.MaxSeries))
-	v.AddPlain("max_output", units.Base2Bytes(s.MaxOutput).String())
-	v.AddDuration("average_window", s.AverageWindow)
-	v.AddTrue("honor_timestamps", s.HonorTimestamps)
-	v.AddTrue("probe", s.Probe)
-	if s.KeepDescendants {
-		v.AddText("descendants", "keep")
-	}
-	metrics := &yamltree.Value{Kind: yamltree.Map}
-	for _, id := range slices.Sorted(maps.Keys(s.Metrics)) {
-		o := s.Metrics[id]
-		m := &yamltree.Value{Kind: yamltree.Map}
-		m.AddText("type", o.Type)
-		m.AddText("name", o.Name)
-		m.AddText("help", o.Help)
-		m.AddOptional("unit", o.Unit)
-		m.AddTrue("drop", o.Drop)
-		metrics.Add(id, m)
-	}
-	if len(metrics.Fields) > 0 {
-		v.Add("metrics", metrics)
-	}
-	if s.Options.root != nil {
-		v.Add("options", s.Options.root)
-	}
-}
-
-func addTexts[T ~string](v *yamltree.Value, key string, texts map[string]T) {
-	if len(texts) == 0 {
-		return
-	}
+// written gives a struct as the map that it is read from, without the keys that
+// say nothing, and with secrets hidden.
+func written(v reflect.Value) *yamltree.Value {
 	m := &yamltree.Value{Kind: yamltree.Map}
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		text := yamltree.Text(string(texts[name]))
-		if _, secret := any(texts[name]).(Secret); secret {
-			text = yamltree.Text(yamltree.Hidden)
+	for _, k := range keysOf(v.Type()) {
+		if k.refused {
+			continue
 		}
-		m.Add(name, text)
+		if one := k.written(v.FieldByIndex(k.index)); one != nil {
+			m.Add(k.name, one)
+		}
 	}
-	v.Add(key, m)
+	return m
+}
+
+// written gives the value of a key; nil where it is that of a key left out.
+func (k *key) written(v reflect.Value) *yamltree.Value {
+	if v.IsZero() {
+		return nil
+	}
+	switch x := v.Interface().(type) {
+	case Options:
+		return x.root
+	case time.Duration:
+		return yamltree.Bare(model.Duration(x).String())
+	case bool:
+		if len(k.words) > 0 {
+			return yamltree.Text(k.words[1])
+		}
+		return yamltree.Bare("true")
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		return yamltree.Text(v.Elem().String())
+	case reflect.String:
+		return yamltree.Text(v.String())
+	case reflect.Struct:
+		return written(v)
+	case reflect.Slice:
+		words := &yamltree.Value{Kind: yamltree.List}
+		for i := range v.Len() {
+			words.Items = append(words.Items, yamltree.Text(v.Index(i).String()))
+		}
+		return words
+	case reflect.Map:
+		return writtenMap(v)
+	}
+	if k.tag.Get("unit") == "bytes" {
+		return yamltree.Bare(units.Base2Bytes(v.Int()).String())
+	}
+	return yamltree.Bare(strconv.FormatInt(v.Int(), 10))
+}
+
+// writtenMap gives a map by names, sorted: of texts or of structs.
+func writtenMap(v reflect.Value) *yamltree.Value {
+	m := &yamltree.Value{Kind: yamltree.Map}
+	names := v.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, name := range names {
+		var one *yamltree.Value
+		switch x := v.MapIndex(name); {
+		case x.Kind() == reflect.Struct:
+			one = written(x)
+		case x.Type() == reflect.TypeFor[Secret]():
+			one = yamltree.Text(yamltree.Hidden)
+		default:
+			one = yamltree.Text(x.String())
+		}
+		m.Add(name.String(), one)
+	}
+	return m
 }

@@ -1,37 +1,35 @@
 package config
 
 import (
+	"cmp"
+	"reflect"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
 )
 
-// longestName bounds a script's name, in bytes.
-const longestName = 128
-
 // NewScript makes a Script as an entry of the file would, with the same
 // defaults, but without `global`. An empty name is made from the command:
 // the base name of the script's own file without its last extension. Relative
 // paths start from folder, which is absolute; nothing need exist. The error is
 // an *Error without a position.
-func NewScript(name string, command []string, folder string, s Settings) (*Script, error) {
-	var script *Script
-	var ft *yamltree.Problem
+func NewScript(name string, command []string, folder string, set Settings) (*Script, error) {
+	s := &Script{Name: name, Settings: set}
+	s.AverageWindow = cmp.Or(s.AverageWindow, newLoader("").config.Global.AverageWindow)
+	fill(reflect.ValueOf(s).Elem())
+	var p *yamltree.Problem
 	if isModular(s.Dialect) && len(command) == 0 {
-		script, ft = newModule(name, s)
+		p = s.nameModule()
 	} else {
-		script, ft = newScript(name, command, folder, s)
+		p = s.setCommand(command, folder)
 	}
-	if ft != nil {
-		return nil, &Error{Problem: ft.Text, Remedy: ft.Remedy}
+	if p != nil {
+		return nil, &Error{Problem: p.Text, Remedy: p.Remedy}
 	}
-	script.fill(Global{})
-	return script, nil
+	return s, nil
 }
 
 // FromCommand makes a configuration of one script that no file names, for the
@@ -50,40 +48,27 @@ func FromCommand(dialect string, command []string, folder string, options map[st
 	return cfg, nil
 }
 
-func newScript(name string, argv []string, folder string, s Settings) (*Script, *yamltree.Problem) {
-	if len(argv) == 0 || argv[0] == "" {
-		return nil, yamltree.Problemf("write the script's path", "command is empty")
+// setCommand makes words the script's command, and names the script by it unless it
+// has a name.
+func (s *Script) setCommand(words []string, folder string) *yamltree.Problem {
+	if len(words) == 0 || words[0] == "" {
+		return yamltree.Problemf("write the script's path", "command is empty")
 	}
-	if slices.ContainsFunc(argv, func(w string) bool { return strings.Contains(w, "\x00") }) {
-		return nil, yamltree.Problemf("leave it out: no program can be given one", "command has a NUL in it")
+	if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, "\x00") }) {
+		return yamltree.Problemf("leave it out: no program can be given one", "command has a NUL in it")
 	}
-	words, program, file := cmdline.FindOwnFile(slices.Clone(argv), folder, s.WorkingDirectory)
+	words, program, file := cmdline.FindOwnFile(slices.Clone(words), folder, s.WorkingDirectory)
 	if cmdline.IsPath(words[0]) {
 		words[0] = fsx.Absolute(folder, words[0])
 	}
 	words[program] = file
-	if name == "" {
-		name = cmdline.Stem(file)
+	if s.Name == "" {
+		s.Name = cmdline.Stem(file)
 	}
-	if ft := checkName(name); ft != nil {
-		return nil, &yamltree.Problem{Text: "name " + ft.Text, Remedy: ft.Remedy}
+	if p := s.checkName(); p != nil {
+		return p
 	}
-	return &Script{Settings: s, Name: name, Command: words, Program: program}, nil
-}
-
-// checkName takes what can be shown: names are a label's value, words on the
-// status page and in the log.
-func checkName(name string) *yamltree.Problem {
-	switch {
-	case name == "":
-		return yamltree.Problemf("give it a value", "is empty")
-	case strings.TrimSpace(name) != name:
-		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
-	case len(name) > longestName:
-		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return yamltree.Problemf("give another name:", "%q has characters that cannot be printed", name)
-	}
+	s.Command, s.Program = words, program
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -25,11 +26,11 @@ import (
 // it, so that only what that lets pass can be wrong.
 func CheckStatsDMapping(file string, text []byte, taken bool) error {
 	var r yamltree.Report
-	m := &mappingFile{entry: entry{Report: &r, file: filepath.Clean(file)}, taken: taken}
-	root := yamltree.Parse(&r, m.file, text)
+	e := &entry{Report: &r, file: filepath.Clean(file), taken: taken}
+	root := yamltree.Parse(&r, e.file, text)
 	if line, remedy := oldMapping(text); line > 0 && root.Kind != yamltree.Map {
 		r.Errs = nil
-		m.fail(line, remedy, "the file is in the text format that statsd_exporter had before YAML, which it does not read any more either")
+		e.fail(line, remedy, "the file is in the text format that statsd_exporter had before YAML, which it does not read any more either")
 		return r.Join(nil)
 	}
 	bad := make(map[int]bool)
@@ -37,19 +38,86 @@ func CheckStatsDMapping(file string, text []byte, taken bool) error {
 		bad[e.Line] = true
 	}
 	known := len(r.Errs)
-	m.whole(root)
+	if root.Kind == yamltree.Map || root.Kind == yamltree.Null {
+		e.object(yamltree.Field{Line: root.Line, Value: root}, new(mappingFile))
+	} else {
+		e.fail(root.Line, "begin it with mappings:", "the file is %s, not a map", root.Kind)
+	}
 	r.Errs = slices.Concat(r.Errs[:known], slices.DeleteFunc(r.Errs[known:], func(e *Error) bool { return bad[e.Line] }))
 	return r.Join(nil)
 }
 
-// mappingFile is the file while it is checked.
+// mappingFile is the file while it is checked. The keys whose tag says
+// mapper:"checks" are left to the mapper where that takes the file: its YAML is a
+// little older than ours.
 type mappingFile struct {
-	entry
-	taken bool
-	regex bool // the default match_type
-	// observer is the default observer_type.
-	observer string
+	Defaults mappingDefaults `yaml:"defaults"`
+	_        []mapping       `yaml:"mappings"`
 }
+
+type mappingDefaults struct {
+	MatchType       string   `yaml:"match_type" words:"glob regex" empty:"null" mapper:"checks"`
+	DisableOrdering yamlBool `yaml:"glob_disable_ordering" mapper:"checks"`
+	mappingSettings `yaml:",inline"`
+}
+
+// mappingSettings are what defaults and mappings have in common.
+type mappingSettings struct {
+	ObserverType     string           `yaml:"observer_type" words:"histogram summary" empty:"null" mapper:"checks"`
+	TTL              mappingTTL       `yaml:"ttl"`
+	SummaryOptions   summaryOptions   `yaml:"summary_options"`
+	HistogramOptions histogramOptions `yaml:"histogram_options"`
+	_                struct{}         `yaml:"timer_type" refused:"is a key of older files" remedy:"write observer_type"`
+	_                struct{}         `yaml:"buckets" refused:"is a key of older files" remedy:"write histogram_options: {buckets: […]}"`
+	_                struct{}         `yaml:"quantiles" refused:"is a key of older files" remedy:"write summary_options: {quantiles: […]}"`
+}
+
+type summaryOptions struct {
+	Quantiles  []quantile `yaml:"quantiles"`
+	MaxAge     goDuration `yaml:"max_age" mapper:"checks"`
+	AgeBuckets yamlNumber `yaml:"age_buckets" mapper:"checks"`
+	BufCap     yamlNumber `yaml:"buf_cap" mapper:"checks"`
+}
+
+type histogramOptions struct {
+	Buckets      buckets    `yaml:"buckets"`
+	BucketFactor yamlNumber `yaml:"native_histogram_bucket_factor" mapper:"checks"`
+	MaxBuckets   yamlNumber `yaml:"native_histogram_max_buckets" mapper:"checks"`
+}
+
+type quantile struct {
+	Quantile fraction   `yaml:"quantile"`
+	Error    yamlNumber `yaml:"error" mapper:"checks"`
+}
+
+// mapping is one of the mappings.
+type mapping struct {
+	Match           string        `yaml:"match" mapper:"checks"`
+	Name            string        `yaml:"name" mapper:"checks"`
+	MatchType       string        `yaml:"match_type" words:"glob regex" empty:"null" mapper:"checks"`
+	Labels          mappingLabels `yaml:"labels" mapper:"checks"`
+	HonorLabels     yamlBool      `yaml:"honor_labels" mapper:"checks"`
+	Help            mappingText   `yaml:"help" mapper:"checks"`
+	Action          string        `yaml:"action" words:"map drop" empty:"null" mapper:"checks"`
+	MatchMetricType string        `yaml:"match_metric_type" words:"counter gauge observer" mapper:"checks"`
+	Scale           mappingScale  `yaml:"scale"`
+	mappingSettings `yaml:",inline"`
+
+	defaults *mappingDefaults
+}
+
+// What a value of the file can be, beside what is elsewhere too.
+type (
+	yamlBool      struct{} // as in YAML 1.1, by which the mapper reads
+	yamlNumber    struct{}
+	goDuration    struct{}
+	mappingTTL    struct{}
+	mappingScale  struct{}
+	mappingText   struct{}
+	mappingLabels struct{}
+	fraction      struct{}
+	buckets       struct{}
+)
 
 var oldMappingLine = regexp.MustCompile(`^\s*(\w+)="([^"]*)"\s*$`)
 
@@ -68,125 +136,50 @@ func oldMapping(text []byte) (line int, remedy string) {
 	return 0, ""
 }
 
-// whole checks all of it.
-func (m *mappingFile) whole(root *yamltree.Value) {
-	if root.Kind != yamltree.Map && root.Kind != yamltree.Null {
-		m.fail(root.Line, "begin it with mappings:", "the file is %s, not a map", root.Kind)
+// readKey reads the mappings, by what messages call them.
+func (m *mappingFile) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read func()) {
+	if f.Key != "mappings" {
+		read()
 		return
 	}
-	m.object(root, []key{
-		{"defaults", func(e *entry, f yamltree.Field) {
-			m.settings(e.inner("defaults"), f.Value, []key{
-				{"match_type", m.theirs(func(e *entry, f yamltree.Field) {
-					var s string
-					wordOrNone(&s, "glob", "regex")(e, f)
-					m.regex = s == "regex"
-				})},
-				{"glob_disable_ordering", m.theirs(yamlBoolean)},
-			})
-			if o := f.Value.Get("observer_type"); o != nil {
-				m.observer = o.Value.Text
-			}
-		}},
-		{"mappings", func(e *entry, f yamltree.Field) {
-			if f.Value.Kind != yamltree.List && f.Value.Kind != yamltree.Null {
-				e.fault(f, yamltree.Problemf("", "is %s, not a list", f.Value.Kind))
-				return
-			}
-			for i, item := range f.Value.Items {
-				name := fmt.Sprintf("mappings[%d]", i)
-				if match := item.Get("match"); match != nil && match.Value.Text != "" {
-					name += fmt.Sprintf(" %q", match.Value.Text)
-				}
-				m.mapping(e.inner(name), item)
-			}
-		}},
-	})
-}
-
-// settings are what defaults and mappings have in common, beside other keys.
-func (m *mappingFile) settings(e *entry, v *yamltree.Value, others []key) {
-	old := func(remedy string) take { return refused("is a key of older files", remedy) }
-	var observer string
-	e.object(v, append(others,
-		key{"observer_type", m.theirs(wordOrNone(&observer, "histogram", "summary"))},
-		key{"ttl", m.ttl},
-		key{"summary_options", func(e *entry, f yamltree.Field) {
-			e.inner(f.Key).object(f.Value, []key{
-				{"quantiles", each(m.quantile)},
-				{"max_age", m.theirs(func(e *entry, f yamltree.Field) { _, _ = goDuration(e, f) })},
-				{"age_buckets", m.theirs(yamlNumber)},
-				{"buf_cap", m.theirs(yamlNumber)},
-			})
-		}},
-		key{"histogram_options", func(e *entry, f yamltree.Field) {
-			e.inner(f.Key).object(f.Value, []key{
-				{"buckets", m.buckets},
-				{"native_histogram_bucket_factor", m.theirs(yamlNumber)},
-				{"native_histogram_max_buckets", m.theirs(yamlNumber)},
-			})
-		}},
-		key{"timer_type", old("write observer_type")},
-		key{"buckets", old("write histogram_options: {buckets: […]}")},
-		key{"quantiles", old("write summary_options: {quantiles: […]}")},
-	))
-}
-
-// theirs is a check of what the mapper checks too: it has no part where that
-// takes the file, whose YAML is a little older than ours.
-func (m *mappingFile) theirs(t take) take {
-	if m.taken {
-		return func(*entry, yamltree.Field) {}
+	if f.Value.Kind != yamltree.List && f.Value.Kind != yamltree.Null {
+		e.failKey(f, yamltree.Problemf("", "is %s, not a list", f.Value.Kind))
+		return
 	}
-	return t
+	for i, item := range f.Value.Items {
+		name := fmt.Sprintf("mappings[%d]", i)
+		if match := item.Get("match"); match != nil && match.Value.Text != "" {
+			name += fmt.Sprintf(" %q", match.Value.Text)
+		}
+		e.inner(name, "").object(yamltree.Field{Line: item.Line, Value: item}, &mapping{defaults: &m.Defaults})
+	}
 }
 
-// mapping checks one mapping.
-func (m *mappingFile) mapping(e *entry, v *yamltree.Value) {
-	var match, name, kind, other string
+func (m *mapping) finish(e *entry, f yamltree.Field, clean bool) {
+	v := f.Value
+	if e.taken || v.Kind != yamltree.Map {
+		return
+	}
 	before := len(e.Errs)
-	m.settings(e, v, []key{
-		{"match", m.theirs(text(&match))},
-		{"name", m.theirs(text(&name))},
-		{"match_type", m.theirs(wordOrNone(&kind, "glob", "regex"))},
-		{"labels", m.theirs(mappingLabels)},
-		{"honor_labels", m.theirs(yamlBoolean)},
-		{"help", m.theirs(mappingText)},
-		{"action", m.theirs(wordOrNone(&other, "map", "drop"))},
-		{"match_metric_type", m.theirs(word(&other, "counter", "gauge", "observer"))},
-		{"scale", func(e *entry, f yamltree.Field) {
-			if x, ok := yamlFloat(f.Value.Text); ok && math.Abs(x) > math.MaxFloat64 || math.IsNaN(x) {
-				e.fault(f, yamltree.Problemf("write a number such as 0.001", "%s is not finite", f.Value.Text))
-			} else if !ok && !m.taken {
-				e.fault(f, yamltree.Problemf("write a number such as 0.001", "%q is not a number", f.Value.Text))
-			}
-		}},
-	})
-	if m.taken || v.Kind != yamltree.Map {
-		return
-	}
 	if v.Get("match") == nil {
 		e.fail(v.Line, "write which metrics it is for, such as match: web.*.hits", "has no match")
-	} else if match != "" {
-		m.match(e, v.Get("match").Line, match, kind == "regex" || kind == "" && m.regex)
+	} else if m.Match != "" {
+		checkMatch(e, v.Get("match").Line, m.Match, cmp.Or(m.MatchType, m.defaults.MatchType) == "regex")
 	}
 	switch {
 	case v.Get("name") == nil:
 		e.fail(v.Line, "give it one, also where its action is drop", "has no name")
-	case name != "" && !metricNameForm.MatchString(name):
-		e.fail(v.Get("name").Line, "write "+strconv.Quote(plainName(name)), "name %q cannot be a metric's: it has other than letters, digits, _ and $1 and the like, or begins with a digit", name)
+	case m.Name != "" && !metricNameForm.MatchString(m.Name):
+		e.fail(v.Get("name").Line, "write "+strconv.Quote(plainName(m.Name)), "name %q cannot be a metric's: it has other than letters, digits, _ and $1 and the like, or begins with a digit", m.Name)
 	}
-	if len(e.Errs) == before {
+	if clean && len(e.Errs) == before {
 		m.options(e, v)
 	}
 }
 
 // options tells of options for the other type of observer.
-func (m *mappingFile) options(e *entry, v *yamltree.Value) {
-	observer := m.observer
-	if o := v.Get("observer_type"); o != nil && o.Value.Text != "" {
-		observer = o.Value.Text
-	}
+func (m *mapping) options(e *entry, v *yamltree.Value) {
+	observer := cmp.Or(m.ObserverType, m.defaults.ObserverType)
 	for kind, other := range map[string]string{"histogram": "summary_options", "summary": "histogram_options"} {
 		if f := v.Get(other); f != nil && f.Value.Kind != yamltree.Null && observer == kind {
 			e.fail(f.Line, "leave them out, or change observer_type", "has %s, and its observer_type is %s", other, kind)
@@ -200,8 +193,8 @@ var (
 	metricNameForm = regexp.MustCompile(`^([a-zA-Z_]|\$\{?\d+\}?)([a-zA-Z0-9_]|\$\{?\d+\}?)*$`)
 )
 
-// match checks a pattern.
-func (m *mappingFile) match(e *entry, line int, match string, isRegex bool) {
+// checkMatch checks a pattern.
+func checkMatch(e *entry, line int, match string, isRegex bool) {
 	if isRegex {
 		if _, err := regexp.Compile(match); err != nil {
 			why := err.Error()
@@ -232,9 +225,9 @@ func (m *mappingFile) match(e *entry, line int, match string, isRegex bool) {
 	e.fail(line, "set match_type: regex for what a glob cannot say", "match %q is no glob: %s", match, why)
 }
 
-func mappingLabels(e *entry, f yamltree.Field) {
+func (*mappingLabels) readValue(e *entry, f yamltree.Field) {
 	if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
-		e.fault(f, yamltree.Problemf("write it like {page: $1}", "is %s, not a map", f.Value.Kind))
+		e.failKey(f, yamltree.Problemf("write it like {page: $1}", "is %s, not a map", f.Value.Kind))
 		return
 	}
 	for _, l := range f.Value.Fields {
@@ -246,8 +239,8 @@ func mappingLabels(e *entry, f yamltree.Field) {
 		case len(l.Key) == 1:
 			e.fail(l.Line, "give it two letters or more", "labels: %q is too short: statsd_exporter's mapper takes no label of one letter", l.Key)
 		}
-		if _, ft := l.Value.Single(); ft != nil && l.Value.Kind != yamltree.Null {
-			e.fail(l.Line, ft.Remedy, "labels: %q %s", l.Key, ft.Text)
+		if _, p := l.Value.Single(); p != nil && l.Value.Kind != yamltree.Null {
+			e.fail(l.Line, p.Remedy, "labels: %q %s", l.Key, p.Text)
 		}
 	}
 }
@@ -266,26 +259,28 @@ func plainName(name string) string {
 	return name
 }
 
-// ttl reads Go's durations, which are the mapper's. A number without a unit is
-// nanoseconds to it.
-func (m *mappingFile) ttl(e *entry, f yamltree.Field) {
-	d, ok := goDuration(e, f)
+// readValue reads Go's durations, which are the mapper's. A number without a unit
+// is nanoseconds to it.
+func (*mappingTTL) readValue(e *entry, f yamltree.Field) {
+	d, ok := readGoDuration(e, f)
 	if !ok {
 		return
 	}
 	n, err := strconv.Atoi(f.Value.Text)
 	switch {
 	case d < 0:
-		e.fault(f, yamltree.Problemf("write one like 30s or 5m, or leave it out", "%s is below 0", f.Value.Text))
+		e.failKey(f, yamltree.Problemf("write one like 30s or 5m, or leave it out", "%s is below 0", f.Value.Text))
 	case err == nil && n > 0:
-		e.fault(f, yamltree.Problemf(fmt.Sprintf("write %ds", n), "%d has no unit, and would be nanoseconds", n))
+		e.failKey(f, yamltree.Problemf(fmt.Sprintf("write %ds", n), "%d has no unit, and would be nanoseconds", n))
 	}
 }
 
-// goDuration reads what time.ParseDuration does, or a number of nanoseconds.
-func goDuration(e *entry, f yamltree.Field) (time.Duration, bool) {
-	text, ft := f.Value.Single()
-	if ft == nil {
+func (*goDuration) readValue(e *entry, f yamltree.Field) { _, _ = readGoDuration(e, f) }
+
+// readGoDuration reads what time.ParseDuration does, or a number of nanoseconds.
+func readGoDuration(e *entry, f yamltree.Field) (time.Duration, bool) {
+	text, p := f.Value.Single()
+	if p == nil {
 		if n, err := strconv.ParseInt(text, 0, 64); err == nil {
 			return time.Duration(n), true
 		}
@@ -293,41 +288,44 @@ func goDuration(e *entry, f yamltree.Field) (time.Duration, bool) {
 		if err == nil {
 			return d, true
 		}
-		ft = yamltree.Problemf("write it like 30s, 5m or 1h30m; a day is 24h", "%q is not a duration", text)
+		p = yamltree.Problemf("write it like 30s, 5m or 1h30m; a day is 24h", "%q is not a duration", text)
 	}
-	e.fault(f, ft)
+	e.failKey(f, p)
 	return 0, false
 }
 
-func (m *mappingFile) quantile(e *entry, item *yamltree.Value) {
-	e.object(item, []key{
-		{"quantile", func(e *entry, f yamltree.Field) {
-			q, ok := yamlFloat(f.Value.Text)
-			switch {
-			case !ok && !m.taken:
-				e.fault(f, yamltree.Problemf("write a number from 0 to 1", "%q is not a number", f.Value.Text))
-			case ok && q >= 2 && q <= 100:
-				e.fault(f, yamltree.Problemf("write "+strconv.FormatFloat(q/100, 'g', -1, 64), "%s is not between 0 and 1", f.Value.Text))
-			case ok && !(q >= 0 && q <= 1):
-				e.fault(f, yamltree.Problemf("write a number from 0 to 1", "%s is not between 0 and 1", f.Value.Text))
-			}
-		}},
-		{"error", m.theirs(yamlNumber)},
-	})
+func (*mappingScale) readValue(e *entry, f yamltree.Field) {
+	if x, ok := yamlFloat(f.Value.Text); ok && math.Abs(x) > math.MaxFloat64 || math.IsNaN(x) {
+		e.failKey(f, yamltree.Problemf("write a number such as 0.001", "%s is not finite", f.Value.Text))
+	} else if !ok && !e.taken {
+		e.failKey(f, yamltree.Problemf("write a number such as 0.001", "%q is not a number", f.Value.Text))
+	}
 }
 
-func (m *mappingFile) buckets(e *entry, f yamltree.Field) {
+func (*fraction) readValue(e *entry, f yamltree.Field) {
+	q, ok := yamlFloat(f.Value.Text)
+	switch {
+	case !ok && !e.taken:
+		e.failKey(f, yamltree.Problemf("write a number from 0 to 1", "%q is not a number", f.Value.Text))
+	case ok && q >= 2 && q <= 100:
+		e.failKey(f, yamltree.Problemf("write "+strconv.FormatFloat(q/100, 'g', -1, 64), "%s is not between 0 and 1", f.Value.Text))
+	case ok && !(q >= 0 && q <= 1):
+		e.failKey(f, yamltree.Problemf("write a number from 0 to 1", "%s is not between 0 and 1", f.Value.Text))
+	}
+}
+
+func (*buckets) readValue(e *entry, f yamltree.Field) {
 	if f.Value.Kind != yamltree.List && f.Value.Kind != yamltree.Null {
-		m.theirs(func(e *entry, f yamltree.Field) {
-			e.fault(f, yamltree.Problemf("write it like [0.1, 1, 10]", "is %s, not a list", f.Value.Kind))
-		})(e, f)
+		if !e.taken {
+			e.failKey(f, yamltree.Problemf("write it like [0.1, 1, 10]", "is %s, not a list", f.Value.Kind))
+		}
 		return
 	}
 	last := math.Inf(-1)
 	for _, item := range f.Value.Items {
 		b, ok := yamlFloat(item.Text)
 		switch {
-		case !ok && !m.taken:
+		case !ok && !e.taken:
 			e.fail(item.Line, "write it like [0.1, 1, 10]", "buckets: %q is not a number", item.Text)
 		case ok && !(b > last):
 			e.fail(item.Line, "put the bounds in order, each once", "buckets must ascend, and %s does not", item.Text)
@@ -337,33 +335,23 @@ func (m *mappingFile) buckets(e *entry, f yamltree.Field) {
 	}
 }
 
-// wordOrNone is word, but for an empty one, which is the default.
-func wordOrNone(into *string, words ...string) take {
-	return func(e *entry, f yamltree.Field) {
-		if f.Value.Kind != yamltree.Null && (f.Value.Kind != yamltree.Scalar || f.Value.Text != "") {
-			word(into, words...)(e, f)
-		}
+func (*mappingText) readValue(e *entry, f yamltree.Field) {
+	if _, p := f.Value.Single(); p != nil && f.Value.Kind != yamltree.Null {
+		e.failKey(f, p)
 	}
 }
 
-func mappingText(e *entry, f yamltree.Field) {
-	if _, ft := f.Value.Single(); ft != nil && f.Value.Kind != yamltree.Null {
-		e.fault(f, ft)
-	}
-}
-
-// yamlBoolean takes what YAML 1.1 does, by which the mapper reads.
-func yamlBoolean(e *entry, f yamltree.Field) {
+func (*yamlBool) readValue(e *entry, f yamltree.Field) {
 	switch strings.ToLower(f.Value.Text) {
 	case "true", "false", "yes", "no", "on", "off", "y", "n":
 	default:
-		e.fault(f, yamltree.Problemf("write true or false", "%q is neither true nor false", f.Value.Text))
+		e.failKey(f, yamltree.Problemf("write true or false", "%q is neither true nor false", f.Value.Text))
 	}
 }
 
-func yamlNumber(e *entry, f yamltree.Field) {
+func (*yamlNumber) readValue(e *entry, f yamltree.Field) {
 	if _, ok := yamlFloat(f.Value.Text); !ok {
-		e.fault(f, yamltree.Problemf("", "%q is not a number", f.Value.Text))
+		e.failKey(f, yamltree.Problemf("", "%q is not a number", f.Value.Text))
 	}
 }
 

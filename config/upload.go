@@ -15,76 +15,40 @@ import (
 
 // Upload is the section `upload`; nil is one that is not configured.
 type Upload struct {
-	CoScale      *UploadCoScale
-	Instrumental *UploadInstrumental
+	CoScale      *UploadCoScale      `yaml:"coscale" doc:"to CoScale's API"`
+	Instrumental *UploadInstrumental `yaml:"instrumental" doc:"to Instrumental's collector"`
 }
 
 // UploadCoScale sends to a CoScale API.
 type UploadCoScale struct {
-	URL             string // without a slash at its end
-	AppID           string
-	AccessTokenFile string // absolute
-	Server          string // empty: this host's name
-	Interval        time.Duration
-	NameSuffix      string
-	CAFile          string // absolute
-	Insecure        bool
-	Spool           Spool
+	URL             string        `yaml:"url" default:"https://api.coscale.com" doc:"where the API is. Plain http to another machine needs 'insecure: true'"` // without a slash at its end
+	AppID           string        `yaml:"app_id" required:"write the application's id" doc:"the application's id"`
+	AccessTokenFile string        `yaml:"access_token_file" format:"path" required:"name a file that holds the token, not readable by others" doc:"a file that holds the token, not readable by others"`
+	Server          string        `yaml:"server" unset:"this host's name" doc:"the server to which the metrics belong"`
+	Interval        time.Duration `yaml:"interval" default:"60s" min:"1s" doc:"how often data are sent. An Average, and what [StatsD](statsd.md#upload) clients sent, gives one value per interval"`
+	NameSuffix      string        `yaml:"name_suffix" default:" - Custom" empty:"yes" doc:"appended to every metric's name, as CoScale's own agent did"`
+	CAFile          string        `yaml:"ca_file" format:"path" unset:"the system's" doc:"the certificate authorities that are trusted"`
+	Insecure        bool          `yaml:"insecure" default:"false" doc:"allow connections that send secrets in clear text"`
+	Spool           Spool         `yaml:"spool"`
 }
 
 // UploadInstrumental sends to Instrumental's collector.
 type UploadInstrumental struct {
-	Collector  string // host:port
-	APIKeyFile string // absolute
-	Host       string // empty: this host's name
-	// StatsDPrefix is what stands in front of StatsD's names; empty: nothing.
-	StatsDPrefix string
-	CAFile       string // absolute
-	Insecure     bool
-	Spool        Spool
+	Collector    string `yaml:"collector" default:"collector.instrumentalapp.com:8001" format:"address" doc:"its address"`
+	APIKeyFile   string `yaml:"api_key_file" format:"path" required:"name a file that holds the key, not readable by others" doc:"a file that holds the key, not readable by others"`
+	Host         string `yaml:"host" unset:"this host's name" doc:"the first part of every metric's name, except for StatsD's; dots in it are kept"`
+	StatsDPrefix string `yaml:"statsd_prefix" format:"name part" doc:"put in front of the names that StatsD clients sent, with a dot between; 'metricPrefix' in the daemon's configuration"`
+	CAFile       string `yaml:"ca_file" format:"path" unset:"the system's" doc:"the certificate authorities that are trusted"`
+	Insecure     bool   `yaml:"insecure" default:"false" doc:"allow connections that send secrets in clear text"`
+	Spool        Spool  `yaml:"spool"`
 }
 
 // Spool bounds what an upload keeps on disk.
 type Spool struct {
-	MaxBytes int64
+	MaxBytes int64 `yaml:"max_bytes" unit:"bytes" default:"1GiB" min:"1MiB" doc:"how much can wait to be sent; beyond it the oldest data are dropped and counted"`
 }
 
-// Defaults of spec/configuration.md.
-const (
-	DefaultCoScaleURL            = "https://api.coscale.com"
-	DefaultInstrumentalCollector = "collector.instrumentalapp.com:8001"
-	DefaultNameSuffix            = " - Custom"
-	DefaultSpoolBytes            = 1 << 30
-
-	leastSpool = 1 << 20
-)
-
-func upload(c *Config) []key {
-	u := &c.Upload
-	return []key{
-		{"coscale", receiver(c, "upload", &u.CoScale, uploadCoScale)},
-		{"instrumental", receiver(c, "upload", &u.Instrumental, uploadInstrumental)},
-	}
-}
-
-func uploadCoScale(e *entry, f yamltree.Field) *UploadCoScale {
-	suffix := DefaultNameSuffix
-	u := &UploadCoScale{URL: DefaultCoScaleURL, Interval: time.Minute, Spool: Spool{DefaultSpoolBytes}}
-	named := &suffix
-	e.object(f.Value, []key{
-		{"url", text(&u.URL)},
-		{"app_id", text(&u.AppID)},
-		{"access_token_file", path(&u.AccessTokenFile)},
-		{"server", text(&u.Server)},
-		{"interval", duration(&u.Interval, time.Second)},
-		{"name_suffix", optional(&named, nil)},
-		{"ca_file", path(&u.CAFile)},
-		{"insecure", boolean(&u.Insecure)},
-		{"spool", section(spool(&u.Spool))},
-	})
-	u.NameSuffix = *named
-	e.needs(f, "app_id", "write the application's id")
-	e.needs(f, "access_token_file", "name a file that holds the token, not readable by others")
+func (u *UploadCoScale) finish(e *entry, f yamltree.Field, _ bool) {
 	line := f.Line
 	if at := f.Value.Get("url"); at != nil {
 		line = at.Line
@@ -92,56 +56,13 @@ func uploadCoScale(e *entry, f yamltree.Field) *UploadCoScale {
 	parsed, err := url.Parse(u.URL)
 	switch {
 	case err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.RawQuery != "" || parsed.Fragment != "":
-		e.fail(line, "write it like "+DefaultCoScaleURL, "url %q is not one of http or https", u.URL)
+		e.fail(line, "write it like https://api.coscale.com", "url %q is not one of http or https", u.URL)
 	case parsed.User != nil:
 		e.fail(line, "use access_token_file", "url has a user in it")
 	case parsed.Scheme == "http" && !u.Insecure && !IsLoopback(parsed.Hostname()):
 		e.fail(line, "use https, or set insecure: true", "url %q would send the token in clear text", u.URL)
 	}
-	for len(u.URL) > 0 && u.URL[len(u.URL)-1] == '/' {
-		u.URL = u.URL[:len(u.URL)-1]
-	}
-	return u
-}
-
-func uploadInstrumental(e *entry, f yamltree.Field) *UploadInstrumental {
-	u := &UploadInstrumental{Collector: DefaultInstrumentalCollector, Spool: Spool{DefaultSpoolBytes}}
-	e.object(f.Value, []key{
-		{"collector", address(&u.Collector)},
-		{"api_key_file", path(&u.APIKeyFile)},
-		{"host", text(&u.Host)},
-		{"statsd_prefix", namePart(&u.StatsDPrefix)},
-		{"ca_file", path(&u.CAFile)},
-		{"insecure", boolean(&u.Insecure)},
-		{"spool", section(spool(&u.Spool))},
-	})
-	e.needs(f, "api_key_file", "name a file that holds the key, not readable by others")
-	return u
-}
-
-// namePart reads the beginning of a name of Instrumental's.
-func namePart(into *string) take {
-	return func(e *entry, f yamltree.Field) {
-		text(into)(e, f)
-		const letters = "abcdefghijklmnopqrstuvwxyz"
-		if strings.Trim(strings.ToLower(*into), letters+"0123456789._-") != "" {
-			e.fault(f, yamltree.Problemf("use ASCII letters, digits, ., _ and -", "%q cannot be used in a name", *into))
-		}
-	}
-}
-
-func spool(s *Spool) []key {
-	return []key{{"max_bytes", func(e *entry, f yamltree.Field) {
-		n, ft := f.Value.Bytes()
-		if ft == nil && n < leastSpool {
-			ft = yamltree.Problemf("write 1MiB or more", "%s is too small", f.Value.Text)
-		}
-		if ft != nil {
-			e.fault(f, ft)
-			return
-		}
-		s.MaxBytes = n
-	}}}
+	u.URL = strings.TrimRight(u.URL, "/")
 }
 
 // IsLoopback says whether what is sent to a host, an IP address or a name,

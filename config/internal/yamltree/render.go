@@ -5,48 +5,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/prometheus/common/model"
 )
 
 // Text is a scalar that is a string.
 func Text(s string) *Value { return &Value{Kind: Scalar, Text: s, str: true} }
 
+// Bare is a scalar that is no string.
+func Bare(s string) *Value { return &Value{Kind: Scalar, Text: s} }
+
 // Add puts another key into a map.
 func (v *Value) Add(key string, val *Value) {
 	v.Fields = append(v.Fields, Field{Key: key, Value: val})
-}
-
-// AddPlain adds a scalar that is no string.
-func (v *Value) AddPlain(key, text string) { v.Add(key, &Value{Kind: Scalar, Text: text}) }
-
-// AddText adds a string, unless it is empty.
-func (v *Value) AddText(key, text string) {
-	if text != "" {
-		v.Add(key, Text(text))
-	}
-}
-
-// AddOptional adds a string that may be empty, unless there is none.
-func (v *Value) AddOptional(key string, text *string) {
-	if text != nil {
-		v.Add(key, Text(*text))
-	}
-}
-
-// AddDuration adds a duration, unless it is 0.
-func (v *Value) AddDuration(key string, d time.Duration) {
-	if d != 0 {
-		v.AddPlain(key, model.Duration(d).String())
-	}
-}
-
-// AddTrue adds true, or nothing.
-func (v *Value) AddTrue(key string, b bool) {
-	if b {
-		v.AddPlain(key, "true")
-	}
 }
 
 // Render writes v as block YAML, lists of single values in one line. The same

@@ -1,0 +1,155 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/fsx"
+)
+
+const (
+	// longestName bounds a script's name, in bytes.
+	longestName = 128
+	// longestLabel bounds the value of a label, in bytes.
+	longestLabel = 1 << 10
+)
+
+var (
+	prefixForm = regexp.MustCompile(`^([a-z_][a-z0-9_]*)?$`)
+	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+)
+
+// format is a form that a text may have to have.
+type format struct {
+	// read makes of the text what is meant, or says what is wrong with it.
+	read  func(e *entry, s string) (string, *yamltree.Problem)
+	empty bool // also for read to judge
+}
+
+// formats are those that the tag format names.
+var formats = map[string]format{
+	"path": {read: readPath},
+	"path or -": {read: func(e *entry, s string) (string, *yamltree.Problem) {
+		if s == "-" {
+			return s, nil
+		}
+		return readPath(e, s)
+	}},
+	"address":   {read: readAddress, empty: true},
+	"name":      {read: checked(checkName)},
+	"prefix":    {read: checked(checkPrefix)},
+	"url path":  {read: checked(checkURLPath)},
+	"name part": {read: checked(checkNamePart)},
+}
+
+// mapFormats are those of the names in a map, and of their texts.
+var mapFormats = map[string]func(name, text string) *yamltree.Problem{
+	"label": checkLabel, "variable": checkEnv, "parameter": checkParameterName,
+}
+
+func checked(check func(s string) *yamltree.Problem) func(*entry, string) (string, *yamltree.Problem) {
+	return func(_ *entry, s string) (string, *yamltree.Problem) { return s, check(s) }
+}
+
+// readPath makes a path absolute, from the folder of the file.
+func readPath(e *entry, s string) (string, *yamltree.Problem) {
+	return fsx.Absolute(e.folder, s), nil
+}
+
+// readAddress reads HOST:PORT. Without a host it is loopback: what is received is
+// not from the whole world unless an address says so.
+func readAddress(_ *entry, s string) (string, *yamltree.Problem) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", yamltree.Problemf("write it like 127.0.0.1:8125", "%q is not an address", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", yamltree.Problemf("write a number from 1 to 65535", "%q has no such port", s)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// checkName takes what can be shown: names are a label's value, words on the
+// status page and in the log.
+func checkName(name string) *yamltree.Problem {
+	switch {
+	case name == "":
+		return yamltree.Problemf("give it a value", "is empty")
+	case strings.TrimSpace(name) != name:
+		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
+	case len(name) > longestName:
+		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return yamltree.Problemf("give another name:", "%q has characters that cannot be printed", name)
+	}
+	return nil
+}
+
+func checkPrefix(s string) *yamltree.Problem {
+	if !prefixForm.MatchString(s) {
+		return yamltree.Problemf("it takes a-z, 0-9 and _, no digit first", "%q cannot begin a metric's name", s)
+	}
+	return nil
+}
+
+func checkLabel(name, text string) *yamltree.Problem {
+	switch {
+	case !labelForm.MatchString(name):
+		return yamltree.Problemf("it takes letters, digits and _, no digit first", "cannot be a label's name")
+	case strings.HasPrefix(name, "__"):
+		return yamltree.Problemf("begin it otherwise", "is a name that Prometheus keeps to itself")
+	case name == "script":
+		return yamltree.Problemf("set name: instead", "is the label that holds the script's name")
+	case name == "le" || name == "quantile":
+		return yamltree.Problemf("give it another name", "is the label that Prometheus has on the parts of histograms and summaries")
+	case len(text) > longestLabel:
+		return yamltree.Problemf(fmt.Sprintf("at most %d bytes", longestLabel), "has too long a text")
+	}
+	return nil
+}
+
+func checkEnv(name, text string) *yamltree.Problem {
+	switch {
+	case name == "" || strings.ContainsAny(name, "=\x00"):
+		return yamltree.Problemf("give it another name, without =", "cannot be the name of a variable")
+	case strings.Contains(text, "\x00"):
+		return yamltree.Problemf("leave it out", "has a text with a NUL in it")
+	}
+	return nil
+}
+
+// checkURLPath takes the path of an endpoint.
+func checkURLPath(s string) *yamltree.Problem {
+	if !strings.HasPrefix(s, "/") || s == "/" || strings.HasSuffix(s, "/") || strings.ContainsAny(s, "{}?#% \t") {
+		return yamltree.Problemf("write it like /collectd-post", "%q is not a plain path", s)
+	}
+	return nil
+}
+
+// checkNamePart takes the beginning of a name of Instrumental's.
+func checkNamePart(s string) *yamltree.Problem {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	if strings.Trim(strings.ToLower(s), letters+"0123456789._-") != "" {
+		return yamltree.Problemf("use ASCII letters, digits, ., _ and -", "%q cannot be used in a name", s)
+	}
+	return nil
+}
+
+func checkParameterName(name, _ string) *yamltree.Problem {
+	switch {
+	case name == "script":
+		return yamltree.Problemf("give it another name", "is what a request names the script by")
+	case !labelForm.MatchString(name):
+		return yamltree.Problemf("it takes letters, digits and _, no digit first", "cannot be a parameter's name")
+	}
+	return nil
+}
