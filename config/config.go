@@ -2,10 +2,10 @@
 // strictly, with secrets hidden. It knows no dialect: what stands under
 // options is handed to the dialect as it came.
 //
-// internal/yamltree turns YAML into values that know their line, object.go reads
-// values, load.go and settings.go say what stands in the file, command.go
-// finds the script in a command line, parameter.go the places in it that a
-// request may fill.
+// internal/yamltree turns YAML into values that know their line, decode.go and
+// values.go read them into structs by the tags that keys.go describes, load.go
+// reads files, script.go and settings.go their entries. cmdline finds the script
+// in a command line, parameter.go the places in it that a request may fill.
 package config
 
 import (
