@@ -19,6 +19,8 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/upload"
+	"scriptbridge/upload/all"
 	"scriptbridge/web"
 )
 
@@ -47,7 +49,7 @@ type bridge struct {
 	page     *collector.Collector
 	pool     *script.Pool
 	sources  *sources
-	uploads  *uploads
+	uploads  *upload.Set
 	reloader *reloader
 	storage  *storage // nil without --storage.path
 
@@ -81,11 +83,12 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	if err := streams.events.use(set.Config.Events.Log); err != nil {
 		return nil, err
 	}
-	out := &sinks{always: record.Tee{page, record.NewEventLog(streams.events)}}
+	uploads := upload.NewSet(all.Types, logger, signalsOf(ctx).fatal)
+	out := record.Tee{page, record.NewEventLog(streams.events), uploads}
 	b := &bridge{
 		flags: f, logger: logger, port: port, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),
-		uploads: &uploads{sinks: out, logger: logger, fatal: signalsOf(ctx).fatal, leaving: make(map[string]*upload)},
+		uploads: uploads,
 		quit:    make(chan struct{}),
 		hangup:  signalsOf(ctx).reload(),
 	}
@@ -95,7 +98,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	if err := b.store(&receivers); err != nil {
 		return nil, err
 	}
-	if err := b.uploads.admits(set.Config); err != nil {
+	if err := b.uploads.Validate(set.Config); err != nil {
 		b.close()
 		return nil, err
 	}
@@ -115,19 +118,20 @@ func (b *bridge) store(receivers *receive.SetOptions) (err error) {
 	if b.storage, err = openStorage(b.flags.serve.storage); err != nil {
 		return err
 	}
-	if b.uploads.bridge, err = b.storage.bridgeName(); err != nil {
+	name, err := b.storage.bridgeName()
+	if err != nil {
 		b.storage.close()
 		return err
 	}
 	b.pool.UseMemory(b.storage.memory)
-	b.uploads.storage = b.storage.upload
-	receivers.Storage, receivers.Own = b.storage.receiver, b.uploads.bridge
+	b.uploads.UseStorage(name, b.storage.upload)
+	receivers.Storage, receivers.Own = b.storage.receiver, name
 	return nil
 }
 
 // close ends what must outlive the sources, when they have ended.
 func (b *bridge) close() {
-	b.uploads.close()
+	b.uploads.Close()
 	if b.storage != nil {
 		b.storage.close()
 	}
@@ -170,7 +174,7 @@ func (b *bridge) handler() (http.Handler, error) {
 		Logger:        b.logger,
 		Scripts:       b.pool,
 		Receivers:     receiverViews(b.sources.receivers),
-		Uploads:       b.uploads.views,
+		Uploads:       uploadViews(b.uploads),
 		Page:          pageView{b.page},
 		Metrics:       b.page,
 		TelemetryPath: b.flags.serve.telemetryPath,

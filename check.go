@@ -18,6 +18,8 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/upload"
+	"scriptbridge/upload/all"
 	"scriptbridge/web"
 )
 
@@ -80,14 +82,14 @@ type findings struct {
 func (w *desired) examine(ctx context.Context, port webPort, storage string) findings {
 	problems, warnings := checkScripts(ctx, w)
 	found := findings{
-		problems: slices.Concat(w.Problems, problems, checkReceivers(w), checkUploads(w.Config)),
+		problems: slices.Concat(w.Problems, problems, checkReceivers(w), all.Types.Check(w.Config)),
 		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config)),
 	}
 	if err := port.admits(w.Config); err != nil {
 		found.problems = append(found.problems, err)
 	}
 	// What serve would say where it gets none either.
-	if err := (&uploads{}).admits(w.Config); err != nil && storage == "" {
+	if err := upload.NewSet(all.Types, log.NewNopLogger(), nil).Validate(w.Config); err != nil && storage == "" {
 		for text := range strings.SplitSeq(err.Error(), "\n") {
 			found.warnings = append(found.warnings, text)
 		}
@@ -179,13 +181,7 @@ func (w *desired) summary() string {
 	if n := len(receive.Names(&w.Config.Receive)); n > 0 {
 		text += ", " + texts.Count(n, "receiver")
 	}
-	n := 0
-	for _, k := range uploadKinds {
-		if k.part(&w.Config.Upload) != nil {
-			n++
-		}
-	}
-	if n > 0 {
+	if n := len(all.Types.Names(&w.Config.Upload)); n > 0 {
 		text += ", " + texts.Count(n, "upload")
 	}
 	return text

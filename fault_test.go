@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -162,4 +163,41 @@ func TestReadyNames(t *testing.T) {
 	if got, want := get(), "scriptbridge is ready\n"; got != want {
 		t.Errorf("it says %q, not %q", got, want)
 	}
+}
+
+// syncBuffer is a log.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+// take gives what was written since it was last asked.
+func (s *syncBuffer) take() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.b.Reset()
+	return s.b.String()
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// await polls until ask says so.
+func await(t *testing.T, what string, ask func() bool) {
+	t.Helper()
+	eventually(t, func() error {
+		if !ask() {
+			return errors.New("waited in vain for " + what)
+		}
+		return nil
+	})
 }

@@ -19,6 +19,8 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/receive"
 	"scriptbridge/script"
+	"scriptbridge/upload"
+	"scriptbridge/upload/all"
 )
 
 // desired is what a configuration asks for.
@@ -35,7 +37,7 @@ func load(file string, makeFolders bool) (*desired, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &desired{l, append(receive.InputsOf(&l.Config.Receive), uploadInputs(&l.Config.Upload)...)}, nil
+		return &desired{l, append(receive.InputsOf(&l.Config.Receive), all.Types.Inputs(&l.Config.Upload)...)}, nil
 	})
 }
 
@@ -46,7 +48,7 @@ func load(file string, makeFolders bool) (*desired, error) {
 func (w *desired) rehearse() error {
 	_, err := config.Guarded(w.Config.File, func() (any, error) {
 		checkReceivers(w)
-		checkUploads(w.Config)
+		all.Types.Check(w.Config)
 		return nil, nil
 	})
 	return err
@@ -74,7 +76,7 @@ type reloader struct {
 	web     webPort
 	logger  log.Logger
 	sources *sources
-	uploads *uploads
+	uploads *upload.Set
 	page    *collector.Collector
 	stream  *eventStream
 
@@ -154,7 +156,7 @@ func (r *reloader) read() (*desired, error) {
 		return nil, err
 	}
 	return config.Guarded(r.file, func() (*desired, error) {
-		return w, errors.Join(r.web.admits(w.Config), r.uploads.admits(w.Config))
+		return w, errors.Join(r.web.admits(w.Config), r.uploads.Validate(w.Config))
 	})
 }
 
@@ -194,7 +196,7 @@ func (r *reloader) enforce(ctx context.Context, w *desired) {
 		level.Warn(r.logger).Log("msg", "a script is left out", "err", err)
 	}
 	r.page.SetRetention(w.Config.Events.Retention)
-	r.uploads.reload(ctx, &w.Config.Upload) // before there is anything to send
+	r.uploads.Reload(ctx, &w.Config.Upload) // before there is anything to send
 	r.sources.reload(ctx, w)
 	r.current = w
 	r.note(time.Now(), nil)

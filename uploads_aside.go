@@ -12,6 +12,8 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/texts"
+	"scriptbridge/upload"
+	"scriptbridge/upload/all"
 	"scriptbridge/upload/spool"
 )
 
@@ -34,8 +36,8 @@ func listAside(f *flags, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range uploadKinds {
-		if err := listRefused(stdout, k.name, filepath.Join(folder, k.name)); err != nil {
+	for _, t := range all.Types {
+		if err := listRefused(stdout, t.Name, filepath.Join(folder, t.Name)); err != nil {
 			return err
 		}
 	}
@@ -99,18 +101,18 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var kinds []uploadKind
-	for _, k := range uploadKinds {
-		if f.uploads.name == k.name || f.uploads.name == "" && k.part(&cfg.Upload) != nil {
-			kinds = append(kinds, k)
+	var types upload.Types
+	for _, t := range all.Types {
+		if f.uploads.name == t.Name || f.uploads.name == "" && t.Configured(&cfg.Upload) != nil {
+			types = append(types, t)
 		}
 	}
 	switch {
-	case len(kinds) == 0 && f.uploads.name == "":
+	case len(types) == 0 && f.uploads.name == "":
 		return fmt.Errorf("%s has no upload", f.configFile)
-	case len(kinds) == 0:
+	case len(types) == 0:
 		return fmt.Errorf("there is no upload %q; there are coscale and instrumental", f.uploads.name)
-	case kinds[0].part(&cfg.Upload) == nil:
+	case types[0].Configured(&cfg.Upload) == nil:
 		return fmt.Errorf("%s has no upload.%s, which would send it", f.configFile, f.uploads.name)
 	}
 	kept, err := openStorage(f.uploads.storage)
@@ -118,20 +120,20 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%w; what was refused is put back only while no bridge runs there", err)
 	}
 	defer kept.close()
-	for _, k := range kinds {
-		path, err := kept.upload(k.name)
+	for _, t := range types {
+		path, err := kept.upload(t.Name)
 		if err != nil {
 			return err
 		}
-		s, err := spool.Open(spool.Options{Path: path, MaxBytes: k.most(&cfg.Upload), Logger: newLogger(stderr, f.logLevel, f.logFormat)})
+		s, err := spool.Open(spool.Options{Path: path, MaxBytes: t.Configured(&cfg.Upload).MaxBytes, Logger: newLogger(stderr, f.logLevel, f.logFormat)})
 		if err != nil {
 			return err
 		}
-		back, left, err := s.Restore(k.former)
+		back, left, err := s.Restore(t.Complete)
 		if err := errors.Join(err, s.Close()); err != nil {
-			return fmt.Errorf("%s: %w", k.name, err)
+			return fmt.Errorf("%s: %w", t.Name, err)
 		}
-		fmt.Fprintf(stdout, "%s: %s queued again", k.name, texts.Count(back, "item"))
+		fmt.Fprintf(stdout, "%s: %s queued again", t.Name, texts.Count(back, "item"))
 		if left > 0 {
 			fmt.Fprintf(stdout, "; %s cannot be, and stay in %s.refused", texts.Count(left, "line"), path)
 		}

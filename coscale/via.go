@@ -8,15 +8,15 @@ import "context"
 // not take what it finds itself in. The service and its clients know nothing
 // of it.
 
-// viaHeader has the names, with commas between.
+// ViaHeader has the names, with commas between.
 const ViaHeader = "Scriptbridge-Via"
 
-// loopType is the type of an answer to what has come back.
+// LoopType is the type of an answer to what has come back.
 const LoopType = "LOOP"
 
 type viaKey struct{}
 
-// withVia has the requests that are made with ctx tell that their content came
+// WithVia has the requests that are made with ctx tell that their content came
 // through bridges.
 func WithVia(ctx context.Context, via string) context.Context {
 	if via == "" {

@@ -419,7 +419,7 @@ func TestUploadRestore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, left, err := s.Restore(CompleteAside); back != 8 || left != 1 || err != nil {
+		if back, left, err := s.Restore(completeAside); back != 8 || left != 1 || err != nil {
 			t.Errorf("%d items, %d lines left, %v", back, left, err)
 		}
 		s.Close()

@@ -65,9 +65,9 @@ func (s *series) aside(u *Uploader, start time.Time, why error) (spool.Aside, er
 	return spool.Aside{Why: why, Shown: text, Items: len(s.points), At: start, Entry: entry.encode()}, err
 }
 
-// CompleteAside makes an entry of what a former version set aside, which kept it
+// completeAside makes an entry of what a former version set aside, which kept it
 // for people alone.
-func CompleteAside(a *spool.Aside) error {
+func completeAside(a *spool.Aside) error {
 	var e event
 	if json.Unmarshal(a.Shown, &e) == nil && e.Key != "" && e.Category != "" {
 		text, err := e.encode()

@@ -1,4 +1,4 @@
-package main
+package upload
 
 import (
 	"maps"
@@ -8,16 +8,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/upload/spool"
-	"scriptbridge/web"
 )
 
-// uploadState is what there is to say of an upload.
-type uploadState struct {
-	name    string
-	opening bool         // its spool is not open yet
-	stats   *spool.Stats // nil while it is not
-	lost    map[string]uint64
-	err     string
+// State is what there is to say of an upload.
+type State struct {
+	Name    string
+	Opening bool         // its spool is not open yet
+	Stats   *spool.Stats // nil while it is not
+	Error   string       // what fails, now; empty: nothing
+
+	lost map[string]uint64
 }
 
 // droppedUnavailable is the reason for what could not be kept, and whose source
@@ -26,39 +26,24 @@ const droppedUnavailable = "unavailable"
 
 // dropped is what was lost, by reason: all reasons are there, so that the first
 // loss is seen to be one.
-func (s *uploadState) dropped() map[string]uint64 {
+func (s *State) dropped() map[string]uint64 {
 	all := map[string]uint64{spool.Full: 0, spool.Damaged: 0, spool.Removed: 0, droppedUnavailable: 0}
 	maps.Copy(all, s.lost)
-	if s.stats != nil {
-		for reason, n := range s.stats.DroppedBy {
+	if s.Stats != nil {
+		for reason, n := range s.Stats.DroppedBy {
 			all[reason] += n
 		}
 	}
 	return all
 }
 
-func (u *uploads) states() []uploadState {
-	var all []uploadState
+// States are those of the uploads that are configured.
+func (u *Set) States() []State {
+	var all []State
 	for _, one := range u.list() {
 		all = append(all, one.state())
 	}
 	return all
-}
-
-// views shows them on the status page.
-func (u *uploads) views() []web.UploadView {
-	var views []web.UploadView
-	for _, s := range u.states() {
-		v := web.UploadView{Name: s.name, OK: s.err == "", Error: s.err}
-		if s.opening {
-			v.Error = "its spool is being checked; what is to be sent waits for that"
-		}
-		if stats := s.stats; stats != nil {
-			v.Queue, v.QueueBytes, v.Oldest, v.Sent, v.Refused = int(stats.Items), stats.Bytes, stats.Oldest, stats.Sent, stats.Refused
-		}
-		views = append(views, v)
-	}
-	return views
 }
 
 // What the page says of uploads. Items are values and events.
@@ -84,7 +69,7 @@ var (
 )
 
 // Describe gives the families of uploads.
-func (*uploads) Describe(ch chan<- *prometheus.Desc) {
+func (*Set) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		uploadUp, uploadQueue, uploadBytes, uploadOldest, uploadSent, uploadRefused, uploadDropped, uploadRetried, uploadSkipped,
 	} {
@@ -94,18 +79,18 @@ func (*uploads) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect gives the state of each upload that is configured; of one whose spool
 // is not open, only whether it is well and what it lost.
-func (u *uploads) Collect(ch chan<- prometheus.Metric) {
-	for _, s := range u.states() {
+func (u *Set) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range u.States() {
 		up := 1.0
-		if s.err != "" {
+		if s.Error != "" {
 			up = 0
 		}
-		ch <- prometheus.MustNewConstMetric(uploadUp, prometheus.GaugeValue, up, s.name)
+		ch <- prometheus.MustNewConstMetric(uploadUp, prometheus.GaugeValue, up, s.Name)
 		for reason, n := range s.dropped() {
-			ch <- prometheus.MustNewConstMetric(uploadDropped, prometheus.CounterValue, float64(n), s.name, reason)
+			ch <- prometheus.MustNewConstMetric(uploadDropped, prometheus.CounterValue, float64(n), s.Name, reason)
 		}
-		if s.stats != nil {
-			collectUpload(ch, s.name, s.stats)
+		if s.Stats != nil {
+			collectUpload(ch, s.Name, s.Stats)
 		}
 	}
 }

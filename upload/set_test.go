@@ -1,14 +1,10 @@
-package main
+package upload
 
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,27 +78,27 @@ func named(name string) *record.Batch {
 // await polls until ask says so.
 func await(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	eventually(t, func() error {
-		if !ask() {
-			return errors.New("waited in vain for " + what)
+	for deadline := time.Now().Add(30 * time.Second); !ask(); <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain for " + what)
 		}
-		return nil
-	})
+	}
 }
 
 // Every sink has a batch, whatever another one does with it, and none waits for
 // another.
 func TestSinks(t *testing.T) {
 	page, slow, broken := &told{}, &told{hold: make(chan struct{})}, &told{err: errors.New("disk full")}
-	s := &sinks{always: record.Tee{page}}
+	set := new(Set)
+	s := record.Tee{page, set}
 	if err := s.Put(named("a")); err != nil {
 		t.Error(err)
 	}
-	s.use(record.Tee{slow, broken})
+	set.sinks.use(record.Tee{slow, broken})
 	put := make(chan error)
 	go func() { put <- s.Put(named("b")) }()
 	await(t, "the others to have it", func() bool { return len(broken.all()) == 1 && len(page.all()) == 2 })
-	s.use(nil)
+	set.sinks.use(nil)
 	if err := s.Put(named("c")); err != nil {
 		t.Error(err)
 	}
@@ -132,15 +128,15 @@ type opening struct {
 func newOpening(t *testing.T) *opening {
 	o := &opening{sink: &told{}, log: new(bytes.Buffer), open: make(chan error)}
 	path := filepath.Join(t.TempDir(), "spool")
-	ways := &uploads{logger: log.NewLogfmtLogger(o.log), storage: func(string) (string, error) { return path, <-o.open }}
-	kind := uploadKind{
-		name: "told",
-		most: func(*config.Upload) int64 { return 1 << 20 },
-		make: func(*config.Upload, string, *spool.Spool, log.Logger) (uploader, error) { return o.sink, nil },
-	}
-	o.upload = ways.newUpload(kind, new(config.Upload), config.Inputs{})
+	set := NewSet(nil, log.NewLogfmtLogger(o.log), nil)
+	set.UseStorage("", func(string) (string, error) { return path, <-o.open })
+	o.upload = set.newUpload("told", o.settings(), config.Inputs{})
 	go o.loop(nil)
 	return o
+}
+
+func (o *opening) settings() *Settings {
+	return &Settings{MaxBytes: 1 << 20, New: func(Env) (Uploader, error) { return o.sink, nil }}
 }
 
 func (o *opening) end() {
@@ -163,7 +159,7 @@ func TestUploadOpens(t *testing.T) {
 	acknowledged.Source.Acknowledged = true
 	safe := make(chan error, 1)
 	go func() { safe <- o.Put(acknowledged) }()
-	if s := o.state(); !s.opening || s.err != "" || s.stats != nil {
+	if s := o.state(); !s.Opening || s.Error != "" || s.Stats != nil {
 		t.Errorf("state: %+v", s)
 	}
 	if err := o.Put(named("c")); err != nil {
@@ -184,7 +180,7 @@ func TestUploadOpens(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "b", "c", "told", "d"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if s := o.state(); s.opening || s.stats == nil {
+	if s := o.state(); s.Opening || s.Stats == nil {
 		t.Errorf("state: %+v", s)
 	}
 	o.end()
@@ -230,11 +226,11 @@ func TestUploadDoesNotOpen(t *testing.T) {
 	if err := o.Put(named("b")); err == nil || err.Error() != "upload told: no such disk" {
 		t.Errorf("Put: %v", err)
 	}
-	if s := o.state(); s.opening || s.err != "no such disk" {
+	if s := o.state(); s.Opening || s.Error != "no such disk" {
 		t.Errorf("state: %+v", s)
 	}
 	// What has changed is tried at once, and not half a minute later.
-	o.change(t.Context(), new(config.Upload), config.InputsOf("another"))
+	o.change(t.Context(), o.settings(), config.InputsOf("another"))
 	select {
 	case o.open <- nil:
 	case <-time.After(uploadRetry / 2):
@@ -291,7 +287,7 @@ func TestUploadEndsInUse(t *testing.T) {
 	go func() { put <- o.Put(named("a")) }()
 	await(t, "the batch to be on its way", func() bool { return o.sink.entered.Load() > 0 })
 	o.stop()
-	await(t, "it to take nothing more", func() bool { return o.state().opening })
+	await(t, "it to take nothing more", func() bool { return o.state().Opening })
 	select {
 	case <-o.done:
 		t.Error("it has closed its spool")
@@ -334,7 +330,7 @@ func TestUploadCountsLost(t *testing.T) {
 	check("what came while it was not open", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 7})
 	o.again <- struct{}{}
 	o.open <- nil
-	await(t, "it to be open", func() bool { return o.state().stats != nil })
+	await(t, "it to be open", func() bool { return o.state().Stats != nil })
 	o.sink.fails(errors.New("no space left on device"))
 	put("on a full disk", false, 4)
 	put("its sender is told", true, 4)
@@ -346,7 +342,7 @@ func TestUploadCountsLost(t *testing.T) {
 	o.sink.drops(map[string]uint64{"full": 1, "damaged": 2, "removed": 3})
 	check("and what the spool lost", map[string]uint64{"full": 7, "damaged": 2, "removed": 3, "unavailable": 12})
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(&uploads{at: []*upload{o.upload}})
+	registry.MustRegister(&Set{running: []*upload{o.upload}})
 	page := new(strings.Builder)
 	families, err := registry.Gather()
 	if err != nil {
@@ -379,161 +375,4 @@ func TestUploadEndsWhileItOpens(t *testing.T) {
 	if diff := cmp.Diff([]string{"a"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-}
-
-// world is uploads with spools in a folder.
-func world(t *testing.T) (*uploads, *syncBuffer) {
-	folder, said := t.TempDir(), new(syncBuffer)
-	ways := &uploads{
-		sinks: &sinks{}, logger: log.NewLogfmtLogger(said), leaving: make(map[string]*upload),
-		storage: func(name string) (string, error) { return filepath.Join(folder, name), nil },
-	}
-	t.Cleanup(ways.close)
-	return ways, said
-}
-
-// syncBuffer is a log.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-// take gives what was written since it was last asked.
-func (s *syncBuffer) take() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.b.Reset()
-	return s.b.String()
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// A renewed file of certificates is noticed, though the configuration says what it
-// said; one that is no such file changes nothing. Through all of it the queue
-// stays open, and no count begins anew.
-func TestUploadRenewed(t *testing.T) {
-	asked := make(chan struct{}, 100)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		asked <- struct{}{}
-	}))
-	defer server.Close()
-	server.Config.ErrorLog = nil
-	folder := t.TempDir()
-	file := func(name string) string { return filepath.Join(folder, name) }
-	write := func(name, text string) {
-		if err := os.WriteFile(file(name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("token", "secret")
-	if err := makeCertificate(file("ca.pem"), file("key.pem")); err != nil {
-		t.Fatal(err)
-	}
-	cfg := func() *config.Upload {
-		return &config.Upload{CoScale: &config.UploadCoScale{
-			URL: server.URL, AppID: "a", AccessTokenFile: file("token"), CAFile: file("ca.pem"),
-			Server: "s", Interval: time.Second, Spool: config.Spool{MaxBytes: 1 << 20},
-		}}
-	}
-	u, said := world(t)
-	u.reload(t.Context(), cfg())
-	b := named("a")
-	b.Time = b.Time.Add(-time.Hour)
-	b.Samples = append(b.Samples, record.Sample{Name: "h", Meta: &record.Meta{Type: record.Histogram}})
-	if err := u.sinks.Put(b); err != nil {
-		t.Fatal(err)
-	}
-	state := func() uploadState { return u.states()[0] }
-	failing := func(text string) {
-		t.Helper()
-		await(t, text, func() bool { return strings.Contains(state().err, text) })
-	}
-	failing("certificate signed by unknown authority")
-	first := u.list()[0]
-
-	u.reload(t.Context(), cfg())
-	write("ca.pem", "nothing of the kind")
-	u.reload(t.Context(), cfg())
-	want := `level=error upload=coscale msg="the upload goes on as it was: the new one cannot be made" err="certificates: ` + file("ca.pem") + ` holds none; it is a PEM file of the authorities to trust"`
-	if !strings.Contains(said.String(), want) {
-		t.Errorf("log:\n%s", said)
-	}
-	before := *state().stats
-	if before.Retried == 0 || before.Items != 1 || before.Skipped["histogram"] != 1 {
-		t.Errorf("stats: %+v", before)
-	}
-	sink := first.sink
-	write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
-	u.reload(t.Context(), cfg())
-	<-asked
-	failing("503")
-	after := *state().stats
-	if after.Retried < before.Retried || after.Items != 1 || after.Skipped["histogram"] != 1 {
-		t.Errorf("stats: before %+v, after %+v", before, after)
-	}
-	if u.list()[0] != first || first.sink == sink {
-		t.Error("another upload is at work, or the same sink")
-	}
-	sink = first.sink
-	u.reload(t.Context(), cfg())
-	if first.sink != sink {
-		t.Error("what has not changed was made anew")
-	}
-	less := cfg()
-	less.CoScale.Spool.MaxBytes = 1
-	u.reload(t.Context(), less)
-	if err := u.sinks.Put(b); err == nil || !strings.Contains(err.Error(), "max_bytes are 1") {
-		t.Errorf("Put into a smaller spool: %v", err)
-	}
-}
-
-// One that goes and comes again has its spool to itself each time.
-func TestUploadComesAndGoes(t *testing.T) {
-	folder := t.TempDir()
-	key := filepath.Join(folder, "key")
-	if err := os.WriteFile(key, []byte("0123456789"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	u, said := world(t)
-	for i := range 5 {
-		u.reload(t.Context(), &config.Upload{Instrumental: &config.UploadInstrumental{
-			Collector: "127.0.0.1:1", APIKeyFile: key, Host: "h", Insecure: true, Spool: config.Spool{MaxBytes: 1 << 20},
-		}})
-		if err := u.sinks.Put(named(fmt.Sprint("a", i))); err != nil {
-			t.Error(err)
-		}
-		u.reload(t.Context(), &config.Upload{})
-		if err := u.sinks.Put(named("nobody's")); err != nil {
-			t.Error(err)
-		}
-	}
-	u.close()
-	sp, err := spool.Open(spool.Options{Path: u.leaving["instrumental"].path(), MaxBytes: 1 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sp.Close()
-	if stats := sp.Stats(); stats.Items != 5 {
-		t.Errorf("%d of 5 values are kept:\n%s", stats.Items, said)
-	}
-	u.reload(t.Context(), &config.Upload{Instrumental: &config.UploadInstrumental{APIKeyFile: key, Insecure: true}})
-	if len(u.list()) > 0 {
-		t.Error("an upload begins after the end")
-	}
-}
-
-func (o *upload) path() string {
-	path, _ := o.storage(o.kind.name)
-	return path
 }

@@ -1,11 +1,10 @@
-package main
+package upload
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,114 +19,10 @@ import (
 	"scriptbridge/upload/spool"
 )
 
-// uploads are those at work. A spool that cannot be opened costs that upload
-// alone, and is tried again.
-type uploads struct {
-	sinks  *sinks
-	logger log.Logger
-	fatal  func(error) // ends the program
-	// bridge is what this bridge alone calls itself in its uploads, so that its
-	// own receiver knows what has come back.
-	bridge string
-	// storage gives the path of an upload's spool; nil without --storage.path.
-	storage func(name string) (string, error)
-
-	mu sync.Mutex // guards what follows; never held while anything slow is done
-	at []*upload  // in the order of the table
-	// leaving are those that have been stopped and may not have ended yet, by
-	// name: one that follows must wait for the spool.
-	leaving map[string]*upload
-	closed  bool
-}
-
-// admits says which uploads cannot be.
-func (u *uploads) admits(cfg *config.Config) error {
-	var errs []error
-	for _, k := range uploadKinds {
-		if k.part(&cfg.Upload) != nil && u.storage == nil {
-			errs = append(errs, &config.Error{
-				Position: cfg.At["upload."+k.name], Thing: "upload: " + k.name,
-				Problem: "has no place for its spool", Remedy: "start with --storage.path",
-			})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// reload puts the configured uploads to work, by difference. It waits for the
-// files that they read, but not for their spools. One that is changed goes on
-// with the spool that it has: nothing is lost between what it was and what it
-// becomes, and nobody waits. It keeps cfg.
-func (u *uploads) reload(ctx context.Context, cfg *config.Upload) {
-	before := u.list()
-	var at, started []*upload
-	for _, k := range uploadKinds {
-		i := slices.IndexFunc(before, func(one *upload) bool { return one.kind.name == k.name })
-		if k.part(cfg) == nil {
-			continue
-		}
-		inputs, err := fsx.Do(ctx, func() (config.Inputs, error) { return k.inputs(cfg), nil })
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil: // a fault of ours, which the reload tells
-			panic(err)
-		}
-		if i >= 0 {
-			before[i].change(ctx, cfg, inputs)
-			at = append(at, before[i])
-			continue
-		}
-		one := u.newUpload(k, cfg, inputs)
-		at, started = append(at, one), append(started, one)
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.closed {
-		u.use(at, started)
-	}
-}
-
-// use puts uploads in the place of those at work. The caller holds u.mu.
-func (u *uploads) use(at, started []*upload) {
-	var tee record.Tee
-	for _, one := range at {
-		tee = append(tee, one)
-	}
-	u.sinks.use(tee)
-	for _, one := range u.at {
-		if !slices.Contains(at, one) {
-			one.stop()
-			u.leaving[one.kind.name] = one
-		}
-	}
-	u.at = at
-	for _, one := range started {
-		go one.loop(u.leaving[one.kind.name])
-	}
-}
-
-func (u *uploads) list() []*upload {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.at // which is never changed, only replaced
-}
-
-// close ends all uploads; what has not been sent stays in their spools.
-func (u *uploads) close() {
-	u.mu.Lock()
-	u.closed = true
-	u.use(nil, nil)
-	u.mu.Unlock()
-	for _, one := range u.leaving { // nobody changes it any more
-		<-one.done
-	}
-}
-
 // upload is one that is configured: its spool, and the sink that puts into the
 // spool and sends out of it.
 type upload struct {
-	kind    uploadKind
+	name    string
 	storage func(name string) (string, error)
 	bridge  string
 	logger  log.Logger
@@ -139,14 +34,14 @@ type upload struct {
 	again chan struct{} // holds something when it is another one, and may be tried at once
 	tried chan struct{} // closed when its spool was opened, or could not be, for the first time
 
-	mu      sync.Mutex // guards what follows; never held while anything slow is done
-	cfg     *config.Upload
-	inputs  config.Inputs
-	spool   *spool.Spool       // nil while it is not open
-	sink    uploader           // that uses it
-	renewed context.CancelFunc // ends the Run of the sink before
-	err     error              // why it is not open
-	putting sync.WaitGroup     // those who use it
+	mu       sync.Mutex // guards what follows; never held while anything slow is done
+	settings *Settings
+	inputs   config.Inputs
+	spool    *spool.Spool       // nil while it is not open
+	sink     Uploader           // that uses it
+	renewed  context.CancelFunc // ends the Run of the sink before
+	err      error              // why it is not open
+	putting  sync.WaitGroup     // those who use it
 	// lost is what could not be kept and nobody was told of, by reason.
 	lost map[string]uint64
 	// held are batches that came while it was opened for the first time, and
@@ -155,25 +50,25 @@ type upload struct {
 	holds int
 }
 
-func (u *uploads) newUpload(k uploadKind, cfg *config.Upload, inputs config.Inputs) *upload {
+func (u *Set) newUpload(name string, settings *Settings, inputs config.Inputs) *upload {
 	// Not a context of the program's or of a reload: an upload takes what the
 	// sources say at their end, and is ended after them, by stop alone.
 	ctx, cancel := context.WithCancel(context.Background())
 	return &upload{
-		kind: k, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", k.name), fatal: u.fatal,
+		name: name, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal,
 		ctx: ctx, stop: cancel, done: make(chan struct{}), again: make(chan struct{}, 1), tried: make(chan struct{}),
-		cfg: cfg, inputs: inputs, lost: make(map[string]uint64),
+		settings: settings, inputs: inputs, lost: make(map[string]uint64),
 	}
 }
 
 // change makes it another one, unless it is that already. Where that cannot be
 // made, it goes on as it was.
-func (o *upload) change(ctx context.Context, cfg *config.Upload, inputs config.Inputs) {
+func (o *upload) change(ctx context.Context, settings *Settings, inputs config.Inputs) {
 	for {
 		o.mu.Lock()
 		sp, same := o.spool, o.inputs.Equal(inputs)
 		if sp == nil && !same { // it is made when that is open
-			o.cfg, o.inputs = cfg, inputs
+			o.settings, o.inputs = settings, inputs
 			select {
 			case o.again <- struct{}{}:
 			default:
@@ -183,7 +78,7 @@ func (o *upload) change(ctx context.Context, cfg *config.Upload, inputs config.I
 		if sp == nil || same {
 			return
 		}
-		sink, err := fsx.Do(ctx, func() (uploader, error) { return o.kind.make(cfg, o.bridge, sp, o.logger) })
+		sink, err := fsx.Do(ctx, func() (Uploader, error) { return o.make(settings, sp) })
 		if err != nil {
 			if ctx.Err() == nil {
 				level.Error(o.logger).Log("msg", "the upload goes on as it was: the new one cannot be made", "err", err)
@@ -192,8 +87,8 @@ func (o *upload) change(ctx context.Context, cfg *config.Upload, inputs config.I
 		}
 		o.mu.Lock()
 		if o.spool == sp {
-			sp.SetMaxBytes(o.kind.most(cfg))
-			o.cfg, o.inputs, o.sink = cfg, inputs, sink
+			sp.SetMaxBytes(settings.MaxBytes)
+			o.settings, o.inputs, o.sink = settings, inputs, sink
 			if o.renewed != nil {
 				o.renewed()
 			}
@@ -240,19 +135,24 @@ func (o *upload) loop(former *upload) {
 	}
 }
 
+// make makes a sink that uses the spool.
+func (o *upload) make(settings *Settings, sp *spool.Spool) (Uploader, error) {
+	return settings.New(Env{Bridge: o.bridge, Spool: sp, Logger: o.logger})
+}
+
 // open opens the spool, which reads all of it, and makes the sink.
 func (o *upload) open() error {
-	cfg := o.wanted()
-	path, err := o.storage(o.kind.name)
+	settings := o.wanted()
+	path, err := o.storage(o.name)
 	var sp *spool.Spool
 	if err == nil {
-		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: o.kind.most(cfg), Logger: o.logger, Fatal: o.fatal})
+		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: settings.MaxBytes, Logger: o.logger, Fatal: o.fatal})
 	}
 	for done := false; err == nil && !done; {
-		cfg = o.wanted() // which may be another by now
-		var sink uploader
+		settings = o.wanted() // which may be another by now
+		var sink Uploader
 		err = panics.Try(func() (err error) {
-			sink, err = o.kind.make(cfg, o.bridge, sp, o.logger)
+			sink, err = o.make(settings, sp)
 			return err
 		})
 		if err != nil {
@@ -260,7 +160,7 @@ func (o *upload) open() error {
 			break
 		}
 		o.flush(sink)
-		done = o.begin(cfg, sp, sink)
+		done = o.begin(settings, sp, sink)
 	}
 	if err != nil {
 		o.fail(err)
@@ -269,7 +169,7 @@ func (o *upload) open() error {
 }
 
 // flush puts what has been held.
-func (o *upload) flush(sink uploader) {
+func (o *upload) flush(sink Uploader) {
 	o.mu.Lock()
 	held := o.held
 	o.held, o.holds = nil, 0
@@ -341,21 +241,21 @@ func (o *upload) isTried() bool {
 	}
 }
 
-func (o *upload) wanted() *config.Upload {
+func (o *upload) wanted() *Settings {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.cfg
+	return o.settings
 }
 
-// begin has batches go to what was made of cfg; false when that is not what is
+// begin has batches go to what was made of settings; false when that is not what is
 // wanted any more, or when there are batches that come before.
-func (o *upload) begin(cfg *config.Upload, sp *spool.Spool, sink uploader) bool {
+func (o *upload) begin(settings *Settings, sp *spool.Spool, sink Uploader) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.cfg != cfg || o.holds > 0 {
+	if o.settings != settings || o.holds > 0 {
 		return false
 	}
-	sp.SetMaxBytes(o.kind.most(cfg))
+	sp.SetMaxBytes(settings.MaxBytes)
 	o.spool, o.sink, o.err = sp, sink, nil
 	o.wasTried()
 	return true
@@ -416,7 +316,7 @@ func (o *upload) keep(b *record.Batch) error {
 	case o.ctx.Err() != nil:
 		return nil // it is configured no more
 	}
-	return fmt.Errorf("upload %s: %w", o.kind.name, err)
+	return fmt.Errorf("upload %s: %w", o.name, err)
 }
 
 func (o *upload) hold(b *record.Batch) bool {
@@ -430,19 +330,19 @@ func (o *upload) hold(b *record.Batch) bool {
 }
 
 // state is what there is to say of it. It waits for nothing.
-func (o *upload) state() uploadState {
+func (o *upload) state() State {
 	o.mu.Lock()
 	sink, err := o.sink, o.err
-	state := uploadState{name: o.kind.name, lost: maps.Clone(o.lost)}
+	state := State{Name: o.name, lost: maps.Clone(o.lost)}
 	o.mu.Unlock()
 	switch {
 	case err != nil:
-		state.err = err.Error()
+		state.Error = err.Error()
 	case sink != nil:
 		stats := sink.Stats()
-		state.stats, state.err = &stats, stats.Failing
+		state.Stats, state.Error = &stats, stats.Failing
 	default:
-		state.opening = true
+		state.Opening = true
 	}
 	return state
 }
