@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -38,7 +39,13 @@ func startProcess(t *testing.T, dir string, args ...string) *programRun {
 }
 
 func (p *programRun) start() {
-	if err := p.cmd.Start(); err != nil {
+	// A signal that we ignore, because who runs the tests does, as nohup and a
+	// shell's background do, would be ignored by what is started as well.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP, syscall.SIGINT)
+	err := p.cmd.Start()
+	signal.Stop(heard)
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	go func() {
