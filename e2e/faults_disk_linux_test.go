@@ -39,7 +39,7 @@ func TestFaultDisk(t *testing.T) {
 	close(open)
 	l.awaitLoad(20)
 	o := l.settle()
-	l.awaitMetric(up, 1)
+	l.well()
 	l.nothingAside()
 	l.onlyFailed("503")
 	report(t, faultFull, seconds(lasts), o, fmt.Sprintf("503, %s; what scripts said meanwhile: `scriptbridge_upload_dropped_total{reason=\"unavailable\"}` %v", toldDown, counted))

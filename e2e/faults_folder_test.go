@@ -125,7 +125,7 @@ func TestFaultFolder(t *testing.T) {
 			close(open)
 			l.awaitLoad(40)
 			o := l.settle()
-			l.awaitMetric(up, 1)
+			l.well()
 			l.nothingAside()
 			if o.lost > int(counted) {
 				t.Errorf("%d acknowledged values and events are lost, and %v were counted", o.lost, counted)

@@ -392,6 +392,23 @@ func (l *lab) down(why string, d time.Duration) {
 	}
 }
 
+// well waits until the upload says that all is well again. A pass that has much to
+// catch up says so at its end.
+func (l *lab) well() {
+	l.t.Helper()
+	sent := 0.0
+	for progress := time.Now(); time.Since(progress) < patience; {
+		if v, ok := l.metric(up); ok && v == 1 {
+			return
+		}
+		if now, ok := l.metric(`scriptbridge_upload_sent_total{upload="coscale"}`); ok && now > sent {
+			sent, progress = now, time.Now()
+		}
+		l.during(100 * time.Millisecond)
+	}
+	l.t.Errorf("it says that something fails still; the log:\n%s", tail(l.log(), 2000))
+}
+
 func errorLines(log string) string {
 	var b strings.Builder
 	for line := range strings.Lines(log) {

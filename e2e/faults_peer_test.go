@@ -79,7 +79,7 @@ func TestFaultPeer(t *testing.T) {
 				l.peer.back(t)
 			}
 			o := l.settle()
-			l.awaitMetric(up, 1)
+			l.well()
 			l.nothingAside()
 			l.onlyFailed()
 			report(t, peerRow(c.name), seconds(long(c.lasts)), o, told)
