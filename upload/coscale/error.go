@@ -45,6 +45,13 @@ func ofServer(err error) bool {
 	return errors.As(err, &none) || errors.As(err, &status) || errors.As(err, &some)
 }
 
+// timedOut says whether a request has had its time, and no answer.
+func timedOut(err error) bool {
+	var none *api.NoAnswerError
+	var late interface{ Timeout() bool }
+	return errors.As(err, &none) && errors.As(none.Err, &late) && late.Timeout()
+}
+
 // refusal says whether an answer is the API's own and final word.
 func refusal(err error) bool {
 	var some *api.RefusedError
@@ -85,6 +92,10 @@ func (p *pass) ends(ctx context.Context, err error) error {
 	case general(err), busy(err) && p.u.row < busyMost:
 		return &outageError{err}
 	case ofServer(err):
+		if timedOut(err) && !p.told { // there may be many of these before the pass ends
+			p.told = true
+			p.u.spool.Failed(err)
+		}
 		return nil
 	}
 	return err

@@ -20,6 +20,7 @@ type pass struct {
 	// doubtful failed in this pass, and it is not known whether alone.
 	doubtful []*trouble
 	doubted  bool // something failed
+	told     bool // and is in Stats already
 	again    int  // of what fails alone, how much was tried again
 	// idle are windows in a row in which nothing was tried; tried is how much
 	// had been before.
