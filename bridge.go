@@ -115,7 +115,7 @@ func (b *bridge) store(receivers *receive.SetOptions) (err error) {
 	if b.flags.serve.storage == "" {
 		return nil
 	}
-	if b.storage, err = openStorage(b.flags.serve.storage); err != nil {
+	if b.storage, err = openStorage(fsx.OS{}, b.flags.serve.storage); err != nil {
 		return err
 	}
 	name, err := b.storage.bridgeName()

@@ -8,11 +8,15 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/mdlayher/vsock"
 	rungroup "github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,6 +27,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive"
+	"scriptbridge/receive/receiver"
 	"scriptbridge/script"
 	"scriptbridge/web"
 )
@@ -96,7 +101,12 @@ func newServer(handler http.Handler, logger log.Logger) (*http.Server, <-chan st
 func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig, logger log.Logger) {
 	g.Add(func() error {
 		bridged := slog.New(slgk.NewGoKitHandler(withoutKeys(logger, "caller", "time"), slog.LevelInfo))
-		if err := toolkit.ListenAndServe(server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
+		listeners, err := listen(flags)
+		if err != nil {
+			return webError(err)
+		}
+		defer closeAll(listeners)
+		if err := toolkit.ServeMultiple(outlasting(listeners, logger), server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
 			return webError(err)
 		}
 		return nil
@@ -107,6 +117,59 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 			server.Close()
 		}
 	})
+}
+
+// listen opens the web port, or takes what systemd gives.
+func listen(flags *toolkit.FlagConfig) (listeners []net.Listener, err error) {
+	if *flags.WebSystemdSocket {
+		if listeners, err = activation.Listeners(); err == nil && len(listeners) == 0 {
+			err = errors.New("no socket activation file descriptors found")
+		}
+		return listeners, err
+	}
+	for _, address := range *flags.WebListenAddresses {
+		l, err := listenOn(address)
+		if err != nil {
+			closeAll(listeners)
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// listenOn opens an address: of TCP, or of a virtual machine's host, as
+// exporter-toolkit spells it.
+func listenOn(address string) (net.Listener, error) {
+	on, virtual := strings.CutPrefix(address, "vsock://")
+	if !virtual {
+		return net.Listen("tcp", address)
+	}
+	_, port, err := net.SplitHostPort(on)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	return vsock.Listen(uint32(n), nil)
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// outlasting has listeners outlast errors that pass, of which net/http knows but
+// a few: the program must not end when the system is short of memory.
+func outlasting(listeners []net.Listener, logger log.Logger) []net.Listener {
+	patient := make([]net.Listener, len(listeners))
+	for i, l := range listeners {
+		patient[i] = receiver.NewListener(l, "web", receiver.Env{Counts: new(receiver.Counts), Logger: logger})
+	}
+	return patient
 }
 
 // webError says what there is to do about a web port that cannot be opened.

@@ -29,6 +29,7 @@ import (
 //	uploads/NAME         an upload's spool, and what lies beside it
 type storage struct {
 	folder string
+	disk   fsx.FS
 
 	mu    sync.Mutex // guards what follows
 	lock  *os.File
@@ -40,24 +41,43 @@ type storage struct {
 // that is ending, or a child that it has just forked, may hold on for a moment;
 // then it is refused. A folder that others may write is refused at once: what
 // it holds is given to scripts.
-func openStorage(folder string) (*storage, error) {
+func openStorage(disk fsx.FS, folder string) (*storage, error) {
 	fail := func(err error) (*storage, error) {
 		return nil, fmt.Errorf("storage %s: %w", folder, err)
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := fsx.MkdirAll(disk, folder); err != nil {
 		return fail(err)
 	}
 	if err := checkPrivate(folder); err != nil {
 		return fail(err)
 	}
-	if err := os.Mkdir(filepath.Join(folder, "scripts"), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fail(err)
-	}
-	s := &storage{folder: folder}
+	s := &storage{folder: folder, disk: disk}
 	if err := s.take(lockPatience); err != nil {
 		return fail(err)
 	}
+	if _, err := s.within("scripts"); err != nil {
+		s.close()
+		return fail(err)
+	}
 	return s, nil
+}
+
+// within gives a folder within, for the owner alone, whose name is on the disk
+// whoever made it: a process that made it may have been killed before it saw to
+// that.
+func (s *storage) within(names ...string) (string, error) {
+	folder := s.folder
+	for _, name := range names {
+		above := folder
+		folder = filepath.Join(above, name)
+		if err := fsx.MkdirAll(s.disk, folder); err != nil {
+			return "", err
+		}
+		if err := s.disk.SyncDir(above); err != nil {
+			return "", err
+		}
+	}
+	return folder, nil
 }
 
 // lockPatience is how long openStorage waits for the folder.
@@ -119,7 +139,7 @@ func (s *storage) close() {
 // memory gives a script its file in the folder.
 func (s *storage) memory(of *script.Script) script.Memory {
 	return &memoryFile{
-		disk: fsx.OS{}, path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput, held: s.held,
+		disk: s.disk, path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput, held: s.held,
 	}
 }
 
@@ -128,8 +148,8 @@ func (s *storage) receiver(name string) (string, error) {
 	if err := s.held(); err != nil {
 		return "", err
 	}
-	folder := filepath.Join(s.folder, "receivers", name)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	folder, err := s.within("receivers", name)
+	if err != nil {
 		return "", err
 	}
 	return folder, checkPrivate(folder)
@@ -140,8 +160,8 @@ func (s *storage) upload(name string) (string, error) {
 	if err := s.held(); err != nil {
 		return "", err
 	}
-	folder := filepath.Join(s.folder, "uploads")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	folder, err := s.within("uploads")
+	if err != nil {
 		return "", err
 	}
 	return filepath.Join(folder, name), checkPrivate(folder)

@@ -19,7 +19,7 @@ import (
 // taken for that one.
 func (s *storage) bridgeName() (string, error) {
 	path := filepath.Join(s.folder, "bridge")
-	secret, err := readBridge(path)
+	secret, err := readBridge(s.disk, path)
 	if err != nil {
 		return "", err
 	}
@@ -33,7 +33,7 @@ func (s *storage) bridgeName() (string, error) {
 
 // readBridge reads the folder's part of the name; what is no such file is
 // written anew.
-func readBridge(path string) (string, error) {
+func readBridge(disk fsx.FS, path string) (string, error) {
 	f, err := os.Open(path)
 	switch {
 	case err == nil:
@@ -49,5 +49,5 @@ func readBridge(path string) (string, error) {
 		return "", err
 	}
 	secret := rand.Text()
-	return secret, fsx.WriteFile(fsx.OS{}, path, []byte(secret+"\n"))
+	return secret, fsx.WriteFile(disk, path, []byte(secret+"\n"))
 }

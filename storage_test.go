@@ -15,13 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/fsx/fsxtest"
 	"scriptbridge/script"
 )
 
 func testStorage(t *testing.T, folder string) *storage {
 	t.Helper()
-	s, err := openStorage(folder)
+	s, err := openStorage(fsx.OS{}, folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func testStorageIsOnes(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state")
 	first := testStorage(t, folder)
 	want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
-	if _, err := openStorage(folder); err == nil || err.Error() != want {
+	if _, err := openStorage(fsx.OS{}, folder); err == nil || err.Error() != want {
 		t.Errorf("a second one: %v, want %s", err, want)
 	}
 	first.close()
@@ -154,7 +155,7 @@ func TestStorageWaits(t *testing.T) {
 		first := testStorage(t, folder)
 		time.AfterFunc(lockPatience/2, first.close)
 		begun := time.Now()
-		second, err := openStorage(folder)
+		second, err := openStorage(fsx.OS{}, folder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +172,7 @@ func TestStorageOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("storage %s: others may write it (mode drwxrwx---): the folder must be for scriptbridge alone, and one that is missing is made so", folder)
-	if _, err := openStorage(folder); err == nil || err.Error() != want {
+	if _, err := openStorage(fsx.OS{}, folder); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if files, _ := os.ReadDir(folder); len(files) > 0 {
@@ -181,7 +182,7 @@ func TestStorageOfOthers(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openStorage(file); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if _, err := openStorage(fsx.OS{}, file); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("a file: %v", err)
 	}
 }
@@ -237,6 +238,74 @@ func TestMemoryIsDurable(t *testing.T) {
 	}
 }
 
+// TestFoldersAreDurable: what is safe in a folder is lost with the folder's own
+// name, whichever process made that, and however deep it lies.
+func TestFoldersAreDurable(t *testing.T) {
+	above := t.TempDir()
+	disk := fsxtest.NewDisk(t.TempDir())
+	root := filepath.Join(above, "var", "lib", "bridge")
+	open := func() *storage {
+		t.Helper()
+		s, err := openStorage(disk, root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	folders := map[string]func(s *storage) (string, error){
+		"scripts":          func(s *storage) (string, error) { return filepath.Join(s.folder, "scripts"), nil },
+		"receivers/statsd": func(s *storage) (string, error) { return s.receiver("statsd") },
+		"uploads": func(s *storage) (string, error) {
+			path, err := s.upload("coscale")
+			return filepath.Dir(path), err
+		},
+	}
+	keep := func(s *storage) {
+		t.Helper()
+		for name, of := range folders {
+			folder, err := of(s)
+			if err == nil {
+				err = fsx.WriteFile(disk, filepath.Join(folder, "acknowledged"), []byte(name))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.bridgeName(); err != nil {
+			t.Fatal(err)
+		}
+		s.close()
+	}
+	check := func(what string) {
+		t.Helper()
+		if err := disk.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		for name := range folders {
+			if got, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name), "acknowledged")); err != nil || string(got) != name {
+				t.Errorf("%s: %q, %v", what, got, err)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(root, "bridge")); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	keep(open())
+	check("made by itself")
+
+	if err := os.RemoveAll(root); err != nil {
+		t.Fatal(err)
+	}
+	open().close()
+	for _, name := range []string{"receivers", "receivers/statsd", "uploads"} { // by one that was killed at once
+		if err := disk.Mkdir(filepath.Join(root, filepath.FromSlash(name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep(open())
+	check("made by another")
+}
+
 // TestStorageHeld: a folder that is elsewhere, or another's by now, is not used;
 // when it is back, it is. A lock that somebody has removed is taken again.
 func TestStorageHeld(t *testing.T) {
@@ -288,7 +357,7 @@ func TestStorageHeld(t *testing.T) {
 	check("the lock is removed", "")
 	synctest.Test(t, func(t *testing.T) {
 		want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
-		if _, err := openStorage(folder); err == nil || err.Error() != want {
+		if _, err := openStorage(fsx.OS{}, folder); err == nil || err.Error() != want {
 			t.Errorf("a second one then: %v, want %s", err, want)
 		}
 	})

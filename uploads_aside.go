@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
@@ -115,7 +116,7 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 	case types[0].Configured(&cfg.Upload) == nil:
 		return fmt.Errorf("%s has no upload.%s, which would send it", f.configFile, f.uploads.name)
 	}
-	kept, err := openStorage(f.uploads.storage)
+	kept, err := openStorage(fsx.OS{}, f.uploads.storage)
 	if err != nil {
 		return fmt.Errorf("%w; what was refused is put back only while no bridge runs there", err)
 	}

@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"scriptbridge/record"
+	"scriptbridge/upload/spool"
 )
 
 // TestUploadSentAndNotRemoved: what was sent and cannot be removed from the queue
@@ -50,6 +52,55 @@ func TestUploadSentAndNotRemoved(t *testing.T) {
 		}
 		if stats := r.Stats(); stats.Entries != 0 || stats.Sent != 4 || stats.Failing != "" {
 			t.Errorf("stats: %+v", stats)
+		}
+	})
+}
+
+// TestUploadAsideFails: what is refused and cannot be set aside, as on a full disk,
+// stays in the queue, and keeps nothing else from being sent. It goes aside when
+// that works again.
+func TestUploadAsideFails(t *testing.T) {
+	underTest(t, func(r *rig) {
+		if err := os.Mkdir(r.path+".refused", 0o700); err != nil { // in the way
+			t.Fatal(err)
+		}
+		r.lies(func(req *http.Request, body url.Values) fault {
+			no := fault{status: 422, body: `{"msg":"No."}`}
+			switch {
+			case is(req, "POST", "data/"):
+				for _, d := range decodeCall(t, body) {
+					if d.Points[0].Value < 0 {
+						return no
+					}
+				}
+			case ofEventData(req) && body.Get("message") == "bad":
+				return no
+			}
+			return fault{}
+		})
+		if err := r.spool.Update(func(tx *spool.Tx) error { return tx.Append(time.Now(), 1, []byte("no entry")) }); err != nil {
+			t.Fatal(err)
+		}
+		minutes := func(n int) {
+			for range n {
+				r.put(&record.Batch{
+					Samples: []record.Sample{sample("good", 1), sample("bad", -1)},
+					Events:  []record.Event{event1(fmt.Sprint("good", time.Now()), "good"), event1(fmt.Sprint("bad", time.Now()), "bad")},
+				})
+				r.pass(time.Minute)
+			}
+			r.pass(time.Minute)
+		}
+		minutes(3)
+		if stats := r.Stats(); stats.Sent != 6 || stats.Refused != 0 || stats.Items != 7 {
+			t.Errorf("while nothing can be set aside: %+v", stats)
+		}
+		if err := os.Remove(r.path + ".refused"); err != nil {
+			t.Fatal(err)
+		}
+		minutes(3)
+		if stats := r.Stats(); stats.Sent != 12 || stats.Refused != 13 || stats.Entries != 0 || r.aside() != 13 {
+			t.Errorf("%d lines are aside; %+v", r.aside(), stats)
 		}
 	})
 }

@@ -206,8 +206,8 @@ func (p *pass) judge(w *window) error {
 	if len(all) == 0 {
 		return nil
 	}
-	if err := u.spool.SetAside(all...); err != nil {
-		return err
+	if u.staying = u.spool.SetAside(all...); u.staying != nil {
+		return nil // nothing else stays for that
 	}
 	for _, q := range w.entries {
 		if q.broken != nil {

@@ -185,7 +185,7 @@ func (p *pass) wanted(key string) bool {
 	case t.alone.IsZero():
 		return true
 	}
-	return p.again < againMost && (t.refused || !time.Now().Before(t.next))
+	return p.again < againMost && (t.refused && p.u.staying == nil || !time.Now().Before(t.next))
 }
 
 // skips says whether one is left out, so that a pass does not always come to
@@ -254,7 +254,7 @@ func (p *pass) end(outage error, now time.Time, next time.Duration) time.Duratio
 		u.spool.Works()
 	}
 	for _, t := range u.troubles.byKey {
-		if t.refused {
+		if t.refused && u.staying == nil {
 			again = true // it is settled now
 		}
 		next = min(next, max(t.next.Sub(now), time.Second))

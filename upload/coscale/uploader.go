@@ -60,6 +60,7 @@ type Uploader struct {
 	conflict  time.Time // when one was taken for a refusal last
 	tidied    time.Time // when the state was tidied last
 	shrinker  spool.Shrinker
+	staying   error     // why something stays that was to be set aside
 	toldAhead time.Time // when a clock that was wrong was told of last
 	toldLoop  time.Time // and a ring of bridges
 
@@ -174,5 +175,5 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	if err != nil && !errors.As(err, &out) {
 		return next, err
 	}
-	return p.end(err, now, next), nil
+	return p.end(err, now, next), u.staying
 }

@@ -326,10 +326,13 @@ func (u *Uploader) wake() {
 // sent again: a gauge said twice is the same average, an increment said twice is
 // the price of losing none.
 func (u *Uploader) send(ctx context.Context) error {
+	// What cannot be set aside stays, and nothing else stays for that.
+	var staying error
+	var last spool.Key // of those among which something stays
 	for {
-		entries, err := u.o.Spool.Read("", endOfTime, mostAtOnce)
+		entries, err := u.o.Spool.Read(last, endOfTime, mostAtOnce)
 		if err != nil || len(entries) == 0 {
-			return err
+			return errors.Join(err, staying)
 		}
 		var lines []string
 		var aside []spool.Aside
@@ -349,7 +352,8 @@ func (u *Uploader) send(ctx context.Context) error {
 			}
 		}
 		if err := u.o.Spool.SetAside(aside...); err != nil {
-			return err
+			staying, last = err, entries[len(entries)-1].Key
+			entries = slices.DeleteFunc(entries, func(e spool.Entry) bool { return bad[e.Key] })
 		}
 		if err := u.done(entries, bad); err != nil {
 			return err

@@ -1,7 +1,9 @@
 package instrumental
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"scriptbridge/record"
+	"scriptbridge/upload/spool"
 )
 
 // increments puts so many, or until the disk is full, and gives how many were
@@ -96,5 +99,45 @@ func TestSentAndNotRemoved(t *testing.T) {
 	once(t, p, 600)
 	if stats := u.Stats(); stats.Sent != 600 || stats.Entries != 0 || stats.Failing != "" {
 		t.Errorf("stats: %+v", stats)
+	}
+}
+
+// TestAsideFails: what cannot be set aside stays, wherever it is, and all else is
+// sent; each once.
+func TestAsideFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	if err := os.Mkdir(path+".refused", 0o700); err != nil { // in the way
+		t.Fatal(err)
+	}
+	s := openSpool(t, path)
+	defer s.Close()
+	p := newPeer(t, nil)
+	u := NewUploader(UploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
+	const many = 30 // of which several make one connection
+	for i := range many {
+		bad, good := bytes.Repeat([]byte("x"), mostAtOnce/7), fmt.Appendf(nil, `["increment n %d 1 1"]`, i)
+		if err := s.Update(func(tx *spool.Tx) error {
+			return errors.Join(tx.Append(noon.Add(time.Duration(i)*time.Second), 1, bad), tx.Append(noon.Add(time.Duration(i)*time.Second), 1, good))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := u.send(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "set aside: ") {
+			t.Errorf("send: %v", err)
+		}
+		if stats := s.Stats(); stats.Entries != many || stats.Sent != many || stats.Refused != 0 {
+			t.Errorf("while nothing can be set aside: %+v", stats)
+		}
+	}
+	once(t, p, many)
+	if err := os.Remove(path + ".refused"); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.send(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if stats := s.Stats(); stats.Entries != 0 || stats.Sent != many || stats.Refused != many {
+		t.Errorf("at the end: %+v", stats)
 	}
 }

@@ -66,6 +66,17 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, erro
 	return f, nil
 }
 
+// Mkdir makes a folder, with which all that is in it may go.
+func (d *Disk) Mkdir(name string, perm fs.FileMode) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.OS.Mkdir(name, perm); err != nil {
+		return err
+	}
+	d.note(name, func() error { return os.RemoveAll(name) })
+	return nil
+}
+
 // Rename renames a file; what had the new name may come back.
 func (d *Disk) Rename(from, to string) error {
 	d.mu.Lock()
