@@ -20,6 +20,7 @@ type Set struct {
 	types  Types
 	logger log.Logger
 	fatal  func(error)
+	disk   fsx.FS // nil: the real one
 	// bridge is what this bridge alone calls itself in its uploads, so that its
 	// own receiver knows what has come back.
 	bridge string
@@ -133,8 +134,14 @@ func (u *Set) Close() {
 	u.closed = true
 	u.use(nil, nil)
 	u.mu.Unlock()
+	patience, cancel := context.WithTimeout(context.Background(), fsx.Patience)
+	defer cancel()
 	for _, one := range u.leaving { // nobody changes it any more
-		<-one.done
+		select {
+		case <-one.done:
+		case <-patience.Done():
+			one.leave()
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type upload struct {
 	bridge  string
 	logger  log.Logger
 	fatal   func(error)
+	disk    fsx.FS
 
 	ctx   context.Context
 	stop  context.CancelFunc
@@ -48,6 +50,10 @@ type upload struct {
 	// holds is their weight.
 	held  []*record.Batch
 	holds int
+	// silent are those batches whose Put was not waited for any longer, since the
+	// disk does not answer: until the last of them is kept, others are held.
+	silent map[*keeping]bool
+	quiet  repeat.State // of that
 }
 
 func (u *Set) newUpload(name string, settings *Settings, inputs config.Inputs) *upload {
@@ -55,9 +61,9 @@ func (u *Set) newUpload(name string, settings *Settings, inputs config.Inputs) *
 	// sources say at their end, and is ended after them, by stop alone.
 	ctx, cancel := context.WithCancel(context.Background())
 	return &upload{
-		name: name, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal,
+		name: name, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal, disk: u.disk,
 		ctx: ctx, stop: cancel, done: make(chan struct{}), again: make(chan struct{}, 1), tried: make(chan struct{}),
-		settings: settings, inputs: inputs, lost: make(map[string]uint64),
+		settings: settings, inputs: inputs, lost: make(map[string]uint64), silent: make(map[*keeping]bool),
 	}
 }
 
@@ -146,7 +152,7 @@ func (o *upload) open() error {
 	path, err := o.storage(o.name)
 	var sp *spool.Spool
 	if err == nil {
-		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: settings.MaxBytes, Logger: o.logger, Fatal: o.fatal})
+		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: settings.MaxBytes, Logger: o.logger, FS: o.disk, Fatal: o.fatal})
 	}
 	for done := false; err == nil && !done; {
 		settings = o.wanted() // which may be another by now
@@ -159,7 +165,7 @@ func (o *upload) open() error {
 			err = errors.Join(err, sp.Close())
 			break
 		}
-		o.flush(sink)
+		o.flush(sink.Put, whileOpened)
 		done = o.begin(settings, sp, sink)
 	}
 	if err != nil {
@@ -169,19 +175,19 @@ func (o *upload) open() error {
 }
 
 // flush puts what has been held.
-func (o *upload) flush(sink Uploader) {
+func (o *upload) flush(put func(*record.Batch) error, while string) {
 	o.mu.Lock()
 	held := o.held
 	o.held, o.holds = nil, 0
 	o.mu.Unlock()
 	lost, why := 0, error(nil)
 	for _, b := range held {
-		if err := sink.Put(b); err != nil {
+		if err := put(b); err != nil {
 			lost, why = lost+items(b), err
 			o.lose(b, err)
 		}
 	}
-	o.tellLost(lost, why)
+	o.tellLost(lost, while, why)
 }
 
 // items is how many values and events a batch has, and weight what it counts
@@ -189,9 +195,15 @@ func (o *upload) flush(sink Uploader) {
 func items(b *record.Batch) int  { return len(b.Samples) + len(b.Events) }
 func weight(b *record.Batch) int { return items(b) + 1 }
 
-func (o *upload) tellLost(n int, why error) {
+// What tellLost is about.
+const (
+	whileOpened = "the spool was opened"
+	whileSilent = "the spool's disk did not answer"
+)
+
+func (o *upload) tellLost(n int, while string, why error) {
 	if n > 0 {
-		level.Error(o.logger).Log("msg", "values that came while the spool was opened are lost", "values", n, "err", why)
+		level.Error(o.logger).Log("msg", "values that came while "+while+" are lost", "values", n, "err", why)
 	}
 }
 
@@ -222,7 +234,7 @@ func (o *upload) fail(err error) {
 		lost += items(b)
 		o.lose(b, err)
 	}
-	o.tellLost(lost, err)
+	o.tellLost(lost, whileOpened, err)
 }
 
 // wasTried has those go on who wait. The caller holds o.mu.
@@ -286,15 +298,15 @@ func (o *upload) work() error {
 const heldMost = 50_000
 
 // Put keeps a batch: when it returns nil, that is on disk. While the spool is
-// opened for the first time, which takes as long as reading it takes, it holds
-// batches in memory instead, so that scripts and receivers go on; but not those
-// that somebody is told of: who sent them waits, and so do all when there are
-// too many. It fails where there is no spool to keep it in, or no room.
+// opened for the first time, which takes as long as reading it takes, and while
+// the disk does not answer, it holds batches in memory instead, so that scripts and
+// receivers go on; but not those that somebody is told of, nor too many. It fails
+// where there is no spool to keep it in, no room, or no answer in time.
 func (o *upload) Put(b *record.Batch) error {
 	if o.hold(b) {
 		return nil
 	}
-	err := o.keep(b)
+	err := o.keepWithin(b)
 	if err != nil {
 		o.lose(b, err)
 	}
@@ -302,7 +314,6 @@ func (o *upload) Put(b *record.Batch) error {
 }
 
 func (o *upload) keep(b *record.Batch) error {
-	<-o.tried
 	o.mu.Lock()
 	sink, err := o.sink, o.err
 	if sink != nil {
@@ -322,7 +333,7 @@ func (o *upload) keep(b *record.Batch) error {
 func (o *upload) hold(b *record.Batch) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if b.Source.Acknowledged || o.isTried() || o.holds+weight(b) > heldMost {
+	if b.Source.Acknowledged || o.isTried() && len(o.silent) == 0 || o.holds+weight(b) > heldMost {
 		return false
 	}
 	o.held, o.holds = append(o.held, b.Clone()), o.holds+weight(b)
@@ -333,16 +344,20 @@ func (o *upload) hold(b *record.Batch) bool {
 func (o *upload) state() State {
 	o.mu.Lock()
 	sink, err := o.sink, o.err
+	if len(o.silent) > 0 {
+		err = cmp.Or(err, errSilent)
+	}
 	state := State{Name: o.name, lost: maps.Clone(o.lost)}
 	o.mu.Unlock()
 	switch {
-	case err != nil:
-		state.Error = err.Error()
 	case sink != nil:
 		stats := sink.Stats()
 		state.Stats, state.Error = &stats, stats.Failing
-	default:
+	case err == nil:
 		state.Opening = true
+	}
+	if err != nil {
+		state.Error = err.Error()
 	}
 	return state
 }

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
+	"time"
 
 	"scriptbridge/internal/panics"
 )
@@ -108,6 +110,46 @@ func Digest(names ...string) [sha256.Size]byte {
 		fmt.Fprintf(all, "%q %x %v\n", name, one.Sum(nil), err)
 	}
 	return [sha256.Size]byte(all.Sum(nil))
+}
+
+// Patience is how long somebody waits for a disk, who has something else to do.
+const Patience = 10 * time.Second
+
+// ErrSilent says that a disk did not answer within Patience.
+var ErrSilent = errors.New("the disk does not answer")
+
+// Guard is for what uses a disk, one at a time, and must not wait for it for
+// ever. The zero value is ready.
+type Guard struct {
+	mu   sync.Mutex
+	busy bool
+}
+
+// Do runs f, and waits Patience for it: then it gives ErrSilent, as it does to all
+// who come before that f has come to its end.
+func (g *Guard) Do(f func() error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy {
+		return ErrSilent
+	}
+	g.busy = true
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	g.mu.Unlock()
+	_, err := Do(ctx, func() (any, error) {
+		defer func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.busy = false
+		}()
+		return nil, f()
+	})
+	g.mu.Lock()
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return ErrSilent
+	}
+	return err
 }
 
 // Do runs f, which waits for a disk or, at worst, for a file system over the
