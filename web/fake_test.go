@@ -56,7 +56,7 @@ func (f *fakes) options() Options {
 		Scripts: f, Page: f, TelemetryPath: "/metrics", Version: "1.2.3", Logger: log.NewNopLogger(),
 		Metrics:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "metrics") }),
 		Late:         func() []string { return nil },
-		ConfigStatus: func() (bool, time.Time, error) { return true, time.Now().Add(-3 * time.Hour), nil },
+		ConfigStatus: func() (bool, time.Time, error) { return true, time.Now().UTC().Add(-3 * time.Hour), nil },
 		Reload:       func() error { return nil },
 		Quit:         func() {},
 	}

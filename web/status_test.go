@@ -18,7 +18,7 @@ import (
 
 // shop is a bridge with one script in each condition.
 func shop() *fakes {
-	now := time.Now()
+	now := time.Now().UTC()
 	disks, series, refusals := diskView(now)
 	view := func(name, dialect string) script.View {
 		return script.View{
