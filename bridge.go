@@ -173,9 +173,9 @@ func (b *bridge) handler() (http.Handler, error) {
 	pages, err := web.New(web.Options{
 		Logger:        b.logger,
 		Scripts:       b.pool,
-		Receivers:     receiverViews(b.sources.receivers),
+		Receivers:     b.sources.receivers.Views,
 		Uploads:       uploadViews(b.uploads),
-		Page:          pageView{b.page},
+		Page:          b.page,
 		Metrics:       b.page,
 		TelemetryPath: b.flags.serve.telemetryPath,
 		Late:          lateness(b.reloader, b.sources),

@@ -127,29 +127,3 @@ func (m receiverMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 }
-
-// receiverViews shows the status page each receiver.
-func receiverViews(set *receive.Set) func() []web.ReceiverView {
-	return func() []web.ReceiverView {
-		var views []web.ReceiverView
-		for _, v := range set.Views() {
-			faults := make([]web.Fault, len(v.Faults))
-			for i, f := range v.Faults {
-				faults[i] = web.Fault(f)
-			}
-			views = append(views, web.ReceiverView{
-				Name: v.Name, Up: v.Up, Error: v.Error, Addresses: v.Addresses, Last: v.Last,
-				Packets: sum(v.Counts.Packets), Bytes: sum(v.Counts.Bytes), Dropped: v.Counts.Dropped,
-				Events: v.Events, Faults: faults,
-			})
-		}
-		return views
-	}
-}
-
-func sum(by map[string]uint64) (total uint64) {
-	for _, n := range by {
-		total += n
-	}
-	return total
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/collector"
 	"scriptbridge/config"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -18,8 +19,8 @@ import (
 // fakes stand for the pool and the collector.
 type fakes struct {
 	views    []script.View
-	series   map[string][]Series
-	refusals map[string][]Refusal
+	series   map[string][]collector.SeriesView
+	refusals map[string][]collector.Refusal
 }
 
 func (f *fakes) Views() []script.View { return f.views }
@@ -35,9 +36,11 @@ func (f *fakes) View(name string) (script.View, bool) {
 
 func (f *fakes) Count(k record.Kind, name string) int { return len(f.series[key(k, name)]) }
 
-func (f *fakes) Series(k record.Kind, name string) []Series { return f.series[key(k, name)] }
+func (f *fakes) Series(k record.Kind, name string) []collector.SeriesView {
+	return f.series[key(k, name)]
+}
 
-func (f *fakes) Refusals(k record.Kind, name string) ([]Refusal, int) {
+func (f *fakes) Refusals(k record.Kind, name string) ([]collector.Refusal, int) {
 	refusals := f.refusals[key(k, name)]
 	return refusals, len(refusals)
 }
@@ -68,7 +71,7 @@ func newScript(name, dialect string, command ...string) *script.Script {
 }
 
 // diskView is a script that reads well but for two lines.
-func diskView(now time.Time) (script.View, []Series, []Refusal) {
+func diskView(now time.Time) (script.View, []collector.SeriesView, []collector.Refusal) {
 	lines := []*record.LineError{{
 		Line: 3, Text: "M9 42", Reason: "undeclared",
 		Err: errors.New(`metric 9 is not declared (declare it in -c)`),
@@ -105,17 +108,17 @@ func diskView(now time.Time) (script.View, []Series, []Refusal) {
 			Start: now.Add(-22 * time.Second), Attributes: []record.Label{{Name: "bay", Value: "3"}},
 		}},
 	}
-	series := []Series{
+	series := []collector.SeriesView{
 		{Text: `coscale_disk_usage_percent{script="disks",mount="/"}`, Value: 73.5, Line: 2},
 		{Text: `coscale_disk_usage_percent{script="disks",mount="/home"}`, Value: 12, Line: 4},
 	}
-	refusals := []Refusal{{Line: 6, Metric: "Inodes", Reason: "type_conflict", Text: `the family coscale_inodes is a counter of script "fs" already; rename one of them`}}
+	refusals := []collector.Refusal{{Line: 6, Metric: "Inodes", Reason: "type_conflict", Text: `the family coscale_inodes is a counter of script "fs" already; rename one of them`}}
 	return v, series, refusals
 }
 
 // crowd is n scripts in every state there is.
 func crowd(n int, now time.Time) *fakes {
-	f := &fakes{series: make(map[string][]Series), refusals: make(map[string][]Refusal)}
+	f := &fakes{series: make(map[string][]collector.SeriesView), refusals: make(map[string][]collector.Refusal)}
 	disks, series, refusals := diskView(now)
 	f.views = append(f.views, disks)
 	f.series["disks"], f.refusals["disks"] = series, refusals
@@ -125,7 +128,7 @@ func crowd(n int, now time.Time) *fakes {
 		name := fmt.Sprintf("%s-%03d", kinds[i%len(kinds)], i)
 		f.views = append(f.views, member(i, newScript(name, dialects[i%len(dialects)], "/opt/"+name+".sh"), now))
 		for j := range i * 7 % 40 {
-			f.series[name] = append(f.series[name], Series{Text: "x{script=" + strconv.Quote(name) + ",n=\"" + strconv.Itoa(j) + "\"}", Value: 1})
+			f.series[name] = append(f.series[name], collector.SeriesView{Text: "x{script=" + strconv.Quote(name) + ",n=\"" + strconv.Itoa(j) + "\"}", Value: 1})
 		}
 	}
 	return f

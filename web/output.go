@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"scriptbridge/collector"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -53,7 +54,7 @@ type note struct {
 }
 
 // outputOf joins the lines of the output with what became of them.
-func outputOf(v *script.View, series []Series, refusals []Refusal) output {
+func outputOf(v *script.View, series []collector.SeriesView, refusals []collector.Refusal) output {
 	of := v.OutputOf
 	if of == nil {
 		return output{}

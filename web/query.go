@@ -11,7 +11,7 @@ import (
 type query struct {
 	Sort    string // a column's key; by state when it is left out: what fails comes first
 	Down    bool
-	State   string // one of states; empty for all
+	State   string // a filter's name; empty for all
 	Text    string // part of a script's name or dialect
 	Refresh int    // seconds; 0 for never
 }
@@ -21,20 +21,16 @@ const (
 	defaultRefresh = 10
 )
 
-// queryOf reads a query. What it does not know it leaves out: an old bookmark
-// still shows a page.
-func queryOf(form url.Values) query {
+// queryOf reads a query for a table of these columns and filters. What it does
+// not know it leaves out: an old bookmark still shows a page.
+func queryOf[R any](form url.Values, columns []column[R], filters []filter[R]) query {
 	q := query{Sort: defaultSort, Text: strings.TrimSpace(form.Get("q")), Refresh: refreshOf(form)}
 	key, down := strings.CutPrefix(form.Get("sort"), "-")
-	for _, o := range orders {
-		if o.compare != nil && o.key == key {
-			q.Sort, q.Down = key, down
-		}
+	if slices.ContainsFunc(columns, func(c column[R]) bool { return c.compare != nil && c.key == key }) {
+		q.Sort, q.Down = key, down
 	}
-	for _, st := range states {
-		if st.name == form.Get("state") {
-			q.State = st.name
-		}
+	if name := form.Get("state"); slices.ContainsFunc(filters, func(f filter[R]) bool { return f.name == name }) {
+		q.State = name
 	}
 	return q
 }
@@ -85,71 +81,4 @@ func (q query) toggled() query {
 		q.Refresh = defaultRefresh
 	}
 	return q
-}
-
-func (q query) wants(r *row) bool {
-	for _, st := range states {
-		if st.name == q.State && !st.has(r) {
-			return false
-		}
-	}
-	s, text := r.view.Script, strings.ToLower(q.Text)
-	return strings.Contains(strings.ToLower(s.Name), text) || strings.Contains(s.Dialect.Name, text)
-}
-
-func (q query) sort(rows []*row) {
-	for _, o := range orders {
-		if o.key != q.Sort || o.compare == nil {
-			continue
-		}
-		slices.SortStableFunc(rows, func(a, b *row) int {
-			if q.Down {
-				a, b = b, a
-			}
-			return o.compare(a, b)
-		})
-	}
-}
-
-func filters(rows []*row, q query) []filter {
-	all := q
-	all.State = ""
-	list := []filter{{Label: "all", Count: number(len(rows)), Href: all.href(), On: q.State == ""}}
-	for _, st := range states {
-		n := 0
-		for _, r := range rows {
-			if st.has(r) {
-				n++
-			}
-		}
-		one := q
-		one.State = st.name
-		f := filter{Label: st.label, Count: number(n), Href: one.href(), On: q.State == st.name}
-		if n > 0 {
-			f.Class = st.class
-		}
-		list = append(list, f)
-	}
-	return list
-}
-
-func columns(q query) []column {
-	list := make([]column, len(orders))
-	for i, o := range orders {
-		list[i] = column{Title: o.title, Class: o.class}
-		if o.compare == nil {
-			continue
-		}
-		to := q
-		to.Sort, to.Down = o.key, o.down
-		if q.Sort == o.key {
-			to.Down = !q.Down
-			list[i].Sorted = "ascending"
-			if q.Down {
-				list[i].Sorted = "descending"
-			}
-		}
-		list[i].Href = to.href()
-	}
-	return list
 }

@@ -9,56 +9,12 @@ import (
 	"time"
 
 	"scriptbridge/internal/texts"
+	"scriptbridge/receive"
 	"scriptbridge/record"
 )
 
 // other is what the top of the status page says beside the scripts.
 type other struct{ Anchor, Count, Down string }
-
-// receiverRow is one receiver of the table.
-type receiverRow struct {
-	Name, Href      string
-	Badge           badge
-	Addresses       []string // private
-	Last            moment
-	Series, Dropped string
-	Refused         string // of the last batch; empty for none
-	Note            string // private, or in our own words
-}
-
-// uploadRow is one upload of the table.
-type uploadRow struct {
-	Name          string
-	Badge         badge
-	Queue         string
-	Oldest        moment
-	Sent, Refused string
-	Note          string // private, or in our own words
-}
-
-// others fills in the tables of receivers and uploads, and gives the number of
-// the receivers' series.
-func (s *Server) others(p *statusPage, private bool, now time.Time) (series int) {
-	down := 0
-	for _, v := range s.Receivers() {
-		if !v.Up && v.Error != "" {
-			down++
-		}
-		n := s.Page.Count(record.Receiver, v.Name)
-		series += n
-		p.Receivers = append(p.Receivers, s.receiverRow(&v, n, private, now))
-	}
-	p.add("receivers", len(p.Receivers), "receiver", down)
-	down = 0
-	for _, v := range s.Uploads() {
-		if !v.OK {
-			down++
-		}
-		p.Uploads = append(p.Uploads, uploadRowOf(&v, private, now))
-	}
-	p.add("uploads", len(p.Uploads), "upload", down)
-	return series
-}
 
 // add tells of n things, unless there are none.
 func (p *statusPage) add(anchor string, n int, noun string, down int) {
@@ -72,7 +28,58 @@ func (p *statusPage) add(anchor string, n int, noun string, down int) {
 	p.Others = append(p.Others, o)
 }
 
-func receiverBadge(v *ReceiverView) badge {
+// receiverRow is one receiver of the table.
+type receiverRow struct {
+	*receive.View
+	series, refused int // refused of the last batch
+}
+
+// receiverTable fills in the table of receivers, and gives the number of all
+// their series.
+func (s *Server) receiverTable(p *statusPage, private bool, now time.Time) (series int) {
+	var rows []receiverRow
+	down := 0
+	views := s.Receivers()
+	for i := range views {
+		v := &views[i]
+		if !v.Up && v.Error != "" {
+			down++
+		}
+		_, refused := s.Page.Refusals(record.Receiver, v.Name)
+		r := receiverRow{v, s.Page.Count(record.Receiver, v.Name), refused}
+		series += r.series
+		rows = append(rows, r)
+	}
+	p.add("receivers", len(rows), "receiver", down)
+	p.Receivers = tableOf(table{ID: "receivers", Title: "Receivers", Class: "scripts others"}, []column[receiverRow]{
+		{title: "Receiver", cells: "name", cell: func(r receiverRow) cell {
+			return cell{Row: true, Text: texts.Visible(r.Name), Href: "receivers/" + url.PathEscape(r.Name)}
+		}},
+		{title: "State", cells: "state", cell: func(r receiverRow) cell { return cell{Badge: receiverBadge(r.View)} }},
+		{title: "Listens on", cells: "where", cell: func(r receiverRow) cell {
+			if !private {
+				return cell{}
+			}
+			return cell{Codes: visibleAll(r.Addresses)}
+		}},
+		{title: "Last batch", cells: "last", cell: func(r receiverRow) cell { return cell{Time: ago(r.Last, now)} }},
+		{title: "Series", class: "num", cells: "num series", cell: func(r receiverRow) cell { return cell{Text: number(r.series)} }},
+		{title: "Dropped", class: "num", cells: "num dropped", cell: func(r receiverRow) cell { return cell{Text: large(total(r.Counts.Dropped))} }},
+		{title: "Refused", class: "num", cells: "num refused", cell: func(r receiverRow) cell { return refusedCell(r.refused) }},
+		{title: "Last error", cells: "note bad", cell: func(r receiverRow) cell {
+			switch {
+			case r.Error == "":
+				return cell{}
+			case private:
+				return cell{Note: excerpt(r.Error)}
+			}
+			return cell{Note: receiverWhy(r.View)}
+		}},
+	}, rows)
+	return series
+}
+
+func receiverBadge(v *receive.View) badge {
 	switch {
 	case v.Up:
 		return badge{"ok", "✓", "open"}
@@ -82,51 +89,20 @@ func receiverBadge(v *ReceiverView) badge {
 	return badge{"bad", "✕", "down"}
 }
 
-func (s *Server) receiverRow(v *ReceiverView, series int, private bool, now time.Time) *receiverRow {
-	r := &receiverRow{
-		Name: texts.Visible(v.Name), Href: "receivers/" + url.PathEscape(v.Name), Badge: receiverBadge(v),
-		Last: ago(v.Last, now), Series: number(series), Dropped: large(total(v.Dropped)),
-	}
-	if private {
-		for _, a := range v.Addresses {
-			r.Addresses = append(r.Addresses, texts.Visible(a))
-		}
-	}
-	if _, refused := s.Page.Refusals(record.Receiver, v.Name); refused > 0 {
-		r.Refused = number(refused)
-	}
-	if v.Error != "" {
-		r.Note = receiverWhy(v)
-		if private {
-			r.Note = texts.Visible(texts.Shorten(v.Error, 240))
-		}
-	}
-	return r
-}
-
 // receiverWhy says in our own words what is wrong with a receiver.
-func receiverWhy(v *ReceiverView) string {
+func receiverWhy(v *receive.View) string {
 	if v.Up {
 		return "something went wrong with the last batch"
 	}
 	return "it cannot be opened and is retried; the log says why"
 }
 
-func uploadRowOf(v *UploadView, private bool, now time.Time) *uploadRow {
-	r := &uploadRow{
-		Name: texts.Visible(v.Name), Badge: badge{"ok", "✓", "ok"}, Oldest: ago(v.Oldest, now),
-		Queue: number(v.Queue), Sent: large(v.Sent), Refused: large(v.Refused),
+func visibleAll(all []string) []string {
+	var list []string
+	for _, s := range all {
+		list = append(list, texts.Visible(s))
 	}
-	if v.Queue > 0 {
-		r.Queue += " (" + size(v.QueueBytes) + ")"
-	}
-	if !v.OK {
-		r.Badge, r.Note = badge{"bad", "✕", "failing"}, "sending fails and is retried; the log says why"
-	}
-	if private && v.Error != "" {
-		r.Note = texts.Visible(texts.Shorten(v.Error, 240))
-	}
-	return r
+	return list
 }
 
 func total(by map[string]uint64) (n uint64) {
@@ -142,21 +118,20 @@ type receiverPage struct {
 	seriesList
 	Name     string
 	Badge    badge
-	Facts    []fact
+	Facts    factList
 	Why      string
 	Error    string // private
 	Dropped  []tally
 	Refused  []tally
 	Refusals []note // private
 	Hidden   string
-	Private  bool
-	Faults   []fault // private
-	Events   []event
+	Faults   table // private
+	Events   table
 }
 
 func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	views := s.Receivers()
-	i := slices.IndexFunc(views, func(v ReceiverView) bool { return v.Name == r.PathValue("name") })
+	i := slices.IndexFunc(views, func(v receive.View) bool { return v.Name == r.PathValue("name") })
 	if i < 0 {
 		s.NotFound(w, r, "there is no receiver of this name")
 		return
@@ -166,16 +141,12 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 		frame: s.frame(texts.Visible(v.Name)+" – scriptbridge", "../", now),
 		Name:  texts.Visible(v.Name), Badge: receiverBadge(v), Hidden: s.gate.Hidden(r),
 	}
-	if p.Refresh = refreshOf(r.URL.Query()); p.Refresh > 0 {
-		p.Toggle = "?"
-	} else {
-		p.Toggle = query{Sort: defaultSort}.toggled().href()
-	}
+	p.refreshing(r.URL.Query())
 	if v.Error != "" {
 		p.Why = receiverWhy(v)
 	}
-	for _, reason := range slices.Sorted(maps.Keys(v.Dropped)) {
-		if n := v.Dropped[reason]; n > 0 {
+	for _, reason := range slices.Sorted(maps.Keys(v.Counts.Dropped)) {
+		if n := v.Counts.Dropped[reason]; n > 0 {
 			p.Dropped = append(p.Dropped, tally{Reason: texts.Visible(reason), Count: large(n)})
 		}
 	}
@@ -184,14 +155,10 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	p.seriesList = listOf(series, true)
 	refusals, refused := s.Page.Refusals(record.Receiver, v.Name)
 	p.Refused = talliesOf(nil, refusals, refused)
-	p.Private = p.Hidden == ""
-	for i := range v.Events {
-		p.Events = append(p.Events, eventOf(&v.Events[i], p.Private, now))
-	}
-	if p.Private {
-		for i := range v.Faults {
-			p.Faults = append(p.Faults, faultOf(&v.Faults[i], now))
-		}
+	private := p.Hidden == ""
+	p.Events = eventTable(v.Events, private, now)
+	if private {
+		p.Faults = faultTable(v.Faults, now)
 		p.Error = texts.Visible(v.Error)
 		for _, r := range refusals {
 			p.Refusals = append(p.Refusals, note{Kind: "refused", Text: texts.Visible(r.Metric + ": " + r.Text), Value: texts.Visible(r.Reason)})
@@ -200,35 +167,40 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, s.receiver, p)
 }
 
-// fault is something that could not be used.
-type fault struct {
-	At                moment
-	Reason, Text, Why string
-	More              string
+// faultTable is what could not be used of late.
+func faultTable(faults []receive.Fault, now time.Time) table {
+	return tableOf(table{ID: "faults", Title: "Recently refused"}, []column[receive.Fault]{
+		{title: "Received", cell: func(f receive.Fault) cell { return cell{Time: ago(f.At, now)} }},
+		{title: "Reason", cell: func(f receive.Fault) cell { return cell{Text: texts.Visible(f.Reason)} }},
+		{title: "Text", cells: "message", cell: func(f receive.Fault) cell {
+			if f.Text == "" {
+				return cell{}
+			}
+			return cell{Codes: []string{texts.Visible(f.Text)}}
+		}},
+		{title: "Error", cells: "message", cell: func(f receive.Fault) cell {
+			c := cell{Text: excerpt(f.Why)}
+			if f.More > 0 {
+				c.Small = "and " + number(f.More) + " more"
+			}
+			return c
+		}},
+	}, faults)
 }
 
-func faultOf(f *Fault, now time.Time) fault {
-	shown := fault{At: ago(f.At, now), Reason: texts.Visible(f.Reason), Text: texts.Visible(f.Text), Why: texts.Visible(texts.Shorten(f.Why, 240))}
-	if f.More > 0 {
-		shown.More = number(f.More)
-	}
-	return shown
-}
-
-func (p *receiverPage) facts(v *ReceiverView, series int, now time.Time) {
-	add := func(name, text string) { p.Facts = append(p.Facts, fact{Name: name, Text: text}) }
+func (p *receiverPage) facts(v *receive.View, series int, now time.Time) {
 	if !v.Last.IsZero() {
-		p.Facts = append(p.Facts, fact{Name: "Last batch", Time: ago(v.Last, now)})
+		p.Facts.time("Last batch", ago(v.Last, now))
 	} else {
-		add("Last batch", "none yet")
+		p.Facts.add("Last batch", "none yet")
 	}
-	add("Series", number(series))
-	add("Packets", large(v.Packets))
-	add("Received", size(int64(v.Bytes)))
-	add("Dropped", large(total(v.Dropped)))
+	p.Facts.add("Series", number(series))
+	p.Facts.add("Packets", large(total(v.Counts.Packets)))
+	p.Facts.add("Received", size(int64(total(v.Counts.Bytes))))
+	p.Facts.add("Dropped", large(total(v.Counts.Dropped)))
 	if p.Hidden == "" {
 		for _, a := range v.Addresses {
-			p.Facts = append(p.Facts, fact{Name: "Listens on", Text: texts.Visible(a), Code: true})
+			p.Facts.code("Listens on", a)
 		}
 	}
 }

@@ -10,23 +10,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"scriptbridge/collector"
+	"scriptbridge/receive"
+	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
 )
 
 // pushed is a bridge with receivers and uploads in each condition.
 func pushed(now time.Time) (*fakes, Options) {
 	f := shop()
-	f.series["receiver statsd"] = []Series{{Text: `requests_total{path="/<a>"}`, Value: 12}, {Text: "up", Value: 1}}
-	f.refusals["receiver statsd"] = []Refusal{{Metric: "up\x1b", Reason: "type_conflict", Text: "up is a counter already"}}
+	f.series["receiver statsd"] = []collector.SeriesView{{Text: `requests_total{path="/<a>"}`, Value: 12}, {Text: "up", Value: 1}}
+	f.refusals["receiver statsd"] = []collector.Refusal{{Metric: "up\x1b", Reason: "type_conflict", Text: "up is a counter already"}}
 	o := f.options()
-	o.Receivers = func() []ReceiverView {
-		return []ReceiverView{
+	o.Receivers = func() []receive.View {
+		return []receive.View{
 			{Name: "coscale", Error: "listen tcp 10.0.0.1:80: bind: address already in use <b>"},
 			{
 				Name: "statsd", Up: true, Addresses: []string{"udp 127.0.0.1:8125", "unixgram /run/statsd.sock"}, Last: now.Add(-3 * time.Second),
-				Packets: 1234567, Bytes: 98765432, Dropped: map[string]uint64{"overload": 1200, "not_utf8": 0, "bad\n": 1},
+				Counts: receiver.CountsView{
+					Packets: map[string]uint64{"udp": 1234500, "unixgram": 67}, Bytes: map[string]uint64{"udp": 98765432},
+					Dropped: map[string]uint64{"overload": 1200, "not_utf8": 0, "bad\n": 1},
+				},
 				Events: []record.Event{{Name: "StatsD event", Message: "deployed \x1b", Start: now.Add(-time.Minute), Attributes: []record.Label{{Name: "tags", Value: "by:<ann>"}}}},
-				Faults: []Fault{{At: now.Add(-2 * time.Second), Reason: "bad_type", Text: "secret:1|x\x1b", Why: `the type "x" is none`, More: 1200}, {At: now.Add(-time.Minute), Reason: "no_value", Why: "h/p/t has no value"}},
+				Faults: []receive.Fault{{At: now.Add(-2 * time.Second), Reason: "bad_type", Text: "secret:1|x\x1b", Why: `the type "x" is none`, More: 1200}, {At: now.Add(-time.Minute), Reason: "no_value", Why: "h/p/t has no value"}},
 			},
 			{Name: "collectd"},
 		}

@@ -4,9 +4,11 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"scriptbridge/collector"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -26,19 +28,18 @@ type scriptPage struct {
 	Badge         badge
 	Activity      string
 	Bars          bars
-	Facts         []fact
+	Facts         factList
 	Why           string // in our own words
 	Hidden        string
 
 	seriesList
 	Refused  []tally
 	Stale    bool // the series are of an earlier run
-	Declared []*record.Meta
-	Events   []event
-	Runs     []run
+	Declared table
+	Events   table
+	Runs     table
 
 	// Private from here on.
-	Private  bool
 	Error    string
 	Command  []string
 	Warnings []string
@@ -55,7 +56,7 @@ type seriesList struct {
 	Open    bool // without a click
 }
 
-func listOf(series []Series, open bool) seriesList {
+func listOf(series []collector.SeriesView, open bool) seriesList {
 	l := seriesList{More: max(0, len(series)-seriesShown), SeriesN: number(len(series)), Open: open}
 	for _, one := range series[:min(len(series), seriesShown)] {
 		l.Series = append(l.Series, note{Text: texts.Visible(one.Text), Value: plainNumber(one.Value), Made: made(one)})
@@ -64,7 +65,7 @@ func listOf(series []Series, open bool) seriesList {
 }
 
 // made says how a series' value came of what was printed, where that is another.
-func made(s Series) string {
+func made(s collector.SeriesView) string {
 	switch {
 	case s.Mean > 0:
 		return "mean over " + span(s.Mean)
@@ -74,32 +75,9 @@ func made(s Series) string {
 	return ""
 }
 
-// fact is one line of the list at the top.
-type fact struct {
-	Name, Text string
-	Time       moment
-	Code       bool
-}
-
 // tally is how many lines or samples were refused for a reason.
 type tally struct {
 	Reason, Count string
-}
-
-// event is something that happened; Message and Attributes are private.
-type event struct {
-	Name, Subject, Message string
-	Start, Stop            moment
-	Attributes             []record.Label
-}
-
-// run is one of the last runs.
-type run struct {
-	Start                    moment
-	Took, Exit, Waited       string
-	Badge                    badge
-	Samples, Events, Refused string
-	Error                    string // private: the script's own text; else ours
 }
 
 func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
@@ -115,12 +93,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 		Name:  texts.Visible(name), Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last),
 		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.gate.Hidden(r),
 	}
-	p.Private = p.Hidden == ""
-	if p.Refresh = refreshOf(r.URL.Query()); p.Refresh > 0 {
-		p.Toggle = "?"
-	} else {
-		p.Toggle = query{Sort: defaultSort}.toggled().href()
-	}
+	p.refreshing(r.URL.Query())
 
 	series := s.Page.Series(record.Script, name)
 	refusals, refused := s.Page.Refusals(record.Script, name)
@@ -128,7 +101,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	if v.Last != nil {
 		p.Refused = talliesOf(v.Last.Reasons, refusals, refused)
 	}
-	if p.Private {
+	if p.Hidden == "" {
 		p.private(&v, series, refusals)
 	}
 	s.render(w, http.StatusOK, s.script, p)
@@ -136,32 +109,23 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 
 // public fills in what everyone may see: nothing but what /metrics says too.
 // refused is how many samples of the last run the metrics page could not take.
-func (p *scriptPage) public(v *script.View, series []Series, refused int, now time.Time) {
+func (p *scriptPage) public(v *script.View, series []collector.SeriesView, refused int, now time.Time) {
 	p.facts(v, len(series), now)
 	if failing(v) {
 		p.Why = why(v.Last, v.Timeout)
 	}
 	p.Stale = failing(v) && v.Last.Samples == 0 && len(series) > 0
 	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
+	private := p.Hidden == ""
+	p.Runs = runTable(v, refused, private, now)
+	p.Events = eventTable(v.Events, private, now)
 	if v.Declared != nil {
-		for _, m := range v.Declared.Metrics {
-			p.Declared = append(p.Declared, visibleMeta(m))
-		}
-	}
-	for i := range v.Events {
-		p.Events = append(p.Events, eventOf(&v.Events[i], p.Private, now))
-	}
-	for _, h := range v.History {
-		n := h.Refused
-		if h == v.Last {
-			n += refused
-		}
-		p.Runs = append(p.Runs, runOf(h, n, v.Timeout, p.Private, now))
+		p.Declared = declaredTable(v.Declared.Metrics)
 	}
 }
 
 func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
-	add := func(name, text string) { p.Facts = append(p.Facts, fact{Name: name, Text: text}) }
+	add := p.Facts.add
 	add("Dialect", v.Script.Dialect.Name)
 	if v.Script.ProbeOnly() {
 		add("Interval", "none: it runs only when it is probed")
@@ -170,14 +134,14 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 	}
 	add("Timeout", span(v.Timeout))
 	if l := v.Last; l != nil {
-		p.Facts = append(p.Facts, fact{Name: "Last run", Time: ago(l.Start, now)})
+		p.Facts.time("Last run", ago(l.Start, now))
 		add("Took", took(l.Duration))
 		if code := exitCode(l); code != "" {
 			add("Exit code", code)
 		}
 	}
 	if v.State != script.Running && v.State != script.Disabled {
-		p.Facts = append(p.Facts, fact{Name: "Next run", Time: soon(v.Next, now)})
+		p.Facts.time("Next run", next(v, now))
 	}
 	add("Series", number(series))
 	if l := v.Last; l != nil {
@@ -190,19 +154,12 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 }
 
 // private fills in what the script itself said and how it is run.
-func (p *scriptPage) private(v *script.View, series []Series, refusals []Refusal) {
+func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refusals []collector.Refusal) {
 	sc := v.Script
-	code := func(name, text string) {
-		if text != "" {
-			p.Facts = append(p.Facts, fact{Name: name, Text: texts.Visible(text), Code: true})
-		}
-	}
-	code("File", sc.File)
-	code("Runs in", sc.Dir)
-	code("Runs as", sc.User)
-	for _, arg := range sc.Command {
-		p.Command = append(p.Command, texts.Visible(arg))
-	}
+	p.Facts.code("File", sc.File)
+	p.Facts.code("Runs in", sc.Dir)
+	p.Facts.code("Runs as", sc.User)
+	p.Command = visibleAll(sc.Command)
 	if failing(v) {
 		p.Error = texts.Visible(errorOf(v.Last))
 	}
@@ -219,7 +176,7 @@ func (p *scriptPage) private(v *script.View, series []Series, refusals []Refusal
 
 // talliesOf counts by reason what the dialect could not read, and what the
 // metrics page could not take: all of it, of which refusals are the first.
-func talliesOf(reasons map[string]int, refusals []Refusal, all int) []tally {
+func talliesOf(reasons map[string]int, refusals []collector.Refusal, all int) []tally {
 	counts := make(map[string]int)
 	maps.Copy(counts, reasons)
 	for _, r := range refusals {
@@ -235,45 +192,85 @@ func talliesOf(reasons map[string]int, refusals []Refusal, all int) []tally {
 	return list
 }
 
-func visibleMeta(m *record.Meta) *record.Meta {
-	c := *m
-	for _, field := range []*string{&c.ID, &c.Name, &c.Rename, &c.Help, &c.Unit, &c.Datatype, &c.Calctype, &c.Groups, &c.Tags} {
-		*field = texts.Visible(*field)
-	}
-	c.Dimensions = make([]string, len(m.Dimensions))
-	for i, d := range m.Dimensions {
-		c.Dimensions[i] = texts.Visible(d)
-	}
-	return &c
+// declaredTable is what the script has declared.
+func declaredTable(metrics []*record.Meta) table {
+	t := table{ID: "declared", Title: "Declared metrics", Count: strconv.Itoa(len(metrics)), Fold: "Show the declared metrics"}
+	return tableOf(t, []column[*record.Meta]{
+		{title: "Id", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.ID)} }},
+		{title: "Name", cell: func(m *record.Meta) cell {
+			c := cell{Text: texts.Visible(m.Name)}
+			if m.Rename != "" {
+				c.Small = "shown as " + texts.Visible(m.Rename)
+			}
+			return c
+		}},
+		{title: "Unit", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.Unit)} }},
+		{title: "Type", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.Datatype + " " + m.Calctype)} }},
+		{title: "Dimensions", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(strings.Join(m.Dimensions, ", "))} }},
+		{title: "Description", cells: "message", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.Help)} }},
+	}, metrics)
 }
 
-func eventOf(e *record.Event, private bool, now time.Time) event {
-	v := event{Name: texts.Visible(e.Name), Subject: e.Subject.Kind.String(), Start: ago(e.Start, now), Stop: ago(e.Stop, now)}
-	if e.Subject.Name != "" {
-		v.Subject += " " + texts.Visible(e.Subject.Name)
+// eventTable is what happened; messages and attributes are private.
+func eventTable(events []record.Event, private bool, now time.Time) table {
+	columns := []column[record.Event]{
+		{title: "Began", cell: func(e record.Event) cell { return cell{Time: ago(e.Start, now)} }},
+		{title: "Ended", cell: func(e record.Event) cell {
+			if e.Stop.IsZero() {
+				return cell{Text: "open"}
+			}
+			return cell{Time: ago(e.Stop, now)}
+		}},
+		{title: "Event", cell: func(e record.Event) cell { return cell{Text: texts.Visible(e.Name)} }},
+		{title: "Subject", cell: func(e record.Event) cell {
+			if e.Subject.Name == "" {
+				return cell{Text: e.Subject.Kind.String()}
+			}
+			return cell{Text: e.Subject.Kind.String() + " " + texts.Visible(e.Subject.Name)}
+		}},
 	}
 	if private {
-		v.Message = texts.Visible(e.Message)
-		for _, a := range e.Attributes {
-			v.Attributes = append(v.Attributes, record.Label{Name: texts.Visible(a.Name), Value: texts.Visible(a.Value)})
-		}
+		columns = append(columns, column[record.Event]{title: "Message", cells: "message", cell: func(e record.Event) cell {
+			c := cell{Text: texts.Visible(e.Message)}
+			for _, a := range e.Attributes {
+				c.Tags = append(c.Tags, texts.Visible(a.Name)+"="+texts.Visible(a.Value))
+			}
+			return c
+		}})
 	}
-	return v
+	return tableOf(table{ID: "events", Title: "Events"}, columns, events)
 }
 
-func runOf(h *script.Verdict, refused int, timeout time.Duration, private bool, now time.Time) run {
-	r := run{
-		Start: ago(h.Start, now), Took: took(h.Duration), Exit: exitCode(h), Badge: badgeOf(h),
-		Samples: number(h.Samples), Events: number(h.Events), Refused: number(refused),
-	}
-	if h.Waited >= time.Second {
-		r.Waited = took(h.Waited)
-	}
-	if h.Result != record.OK {
-		r.Error = why(h, timeout)
-		if private {
-			r.Error = texts.Visible(texts.Shorten(errorOf(h), 500))
-		}
-	}
-	return r
+// runTable is the last runs; of the last one, refused samples are refused by
+// the metrics page. Why a run failed is private in the script's own words.
+func runTable(v *script.View, refused int, private bool, now time.Time) table {
+	return tableOf(table{ID: "runs", Title: "Last runs"}, []column[*script.Verdict]{
+		{title: "Began", cell: func(h *script.Verdict) cell { return cell{Time: ago(h.Start, now)} }},
+		{title: "Result", cell: func(h *script.Verdict) cell { return cell{Badge: badgeOf(h)} }},
+		{title: "Took", class: "num", cells: "num", cell: func(h *script.Verdict) cell {
+			c := cell{Text: took(h.Duration)}
+			if h.Waited >= time.Second {
+				c.Small = "+ " + took(h.Waited) + " waiting"
+			}
+			return c
+		}},
+		{title: "Exit", class: "num", cells: "num", cell: func(h *script.Verdict) cell { return cell{Text: exitCode(h)} }},
+		{title: "Samples", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return cell{Text: number(h.Samples)} }},
+		{title: "Events", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return cell{Text: number(h.Events)} }},
+		{title: "Refused", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell {
+			if h == v.Last {
+				return cell{Text: number(h.Refused + refused)}
+			}
+			return cell{Text: number(h.Refused)}
+		}},
+		{title: "Why", cells: "note bad", cell: func(h *script.Verdict) cell {
+			switch {
+			case h.Result == record.OK:
+				return cell{}
+			case private:
+				return cell{Text: texts.Visible(texts.Shorten(errorOf(h), 500))}
+			}
+			return cell{Text: why(h, v.Timeout)}
+		}},
+	}, v.History)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"scriptbridge/collector"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -115,7 +116,7 @@ func TestOutput(t *testing.T) {
 	good := &script.Verdict{Start: now, Result: record.OK, Samples: 2}
 	failed := &script.Verdict{Start: now, Result: record.Error, ExitCode: 1}
 	silent := &script.Verdict{Start: now.Add(time.Minute), Result: record.Error, ExitCode: -1}
-	series := []Series{{Text: "a", Value: 1, Line: 1}, {Text: "b", Value: 2e9, Line: 1, Mean: time.Minute}, {Text: "old", Value: 3}, {Text: "far", Value: 4, Line: 9}}
+	series := []collector.SeriesView{{Text: "a", Value: 1, Line: 1}, {Text: "b", Value: 2e9, Line: 1, Mean: time.Minute}, {Text: "old", Value: 3}, {Text: "far", Value: 4, Line: 9}}
 	of := func(v, last *script.Verdict, text string, lines ...*record.LineError) script.View {
 		return script.View{Last: last, OutputOf: v, Output: []byte(text), Lines: lines}
 	}
@@ -146,9 +147,9 @@ func TestOutput(t *testing.T) {
 		}
 	}
 
-	var many []Series
+	var many []collector.SeriesView
 	for i := range perLine + 3 {
-		many = append(many, Series{Text: fmt.Sprint(i), Line: 1})
+		many = append(many, collector.SeriesView{Text: fmt.Sprint(i), Line: 1})
 	}
 	v := of(good, good, "x")
 	if got := outputOf(&v, many, nil).Open[0]; len(got.Notes) != perLine || got.More != 3 {
@@ -214,7 +215,7 @@ func TestStale(t *testing.T) {
 	f := &fakes{views: []script.View{{Script: newScript("s", "coscale", "/s.sh"), Last: last}}}
 	const want = "The last run failed: exit code 2."
 	for series, more := range map[int]string{0: "", 1: " Its series keep their last values until they are too old."} {
-		f.series = map[string][]Series{"s": make([]Series, series)}
+		f.series = map[string][]collector.SeriesView{"s": make([]collector.SeriesView, series)}
 		if got := text(find(page(t, handler(t, f.options()), stranger("GET", "/scripts/s")), "div.bad")[0]); got != want+more {
 			t.Errorf("%d series: %q", series, got)
 		}
@@ -222,7 +223,7 @@ func TestStale(t *testing.T) {
 }
 
 func TestTallies(t *testing.T) {
-	got := talliesOf(map[string]int{"syntax": 2, "late": 1001}, []Refusal{{Reason: "max_series"}, {Reason: "late"}}, 1202)
+	got := talliesOf(map[string]int{"syntax": 2, "late": 1001}, []collector.Refusal{{Reason: "max_series"}, {Reason: "late"}}, 1202)
 	want := []tally{{"late", "1,002"}, {"max_series", "1"}, {"others", "1,200"}, {"syntax", "2"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -232,7 +233,7 @@ func TestTallies(t *testing.T) {
 // Only so many series are listed; the metrics page has the rest.
 func TestScriptManySeries(t *testing.T) {
 	f := disksOnly()
-	f.series["disks"] = make([]Series, 2500)
+	f.series["disks"] = make([]collector.SeriesView, 2500)
 	doc := page(t, handler(t, f.options()), stranger("GET", "/scripts/disks"))
 	if got := len(find(find(doc, "ul.series")[0], "li")); got != seriesShown {
 		t.Errorf("%d series are listed, want %d", got, seriesShown)
@@ -284,8 +285,8 @@ func TestHostileTexts(t *testing.T) {
 	}
 	f := &fakes{
 		views:    []script.View{v},
-		series:   map[string][]Series{s.Name: {{Text: next(), Value: 7, Line: 1}}},
-		refusals: map[string][]Refusal{s.Name: {{Line: 1, Metric: next(), Reason: next(), Text: next()}}},
+		series:   map[string][]collector.SeriesView{s.Name: {{Text: next(), Value: 7, Line: 1}}},
+		refusals: map[string][]collector.Refusal{s.Name: {{Line: 1, Metric: next(), Reason: next(), Text: next()}}},
 	}
 	o := f.options()
 	o.ConfigStatus = func() (bool, time.Time, error) { return false, now, errors.New(next()) }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"scriptbridge/internal/texts"
@@ -32,32 +33,27 @@ func (s *Server) frame(title, base string, now time.Time) frame {
 	}
 }
 
+// refreshing reads ?refresh= for a page that knows no other query.
+func (f *frame) refreshing(form url.Values) {
+	if f.Refresh = refreshOf(form); f.Refresh > 0 {
+		f.Toggle = "?"
+	} else {
+		f.Toggle = query{Sort: defaultSort}.toggled().href()
+	}
+}
+
 // statusPage is the data of page/status.html.
 type statusPage struct {
 	frame
 	Query   query
 	Total   string
 	Series  string
-	Filters []filter
-	Columns []column
-	Rows    []*row
+	Filters []filterLink
+	Scripts table
 	Config  configLine
 
-	Receivers []*receiverRow
-	Uploads   []*uploadRow
-	Others    []other
-}
-
-// filter is a link that shows the scripts of one state only.
-type filter struct {
-	Label, Count, Href string
-	Class              string
-	On                 bool
-}
-
-// column is a table's heading, and its link where one can sort by it.
-type column struct {
-	Title, Class, Href, Sorted string // Sorted as aria-sort has it; empty when it is not
+	Receivers, Uploads table
+	Others             []other
 }
 
 // configLine tells of the last reload; Text, which may quote the file, is for
@@ -68,19 +64,13 @@ type configLine struct {
 	Text string
 }
 
-// row is one script of the table.
-type row struct {
-	Name, Href, Dialect string
-	Badge               badge
-	Activity            string
-	Bars                bars
-	Last, Next          moment
-	Took, Exit, Series  string
-	Refused             string // empty for none
-	Note                string
-
-	view            script.View
+// scriptRow is one script of the table.
+type scriptRow struct {
+	*script.View
+	name            string
 	series, refused int
+	private         bool
+	now             time.Time
 }
 
 // badge is a result for people: never by colour alone.
@@ -98,45 +88,86 @@ func badgeOf(v *script.Verdict) badge {
 
 func failing(v *script.View) bool { return v.Last != nil && v.Last.Result != record.OK }
 
-// states are what the table can be narrowed to, in the order of their links.
-var states = []struct {
-	name, label, class string
-	has                func(*row) bool
-}{
-	{"failing", "failing", "bad", func(r *row) bool { return failing(&r.view) }},
-	{"refused", "with refused lines", "warn", func(r *row) bool { return r.refused > 0 }},
-	{"ok", "ok", "ok", func(r *row) bool { return r.view.Last != nil && r.view.Last.Result == record.OK }},
-	{"new", "not yet run", "", func(r *row) bool { return r.view.Last == nil }},
-	{"running", "running", "", func(r *row) bool { return r.view.State == script.Running }},
-	{"waiting", "waiting", "", func(r *row) bool { return r.view.State == script.Waiting }},
+// scriptFilters are what the table of scripts can be narrowed to, in the order
+// of their links.
+var scriptFilters = []filter[*scriptRow]{
+	{"failing", "failing", "bad", func(r *scriptRow) bool { return failing(r.View) }},
+	{"refused", "with refused lines", "warn", func(r *scriptRow) bool { return r.refused > 0 }},
+	{"ok", "ok", "ok", func(r *scriptRow) bool { return r.Last != nil && r.Last.Result == record.OK }},
+	{"new", "not yet run", "", func(r *scriptRow) bool { return r.Last == nil }},
+	{"running", "running", "", func(r *scriptRow) bool { return r.State == script.Running }},
+	{"waiting", "waiting", "", func(r *scriptRow) bool { return r.State == script.Waiting }},
 }
 
-// orders are the table's columns and how each sorts; equal rows stay in the
-// order of the configuration. Where the first click sorts downwards, most is
-// what one looks for.
-var orders = []struct {
-	key, title, class string
-	down              bool
-	compare           func(a, b *row) int
-}{
-	{"name", "Script", "", false, func(a, b *row) int { return cmp.Compare(a.Name, b.Name) }},
-	{"dialect", "Dialect", "", false, func(a, b *row) int { return cmp.Compare(a.Dialect, b.Dialect) }},
-	{"state", "State", "", false, func(a, b *row) int { return cmp.Compare(urgency(a), urgency(b)) }},
-	{"", "Last runs", "lesser", false, nil},
-	{"last", "Last run", "", true, func(a, b *row) int { return a.view.Since.Compare(b.view.Since) }},
-	{"next", "Next", "", false, func(a, b *row) int { return a.view.Next.Compare(b.view.Next) }},
-	{"duration", "Took", "num", true, func(a, b *row) int { return cmp.Compare(a.last().Duration, b.last().Duration) }},
-	{"exit", "Exit", "num", true, func(a, b *row) int { return cmp.Compare(a.last().ExitCode, b.last().ExitCode) }},
-	{"series", "Series", "num", true, func(a, b *row) int { return cmp.Compare(a.series, b.series) }},
-	{"refused", "Refused", "num", true, func(a, b *row) int { return cmp.Compare(a.refused, b.refused) }},
-	{"", "Last error", "", false, nil},
+// scriptColumns are the columns of the table of scripts; equal rows stay in the
+// order of the configuration.
+var scriptColumns = []column[*scriptRow]{
+	{
+		title: "Script", cells: "name",
+		cell: func(r *scriptRow) cell {
+			return cell{Row: true, Text: r.name, Href: "scripts/" + url.PathEscape(r.Script.Name)}
+		},
+		key: "name", compare: func(a, b *scriptRow) int { return cmp.Compare(a.name, b.name) },
+	}, {
+		title: "Dialect", cells: "dialect",
+		cell: func(r *scriptRow) cell { return cell{Text: r.Script.Dialect.Name} },
+		key:  "dialect", compare: func(a, b *scriptRow) int { return cmp.Compare(a.Script.Dialect.Name, b.Script.Dialect.Name) },
+	}, {
+		title: "State", cells: "state",
+		cell: func(r *scriptRow) cell { return cell{Badge: r.badge(), Small: activity(r.View, r.now)} },
+		key:  "state", compare: func(a, b *scriptRow) int { return cmp.Compare(a.urgency(), b.urgency()) },
+	}, {
+		title: "Last runs", class: "lesser", cells: "spark lesser",
+		cell: func(r *scriptRow) cell { return cell{Bars: barsOf(r.History)} },
+	}, {
+		title: "Last run", cells: "last",
+		cell: func(r *scriptRow) cell {
+			return r.ofRun(func(v *script.Verdict) cell { return cell{Time: ago(v.Start, r.now)} })
+		},
+		key: "last", down: true, compare: func(a, b *scriptRow) int { return a.Since.Compare(b.Since) },
+	}, {
+		title: "Next", cells: "next",
+		cell: func(r *scriptRow) cell { return cell{Time: next(r.View, r.now)} },
+		key:  "next", compare: func(a, b *scriptRow) int { return a.Next.Compare(b.Next) },
+	}, {
+		title: "Took", class: "num", cells: "num took",
+		cell: func(r *scriptRow) cell {
+			return r.ofRun(func(v *script.Verdict) cell { return cell{Text: took(v.Duration)} })
+		},
+		key: "duration", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.last().Duration, b.last().Duration) },
+	}, {
+		title: "Exit", class: "num", cells: "num exit",
+		cell: func(r *scriptRow) cell {
+			return r.ofRun(func(v *script.Verdict) cell { return cell{Text: exitCode(v)} })
+		},
+		key: "exit", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.last().ExitCode, b.last().ExitCode) },
+	}, {
+		title: "Series", class: "num", cells: "num series",
+		cell: func(r *scriptRow) cell { return cell{Text: number(r.series)} },
+		key:  "series", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.series, b.series) },
+	}, {
+		title: "Refused", class: "num", cells: "num refused",
+		cell: func(r *scriptRow) cell { return refusedCell(r.refused) },
+		key:  "refused", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.refused, b.refused) },
+	}, {
+		title: "Last error", cells: "note bad",
+		cell: func(r *scriptRow) cell { return cell{Note: r.note()} },
+	},
+}
+
+// refusedCell is how many were refused; nothing for none.
+func refusedCell(n int) cell {
+	if n == 0 {
+		return cell{}
+	}
+	return cell{Text: number(n), Warn: true}
 }
 
 // urgency orders rows by what wants looking at: what fails, then what loses
 // lines.
-func urgency(r *row) int {
+func (r *scriptRow) urgency() int {
 	switch {
-	case failing(&r.view):
+	case failing(r.View):
 		return 0
 	case r.refused > 0:
 		return 1
@@ -145,34 +176,68 @@ func urgency(r *row) int {
 }
 
 // last is the verdict on the last run, or an empty one, for comparing.
-func (r *row) last() *script.Verdict {
-	if r.view.Last == nil {
+func (r *scriptRow) last() *script.Verdict {
+	if r.Last == nil {
 		return &script.Verdict{}
 	}
-	return r.view.Last
+	return r.Last
+}
+
+// ran says that there is a last run to show.
+func (r *scriptRow) ran() bool { return r.Last != nil && r.State != script.Disabled }
+
+// ofRun is a cell about the last run; empty where there is none to show.
+func (r *scriptRow) ofRun(show func(*script.Verdict) cell) cell {
+	if !r.ran() {
+		return cell{}
+	}
+	return show(r.Last)
+}
+
+func (r *scriptRow) badge() badge {
+	if r.Last != nil && r.State == script.Disabled {
+		return badge{"new", "○", "disabled"}
+	}
+	return badgeOf(r.Last)
+}
+
+// note is why a script fails or is disabled.
+func (r *scriptRow) note() string {
+	switch {
+	case r.Last == nil:
+		return ""
+	case r.State == script.Disabled && r.private && len(r.Warnings) > 0:
+		return excerpt(r.Warnings[len(r.Warnings)-1])
+	case r.State == script.Disabled || !failing(r.View):
+		return ""
+	case r.private:
+		return excerpt(errorOf(r.Last))
+	}
+	return why(r.Last, r.Timeout)
+}
+
+// matches reports whether the text is part of the script's name or dialect.
+func (r *scriptRow) matches(text string) bool {
+	return strings.Contains(strings.ToLower(r.Script.Name), text) || strings.Contains(r.Script.Dialect.Name, text)
 }
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	private := s.gate.Hidden(r) == ""
-	q := queryOf(r.URL.Query())
+	q := queryOf(r.URL.Query(), scriptColumns, scriptFilters)
 	p := statusPage{frame: s.frame("scriptbridge", "./", now), Query: q}
 	p.Refresh, p.Toggle = q.Refresh, q.toggled().href()
-	views := s.Scripts.Views()
-	p.Total = count(len(views), "script")
-	p.Columns = columns(q)
 
-	total := 0
-	all := make([]*row, len(views))
-	for i := range views {
-		all[i] = s.row(views[i], private, now)
-		total += all[i].series
-	}
-	p.Filters = filters(all, q)
-	p.Rows = slices.DeleteFunc(all, func(r *row) bool { return !q.wants(r) })
-	q.sort(p.Rows)
-	total += s.others(&p, private, now)
-	p.Series = number(total)
+	rows, series := s.scriptRows(private, now)
+	p.Total = count(len(rows), "script")
+	p.Filters = filterLinks(scriptFilters, rows, q)
+	rows = slices.DeleteFunc(keep(scriptFilters, rows, q.State), func(r *scriptRow) bool { return !r.matches(strings.ToLower(q.Text)) })
+	sortRows(scriptColumns, rows, q)
+	p.Scripts = tableOf(table{Class: "scripts", Headings: sortableHeadings(scriptColumns, q)}, scriptColumns, rows)
+	series += s.receiverTable(&p, private, now)
+	s.uploadTable(&p, private, now)
+	p.Series = number(series)
+
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}
 	if !ok && err != nil && private {
@@ -181,38 +246,22 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	s.render(w, http.StatusOK, s.status, p)
 }
 
-func (s *Server) row(v script.View, private bool, now time.Time) *row {
-	series := s.Page.Count(record.Script, v.Script.Name)
-	r := &row{
-		Name: texts.Visible(v.Script.Name), Href: "scripts/" + url.PathEscape(v.Script.Name),
-		Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last), Activity: activity(&v, now),
-		Bars: barsOf(v.History), Series: number(series), view: v, series: series,
-	}
-	if v.State != script.Running && v.State != script.Disabled {
-		r.Next = soon(v.Next, now)
-	}
-	if v.Last == nil {
-		return r
-	}
-	if v.State == script.Disabled {
-		r.Badge = badge{"new", "○", "disabled"}
-		if private && len(v.Warnings) > 0 {
-			r.Note = texts.Visible(texts.Shorten(v.Warnings[len(v.Warnings)-1], 240))
+// scriptRows gives a row for each script, and the number of all their series.
+func (s *Server) scriptRows(private bool, now time.Time) (rows []*scriptRow, series int) {
+	views := s.Scripts.Views()
+	rows = make([]*scriptRow, len(views))
+	for i := range views {
+		v := &views[i]
+		r := &scriptRow{View: v, name: texts.Visible(v.Script.Name), private: private, now: now}
+		r.series = s.Page.Count(record.Script, v.Script.Name)
+		if r.ran() {
+			_, refused := s.Page.Refusals(record.Script, v.Script.Name)
+			r.refused = refused + v.Last.Refused
 		}
-		return r
+		rows[i] = r
+		series += r.series
 	}
-	r.Last, r.Took, r.Exit = ago(v.Last.Start, now), took(v.Last.Duration), exitCode(v.Last)
-	_, refused := s.Page.Refusals(record.Script, v.Script.Name)
-	if r.refused = refused + v.Last.Refused; r.refused > 0 {
-		r.Refused = number(r.refused)
-	}
-	if failing(&v) {
-		r.Note = why(v.Last, v.Timeout)
-		if private {
-			r.Note = texts.Visible(texts.Shorten(errorOf(v.Last), 240))
-		}
-	}
-	return r
+	return rows, series
 }
 
 // activity says what a script is doing; empty when it only waits for its next
@@ -225,6 +274,14 @@ func activity(v *script.View, now time.Time) string {
 		return "waiting"
 	}
 	return ""
+}
+
+// next is when a script runs next, where that is known.
+func next(v *script.View, now time.Time) moment {
+	if v.State == script.Running || v.State == script.Disabled {
+		return moment{}
+	}
+	return soon(v.Next, now)
 }
 
 func exitCode(v *script.Verdict) string {
@@ -250,6 +307,9 @@ func why(v *script.Verdict, timeout time.Duration) string {
 	}
 	return "failed"
 }
+
+// excerpt is a text for a cell of a private page.
+func excerpt(text string) string { return texts.Visible(texts.Shorten(text, 240)) }
 
 // errorOf is the verdict's own text, for private pages.
 func errorOf(v *script.Verdict) string {

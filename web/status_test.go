@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
+	"scriptbridge/collector"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -41,8 +42,8 @@ func shop() *fakes {
 	ran(&certs, script.Verdict{Result: record.Error, ExitCode: 3, Duration: 900 * time.Microsecond, Err: errors.New("exit code 3: \x1b[31mno certificate")})
 	return &fakes{
 		views:    []script.View{disks, mail, queue, redis, certs},
-		series:   map[string][]Series{"disks": series, "redis": make([]Series, 1200)},
-		refusals: map[string][]Refusal{"disks": refusals},
+		series:   map[string][]collector.SeriesView{"disks": series, "redis": make([]collector.SeriesView, 1200)},
+		refusals: map[string][]collector.Refusal{"disks": refusals},
 	}
 }
 

@@ -23,7 +23,9 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/collector"
 	"scriptbridge/internal/texts"
+	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -36,63 +38,17 @@ type Scripts interface {
 	View(name string) (script.View, bool)
 }
 
-// Page is the metrics page as seen from here: what the collector made of each
-// script and each receiver.
+// Page is the metrics page as seen from here, what the collector made of each
+// script and each receiver: *collector.Collector.
 type Page interface {
 	// Count is the number of series that a source has now. It is asked for
 	// every source whenever the status page is shown.
 	Count(kind record.Kind, name string) int
 	// Series lists a source's series in the order of the page.
-	Series(kind record.Kind, name string) []Series
+	Series(kind record.Kind, name string) []collector.SeriesView
 	// Refusals lists what the page could not take of a source's last batch,
 	// and says how many there were in all, since the list may be cut.
-	Refusals(kind record.Kind, name string) (kept []Refusal, all int)
-}
-
-// Series is one series of a source.
-type Series struct {
-	Text  string // name{labels}
-	Value float64
-	Line  int // of the script's output, from 1; 0 when there is none
-	// Mean is over how long Value is the mean of what was printed, and Sum says
-	// that it is all of that added up; neither, that it was printed so.
-	Mean time.Duration
-	Sum  bool
-}
-
-// Refusal is one sample that the metrics page did not take.
-type Refusal struct {
-	Line   int    // of the script's output, from 1; 0 when there is none
-	Metric string // as the source named it
-	Reason string // the label reason, such as "type_conflict"
-	Text   string // a sentence for people, with the remedy
-}
-
-// ReceiverView is a receiver as the pages show it.
-type ReceiverView struct {
-	Name string
-	Up   bool
-	// Error is why it is down, or what was wrong with its last batch; empty
-	// while it opens, and for nothing. It is private.
-	Error     string
-	Addresses []string
-	Last      time.Time // of the last batch; zero before the first
-	// Packets and Bytes came in; Dropped was lost, by reason.
-	Packets, Bytes uint64
-	Dropped        map[string]uint64
-	// Events and Faults are those of late, the newest first. What they say is
-	// private.
-	Events []record.Event
-	Faults []Fault
-}
-
-// Fault is something that a receiver could not use, or a number of such.
-type Fault struct {
-	At     time.Time
-	Reason string
-	Text   string // what came; empty where it is not known
-	Why    string
-	More   int // how many others it stands for
+	Refusals(kind record.Kind, name string) (kept []collector.Refusal, all int)
 }
 
 // UploadView is an upload as the pages show it.
@@ -101,11 +57,11 @@ type UploadView struct {
 	OK   bool // the last attempt to send went well, or there was none yet
 	// Error is why not, or what was refused last. It is private.
 	Error string
-	// Queue counts the batches that wait, QueueBytes their size on disk.
+	// Queue counts the values and events that wait, QueueBytes their size on disk.
 	Queue      int
 	QueueBytes int64
 	Oldest     time.Time // the time of the first that waits; zero for none
-	// Sent and Refused count batches, or what the server counts by.
+	// Sent and Refused count values and events.
 	Sent, Refused uint64
 }
 
@@ -116,7 +72,7 @@ type Options struct {
 	Page    Page
 	// Receivers and Uploads give what is configured, in order; nil: nothing
 	// is.
-	Receivers func() []ReceiverView
+	Receivers func() []receive.View
 	Uploads   func() []UploadView
 	// Metrics answers GET and HEAD at TelemetryPath.
 	Metrics       http.Handler
@@ -177,7 +133,7 @@ type Server struct {
 // New makes a server. The error is about an option.
 func New(o Options) (*Server, error) {
 	if o.Receivers == nil {
-		o.Receivers = func() []ReceiverView { return nil }
+		o.Receivers = func() []receive.View { return nil }
 	}
 	if o.Uploads == nil {
 		o.Uploads = func() []UploadView { return nil }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"scriptbridge/collector"
 	"scriptbridge/script"
 )
 
@@ -19,8 +20,8 @@ func disksOnly() *fakes {
 	v, series, refusals := diskView(time.Now())
 	return &fakes{
 		views:    []script.View{v},
-		series:   map[string][]Series{"disks": series},
-		refusals: map[string][]Refusal{"disks": refusals},
+		series:   map[string][]collector.SeriesView{"disks": series},
+		refusals: map[string][]collector.Refusal{"disks": refusals},
 	}
 }
 
