@@ -67,6 +67,7 @@ func (f *fakes) options() Options {
 
 func newScript(name, dialect string, command ...string) *script.Script {
 	c := &config.Script{Name: name, Command: command}
+	c.MaxSeries, c.MaxOutput = 10_000, 16<<20
 	return &script.Script{Script: c, Dialect: script.Dialect{Name: dialect}, File: command[0], Dir: "/srv/scripts"}
 }
 

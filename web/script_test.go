@@ -69,7 +69,7 @@ func TestScriptPrivate(t *testing.T) {
 		check("warnings", textsOf(find(doc, "div.warn")), []string{"Warnings the declared period 10 is below 60; 60 is used"})
 		check("standard error and configuration", textsOf(find(doc, "pre")), []string{
 			"warning: /mnt/old is not mounted done",
-			`name: disks command: [/srv/scripts/disks.py, --all, "two words"] max_series: 0 max_output: 0B`,
+			`name: disks command: [/srv/scripts/disks.py, --all, "two words"] max_series: 10000 max_output: 16MiB`,
 		})
 		check("sections", textsOf(find(doc, "h2")), []string{
 			"Last output", "Standard error", "Series 2", "Last runs", "Events", "Declared metrics 2", "Configuration",
