@@ -192,10 +192,10 @@ func BenchmarkFirstScrape(b *testing.B) {
 		b.Run(fmt.Sprintf("gzip=%v", gzip), func(b *testing.B) {
 			c, _ := l.fill(nil)
 			for b.Loop() {
-				for _, ch := range c.sheet.chunks {
-					c.sheet.touch(ch.blocks[0])
+				for _, ch := range c.layout.chunks {
+					c.layout.touch(ch.blocks[0])
 				}
-				c.sheet.page(variant{gzip: gzip})
+				c.layout.page(variant{gzip: gzip})
 			}
 		})
 	}
@@ -214,7 +214,7 @@ func BenchmarkMemory(b *testing.B) {
 					for _, batch := range batches {
 						_ = c.Put(batch)
 					}
-					p := c.sheet.page(variant{gzip: gzip})
+					p := c.layout.page(variant{gzip: gzip})
 					b.ReportMetric(float64(heap()-before)/float64(l.series()), "B/series")
 					b.ReportMetric(float64(p.size)/float64(l.series()), "page-B/series")
 					runtime.KeepAlive(c)

@@ -10,7 +10,7 @@ import (
 type block struct {
 	family *family // nil once the block is gone
 	source *source
-	chunk  *chunk // of the sheet that it stands in
+	chunk  *chunk // of the layout, in which it stands
 	series []*series
 	sorted bool
 	metric *metric // that it shows
@@ -20,7 +20,7 @@ type block struct {
 	batch   uint32 // the last batch of its source that wrote to it
 	// loose: OpenMetrics would not have its series under their type (strict.go).
 	// doubtful: that is to be found out anew.
-	loose, doubtful bool
+	loose, unchecked bool
 }
 
 // series is one line of the page, or the lines of one distribution.
@@ -91,7 +91,7 @@ func (se *series) setKey(key string) {
 // lines is how many the series has on the page.
 func (se *series) lines() int {
 	if d := se.distribution(); d != nil {
-		return d.layout.lines()
+		return d.bounds.lines()
 	}
 	return 1
 }

@@ -42,7 +42,7 @@ type Collector struct {
 	retention time.Duration
 	sources   map[sourceKey]*source
 	names     map[string]*family // by every name that a family claims
-	sheet     sheet
+	layout    layout
 	due       instant              // nothing ends before
 	text      []byte               // scratch
 	index     mapping.IndexMapping // of all sketches
@@ -99,14 +99,14 @@ func New(o Options) *Collector {
 // fails: a refused sample is counted, kept for Refusals and named in the log
 // once. It blocks while a page is being rendered, and on the log.
 func (c *Collector) Put(b *record.Batch) error {
-	for _, line := range c.take(b) {
+	for _, line := range c.ingest(b) {
 		_ = line() // a log that cannot be written is no reason to lose a batch
 	}
 	return nil
 }
 
-// take does the work of Put under the lock, and returns what is to be logged.
-func (c *Collector) take(b *record.Batch) []func() error {
+// ingest does the work of Put under the lock, and returns what is to be logged.
+func (c *Collector) ingest(b *record.Batch) []func() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.sweep() // so that what a Put finds does not depend on scrapes
@@ -202,7 +202,7 @@ func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
 	}
 	var blocks []*block
 	for _, b := range s.blocks {
-		if !b.family.own {
+		if !b.family.builtin {
 			blocks = append(blocks, b)
 		}
 	}
@@ -221,7 +221,7 @@ func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
 				continue
 			}
 			for i, v := range d.values() {
-				views = append(views, SeriesView{Text: string(d.layout.appendLine(nil, se.text, i, text)), Value: v, Line: int(se.line)})
+				views = append(views, SeriesView{Text: string(d.bounds.appendLine(nil, se.text, i, text)), Value: v, Line: int(se.line)})
 			}
 		}
 	}

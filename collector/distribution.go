@@ -18,28 +18,28 @@ import (
 
 // This file is what becomes of samples that are Observed: summaries and
 // histograms that are ours. A distribution is one series in the books, and as
-// many lines on the page as its layout has. An observation costs the same
+// many lines on the page as its bounds make. An observation costs the same
 // whatever its weight.
 
-// layout is which lines a distribution has: those of its bounds, then _sum and
+// boundSet is which lines a distribution has: those of its bounds, then _sum and
 // _count.
-type layout struct {
+type boundSet struct {
 	kind   kindOf    // summary or histogram
-	bounds []float64 // quantiles, or upper bounds up to +Inf; ascending
+	values []float64 // quantiles, or upper bounds up to +Inf; ascending
 }
 
 var defaultQuantiles = []float64{0.5, 0.9, 0.99}
 
-// layoutOf reads what a source knows of a metric that it observes.
-func layoutOf(meta *record.Meta) *layout {
-	l := &layout{kind: summary, bounds: defaultQuantiles}
+// boundsOf reads what a source knows of a metric that it observes.
+func boundsOf(meta *record.Meta) *boundSet {
+	l := &boundSet{kind: summary, values: defaultQuantiles}
 	switch {
 	case meta == nil:
 	case meta.Type == record.Histogram:
 		l.kind = histogram
-		l.bounds = append(ascending(meta.Buckets, -math.MaxFloat64, math.MaxFloat64), math.Inf(1))
+		l.values = append(ascending(meta.Buckets, -math.MaxFloat64, math.MaxFloat64), math.Inf(1))
 	case meta.Quantiles != nil:
-		l.bounds = ascending(meta.Quantiles, 0, 1)
+		l.values = ascending(meta.Quantiles, 0, 1)
 	}
 	return l
 }
@@ -57,15 +57,15 @@ func ascending(values []float64, from, to float64) []float64 {
 	return slices.Compact(all)
 }
 
-func (l *layout) equal(o *layout) bool {
-	return l == o || l.kind == o.kind && slices.Equal(l.bounds, o.bounds)
+func (l *boundSet) equal(o *boundSet) bool {
+	return l == o || l.kind == o.kind && slices.Equal(l.values, o.values)
 }
 
 // lines is their number.
-func (l *layout) lines() int { return len(l.bounds) + 2 }
+func (l *boundSet) lines() int { return len(l.values) + 2 }
 
 // label is the one that tells the lines of the bounds apart.
-func (l *layout) label() string {
+func (l *boundSet) label() string {
 	if l.kind == histogram {
 		return model.BucketLabel
 	}
@@ -73,13 +73,13 @@ func (l *layout) label() string {
 }
 
 // appendLine appends the i-th line's name{labels}; text is the family's.
-func (l *layout) appendLine(dst []byte, text string, i int, f format) []byte {
+func (l *boundSet) appendLine(dst []byte, text string, i int, f format) []byte {
 	name, labels := text, ""
 	if at := strings.IndexByte(text, '{'); at >= 0 {
 		name, labels = text[:at], text[at:]
 	}
 	dst = append(dst, name...)
-	switch i - len(l.bounds) {
+	switch i - len(l.values) {
 	case 0:
 		return append(append(dst, "_sum"...), labels...)
 	case 1:
@@ -95,7 +95,7 @@ func (l *layout) appendLine(dst []byte, text string, i int, f format) []byte {
 		dst = append(dst, ',')
 	}
 	dst = append(append(dst, l.label()...), '=', '"')
-	dst = appendBoundText(dst, l.bounds[i], f)
+	dst = appendBoundText(dst, l.values[i], f)
 	return append(dst, '"', '}')
 }
 
@@ -114,19 +114,19 @@ func appendBoundText(dst []byte, v float64, f format) []byte {
 
 // appendTail appends what the i-th line would have in its key behind keyEnd if
 // it were Set (verbatim.go): lines with equal keys cannot stand on one page.
-func (l *layout) appendTail(dst []byte, i int) []byte {
-	first := byte(0) // part of those of partsOf that the layout has
+func (l *boundSet) appendTail(dst []byte, i int) []byte {
+	first := byte(0) // part of those of partsOf that the first line is
 	if l.kind == histogram {
 		first = 1
 	}
-	if n := i - len(l.bounds); n >= 0 {
+	if n := i - len(l.values); n >= 0 {
 		return append(dst, first+1+byte(n))
 	}
-	return appendBoundKey(append(dst, first), l.bounds[i])
+	return appendBoundKey(append(dst, first), l.values[i])
 }
 
 // has says whether a line has this tail.
-func (l *layout) has(tail []byte) bool {
+func (l *boundSet) has(tail []byte) bool {
 	var own []byte
 	for i := range l.lines() {
 		if own = l.appendTail(own[:0], i); bytes.Equal(own, tail) {
@@ -138,7 +138,7 @@ func (l *layout) has(tail []byte) bool {
 
 // distribution is what a series has observed.
 type distribution struct {
-	layout *layout
+	bounds *boundSet
 	count  float64 // of observations, each with its weight
 	sum    float64
 	counts []float64 // of a histogram, for each bound alone
@@ -156,13 +156,13 @@ func (d *distribution) values() []float64 {
 		return d.shown
 	}
 	d.stale = false
-	n := len(d.layout.bounds)
+	n := len(d.bounds.values)
 	if d.shown == nil {
 		d.shown = make([]float64, n+2)
 	}
 	total := d.count
-	if d.layout.kind == summary {
-		d.window.quantiles(d.shown[:n], d.layout.bounds)
+	if d.bounds.kind == summary {
+		d.window.quantiles(d.shown[:n], d.bounds.values)
 	} else {
 		total = 0
 		for i, c := range d.counts {
@@ -182,14 +182,14 @@ func (d *distribution) observe(index mapping.IndexMapping, now instant, value, w
 		return false
 	}
 	d.sum, d.count, d.stale = sum, count, true
-	if d.layout.kind == summary {
+	if d.bounds.kind == summary {
 		d.window.add(index, now, value, weight)
 		return true
 	}
 	if d.counts == nil {
-		d.counts = make([]float64, len(d.layout.bounds))
+		d.counts = make([]float64, len(d.bounds.values))
 	}
-	at, _ := slices.BinarySearch(d.layout.bounds, value)
+	at, _ := slices.BinarySearch(d.bounds.values, value)
 	d.counts[at] += weight
 	return true
 }

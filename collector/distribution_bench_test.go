@@ -25,7 +25,7 @@ func timers(meta *record.Meta, series, n int, weight float64) *record.Batch {
 func BenchmarkObserve(b *testing.B) {
 	for _, meta := range []*record.Meta{summaryMeta, histogramMeta} {
 		for _, weight := range []float64{1, 1e7} {
-			b.Run(fmt.Sprintf("%s/weight=%g", layoutOf(meta).kind, weight), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/weight=%g", boundsOf(meta).kind, weight), func(b *testing.B) {
 				c, batch := New(Options{}), timers(meta, 100, 1000, weight)
 				b.ReportAllocs()
 				for b.Loop() {
@@ -53,10 +53,10 @@ func BenchmarkObservedPage(b *testing.B) {
 		for _, s := range c.sources {
 			for _, se := range s.series {
 				se.distribution().stale = true
-				c.sheet.touch(se.block)
+				c.layout.touch(se.block)
 			}
 		}
-		c.sheet.page(variant{})
+		c.layout.page(variant{})
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/summary")
 }
@@ -65,7 +65,7 @@ func BenchmarkObservedPage(b *testing.B) {
 // window has been full of observations, 100 in each age, for its whole length.
 func BenchmarkObservedMemory(b *testing.B) {
 	for _, meta := range []*record.Meta{summaryMeta, histogramMeta} {
-		b.Run(layoutOf(meta).kind.String(), func(b *testing.B) {
+		b.Run(boundsOf(meta).kind.String(), func(b *testing.B) {
 			const series = 1000
 			batch := timers(meta, series, 100*series, 1)
 			for b.Loop() {

@@ -28,7 +28,7 @@ func TestSummaryMemory(t *testing.T) {
 		before := heap()
 		all := make([]distribution, 500)
 		for i := range all {
-			all[i].layout = layoutOf(nil)
+			all[i].bounds = boundsOf(nil)
 			for age := range ages {
 				for _, v := range c.values {
 					all[i].observe(index, instant(time.Duration(age)*ageWidth), v, 1)

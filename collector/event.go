@@ -9,15 +9,15 @@ import (
 	"scriptbridge/record"
 )
 
-// The families of events (spec/mapping.md, Events). Their names follow the
+// The families of events. Their names follow the
 // source's prefix.
 var (
-	eventCount = ours("_events", counter, "", "Events received, by declared event.")
-	eventInfo  = ours("_event", info, "", "Recent events, and those still open, with their declared attributes.")
-	eventStart = ours("_event_start_timestamp_seconds", gauge, "seconds", "When an event began, in Unix time.")
-	eventEnd   = ours("_event_end_timestamp_seconds", gauge, "seconds", "When an event ended, in Unix time; absent while it is open.")
+	eventCount = builtin("_events", counter, "", "Events received, by declared event.")
+	eventInfo  = builtin("_event", info, "", "Recent events, and those still open, with their declared attributes.")
+	eventStart = builtin("_event_start_timestamp_seconds", gauge, "seconds", "When an event began, in Unix time.")
+	eventEnd   = builtin("_event_end_timestamp_seconds", gauge, "seconds", "When an event ended, in Unix time; absent while it is open.")
 
-	eventFamilies = []*ownFamily{eventCount, eventInfo, eventStart, eventEnd}
+	eventFamilies = []*builtinFamily{eventCount, eventInfo, eventStart, eventEnd}
 )
 
 const (
@@ -83,7 +83,7 @@ func eventText(s string) string {
 // and the operator's, which give way where an event has one of the same name.
 func (s *source) eventLabels(labels ...record.Label) []record.Label {
 	labels = append([]record.Label{{Name: string(s.def.Kind), Value: s.def.Name}}, labels...)
-	for _, l := range s.own {
+	for _, l := range s.labels {
 		if !slices.ContainsFunc(labels, func(o record.Label) bool { return o.Name == l.Name }) {
 			labels = append(labels, l)
 		}
@@ -155,7 +155,7 @@ func (c *Collector) showEvent(s *source, shown *event) {
 	}
 	described = append(described, attributes(e, described)...)
 
-	set := func(f *ownFamily, value float64, labels []record.Label) {
+	set := func(f *builtinFamily, value float64, labels []record.Label) {
 		shown.series = append(shown.series, c.show(s, s.eventPrefix+f.name, f, value, labels))
 	}
 	set(eventInfo, 1, described)
@@ -166,8 +166,8 @@ func (c *Collector) showEvent(s *source, shown *event) {
 }
 
 // attributes are an event's declared attributes as labels that fit beside
-// ours, in the order of the page.
-func attributes(e *record.Event, ours []record.Label) []record.Label {
+// the bridge's, in the order of the page.
+func attributes(e *record.Event, reserved []record.Label) []record.Label {
 	if e.Meta == nil {
 		return nil
 	}
@@ -179,7 +179,7 @@ func attributes(e *record.Event, ours []record.Label) []record.Label {
 			labels = append(labels, record.Label{Value: eventText(a.Value)})
 		}
 	}
-	for _, l := range ours {
+	for _, l := range reserved {
 		taken = append(taken, l.Name)
 	}
 	for i, name := range labelNames(taken, raw, e.Meta.Attributes, labelName) {
@@ -192,7 +192,7 @@ func attributes(e *record.Event, ours []record.Label) []record.Label {
 // endEvent hides the i-th event shown.
 func (c *Collector) endEvent(s *source, i int) {
 	for _, se := range s.events.shown[i].series {
-		c.hide(se)
+		c.end(se)
 	}
 	s.events.shown = slices.Delete(s.events.shown, i, i+1)
 }

@@ -39,12 +39,12 @@ func kindOfType(t record.Type) kindOf {
 
 // family is all series of one name, of however many sources.
 type family struct {
-	name   string // OpenMetrics': without _total, _info, _bucket and the like
-	kind   kindOf
-	own    bool     // ours, not a source's: no source can take it
-	blocks []*block // in the order of the page; empty only of a process-wide family
-	typed  int      // how many of them are of a source that says the type
-	loose  int      // how many of them are loose
+	name    string // OpenMetrics': without _total, _info, _bucket and the like
+	kind    kindOf
+	builtin bool     // made by the bridge: no source can take it
+	blocks  []*block // in the order of the page; empty only of a process-wide family
+	typed   int      // how many of them are of a source that says the type
+	loose   int      // how many of them are loose
 }
 
 // said are the HELP and the UNIT of a family: those of the first block that has
@@ -108,8 +108,8 @@ func (b *block) compare(o *block) int {
 	return b.source.compare(o.source)
 }
 
-// compare says whose wish counts more where two sources disagree: the lower
-// rank's. Kind and name make it an order even while a reload is under way.
+// compare orders sources by precedence: lower rank first. Kind and name make it
+// an order even while a reload is under way.
 func (s *source) compare(o *source) int {
 	return cmp.Or(
 		cmp.Compare(s.def.Rank, o.def.Rank),
@@ -118,9 +118,9 @@ func (s *source) compare(o *source) int {
 	)
 }
 
-// standing finds the families that hold a name which a family of this name
+// conflicting finds the families that hold a name which a family of this name
 // and kind would claim, unless it is that very family.
-func (c *Collector) standing(name string, kind kindOf) []*family {
+func (c *Collector) conflicting(name string, kind kindOf) []*family {
 	var found []*family
 	for _, n := range claims(name, kind) {
 		f := c.names[n]
@@ -141,23 +141,23 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	if b := s.blocks[name]; b != nil && b.metric.id == m.id {
 		return b, nil
 	}
-	if f := c.names[name]; f != nil && f.own {
+	if f := c.names[name]; f != nil && f.builtin {
 		return nil, s.reservedBy(m, f)
 	}
-	if b := s.blocks[name]; b != nil && !b.yields(whole) {
+	if b := s.blocks[name]; b != nil && !b.replaceable(whole) {
 		return nil, s.duplicateName(m, b.metric.id)
 	}
 	var yielding []*block // the source's own
 	if b := s.blocks[name]; b != nil {
 		yielding = append(yielding, b)
 	}
-	for _, f := range c.standing(name, m.id.kind) {
-		if f.own {
+	for _, f := range c.conflicting(name, m.id.kind) {
+		if f.builtin {
 			return nil, s.reservedBy(m, f)
 		}
 		for _, b := range f.blocks {
 			switch {
-			case b.source == s && !b.yields(whole):
+			case b.source == s && !b.replaceable(whole):
 				return nil, s.duplicateName(m, b.metric.id)
 			case b.source == s:
 				yielding = append(yielding, b)
@@ -171,11 +171,11 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 			c.drop(b)
 		}
 	}
-	var followers []lot
-	for _, f := range c.standing(name, m.id.kind) {
+	var followers []moved
+	for _, f := range c.conflicting(name, m.id.kind) {
 		for _, b := range slices.Clone(f.blocks) {
 			if b.follows(s, name, m.id.kind) {
-				followers = append(followers, c.lift(b))
+				followers = append(followers, c.takeOut(b))
 			}
 		}
 		c.evict(f, s, func(*source) *refusal { return outranked(s) })
@@ -185,7 +185,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	return b, nil
 }
 
-// reservedBy refuses a metric for the sake of a family of ours.
+// reservedBy refuses a metric for the sake of a built-in family.
 func (s *source) reservedBy(m *metric, f *family) *refusal {
 	if len(f.blocks) == 0 {
 		return s.reservedProcess(m.sample, f)
@@ -193,10 +193,10 @@ func (s *source) reservedBy(m *metric, f *family) *refusal {
 	return s.reservedEvents(m.sample)
 }
 
-// yields says whether another metric of the same source may take the block's
+// replaceable says whether another metric of the same source may take the block's
 // name: only in a whole batch, which has not mentioned it yet, so that it is
 // about to vanish anyway.
-func (b *block) yields(whole bool) bool {
+func (b *block) replaceable(whole bool) bool {
 	return whole && b.batch != b.source.batch &&
 		!slices.ContainsFunc(b.series, func(se *series) bool { return se.sum })
 }
@@ -217,10 +217,10 @@ func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal
 
 // addBlock makes the source's block in the family of that name, and the family
 // with it; the names must be free.
-func (c *Collector) addBlock(s *source, name string, m *metric, own bool) *block {
+func (c *Collector) addBlock(s *source, name string, m *metric, builtin bool) *block {
 	f := c.names[name]
 	if f == nil {
-		f = &family{name: name, kind: m.id.kind, own: own}
+		f = &family{name: name, kind: m.id.kind, builtin: builtin}
 		for _, n := range claims(name, f.kind) {
 			c.names[n] = f
 		}
@@ -228,41 +228,41 @@ func (c *Collector) addBlock(s *source, name string, m *metric, own bool) *block
 	b := &block{family: f, source: s, sorted: true}
 	b.show(m)
 	s.blocks[name] = b
-	c.place(b)
+	c.attach(b)
 	return b
 }
 
-// place puts a block where it belongs in its family and on the sheet.
-func (c *Collector) place(b *block) {
+// attach puts a block where it belongs in its family and in the layout.
+func (c *Collector) attach(b *block) {
 	f := b.family
 	i, _ := slices.BinarySearchFunc(f.blocks, b, (*block).compare)
 	if len(f.blocks) > 0 {
-		c.sheet.touch(f.blocks[0]) // it loses the family's header, or has another
+		c.layout.touch(f.blocks[0]) // it loses the family's header, or has another
 	}
 	f.blocks = slices.Insert(f.blocks, i, b)
 	if !b.untyped() {
 		f.typed++
 	}
-	c.sheet.insert(b)
+	c.layout.insert(b)
 	if b.loose {
-		c.sheet.loosen(f, true)
+		c.layout.loosen(f, true)
 	}
 }
 
-// unplace is the reverse of place; the family may be left without blocks.
-func (c *Collector) unplace(b *block) {
+// detach is the reverse of place; the family may be left without blocks.
+func (c *Collector) detach(b *block) {
 	f := b.family
-	c.sheet.remove(b)
+	c.layout.remove(b)
 	i := slices.Index(f.blocks, b)
 	f.blocks = slices.Delete(f.blocks, i, i+1)
 	if !b.untyped() {
 		f.typed--
 	}
 	if b.loose {
-		c.sheet.loosen(f, false)
+		c.layout.loosen(f, false)
 	}
 	if len(f.blocks) > 0 {
-		c.sheet.touch(f.blocks[0]) // it inherits the header, or has another
+		c.layout.touch(f.blocks[0]) // it inherits the header, or has another
 	}
 }
 
@@ -271,23 +271,23 @@ func (c *Collector) unplace(b *block) {
 func (c *Collector) drop(b *block) {
 	f := b.family
 	c.remove(b)
-	if f.typed > 0 || f.kind == unknown || f.own {
+	if f.typed > 0 || f.kind == unknown || f.builtin {
 		return
 	}
-	var followers []lot
+	var followers []moved
 	for _, b := range slices.Clone(f.blocks) {
-		followers = append(followers, c.lift(b))
+		followers = append(followers, c.takeOut(b))
 	}
 	c.settle(followers)
 }
 
-// remove takes a block out of its family and off the sheet.
+// remove takes a block out of its family and the layout.
 func (c *Collector) remove(b *block) {
 	f := b.family
 	for _, se := range b.series {
 		b.source.forget(se)
 	}
-	c.unplace(b)
+	c.detach(b)
 	delete(b.source.blocks, f.name)
 	if len(f.blocks) == 0 {
 		for _, n := range claims(f.name, f.kind) {
@@ -317,7 +317,7 @@ func (c *Collector) keep(b *block, wanted func(*series) bool) {
 		c.drop(b)
 		return
 	}
-	c.sheet.touch(b)
+	c.layout.touch(b)
 }
 
 // add puts a new series into a block.
@@ -328,15 +328,15 @@ func (c *Collector) add(b *block, key, text string) *series {
 	}
 	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].key() < key)
 	b.series = append(b.series, se)
-	c.sheet.touch(b)
+	c.layout.touch(b)
 	return se
 }
 
-// twin finds a series that would have a line in common with one of a metric
+// duplicate finds a series that would have a line in common with one of a metric
 // and a key: another source's, or one that the same source set and now
 // observes, or the reverse. Two scripts cannot have one: their names are in
 // all their series.
-func (b *block) twin(m *metric, key []byte) *series {
+func (b *block) duplicate(m *metric, key []byte) *series {
 	for _, o := range b.family.blocks {
 		if o != b && o.source.def.Kind == record.Script && b.source.def.Kind == record.Script {
 			continue
@@ -344,26 +344,26 @@ func (b *block) twin(m *metric, key []byte) *series {
 		if se := o.source.series[string(key)]; se != nil {
 			return se
 		}
-		if se := o.source.overlap(m, key); se != nil {
+		if se := o.source.duplicateIn(m, key); se != nil {
 			return se
 		}
 	}
 	return nil
 }
 
-// overlap finds a series of the source that has a line in common with one of
+// duplicateIn finds a series of the source that has a line in common with one of
 // another operation: a distribution with a part that was Set, or the reverse.
-func (s *source) overlap(m *metric, key []byte) *series {
+func (s *source) duplicateIn(m *metric, key []byte) *series {
 	if m.part != nil {
 		at := bytes.IndexByte(key, keyEnd) + 1
-		if se := s.series[string(key[:at])]; se != nil && se.distribution().layout.has(key[at:]) {
+		if se := s.series[string(key[:at])]; se != nil && se.distribution().bounds.has(key[at:]) {
 			return se
 		}
 	}
-	if m.layout != nil {
+	if m.bounds != nil {
 		var line []byte
-		for i := range m.layout.lines() {
-			line = m.layout.appendTail(append(line[:0], key...), i)
+		for i := range m.bounds.lines() {
+			line = m.bounds.appendTail(append(line[:0], key...), i)
 			if se := s.series[string(line)]; se != nil {
 				return se
 			}

@@ -276,9 +276,9 @@ func checkDistribution(t *testing.T, se *series) {
 	if d == nil {
 		return
 	}
-	bounds, values := len(d.layout.bounds), d.values()
+	bounds, values := len(d.bounds.values), d.values()
 	counts := values[bounds+1:]
-	if d.layout.kind == histogram {
+	if d.bounds.kind == histogram {
 		counts = slices.Concat(values[:bounds], counts)
 		if counts[bounds] != counts[bounds-1] {
 			t.Fatalf("%s: %v", se.text, values)

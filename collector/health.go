@@ -8,44 +8,42 @@ import (
 	"scriptbridge/record"
 )
 
-// ownFamily is a family that the bridge makes itself.
-type ownFamily struct {
+// builtinFamily is a family that the bridge makes itself.
+type builtinFamily struct {
 	name   string // a suffix of what stands in front
 	metric metric // its kind, unit and help
 }
 
-func ours(name string, kind kindOf, unit, help string) *ownFamily {
-	return &ownFamily{name, metric{id: metricID{kind: kind}, unit: unit, help: help}}
+func builtin(name string, kind kindOf, unit, help string) *builtinFamily {
+	return &builtinFamily{name, metric{id: metricID{kind: kind}, unit: unit, help: help}}
 }
 
-// The families of one source's health (spec/mapping.md, What the bridge says
-// of itself). Their names follow scriptbridge_script_ or scriptbridge_receiver_.
+// The families of one source's health. Their names follow scriptbridge_script_ or scriptbridge_receiver_.
 var (
-	healthSuccess  = ours("success", gauge, "", "Whether the last run succeeded: 1 for yes, 0 for no.")
-	healthReadable = ours("success", gauge, "", "Whether the last batch could be read, in part at least: 1 for yes, 0 for no.")
-	healthDuration = ours("duration_seconds", gauge, "seconds", "How long the last run took.")
-	healthExit     = ours("exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself.")
-	healthLastRun  = ours("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
-	healthLastGood = ours("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
-	healthLast     = ours("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
-	healthInterval = ours("interval_seconds", gauge, "seconds", "The interval in force.")
-	healthTimeout  = ours("timeout_seconds", gauge, "seconds", "The timeout in force.")
-	healthSeries   = ours("series", gauge, "", "Number of series on the page now, as max_series counts them.")
-	healthRuns     = ours("runs", counter, "", "Runs, by verdict.")
-	healthOverruns = ours("overruns", counter, "", "Runs that were due while the last one still ran, and were left out.")
-	healthWait     = ours("wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent.")
-	healthRefused  = ours("refused", counter, "", "Samples and lines that are not shown, by reason.")
-	healthCPU      = ours("cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it.")
-	healthRSS      = ours("max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it.")
-	healthOutput   = ours("output_bytes", counter, "bytes", "Bytes written by finished processes.")
+	healthSuccess  = builtin("success", gauge, "", "Whether the last run succeeded: 1 for yes, 0 for no.")
+	healthReadable = builtin("success", gauge, "", "Whether the last batch could be read, in part at least: 1 for yes, 0 for no.")
+	healthDuration = builtin("duration_seconds", gauge, "seconds", "How long the last run took.")
+	healthExit     = builtin("exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself.")
+	healthLastRun  = builtin("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
+	healthLastGood = builtin("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
+	healthLast     = builtin("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
+	healthInterval = builtin("interval_seconds", gauge, "seconds", "The interval in force.")
+	healthTimeout  = builtin("timeout_seconds", gauge, "seconds", "The timeout in force.")
+	healthSeries   = builtin("series", gauge, "", "Number of series on the page now, as max_series counts them.")
+	healthRuns     = builtin("runs", counter, "", "Runs, by verdict.")
+	healthOverruns = builtin("overruns", counter, "", "Runs that were due while the last one still ran, and were left out.")
+	healthWait     = builtin("wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent.")
+	healthRefused  = builtin("refused", counter, "", "Samples and lines that are not shown, by reason.")
+	healthCPU      = builtin("cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it.")
+	healthRSS      = builtin("max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it.")
+	healthOutput   = builtin("output_bytes", counter, "bytes", "Bytes written by finished processes.")
 
-	metricInfo = ours("scriptbridge_metric", info, "", "What a source declared of a metric; metric is its name on the page.")
+	metricInfo = builtin("scriptbridge_metric", info, "", "What a source declared of a metric; metric is its name on the page.")
 )
 
-// isHealth tells the families of health, which never end by themselves, from
-// our others.
+// isHealth reports whether f is a health family; those do not expire.
 func isHealth(f *family) bool {
-	return strings.HasPrefix(f.name, ownPrefix) && f.name != metricInfo.name
+	return strings.HasPrefix(f.name, builtinPrefix) && f.name != metricInfo.name
 }
 
 // runs is what is summed up over a script's runs.
@@ -127,23 +125,23 @@ func (c *Collector) showRefused(s *source) {
 }
 
 // health sets one series of a source's health.
-func (c *Collector) health(s *source, f *ownFamily, value float64, labels ...record.Label) {
+func (c *Collector) health(s *source, f *builtinFamily, value float64, labels ...record.Label) {
 	kind := string(s.def.Kind)
 	labels = append([]record.Label{{Name: kind, Value: s.def.Name}}, labels...)
-	c.show(s, ownPrefix+kind+"_"+f.name, f, value, labels)
+	c.show(s, builtinPrefix+kind+"_"+f.name, f, value, labels)
 }
 
-// show sets a series of our own; the labels are in the order of the page. No
+// show sets a built-in series; the labels are in the order of the page. No
 // source can have its name: where one came first, which only the name of an
 // event's family lets it, it makes room.
-func (c *Collector) show(s *source, name string, f *ownFamily, value float64, labels []record.Label) *series {
+func (c *Collector) show(s *source, name string, f *builtinFamily, value float64, labels []record.Label) *series {
 	c.text = appendLabels(c.text[:0], name+f.metric.id.kind.suffix(), labels)
-	se := s.ours[string(c.text)]
+	se := s.builtin[string(c.text)]
 	if se == nil {
 		b := s.blocks[name]
-		if b == nil || !b.family.own {
+		if b == nil || !b.family.builtin {
 			for _, n := range claims(name, f.metric.id.kind) {
-				if o := c.names[n]; o != nil && !o.own {
+				if o := c.names[n]; o != nil && !o.builtin {
 					c.evict(o, s, func(loser *source) *refusal { return loser.reservedEvents(n) })
 				}
 			}
@@ -151,22 +149,17 @@ func (c *Collector) show(s *source, name string, f *ownFamily, value float64, la
 		}
 		text := string(c.text)
 		se = c.add(b, text, text)
-		s.ours[se.text] = se
+		s.builtin[se.text] = se
 	}
 	if se.value != value {
 		se.value = value
-		c.sheet.touch(se.block)
+		c.layout.touch(se.block)
 	}
 	return se
 }
 
-// hide ends a series of our own.
-func (c *Collector) hide(se *series) {
-	c.end(se)
-}
-
 // describeMetrics shows one series for each metric that a source declared as
-// CoScale does (spec/mapping.md, Names).
+// CoScale does.
 func (c *Collector) describeMetrics(s *source) {
 	wanted := make(map[*series]bool)
 	for _, meta := range s.declared.Metrics {

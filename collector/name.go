@@ -14,8 +14,7 @@ import (
 )
 
 // This file is all that knows Prometheus's alphabet, and is pure: what a
-// script calls things goes in, what Prometheus may see comes out
-// (spec/mapping.md, Names and Families and series).
+// script calls things goes in, what Prometheus may see comes out.
 
 // mapName gives a metric its name on the page, which ends in _total for a
 // counter, and its unit, where the name (before _total) ends in that. A name of
@@ -142,12 +141,12 @@ func keepLabelName(raw string) string {
 }
 
 // labelNames gives each of a series' labels its name on the page, in the order
-// of raw. own are the names that are ours; declared are the metric's
+// of raw. reserved are the names of the labels that the bridge adds; declared are the metric's
 // dimensions, whose order decides where two labels meet; clean makes a name of
 // a raw one, or nothing where nothing is left. The outcome for a
 // label does not depend on the order of raw, unless one name stands in it
 // twice.
-func labelNames(own, raw, declared []string, clean func(string) string) []string {
+func labelNames(reserved, raw, declared []string, clean func(string) string) []string {
 	order := make([]int, len(raw))
 	for i := range order {
 		order[i] = i
@@ -170,17 +169,17 @@ func labelNames(own, raw, declared []string, clean func(string) string) []string
 		if name == "" {
 			name = "dimension_" + strconv.Itoa(max(n+1, position(i)))
 		}
-		if slices.Contains(own, name) {
+		if slices.Contains(reserved, name) {
 			names[i] = name
 			colliding = append(colliding, i)
 			continue
 		}
-		names[i] = free(name, taken, own)
+		names[i] = free(name, taken, reserved)
 		taken[names[i]] = true
 	}
 	for _, i := range colliding {
 		name := names[i]
-		for taken[name] || slices.Contains(own, name) {
+		for taken[name] || slices.Contains(reserved, name) {
 			name = "exported_" + name
 		}
 		names[i] = name
@@ -190,9 +189,9 @@ func labelNames(own, raw, declared []string, clean func(string) string) []string
 }
 
 // free is name, or name with the lowest number that makes it free.
-func free(name string, taken map[string]bool, own []string) string {
+func free(name string, taken map[string]bool, reserved []string) string {
 	numbered := name
-	for n := 2; taken[numbered] || slices.Contains(own, numbered); n++ {
+	for n := 2; taken[numbered] || slices.Contains(reserved, numbered); n++ {
 		numbered = name + "_" + strconv.Itoa(n)
 	}
 	return numbered

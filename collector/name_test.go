@@ -10,7 +10,7 @@ import (
 	"scriptbridge/record"
 )
 
-// names holds every row and every sentence of spec/mapping.md, Names.
+// names holds every rule on names.
 var names = []struct {
 	prefix, name, unit string
 	typ                record.Type

@@ -34,7 +34,7 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	c.mu.Lock()
 	c.sweep()
-	p := c.sheet.page(v)
+	p := c.layout.page(v)
 	c.mu.Unlock()
 
 	header := w.Header()
@@ -130,7 +130,7 @@ func untangle(families []*dto.MetricFamily) {
 
 // WritePage writes the page as it is now, without the process-wide families
 // and without those whose name (OpenMetrics': no _total or _info) keep refuses;
-// nil keeps all. It is the page of `try` and of the textfile.
+// nil keeps all. It is the page of `try` and of /probe.
 func (c *Collector) WritePage(w io.Writer, f expfmt.Format, keep func(family string) bool) error {
 	as := text
 	if f.FormatType() == expfmt.TypeOpenMetrics {
@@ -139,8 +139,8 @@ func (c *Collector) WritePage(w io.Writer, f expfmt.Format, keep func(family str
 	var page []byte
 	c.mu.Lock()
 	c.sweep()
-	c.sheet.judge()
-	for _, ch := range c.sheet.chunks {
+	c.layout.checkStrict()
+	for _, ch := range c.layout.chunks {
 		for _, b := range ch.blocks {
 			if keep == nil || keep(b.family.name) {
 				page = b.append(page, as)

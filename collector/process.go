@@ -76,19 +76,19 @@ func (c *Collector) admitProcess(families []*dto.MetricFamily) ([]*dto.MetricFam
 // reserve takes the names of a process-wide family; it reports false when a
 // source has one of them.
 func (c *Collector) reserve(f *family) bool {
-	if o := c.names[f.name]; o != nil && o.own && o.kind == f.kind {
+	if o := c.names[f.name]; o != nil && o.builtin && o.kind == f.kind {
 		return true // from before
 	}
 	names := claims(f.name, f.kind)
 	for _, n := range names {
-		if o := c.names[n]; o != nil && !o.own {
+		if o := c.names[n]; o != nil && !o.builtin {
 			return false
 		}
 	}
-	if strings.HasPrefix(f.name, ownPrefix) {
+	if strings.HasPrefix(f.name, builtinPrefix) {
 		return true // no source has those in any case
 	}
-	f.own = true
+	f.builtin = true
 	for _, n := range names {
 		c.names[n] = f
 	}

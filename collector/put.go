@@ -37,7 +37,7 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 	}
 	if b.Whole {
 		for _, blk := range s.blocks {
-			if !blk.family.own {
+			if !blk.family.builtin {
 				c.keep(blk, func(se *series) bool {
 					if se.batch != s.batch && se.sum {
 						se.expires = p.expires // nothing was added, which is news too
@@ -56,62 +56,96 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 	}
 }
 
-// putSample takes one sample. It reports false, and does nothing, for one that
-// would be too many while it is not the last word.
+// putSample takes one sample. With final unset, one that would exceed MaxSeries
+// is left for the second pass: putSample returns false.
 func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
-	s := p.source
-	m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
+	m, refused := c.identify(p, smp)
+	if refused != nil {
+		c.refuse(p.source, smp, refused)
+		return true
+	}
+	se := p.source.series[string(p.key)]
+	if p.exceeds(m, se) {
+		if final {
+			c.refuse(p.source, smp, p.tooMany())
+		}
+		return final
+	}
+	if se, refused = c.seriesFor(p, m, se, smp); se == nil && refused == nil {
+		return c.putSample(p, smp, final) // it has another key now
+	}
+	if refused == nil {
+		refused = c.apply(p, m, se, smp)
+	}
+	if refused != nil {
+		c.refuse(p.source, smp, refused)
+	}
+	return true
+}
+
+// identify finds the metric of a sample, and leaves the key of its series in
+// p.key.
+func (c *Collector) identify(p *put, smp *record.Sample) (*metric, *refusal) {
+	m := c.typed(p.source, p.source.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
 	refused := m.refused
 	if refused == nil {
 		refused = badValue(smp)
 	}
 	if refused == nil {
-		p.key, refused = s.appendKey(p.key[:0], m, smp)
+		p.key, refused = p.source.appendKey(p.key[:0], m, smp)
 	}
-	if refused != nil {
-		c.refuse(s, smp, refused)
-		return true
-	}
-	se := s.series[string(p.key)]
-	more := m.lines() // that the source will have
+	return m, refused
+}
+
+// exceeds says whether the source would have too many series with one of the
+// metric in the place of se, which may be nil.
+func (p *put) exceeds(m *metric, se *series) bool {
+	more := m.lines()
 	if se != nil {
 		more -= se.lines()
 	}
-	if limit := s.def.MaxSeries; limit > 0 && more > 0 && s.lines+more > limit {
-		if final {
-			if p.full == nil {
-				p.full = tooManySeries(limit)
-			}
-			c.refuse(s, smp, p.full)
-		}
-		return final
+	limit := p.source.def.MaxSeries
+	return limit > 0 && more > 0 && p.source.lines+more > limit
+}
+
+func (p *put) tooMany() *refusal {
+	if p.full == nil {
+		p.full = tooManySeries(p.source.def.MaxSeries)
 	}
+	return p.full
+}
+
+// seriesFor gives the series of a sample: se, or what admit says where there is
+// none yet, or none with the right lines.
+func (c *Collector) seriesFor(p *put, m *metric, se *series, smp *record.Sample) (*series, *refusal) {
 	if se == nil || se.block != m.block {
-		if se, refused = c.admit(p, m, smp); se == nil && refused == nil {
-			return c.putSample(p, smp, final)
+		var refused *refusal
+		if se, refused = c.admit(p, m, smp); se == nil || refused != nil {
+			return nil, refused
 		}
 	}
-	if refused == nil && m.layout != nil && !m.layout.equal(se.distribution().layout) {
+	if m.bounds != nil && !m.bounds.equal(se.distribution().bounds) {
 		c.end(se)
-		se, refused = c.admit(p, m, smp) // with other lines, which begin at 0
+		return c.admit(p, m, smp) // with other lines, which begin at 0
 	}
-	if refused != nil {
-		c.refuse(s, smp, refused)
-		return true
-	}
+	return se, nil
+}
+
+// apply does to a series what its sample says.
+func (c *Collector) apply(p *put, m *metric, se *series, smp *record.Sample) *refusal {
 	switch {
-	case s.def.Verbatim && p.batch.Whole && se.batch == s.batch:
-		c.refuse(s, smp, printedTwice(se))
+	case p.source.def.Verbatim && p.batch.Whole && se.batch == p.source.batch:
+		return printedTwice(se)
 	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
-		c.refuse(s, smp, endlessSum())
+		return endlessSum()
 	case smp.Op == record.Observe:
 		if !c.observe(p, se, smp) {
-			c.refuse(s, smp, endlessSum())
+			return endlessSum()
 		}
 	case !p.late(se, smp):
 		c.update(p, m, se, smp)
 	}
-	return true
+	return nil
 }
 
 // badValue refuses what a sum, once it has taken it in, would never get rid of.
@@ -131,10 +165,10 @@ func badValue(smp *record.Sample) *refusal {
 	return nil
 }
 
-// moment is what a sample's value is of, in Unix milliseconds; own says that it
-// tells so itself. A clock that is ahead of ours must not keep later values off
+// sampleTime is what a sample's value is of, in Unix milliseconds; explicit says that
+// it tells so itself. A clock that is ahead of ours must not keep later values off
 // the page.
-func (p *put) moment(smp *record.Sample) (at int64, own bool) {
+func (p *put) sampleTime(smp *record.Sample) (at int64, explicit bool) {
 	if smp.Time.IsZero() || smp.Time.After(p.batch.Time) {
 		return p.batch.Time.UnixMilli(), false
 	}
@@ -147,8 +181,8 @@ func (p *put) moment(smp *record.Sample) (at int64, own bool) {
 // batch is the present state, whatever its times: there it counts only against
 // values of the same batch.
 func (p *put) late(se *series, smp *record.Sample) bool {
-	at, own := p.moment(smp)
-	if smp.Op != record.Set || !own || p.batch.Whole && se.batch != p.source.batch {
+	at, explicit := p.sampleTime(smp)
+	if smp.Op != record.Set || !explicit || p.batch.Whole && se.batch != p.source.batch {
 		return false
 	}
 	if se.extra != nil && se.extra.at != 0 {
@@ -165,7 +199,7 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		return nil, m.lost
 	}
 	text := p.key
-	if m.layout != nil {
+	if m.bounds != nil {
 		text = text[:len(text)-1] // without keyEnd
 	} else if m.part != nil {
 		var refused *refusal
@@ -181,37 +215,44 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 	}
 	m.block = b
 	if b.metric.help != m.help || b.metric.unit != m.unit { // declared anew
-		c.sheet.touch(b.family.blocks[0])
+		c.layout.touch(b.family.blocks[0])
 	}
 	b.show(m)
 	if se := p.source.series[string(p.key)]; se != nil {
 		return se, nil
 	}
-	for {
-		twin := b.twin(m, p.key)
-		if twin == nil {
-			break
-		}
-		if twin.block == b {
-			return nil, observedAndSet()
-		}
-		if twin.block.source.compare(p.source) < 0 {
-			if len(b.series) == 0 {
-				c.drop(b)
-			}
-			return nil, duplicateSeries(twin.block.source)
-		}
-		if c.outrank(twin, p.source); b.family == nil {
-			return nil, nil
-		}
+	if refused := c.endDuplicates(p, b, m); refused != nil || b.family == nil {
+		return nil, refused
 	}
 	se := c.add(b, string(p.key), string(text))
-	if m.layout != nil {
-		se.extra.dist = &distribution{layout: m.layout, stale: true}
+	if m.bounds != nil {
+		se.extra.dist = &distribution{bounds: m.bounds, stale: true}
 	}
 	p.source.series[se.key()] = se
 	p.source.lines += se.lines()
 	return se, nil
+}
+
+// endDuplicates ends the series of others that have a line in common with the
+// one whose key is p.key, or refuses that one. b is gone where it has ended the
+// last series that said its family's type.
+func (c *Collector) endDuplicates(p *put, b *block, m *metric) *refusal {
+	for b.family != nil {
+		other := b.duplicate(m, p.key)
+		switch {
+		case other == nil:
+			return nil
+		case other.block == b:
+			return observedAndSet()
+		case other.block.source.compare(p.source) < 0:
+			if len(b.series) == 0 {
+				c.drop(b)
+			}
+			return duplicateSeries(other.block.source)
+		}
+		c.outrank(other, p.source)
+	}
+	return nil
 }
 
 // mention notes that the batch speaks of a series.
@@ -234,7 +275,7 @@ func (c *Collector) observe(p *put, se *series, smp *record.Sample) bool {
 		return false
 	}
 	p.source.slide = min(p.source.slide, d.window.due())
-	c.sheet.touch(se.block)
+	c.layout.touch(se.block)
 	return true
 }
 
@@ -262,10 +303,10 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 		se.extra = new(extra)
 	}
 	if math.Float64bits(value) != math.Float64bits(se.value) || se.extra != nil && se.extra.stamp != stamp {
-		c.sheet.touch(se.block)
+		c.layout.touch(se.block)
 	}
 	se.value = value
-	at, _ := p.moment(smp)
+	at, _ := p.sampleTime(smp)
 	se.at = uint32(max(at/1000, 0))
 	if se.extra != nil {
 		se.extra.stamp, se.extra.at = stamp, at

@@ -46,7 +46,7 @@ func (s *source) moved() string {
 
 // reservedPrefix is told of what begins like all that we say of sources.
 func (s *source) reservedPrefix(name string) *refusal {
-	return &refusal{"reserved", fmt.Sprintf("%s begins with %s, as what scriptbridge says of itself and its sources; %s", name, ownPrefix, s.moved())}
+	return &refusal{"reserved", fmt.Sprintf("%s begins with %s, as what scriptbridge says of itself and its sources; %s", name, builtinPrefix, s.moved())}
 }
 
 // reservedEvents is told of what is called like the series of events.

@@ -12,20 +12,20 @@ type source struct {
 	def         *record.Source
 	prefix      string
 	eventPrefix string         // what the event families' names begin with
-	own         []record.Label // ours on every series, in the order of the page
+	labels      []record.Label // on every series beside the source's, in the order of the page
 
-	declared *record.Declared
-	owners   map[string]metricID // names that declared metrics claim
-	metrics  map[metricKey]*metric
-	shapes   []*shape
+	declared     *record.Declared
+	owners       map[string]metricID // names that declared metrics claim
+	metrics      map[metricKey]*metric
+	labelLayouts []*labelLayout
 
-	blocks map[string]*block  // by family name, ours too
-	series map[string]*series // the source's own, by key
-	lines  int                // that they have on the page
-	ours   map[string]*series // what the bridge says of it, by key
-	batch  uint32             // counts batches, to tell who was mentioned
-	slide  instant            // no quantile changes by itself before
-	due    instant            // nothing of it ends or changes before
+	blocks  map[string]*block  // by family name, the built-in ones too
+	series  map[string]*series // the source's own, by key
+	lines   int                // that they have on the page
+	builtin map[string]*series // what the bridge says of it, by key
+	batch   uint32             // counts batches, to tell who was mentioned
+	slide   instant            // no quantile changes by itself before
+	due     instant            // nothing of it ends or changes before
 
 	events events
 	runs   runs
@@ -41,7 +41,7 @@ func newSource(def *record.Source) *source {
 		metrics:   make(map[metricKey]*metric),
 		blocks:    make(map[string]*block),
 		series:    make(map[string]*series),
-		ours:      make(map[string]*series),
+		builtin:   make(map[string]*series),
 		slide:     never,
 		due:       never,
 		refusedBy: make(map[string]int),
@@ -63,9 +63,9 @@ func (s *source) define(def *record.Source) {
 	default:
 		s.eventPrefix = "script"
 	}
-	s.own = ownLabels(def)
+	s.labels = fixedLabels(def)
 	clear(s.metrics)
-	s.shapes = nil
+	s.labelLayouts = nil
 }
 
 // validPrefix guards the page against a prefix that the configuration should
@@ -83,29 +83,29 @@ func validPrefix(p string) string {
 	return string(b)
 }
 
-// ownLabels are script (for scripts) and the operator's, in the order of the
+// fixedLabels are script (for scripts) and the operator's, in the order of the
 // page. A name that cannot stand on a page is cleaned as a script's is.
-func ownLabels(def *record.Source) []record.Label {
-	var own []record.Label
+func fixedLabels(def *record.Source) []record.Label {
+	var fixed []record.Label
 	if def.Kind == record.Script {
-		own = append(own, record.Label{Name: "script", Value: def.Name})
+		fixed = append(fixed, record.Label{Name: "script", Value: def.Name})
 	}
 	for _, l := range def.Labels {
 		l.Name = keepLabelName(l.Name)
 		l.Value = texts.Cut(l.Value, maxValue)
-		taken := slices.ContainsFunc(own, func(o record.Label) bool { return o.Name == l.Name })
+		taken := slices.ContainsFunc(fixed, func(o record.Label) bool { return o.Name == l.Name })
 		if l.Name != "" && l.Value != "" && !taken {
-			own = append(own, l)
+			fixed = append(fixed, l)
 		}
 	}
-	slices.SortFunc(own, func(a, b record.Label) int { return compareLabels(a.Name, b.Name) })
-	return own
+	slices.SortFunc(fixed, func(a, b record.Label) int { return compareLabels(a.Name, b.Name) })
+	return fixed
 }
 
 // forget takes a series out of the source's books.
 func (s *source) forget(se *series) {
-	if se.block.family.own {
-		delete(s.ours, se.key())
+	if se.block.family.builtin {
+		delete(s.builtin, se.key())
 	} else {
 		delete(s.series, se.key())
 		s.lines -= se.lines()
@@ -127,13 +127,13 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 	}
 	if moved {
 		for _, b := range s.blocks {
-			c.unplace(b)
+			c.detach(b)
 		}
 	}
 	s.define(def)
 	if moved {
 		for _, b := range s.blocks {
-			c.place(b)
+			c.attach(b)
 		}
 	}
 	if renamed {
@@ -192,7 +192,7 @@ func (c *Collector) expire(s *source, now instant) {
 	before := s.lines
 	s.due, s.slide = c.expireEvents(s, now), never
 	for _, b := range s.blocks {
-		if b.family.own {
+		if b.family.builtin {
 			continue
 		}
 		c.keep(b, func(se *series) bool {
@@ -203,7 +203,7 @@ func (c *Collector) expire(s *source, now instant) {
 			if d := se.distribution(); d != nil {
 				if d.window.slide(now) {
 					d.stale = true
-					c.sheet.touch(b)
+					c.layout.touch(b)
 				}
 				s.slide = min(s.slide, d.window.due())
 			}

@@ -18,41 +18,41 @@ import (
 // OpenMetrics, each name of its samples by itself, with all its series and
 // their values; the text page is as it was said.
 
-// doubt marks a block whose values have changed.
-func (sh *sheet) doubt(b *block) {
-	if !b.doubtful && !b.family.own {
-		b.doubtful = true
-		if sh.doubtful == nil {
-			sh.doubtful = make(map[*block]struct{})
+// recheck marks a block whose values have changed.
+func (l *layout) recheck(b *block) {
+	if !b.unchecked && !b.family.builtin {
+		b.unchecked = true
+		if l.unchecked == nil {
+			l.unchecked = make(map[*block]struct{})
 		}
-		sh.doubtful[b] = struct{}{}
+		l.unchecked[b] = struct{}{}
 	}
 }
 
-// forget is for a block that leaves the sheet: nobody may ever ask for the
+// forget is for a block that leaves the layout: nobody may ever ask for the
 // OpenMetrics page.
-func (sh *sheet) forget(b *block) {
-	b.doubtful = false
-	delete(sh.doubtful, b)
+func (l *layout) forget(b *block) {
+	b.unchecked = false
+	delete(l.unchecked, b)
 }
 
-// judge finds out for the blocks that changed whether their family can have its
+// checkStrict finds out for the blocks that changed whether their family can have its
 // type on OpenMetrics.
-func (sh *sheet) judge() {
-	doubtful := sh.doubtful
-	sh.doubtful = nil
+func (l *layout) checkStrict() {
+	doubtful := l.unchecked
+	l.unchecked = nil
 	for b := range doubtful {
-		b.doubtful = false
+		b.unchecked = false
 		if loose := !b.strict(); loose != b.loose {
 			b.loose = loose
-			sh.loosen(b.family, loose)
+			l.loosen(b.family, loose)
 		}
 	}
 }
 
 // loosen counts a block that is loose, or no longer is, and marks the family's
 // others where that changes how all of them are shown.
-func (sh *sheet) loosen(f *family, loose bool) {
+func (l *layout) loosen(f *family, loose bool) {
 	was := f.loose > 0
 	if loose {
 		f.loose++
@@ -61,7 +61,7 @@ func (sh *sheet) loosen(f *family, loose bool) {
 	}
 	if was != (f.loose > 0) {
 		for _, b := range f.blocks {
-			sh.stale(b)
+			l.stale(b)
 		}
 	}
 }
@@ -192,9 +192,9 @@ func strictHistogram(group []*series) bool {
 
 // strict says the same of what was observed, whose counts are right anyway.
 func (d *distribution) strict() bool {
-	values, n := d.values(), len(d.layout.bounds)
-	if d.layout.kind == histogram {
-		return d.layout.bounds[0] >= 0 && values[n] >= 0
+	values, n := d.values(), len(d.bounds.values)
+	if d.bounds.kind == histogram {
+		return d.bounds.values[0] >= 0 && values[n] >= 0
 	}
 	for _, v := range values[:n+1] { // the sum too
 		if v < 0 {

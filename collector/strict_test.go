@@ -84,7 +84,7 @@ func TestStrict(t *testing.T) {
 func typesOf(t *testing.T, c *Collector, f expfmt.Format) string {
 	t.Helper()
 	var page bytes.Buffer
-	if err := c.WritePage(&page, f, func(f string) bool { return !strings.HasPrefix(f, ownPrefix) }); err != nil {
+	if err := c.WritePage(&page, f, func(f string) bool { return !strings.HasPrefix(f, builtinPrefix) }); err != nil {
 		t.Fatal(err)
 	}
 	var types []string
@@ -104,7 +104,7 @@ func TestStrictTogether(t *testing.T) {
 		t.Helper()
 		var theirs strings.Builder
 		for line := range strings.Lines(string(get(t, c, expfmt.FmtOpenMetrics_1_0_0, false))) {
-			if !strings.Contains(line, ownPrefix) && line != "# EOF\n" {
+			if !strings.Contains(line, builtinPrefix) && line != "# EOF\n" {
 				theirs.WriteString(line)
 			}
 		}
@@ -178,7 +178,7 @@ func TestStrictForgets(t *testing.T) {
 			}
 		}
 	}
-	if n := len(c.sheet.doubtful); n > 0 {
+	if n := len(c.layout.unchecked); n > 0 {
 		t.Errorf("%d blocks that are gone are still to be judged", n)
 	}
 }

@@ -13,11 +13,11 @@ import (
 // typed gives a metric without a type as one of a family to which another
 // source gives one; or the metric itself.
 func (c *Collector) typed(s *source, m *metric) *metric {
-	if m.id.kind != unknown || m.layout != nil || m.refused != nil {
+	if m.id.kind != unknown || m.bounds != nil || m.refused != nil {
 		return m
 	}
 	f := c.names[m.sample]
-	if f == nil || f.own || !f.typedBeside(s) {
+	if f == nil || f.builtin || !f.typedBeside(s) {
 		return m
 	}
 	if m.as == nil || m.as.family != f.name || m.as.id.kind != f.kind {
@@ -87,17 +87,17 @@ func sampleOf(text string) string {
 	return name
 }
 
-// lot are the series of a block that has been taken away, and what it showed.
-type lot struct {
+// moved are the series of a block that has been taken away, and what it showed.
+type moved struct {
 	source *source
 	batch  uint32
 	series []*series
 	plain  []*metric // as the source called them
 }
 
-// lift takes a block away whose series are to be settled elsewhere.
-func (c *Collector) lift(b *block) lot {
-	l := lot{b.source, b.batch, b.series, b.members}
+// takeOut takes a block away whose series are to be settled elsewhere.
+func (c *Collector) takeOut(b *block) moved {
+	l := moved{b.source, b.batch, b.series, b.members}
 	if b.metric.plain == nil {
 		l.plain = []*metric{b.metric}
 	}
@@ -107,7 +107,7 @@ func (c *Collector) lift(b *block) lot {
 
 // settle puts the series of lots without a type where they belong now: into
 // the family that has one, or families of their own.
-func (c *Collector) settle(lots []lot) {
+func (c *Collector) settle(lots []moved) {
 	for _, l := range lots {
 		for _, se := range l.series {
 			i := slices.IndexFunc(l.plain, func(m *metric) bool { return m.sample == sampleOf(se.text) })
@@ -127,7 +127,7 @@ func (c *Collector) settle(lots []lot) {
 			b.series, b.sorted = append(b.series, se), false
 			l.source.series[key] = se
 			l.source.lines += se.lines()
-			c.sheet.touch(b)
+			c.layout.touch(b)
 		}
 	}
 }

@@ -117,7 +117,7 @@ func textPage(t *testing.T, c *Collector) string {
 	t.Helper()
 	pages(t, c)
 	var page strings.Builder
-	if err := c.WritePage(&page, expfmt.FmtText, func(f string) bool { return !strings.HasPrefix(f, ownPrefix) }); err != nil {
+	if err := c.WritePage(&page, expfmt.FmtText, func(f string) bool { return !strings.HasPrefix(f, builtinPrefix) }); err != nil {
 		t.Fatal(err)
 	}
 	return page.String()

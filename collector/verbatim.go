@@ -14,10 +14,9 @@ import (
 )
 
 // This file shows what a source printed as a Prometheus exposition: names,
-// types, units and help as they are, through none of the rules of name.go
-// (spec/mapping.md, Types). What remains to be done is to know which family a
-// sample belongs to, in either format, and to keep the parts of a histogram
-// together.
+// types, units and help as they are, through none of the rules of name.go. What
+// remains to be done is to know which family a sample belongs to, in either
+// format, and to keep the parts of a histogram together.
 
 // part is which of its family's samples a metric is, where these have several
 // names: foo_bucket, foo_sum and foo_count.
@@ -48,8 +47,8 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 	m.id.kind, m.family = unknown, m.sample
 	switch {
 	case observed:
-		m.layout = layoutOf(meta)
-		m.id.kind = m.layout.kind
+		m.bounds = boundsOf(meta)
+		m.id.kind = m.bounds.kind
 	case typ == record.Gauge:
 		m.id.kind = gauge
 	case typ == record.Counter:
@@ -140,7 +139,7 @@ const keyEnd = '\xff'
 func (s *source) appendKey(dst []byte, m *metric, smp *record.Sample) ([]byte, *refusal) {
 	if m.part == nil {
 		dst, refused := s.appendSeries(dst, m.sample, m, smp, "")
-		if m.layout != nil {
+		if m.bounds != nil {
 			dst = append(dst, keyEnd)
 		}
 		return dst, refused
@@ -153,8 +152,8 @@ func (s *source) appendKey(dst []byte, m *metric, smp *record.Sample) ([]byte, *
 	if m.part.bound == "" {
 		return dst, nil
 	}
-	for i := range m.shape.labels {
-		if l := &m.shape.labels[i]; l.name == m.part.bound {
+	for i := range m.labels.labels {
+		if l := &m.labels.labels[i]; l.name == m.part.bound {
 			return appendBound(dst, l.of(smp)), nil
 		}
 	}

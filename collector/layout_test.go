@@ -37,7 +37,7 @@ func TestSheet(t *testing.T) {
 		}
 		_ = c.Put(b)
 		checkSheet(t, c)
-		chunks = max(chunks, len(c.sheet.chunks))
+		chunks = max(chunks, len(c.layout.chunks))
 		f := accepted[dice.IntN(2)]
 		var page bytes.Buffer
 		if err := c.WritePage(&page, f, nil); err != nil {
@@ -54,7 +54,7 @@ func TestSheet(t *testing.T) {
 	for _, s := range sources {
 		_ = c.Put(&record.Batch{Source: s, Gone: true})
 	}
-	if len(c.sheet.chunks)+len(c.names)+len(c.sources) != 0 {
+	if len(c.layout.chunks)+len(c.names)+len(c.sources) != 0 {
 		t.Error("something is left of nothing")
 	}
 }
@@ -63,7 +63,7 @@ func TestSheet(t *testing.T) {
 func checkSheet(t *testing.T, c *Collector) {
 	t.Helper()
 	var last *block
-	for _, ch := range c.sheet.chunks {
+	for _, ch := range c.layout.chunks {
 		if len(ch.blocks) == 0 || len(ch.blocks) > maxBlocks {
 			t.Fatalf("a chunk of %d blocks", len(ch.blocks))
 		}
@@ -79,13 +79,13 @@ func checkSheet(t *testing.T, c *Collector) {
 // TestOnlyChangesAreRendered: a chunk without a change keeps its bytes.
 func TestOnlyChangesAreRendered(t *testing.T) {
 	c, batches := load{scripts: 20, metrics: 10, dims: 50}.fill(nil)
-	before := c.sheet.page(variant{}).pieces
+	before := c.layout.page(variant{}).pieces
 	if len(before) < 5 {
 		t.Fatalf("only %d chunks", len(before))
 	}
 	batches[3].Samples[0].Value++
 	_ = c.Put(batches[3])
-	after := c.sheet.page(variant{}).pieces
+	after := c.layout.page(variant{}).pieces
 	kept := 0
 	for i := range before {
 		if i < len(after) && &before[i][0] == &after[i][0] {

@@ -1,0 +1,241 @@
+package collector
+
+import (
+	"bytes"
+	"hash/crc32"
+	"slices"
+)
+
+// format is one of the two texts that Prometheus reads.
+type format uint8
+
+const (
+	text format = iota
+	openMetrics
+	formats
+)
+
+// variant is a format, plain or as it stands inside a gzip member.
+type variant struct {
+	format format
+	gzip   bool
+}
+
+func (v variant) index() int {
+	if v.gzip {
+		return int(v.format + formats)
+	}
+	return int(v.format)
+}
+
+// layout holds all blocks in the order of the page, cut into chunks of about
+// chunkSize bytes. A chunk is rendered, and compressed, by itself: where one
+// block changed, only its chunk is made anew.
+type layout struct {
+	chunks []*chunk
+	pages  [2 * formats]*page // finished; nil after a change
+	plain  []byte             // scratch
+
+	unchecked map[*block]struct{} // which judge has to look at
+}
+
+// chunk is a stretch of the page.
+type chunk struct {
+	blocks   []*block // never empty
+	size     int      // bytes, as measured when it was last balanced
+	rendered [2 * formats]*rendered
+}
+
+// rendered is a chunk as bytes that never change again.
+type rendered struct {
+	data []byte // the text itself, or a byte-aligned stretch of a deflate stream
+	size int    // of the text
+	crc  uint32 // of the text
+	pow  uint32 // what takes a checksum past the text
+}
+
+// page is a finished page without its end: the process-wide families.
+type page struct {
+	pieces [][]byte
+	size   int    // of the pieces
+	plain  int    // of the text
+	crc    uint32 // of the text
+}
+
+const (
+	// chunkSize: bigger chunks compress better and are written in fewer pieces,
+	// smaller ones render less anew (BenchmarkScrapeDuty).
+	chunkSize = 64 << 10
+	// maxBlocks keeps insertion cheap where blocks are many and small.
+	maxBlocks = 512
+)
+
+// chunkOf gives the index of the chunk that b stands in, or would stand in.
+func (l *layout) chunkOf(b *block) int {
+	i, found := slices.BinarySearchFunc(l.chunks, b, func(c *chunk, b *block) int { return c.blocks[0].compare(b) })
+	if found || i == 0 {
+		return i
+	}
+	return i - 1
+}
+
+// insert puts a block into its place.
+func (l *layout) insert(b *block) {
+	if len(l.chunks) == 0 {
+		l.chunks = []*chunk{newChunk([]*block{b})}
+		l.touch(b)
+		return
+	}
+	i := l.chunkOf(b)
+	c := l.chunks[i]
+	at, _ := slices.BinarySearchFunc(c.blocks, b, (*block).compare)
+	c.blocks = slices.Insert(c.blocks, at, b)
+	b.chunk = c
+	l.touch(b)
+	if len(c.blocks) > maxBlocks {
+		l.chunks = slices.Replace(l.chunks, i, i+1, newChunk(c.blocks[:maxBlocks/2]), newChunk(c.blocks[maxBlocks/2:]))
+	}
+}
+
+func newChunk(blocks []*block) *chunk {
+	c := &chunk{blocks: slices.Clone(blocks)}
+	for _, b := range blocks {
+		b.chunk = c
+	}
+	return c
+}
+
+// remove takes a block out.
+func (l *layout) remove(b *block) {
+	l.touch(b)
+	l.forget(b)
+	c := b.chunk
+	b.chunk = nil
+	if len(c.blocks) == 1 {
+		i := slices.Index(l.chunks, c)
+		l.chunks = slices.Delete(l.chunks, i, i+1)
+		return
+	}
+	i := slices.Index(c.blocks, b)
+	c.blocks = slices.Delete(c.blocks, i, i+1)
+}
+
+// touch marks a block as changed, what it shows of its family included.
+func (l *layout) touch(b *block) {
+	l.stale(b)
+	if first := b.family.blocks[0]; b.family.loose > 0 && first != b {
+		l.stale(first) // which shows all of it
+	}
+	l.recheck(b)
+}
+
+// stale marks the bytes of a block as out of date.
+func (l *layout) stale(b *block) {
+	b.chunk.rendered = [2 * formats]*rendered{}
+	l.pages = [2 * formats]*page{}
+}
+
+// balance joins changed chunks that have become small to their neighbours and
+// cuts those that have become large.
+func (l *layout) balance() {
+	var out []*chunk
+	for _, c := range l.chunks {
+		if c.rendered != ([2 * formats]*rendered{}) {
+			out = append(out, c)
+			continue
+		}
+		c.size = 0
+		for _, b := range c.blocks {
+			c.size += b.size()
+		}
+		switch last := len(out) - 1; {
+		case last >= 0 && out[last].size+c.size <= chunkSize && len(out[last].blocks)+len(c.blocks) <= maxBlocks:
+			joined := newChunk(append(out[last].blocks, c.blocks...))
+			joined.size = out[last].size + c.size
+			out[last] = joined
+		case c.size > 2*chunkSize:
+			out = append(out, c.split()...)
+		default:
+			out = append(out, c)
+		}
+	}
+	l.chunks = out
+}
+
+// split cuts a chunk into some of about chunkSize; a block stays whole.
+func (c *chunk) split() []*chunk {
+	var out []*chunk
+	from, size := 0, 0
+	for i, b := range c.blocks {
+		n := b.size()
+		if i > from && size+n > chunkSize {
+			out = append(out, newChunk(c.blocks[from:i]))
+			out[len(out)-1].size = size
+			from, size = i, 0
+		}
+		size += n
+	}
+	out = append(out, newChunk(c.blocks[from:]))
+	out[len(out)-1].size = size
+	return out
+}
+
+// size is about the number of bytes that a block has on the page.
+func (b *block) size() int {
+	n := 0
+	if b == b.family.blocks[0] {
+		n += 2*len(b.family.name) + len(b.metric.help) + 32
+	}
+	for _, se := range b.series {
+		n += se.lines() * (len(se.text) + 12)
+	}
+	return n
+}
+
+// page gives the finished page, rendering what changed since the last one.
+func (l *layout) page(v variant) *page {
+	i := v.index()
+	if v.format == openMetrics {
+		l.checkStrict()
+	}
+	if l.pages[i] != nil {
+		return l.pages[i]
+	}
+	l.balance()
+	p := new(page)
+	for _, c := range l.chunks {
+		r := c.rendered[i]
+		if r == nil {
+			r = l.render(c, v)
+			c.rendered[i] = r
+		}
+		p.pieces = append(p.pieces, r.data)
+		p.size += len(r.data)
+		p.plain += r.size
+		p.crc = crcMultiply(r.pow, p.crc) ^ r.crc
+	}
+	if v.gzip { // small, and dear to write in pieces
+		p.pieces = [][]byte{bytes.Join(p.pieces, nil)}
+	}
+	l.pages[i] = p
+	return p
+}
+
+// render makes a chunk's bytes.
+func (l *layout) render(c *chunk, v variant) *rendered {
+	l.plain = l.plain[:0]
+	for _, b := range c.blocks {
+		l.plain = b.append(l.plain, v.format)
+	}
+	r := &rendered{size: len(l.plain)}
+	if !v.gzip {
+		r.data = bytes.Clone(l.plain)
+		return r
+	}
+	r.crc = crc32.ChecksumIEEE(l.plain)
+	r.pow = crcPower(len(l.plain))
+	packer := packers.Get().(*packer)
+	defer packers.Put(packer)
+	r.data = bytes.Clone(packer.pack(l.plain, false))
+	return r
+}

@@ -1,0 +1,124 @@
+package collector
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// This file makes the lines of the page.
+
+// append appends a block's lines, with the family's header before its first.
+func (b *block) append(dst []byte, f format) []byte {
+	first := b == b.family.blocks[0]
+	if f == openMetrics && b.family.loose > 0 {
+		if !first {
+			return dst
+		}
+		return b.family.appendLoose(dst)
+	}
+	if first {
+		dst = b.appendHeader(dst, f)
+	}
+	b.sortSeries()
+	for _, se := range b.series {
+		dst = se.append(dst, f)
+	}
+	return dst
+}
+
+// append appends a series' lines.
+func (se *series) append(dst []byte, f format) []byte {
+	if d := se.distribution(); d != nil {
+		for i, v := range d.values() {
+			dst = append(d.bounds.appendLine(dst, se.text, i, f), ' ')
+			dst = append(appendValue(dst, v), '\n')
+		}
+		return dst
+	}
+	dst = append(dst, se.text...)
+	dst = append(dst, ' ')
+	return se.appendNumbers(dst, f)
+}
+
+// appendNumbers appends the value of a series, and its time, and ends the line.
+func (se *series) appendNumbers(dst []byte, f format) []byte {
+	dst = appendValue(dst, se.value)
+	if stamp := se.stamp(); stamp != 0 {
+		dst = append(dst, ' ')
+		dst = appendStamp(dst, stamp, f)
+	}
+	return append(dst, '\n')
+}
+
+// appendHeader appends what the first blocks that have a word say of the family.
+func (b *block) appendHeader(dst []byte, f format) []byte {
+	name, word := b.family.name, b.family.kind.String()
+	help, unit := b.family.said()
+	if f == text {
+		name += b.family.kind.suffix()
+		switch b.family.kind {
+		case info:
+			word = "gauge"
+		case unknown:
+			word = "untyped"
+		case bareCounter:
+			word = "counter"
+		}
+	}
+	if b.family.kind == info {
+		unit = "" // which OpenMetrics knows none of there
+	}
+	return appendMeta(dst, f, name, help, word, unit)
+}
+
+// appendMeta appends the header of a family; help and unit may be empty.
+func appendMeta(dst []byte, f format, name, help, typ, unit string) []byte {
+	line := func(key, value string) {
+		dst = append(dst, "# "...)
+		dst = append(dst, key...)
+		dst = append(dst, ' ')
+		dst = append(dst, name...)
+		dst = append(dst, ' ')
+		dst = append(dst, value...)
+		dst = append(dst, '\n')
+	}
+	if help != "" {
+		line("HELP", helpEscapers[f].Replace(help))
+	}
+	line("TYPE", typ)
+	if f == openMetrics && unit != "" {
+		line("UNIT", unit)
+	}
+	return dst
+}
+
+// helpEscapers differ: OpenMetrics escapes the quote, the text format must not.
+var helpEscapers = [formats]*strings.Replacer{
+	text:        strings.NewReplacer(`\`, `\\`, "\n", `\n`),
+	openMetrics: strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`),
+}
+
+// appendValue appends a value in a spelling that both formats read.
+func appendValue(dst []byte, v float64) []byte {
+	switch {
+	case math.IsInf(v, 1):
+		return append(dst, "+Inf"...)
+	case v == math.Trunc(v) && math.Abs(v) < 1e15:
+		return strconv.AppendInt(dst, int64(v), 10)
+	}
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
+
+// appendStamp appends a time given in Unix milliseconds.
+func appendStamp(dst []byte, ms int64, f format) []byte {
+	if f == text {
+		return strconv.AppendInt(dst, ms, 10)
+	}
+	dst = strconv.AppendInt(dst, ms/1000, 10)
+	dst = append(dst, '.')
+	for unit := int64(100); unit > 0; unit /= 10 {
+		dst = append(dst, byte('0'+ms/unit%10))
+	}
+	return dst
+}
