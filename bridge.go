@@ -174,7 +174,7 @@ func (b *bridge) handler() (http.Handler, error) {
 		Logger:        b.logger,
 		Scripts:       b.pool,
 		Receivers:     b.sources.receivers.Views,
-		Uploads:       uploadViews(b.uploads),
+		Uploads:       b.uploads.States,
 		Page:          b.page,
 		Metrics:       b.page,
 		TelemetryPath: b.flags.serve.telemetryPath,

@@ -14,6 +14,8 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
+	"scriptbridge/upload"
+	"scriptbridge/upload/spool"
 )
 
 // pushed is a bridge with receivers and uploads in each condition.
@@ -37,10 +39,10 @@ func pushed(now time.Time) (*fakes, Options) {
 			{Name: "collectd"},
 		}
 	}
-	o.Uploads = func() []UploadView {
-		return []UploadView{
-			{Name: "coscale", OK: true, Sent: 5000},
-			{Name: "instrumental", Queue: 40, QueueBytes: 3 << 20, Oldest: now.Add(-time.Hour), Sent: 1, Refused: 2, Error: "dial tcp: connection refused"},
+	o.Uploads = func() []upload.State {
+		return []upload.State{
+			{Name: "coscale", Stats: &spool.Stats{Sent: 5000}},
+			{Name: "instrumental", Error: "dial tcp: connection refused", Stats: &spool.Stats{Items: 40, Bytes: 3 << 20, Oldest: now.Add(-time.Hour), Sent: 1, Refused: 2}},
 		}
 	}
 	return f, o

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"scriptbridge/internal/texts"
+	"scriptbridge/upload"
+	"scriptbridge/upload/spool"
 )
 
 // uploadTable fills in the table of uploads.
@@ -11,36 +13,47 @@ func (s *Server) uploadTable(p *statusPage, private bool, now time.Time) {
 	views := s.Uploads()
 	down := 0
 	for _, v := range views {
-		if !v.OK {
+		if v.Error != "" {
 			down++
 		}
 	}
 	p.add("uploads", len(views), "upload", down)
-	p.Uploads = tableOf(table{ID: "uploads", Title: "Uploads", Class: "scripts others"}, []column[UploadView]{
-		{title: "Upload", cells: "name", cell: func(v UploadView) cell { return cell{Row: true, Text: texts.Visible(v.Name)} }},
-		{title: "State", cells: "state", cell: func(v UploadView) cell {
-			if v.OK {
+	p.Uploads = tableOf(table{ID: "uploads", Title: "Uploads", Class: "scripts others"}, []column[upload.State]{
+		{title: "Upload", cells: "name", cell: func(v upload.State) cell { return cell{Row: true, Text: texts.Visible(v.Name)} }},
+		{title: "State", cells: "state", cell: func(v upload.State) cell {
+			if v.Error == "" {
 				return cell{Badge: badge{"ok", "✓", "ok"}}
 			}
 			return cell{Badge: badge{"bad", "✕", "failing"}}
 		}},
-		{title: "Queue", class: "num", cells: "num queue", cell: func(v UploadView) cell {
-			if v.Queue == 0 {
+		{title: "Queue", class: "num", cells: "num queue", cell: func(v upload.State) cell {
+			stats := statsOf(v)
+			if stats.Items == 0 {
 				return cell{Text: number(0)}
 			}
-			return cell{Text: number(v.Queue) + " (" + size(v.QueueBytes) + ")"}
+			return cell{Text: number(int(stats.Items)) + " (" + size(stats.Bytes) + ")"}
 		}},
-		{title: "Oldest", cells: "oldest", cell: func(v UploadView) cell { return cell{Time: ago(v.Oldest, now)} }},
-		{title: "Sent", class: "num", cells: "num sent", cell: func(v UploadView) cell { return cell{Text: large(v.Sent)} }},
-		{title: "Refused", class: "num", cells: "num refused", cell: func(v UploadView) cell { return cell{Text: large(v.Refused)} }},
-		{title: "Last error", cells: "note bad", cell: func(v UploadView) cell {
+		{title: "Oldest", cells: "oldest", cell: func(v upload.State) cell { return cell{Time: ago(statsOf(v).Oldest, now)} }},
+		{title: "Sent", class: "num", cells: "num sent", cell: func(v upload.State) cell { return cell{Text: large(statsOf(v).Sent)} }},
+		{title: "Refused", class: "num", cells: "num refused", cell: func(v upload.State) cell { return cell{Text: large(statsOf(v).Refused)} }},
+		{title: "Last error", cells: "note bad", cell: func(v upload.State) cell {
 			switch {
+			case private && v.Opening:
+				return cell{Note: "its spool is being checked; what is to be sent waits for that"}
 			case private && v.Error != "":
 				return cell{Note: excerpt(v.Error)}
-			case !v.OK:
+			case v.Error != "":
 				return cell{Note: "sending fails and is retried; the log says why"}
 			}
 			return cell{}
 		}},
 	}, views)
+}
+
+// statsOf is what an upload's spool says; nothing while it is not open.
+func statsOf(v upload.State) *spool.Stats {
+	if v.Stats == nil {
+		return new(spool.Stats)
+	}
+	return v.Stats
 }

@@ -28,6 +28,7 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/upload"
 )
 
 // Scripts is the pool as seen from here: *script.Pool.
@@ -51,20 +52,6 @@ type Page interface {
 	Refusals(kind record.Kind, name string) (kept []collector.Refusal, all int)
 }
 
-// UploadView is an upload as the pages show it.
-type UploadView struct {
-	Name string
-	OK   bool // the last attempt to send went well, or there was none yet
-	// Error is why not, or what was refused last. It is private.
-	Error string
-	// Queue counts the values and events that wait, QueueBytes their size on disk.
-	Queue      int
-	QueueBytes int64
-	Oldest     time.Time // the time of the first that waits; zero for none
-	// Sent and Refused count values and events.
-	Sent, Refused uint64
-}
-
 // Options is what the pages are made of. Every field is needed but for those
 // that say otherwise. All functions are called from many goroutines.
 type Options struct {
@@ -73,7 +60,7 @@ type Options struct {
 	// Receivers and Uploads give what is configured, in order; nil: nothing
 	// is.
 	Receivers func() []receive.View
-	Uploads   func() []UploadView
+	Uploads   func() []upload.State
 	// Metrics answers GET and HEAD at TelemetryPath.
 	Metrics       http.Handler
 	TelemetryPath string
@@ -136,7 +123,7 @@ func New(o Options) (*Server, error) {
 		o.Receivers = func() []receive.View { return nil }
 	}
 	if o.Uploads == nil {
-		o.Uploads = func() []UploadView { return nil }
+		o.Uploads = func() []upload.State { return nil }
 	}
 	s := &Server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
 	sum := sha256.Sum256(styleSheet)
