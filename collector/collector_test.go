@@ -258,7 +258,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-func TestManyShapes(t *testing.T) {
+func TestManyLabelLayouts(t *testing.T) {
 	c, s := New(Options{}), script("s", 0)
 	var samples []record.Sample
 	for i := range 200 {

@@ -11,10 +11,10 @@ import (
 	"scriptbridge/record"
 )
 
-// TestSheet lets many sources come and go, grow and shrink, so that chunks are
+// TestLayout lets many sources come and go, grow and shrink, so that chunks are
 // cut, joined, filled and emptied, and wants what is served from the chunks to
 // be what all blocks in a row are.
-func TestSheet(t *testing.T) {
+func TestLayout(t *testing.T) {
 	c := New(Options{})
 	dice := rand.New(rand.NewPCG(1, 2))
 	var sources []*record.Source
@@ -36,7 +36,7 @@ func TestSheet(t *testing.T) {
 			sources[i], b.Source = &moved, &moved
 		}
 		_ = c.Put(b)
-		checkSheet(t, c)
+		checkLayout(t, c)
 		chunks = max(chunks, len(c.layout.chunks))
 		f := accepted[dice.IntN(2)]
 		var page bytes.Buffer
@@ -59,8 +59,8 @@ func TestSheet(t *testing.T) {
 	}
 }
 
-// checkSheet checks the order of the blocks, and that they know their chunk.
-func checkSheet(t *testing.T, c *Collector) {
+// checkLayout checks the order of the blocks, and that they know their chunk.
+func checkLayout(t *testing.T, c *Collector) {
 	t.Helper()
 	var last *block
 	for _, ch := range c.layout.chunks {

@@ -59,9 +59,17 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 // putSample takes one sample. With final unset, one that would exceed MaxSeries
 // is left for the second pass: putSample returns false.
 func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
-	m, refused := c.identify(p, smp)
+	s := p.source
+	m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
+	refused := m.refused
+	if refused == nil {
+		refused = badValue(smp)
+	}
+	if refused == nil {
+		p.key, refused = s.appendKey(p.key[:0], m, smp)
+	}
 	if refused != nil {
-		c.refuse(p.source, smp, refused)
+		c.refuse(s, smp, refused)
 		return true
 	}
 	se := p.source.series[string(p.key)]
@@ -71,8 +79,10 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		}
 		return final
 	}
-	if se, refused = c.seriesFor(p, m, se, smp); se == nil && refused == nil {
-		return c.putSample(p, smp, final) // it has another key now
+	if se == nil || se.block != m.block || m.bounds != nil {
+		if se, refused = c.seriesFor(p, m, se, smp); se == nil && refused == nil {
+			return c.putSample(p, smp, final) // it has another key now
+		}
 	}
 	if refused == nil {
 		refused = c.apply(p, m, se, smp)
@@ -83,29 +93,18 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	return true
 }
 
-// identify finds the metric of a sample, and leaves the key of its series in
-// p.key.
-func (c *Collector) identify(p *put, smp *record.Sample) (*metric, *refusal) {
-	m := c.typed(p.source, p.source.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
-	refused := m.refused
-	if refused == nil {
-		refused = badValue(smp)
-	}
-	if refused == nil {
-		p.key, refused = p.source.appendKey(p.key[:0], m, smp)
-	}
-	return m, refused
-}
-
 // exceeds says whether the source would have too many series with one of the
 // metric in the place of se, which may be nil.
 func (p *put) exceeds(m *metric, se *series) bool {
+	limit := p.source.def.MaxSeries
+	if limit == 0 {
+		return false
+	}
 	more := m.lines()
 	if se != nil {
 		more -= se.lines()
 	}
-	limit := p.source.def.MaxSeries
-	return limit > 0 && more > 0 && p.source.lines+more > limit
+	return more > 0 && p.source.lines+more > limit
 }
 
 func (p *put) tooMany() *refusal {

@@ -136,5 +136,5 @@ func (s *Seen) forget(now time.Time) {
 	}
 }
 
-// Forget makes id new again.
-func (s *Seen) Forget(id string) { delete(s.last, id) }
+// unsee makes id new again.
+func (s *Seen) unsee(id string) { delete(s.last, id) }

@@ -56,7 +56,7 @@ func (l *EventLog) Put(b *Batch) error {
 			continue
 		}
 		if err := l.logger.Log(eventLine(b.Source, e)...); err != nil {
-			seen.Forget(e.ID)
+			seen.unsee(e.ID)
 		}
 	}
 	return nil
