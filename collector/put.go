@@ -97,7 +97,7 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 // metric in the place of se, which may be nil.
 func (p *put) exceeds(m *metric, se *series) bool {
 	limit := p.source.def.MaxSeries
-	if limit == 0 {
+	if limit <= 0 {
 		return false
 	}
 	more := m.lines()
