@@ -17,7 +17,7 @@ import (
 )
 
 // This file is what becomes of samples that are Observed: summaries and
-// histograms that are ours. A distribution is one series in the books, and as
+// histograms that are ours. A distribution is one series in memory, and as
 // many lines on the page as its bounds make. An observation costs the same
 // whatever its weight.
 

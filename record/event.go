@@ -25,8 +25,7 @@ type Event struct {
 }
 
 // Identify gives the event's identity: 16 hex digits of SHA-256 over the
-// source, the event, absolute start and stop, subject, message and attributes
-// (spec/mapping.md, Events).
+// source, the event, absolute start and stop, subject, message and attributes.
 func (e *Event) Identify(s *Source) string {
 	h := sha256.New()
 	var n [8]byte

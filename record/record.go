@@ -1,7 +1,6 @@
-// Package record is the one word between the two ways in and the two ways
-// out: a Batch is what one source had to say at one moment. Sources (scripts,
-// receivers) make batches, sinks (the collector, the event log, the uploader)
-// take them; no sink knows a source and no source knows a sink.
+// Package record defines Batch, the value that every source (script, receiver)
+// hands to every sink (collector, event log, uploads): what one source had to
+// say at one moment. No sink knows a source and no source knows a sink.
 package record
 
 import (

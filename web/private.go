@@ -35,8 +35,7 @@ type Gate struct {
 // Hidden says why a request may not see the private parts of a page (output,
 // standard error, arguments, configuration, texts of errors), or use a private
 // endpoint; empty when it may: where users are configured, or on a loopback
-// listener (spec/configuration.md, Endpoints). The request's server needs
-// BaseContext.
+// listener. The request's server needs BaseContext.
 func (g Gate) Hidden(r *http.Request) string {
 	if g.authenticated(r) {
 		return ""
