@@ -24,7 +24,7 @@ type ClientOptions struct {
 	// Token gives the access token. It is asked before each login, so that a
 	// file that has changed is found.
 	Token func() (string, error)
-	// HTTP does the requests; nil: NewHTTPClient(nil, DefaultTimeout). Whatever
+	// HTTP does the requests; nil: NewHTTPClient(nil, defaultTimeout). Whatever
 	// it says, redirects are not followed: they would carry the token away.
 	HTTP      *http.Client
 	UserAgent string // empty: scriptbridge/ and its version
@@ -53,7 +53,7 @@ type Client struct {
 // NewClient returns a client that has not said anything yet.
 func NewClient(o ClientOptions) *Client {
 	if o.HTTP == nil {
-		o.HTTP = NewHTTPClient(nil, DefaultTimeout)
+		o.HTTP = NewHTTPClient(nil, defaultTimeout)
 	} else {
 		own := *o.HTTP
 		own.CheckRedirect = noRedirect
@@ -152,7 +152,7 @@ func (c *Client) Get(ctx context.Context, kind Kind, id int64) error {
 	return c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/", kind, id), nil, new(linkAnswer))
 }
 
-// InsertData sends values in one call, as variant A (spec/coscale-api.md, 5).
+// InsertData sends values in one call, as variant A.
 // It is the caller's affair to stay under 8 MiB of JSON. The error is a
 // *RefusedError where the server, a bridge, took the call but not all points.
 func (c *Client) InsertData(ctx context.Context, data []Data) error {

@@ -26,7 +26,7 @@ func (f form) encode() string {
 	return b.String()
 }
 
-// formOf is what creates an object (spec/coscale-api.md, 4).
+// formOf is what creates an object.
 func formOf(o any) (form, error) {
 	switch o := o.(type) {
 	case *Server:

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// DefaultTimeout is the time for one request and its answer: that of
+// defaultTimeout is the time for one request and its answer: that of
 // coscale-cli.
-const DefaultTimeout = 30 * time.Second
+const defaultTimeout = 30 * time.Second
 
 // disabled is the type of a 409 that says that a feature is switched off.
 const disabled = "DISABLED"

@@ -85,8 +85,7 @@ func newTestClient(t *testing.T, answer http.HandlerFunc) (*Client, *tap) {
 	return client, in
 }
 
-// TestRequests holds every request, byte for byte, against the worked ones
-// (spec/coscale-api.md).
+// TestRequests holds every request, byte for byte, against the worked ones.
 func TestRequests(t *testing.T) {
 	const event = `{"gid":"EV-000421","id":9021,"applicationId":3,"timestamp":1700000300,"stopTime":null,"updateTime":1700000300,"message":"nightly run","subject":"a","attribute":"{\"exitCode\":-1}","version":1,"eventId":31}`
 	stop := int64(1700000405)

@@ -38,7 +38,7 @@ type Name struct {
 // [samples,width,[values]]. A line's end ends a point as a semicolon does, and
 // the last point needs neither.
 //
-// The error joins one *PointError for each point that could not be read; all
+// The error joins one *pointError for each point that could not be read; all
 // others are given.
 func ParsePoints(text string) ([]TextPoint, error) {
 	var points []TextPoint
@@ -54,7 +54,7 @@ func ParsePoints(text string) ([]TextPoint, error) {
 			n++
 			p, err := parsePoint(one)
 			if err != nil {
-				errs = append(errs, &PointError{Number: n, Text: one, Err: err})
+				errs = append(errs, &pointError{Number: n, Text: one, Err: err})
 				continue
 			}
 			points = append(points, p)
@@ -63,18 +63,18 @@ func ParsePoints(text string) ([]TextPoint, error) {
 	return points, errors.Join(errs...)
 }
 
-// PointError says which of several points was left out, and why.
-type PointError struct {
+// pointError says which of several points was left out, and why.
+type pointError struct {
 	Number int    // from 1
 	Text   string // as it was written
 	Err    error
 }
 
-func (e *PointError) Error() string {
+func (e *pointError) Error() string {
 	return fmt.Sprintf("point %d, %s: %v", e.Number, texts.OneLine(e.Text), e.Err)
 }
 
-func (e *PointError) Unwrap() error { return e.Err }
+func (e *pointError) Unwrap() error { return e.Err }
 
 // cutPoint cuts a line at the first semicolon that no quotes hold. Where the
 // quotes do not end, it is the very first: the points behind it may be good.

@@ -16,7 +16,7 @@ import (
 // Kind is a kind of object, by its word in the API's paths.
 type Kind string
 
-// The kinds of objects (spec/coscale-api.md, 4).
+// The kinds of objects.
 const (
 	Servers      Kind = "servers"
 	ServerGroups Kind = "servergroups"
@@ -106,7 +106,7 @@ type Category struct {
 
 // EventData is one event. Times are Unix seconds; no StopTime: it goes on.
 // Attribute is a text that should hold a JSON object, and need not. The order
-// of the keys is part of the API: cron.sh finds its way by it (0, rule 4).
+// of the keys is part of the API: cron.sh finds its way by it.
 type EventData struct {
 	GID           string `json:"gid"`
 	ID            int64  `json:"id"`
@@ -135,7 +135,7 @@ type ErrorBody struct {
 const Duplicate = "DUPLICATE"
 
 // Data is one entry of the data array: values of one metric, subject and set
-// of dimensions (spec/coscale-api.md, 5).
+// of dimensions.
 type Data struct {
 	Metric  int64   `json:"m"`
 	Subject string  `json:"s,omitempty"`

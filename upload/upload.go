@@ -148,14 +148,14 @@ func (o *upload) make(settings *Settings, sp *spool.Spool) (Uploader, error) {
 
 // open opens the spool, which reads all of it, and makes the sink.
 func (o *upload) open() error {
-	settings := o.wanted()
+	settings := o.target()
 	path, err := o.storage(o.name)
 	var sp *spool.Spool
 	if err == nil {
 		sp, err = spool.Open(spool.Options{Path: path, MaxBytes: settings.MaxBytes, Logger: o.logger, FS: o.disk, Fatal: o.fatal})
 	}
 	for done := false; err == nil && !done; {
-		settings = o.wanted() // which may be another by now
+		settings = o.target() // which may be another by now
 		var sink Uploader
 		err = panics.Try(func() (err error) {
 			sink, err = o.make(settings, sp)
@@ -253,7 +253,7 @@ func (o *upload) isTried() bool {
 	}
 }
 
-func (o *upload) wanted() *Settings {
+func (o *upload) target() *Settings {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.settings

@@ -12,7 +12,7 @@ type addedPoint struct {
 }
 
 // addedPoints remembers which points have been put, and whether all sinks took
-// them, since clients repeat what was not answered (5) and what was answered
+// them, since clients repeat what was not answered and what was answered
 // with 503. There are two generations: when the younger is full, or a day old,
 // it becomes the elder and the elder is forgotten.
 type addedPoints struct {

@@ -49,7 +49,7 @@ func TestHandlerSizes(t *testing.T) {
 func TestRegistryFull(t *testing.T) {
 	h, _ := newTestHandler(t, "", nil)
 	for i := range maxObjects {
-		if _, err := h.registry.create(coscale.Dimensions, func(o *stored) error { o.Name = fmt.Sprint(i); return nil }); err != nil {
+		if _, err := h.registry.create(coscale.Dimensions, func(o *object) error { o.Name = fmt.Sprint(i); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestEventDataBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"a", "b"} {
-		if _, err := r.create(coscale.Categories, func(o *stored) error { o.Name = name; return nil }); err != nil {
+		if _, err := r.create(coscale.Categories, func(o *object) error { o.Name = name; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestEventDataGrows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	category, err := r.create(coscale.Categories, func(o *stored) error { o.Name = "a"; return nil })
+	category, err := r.create(coscale.Categories, func(o *object) error { o.Name = "a"; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"scriptbridge/record"
 )
 
-// routeEvents finds what a path below a category's data means (6.2).
+// routeEvents finds what a path below a category's data means.
 func (h *Handler) routeEvents(c *call, category int64, path []string) (any, error) {
 	if len(path) == 0 {
 		switch c.Method {
@@ -83,9 +83,8 @@ func fromNow(t int64, now time.Time) int64 {
 	return now.Unix() + t
 }
 
-// moment makes a time absolute and refuses one that can only be a mistake
-// (spec/mapping.md, Events).
-func moment(t int64, now time.Time) (int64, error) {
+// checkTime makes a time absolute and refuses one that can only be a mistake.
+func checkTime(t int64, now time.Time) (int64, error) {
 	switch at := fromNow(t, now); {
 	case at < 1e8:
 		return 0, fmt.Errorf("the time %d is before 1973; it is in Unix seconds, or at most 0: seconds before now", t)
@@ -157,7 +156,7 @@ func assignEvent(e *coscale.EventData, form fields, now time.Time) error {
 		if err != nil {
 			return true, err
 		}
-		if *into, err = moment(n, now); err != nil {
+		if *into, err = checkTime(n, now); err != nil {
 			return true, badRequest("%s: %v", name, err)
 		}
 		return true, nil
@@ -248,7 +247,7 @@ func (r *registry) subject(text string) (s record.Subject, known bool) {
 	default:
 		s.Kind = record.Server
 	}
-	if o := r.shelves[kind].byID[id]; o != nil {
+	if o := r.tables[kind].byID[id]; o != nil {
 		s.Name = o.Name
 		return s, true
 	}
@@ -258,7 +257,7 @@ func (r *registry) subject(text string) (s record.Subject, known bool) {
 
 // readAttributes reads a text that should hold a JSON object, in its order.
 // cron.sh pastes a message into it as it is, so that it may be none: then it is
-// kept whole (6.2).
+// kept whole.
 func readAttributes(text string) []record.Label {
 	members, err := texts.Members([]byte(text))
 	if err != nil {

@@ -41,15 +41,15 @@ func (e *expansion) take(n int) bool {
 // view is an object as it is answered, with what the query wants expanded: its
 // attributes, the objects that are linked to it (servers, servergroups …), or
 // only their ids (serverIds …). Groups inside a group are expanded alike.
-func (h *Handler) view(c *call, kind coscale.Kind, o *stored) (any, error) {
-	views, err := h.views(c, kind, []*stored{o})
+func (h *Handler) view(c *call, kind coscale.Kind, o *object) (any, error) {
+	views, err := h.views(c, kind, []*object{o})
 	if err != nil {
 		return nil, err
 	}
 	return views[0], nil
 }
 
-func (h *Handler) views(c *call, kind coscale.Kind, list []*stored) ([]any, error) {
+func (h *Handler) views(c *call, kind coscale.Kind, list []*object) ([]any, error) {
 	e := expansionOf(c)
 	views := h.expanded(e, kind, list)
 	if e.left < 0 {
@@ -58,7 +58,7 @@ func (h *Handler) views(c *call, kind coscale.Kind, list []*stored) ([]any, erro
 	return views, nil
 }
 
-func (h *Handler) expanded(e *expansion, kind coscale.Kind, list []*stored) []any {
+func (h *Handler) expanded(e *expansion, kind coscale.Kind, list []*object) []any {
 	f := kinds[kind]
 	inside := f.members
 	if f.tree {

@@ -16,7 +16,7 @@ import (
 	"scriptbridge/coscale"
 )
 
-// Bounds of what a client may send (spec/coscale-api.md, 5, Size).
+// Bounds of what a client may send.
 const (
 	maxLogin  = 64 << 10 // bytes of a login's body, which anybody may send
 	maxBody   = 1 << 20  // bytes of a body that holds no data

@@ -14,7 +14,7 @@ const (
 	// themselves at the first 401.
 	sessionLife = 12 * time.Hour
 	// failureDelay keeps the StatsD backend, which logs in at every 401, from
-	// doing so a thousand times a second; Salt waits for 1 s only (0, rule 10).
+	// doing so a thousand times a second; Salt waits for 1 s only.
 	failureDelay = 800 * time.Millisecond
 	// maxDelayed bounds how many wait at a time.
 	maxDelayed = 64

@@ -55,7 +55,7 @@ type HandlerOptions struct {
 	Refused func(reason string, n int)
 }
 
-// Handler is the receiving half of the API (spec/coscale-api.md): what the
+// Handler is the receiving half of the API: what the
 // public clients need, and as they need it. All methods are safe for
 // concurrent use.
 type Handler struct {
@@ -139,7 +139,7 @@ const (
 
 // ServeHTTP answers everything below /api/v1/app/ and /api/v1/users/login/.
 // Every answer is JSON, and 200 is the only success, since that is all that the
-// clients take for one (0, rules 1 and 2).
+// clients take for one.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := &countingBody{ReadCloser: r.Body}
 	if r.Body == nil {
@@ -297,7 +297,7 @@ func (c *call) not(msg string, methods ...string) error {
 }
 
 // login answers with a session. A failure is never a 401, which sends the
-// StatsD backend into a loop (0, rule 10).
+// StatsD backend into a loop.
 func (h *Handler) login(c *call, field string) (any, error) {
 	if err := c.only(http.MethodPost); err != nil {
 		return nil, err
@@ -346,7 +346,7 @@ func (h *Handler) fail(c *call, status int, msg string) error {
 // applicationID is that of the one application there is.
 const applicationID = 1
 
-// application is the little that the Java SDK asks of it (9).
+// application is the little that the Java SDK asks of it.
 func (h *Handler) application(c *call) (any, error) {
 	return struct {
 		ID      int64  `json:"id"`

@@ -44,14 +44,14 @@ type registry struct {
 	// mu guards all below. It is never held while the disk is written, so that
 	// data do not wait for it.
 	mu      sync.Mutex
-	shelves map[coscale.Kind]*shelf
+	tables  map[coscale.Kind]*table
 	next    map[coscale.Kind]int64
 	links   map[link]uint64 // its place among all
 	lastOne uint64          // place
 	members map[place][]int64
 	holders map[place][]int64 // the other way round
 	bytes   int
-	events  eventShelf
+	events  eventTable
 	// unanswered are the events that were kept when the process before ended.
 	unanswered []int64
 
@@ -60,9 +60,9 @@ type registry struct {
 	changes    uint64 // of what declared tells
 }
 
-// shelf holds the objects of a kind.
-type shelf struct {
-	byID   map[int64]*stored
+// table holds the objects of a kind.
+type table struct {
+	byID   map[int64]*object
 	sizes  map[int64]int
 	byName map[placedName]int64
 }
@@ -98,12 +98,12 @@ type place struct {
 // them would otherwise send to what another has made after a restart.
 func openRegistry(folder string, now time.Time, logger log.Logger, fatal func(error)) (*registry, error) {
 	r := &registry{
-		shelves: make(map[coscale.Kind]*shelf), next: make(map[coscale.Kind]int64),
+		tables: make(map[coscale.Kind]*table), next: make(map[coscale.Kind]int64),
 		links: make(map[link]uint64), members: make(map[place][]int64), holders: make(map[place][]int64),
 		metas: make(map[int64]*record.Meta), eventMetas: make(map[int64]*record.EventMeta),
 	}
 	for kind := range kinds {
-		r.shelves[kind] = &shelf{byID: make(map[int64]*stored), sizes: make(map[int64]int), byName: make(map[placedName]int64)}
+		r.tables[kind] = &table{byID: make(map[int64]*object), sizes: make(map[int64]int), byName: make(map[placedName]int64)}
 	}
 	if folder == "" {
 		for _, kind := range []coscale.Kind{coscale.Servers, coscale.ServerGroups, coscale.Metrics, coscale.MetricGroups, coscale.Dimensions, coscale.Categories, attributeIDs, eventIDs} {
@@ -132,11 +132,11 @@ func (r *registry) load() error {
 		}),
 		r.disk.each(objectBucket, func(key, value []byte) error {
 			kind, _, _ := strings.Cut(string(key), "\x00")
-			o := new(stored)
+			o := new(object)
 			if err := json.Unmarshal(value, o); err != nil {
 				return err
 			}
-			if r.shelves[coscale.Kind(kind)] == nil {
+			if r.tables[coscale.Kind(kind)] == nil {
 				return errors.New("it is of no known kind")
 			}
 			r.put(coscale.Kind(kind), o, len(value))
@@ -210,7 +210,7 @@ func (r *registry) commit(changes []change, apply func()) error {
 // rows are all rows of the file, as they are in memory. The caller holds changing.
 func (r *registry) rows() ([]change, error) {
 	var rows []change
-	for kind, s := range r.shelves {
+	for kind, s := range r.tables {
 		for id, o := range s.byID {
 			row, err := rowOf(objectBucket, objectKey(kind, id), o)
 			if err != nil {
@@ -236,10 +236,10 @@ func (r *registry) rows() ([]change, error) {
 }
 
 // put places an object in memory; o.ID may be there before.
-func (r *registry) put(kind coscale.Kind, o *stored, size int) {
-	s := r.shelves[kind]
+func (r *registry) put(kind coscale.Kind, o *object, size int) {
+	s := r.tables[kind]
 	if old := s.byID[o.ID]; old != nil {
-		r.take(kind, old)
+		r.discard(kind, old)
 	}
 	s.byID[o.ID] = o
 	s.sizes[o.ID] = size
@@ -249,12 +249,12 @@ func (r *registry) put(kind coscale.Kind, o *stored, size int) {
 		at := place{kind, o.ParentID, kind}
 		r.members[at] = append(r.members[at], o.ID)
 	}
-	r.stale(kind, o.ID)
+	r.invalidate(kind, o.ID)
 }
 
-// take removes an object from memory.
-func (r *registry) take(kind coscale.Kind, o *stored) {
-	s := r.shelves[kind]
+// discard removes an object from memory.
+func (r *registry) discard(kind coscale.Kind, o *object) {
+	s := r.tables[kind]
 	r.bytes -= s.sizes[o.ID]
 	delete(s.byID, o.ID)
 	delete(s.sizes, o.ID)
@@ -262,7 +262,7 @@ func (r *registry) take(kind coscale.Kind, o *stored) {
 	if o.ParentID != 0 {
 		without(r.members, place{kind, o.ParentID, kind}, o.ID)
 	}
-	r.stale(kind, o.ID)
+	r.invalidate(kind, o.ID)
 }
 
 // tie and untie place a link in memory and remove it.
@@ -272,14 +272,14 @@ func (r *registry) tie(l link, at uint64) {
 	in, of := place{l.group, l.groupID, l.kind}, place{l.kind, l.id, l.group}
 	r.members[in] = append(r.members[in], l.id)
 	r.holders[of] = append(r.holders[of], l.groupID)
-	r.staleLink(l)
+	r.invalidateLink(l)
 }
 
 func (r *registry) untie(l link) {
 	delete(r.links, l)
 	without(r.members, place{l.group, l.groupID, l.kind}, l.id)
 	without(r.holders, place{l.kind, l.id, l.group}, l.groupID)
-	r.staleLink(l)
+	r.invalidateLink(l)
 }
 
 // without takes an id from a list.
@@ -294,39 +294,39 @@ func without(lists map[place][]int64, at place, id int64) {
 }
 
 // find gives an object; nil when there is none.
-func (r *registry) find(kind coscale.Kind, id int64) *stored {
+func (r *registry) find(kind coscale.Kind, id int64) *object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.shelves[kind].byID[id]
+	return r.tables[kind].byID[id]
 }
 
 // all gives the objects of a kind in the order of their ids.
-func (r *registry) all(kind coscale.Kind) []*stored {
+func (r *registry) all(kind coscale.Kind) []*object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]*stored, 0, len(r.shelves[kind].byID))
-	for _, o := range r.shelves[kind].byID {
+	list := make([]*object, 0, len(r.tables[kind].byID))
+	for _, o := range r.tables[kind].byID {
 		list = append(list, o)
 	}
-	slices.SortFunc(list, func(a, b *stored) int { return int(a.ID - b.ID) })
+	slices.SortFunc(list, func(a, b *object) int { return int(a.ID - b.ID) })
 	return list
 }
 
 // named gives the object of that name and parent; nil when there is none.
-func (r *registry) named(kind coscale.Kind, parent int64, name string) *stored {
+func (r *registry) named(kind coscale.Kind, parent int64, name string) *object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.shelves[kind]
+	s := r.tables[kind]
 	return s.byID[s.byName[placedName{parent, name}]]
 }
 
 // membersOf gives what is linked to an object, in the order of linking.
-func (r *registry) membersOf(group coscale.Kind, id int64, kind coscale.Kind) []*stored {
+func (r *registry) membersOf(group coscale.Kind, id int64, kind coscale.Kind) []*object {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := []*stored{}
+	list := []*object{}
 	for _, m := range r.members[place{group, id, kind}] {
-		list = append(list, r.shelves[kind].byID[m])
+		list = append(list, r.tables[kind].byID[m])
 	}
 	return list
 }

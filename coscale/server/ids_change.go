@@ -6,15 +6,15 @@ import (
 	"scriptbridge/coscale"
 )
 
-// create makes an object of what make sets, unless there is one of its name.
-func (r *registry) create(kind coscale.Kind, fill func(*stored) error) (*stored, error) {
+// create makes an object of what fill sets, unless there is one of its name.
+func (r *registry) create(kind coscale.Kind, fill func(*object) error) (*object, error) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	o := &stored{Object: coscale.Object{Version: 1}}
+	o := &object{Object: coscale.Object{Version: 1}}
 	if err := fill(o); err != nil {
 		return nil, err
 	}
-	f, s := kinds[kind], r.shelves[kind]
+	f, s := kinds[kind], r.tables[kind]
 	if err := r.fits(kind, o); err != nil {
 		return nil, err
 	}
@@ -26,12 +26,12 @@ func (r *registry) create(kind coscale.Kind, fill func(*stored) error) (*stored,
 	return o, r.store(kind, o, taken, func() { r.next[kind] = id + 1 })
 }
 
-// replace changes an object as change says, with a version that is one higher.
+// replace changes an object as fill does, with a version that is one higher.
 // A version that is not 0 must be the object's present one.
-func (r *registry) replace(kind coscale.Kind, id, version int64, fill func(*stored) error) (*stored, error) {
+func (r *registry) replace(kind coscale.Kind, id, version int64, fill func(*object) error) (*object, error) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	old := r.shelves[kind].byID[id]
+	old := r.tables[kind].byID[id]
 	switch {
 	case old == nil:
 		return nil, noObject(kind, id)
@@ -51,8 +51,8 @@ func (r *registry) replace(kind coscale.Kind, id, version int64, fill func(*stor
 
 // fits says whether an object can be where it wants to be: its name must be
 // free, and its parent there and not below it.
-func (r *registry) fits(kind coscale.Kind, o *stored) error {
-	s := r.shelves[kind]
+func (r *registry) fits(kind coscale.Kind, o *object) error {
+	s := r.tables[kind]
 	if id, ok := s.byName[placedName{o.ParentID, o.Name}]; ok && id != o.ID {
 		return duplicate(kinds[kind].noun, id)
 	}
@@ -77,12 +77,12 @@ const maxDepth = 16
 
 // store writes an object, with one row more, and places it in memory. The
 // caller holds changing.
-func (r *registry) store(kind coscale.Kind, o *stored, more change, apply func()) error {
+func (r *registry) store(kind coscale.Kind, o *object, more change, apply func()) error {
 	row, err := rowOf(objectBucket, objectKey(kind, o.ID), o)
 	if err != nil {
 		return err
 	}
-	if r.bytes+len(row.value)-r.shelves[kind].sizes[o.ID] > maxBytes {
+	if r.bytes+len(row.value)-r.tables[kind].sizes[o.ID] > maxBytes {
 		return full("all objects together have %d MiB already", maxBytes>>20)
 	}
 	changes := []change{row}
@@ -103,7 +103,7 @@ func (r *registry) store(kind coscale.Kind, o *stored, more change, apply func()
 func (r *registry) remove(kind coscale.Kind, id int64) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	o := r.shelves[kind].byID[id]
+	o := r.tables[kind].byID[id]
 	switch {
 	case o == nil:
 		return noObject(kind, id)
@@ -125,9 +125,9 @@ func (r *registry) remove(kind coscale.Kind, id int64) error {
 			r.untie(l)
 		}
 		for _, e := range data {
-			r.events.take(e)
+			r.events.discard(e)
 		}
-		r.take(kind, o)
+		r.discard(kind, o)
 	})
 }
 
@@ -151,7 +151,7 @@ func (r *registry) linksOf(kind coscale.Kind, id int64) []link {
 // is linked already stays so.
 func (r *registry) join(group coscale.Kind, groupID int64, kind coscale.Kind, id int64) error {
 	if group == kind {
-		return r.adopt(kind, id, func(o *stored) bool {
+		return r.adopt(kind, id, func(o *object) bool {
 			done := o.ParentID == groupID
 			o.ParentID = groupID
 			return done
@@ -162,9 +162,9 @@ func (r *registry) join(group coscale.Kind, groupID int64, kind coscale.Kind, id
 	l := link{group, groupID, kind, id}
 	_, done := r.links[l]
 	switch {
-	case r.shelves[group].byID[groupID] == nil:
+	case r.tables[group].byID[groupID] == nil:
 		return noObject(group, groupID)
-	case r.shelves[kind].byID[id] == nil:
+	case r.tables[kind].byID[id] == nil:
 		return noObject(kind, id)
 	case done:
 		return nil
@@ -182,7 +182,7 @@ func (r *registry) part(group coscale.Kind, groupID int64, kind coscale.Kind, id
 		if o := r.find(kind, id); o == nil || o.ParentID != groupID {
 			return notIn
 		}
-		return r.adopt(kind, id, func(o *stored) bool {
+		return r.adopt(kind, id, func(o *object) bool {
 			done := o.ParentID != groupID
 			o.ParentID = 0
 			return done
@@ -199,11 +199,11 @@ func (r *registry) part(group coscale.Kind, groupID int64, kind coscale.Kind, id
 
 // adopt changes the parent of a group, unless move says that it is done. A name
 // that is taken there must not be answered with DUPLICATE, which the CLI would
-// take for a failure (0, rule 9).
-func (r *registry) adopt(kind coscale.Kind, id int64, move func(*stored) (done bool)) error {
+// take for a failure.
+func (r *registry) adopt(kind coscale.Kind, id int64, move func(*object) (done bool)) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	old := r.shelves[kind].byID[id]
+	old := r.tables[kind].byID[id]
 	if old == nil {
 		return noObject(kind, id)
 	}
@@ -225,7 +225,7 @@ func (r *registry) adopt(kind coscale.Kind, id int64, move func(*stored) (done b
 func (r *registry) attribute(kind coscale.Kind, id int64, edit func(list []coscale.Attribute, next int64) ([]coscale.Attribute, error)) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	old := r.shelves[kind].byID[id]
+	old := r.tables[kind].byID[id]
 	if old == nil {
 		return noObject(kind, id)
 	}

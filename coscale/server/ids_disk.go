@@ -31,7 +31,7 @@ type disk struct {
 
 // The buckets of the file. Keys hold numbers as eight bytes, the highest first.
 const (
-	objectBucket = "objects" // kind, 0, id: a stored as JSON
+	objectBucket = "objects" // kind, 0, id: an object as JSON
 	linkBucket   = "links"   // link as text: the place among all links
 	eventBucket  = "events"  // id: an EventData as JSON
 	nextBucket   = "next"    // kind: the next id

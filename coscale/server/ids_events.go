@@ -20,8 +20,8 @@ const (
 	maxEventFields = 64 << 10            // bytes of a message, or of attributes
 )
 
-// eventShelf holds event data in memory. The zero value is ready.
-type eventShelf struct {
+// eventTable holds event data in memory. The zero value is ready.
+type eventTable struct {
 	byID  map[int64]*coscale.EventData
 	byGID map[string]int64
 	of    map[int64][]int64 // of a category, in the order of their making
@@ -33,7 +33,7 @@ func sizeOf(e *coscale.EventData) int {
 	return len(e.Message) + len(e.Attribute) + len(e.Subject) + 200
 }
 
-func (s *eventShelf) put(e *coscale.EventData) {
+func (s *eventTable) put(e *coscale.EventData) {
 	if s.byID == nil {
 		s.byID, s.byGID, s.of = make(map[int64]*coscale.EventData), make(map[string]int64), make(map[int64][]int64)
 	}
@@ -48,7 +48,7 @@ func (s *eventShelf) put(e *coscale.EventData) {
 	s.bytes += sizeOf(e)
 }
 
-func (s *eventShelf) take(id int64) {
+func (s *eventTable) discard(id int64) {
 	e := s.byID[id]
 	if e == nil {
 		return
@@ -71,7 +71,7 @@ func drop(ids []int64, id int64) []int64 {
 }
 
 // excess are the event data that must go for what is new, or larger than it was.
-func (s *eventShelf) excess(e *coscale.EventData, now time.Time) []int64 {
+func (s *eventTable) excess(e *coscale.EventData, now time.Time) []int64 {
 	var out []int64
 	bytes, left := s.bytes+sizeOf(e), len(s.ids)
 	was := s.byID[e.ID]
@@ -135,7 +135,7 @@ func (r *registry) eventsOf(category, from, to int64) []*coscale.EventData {
 func (r *registry) keepEvent(e *coscale.EventData, now time.Time, identify func() string, deliver func() error) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	if r.shelves[coscale.Categories].byID[e.EventID] == nil {
+	if r.tables[coscale.Categories].byID[e.EventID] == nil {
 		return noObject(coscale.Categories, e.EventID)
 	}
 	var changes []change
@@ -161,7 +161,7 @@ func (r *registry) keepEvent(e *coscale.EventData, now time.Time, identify func(
 	return r.commit(append(changes, change{eventBucket, numberKey(e.ID), value}), func() {
 		r.next[eventIDs] = next
 		for _, id := range out {
-			r.events.take(id)
+			r.events.discard(id)
 		}
 		r.events.put(e)
 	})
@@ -172,7 +172,7 @@ func (r *registry) keepEvent(e *coscale.EventData, now time.Time, identify func(
 const inFlight = 10
 
 // lastEvents are the events that were kept last, in the order of their making.
-func (s *eventShelf) lastEvents() (ids []int64) {
+func (s *eventTable) lastEvents() (ids []int64) {
 	last := int64(math.MinInt64)
 	for _, e := range s.byID {
 		last = max(last, e.UpdateTime)
@@ -212,7 +212,7 @@ func (r *registry) removeEvent(category, id int64) error {
 	if e := r.events.byID[id]; e == nil || e.EventID != category {
 		return noEvent(id)
 	}
-	return r.commit(dropEvents([]int64{id}), func() { r.events.take(id) })
+	return r.commit(dropEvents([]int64{id}), func() { r.events.discard(id) })
 }
 
 func noEvent(id int64) error { return notFound("There is no event data %d.", id) }

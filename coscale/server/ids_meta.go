@@ -11,9 +11,9 @@ import (
 	"scriptbridge/record"
 )
 
-// stale drops what was made of an object: sinks hold Metas, which never change.
+// invalidate drops what was made of an object: sinks hold Metas, which never change.
 // The caller holds mu.
-func (r *registry) stale(kind coscale.Kind, id int64) {
+func (r *registry) invalidate(kind coscale.Kind, id int64) {
 	switch kind {
 	case coscale.Metrics:
 		delete(r.metas, id)
@@ -29,12 +29,12 @@ func (r *registry) stale(kind coscale.Kind, id int64) {
 	r.changes++
 }
 
-func (r *registry) staleLink(l link) {
+func (r *registry) invalidateLink(l link) {
 	switch {
 	case l.group == coscale.Metrics:
-		r.stale(coscale.Metrics, l.groupID)
+		r.invalidate(coscale.Metrics, l.groupID)
 	case l.kind == coscale.Metrics:
-		r.stale(coscale.Metrics, l.id)
+		r.invalidate(coscale.Metrics, l.id)
 	}
 }
 
@@ -44,7 +44,7 @@ func (r *registry) meta(id int64) *record.Meta {
 	if m := r.metas[id]; m != nil {
 		return m
 	}
-	o := r.shelves[coscale.Metrics].byID[id]
+	o := r.tables[coscale.Metrics].byID[id]
 	if o == nil {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (r *registry) meta(id int64) *record.Meta {
 		m.Datatype = "GAUGE"
 	}
 	for _, d := range r.members[place{coscale.Metrics, id, coscale.Dimensions}] {
-		m.Dimensions = append(m.Dimensions, r.shelves[coscale.Dimensions].byID[d].Name)
+		m.Dimensions = append(m.Dimensions, r.tables[coscale.Dimensions].byID[d].Name)
 	}
 	var groups, tags []string
 	for _, g := range r.holders[place{coscale.Metrics, id, coscale.MetricGroups}] {
@@ -85,7 +85,7 @@ func (r *registry) meta(id int64) *record.Meta {
 // path is a metric group's, as a script declares it: a/b/c.
 func (r *registry) path(group int64) string {
 	var names []string
-	for o := r.shelves[coscale.MetricGroups].byID[group]; o != nil && len(names) <= maxDepth; o = r.shelves[coscale.MetricGroups].byID[o.ParentID] {
+	for o := r.tables[coscale.MetricGroups].byID[group]; o != nil && len(names) <= maxDepth; o = r.tables[coscale.MetricGroups].byID[o.ParentID] {
 		names = append(names, o.Name)
 	}
 	slices.Reverse(names)
@@ -98,7 +98,7 @@ func (r *registry) eventMeta(id int64) *record.EventMeta {
 	if m := r.eventMetas[id]; m != nil {
 		return m
 	}
-	o := r.shelves[coscale.Categories].byID[id]
+	o := r.tables[coscale.Categories].byID[id]
 	if o == nil {
 		return nil
 	}
@@ -119,10 +119,10 @@ func (r *registry) eventMeta(id int64) *record.EventMeta {
 // caller holds mu.
 func (r *registry) declared() *record.Declared {
 	d := new(record.Declared)
-	for _, id := range sortedIDs(r.shelves[coscale.Metrics].byID) {
+	for _, id := range sortedIDs(r.tables[coscale.Metrics].byID) {
 		d.Metrics = append(d.Metrics, r.meta(id))
 	}
-	for _, id := range sortedIDs(r.shelves[coscale.Categories].byID) {
+	for _, id := range sortedIDs(r.tables[coscale.Categories].byID) {
 		d.Events = append(d.Events, r.eventMeta(id))
 	}
 	return d

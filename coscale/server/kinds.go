@@ -7,10 +7,10 @@ import (
 	"scriptbridge/coscale"
 )
 
-// stored is an object as the registry and its file hold it: all kinds in one,
-// each with what facts says it has. One that is in the registry is never
+// object is an object as the registry and its file hold it: all kinds in one,
+// each with what its kindInfo says it has. One that is in the registry is never
 // changed, only replaced, so that it may be kept.
-type stored struct {
+type object struct {
 	coscale.Object
 	Type                  string              `json:"type,omitempty"`
 	Source                string              `json:"source,omitempty"`
@@ -24,8 +24,8 @@ type stored struct {
 	Attributes            []coscale.Attribute `json:"attributes,omitempty"`
 }
 
-// facts are what sets a kind of object apart (spec/coscale-api.md, 4).
-type facts struct {
+// kindInfo is what sets a kind of object apart.
+type kindInfo struct {
 	noun string // in messages
 	// has are the fields that clients give, beyond the name.
 	has []string
@@ -34,38 +34,38 @@ type facts struct {
 	tree       bool
 	attributes bool
 	members    []coscale.Kind // that can be linked to it, beyond its own kind
-	// settle puts what clients leave open, or spell in ways that others of
+	// normalize puts what clients leave open, or spell in ways that others of
 	// them cannot read, into the form that all can; may be nil.
-	settle func(*stored)
+	normalize func(*object)
 	// view is the object as it is answered.
-	view func(o *stored, attributes []coscale.Attribute) any
+	view func(o *object, attributes []coscale.Attribute) any
 }
 
 // kinds is the table of all kinds of objects.
-var kinds = map[coscale.Kind]*facts{
+var kinds = map[coscale.Kind]*kindInfo{
 	coscale.Servers: {
 		noun: "server", has: []string{"description", "type", "source", "state"}, attributes: true,
-		view: func(o *stored, attributes []coscale.Attribute) any {
+		view: func(o *object, attributes []coscale.Attribute) any {
 			return &coscale.Server{Object: o.Object, Type: o.Type, Source: o.Source, Attributes: attributes}
 		},
 	},
 	coscale.ServerGroups: {
 		noun: "server group", has: []string{"description", "type", "source", "state", "parentId"}, tree: true, members: []coscale.Kind{coscale.Servers},
-		view: func(o *stored, _ []coscale.Attribute) any {
+		view: func(o *object, _ []coscale.Attribute) any {
 			return &coscale.ServerGroup{Object: o.Object, Type: o.Type, Source: o.Source, ParentID: o.ParentID}
 		},
 	},
 	coscale.Metrics: {
 		noun: "metric", has: []string{"description", "dataType", "period", "unit", "subject", "source", "state"},
 		attributes: true, members: []coscale.Kind{coscale.Dimensions},
-		settle: func(o *stored) {
+		normalize: func(o *object) {
 			o.DataType = strings.ToUpper(o.DataType)
 			if !slices.Contains(dataTypes, o.DataType) {
 				o.DataType = "DOUBLE" // as an unknown word of a script
 			}
-			settleSubject(o)
+			normalizeSubject(o)
 		},
-		view: func(o *stored, attributes []coscale.Attribute) any {
+		view: func(o *object, attributes []coscale.Attribute) any {
 			return &coscale.Metric{
 				Object: o.Object, Unit: o.Unit, Period: o.Period, Source: o.Source,
 				DataType: o.DataType, Subject: o.Subject, Attributes: attributes,
@@ -74,23 +74,23 @@ var kinds = map[coscale.Kind]*facts{
 	},
 	coscale.MetricGroups: {
 		noun: "metric group", has: []string{"description", "type", "source", "state", "subject", "parentId"}, tree: true, members: []coscale.Kind{coscale.Metrics},
-		settle: settleSubject,
-		view: func(o *stored, _ []coscale.Attribute) any {
+		normalize: normalizeSubject,
+		view: func(o *object, _ []coscale.Attribute) any {
 			return &coscale.MetricGroup{Object: o.Object, Type: o.Type, Source: o.Source, Subject: o.Subject, ParentID: o.ParentID}
 		},
 	},
 	coscale.Dimensions: {
 		noun: "dimension",
-		view: func(o *stored, _ []coscale.Attribute) any { return &coscale.Dimension{ID: o.ID, Name: o.Name} },
+		view: func(o *object, _ []coscale.Attribute) any { return &coscale.Dimension{ID: o.ID, Name: o.Name} },
 	},
 	coscale.Categories: {
 		noun: "category of events", has: []string{"description", "attributeDescriptions", "type", "source", "state", "icon"},
-		settle: func(o *stored) {
+		normalize: func(o *object) {
 			if o.AttributeDescriptions == "" {
 				o.AttributeDescriptions = "[]"
 			}
 		},
-		view: func(o *stored, _ []coscale.Attribute) any {
+		view: func(o *object, _ []coscale.Attribute) any {
 			c := &coscale.Category{Object: o.Object, AttributeDescriptions: o.AttributeDescriptions, Type: o.Type, Source: o.Source}
 			if o.Icon != "" {
 				c.Icon = &o.Icon
@@ -100,13 +100,13 @@ var kinds = map[coscale.Kind]*facts{
 	},
 }
 
-// dataTypes are those of all clients (4.3).
+// dataTypes are those of all clients.
 var dataTypes = []string{
 	"LONG", "DOUBLE", "HISTOGRAM", "COUNT", "COUNTER", "BINARY", "BREAKDOWN", "ANOMALYREPORT", "RUMRESOURCEDATA",
 }
 
-// settleSubject spells a subject as the Java SDK's enum does (0, rule 11).
-func settleSubject(o *stored) {
+// normalizeSubject spells a subject as the Java SDK's enum does.
+func normalizeSubject(o *object) {
 	switch s := strings.ToUpper(o.Subject); s {
 	case "GROUP", "SERVERGROUP":
 		o.Subject = "GROUP"
@@ -117,9 +117,9 @@ func settleSubject(o *stored) {
 	}
 }
 
-// settleState leaves one of the three states that the Java SDK knows: the CLI
-// makes groups with an empty one (0, rule 11).
-func settleState(o *stored, before string) {
+// normalizeState leaves one of the three states that the Java SDK knows: the CLI
+// makes groups with an empty one.
+func normalizeState(o *object, before string) {
 	switch s := strings.ToUpper(o.State); s {
 	case coscale.Enabled, "INACTIVE", "DISABLED":
 		o.State = s
@@ -129,7 +129,7 @@ func settleState(o *stored, before string) {
 }
 
 // assign takes over what a client gave. What it did not give stays as it is.
-func (f *facts) assign(o *stored, form fields) error {
+func (f *kindInfo) assign(o *object, form fields) error {
 	before := o.State
 	if before == "" {
 		before = coscale.Enabled
@@ -161,9 +161,9 @@ func (f *facts) assign(o *stored, form fields) error {
 	case len(o.Name) > maxNameField:
 		return badRequest("the name has %d bytes, more than %d", len(o.Name), maxNameField)
 	}
-	settleState(o, before)
-	if f.settle != nil {
-		f.settle(o)
+	normalizeState(o, before)
+	if f.normalize != nil {
+		f.normalize(o)
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ const (
 )
 
 // text is the field of that name, which holds a text; nil for another.
-func (o *stored) text(name string) *string {
+func (o *object) text(name string) *string {
 	switch name {
 	case "name":
 		return &o.Name
@@ -201,7 +201,7 @@ func (o *stored) text(name string) *string {
 }
 
 // number is the field of that name, which holds a number; nil for another.
-func (o *stored) number(name string) *int64 {
+func (o *object) number(name string) *int64 {
 	switch name {
 	case "period":
 		return &o.Period

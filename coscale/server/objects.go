@@ -9,7 +9,7 @@ import (
 	"scriptbridge/coscale"
 )
 
-// routeObjects finds what a path below a kind of objects means (4).
+// routeObjects finds what a path below a kind of objects means.
 func (h *Handler) routeObjects(c *call, kind coscale.Kind, path []string) (any, error) {
 	if len(path) == 0 {
 		return h.objects(c, kind)
@@ -49,7 +49,7 @@ func (h *Handler) objects(c *call, kind coscale.Kind) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		o, err := h.registry.create(kind, func(o *stored) error { return kinds[kind].assign(o, form) })
+		o, err := h.registry.create(kind, func(o *object) error { return kinds[kind].assign(o, form) })
 		if err != nil {
 			return nil, err
 		}
@@ -66,8 +66,8 @@ func (h *Handler) objects(c *call, kind coscale.Kind) (any, error) {
 }
 
 // selected are the objects that a query's selectBy… asks for, or all.
-func (h *Handler) selected(c *call, kind coscale.Kind) ([]*stored, error) {
-	var list []*stored
+func (h *Handler) selected(c *call, kind coscale.Kind) ([]*object, error) {
+	var list []*object
 	name, named := c.query.lookup("selectByName")
 	_, byParent := c.query.lookup("selectByParent_id")
 	if named && (!kinds[kind].tree || !byParent) {
@@ -88,32 +88,32 @@ func (h *Handler) selected(c *call, kind coscale.Kind) ([]*stored, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = slices.DeleteFunc(list, func(o *stored) bool { return !matches(o) })
+		list = slices.DeleteFunc(list, func(o *object) bool { return !matches(o) })
 	}
 	if named && len(list) > 1 {
-		list = list[:1] // two would be an error to the CLI (0, rule 5)
+		list = list[:1] // two would be an error to the CLI
 	}
 	return list, nil
 }
 
 // matcher says whether an object is selected by a field, which is in lower
 // case.
-func matcher(kind coscale.Kind, field, value string) (func(*stored) bool, error) {
+func matcher(kind coscale.Kind, field, value string) (func(*object) bool, error) {
 	f := kinds[kind]
 	switch field {
 	case "id":
-		return func(o *stored) bool { return strconv.FormatInt(o.ID, 10) == value }, nil
+		return func(o *object) bool { return strconv.FormatInt(o.ID, 10) == value }, nil
 	case "root":
 		wanted := strings.EqualFold(value, "true")
-		return func(o *stored) bool { return (o.ParentID == 0) == wanted }, nil
+		return func(o *object) bool { return (o.ParentID == 0) == wanted }, nil
 	case "parent_id", "parentid":
-		return func(o *stored) bool { return strconv.FormatInt(o.ParentID, 10) == value }, nil
+		return func(o *object) bool { return strconv.FormatInt(o.ParentID, 10) == value }, nil
 	}
 	for _, name := range append([]string{"name"}, f.has...) {
 		if !strings.EqualFold(name, field) {
 			continue
 		}
-		return func(o *stored) bool {
+		return func(o *object) bool {
 			if text := o.text(name); text != nil {
 				return *text == value
 			}
@@ -141,7 +141,7 @@ func (h *Handler) object(c *call, kind coscale.Kind, id int64) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		o, err := h.registry.replace(kind, id, version, func(o *stored) error { return kinds[kind].assign(o, form) })
+		o, err := h.registry.replace(kind, id, version, func(o *object) error { return kinds[kind].assign(o, form) })
 		if err != nil {
 			return nil, err
 		}
@@ -163,8 +163,7 @@ func removed(noun string) any { return message("%s removed.", strings.ToUpper(no
 const maxContent = 1000
 
 // members lists what is linked to an object, or links and unlinks one. Linking
-// what is linked already is a success (0, rule 9); there need not be a body
-// (rule 8).
+// what is linked already is a success; there need not be a body.
 func (h *Handler) members(c *call, group coscale.Kind, groupID int64, kind coscale.Kind, path []string) (any, error) {
 	if len(path) == 0 {
 		if err := c.only(http.MethodGet); err != nil {
@@ -183,7 +182,7 @@ func (h *Handler) members(c *call, group coscale.Kind, groupID int64, kind cosca
 		}
 		content := h.registry.membersOf(group, groupID, kind)
 		if len(content) > maxContent {
-			content = slices.DeleteFunc(content, func(o *stored) bool { return o.ID != id })
+			content = slices.DeleteFunc(content, func(o *object) bool { return o.ID != id })
 		}
 		return h.views(c, kind, content)
 	case http.MethodDelete:
@@ -232,7 +231,7 @@ func (h *Handler) attributes(c *call, kind coscale.Kind, id int64, path []string
 	return nil, c.only(http.MethodGet, http.MethodPut, http.MethodDelete)
 }
 
-func attributeOf(o *stored, id int64) (any, error) {
+func attributeOf(o *object, id int64) (any, error) {
 	if o != nil {
 		for _, a := range o.Attributes {
 			if a.ID == id {

@@ -127,13 +127,13 @@ func (v *recentValues) between(keys []recentKey, start, stop int64, view func([]
 	return out
 }
 
-// wanted is a request for data (7).
-type wanted struct {
+// query is a request for data.
+type query struct {
 	Start, Stop int64
-	IDs         []wantedSeries
+	IDs         []querySeries
 }
 
-type wantedSeries struct {
+type querySeries struct {
 	MetricID          int64
 	Subjects          string   // "s17,s18", "AVG(s1,s2)"
 	SubjectIDs        []string // of getBatch
@@ -155,7 +155,7 @@ func (h *Handler) getData(c *call, summary bool) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ask wanted
+	var ask query
 	if err := json.Unmarshal([]byte(form.get("data")), &ask); err != nil {
 		return nil, badRequest("the data cannot be read: %v", err)
 	}

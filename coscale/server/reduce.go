@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// This file has what makes one value of several for who reads data back
-// (spec/coscale-api.md, 7). A word that is not known is refused: the mean in its
+// This file has what makes one value of several for who reads data back.
+// A word that is not known is refused: the mean in its
 // place would be a wrong answer that looks right.
 
 // reduction makes one value of several, of which there is one at least.
@@ -46,7 +46,7 @@ func aggregator(word string) (reduction, error) {
 
 // reductions are for the values of one time: inner for those of one subject,
 // where a dimension names a function, and outer for all.
-func (w *wantedSeries) reductions() (inner, outer reduction, err error) {
+func (w *querySeries) reductions() (inner, outer reduction, err error) {
 	word := w.Aggregator
 	if word == "" && w.viewReduces() {
 		word = w.ViewType
@@ -74,14 +74,14 @@ func (w *wantedSeries) reductions() (inner, outer reduction, err error) {
 }
 
 // viewReduces says whether the view type names what to do with several values.
-func (w *wantedSeries) viewReduces() bool {
+func (w *querySeries) viewReduces() bool {
 	return slices.Contains([]string{"AVG", "MIN", "MAX"}, strings.ToUpper(w.ViewType))
 }
 
 // view is what the view type makes of the values of one series. One point is
 // its own mean and extreme. RATE, per second, and COUNT, what was added since the
 // point before, are made of what counts; a gauge stays as it is.
-func (w *wantedSeries) view(metric *stored) (func([]timed) []timed, error) {
+func (w *querySeries) view(metric *object) (func([]timed) []timed, error) {
 	word := strings.ToUpper(w.ViewType)
 	asItIs := func(list []timed) []timed { return list }
 	switch {

@@ -83,7 +83,7 @@ func completeAside(a *spool.Aside) error {
 	}
 	f := fact{name: s.Metric, dataType: "DOUBLE", period: 60}
 	if s.Points[0].Histogram != nil {
-		f.dataType, f.shape = "HISTOGRAM", finished
+		f.dataType, f.aggregation = "HISTOGRAM", finished
 	}
 	subject := record.Subject{Kind: record.Server, Name: s.Name}
 	switch s.Subject {
@@ -97,7 +97,7 @@ func completeAside(a *spool.Aside) error {
 		s.labels = append(s.labels, record.Label{Name: name, Value: s.Dimensions[name]})
 	}
 	for _, p := range s.Points {
-		if (p.Histogram != nil) != (f.shape == finished) {
+		if (p.Histogram != nil) != (f.aggregation == finished) {
 			return errEntry
 		}
 		one := value{subject: subject, labels: s.labels, time: p.Time, value: p.Value}

@@ -23,15 +23,15 @@ const (
 
 // fact is what is known of a metric.
 type fact struct {
-	name     string // without suffix and unit
-	suffix   string
-	unit     string
-	help     string
-	dataType string // the API's
-	groups   string
-	tags     string
-	period   int64 // seconds
-	shape    shape // what is sent of it
+	name        string // without suffix and unit
+	suffix      string
+	unit        string
+	help        string
+	dataType    string // the API's
+	groups      string
+	tags        string
+	period      int64       // seconds
+	aggregation aggregation // what is sent of it
 }
 
 // value is one value of one series, or what was observed of it at once.
@@ -41,7 +41,7 @@ type value struct {
 	labels   []record.Label
 	time     int64 // Unix seconds
 	value    float64
-	observed []observation // at least one, where the fact's shape is of such; then value means nothing
+	observed []observation // at least one, where the fact's aggregation is of such; then value means nothing
 }
 
 // values is an entry of values: of one batch and one slot.
@@ -67,7 +67,7 @@ func (v *values) encode() []byte {
 			w.text(text)
 		}
 		w.uint(uint64(f.period))
-		w.uint(uint64(f.shape))
+		w.uint(uint64(f.aggregation))
 	}
 	w.uint(uint64(len(v.values)))
 	for i := range v.values {
@@ -81,7 +81,7 @@ func (v *values) encode() []byte {
 			w.text(l.Value)
 		}
 		w.body = binary.AppendVarint(w.body, one.time)
-		if !v.facts[one.fact].shape.lists() {
+		if !v.facts[one.fact].aggregation.lists() {
 			w.float(one.value)
 			continue
 		}
@@ -160,8 +160,8 @@ func readValues(text []byte, passed bool) (*values, error) {
 			*to = r.text()
 		}
 		f.period = int64(r.uint() & math.MaxInt64)
-		f.shape = shape(r.uint())
-		r.bad = r.bad || f.shape >= shapes
+		f.aggregation = aggregation(r.uint())
+		r.bad = r.bad || f.aggregation >= shapes
 		v.facts = append(v.facts, f)
 	}
 	for range r.count(13) {
@@ -178,7 +178,7 @@ func readValues(text []byte, passed bool) (*values, error) {
 		switch {
 		case one.fact >= len(v.facts):
 			r.fail()
-		case v.facts[one.fact].shape.lists():
+		case v.facts[one.fact].aggregation.lists():
 			one.observed = r.observed()
 		default:
 			one.value = r.float()

@@ -85,9 +85,9 @@ func (u *Uploader) event(p *put, b *record.Batch, e *record.Event) *event {
 	return one
 }
 
-// news leaves only what is not known, so that a source that repeats itself
+// newEvents leaves only what is not known, so that a source that repeats itself
 // costs no write.
-func (u *Uploader) news(p *put) error {
+func (u *Uploader) newEvents(p *put) error {
 	if len(p.events) == 0 {
 		return nil
 	}

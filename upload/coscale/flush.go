@@ -13,19 +13,19 @@ import (
 )
 
 // This file has what is sent once for a slot, and not value by value: means,
-// and what a StatsD daemon with CoScale's backend sent at each of its flushes
-// (spec/coscale-api.md, 5), so that a history of that backend's goes on. When the
+// and what a StatsD daemon with CoScale's backend sent at each of its flushes, so
+// that a history of that backend's goes on. When the
 // slot is over, its values in the queue become the points that are sent.
 
-// shape is what is sent of a series. Its numbers stand in entries.
-type shape uint64
+// aggregation is what is sent of a series. Its numbers stand in entries.
+type aggregation uint64
 
 const (
-	eachValue shape = iota
-	mean            // of the slot's values
-	rate            // the slot's values added up, by seconds of the interval
-	last            // the slot's last value
-	histogram       // the percentiles of the slot's observations
+	eachValue aggregation = iota
+	mean                  // of the slot's values
+	rate                  // the slot's values added up, by seconds of the interval
+	last                  // the slot's last value
+	histogram             // the percentiles of the slot's observations
 	// histogramMilli is histogram of observations in seconds, which are sent in
 	// milliseconds: those of StatsD's timers, as the daemon had them.
 	histogramMilli
@@ -35,21 +35,21 @@ const (
 	shapes
 )
 
-func (f shape) observes() bool { return f == histogram || f == histogramMilli }
+func (f aggregation) observes() bool { return f == histogram || f == histogramMilli }
 
 // lists says whether a value has a list, and not one number.
-func (f shape) lists() bool { return f.observes() || f == finished }
+func (f aggregation) lists() bool { return f.observes() || f == finished }
 
 // digested is 1 for what is sent once for a slot, 0 for all else.
-func (f shape) digested() int {
+func (f aggregation) digested() int {
 	if f == eachValue || f == finished {
 		return 0
 	}
 	return 1
 }
 
-// shapeOf is what is sent of a sample's series.
-func shapeOf(s *record.Sample) shape {
+// aggregationOf is what is sent of a sample's series.
+func aggregationOf(s *record.Sample) aggregation {
 	native := s.Meta != nil && s.Meta.Native != nil
 	switch {
 	case s.Op == record.Observe && native && s.Meta.Native.Unit == record.Milliseconds:
@@ -114,7 +114,7 @@ type digest struct {
 // add takes in a value.
 func (d *digest) add(v *value) {
 	d.n++
-	switch d.fact.shape {
+	switch d.fact.aggregation {
 	case mean:
 		d.value += v.value/d.n - d.value/d.n // so that no sum overflows
 	case rate:
@@ -134,7 +134,7 @@ func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFl
 // point is what is sent: at the slot's beginning, as for all that is derived.
 func (d *digest) point(start time.Time, interval time.Duration) api.Point {
 	p := api.Point{Time: start.Unix(), Value: d.value}
-	switch f := d.fact.shape; {
+	switch f := d.fact.aggregation; {
 	case f == rate:
 		p.Value = finite(d.value / interval.Seconds())
 	case f.observes():
@@ -153,9 +153,9 @@ func (d *digest) point(start time.Time, interval time.Duration) api.Point {
 func (d *digest) finish(p api.Point) (fact, value) {
 	f := *d.fact
 	v := value{subject: d.subject, labels: d.labels, time: p.Time, value: p.Value}
-	f.shape = eachValue
+	f.aggregation = eachValue
 	if h := p.Histogram; h != nil {
-		f.shape = finished
+		f.aggregation = finished
 		v.observed = observedOf(h)
 	}
 	return f, v
@@ -170,7 +170,7 @@ func observedOf(h *api.Histogram) (list []observation) {
 }
 
 // point is what is sent of a value.
-func (v *value) point(s shape) api.Point {
+func (v *value) point(s aggregation) api.Point {
 	if s != finished || len(v.observed) < 2 {
 		return api.Point{Time: v.time, Value: v.value}
 	}
@@ -181,8 +181,8 @@ func (v *value) point(s shape) api.Point {
 	return api.Point{Time: v.time, Histogram: h}
 }
 
-// The percentiles of a histogram of StatsD's (spec/coscale-api.md, 5), the
-// distance of most of which is its width.
+// The percentiles of a histogram of StatsD's. The distance of most of them is its
+// width.
 var percentiles = [...]float64{0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 100}
 
 const percentileWidth = 10
@@ -263,7 +263,7 @@ func (s *sending) coarsen() {
 // digest takes a value into what is sent of its series when the slot is
 // complete.
 func (s *sending) digest(key, via string, v *value, f *fact) {
-	key = string(rune(f.shape)) + key // a name may have come in several shapes
+	key = string(rune(f.aggregation)) + key // a name may have come in several shapes
 	d := s.digests[key]
 	if d == nil {
 		d = &digest{via: via, fact: f, subject: v.subject, labels: v.labels}
@@ -329,7 +329,7 @@ func (s *sending) take(v *values) (rest []values, digested bool) {
 	for i := range v.values {
 		one := &v.values[i]
 		f := &v.facts[one.fact]
-		if f.shape.digested() == 0 {
+		if f.aggregation.digested() == 0 {
 			others = append(others, *one)
 			continue
 		}

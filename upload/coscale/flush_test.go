@@ -29,7 +29,7 @@ func TestHistogramOf(t *testing.T) {
 		observed []observation
 		want     string
 	}{
-		// What the backend sent of ten values (spec/coscale-api.md, 5).
+		// What the backend sent of ten values.
 		{"ten", ascending(10, 1), "10 [1 2 3 4 5 6 7 8 9 10 10 10 10]"},
 		{"one", ascending(1, 1), "1 [1 1 1 1 1 1 1 1 1 1 1 1 1]"},
 		{"two", ascending(2, 1), "2 [1 1 1 1 1 2 2 2 2 2 2 2 2]"},
@@ -68,7 +68,7 @@ func TestStatsDFact(t *testing.T) {
 func TestCoarsen(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
 	s := sending{digests: make(map[string]*digest), room: maxObserved}
-	wide := &fact{shape: histogram}
+	wide := &fact{aggregation: histogram}
 	const each = 3 * maxObserved
 	var all []float64
 	for range each / 1000 {

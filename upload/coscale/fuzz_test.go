@@ -13,7 +13,7 @@ func formerValues() *values {
 	return &values{
 		facts: []fact{
 			{name: "Traffic", suffix: " - Custom", unit: "b/s", help: "what goes by", dataType: "DOUBLE", groups: "a/b", tags: "IO", period: 60},
-			{name: "Load", dataType: "DOUBLE", period: 300, shape: mean},
+			{name: "Load", dataType: "DOUBLE", period: 300, aggregation: mean},
 		},
 		values: []value{
 			{fact: 0, labels: []record.Label{{Name: "interface", Value: "eth0"}}, time: 1700000000, value: 1.5},
@@ -25,7 +25,7 @@ func formerValues() *values {
 
 func exampleValues() *values {
 	v := formerValues()
-	v.facts = append(v.facts, fact{name: "StatsD load", dataType: "HISTOGRAM", groups: "StatsD", period: 60, shape: histogramMilli})
+	v.facts = append(v.facts, fact{name: "StatsD load", dataType: "HISTOGRAM", groups: "StatsD", period: 60, aggregation: histogramMilli})
 	v.values = append(v.values, value{fact: 2, time: 1700000001, observed: []observation{{0.32, 1}, {-1e300, 1 / 0.3}, {5, 1e7}}})
 	return v
 }

@@ -152,15 +152,15 @@ func (p *pass) events(ctx context.Context, w *window) error {
 		})
 		switch {
 		case err == nil:
-			p.u.troubles.settled(key)
+			p.u.troubles.forget(key)
 			if !told {
-				q.settle(0, stale)
+				q.finish(0, stale)
 				continue
 			}
-			q.settle(0, arrived)
+			q.finish(0, arrived)
 			p.accepted(ofEvents)
 		case isLoop(err):
-			q.settle(0, declined)
+			q.finish(0, declined)
 			p.u.tellLoop(err)
 		default:
 			if err := p.ends(ctx, err); err != nil {
@@ -200,7 +200,7 @@ func (p *pass) judge(w *window) error {
 	}
 	for key := range w.fine {
 		if !bad[key] {
-			u.troubles.settled(key)
+			u.troubles.forget(key)
 		}
 	}
 	if len(all) == 0 {
@@ -222,14 +222,14 @@ func (p *pass) judge(w *window) error {
 			u.byOther[f.class]++
 		}
 		if f.series != nil {
-			f.series.settle(declined)
+			f.series.finish(declined)
 			if f.refused {
-				u.troubles.settled(f.series.key)
+				u.troubles.forget(f.series.key)
 			}
 			continue
 		}
-		f.event.settle(0, declined)
-		u.troubles.settled("event " + f.event.event.Key)
+		f.event.finish(0, declined)
+		u.troubles.forget("event " + f.event.event.Key)
 	}
 	return nil
 }

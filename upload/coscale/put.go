@@ -2,10 +2,6 @@ package coscale
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -64,10 +60,10 @@ type factKey struct {
 // the network. The zero time of a batch is now.
 func (u *Uploader) Put(b *record.Batch) error {
 	if b.Gone {
-		return u.gone(b.Source)
+		return u.forgetSource(b.Source)
 	}
 	p := u.sort(b)
-	if err := u.news(p); err != nil {
+	if err := u.newEvents(p); err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
 	if len(p.slots) > 0 || len(p.events) > 0 || len(p.units) > 0 {
@@ -202,7 +198,7 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 		f.period = int64(b.Run.Interval / time.Second)
 	}
 	f.period = max(f.period, 1)
-	f.shape = shapeOf(s)
+	f.aggregation = aggregationOf(s)
 	name, m := s.Name, s.Meta
 	if m != nil {
 		f.unit, f.help, f.groups, f.tags = valid(m.Unit), valid(m.Help), valid(m.Groups), valid(m.Tags)
@@ -212,9 +208,9 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 		}
 	}
 	switch {
-	case f.shape.observes():
+	case f.aggregation.observes():
 		f.dataType = "HISTOGRAM"
-	case f.shape != eachValue:
+	case f.aggregation != eachValue:
 		f.dataType = "DOUBLE"
 	}
 	switch {
@@ -273,71 +269,6 @@ func (u *Uploader) note(p *put, f fact) {
 	}
 }
 
-// gone forgets what a source's differences are measured by.
-func (u *Uploader) gone(s *record.Source) error {
-	prefix := stateKey("previous", sourceKey(s)) + "/"
-	var keys []string
-	err := u.spool.View(func(tx *spool.Tx) error {
-		keys = nil
-		tx.Each(prefix, func(key string, _ []byte) bool { keys = append(keys, key); return true })
-		return nil
-	})
-	if err == nil && len(keys) > 0 {
-		err = u.spool.Update(func(tx *spool.Tx) error { return remove(tx, keys) })
-	}
-	if err != nil {
-		return fmt.Errorf("upload: %w", err)
-	}
-	return nil
-}
-
-func remove(tx *spool.Tx, keys []string) error {
-	for _, key := range keys {
-		if err := tx.Delete(key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// stateKey makes a key of the spool's state. What is long is cut, with a hash
-// of all of it.
-func stateKey(parts ...string) string {
-	const most = 200
-	key := strings.Join(parts, "/")
-	if len(key) <= most {
-		return key
-	}
-	hash := sha256.Sum256([]byte(key))
-	return key[:most] + "/" + hex.EncodeToString(hash[:])
-}
-
-// sourceKey is a source's part in keys: of one length, and without a slash.
-func sourceKey(s *record.Source) string {
-	hash := sha256.Sum256([]byte(string(s.Kind) + "/" + s.Name))
-	return hex.EncodeToString(hash[:8])
-}
-
-// previousKey is where the previous value of a series is.
-func previousKey(source, id string, f *fact, v *value) string {
-	h := sha256.New()
-	text := func(s string) {
-		var n [8]byte
-		binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
-		h.Write(n[:])
-		h.Write([]byte(s))
-	}
-	text(id)
-	text(f.name)
-	text(v.subject.Kind.String())
-	text(v.subject.Name)
-	for _, l := range v.labels {
-		text(l.Name)
-		text(l.Value)
-	}
-	return stateKey("previous", source) + "/" + string(h.Sum(nil)[:16])
-}
-
 // store is the transaction.
 func (p *put) store(tx *spool.Tx) error {
 	for of := range p.units {
@@ -377,7 +308,7 @@ func (s *slotPut) store(tx *spool.Tx, p *put) error {
 	// What is sent once for the slot has entries of its own: they become others
 	// when the slot is over.
 	slices.SortStableFunc(kept, func(a, b value) int {
-		return cmp.Compare(s.facts[a.fact].shape.digested(), s.facts[b.fact].shape.digested())
+		return cmp.Compare(s.facts[a.fact].aggregation.digested(), s.facts[b.fact].aggregation.digested())
 	})
 	for len(kept) > 0 {
 		n := atOnce(s.facts, kept)
@@ -395,7 +326,7 @@ func (s *slotPut) store(tx *spool.Tx, p *put) error {
 func atOnce(facts []fact, all []value) int {
 	observed := 0
 	for i := range all {
-		if i == valuesAtOnce || observed >= observedAtOnce || facts[all[i].fact].shape.digested() != facts[all[0].fact].shape.digested() {
+		if i == valuesAtOnce || observed >= observedAtOnce || facts[all[i].fact].aggregation.digested() != facts[all[0].fact].aggregation.digested() {
 			return i
 		}
 		observed += len(all[i].observed)
@@ -417,43 +348,4 @@ func entryOf(facts []fact, chunk []value) values {
 		chunk[i].fact = place
 	}
 	return entry
-}
-
-// A previous value is kept with the time when it was put, so that those of
-// series that are no more can be found.
-func previousBytes(v float64, now time.Time) []byte {
-	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(v))
-	return binary.LittleEndian.AppendUint64(b, uint64(now.Unix()))
-}
-
-func readPrevious(b []byte) (v float64, there bool) {
-	if len(b) != 16 {
-		return 0, false
-	}
-	return math.Float64frombits(binary.LittleEndian.Uint64(b)), true
-}
-
-func previousTime(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b[8:])) }
-
-// unitsKey is where the units of a name are: a list of texts, as JSON.
-func unitsKey(f *fact) string { return stateKey("units", f.name+f.suffix) }
-
-func addUnit(tx *spool.Tx, of unitOf) error {
-	units := readUnits(tx.Get(of.key))
-	if slices.Contains(units, of.unit) {
-		return nil
-	}
-	text, err := json.Marshal(append(units, of.unit))
-	if err != nil {
-		return err
-	}
-	return tx.Set(of.key, text)
-}
-
-func readUnits(text []byte) []string {
-	var units []string
-	if json.Unmarshal(text, &units) != nil {
-		return nil
-	}
-	return units
 }

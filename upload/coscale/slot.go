@@ -10,8 +10,8 @@ import (
 	"scriptbridge/upload/spool"
 )
 
-// callBytes bounds the JSON of a data call (spec/coscale-api.md, 5), and
-// seriesPoints what one series has of it.
+// callBytes bounds the JSON of a data call, and seriesPoints what one series has
+// of it.
 const (
 	callBytes    = 8 << 20
 	seriesPoints = 20_000
@@ -46,8 +46,8 @@ const (
 	stale         // a later word of it is sent
 )
 
-// settle notes what became of a value, or of the event, once.
-func (q *queued) settle(n int, how fate) {
+// finish notes what became of a value, or of the event, once.
+func (q *queued) finish(n int, how fate) {
 	if !q.open[n] {
 		return
 	}
@@ -79,7 +79,7 @@ func newWindow(start time.Time, entries []spool.Entry) *window {
 // digested says whether there is something of which one point is to be made.
 func (w *window) digested() bool {
 	return slices.ContainsFunc(w.entries, func(q *queued) bool {
-		return q.values != nil && slices.ContainsFunc(q.values.facts, func(f fact) bool { return f.shape.digested() > 0 })
+		return q.values != nil && slices.ContainsFunc(q.values.facts, func(f fact) bool { return f.aggregation.digested() > 0 })
 	})
 }
 
@@ -150,10 +150,10 @@ type ref struct {
 	n  int
 }
 
-// settle notes what became of all points.
-func (s *series) settle(how fate) {
+// finish notes what became of all points.
+func (s *series) finish(how fate) {
 	for _, r := range s.refs {
-		r.of.settle(r.n, how)
+		r.of.finish(r.n, how)
 	}
 }
 
@@ -194,7 +194,7 @@ func (u *Uploader) series(w *window, wanted func(key string) bool) (all []*serie
 		for i := range q.values.values {
 			v := &q.values.values[i]
 			f := &q.values.facts[v.fact]
-			if f.shape.digested() > 0 { // it came late; the next pass is its
+			if f.aggregation.digested() > 0 { // it came late; the next pass is its
 				continue
 			}
 			key := seriesKey(q.values.via, names[v.fact], v)
@@ -211,7 +211,7 @@ func (u *Uploader) series(w *window, wanted func(key string) bool) (all []*serie
 				places[key] = s
 				all = append(all, s)
 			}
-			s.points, s.refs = append(s.points, v.point(f.shape)), append(s.refs, ref{q, i})
+			s.points, s.refs = append(s.points, v.point(f.aggregation)), append(s.refs, ref{q, i})
 		}
 	}
 	return all, nil

@@ -31,13 +31,16 @@ type UploaderOptions struct {
 	Logger     log.Logger   // nil: nobody
 }
 
-// Uploader is the record.Sink that sends to a CoScale API. put.go
-// turns batches into entries of the spool, entry.go says how they
-// stand there, slot.go holds some of them at once, flush.go
-// makes one point of what is sent once for a slot, pass.go tries all
-// that is due and judges what fails, values.go sends values,
-// object.go makes what values and events refer to, event.go
-// sends events, aside.go is about what was refused.
+// Uploader is the record.Sink that sends to a CoScale API:
+//
+//	put.go     batches become entries of the spool, and state beside them
+//	entry.go   how an entry is written down; state.go the state
+//	flush.go   one point of what is sent once for a slot
+//	pass.go    all that is due is tried once; trouble.go judges what fails
+//	slot.go    holds some of the entries at once
+//	values.go  sends values, event.go events
+//	object.go  makes what both refer to
+//	aside.go   what was refused
 type Uploader struct {
 	client   *api.Client
 	server   string

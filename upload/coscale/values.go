@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	api "scriptbridge/coscale"
 	"scriptbridge/record"
@@ -92,7 +91,7 @@ func (p *pass) resolve(ctx context.Context, all []*series) (ready, rest []*serie
 			rest = append(rest, s)
 			continue
 		case isLoop(err):
-			s.settle(declined)
+			s.finish(declined)
 			u.tellLoop(err)
 			continue
 		case isNotFound(err):
@@ -130,7 +129,7 @@ func (p *pass) fail(s *series, err error) *trouble {
 // took notes that the other end has points.
 func (p *pass) took(all ...*series) {
 	for _, s := range all {
-		s.settle(arrived)
+		s.finish(arrived)
 		p.w.fine[s.key] = true
 	}
 	p.u.keepCanary(all)
@@ -161,7 +160,7 @@ func (p *pass) insert(ctx context.Context, all []*series) error {
 		return p.sort(ctx, all, some)
 	case isLoop(err):
 		for _, s := range all {
-			s.settle(declined)
+			s.finish(declined)
 		}
 		p.u.tellLoop(err)
 		return nil
@@ -271,10 +270,6 @@ func pick(all []*series, n int) *series {
 	return nil
 }
 
-// unknownError is what is refused for ids that are not known, though they were
-// made again lately: that may pass.
-type unknownError struct{ *api.RefusedError }
-
 // sort deals with what an answer said of the points that it refused: those
 // whose ids are not known there are sent again, with new ones.
 func (p *pass) sort(ctx context.Context, all []*series, answer *api.RefusedError) error {
@@ -309,71 +304,6 @@ func (p *pass) sort(ctx context.Context, all []*series, answer *api.RefusedError
 		return p.narrow(ctx, unsaid, answer)
 	}
 	return nil
-}
-
-// pointsBut are the points that are in none of the others.
-func pointsBut(all []*series, others ...[]*series) (rest []*series) {
-	in := make(map[ref]bool)
-	for _, list := range others {
-		for _, s := range list {
-			for _, r := range s.refs {
-				in[r] = true
-			}
-		}
-	}
-	for _, s := range all {
-		var numbers []int
-		for i, r := range s.refs {
-			if !in[r] {
-				numbers = append(numbers, i)
-			}
-		}
-		if len(numbers) > 0 {
-			rest = append(rest, s.only(numbers))
-		}
-	}
-	return rest
-}
-
-// split sorts what an answer says of the points of a call: those that it
-// refuses; those of which it does not say whether it has them, which it does
-// where it names fewer than it refuses; and those whose ids it does not know.
-func split(all []*series, answer *api.RefusedError) (refused, unsaid, unknown []*series) {
-	add := func(s *series, lost bool) {
-		if lost {
-			unknown = append(unknown, s)
-		} else {
-			refused = append(refused, s)
-		}
-	}
-	if len(answer.Points) == 0 && answer.Refused >= points(all) { // all, by a bridge of a former version
-		for _, s := range all {
-			add(s, strings.HasPrefix(answer.Reason, "there is no metric "))
-		}
-		return refused, nil, unknown
-	}
-	named := make([]bool, len(all))
-	count := 0
-	for _, r := range answer.Points {
-		if r.Index < 0 || r.Index >= len(all) {
-			continue
-		}
-		part := all[r.Index].only(r.Points)
-		if len(part.points) == 0 {
-			continue
-		}
-		count += len(part.points)
-		named[r.Index] = true
-		add(part, r.Reason == api.UnknownMetric || r.Reason == api.UnknownSubject)
-	}
-	if count < answer.Refused {
-		for i, s := range all {
-			if !named[i] {
-				unsaid = append(unsaid, s)
-			}
-		}
-	}
-	return refused, unsaid, unknown
 }
 
 func dataOf(all []*series) []api.Data {

@@ -32,7 +32,7 @@ type Collector struct {
 	endTimeout time.Duration // 0: endTimeout
 }
 
-// How long to wait (spec/instrumental.md, 3), and for the connection's end.
+// How long to wait, and for the connection's end.
 const (
 	connectTimeout = 20 * time.Second
 	replyTimeout   = 10 * time.Second

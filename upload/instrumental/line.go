@@ -1,6 +1,6 @@
 // Package instrumental uploads to Instrumental's collector: line.go has the
-// words of its protocol, collector.go speaks them, uploader.go decides what is
-// said and keeps it until it has been (spec/instrumental.md, 3).
+// lines of its protocol, collector.go is its client, uploader.go makes lines of
+// batches and sends them out of a spool.
 package instrumental
 
 import (

@@ -67,8 +67,8 @@ func readAsideFile(name string, each func(AsideLine) error) error {
 	}
 }
 
-// ErrNoRoom says that the queue cannot take what was set aside.
-var ErrNoRoom = errors.New("the queue has no room for what was set aside, and would drop it for being the oldest: raise spool.max_bytes, or wait until less is queued")
+// errNoRoom says that the queue cannot take what was set aside.
+var errNoRoom = errors.New("the queue has no room for what was set aside, and would drop it for being the oldest: raise spool.max_bytes, or wait until less is queued")
 
 // Restore queues again what was set aside, and gives how many items that are. former
 // completes a line of a version that kept no Entry; a line that it has no use
@@ -95,7 +95,7 @@ func (s *Spool) Restore(former func(*Aside) error) (back, left int, err error) {
 	case len(lines) == 0:
 		return 0, left, nil
 	case s.Stats().Bytes+room > s.max.Load():
-		return 0, 0, ErrNoRoom
+		return 0, 0, errNoRoom
 	}
 	err = s.Take(func(tx *Tx) error {
 		for _, a := range lines {

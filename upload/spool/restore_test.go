@@ -36,7 +36,7 @@ func TestRestore(t *testing.T) {
 		}
 	}
 	s.SetMaxBytes(100)
-	if _, _, err := s.Restore(former); !errors.Is(err, ErrNoRoom) {
+	if _, _, err := s.Restore(former); !errors.Is(err, errNoRoom) {
 		t.Errorf("without room: %v", err)
 	}
 	s.SetMaxBytes(1 << 20)

@@ -81,22 +81,17 @@ func (s *Spool) Works() {
 	}
 }
 
-// Retry calls attempt until it succeeds, with pauses between. Two things end
-// it besides: ctx, whose error it gives then, and an error that is Final, which
-// is given as it came. Every other failure is Failed.
+// Retry calls attempt until it succeeds, with pauses between, or until ctx ends,
+// whose error it gives then. A failure is Failed.
 func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) error {
 	for n := 0; ; n++ {
 		err := attempt(ctx)
-		var final *Final
-		switch {
-		case err == nil: // also when the end came meanwhile: it has arrived
+		if err == nil { // also when the end came meanwhile: it has arrived
 			s.Works()
 			return nil
-		case ctx.Err() != nil:
+		}
+		if ctx.Err() != nil {
 			return ctx.Err()
-		case errors.As(err, &final):
-			s.Works()
-			return err
 		}
 		s.Failed(err)
 		select {
@@ -138,12 +133,3 @@ func Pause(n int, err error) time.Duration {
 	}
 	return pause
 }
-
-// Final is an error that trying again does not mend.
-type Final struct{ Err error }
-
-// Error is that of Err.
-func (f *Final) Error() string { return f.Err.Error() }
-
-// Unwrap gives Err.
-func (f *Final) Unwrap() error { return f.Err }

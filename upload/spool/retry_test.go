@@ -116,10 +116,6 @@ func TestRetryAfter(t *testing.T) {
 func TestRetryEnds(t *testing.T) {
 	s := open(t, Options{Path: file(t)})
 	synctest.Test(t, func(t *testing.T) {
-		final := &Final{errors.New("refused")}
-		if err := s.Retry(t.Context(), func(context.Context) error { return final }); err != final {
-			t.Errorf("a final error: %v", err)
-		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -138,8 +134,7 @@ func TestRetryArrivedAtTheEnd(t *testing.T) {
 	if err := s.Retry(ctx, func(context.Context) error { cancel(); return nil }); err != nil {
 		t.Errorf("what arrived gives %v", err)
 	}
-	refused := &Final{errors.New("no")}
-	if err := s.Retry(ctx, func(context.Context) error { return refused }); !errors.Is(err, context.Canceled) {
+	if err := s.Retry(ctx, func(context.Context) error { return errors.New("no") }); !errors.Is(err, context.Canceled) {
 		t.Errorf("what was broken off gives %v", err)
 	}
 }

@@ -2,7 +2,7 @@
 // time, in one file (go.etcd.io/bbolt), which survive whatever ends the
 // process. Small state by key lives in the same file, so that what a sink
 // remembers of a batch and the batch itself are kept together or not at all.
-// It knows nothing of what it keeps.
+// Entries are opaque bytes.
 //
 // spool.go opens and closes, tx.go is what a transaction can do, commit.go
 // brings many callers' transactions to disk with one sync, stats.go counts,

@@ -25,8 +25,8 @@ func TestManyTroubles(t *testing.T) {
 		t.Errorf("they are counted as %v", n)
 	}
 	for i := range mostTroubles - 1 {
-		u.troubles.settled(fmt.Sprint(i))
-		u.troubles.settled(fmt.Sprint(i))
+		u.troubles.forget(fmt.Sprint(i))
+		u.troubles.forget(fmt.Sprint(i))
 	}
 	last := u.troubles.byKey[fmt.Sprint(mostTroubles-1)]
 	if !last.alone.IsZero() {
