@@ -40,7 +40,7 @@ var peerFaults = []struct {
 		http.Error(w, "slow down", http.StatusTooManyRequests)
 	}},
 	{name: "connections that are cut after the work is done", fault: deaf, told: "connection reset"},
-	{name: "no answer", fault: silent, told: "deadline", lasts: 2 * time.Minute},
+	{name: "no answer", fault: silent, told: "Client.Timeout exceeded", lasts: 2 * time.Minute},
 	{name: "answers after 2 s", fault: slow(2 * time.Second)},
 	{name: "gone", told: "connection refused"},
 }
@@ -66,6 +66,9 @@ func TestFaultPeer(t *testing.T) {
 				l.peer.away()
 			}
 			told := "—"
+			if c.lasts > time.Minute { // which is a request's time
+				l.during(time.Minute)
+			}
 			if c.told != "" {
 				l.down(c.told, long(c.lasts))
 				told = toldDown
