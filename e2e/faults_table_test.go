@@ -123,3 +123,34 @@ func thisMachine(t *testing.T) string {
 
 // seconds is a time as the table has it.
 func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
+
+// TestFaultsTable: the table has a row for each fault that is tried, and no row
+// says what is not promised.
+func TestFaultsTable(t *testing.T) {
+	table := readFaultsTable(t)
+	text, err := os.ReadFile(faultsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table.page() != string(text) {
+		t.Errorf("the rows are not those of faultRows, in their order: make faults")
+	}
+	mayLose := make(map[string]bool)
+	for _, f := range folderFaults {
+		mayLose[folderRow(f.name)] = f.reason != ""
+	}
+	for _, name := range faultRows() {
+		var acknowledged, arrived, lost, twice int
+		cells := strings.Split(table.rows[name], " | ")
+		if len(cells) != 7 {
+			t.Errorf("no row of %q: make faults", name)
+			continue
+		}
+		if _, err := fmt.Sscan(strings.Join(cells[2:6], " "), &acknowledged, &arrived, &lost, &twice); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if acknowledged == 0 || arrived != acknowledged-lost || lost > 0 != mayLose[name] || twice > 0 {
+			t.Errorf("the row of %q: %s", name, table.rows[name])
+		}
+	}
+}
