@@ -105,7 +105,8 @@ func readFaultsTable(t *testing.T) faultsTable {
 	var rows string
 	table.machine, rows, _ = strings.Cut(inside, "\n"+faultsHead)
 	for row := range strings.Lines(rows) {
-		table.rows[strings.Split(row, " | ")[0][len("| "):]] = row
+		fault, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		table.rows[fault] = row
 	}
 	return table
 }
