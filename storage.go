@@ -191,6 +191,7 @@ type memoryFile struct {
 	script string
 	most   int64 // bytes of the script's output
 	held   func() error
+	guard  fsx.Guard // a disk that does not answer must not stop the script
 }
 
 // memoryOverhead is what a dialect may keep besides a run's output.
@@ -220,6 +221,26 @@ func (m *memoryFile) newer(begin []byte) error {
 // Load gives what was saved last. A file that holds anything else is an error,
 // and is replaced by the next Save.
 func (m *memoryFile) Load() ([]byte, error) {
+	var data []byte
+	err := m.guarded(func() (err error) {
+		data, err = m.load()
+		return err
+	})
+	if err != nil { // data may still be written then
+		return nil, err
+	}
+	return data, nil
+}
+
+func (m *memoryFile) guarded(f func() error) error {
+	err := m.guard.Do(f)
+	if errors.Is(err, fsx.ErrSilent) {
+		return fmt.Errorf("%s: %w", m.path, err)
+	}
+	return err
+}
+
+func (m *memoryFile) load() ([]byte, error) {
 	if err := m.held(); err != nil {
 		return nil, err
 	}
@@ -250,6 +271,11 @@ func (m *memoryFile) Load() ([]byte, error) {
 
 // Save replaces the file; when it returns nil, the bytes are on the disk.
 func (m *memoryFile) Save(data []byte) error {
+	data = bytes.Clone(data) // which may be written after Save has given up
+	return m.guarded(func() error { return m.save(data) })
+}
+
+func (m *memoryFile) save(data []byte) error {
 	if err := m.held(); err != nil {
 		return err
 	}

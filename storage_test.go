@@ -392,3 +392,35 @@ func TestMemoryNewer(t *testing.T) {
 		}
 	}
 }
+
+// TestMemorySilent: a disk that neither writes nor fails does not stop a script.
+func TestMemorySilent(t *testing.T) {
+	s := testStorage(t, t.TempDir())
+	synctest.Test(t, func(t *testing.T) {
+		disk := new(fsxtest.Silent)
+		m := memoryOf(s, "a", 100)
+		m.disk = disk
+		disk.Hush()
+		began := time.Now()
+		want := m.path + ": the disk does not answer"
+		for i := range 3 { // a turn each
+			if err := m.Save(fmt.Append(nil, i)); err == nil || err.Error() != want {
+				t.Errorf("Save: %v, want %s", err, want)
+			}
+		}
+		if _, err := m.Load(); err == nil || err.Error() != want {
+			t.Errorf("Load: %v, want %s", err, want)
+		}
+		if took := time.Since(began); took != fsx.Patience {
+			t.Errorf("it took %v", took)
+		}
+		disk.Answer()
+		synctest.Wait()
+		if err := m.Save([]byte("kept")); err != nil {
+			t.Error(err)
+		}
+		if data, err := m.Load(); err != nil || string(data) != "kept" {
+			t.Errorf("%q, %v", data, err)
+		}
+	})
+}

@@ -78,7 +78,7 @@ func TestRegistryFull(t *testing.T) {
 // on disk as in memory.
 func TestEventDataBounds(t *testing.T) {
 	folder := t.TempDir()
-	r, err := openRegistry(folder, testNow, log.NewNopLogger(), nil)
+	r, err := openRegistry(folder, testNow, log.NewNopLogger(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestEventDataBounds(t *testing.T) {
 	if err := r.close(); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = openRegistry(folder, testNow, log.NewNopLogger(), nil); err != nil {
+	if r, err = openRegistry(folder, testNow, log.NewNopLogger(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	defer r.close()
@@ -222,7 +222,7 @@ func TestRecentValues(t *testing.T) {
 // TestEventDataGrows has events that are changed into larger ones: the oldest
 // others go for them too.
 func TestEventDataGrows(t *testing.T) {
-	r, err := openRegistry("", testNow, log.NewNopLogger(), nil)
+	r, err := openRegistry("", testNow, log.NewNopLogger(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
@@ -47,6 +48,8 @@ type HandlerOptions struct {
 	Logger log.Logger // nil: nobody
 	// Fatal ends the program; see store.Options.
 	Fatal func(error)
+	// FS is where ids.db lives; nil: the real file system.
+	FS fsx.FS
 	// Received counts a request and the bytes of its body; may be nil.
 	Received func(bytes int)
 	// Refused counts requests that were not let in, by a word for the reason:
@@ -86,7 +89,7 @@ func NewHandler(o HandlerOptions) (*Handler, error) {
 		h.logger = log.NewNopLogger()
 	}
 	var err error
-	if h.registry, err = openRegistry(o.Folder, h.clock(), h.logger, o.Fatal); err != nil {
+	if h.registry, err = openRegistry(o.Folder, h.clock(), h.logger, o.Fatal, o.FS); err != nil {
 		return nil, err
 	}
 	secret := newSecret()

@@ -15,6 +15,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
 
@@ -96,7 +97,7 @@ type place struct {
 // openRegistry reads what is kept in a folder; an empty one is none. Ids begin
 // at 1; where they end with the process, at the time, since clients that keep
 // them would otherwise send to what another has made after a restart.
-func openRegistry(folder string, now time.Time, logger log.Logger, fatal func(error)) (*registry, error) {
+func openRegistry(folder string, now time.Time, logger log.Logger, fatal func(error), fs fsx.FS) (*registry, error) {
 	r := &registry{
 		tables: make(map[coscale.Kind]*table), next: make(map[coscale.Kind]int64),
 		links: make(map[link]uint64), members: make(map[place][]int64), holders: make(map[place][]int64),
@@ -112,7 +113,7 @@ func openRegistry(folder string, now time.Time, logger log.Logger, fatal func(er
 		return r, nil
 	}
 	var err error
-	if r.disk, err = openDisk(folder, logger, fatal); err != nil {
+	if r.disk, err = openDisk(folder, logger, fatal, fs); err != nil {
 		return nil, err
 	}
 	if err := r.load(); err != nil {

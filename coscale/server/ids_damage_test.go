@@ -19,7 +19,7 @@ import (
 func TestDamagedIDs(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "ids.db")
-	d, err := openDisk(folder, log.NewNopLogger(), nil)
+	d, err := openDisk(folder, log.NewNopLogger(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

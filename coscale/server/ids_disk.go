@@ -27,6 +27,9 @@ type disk struct {
 	secret []byte      // of the sessions, so that they outlive a restart
 	logger log.Logger
 	fatal  func(error) // ends the program
+	fs     fsx.FS
+	guard  fsx.Guard
+	silent bool // the disk did not answer when it was asked last
 }
 
 // The buckets of the file. Keys hold numbers as eight bytes, the highest first.
@@ -61,8 +64,8 @@ func rowOf(bucket string, key []byte, v any) (change, error) {
 }
 
 // openDisk opens or makes ids.db in a folder.
-func openDisk(folder string, logger log.Logger, fatal func(error)) (*disk, error) {
-	d := &disk{path: filepath.Join(folder, "ids.db"), logger: logger, fatal: fatal}
+func openDisk(folder string, logger log.Logger, fatal func(error), fs fsx.FS) (*disk, error) {
+	d := &disk{path: filepath.Join(folder, "ids.db"), logger: logger, fatal: fatal, fs: fs}
 	file, err := d.openIDs(d.path)
 	if errors.Is(err, store.ErrDamaged) {
 		return nil, fmt.Errorf("%w; if it is broken, move it away: clients will get new ids", err)
@@ -79,7 +82,7 @@ func openDisk(folder string, logger log.Logger, fatal func(error)) (*disk, error
 
 func (d *disk) openIDs(path string) (*store.File, error) {
 	return store.Open(path, store.Options{
-		Fatal: d.fatal, About: otherBucket, Format: idsFormat, Buckets: []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket},
+		FS: d.fs, Fatal: d.fatal, About: otherBucket, Format: idsFormat, Buckets: []string{objectBucket, linkBucket, eventBucket, nextBucket, otherBucket},
 	})
 }
 
@@ -90,6 +93,36 @@ func (d *disk) write(changes []change) error {
 	if d == nil || len(changes) == 0 {
 		return nil
 	}
+	again := d.silent
+	return d.within(func() error {
+		if again { // what was written at last, memory does not know
+			return d.lose(fsx.ErrSilent)
+		}
+		return d.put(changes)
+	})
+}
+
+// within runs what uses the disk, which must not keep requests and the end of the
+// program for ever.
+func (d *disk) within(f func() error) error {
+	err := d.guard.Do(f)
+	if d.silent = errors.Is(err, fsx.ErrSilent) && !errors.Is(err, errLost); d.silent {
+		return fmt.Errorf("%s: %w", d.path, err)
+	}
+	return err
+}
+
+// lose lets go of a file that is of no use any more.
+func (d *disk) lose(why error) error {
+	if d.file != nil {
+		_ = d.file.Close() // as it is
+	}
+	d.file, d.gone = nil, why
+	return errLost
+}
+
+// put is write.
+func (d *disk) put(changes []change) error {
 	if d.file == nil {
 		return errLost
 	}
@@ -104,9 +137,7 @@ func (d *disk) write(changes []change) error {
 		err = d.file.InPlace()
 	}
 	if errors.Is(err, store.ErrDamaged) || errors.Is(err, fsx.ErrRemoved) {
-		_ = d.file.Close() // of no use, as it is
-		d.file, d.gone = nil, err
-		return errLost
+		return d.lose(err)
 	}
 	return err
 }
@@ -134,6 +165,11 @@ func update(file *store.File, changes []change) error {
 // renew writes all rows to a new file, and puts it in the place of one that was
 // found damaged while it was in use, or was removed.
 func (d *disk) renew(rows []change) error {
+	return d.within(func() error { return d.replace(rows) })
+}
+
+// replace is renew.
+func (d *disk) replace(rows []change) error {
 	name := d.path + ".tmp"
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -219,5 +255,5 @@ func (d *disk) close() error {
 	if d == nil || d.file == nil {
 		return nil
 	}
-	return d.file.Close()
+	return d.within(d.file.Close)
 }
