@@ -101,12 +101,7 @@ func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	handler, err := server.NewHandler(server.HandlerOptions{
-		AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
-		TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger, Fatal: c.env.Fatal,
-		Received: func(n int) { c.env.Counts.Received("http", 1, n) },
-		Refused:  c.env.Counts.Dropped,
-	})
+	handler, err := c.newHandler(ctx)
 	if err != nil {
 		closeAll(listeners)
 		return err
@@ -216,6 +211,23 @@ func (c *coscaleReceiver) Addresses() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.addresses
+}
+
+// newHandler makes what answers. That reads a file, on a disk which may not answer:
+// the end does not wait for it.
+func (c *coscaleReceiver) newHandler(ctx context.Context) (*server.Handler, error) {
+	return fsx.Do(ctx, func() (*server.Handler, error) {
+		h, err := server.NewHandler(server.HandlerOptions{
+			AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
+			TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger, Fatal: c.env.Fatal,
+			Received: func(n int) { c.env.Counts.Received("http", 1, n) },
+			Refused:  c.env.Counts.Dropped,
+		})
+		if err == nil && ctx.Err() != nil { // nobody takes it any more
+			return nil, errors.Join(ctx.Err(), h.Close())
+		}
+		return h, err
+	})
 }
 
 // Owns reports whether a path is one of those that only receivers answer.
