@@ -42,7 +42,7 @@ type coscaleOptions struct {
 }
 
 // prepareCoscale is the dialect's Prepare.
-func prepareCoscale(given config.Options) (NewRunner, error) {
+func prepareCoscale(given config.Options) (New, error) {
 	o := coscaleOptions{ConfigTimeout: coscaleConfigTimeout}
 	if err := given.Decode(&o); err != nil {
 		return nil, err
@@ -73,9 +73,9 @@ type coscaleRunner struct {
 // Close does nothing: no process outlives its turn.
 func (r *coscaleRunner) Close() {}
 
-// Turn asks for the declaration when that is due, then for the data.
-func (r *coscaleRunner) Turn(ctx context.Context, run RunFunc) *Turn {
-	t := new(Turn)
+// Run asks for the declaration when that is due, then for the data.
+func (r *coscaleRunner) Run(ctx context.Context, run Exec) *Result {
+	t := new(Result)
 	if r.due() {
 		r.configure(ctx, run, t)
 	}
@@ -120,7 +120,7 @@ func (r *coscaleRunner) changedFile() os.FileInfo {
 
 // configure runs -c. When it fails, the last good declaration stays, and the
 // failure is a warning; when there is none, it is the turn's error.
-func (r *coscaleRunner) configure(ctx context.Context, run RunFunc, t *Turn) {
+func (r *coscaleRunner) configure(ctx context.Context, run Exec, t *Result) {
 	changed := r.changedFile() // before the run: a change during it is then seen
 	o := run(ctx, Invocation{Args: []string{"-c"}, Timeout: r.configTimeout})
 	t.Outcomes = append(t.Outcomes, o)
@@ -145,7 +145,7 @@ func (r *coscaleRunner) configure(ctx context.Context, run RunFunc, t *Turn) {
 	}
 	t.Err, t.Output, t.RetryAfter = err, o.Stdout, r.backoff
 	if o.Result == record.OK {
-		t.Result = record.Invalid
+		t.Failure = record.Invalid
 	}
 }
 
@@ -190,7 +190,7 @@ func (r *coscaleRunner) postpone() {
 }
 
 // collect runs -d.
-func (r *coscaleRunner) collect(ctx context.Context, run RunFunc, t *Turn) {
+func (r *coscaleRunner) collect(ctx context.Context, run Exec, t *Result) {
 	o := run(ctx, Invocation{
 		Args:    []string{"-d"},
 		Timeout: cmp.Or(r.script.Timeout, r.config.maxRuntime, r.script.FallbackTimeout),
@@ -206,7 +206,7 @@ func (r *coscaleRunner) collect(ctx context.Context, run RunFunc, t *Turn) {
 		return
 	}
 	samples, events, warnings, err := parseCoscaleData(r.config, o.Stdout, o.End)
-	t.Heard, t.Samples, t.Events = true, samples, events
+	t.Complete, t.Samples, t.Events = true, samples, events
 	t.Err = errors.Join(t.Err, err)
 	t.Warnings = slices.Concat(r.config.warnings, r.trouble, warnings)
 }

@@ -229,7 +229,7 @@ func (d *coscaleData) sortParts(m *coscaleMetric) bool {
 // add makes a sample of the value and the parts. A series that the run gave
 // already gets the later value.
 func (d *coscaleData) add(m *coscaleMetric, value float64) {
-	place := d.place(m)
+	place := d.index(m)
 	if place > 0 {
 		s := &d.samples[place-1]
 		s.Value, s.Line = value, d.number
@@ -245,11 +245,11 @@ func (d *coscaleData) add(m *coscaleMetric, value float64) {
 	})
 }
 
-// place finds the series of the line among samples, and leaves its key in key:
+// index finds the series of the line among samples, and leaves its key in key:
 // the metric and every dimension that is not empty, in declared order, since
 // neither order nor an empty label makes another series. The key is empty when
 // the metric is all.
-func (d *coscaleData) place(m *coscaleMetric) int {
+func (d *coscaleData) index(m *coscaleMetric) int {
 	d.key = d.key[:0]
 	if len(d.parts) > 0 {
 		for _, i := range d.order {

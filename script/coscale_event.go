@@ -65,8 +65,8 @@ func (d *coscaleData) event(text []byte) {
 	e := record.Event{
 		Name: meta.Name, Message: string(message), Attributes: attributes, Meta: meta, Line: d.number,
 	}
-	if e.Start, err = d.moment(first); err == nil {
-		e.Stop, err = d.moment(second)
+	if e.Start, err = d.parseTime(first); err == nil {
+		e.Stop, err = d.parseTime(second)
 	}
 	if err != nil {
 		d.refuse("bad_time", err)
@@ -86,9 +86,9 @@ func (d *coscaleData) event(text []byte) {
 	d.events = append(d.events, e)
 }
 
-// moment reads a start or stop (spec/mapping.md, Events): at or below 0 it is
+// parseTime reads a start or stop (spec/mapping.md, Events): at or below 0 it is
 // seconds before the end of the run, above it is Unix seconds.
-func (d *coscaleData) moment(word []byte) (time.Time, error) {
+func (d *coscaleData) parseTime(word []byte) (time.Time, error) {
 	v, ok := parseDecimal(word)
 	if !ok {
 		return time.Time{}, fmt.Errorf("the time %q is not a number (write 0 for now, -300 for 300 s ago, or Unix seconds)", clip(word))

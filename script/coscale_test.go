@@ -53,18 +53,18 @@ func fails(result record.Result, code int, text string) func() *process.Outcome 
 	}
 }
 
-// turn takes a turn and gives it with the calls that it made.
-func (s *coscaleStage) turn() (t *Turn, calls string) {
+// run takes a turn and gives it with the calls that it made.
+func (s *coscaleStage) run() (t *Result, calls string) {
 	s.t.Helper()
 	s.calls = nil
-	t = s.runner.Turn(s.t.Context(), s.run)
+	t = s.runner.Run(s.t.Context(), s.exec)
 	if want := len(s.calls); len(t.Outcomes) != want {
 		s.t.Errorf("%d outcomes of %d calls", len(t.Outcomes), want)
 	}
 	return t, strings.Join(s.calls, ", ")
 }
 
-func (s *coscaleStage) run(_ context.Context, in Invocation) *process.Outcome {
+func (s *coscaleStage) exec(_ context.Context, in Invocation) *process.Outcome {
 	s.calls = append(s.calls, fmt.Sprintf("%s %s", strings.Join(in.Args, " "), in.Timeout))
 	if in.Stdin != nil {
 		s.t.Errorf("stdin %q", in.Stdin)
@@ -76,9 +76,9 @@ func (s *coscaleStage) run(_ context.Context, in Invocation) *process.Outcome {
 }
 
 // expect takes a turn that must make just these calls.
-func (s *coscaleStage) expect(calls string) *Turn {
+func (s *coscaleStage) expect(calls string) *Result {
 	s.t.Helper()
-	t, got := s.turn()
+	t, got := s.run()
 	if got != calls {
 		s.t.Errorf("calls %q, want %q", got, calls)
 	}
@@ -91,7 +91,7 @@ func TestCoscaleTurn(t *testing.T) {
 		s.config = says(`{"period": 300, "maxruntime": 20000, "metrics": [{"id": 1, "name": "Load"}, {"id": 1, "name": "x"}]}`)
 		s.data = says("M1 5\nM1 None\nM2 5\n")
 		turn := s.expect("-c 1s, -d 20s")
-		if !turn.Heard || turn.Result != "" || turn.RetryAfter != 0 || len(turn.Warnings) != 0 {
+		if !turn.Complete || turn.Failure != "" || turn.RetryAfter != 0 || len(turn.Warnings) != 0 {
 			t.Errorf("turn %+v", turn)
 		}
 		if turn.Interval != 5*time.Minute || turn.Timeout != 20*time.Second {
@@ -170,7 +170,7 @@ func TestCoscaleFirstFails(t *testing.T) {
 				var waits []time.Duration
 				for range 5 {
 					turn := s.expect("-c 1s")
-					if turn.Err == nil || turn.Err.Error() != tt.wantErr || turn.Result != tt.result || turn.Heard {
+					if turn.Err == nil || turn.Err.Error() != tt.wantErr || turn.Failure != tt.result || turn.Complete {
 						t.Fatalf("turn %+v, want the error %q", turn, tt.wantErr)
 					}
 					if want := tt.config().Stdout; !bytes.Equal(turn.Output, want) {
@@ -183,7 +183,7 @@ func TestCoscaleFirstFails(t *testing.T) {
 					t.Errorf("waits %v, want %v", waits, want)
 				}
 				s.config = works
-				if turn := s.expect("-c 1s, -d 5s"); !turn.Heard || turn.Err != nil || turn.RetryAfter != 0 {
+				if turn := s.expect("-c 1s, -d 5s"); !turn.Complete || turn.Err != nil || turn.RetryAfter != 0 {
 					t.Errorf("turn %+v", turn)
 				}
 				s.expect("-d 5s")
@@ -211,7 +211,7 @@ func TestCoscaleReadAgain(t *testing.T) {
 		time.Sleep(time.Hour)
 		asked := 0
 		for range 120 { // two hours of turns
-			turn, calls := s.turn()
+			turn, calls := s.run()
 			switch calls {
 			case "-c 1s, -d 5s":
 				asked++
@@ -219,7 +219,7 @@ func TestCoscaleReadAgain(t *testing.T) {
 			default:
 				t.Fatalf("calls %q", calls)
 			}
-			if turn.Err != nil || !turn.Heard || len(turn.Samples) != 1 || turn.Declared != nil || turn.RetryAfter != 0 {
+			if turn.Err != nil || !turn.Complete || len(turn.Samples) != 1 || turn.Declared != nil || turn.RetryAfter != 0 {
 				t.Fatalf("turn %+v", turn)
 			}
 			want := []string{"the last good declaration stays in use: it ended with error\n-c must print the configuration and exit with 0"}
@@ -319,11 +319,11 @@ func TestCoscaleFailedData(t *testing.T) {
 			if got := reasons(turn.Err); got != tt.want {
 				t.Errorf("refused %q, want %q", got, tt.want)
 			}
-			if turn.Heard != tt.heard || len(turn.Samples) > 0 != tt.heard || turn.Declared == nil {
+			if turn.Complete != tt.heard || len(turn.Samples) > 0 != tt.heard || turn.Declared == nil {
 				t.Errorf("turn %+v", turn)
 			}
-			if turn.RetryAfter != 0 || turn.Result != "" {
-				t.Errorf("retry %s, result %q", turn.RetryAfter, turn.Result)
+			if turn.RetryAfter != 0 || turn.Failure != "" {
+				t.Errorf("retry %s, result %q", turn.RetryAfter, turn.Failure)
 			}
 		})
 	}
@@ -336,7 +336,7 @@ func TestCoscaleStopped(t *testing.T) {
 		cancel()
 		return fails(record.Killed, -1, "")()
 	}
-	if turn := s.runner.Turn(ctx, s.run); len(turn.Outcomes) != 1 || turn.Err != nil || turn.RetryAfter != 0 {
+	if turn := s.runner.Run(ctx, s.exec); len(turn.Outcomes) != 1 || turn.Err != nil || turn.RetryAfter != 0 {
 		t.Errorf("turn %+v", turn)
 	}
 	if s.runner.backoff != 0 {
@@ -348,8 +348,8 @@ func TestCoscaleWarnings(t *testing.T) {
 	s := newCoscaleStage(t)
 	s.config = says(`{"period": 10, "metrics": [{"id": 1, "name": "Load"}]}`)
 	s.data = says("M1 5\nM1 6\n")
-	s.turn()
-	turn, _ := s.turn()
+	s.run()
+	turn, _ := s.run()
 	want := []string{
 		`the declared period of "10" seconds is under 60: 60 is used (interval: goes below it)`,
 		"metric 1 is printed more than once with the same dimensions: the last value is used",

@@ -145,7 +145,7 @@ func (c *contract) runner(t *testing.T, d Dialect) (*Script, Runner) {
 
 // prints is a RunFunc of a script that declares what the contract says and
 // prints out.
-func (c *contract) prints(out string) RunFunc {
+func (c *contract) prints(out string) Exec {
 	return func(_ context.Context, in Invocation) *process.Outcome {
 		o := &process.Outcome{Result: record.OK, Stdout: []byte(out), Start: time.Now(), End: time.Now()}
 		if in.Message != nil {
@@ -178,17 +178,17 @@ func TestGoodLinesSurvive(t *testing.T) {
 	forEachDialect(t, func(t *testing.T, d Dialect, c contract) {
 		_, runner := c.runner(t, d)
 		defer runner.Close()
-		good := runner.Turn(t.Context(), c.prints(c.good))
-		if len(good.Samples) != c.samples || good.Heard == c.kept || good.Err != nil {
-			t.Fatalf("%d samples, heard %t, error %v", len(good.Samples), good.Heard, good.Err)
+		good := runner.Run(t.Context(), c.prints(c.good))
+		if len(good.Samples) != c.samples || good.Complete == c.kept || good.Err != nil {
+			t.Fatalf("%d samples, heard %t, error %v", len(good.Samples), good.Complete, good.Err)
 		}
-		mixed := runner.Turn(t.Context(), c.prints(c.mixed))
+		mixed := runner.Run(t.Context(), c.prints(c.mixed))
 		if diff := cmp.Diff(good.Samples, mixed.Samples, cmpopts.IgnoreFields(record.Sample{}, "Line")); diff != "" {
 			t.Errorf("bad lines change good ones (-without +with):\n%s", diff)
 		}
 		refused := record.LineErrors(mixed.Err)
-		if len(refused) == 0 || record.WithoutLines(mixed.Err) != nil || mixed.Heard == c.kept {
-			t.Errorf("heard %t, %d lines refused: %v", mixed.Heard, len(refused), mixed.Err)
+		if len(refused) == 0 || record.WithoutLines(mixed.Err) != nil || mixed.Complete == c.kept {
+			t.Errorf("heard %t, %d lines refused: %v", mixed.Complete, len(refused), mixed.Err)
 		}
 		for _, le := range refused {
 			if le.Line < 1 || le.Reason == "" || le.Text == "" || le.Err == nil {
@@ -232,18 +232,18 @@ func TestGarbage(t *testing.T) {
 					o.Result, o.ExitCode, o.Err = end.result, end.code, end.err
 					return o
 				}
-				checkTurn(t, judge, runner.Turn(t.Context(), run), text)
+				checkResult(t, judge, runner.Run(t.Context(), run), text)
 			}
 			// Garbage for all that it is asked, of a script that was not heard yet.
 			s, fresh := c.runner(t, d)
 			all := contract{}
-			checkTurn(t, newJudge(s), fresh.Turn(t.Context(), all.prints(text)), text)
+			checkResult(t, newJudge(s), fresh.Run(t.Context(), all.prints(text)), text)
 			fresh.Close()
 		}
 	})
 }
 
-func checkTurn(t *testing.T, j *judge, turn *Turn, text string) {
+func checkResult(t *testing.T, j *judge, turn *Result, text string) {
 	t.Helper()
 	batch, verdict := j.judge(turn, j.script.Source, 0)
 	if verdict.Result == "" || (verdict.Result == record.OK) != (verdict.Err == nil) {

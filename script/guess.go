@@ -27,7 +27,7 @@ func (p *Pool) Guess(ctx context.Context, c *config.Script) (dialect, why string
 	s := &Script{Script: c}
 	s.File, s.Dir = placeOf(c)
 	g := guess(s.File, process.Head(s.File), func(args ...string) *process.Outcome {
-		cmd, err := s.settle()
+		cmd, err := s.resolveCommand()
 		if err != nil {
 			return &process.Outcome{Result: record.Error, ExitCode: -1, Err: err}
 		}

@@ -54,18 +54,18 @@ func (s *Script) doubtUser(uid int) string {
 // itself said. unheard says that the script has never been understood, so that
 // its dialect may be another one. instead is what belongs behind failed, the
 // error of a run that could not begin since something is missing.
-func (s *Script) hints(t *Turn, failed error, unheard bool) (texts []string, instead string) {
+func (s *Script) hints(t *Result, failed error, unheard bool) (texts []string, instead string) {
 	if len(s.Command) == 0 { // it names no program yet
 		return nil, ""
 	}
-	c, err := s.settle()
+	c, err := s.resolveCommand()
 	switch {
 	case err == nil:
 		if err := process.CheckStart(s.Script, s.program(), &c); err != nil {
 			texts = append(texts, err.Error())
 		}
 	case failed != nil && strings.HasSuffix(failed.Error(), err.Error()):
-		instead = strings.TrimPrefix(s.lost(err).Error(), err.Error())
+		instead = strings.TrimPrefix(s.explainMissing(err).Error(), err.Error())
 	}
 	texts = append(texts, process.Warnings(s.Script, s.program())...)
 	if syntax := s.shellSyntax(); syntax != "" {

@@ -65,8 +65,8 @@ func TestMissingIsLookedForOnce(t *testing.T) {
 func TestHintsHoldNoPlace(t *testing.T) {
 	p := NewPool(record.Tee{}, log.NewNopLogger(), 1)
 	defer p.Close()
-	fails := &player{play: func(context.Context, int) *Turn {
-		return &Turn{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 1}}}
+	fails := &player{play: func(context.Context, int) *Result {
+		return &Result{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 1}}}
 	}}
 	s := newTestScript("a", 0, fails)
 	s.Command = []string{"/bin/sh"}

@@ -70,7 +70,7 @@ func readInstrumentalOptions(given config.Options) (instrumentalOptions, error) 
 }
 
 // prepareInstrumental is the dialect's Prepare.
-func prepareInstrumental(given config.Options) (NewRunner, error) {
+func prepareInstrumental(given config.Options) (New, error) {
 	o, err := readInstrumentalOptions(given)
 	if err != nil {
 		return nil, err
@@ -149,11 +149,11 @@ type instrumentalPast struct {
 // Close does nothing: no process outlives its turn.
 func (r *instrumentalRunner) Close() {}
 
-// Turn runs the script and remembers the run, however it ended: scripts that
+// Run runs the script and remembers the run, however it ended: scripts that
 // compute rates exit with 1 in their first run, by design, and need its output
 // and its time in the second.
-func (r *instrumentalRunner) Turn(ctx context.Context, run RunFunc) *Turn {
-	t := new(Turn)
+func (r *instrumentalRunner) Run(ctx context.Context, run Exec) *Result {
+	t := new(Result)
 	r.recall(t)
 	o := run(ctx, r.invocation())
 	t.Outcomes = []*process.Outcome{o}
@@ -175,7 +175,7 @@ func (r *instrumentalRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
 		return t
 	}
-	t.Heard = true
+	t.Complete = true
 	return t
 }
 
@@ -218,7 +218,7 @@ func (p *instrumentalPast) status(raw bool) int {
 }
 
 // remember keeps the run for the next one.
-func (r *instrumentalRunner) remember(o *process.Outcome, t *Turn) {
+func (r *instrumentalRunner) remember(o *process.Outcome, t *Result) {
 	r.past = &instrumentalPast{File: r.script.File, End: o.End.Unix(), ExitCode: o.ExitCode, Signal: o.Signal, output: o.Stdout}
 	if o.Signal == 0 && (o.Result == record.Timeout || o.Result == record.Killed) {
 		r.past.Signal = int(syscall.SIGKILL) // it was us
@@ -235,7 +235,7 @@ func (r *instrumentalRunner) remember(o *process.Outcome, t *Turn) {
 
 // recall asks the memory, once. It waits for the first turn, since by then the
 // script's former Runner has ended.
-func (r *instrumentalRunner) recall(t *Turn) {
+func (r *instrumentalRunner) recall(t *Result) {
 	if r.recalled {
 		return
 	}

@@ -63,15 +63,15 @@ func (s *instrumentalStage) restart() {
 	s.runner = newRunner(s.script, s.memory)
 }
 
-// turn takes a turn in which the script comes to o, and must be called so.
-func (s *instrumentalStage) turn(o *process.Outcome, args, stdin string) *Turn {
+// run takes a turn in which the script comes to o, and must be called so.
+func (s *instrumentalStage) run(o *process.Outcome, args, stdin string) *Result {
 	s.t.Helper()
-	return s.turnIn(s.t.Context(), o, args, stdin)
+	return s.runIn(s.t.Context(), o, args, stdin)
 }
 
-func (s *instrumentalStage) turnIn(ctx context.Context, o *process.Outcome, args, stdin string) *Turn {
+func (s *instrumentalStage) runIn(ctx context.Context, o *process.Outcome, args, stdin string) *Result {
 	s.t.Helper()
-	return s.runner.Turn(ctx, func(_ context.Context, in Invocation) *process.Outcome {
+	return s.runner.Run(ctx, func(_ context.Context, in Invocation) *process.Outcome {
 		if got := strings.Join(in.Args, " "); got != args {
 			s.t.Errorf("called with %q, want %q", got, args)
 		}
@@ -104,40 +104,40 @@ func ended(second int64, result record.Result, signal int, text string) *process
 // Scripts that compute rates exit with 1 in their first run, by design.
 func TestInstrumentalTwoRounds(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
-	turn := s.turn(ran(1000, 1, "raw 5\n"), "0", "")
-	if turn.Heard || len(turn.Samples) != 0 || turn.Err != nil || len(turn.Outcomes) != 1 || string(turn.Output) != "raw 5\n" {
+	turn := s.run(ran(1000, 1, "raw 5\n"), "0", "")
+	if turn.Complete || len(turn.Samples) != 0 || turn.Err != nil || len(turn.Outcomes) != 1 || string(turn.Output) != "raw 5\n" {
 		t.Errorf("first turn %+v", turn)
 	}
-	turn = s.turn(ran(1030, 0, "raw 8\nrate 0.1\nodd\n"), "1000 1", "raw 5")
-	if !turn.Heard || len(turn.Samples) != 2 || turn.Result != "" || len(turn.Warnings) != 0 {
+	turn = s.run(ran(1030, 0, "raw 8\nrate 0.1\nodd\n"), "1000 1", "raw 5")
+	if !turn.Complete || len(turn.Samples) != 2 || turn.Failure != "" || len(turn.Warnings) != 0 {
 		t.Errorf("second turn %+v", turn)
 	}
 	if got := reasons(turn.Err); got != "no_value:3" {
 		t.Errorf("refused %q", got)
 	}
-	s.turn(ran(1060, 0, ""), "1030 0", "raw 8\nrate 0.1\nodd")
-	turn = s.turn(ran(1090, 1, "raw 9\n"), "1060 0", "")
-	if turn.Heard {
+	s.run(ran(1060, 0, ""), "1030 0", "raw 8\nrate 0.1\nodd")
+	turn = s.run(ran(1090, 1, "raw 9\n"), "1060 0", "")
+	if turn.Complete {
 		t.Error("an empty last output is none, and the script fails again")
 	}
-	s.turn(ran(1120, 0, ""), "1090 1", "raw 9")
+	s.run(ran(1120, 0, ""), "1090 1", "raw 9")
 }
 
 // A run of which no line can be used is none to be believed; one that prints
 // nothing has nothing to show.
 func TestInstrumentalInvalid(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
-	turn := s.turn(ran(1000, 0, "\nmysql: not found\nhelp\n"), "0", "")
+	turn := s.run(ran(1000, 0, "\nmysql: not found\nhelp\n"), "0", "")
 	_, v := newJudge(s.script).judge(turn, nil, 0)
 	want := `no line of the output can be used; the first that cannot: the value of "mysql:", "not", is not a decimal number ` +
 		`(options: {lenient_numbers: true} reads it as the vendor's agent did)`
-	if turn.Heard || v.Result != record.Invalid || v.Err == nil || v.Err.Error() != want || v.Refused != 2 {
-		t.Errorf("heard %t, %s: %v, %d refused", turn.Heard, v.Result, v.Err, v.Refused)
+	if turn.Complete || v.Result != record.Invalid || v.Err == nil || v.Err.Error() != want || v.Refused != 2 {
+		t.Errorf("heard %t, %s: %v, %d refused", turn.Complete, v.Result, v.Err, v.Refused)
 	}
 	for _, silent := range []string{"", "\r\n \n"} {
-		turn := newInstrumentalStage(t, nil).turn(ran(1000, 0, silent), "0", "")
-		if !turn.Heard || turn.Err != nil {
-			t.Errorf("%q: heard %t, %v", silent, turn.Heard, turn.Err)
+		turn := newInstrumentalStage(t, nil).run(ran(1000, 0, silent), "0", "")
+		if !turn.Complete || turn.Err != nil {
+			t.Errorf("%q: heard %t, %v", silent, turn.Complete, turn.Err)
 		}
 	}
 }
@@ -156,11 +156,11 @@ func TestInstrumentalStatus(t *testing.T) {
 		{ended(1000, record.Killed, 0, ""), "137", "9"}, // too much output
 	} {
 		s := newInstrumentalStage(t, nil)
-		s.turn(c.o, "0", "")
-		s.turn(ran(1030, 0, ""), "1000 "+c.plain, "")
+		s.run(c.o, "0", "")
+		s.run(ran(1030, 0, ""), "1000 "+c.plain, "")
 		s = newInstrumentalStage(t, map[string]string{"raw_status": "true"})
-		s.turn(c.o, "0", "")
-		s.turn(ran(1030, 0, ""), "1000 "+c.raw, "")
+		s.run(c.o, "0", "")
+		s.run(ran(1030, 0, ""), "1000 "+c.raw, "")
 	}
 }
 
@@ -168,30 +168,30 @@ func TestInstrumentalStatus(t *testing.T) {
 // chomp has it, however it ended.
 func TestInstrumentalStdin(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
-	s.turn(ended(1000, record.Timeout, 0, "half a li"), "0", "")
-	s.turn(ran(1030, 0, "a 1\n\n"), "1000 137", "half a li")
-	s.turn(ran(1060, 0, "a 1\r\n"), "1030 0", "a 1\n")
-	s.turn(ran(1090, 0, "\n"), "1060 0", "a 1")
-	s.turn(ran(1120, 0, "\xff\x00"), "1090 0", "")
-	s.turn(ran(1150, 0, "a 1\n\r"), "1120 0", "\xff\x00")
-	s.turn(ran(1180, 0, "\r\n\r\n"), "1150 0", "a 1\n")
-	s.turn(ran(1210, 0, ""), "1180 0", "\r\n")
+	s.run(ended(1000, record.Timeout, 0, "half a li"), "0", "")
+	s.run(ran(1030, 0, "a 1\n\n"), "1000 137", "half a li")
+	s.run(ran(1060, 0, "a 1\r\n"), "1030 0", "a 1\n")
+	s.run(ran(1090, 0, "\n"), "1060 0", "a 1")
+	s.run(ran(1120, 0, "\xff\x00"), "1090 0", "")
+	s.run(ran(1150, 0, "a 1\n\r"), "1120 0", "\xff\x00")
+	s.run(ran(1180, 0, "\r\n\r\n"), "1150 0", "a 1\n")
+	s.run(ran(1210, 0, ""), "1180 0", "\r\n")
 }
 
 // What never ran, or was cut short by a reload or the end, is no run.
 func TestInstrumentalNoRun(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
-	s.turn(ran(1000, 2, "a 1\n"), "0", "")
+	s.run(ran(1000, 2, "a 1\n"), "0", "")
 	refused := &process.Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("has mode 0755")}
-	if turn := s.turn(refused, "1000 2", "a 1"); turn.Heard || turn.Output != nil {
+	if turn := s.run(refused, "1000 2", "a 1"); turn.Complete || turn.Output != nil {
 		t.Errorf("turn %+v", turn)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.turnIn(ctx, ended(1060, record.Killed, 0, "a"), "1000 2", "a 1")
+	s.runIn(ctx, ended(1060, record.Killed, 0, "a"), "1000 2", "a 1")
 	// One that was through counts, whatever happened meanwhile.
-	s.turnIn(ctx, ran(1090, 0, "b 1"), "1000 2", "a 1")
-	s.turn(ran(1120, 0, ""), "1090 0", "b 1")
+	s.runIn(ctx, ran(1090, 0, "b 1"), "1000 2", "a 1")
+	s.run(ran(1120, 0, ""), "1090 0", "b 1")
 }
 
 func TestInstrumentalSlow(t *testing.T) {
@@ -199,7 +199,7 @@ func TestInstrumentalSlow(t *testing.T) {
 	for took, want := range map[time.Duration][]string{time.Second: nil, time.Second + time.Millisecond: {instrumentalSlowLog}} {
 		o := ran(1000, 0, "")
 		o.End = o.Start.Add(took)
-		turn := s.runner.Turn(t.Context(), func(context.Context, Invocation) *process.Outcome { return o })
+		turn := s.runner.Run(t.Context(), func(context.Context, Invocation) *process.Outcome { return o })
 		if diff := cmp.Diff(want, turn.Warnings); diff != "" {
 			t.Errorf("%s: warnings (-want +got):\n%s", took, diff)
 		}
@@ -208,22 +208,22 @@ func TestInstrumentalSlow(t *testing.T) {
 
 func TestInstrumentalRestart(t *testing.T) {
 	s := newInstrumentalStage(t, nil)
-	s.turn(ended(1000, record.Killed, 11, "a 1\n\xff\n"), "0", "")
+	s.run(ended(1000, record.Killed, 11, "a 1\n\xff\n"), "0", "")
 	s.restart()
-	s.turn(ran(1030, 3, "b 2\n"), "1000 139", "a 1\n\xff")
+	s.run(ran(1030, 3, "b 2\n"), "1000 139", "a 1\n\xff")
 	s.restart()
-	s.turn(ran(1060, 0, ""), "1030 3", "b 2")
+	s.run(ran(1060, 0, ""), "1030 3", "b 2")
 
 	// What is no memory of this script, or cannot be had, costs itself alone.
 	begins := func(data string, fault error, warning string) {
 		t.Helper()
 		s.memory = &slate{data: []byte(data), err: fault}
 		s.restart()
-		turn := s.turn(ran(1090, 0, "c 3\n"), "0", "")
+		turn := s.run(ran(1090, 0, "c 3\n"), "0", "")
 		if len(turn.Samples) != 1 || len(turn.Warnings) == 0 || turn.Warnings[0] != warning {
 			t.Errorf("warnings %q, want %q", turn.Warnings, warning)
 		}
-		if again := s.turn(ran(1120, 0, ""), "1090 0", "c 3"); fault == nil && len(again.Warnings) != 0 {
+		if again := s.run(ran(1120, 0, ""), "1090 0", "c 3"); fault == nil && len(again.Warnings) != 0 {
 			t.Errorf("warnings %q in the next turn", again.Warnings)
 		}
 	}
@@ -232,7 +232,7 @@ func TestInstrumentalRestart(t *testing.T) {
 	begins("{}}\n", nil, anew+"what was kept of it cannot be read")
 	begins(`{"file":"/scripts/other.sh","end":1000,"exit_code":0}`+"\n", nil, anew+"what was kept is of /scripts/other.sh")
 	begins("", errors.New("the disk is full"), anew+"the disk is full")
-	turn := s.turn(ran(1150, 0, ""), "1120 0", "")
+	turn := s.run(ran(1150, 0, ""), "1120 0", "")
 	if want := []string{"what the next run is to be given would not survive a restart: the disk is full"}; !cmp.Equal(want, turn.Warnings) {
 		t.Errorf("warnings %q, want %q", turn.Warnings, want)
 	}

@@ -47,23 +47,23 @@ type judge struct {
 
 	overruns int
 	verdicts repeat.State
-	said     *said
+	once     *onceLog
 
-	heard   bool // it has been understood, so that its dialect is the right one
-	hinted  string
-	advised []string // for a turn that ended as hinted says
-	instead string   // of what is missing: likewise
+	understood bool // it has been understood, so that its dialect is the right one
+	hinted     string
+	advised    []string // for a turn that ended as hinted says
+	instead    string   // of what is missing: likewise
 }
 
 func newJudge(s *Script) *judge {
-	j := &judge{script: s, overrides: newOverrides(s.Metrics), said: newSaid()}
+	j := &judge{script: s, overrides: newOverrides(s.Metrics), once: newOnceLog()}
 	j.terms(nil)
 	return j
 }
 
 // terms settles interval and timeout: the configuration's, else the script's
 // own, else the fallback.
-func (j *judge) terms(t *Turn) (interval, timeout time.Duration) {
+func (j *judge) terms(t *Result) (interval, timeout time.Duration) {
 	s := j.script
 	j.interval, j.timeout = firstOf(s.Interval, j.interval), firstOf(s.Timeout, j.timeout)
 	if t != nil {
@@ -81,7 +81,7 @@ func (j *judge) announce(source *record.Source) *record.Batch {
 }
 
 // judge decides on a turn.
-func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
+func (j *judge) judge(t *Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
 	j.terms(t)
 	run := &record.Run{
 		Result: record.OK, Interval: j.interval, Timeout: j.timeout,
@@ -99,11 +99,11 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 		run.Result, run.ExitCode, outcomeErr = o.Result, o.ExitCode, o.Err
 		run.Start, run.Duration, end = o.Start, o.End.Sub(o.Start), o.End
 	}
-	if t.Answered && run.Result == record.Error && run.ExitCode > 0 {
+	if t.ExitCodeIsValue && run.Result == record.Error && run.ExitCode > 0 {
 		run.Result, outcomeErr = record.OK, nil
 	}
-	if run.Result == record.OK && t.Result != "" {
-		run.Result = t.Result
+	if run.Result == record.OK && t.Failure != "" {
+		run.Result = t.Failure
 	}
 	v := &Verdict{
 		Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
@@ -132,7 +132,7 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,
-		Whole: t.Heard, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
+		Whole: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
 	}
 	if j.overrides != nil {
@@ -146,19 +146,19 @@ func (j *judge) judge(t *Turn, source *record.Source, waited time.Duration) (*re
 
 // advise adds what may be the reason to a turn that went wrong: to its error,
 // or where it has none, to its warnings.
-func (j *judge) advise(t *Turn, v *Verdict) {
+func (j *judge) advise(t *Result, v *Verdict) {
 	wrong := v.Result != record.OK || v.Refused > 0 || v.Samples+v.Events == 0
-	if t.Answered { // the exit code alone makes samples
+	if t.ExitCodeIsValue { // the exit code alone makes samples
 		wrong = isBlankText(t.Output) || guessPrinted(j.script.Dialect.Name, t.Outcomes[len(t.Outcomes)-1]).why == printsExposition
 	}
-	j.heard = j.heard || t.Declared != nil || !wrong
+	j.understood = j.understood || t.Declared != nil || !wrong
 	if !wrong {
 		return
 	}
 	// Looked for once, not in each of a thousand runs that end in the same way.
 	if key := fmt.Sprint(v.text(), v.Refused > 0); j.hinted != key {
 		j.hinted = key
-		j.advised, j.instead = j.script.hints(t, v.Err, !j.heard)
+		j.advised, j.instead = j.script.hints(t, v.Err, !j.understood)
 	}
 	if v.Err != nil && j.instead != "" {
 		v.Err = fmt.Errorf("%w%s", v.Err, j.instead)
@@ -173,19 +173,19 @@ func (j *judge) advise(t *Turn, v *Verdict) {
 	}
 }
 
-// said is what the log has of a script's output already. Its memory is bounded:
+// onceLog is what the log has of a script's output already. Its memory is bounded:
 // when it is full, everything is news again. It may be used by many goroutines.
-type said struct {
+type onceLog struct {
 	share *share // of the log, for what is told of the output
 
 	mu    sync.Mutex
 	texts map[[2]string]bool
 }
 
-func newSaid() *said { return &said{share: newShare(linesBurst)} }
+func newOnceLog() *onceLog { return &onceLog{share: newShare(linesBurst)} }
 
-// news reports whether this was not said before.
-func (s *said) news(kind, text string) bool {
+// firstTime reports whether this was not said before.
+func (s *onceLog) firstTime(kind, text string) bool {
 	const most = 1000
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,16 +21,16 @@ type Keeper interface {
 	// and hands a Turn to life whenever it has spoken. It returns when the
 	// script has ended, with the Turn that tells why; soon after ctx has
 	// ended.
-	Keep(ctx context.Context, run RunFunc, life Life) *Turn
+	Keep(ctx context.Context, run Exec, life Session) *Result
 	// Inspect starts the script, has it look at its configuration, and ends it
 	// before it measures anything. The error is all that is wrong.
-	Inspect(ctx context.Context, run RunFunc) error
+	Inspect(ctx context.Context, run Exec) error
 }
 
-// Life is what a kept script tells while it lives. Its functions must not be
+// Session is what a kept script tells while it lives. Its functions must not be
 // called twice at once, nor after Keep has returned.
-type Life struct {
-	Put func(*Turn)
+type Session struct {
+	Put func(*Result)
 	// Log takes what the script itself logs; it is limited as standard error
 	// is.
 	Log func(at level.Value, text string, keyvals ...any)
@@ -52,9 +52,9 @@ const (
 func (u *unit) keep(k Keeper) {
 	var backoff time.Duration
 	due := time.Now()
-	for u.sleep(due) && u.pool.places.take(u.ctx) {
+	for u.sleep(due) && u.pool.runs.acquire(u.ctx) {
 		started := time.Now()
-		if disabled := u.live(k, started.Sub(due)); disabled {
+		if disabled := u.liveOnce(k, started.Sub(due)); disabled {
 			<-u.ctx.Done()
 		}
 		if u.ctx.Err() != nil {
@@ -68,24 +68,24 @@ func (u *unit) keep(k Keeper) {
 	}
 }
 
-// live is one life of the script, from start to end. The caller has taken a
+// liveOnce is one life of the script, from start to end. The caller has taken a
 // place, which it gives back. It tells whether the script wants no other.
-func (u *unit) live(k Keeper, waited time.Duration) (disabled bool) {
+func (u *unit) liveOnce(k Keeper, waited time.Duration) (disabled bool) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
-	leave := sync.OnceFunc(u.pool.places.leave)
+	leave := sync.OnceFunc(u.pool.runs.release)
 	defer leave()
 	defer time.AfterFunc(keepStart, leave).Stop()
-	hear := func(t *Turn, next State) {
+	hear := func(t *Result, next State) {
 		u.stderr.flush()
 		batch, verdict := u.judge.judge(t, u.source.Load(), waited)
 		u.logVerdict(verdict, t)
 		u.publish(t, batch, verdict, next)
 		waited = 0
 	}
-	last := k.Keep(u.ctx, u.run, Life{
-		Put: func(t *Turn) {
+	last := k.Keep(u.ctx, u.exec, Session{
+		Put: func(t *Result) {
 			leave()
 			hear(t, Running) // it goes on
 		},
@@ -105,9 +105,9 @@ func (u *unit) live(k Keeper, waited time.Duration) (disabled bool) {
 
 // rest shows a script that does not run, since it has said so: why, and none of
 // the series that would tell of its runs.
-func (u *unit) rest(t *Turn) {
+func (u *unit) rest(t *Result) {
 	t.Warnings = append(t.Warnings, fmt.Sprintf("does not run: %v; it is started again when its configuration or its file has changed", t.Err))
-	t.Result, t.Err = "", nil
+	t.Failure, t.Err = "", nil
 	u.stderr.flush()
 	batch, verdict := u.judge.judge(t, u.source.Load(), 0)
 	u.logVerdict(verdict, t)
@@ -118,15 +118,15 @@ func (u *unit) rest(t *Turn) {
 	u.view.State = Disabled
 	u.mu.Unlock()
 	select {
-	case u.turned <- struct{}{}:
+	case u.ran <- struct{}{}:
 	default:
 	}
 }
 
-// nextTurn waits for a turn that was not waited for yet.
-func (u *unit) nextTurn() {
+// nextRun waits for a turn that was not waited for yet.
+func (u *unit) nextRun() {
 	select {
-	case <-u.turned:
+	case <-u.ran:
 	case <-u.ctx.Done():
 	}
 }
@@ -148,12 +148,12 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 		running.Go(func() {
 			defer u.stop()
 			defer k.Close()
-			if !p.places.take(ctx) {
+			if !p.runs.acquire(ctx) {
 				errs[i] = fmt.Errorf("was not looked at: %w", context.Cause(ctx))
 				return
 			}
-			defer p.places.leave()
-			errs[i] = k.Inspect(ctx, u.run)
+			defer p.runs.release()
+			errs[i] = k.Inspect(ctx, u.exec)
 		})
 	}
 	running.Wait()
@@ -163,7 +163,7 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 // IsKept reports whether the script is one that stays alive.
 func (s *Script) IsKept() bool { return s.kept }
 
-// moment is the Outcome of a moment in the life of a process that goes on.
-func moment(end time.Time, took time.Duration) *process.Outcome {
+// instant is the Outcome of a moment in the life of a process that goes on.
+func instant(end time.Time, took time.Duration) *process.Outcome {
 	return &process.Outcome{Result: record.OK, Start: end.Add(-took), End: end}
 }

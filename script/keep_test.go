@@ -22,10 +22,10 @@ import (
 // lodger is a Keeper whose lives are functions.
 type lodger struct {
 	player
-	live func(ctx context.Context, n int, life Life) *Turn // n counts from 1
+	live func(ctx context.Context, n int, life Session) *Result // n counts from 1
 }
 
-func (k *lodger) Keep(ctx context.Context, _ RunFunc, life Life) *Turn {
+func (k *lodger) Keep(ctx context.Context, _ Exec, life Session) *Result {
 	k.mu.Lock()
 	k.starts = append(k.starts, time.Now())
 	n := len(k.starts)
@@ -33,7 +33,7 @@ func (k *lodger) Keep(ctx context.Context, _ RunFunc, life Life) *Turn {
 	return k.live(ctx, n, life)
 }
 
-func (k *lodger) Inspect(ctx context.Context, _ RunFunc) error {
+func (k *lodger) Inspect(ctx context.Context, _ Exec) error {
 	if k.live == nil {
 		return errors.New("no life")
 	}
@@ -41,18 +41,18 @@ func (k *lodger) Inspect(ctx context.Context, _ RunFunc) error {
 }
 
 // sampling is a life that samples every second, for as long as d.
-func sampling(d time.Duration) func(context.Context, int, Life) *Turn {
-	return func(ctx context.Context, _ int, life Life) *Turn {
+func sampling(d time.Duration) func(context.Context, int, Session) *Result {
+	return func(ctx context.Context, _ int, life Session) *Result {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		for ctx.Err() == nil {
-			life.Put(&Turn{Outcomes: []*process.Outcome{moment(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
+			life.Put(&Result{Outcomes: []*process.Outcome{instant(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
 			}
 		}
-		return &Turn{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
+		return &Result{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
 	}
 }
 
@@ -68,7 +68,7 @@ func newKept(name string, k *lodger) *Script {
 func TestKeepBackoff(t *testing.T) {
 	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
 		k := &lodger{}
-		k.live = func(ctx context.Context, n int, life Life) *Turn {
+		k.live = func(ctx context.Context, n int, life Session) *Result {
 			if n == 14 {
 				return sampling(11*time.Minute)(ctx, n, life)
 			}
@@ -113,9 +113,9 @@ func TestKeepPlaces(t *testing.T) {
 		for i := range 3 {
 			k := &lodger{live: sampling(time.Hour)}
 			if i == 0 { // it does not speak
-				k.live = func(ctx context.Context, _ int, _ Life) *Turn {
+				k.live = func(ctx context.Context, _ int, _ Session) *Result {
 					<-ctx.Done()
-					return &Turn{}
+					return &Result{}
 				}
 			}
 			kept = append(kept, k)
@@ -273,7 +273,7 @@ func TestScalyrHung(t *testing.T) {
 				begin := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				last := r.Keep(ctx, speaking(wait, test.lines...), Life{Put: func(*Turn) {}})
+				last := r.Keep(ctx, speaking(wait, test.lines...), Session{Put: func(*Result) {}})
 				result, after := last.Outcomes[0].Result, time.Since(begin)
 				if test.after == 0 {
 					if result != record.Killed || after != time.Hour {

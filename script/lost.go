@@ -26,10 +26,10 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// lost adds to an error of settle about a program or a file that is missing
+// explainMissing adds to an error of settle about a program or a file that is missing
 // where it may be instead; any other error stays as it is. It may read whole
 // folders.
-func (s *Script) lost(err error) error {
+func (s *Script) explainMissing(err error) error {
 	if missing := (*missingError)(nil); errors.As(err, &missing) {
 		if hint := cmp.Or(config.MissingHint(missing.path), missing.remedy); hint != "" {
 			err = fmt.Errorf("%w (%s)", err, hint)

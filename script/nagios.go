@@ -34,7 +34,7 @@ var nagiosStates = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}
 const nagiosMaxLog = 50
 
 // prepareNagios is the dialect's Prepare; there are no options.
-func prepareNagios(given config.Options) (NewRunner, error) {
+func prepareNagios(given config.Options) (New, error) {
 	if err := given.Decode(new(struct{})); err != nil {
 		return nil, err
 	}
@@ -53,11 +53,11 @@ type nagiosRunner struct {
 // Close does nothing: no process outlives its turn.
 func (r *nagiosRunner) Close() {}
 
-// Turn runs the command as it is. The codes 0 to 3 are the plugin's answer;
+// Run runs the command as it is. The codes 0 to 3 are the plugin's answer;
 // with any other end there is none.
-func (r *nagiosRunner) Turn(ctx context.Context, run RunFunc) *Turn {
+func (r *nagiosRunner) Run(ctx context.Context, run Exec) *Result {
 	o := run(ctx, Invocation{})
-	t := &Turn{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
+	t := &Result{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
 	ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0
 	if !ended {
 		return t // the outcome's own error says it all
@@ -66,7 +66,7 @@ func (r *nagiosRunner) Turn(ctx context.Context, run RunFunc) *Turn {
 		return t
 	}
 	said, err := parseNagios(r.units, o.ExitCode, o.Stdout, r.script.MaxSeries)
-	t.Answered, t.Heard, t.Samples, t.Err = true, true, said.samples, err
+	t.ExitCodeIsValue, t.Complete, t.Samples, t.Err = true, true, said.samples, err
 	if said.blank {
 		t.Warnings = []string{"it prints nothing on standard output, so that nothing but its exit code is known (a plugin prints at least one line)"}
 	}

@@ -33,9 +33,9 @@ func exits(code int, stdout, stderr string) *process.Outcome {
 }
 
 // nagiosVerdict plays one turn that comes to o and judges it.
-func nagiosVerdict(t *testing.T, r *nagiosRunner, o *process.Outcome) (*Turn, *record.Batch, *Verdict) {
+func nagiosVerdict(t *testing.T, r *nagiosRunner, o *process.Outcome) (*Result, *record.Batch, *Verdict) {
 	t.Helper()
-	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *process.Outcome {
+	turn := r.Run(t.Context(), func(_ context.Context, in Invocation) *process.Outcome {
 		if len(in.Args) != 0 || in.Stdin != nil || in.Timeout != 0 {
 			t.Errorf("the command is not run as it is: %+v", in)
 		}
@@ -113,7 +113,7 @@ func TestNagiosCutShort(t *testing.T) {
 		{Result: record.Error, ExitCode: -1, Err: errors.New("no such file")},
 	} {
 		turn, b, v := nagiosVerdict(t, newNagiosRunner(), o)
-		if turn.Answered || turn.Heard || v.Result != o.Result || v.Err != o.Err || len(b.Samples) != 0 {
+		if turn.ExitCodeIsValue || turn.Complete || v.Result != o.Result || v.Err != o.Err || len(b.Samples) != 0 {
 			t.Errorf("%v is judged %+v, batch %+v", o.Err, v, b)
 		}
 	}

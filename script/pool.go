@@ -21,7 +21,7 @@ type Pool struct {
 	logger   log.Logger
 	launcher *process.Launcher
 	base     time.Time
-	places   *places
+	runs     *semaphore
 
 	mu    sync.Mutex
 	units map[string]*unit
@@ -29,8 +29,8 @@ type Pool struct {
 	// leaving are the units that a reload or Close has stopped and that have
 	// not ended yet, by name: a script of that name that comes back must wait
 	// for its former self.
-	leaving map[string]*unit
-	closed  bool
+	retiring map[string]*unit
+	closed   bool
 
 	sinkErrors atomic.Uint64
 
@@ -47,9 +47,9 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		logger:   logger,
 		launcher: process.NewLauncher(logger),
 		base:     time.Now(),
-		places:   newPlaces(maxConcurrent),
+		runs:     newSemaphore(maxConcurrent),
 		units:    make(map[string]*unit),
-		leaving:  make(map[string]*unit),
+		retiring: make(map[string]*unit),
 		memory:   func(*Script) Memory { return forgetful{} },
 	}
 }
@@ -91,40 +91,40 @@ func (p *Pool) exchange(scripts []*Script, maxConcurrent int) (ending []*unit) {
 		}
 		wanted[i] = u
 	}
-	p.places.resize(maxConcurrent)
+	p.runs.resize(maxConcurrent)
 	old := p.units
 	p.units, p.order = make(map[string]*unit, len(wanted)), wanted
 	for i, u := range wanted {
 		name := scripts[i].Name
 		if was := old[name]; was != nil && was != u {
-			p.leave(was, false)
+			p.retire(was, false)
 		}
 		u.source.Store(scripts[i].Source) // of one that goes on, its rank may be another
 		delete(old, name)
 		p.units[name] = u
 	}
 	for _, u := range old {
-		p.leave(u, true)
+		p.retire(u, true)
 	}
-	ending = slices.Collect(maps.Values(p.leaving))
+	ending = slices.Collect(maps.Values(p.retiring))
 	for _, u := range start {
-		go u.loop(p.leaving[u.script.Name])
+		go u.loop(p.retiring[u.script.Name])
 	}
 	return ending
 }
 
-// leave stops a unit; gone says that its script is no longer configured. The
+// retire stops a unit; gone says that its script is no longer configured. The
 // caller holds p.mu.
-func (p *Pool) leave(u *unit, gone bool) {
-	u.gone.Store(gone)
+func (p *Pool) retire(u *unit, gone bool) {
+	u.removed.Store(gone)
 	u.stop()
-	p.leaving[u.script.Name] = u
+	p.retiring[u.script.Name] = u
 	go func() {
 		<-u.done
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.leaving[u.script.Name] == u {
-			delete(p.leaving, u.script.Name)
+		if p.retiring[u.script.Name] == u {
+			delete(p.retiring, u.script.Name)
 		}
 	}()
 }
@@ -135,9 +135,9 @@ func (p *Pool) Close() {
 	p.mu.Lock()
 	p.closed = true
 	for _, u := range p.units {
-		p.leave(u, false)
+		p.retire(u, false)
 	}
-	ending := slices.Collect(maps.Values(p.leaving))
+	ending := slices.Collect(maps.Values(p.retiring))
 	p.mu.Unlock()
 	await(context.Background(), ending)
 	p.launcher.Close()
@@ -169,7 +169,7 @@ func (p *Pool) Late() (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, u := range p.order {
-		if !u.hadTurn() {
+		if !u.hasRun() {
 			names = append(names, u.script.Name)
 		}
 	}
@@ -181,24 +181,24 @@ func (p *Pool) SinkErrors() uint64 { return p.sinkErrors.Load() }
 
 // Running is how many scripts run at this moment, and Waiting how many wait
 // for a free place.
-func (p *Pool) Running() int { running, _ := p.places.count(); return running }
+func (p *Pool) Running() int { running, _ := p.runs.count(); return running }
 
 // Waiting is how many scripts are due and wait for a free place.
-func (p *Pool) Waiting() int { _, waiting := p.places.count(); return waiting }
+func (p *Pool) Waiting() int { _, waiting := p.runs.count(); return waiting }
 
-// places are the turns that may run at once: first come, first served, so that
+// semaphore are the turns that may run at once: first come, first served, so that
 // no script can be overtaken for ever.
-type places struct {
+type semaphore struct {
 	mu      sync.Mutex
 	limit   int
 	running int
 	queue   []chan struct{} // closed when the place is given
 }
 
-func newPlaces(limit int) *places { return &places{limit: limit} }
+func newSemaphore(limit int) *semaphore { return &semaphore{limit: limit} }
 
-// take waits for a place. It reports false when ctx ended first.
-func (p *places) take(ctx context.Context) bool {
+// acquire waits for a place. It reports false when ctx ended first.
+func (p *semaphore) acquire(ctx context.Context) bool {
 	p.mu.Lock()
 	if p.running < p.limit && len(p.queue) == 0 {
 		p.running++
@@ -220,32 +220,32 @@ func (p *places) take(ctx context.Context) bool {
 		return false
 	}
 	p.running-- // it was given in the same moment
-	p.give()
+	p.grant()
 	return false
 }
 
-func (p *places) leave() {
+func (p *semaphore) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running--
-	p.give()
+	p.grant()
 }
 
-func (p *places) resize(limit int) {
+func (p *semaphore) resize(limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.limit = limit
-	p.give()
+	p.grant()
 }
 
-func (p *places) count() (running, waiting int) {
+func (p *semaphore) count() (running, waiting int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.running, len(p.queue)
 }
 
-// give hands free places to those who wait. The caller holds p.mu.
-func (p *places) give() {
+// grant hands free places to those who wait. The caller holds p.mu.
+func (p *semaphore) grant() {
 	for p.running < p.limit && len(p.queue) > 0 {
 		close(p.queue[0])
 		p.queue = p.queue[1:]
@@ -271,16 +271,16 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 		}
 		p.mu.Unlock()
 		running.Go(func() {
-			u.turning.Lock()
-			defer u.turning.Unlock()
+			u.once.Lock()
+			defer u.once.Unlock()
 			stop := context.AfterFunc(ctx, u.stop)
 			defer stop()
 			_, kept := u.runner.(Keeper)
 			if kept {
-				u.nextTurn()
-			} else if p.places.take(u.ctx) {
+				u.nextRun()
+			} else if p.runs.acquire(u.ctx) {
 				u.stderr = newStderrLog(u.logger) // each round shows its own
-				u.turn(0)
+				u.runOnce(0)
 			}
 			if views[i] = u.snapshot(); kept {
 				u.stderr.forget()
@@ -299,8 +299,8 @@ func (u *unit) serveOnce() {
 		return
 	}
 	<-u.ctx.Done()
-	u.turning.Lock()
-	defer u.turning.Unlock()
+	u.once.Lock()
+	defer u.once.Unlock()
 	u.runner.Close()
 	close(u.done)
 }

@@ -53,11 +53,11 @@ func (m *memory) has(name string, what func(*record.Batch) bool) bool {
 type player struct {
 	mu     sync.Mutex
 	starts []time.Time
-	play   func(ctx context.Context, n int) *Turn // n counts from 1
+	play   func(ctx context.Context, n int) *Result // n counts from 1
 	closed bool
 }
 
-func (p *player) Turn(ctx context.Context, _ RunFunc) *Turn {
+func (p *player) Run(ctx context.Context, _ Exec) *Result {
 	p.mu.Lock()
 	p.starts = append(p.starts, time.Now())
 	n := len(p.starts)
@@ -78,16 +78,16 @@ func (p *player) count() int {
 }
 
 // lasting makes a play whose every turn takes d and goes well.
-func lasting(d time.Duration) func(context.Context, int) *Turn {
-	return func(ctx context.Context, n int) *Turn {
+func lasting(d time.Duration) func(context.Context, int) *Result {
+	return func(ctx context.Context, n int) *Result {
 		start := time.Now()
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
-			return &Turn{Outcomes: []*process.Outcome{{Result: record.Killed, Err: ctx.Err(), Start: start, End: time.Now()}}}
+			return &Result{Outcomes: []*process.Outcome{{Result: record.Killed, Err: ctx.Err(), Start: start, End: time.Now()}}}
 		}
-		return &Turn{
-			Heard:    true,
+		return &Result{
+			Complete: true,
 			Outcomes: []*process.Outcome{{Result: record.OK, Start: start, End: time.Now()}},
 			Samples:  []record.Sample{{Name: "n", Value: float64(n)}},
 		}
@@ -278,11 +278,11 @@ func TestReloadCutsARunShort(t *testing.T) {
 
 func TestRetry(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
-		bad := &player{play: func(_ context.Context, n int) *Turn {
+		bad := &player{play: func(_ context.Context, n int) *Result {
 			if n > 3 {
 				return lasting(0)(t.Context(), n)
 			}
-			return &Turn{
+			return &Result{
 				Outcomes:   []*process.Outcome{{Result: record.Error, ExitCode: 1, Err: errors.New("exited with code 1"), Start: time.Now(), End: time.Now()}},
 				RetryAfter: 5 * time.Second << (n - 1),
 			}
@@ -309,17 +309,17 @@ func TestJudge(t *testing.T) {
 	ok := &process.Outcome{Result: record.OK, Start: now, End: now.Add(2 * time.Second), User: 1, System: 2, MaxRSS: 10, StdoutBytes: 100, StderrBytes: 7}
 	failed := &process.Outcome{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), Start: now, End: now, MaxRSS: 20, StdoutBytes: 1}
 	for name, c := range map[string]struct {
-		turn   Turn
+		turn   Result
 		result record.Result
 		err    string
 		lines  int
 	}{
-		"good":             {Turn{Outcomes: []*process.Outcome{ok}}, record.OK, "", 0},
-		"half readable":    {Turn{Outcomes: []*process.Outcome{ok}, Err: errors.Join(line)}, record.OK, "", 1},
-		"failed":           {Turn{Outcomes: []*process.Outcome{ok, failed}}, record.Error, "exited with code 3", 0},
-		"invalid":          {Turn{Outcomes: []*process.Outcome{ok}, Result: record.Invalid, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
-		"failed and lines": {Turn{Outcomes: []*process.Outcome{failed}, Err: errors.Join(line)}, record.Error, "exited with code 3", 1},
-		"unreadable":       {Turn{Outcomes: []*process.Outcome{ok}, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
+		"good":             {Result{Outcomes: []*process.Outcome{ok}}, record.OK, "", 0},
+		"half readable":    {Result{Outcomes: []*process.Outcome{ok}, Err: errors.Join(line)}, record.OK, "", 1},
+		"failed":           {Result{Outcomes: []*process.Outcome{ok, failed}}, record.Error, "exited with code 3", 0},
+		"invalid":          {Result{Outcomes: []*process.Outcome{ok}, Failure: record.Invalid, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
+		"failed and lines": {Result{Outcomes: []*process.Outcome{failed}, Err: errors.Join(line)}, record.Error, "exited with code 3", 1},
+		"unreadable":       {Result{Outcomes: []*process.Outcome{ok}, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJudge(newTestScript("s", time.Minute, nil))
@@ -340,7 +340,7 @@ func TestJudge(t *testing.T) {
 		})
 	}
 	j := newJudge(newTestScript("s", 0, nil))
-	b, _ := j.judge(&Turn{Outcomes: []*process.Outcome{ok, failed}, Interval: 5 * time.Minute, Timeout: 20 * time.Second}, &record.Source{}, time.Second)
+	b, _ := j.judge(&Result{Outcomes: []*process.Outcome{ok, failed}, Interval: 5 * time.Minute, Timeout: 20 * time.Second}, &record.Source{}, time.Second)
 	r := b.Run
 	if r.User != 1 || r.System != 2 || r.MaxRSS != 20 || r.Stdout != 101 || r.Stderr != 7 || r.ExitCode != 3 || r.Wait != time.Second {
 		t.Errorf("the costs of a turn's processes: %+v", r)

@@ -34,8 +34,8 @@ var (
 // waited.
 var errCutShort = errors.New("the run was cut short")
 
-// flight is a run that any number of people wait for.
-type flight struct {
+// probeRun is a run that any number of people wait for.
+type probeRun struct {
 	done  chan struct{}
 	batch *record.Batch // set before done is closed; nil: the run was cut short
 
@@ -44,16 +44,16 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-func newFlight() *flight { return &flight{done: make(chan struct{})} }
+func newProbeRun() *probeRun { return &probeRun{done: make(chan struct{})} }
 
-// land gives b to those who wait; nil says that there is none.
-func (f *flight) land(b *record.Batch) {
+// finish gives b to those who wait; nil says that there is none.
+func (f *probeRun) finish(b *record.Batch) {
 	f.batch = b
 	close(f.done)
 }
 
 // wait gives the run's batch when there is one, or ctx's error.
-func (f *flight) wait(ctx context.Context) (*record.Batch, error) {
+func (f *probeRun) wait(ctx context.Context) (*record.Batch, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
@@ -106,19 +106,19 @@ func (u *unit) probe(ctx context.Context, query map[string][]string) (*record.Ba
 		return nil, err
 	}
 	if own, err := u.script.Words(nil); err == nil && slices.Equal(own, s.Command) {
-		return u.askTurn(ctx)
+		return u.askRun(ctx)
 	}
-	f, err := u.board(s)
+	f, err := u.join(s)
 	if err != nil {
 		return nil, err
 	}
-	defer u.alight(f)
+	defer u.leave(f)
 	return f.wait(ctx)
 }
 
-// askTurn gives the last turn if it is fresh, waits for one that is under way
+// askRun gives the last turn if it is fresh, waits for one that is under way
 // or due, or has the loop take the next one now.
-func (u *unit) askTurn(ctx context.Context) (*record.Batch, error) {
+func (u *unit) askRun(ctx context.Context) (*record.Batch, error) {
 	u.mu.Lock()
 	if u.last != nil && time.Since(u.last.Time) < probeFresh {
 		defer u.mu.Unlock()
@@ -135,43 +135,43 @@ func (u *unit) askTurn(ctx context.Context) (*record.Batch, error) {
 	return f.wait(ctx)
 }
 
-// landed gives a turn's batch to those who wait for it. The caller holds u.mu.
-func (u *unit) landed(b *record.Batch) {
+// finished gives a turn's batch to those who wait for it. The caller holds u.mu.
+func (u *unit) finished(b *record.Batch) {
 	if u.script.Probe {
 		u.last = b
 	}
-	u.next.land(b)
-	u.next = newFlight()
+	u.next.finish(b)
+	u.next = newProbeRun()
 }
 
-// board gives the run of a command that is under way or has just ended, and
+// join gives the run of a command that is under way or has just ended, and
 // starts one if there is none. One that is being ended is given too: it is cut
 // short, and then there is room for another. Who boards must alight.
-func (u *unit) board(s *Script) (*flight, error) {
+func (u *unit) join(s *Script) (*probeRun, error) {
 	key := strings.Join(s.Command, "\x00")
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.left {
+	if u.closed {
 		return nil, errCutShort
 	}
-	f := u.flights[key]
+	f := u.probeRuns[key]
 	if f == nil {
-		if u.airborne >= probesMax {
+		if u.inFlight >= probesMax {
 			return nil, ErrBusy
 		}
 		ctx, cancel := context.WithCancel(u.ctx)
-		f = newFlight()
+		f = newProbeRun()
 		f.cancel = cancel
-		u.flights[key] = f
-		u.airborne++
-		u.flying.Go(func() { u.fly(ctx, f, key, s) })
+		u.probeRuns[key] = f
+		u.inFlight++
+		u.probes.Go(func() { u.executeProbe(ctx, f, key, s) })
 	}
 	f.waiting++
 	return f, nil
 }
 
-// alight is for who waits no more; the last one ends the run.
-func (u *unit) alight(f *flight) {
+// leave is for who waits no more; the last one ends the run.
+func (u *unit) leave(f *probeRun) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f.waiting--
@@ -180,19 +180,19 @@ func (u *unit) alight(f *flight) {
 	}
 }
 
-// fly runs a command that a request asked for, and keeps what came of it for
+// executeProbe runs a command that a request asked for, and keeps what came of it for
 // as long as it is fresh. It may be ended by anybody: see alight.
-func (u *unit) fly(ctx context.Context, f *flight, key string, s *Script) {
+func (u *unit) executeProbe(ctx context.Context, f *probeRun, key string, s *Script) {
 	defer f.cancel()
 	asked := time.Now()
 	var (
-		turn    *Turn
+		turn    *Result
 		batch   *record.Batch
 		verdict *Verdict
 	)
-	if u.pool.places.take(ctx) {
-		g := u.newGuest(ctx, s)
-		turn, batch, verdict = g.play(time.Since(asked))
+	if u.pool.runs.acquire(ctx) {
+		g := u.newProbeUnit(ctx, s)
+		turn, batch, verdict = g.execute(time.Since(asked))
 		g.runner.Close()
 	}
 	u.mu.Lock()
@@ -200,39 +200,39 @@ func (u *unit) fly(ctx context.Context, f *flight, key string, s *Script) {
 	if batch != nil && u.script.ProbeOnly() {
 		// Not its output: of a line whose series is on no page, the status
 		// page would say that nothing came of it.
-		u.remember(&Turn{Warnings: turn.Warnings}, batch, verdict)
+		u.remember(&Result{Warnings: turn.Warnings}, batch, verdict)
 	}
-	u.airborne--
-	f.land(batch)
-	if batch == nil || len(u.flights) > probesMax {
-		delete(u.flights, key)
+	u.inFlight--
+	f.finish(batch)
+	if batch == nil || len(u.probeRuns) > probesMax {
+		delete(u.probeRuns, key)
 		return
 	}
 	time.AfterFunc(time.Until(batch.Time.Add(probeFresh)), func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		delete(u.flights, key)
+		delete(u.probeRuns, key)
 	})
 }
 
-// dismiss tells all who wait that there is no run any more, and returns when
+// waitProbes tells all who wait that there is no run any more, and returns when
 // the last one has ended. u.ctx must have ended.
-func (u *unit) dismiss() {
+func (u *unit) waitProbes() {
 	u.mu.Lock()
-	u.left = true
-	u.next.land(nil)
+	u.closed = true
+	u.next.finish(nil)
 	u.mu.Unlock()
-	u.flying.Wait()
+	u.probes.Wait()
 }
 
-// newGuest makes a unit for one run with parameters. It shares the script's
+// newProbeUnit makes a unit for one run with parameters. It shares the script's
 // part of the log, which is bounded and does not repeat itself.
-func (u *unit) newGuest(ctx context.Context, s *Script) *unit {
+func (u *unit) newProbeUnit(ctx context.Context, s *Script) *unit {
 	g := u.pool.newUnit(ctx, s, forgetful{})
 	g.source.Store(u.source.Load())
-	g.guest = true
+	g.forProbe = true
 	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))
-	g.judge.said = u.judge.said
+	g.judge.once = u.judge.once
 	g.stderr = u.stderr
 	return g
 }

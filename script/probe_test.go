@@ -24,30 +24,30 @@ func probed(name string, interval time.Duration, p *player) *Script {
 	return s
 }
 
-// guests makes a script with parameters, and notes what each of its commands
+// probeRunners makes a script with parameters, and notes what each of its commands
 // did.
-type guests struct {
+type probeRunners struct {
 	mu      sync.Mutex
 	started []string // the words behind the program, as they were run
 	running map[string]int
 	most    int // of one command at once
 	cut     int // runs that were ended before they were done
 	closed  int // Runners
-	play    func(ctx context.Context, n int) *Turn
+	play    func(ctx context.Context, n int) *Result
 }
 
-type guestRunner struct {
-	*guests
+type probeRunner struct {
+	*probeRunners
 	words string
 }
 
-func (g guestRunner) Close() {
+func (g probeRunner) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed++
 }
 
-func (g guestRunner) Turn(ctx context.Context, _ RunFunc) *Turn {
+func (g probeRunner) Run(ctx context.Context, _ Exec) *Result {
 	g.mu.Lock()
 	g.started = append(g.started, g.words)
 	g.running[g.words]++
@@ -64,12 +64,12 @@ func (g guestRunner) Turn(ctx context.Context, _ RunFunc) *Turn {
 	return t
 }
 
-func newGuests(play func(context.Context, int) *Turn) *guests {
-	return &guests{running: make(map[string]int), play: play}
+func newProbeRunners(play func(context.Context, int) *Result) *probeRunners {
+	return &probeRunners{running: make(map[string]int), play: play}
 }
 
 // script is loaded, since only config makes parameters.
-func (g *guests) script(t *testing.T, parameters string) *Script {
+func (g *probeRunners) script(t *testing.T, parameters string) *Script {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "scriptbridge.yml")
 	text := "scripts: [{name: s, command: './s.sh --to={to}', interval: 1w, probe: true, parameters: " + parameters + "}]"
@@ -83,7 +83,7 @@ func (g *guests) script(t *testing.T, parameters string) *Script {
 	s := newTestScript("s", time.Hour, nil)
 	s.Script = cfg.Scripts[0]
 	s.newRunner = func(s *Script, _ Memory) Runner {
-		return guestRunner{g, strings.Join(s.Command[1:], " ")}
+		return probeRunner{g, strings.Join(s.Command[1:], " ")}
 	}
 	return s
 }
@@ -250,7 +250,7 @@ func TestProbeDeadline(t *testing.T) {
 
 func TestProbeRefused(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
-		g := newGuests(lasting(0))
+		g := newProbeRunners(lasting(0))
 		plain := &player{play: lasting(0)}
 		p.Reload(t.Context(), []*Script{newTestScript("plain", time.Hour, plain), g.script(t, "{to: {pattern: '[a-z]+'}}")}, 16)
 		synctest.Wait()
@@ -275,7 +275,7 @@ func TestProbeRefused(t *testing.T) {
 // the others, and not put into the sink.
 func TestProbeWithParameters(t *testing.T) {
 	inPool(t, 2, func(t *testing.T, p *Pool, m *memory) {
-		g := newGuests(lasting(2 * time.Second))
+		g := newProbeRunners(lasting(2 * time.Second))
 		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+', default: home}}")}, 2)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -313,8 +313,8 @@ func TestProbeWithParameters(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		u := p.units["s"]
-		if len(u.flights) != 0 || u.airborne != 0 {
-			t.Errorf("%d flights are kept, %d under way", len(u.flights), u.airborne)
+		if len(u.probeRuns) != 0 || u.inFlight != 0 {
+			t.Errorf("%d flights are kept, %d under way", len(u.probeRuns), u.inFlight)
 		}
 	})
 }
@@ -323,7 +323,7 @@ func TestProbeWithParameters(t *testing.T) {
 // is being ended gets another one, after it.
 func TestProbeAbandoned(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, _ *memory) {
-		g := newGuests(func(ctx context.Context, n int) *Turn {
+		g := newProbeRunners(func(ctx context.Context, n int) *Result {
 			turn := lasting(10*time.Second)(ctx, n)
 			if ctx.Err() != nil {
 				time.Sleep(2 * time.Second) // it does not end at once
@@ -357,7 +357,7 @@ func TestProbeAbandoned(t *testing.T) {
 
 func TestProbeIsBounded(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, _ *memory) {
-		g := newGuests(lasting(time.Second))
+		g := newProbeRunners(lasting(time.Second))
 		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[0-9]+'}}")}, 16)
 		var all []*asked
 		for i := range 100 {
@@ -388,7 +388,7 @@ func TestProbeIsBounded(t *testing.T) {
 func TestProbeOverReload(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
 		hang := &player{play: lasting(time.Hour)}
-		g := newGuests(lasting(time.Hour))
+		g := newProbeRunners(lasting(time.Hour))
 		p.Reload(t.Context(), []*Script{probed("changes", time.Hour, hang), probed("goes", time.Hour, hang), g.script(t, "{to: {pattern: '[a-z]+'}}")}, 16)
 		changes, goes := ask(t.Context(), p, "changes", nil), ask(t.Context(), p, "goes", nil)
 		flight := ask(t.Context(), p, "s", to("a"))
@@ -403,7 +403,7 @@ func TestProbeOverReload(t *testing.T) {
 			t.Errorf("the removed ones: %v, %v; %d cut, %d closed", goes.err, flight.err, g.cut, g.closed)
 		}
 
-		g = newGuests(lasting(time.Hour))
+		g = newProbeRunners(lasting(time.Hour))
 		p.Reload(t.Context(), []*Script{probed("last", time.Hour, hang), g.script(t, "{to: {pattern: '[a-z]+'}}")}, 16)
 		last, flight := ask(t.Context(), p, "last", nil), ask(t.Context(), p, "s", to("a"))
 		synctest.Wait()
@@ -423,7 +423,7 @@ func TestProbeOverReload(t *testing.T) {
 func TestProbeIsWaitedFor(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
 		ended := false
-		g := newGuests(func(context.Context, int) *Turn {
+		g := newProbeRunners(func(context.Context, int) *Result {
 			time.Sleep(3 * time.Second) // it does not hear that it is to end
 			ended = true
 			return lasting(0)(context.Background(), 1)
@@ -443,7 +443,7 @@ func TestProbeIsWaitedFor(t *testing.T) {
 // other time.
 func TestProbeOnly(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
-		g := newGuests(lasting(time.Second))
+		g := newProbeRunners(lasting(time.Second))
 		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+', default: home}}")}, 16)
 		time.Sleep(time.Minute)
 		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+'}}")}, 16)

@@ -31,7 +31,7 @@ type prometheusOptions struct {
 	UseFailedOutput bool `yaml:"use_failed_output"`
 }
 
-func preparePrometheus(given config.Options) (NewRunner, error) {
+func preparePrometheus(given config.Options) (New, error) {
 	var o prometheusOptions
 	if err := given.Decode(&o); err != nil {
 		return nil, err
@@ -53,24 +53,24 @@ type prometheusRunner struct {
 // Close does nothing: no process outlives its turn.
 func (r *prometheusRunner) Close() {}
 
-// Turn runs the command as it is. An output of which no line can be read says
+// Run runs the command as it is. An output of which no line can be read says
 // nothing of the script's series: the run is invalid, and the last ones stay.
-func (r *prometheusRunner) Turn(ctx context.Context, run RunFunc) *Turn {
+func (r *prometheusRunner) Run(ctx context.Context, run Exec) *Result {
 	o := run(ctx, Invocation{})
-	t := &Turn{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
+	t := &Result{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
 	// What a run left that was cut short may end in half a value.
 	if ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0 && r.useFailedOutput; !ended {
 		t.Err = dropPrometheus(o)
 		return t
 	}
 	t.Samples, r.metas, t.Err = parsePrometheus(o.Stdout, r.maxSamples, r.metas)
-	t.Heard = true
+	t.Complete = true
 	if r.honorTimestamps {
 		t.Warnings = dropEarlyTimes(t.Samples)
 	}
 	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
-		t.Heard = false
-		t.Result = record.Invalid
+		t.Complete = false
+		t.Failure = record.Invalid
 		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
 	}
 	return t

@@ -21,11 +21,11 @@ import (
 	"scriptbridge/script/process"
 )
 
-// promTurn takes a turn of a script whose one process comes to o.
-func promTurn(t *testing.T, r Runner, o func() *process.Outcome) *Turn {
+// promResult takes a turn of a script whose one process comes to o.
+func promResult(t *testing.T, r Runner, o func() *process.Outcome) *Result {
 	t.Helper()
 	calls := 0
-	turn := r.Turn(t.Context(), func(_ context.Context, in Invocation) *process.Outcome {
+	turn := r.Run(t.Context(), func(_ context.Context, in Invocation) *process.Outcome {
 		calls++
 		if in.Args != nil || in.Stdin != nil || in.Timeout != 0 {
 			t.Errorf("called with %+v", in)
@@ -63,8 +63,8 @@ func TestPrometheusTurn(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &prometheusRunner{useFailedOutput: tt.useFailed, maxSamples: promMaxSamples}
-			turn := promTurn(t, r, tt.outcome)
-			if turn.Heard != tt.heard || len(turn.Samples) != tt.samples || turn.Result != tt.result || turn.Declared != nil {
+			turn := promResult(t, r, tt.outcome)
+			if turn.Complete != tt.heard || len(turn.Samples) != tt.samples || turn.Failure != tt.result || turn.Declared != nil {
 				t.Errorf("turn %+v", turn)
 			}
 			if got := reasons(turn.Err); got != tt.refused {
@@ -84,8 +84,8 @@ func TestPrometheusTurn(t *testing.T) {
 // so that sinks and overrides keep what they know of it.
 func TestPrometheusMetas(t *testing.T) {
 	r := &prometheusRunner{maxSamples: promMaxSamples}
-	first := promTurn(t, r, says("# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\n# HELP c One\nc 1\n"))
-	second := promTurn(t, r, says("# TYPE a gauge\na 2\n# TYPE b counter\nb 2\n# HELP c Two\nc 2\n"))
+	first := promResult(t, r, says("# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\n# HELP c One\nc 1\n"))
+	second := promResult(t, r, says("# TYPE a gauge\na 2\n# TYPE b counter\nb 2\n# HELP c Two\nc 2\n"))
 	for i, want := range []bool{true, false, false} {
 		if same := first.Samples[i].Meta == second.Samples[i].Meta; same != want {
 			t.Errorf("%s: the same Meta is %t", first.Samples[i].Name, same)
@@ -94,7 +94,7 @@ func TestPrometheusMetas(t *testing.T) {
 	if len(r.metas) != 3 {
 		t.Errorf("%d metas are kept", len(r.metas))
 	}
-	if promTurn(t, r, says("d 1\n")); len(r.metas) != 0 {
+	if promResult(t, r, says("d 1\n")); len(r.metas) != 0 {
 		t.Errorf("%d metas are kept of a run without any", len(r.metas))
 	}
 }
@@ -117,7 +117,7 @@ func TestPrometheusEarlyTimes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		turn := promTurn(t, newRunner(&Script{Script: &config.Script{Settings: config.Settings{HonorTimestamps: tt.honor}}}, forgetful{}), says(tt.text))
+		turn := promResult(t, newRunner(&Script{Script: &config.Script{Settings: config.Settings{HonorTimestamps: tt.honor}}}, forgetful{}), says(tt.text))
 		var times []bool
 		for _, s := range turn.Samples {
 			times = append(times, !s.Time.IsZero())

@@ -76,7 +76,7 @@ const (
 )
 
 // prepareScalyr is the dialect's Prepare.
-func prepareScalyr(given config.Options) (NewRunner, error) {
+func prepareScalyr(given config.Options) (New, error) {
 	o, settings, err := readScalyrOptions(given)
 	if err != nil {
 		return nil, err

@@ -15,9 +15,9 @@ func BenchmarkScalyrBatch(b *testing.B) {
 	}
 	batch := []byte(`{"t":"batch","time":1700000000.5,"duration":0.1,"gather":true,"error":"","records":[` + strings.Join(records, ",") + `],"lines":[]}`)
 	var shown strings.Builder
-	l := newScalyrLife(b, map[string]string{"module": "m"}, &shown)
+	l := newScalyrSession(b, map[string]string{"module": "m"}, &shown)
 	samples := 0
-	l.life.Put = func(t *Turn) { samples = len(t.Samples) }
+	l.session.Put = func(t *Result) { samples = len(t.Samples) }
 	b.SetBytes(int64(len(batch)))
 	b.ReportAllocs()
 	for b.Loop() {

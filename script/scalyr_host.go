@@ -166,13 +166,13 @@ type scalyrRunner struct {
 // Close does nothing: no process outlives Keep.
 func (r *scalyrRunner) Close() {}
 
-// Turn has the monitor alive for one sample.
-func (r *scalyrRunner) Turn(ctx context.Context, run RunFunc) *Turn {
+// Run has the monitor alive for one sample.
+func (r *scalyrRunner) Run(ctx context.Context, run Exec) *Result {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	var first *Turn
-	last := r.Keep(ctx, run, Life{
-		Put: func(t *Turn) {
+	var first *Result
+	last := r.Keep(ctx, run, Session{
+		Put: func(t *Result) {
 			if first == nil {
 				first = t
 				end()
@@ -217,15 +217,15 @@ var (
 )
 
 // Keep is one life of the monitor.
-func (r *scalyrRunner) Keep(ctx context.Context, run RunFunc, life Life) *Turn {
+func (r *scalyrRunner) Keep(ctx context.Context, run Exec, life Session) *Result {
 	stdin, err := r.request("run")
 	if err != nil {
-		return &Turn{Err: err}
+		return &Result{Err: err}
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	l := &scalyrLife{
-		runner: r, life: life, mapper: newScalyrMapper(&r.options),
+	l := &scalyrSession{
+		runner: r, session: life, mapper: newScalyrMapper(&r.options),
 		interval: r.interval(), hung: func() { end(errScalyrHung) },
 	}
 	l.watch = time.AfterFunc(l.patience(), l.hung)
@@ -235,16 +235,16 @@ func (r *scalyrRunner) Keep(ctx context.Context, run RunFunc, life Life) *Turn {
 }
 
 // Inspect has the monitor loaded and initialised.
-func (r *scalyrRunner) Inspect(ctx context.Context, run RunFunc) error {
+func (r *scalyrRunner) Inspect(ctx context.Context, run Exec) error {
 	stdin, err := r.request("check")
 	if err != nil {
 		return err
 	}
 	ctx, end := context.WithTimeoutCause(ctx, scalyrInspect, errScalyrInspect)
 	defer end()
-	l := &scalyrLife{
+	l := &scalyrSession{
 		runner: r, mapper: newScalyrMapper(&r.options), interval: r.interval(),
-		life: Life{Put: func(*Turn) {}, Log: func(level.Value, string, ...any) {}},
+		session: Session{Put: func(*Result) {}, Log: func(level.Value, string, ...any) {}},
 	}
 	o := run(ctx, Invocation{Program: scalyrHost, Stdin: stdin, Message: l.message})
 	if l.bye != nil && l.bye.Reason == "checked" && l.refused == nil {
@@ -254,11 +254,11 @@ func (r *scalyrRunner) Inspect(ctx context.Context, run RunFunc) error {
 	return cmp.Or(t.Err, o.Err)
 }
 
-// scalyrLife is what is known of a monitor while it lives.
-type scalyrLife struct {
-	runner *scalyrRunner
-	life   Life
-	mapper *scalyrMapper
+// scalyrSession is what is known of a monitor while it lives.
+type scalyrSession struct {
+	runner  *scalyrRunner
+	session Session
+	mapper  *scalyrMapper
 
 	interval time.Duration
 	watch    *time.Timer // nil: nobody waits for samples
@@ -274,15 +274,15 @@ type scalyrLife struct {
 }
 
 // timeout is how much longer than its interval a monitor may be silent.
-func (l *scalyrLife) timeout() time.Duration {
+func (l *scalyrSession) timeout() time.Duration {
 	return cmp.Or(l.runner.script.Timeout, 2*l.interval+scalyrPatience)
 }
 
 // patience is how long a monitor may be silent.
-func (l *scalyrLife) patience() time.Duration { return l.interval + l.timeout() }
+func (l *scalyrSession) patience() time.Duration { return l.interval + l.timeout() }
 
 // message takes one line of the host's.
-func (l *scalyrLife) message(line []byte) error {
+func (l *scalyrSession) message(line []byte) error {
 	var m scalyrMessage
 	if err := json.Unmarshal(line, &m); err != nil {
 		return fmt.Errorf("wrote on descriptor 3 what is not the protocol: %w", err)
@@ -318,7 +318,7 @@ func (l *scalyrLife) message(line []byte) error {
 	return nil
 }
 
-func (l *scalyrLife) stopWatch() {
+func (l *scalyrSession) stopWatch() {
 	if l.watch != nil {
 		l.watch.Stop()
 		l.watch = nil
@@ -326,14 +326,14 @@ func (l *scalyrLife) stopWatch() {
 }
 
 // renew begins the wait for the next sign of life.
-func (l *scalyrLife) renew() {
+func (l *scalyrSession) renew() {
 	if l.watch != nil {
 		l.watch.Reset(l.patience())
 	}
 }
 
 // batch takes a batch, or a part of one.
-func (l *scalyrLife) batch(m *scalyrMessage) {
+func (l *scalyrSession) batch(m *scalyrMessage) {
 	l.renew()
 	at := time.Now()
 	if m.Time > 0 && m.Time < math.MaxInt32*100 {
@@ -375,7 +375,7 @@ func (l *scalyrLife) batch(m *scalyrMessage) {
 
 // record has a record mapped, unless the batch is too large: what a batch may
 // have is bounded by what the page may.
-func (l *scalyrLife) record(r scalyrRecord, id string, at time.Time) {
+func (l *scalyrSession) record(r scalyrRecord, id string, at time.Time) {
 	const least = 100_000
 	if len(l.mapper.batch.samples) >= max(least, l.runner.script.MaxSeries) {
 		l.mapper.refuse("too_many", "", "a sample has more than %d values", max(least, l.runner.script.MaxSeries))
@@ -386,7 +386,7 @@ func (l *scalyrLife) record(r scalyrRecord, id string, at time.Time) {
 
 // event makes an event of a text in the metric log, as many as one minute may
 // have.
-func (l *scalyrLife) event(text, id string, at time.Time) {
+func (l *scalyrSession) event(text, id string, at time.Time) {
 	now := time.Now()
 	for len(l.recent) > 0 && now.Sub(l.recent[0]) >= time.Minute {
 		l.recent = l.recent[1:]
@@ -413,28 +413,28 @@ var scalyrEvent = &record.EventMeta{
 }
 
 // put makes a Turn of what has come.
-func (l *scalyrLife) put(m *scalyrMessage) {
+func (l *scalyrSession) put(m *scalyrMessage) {
 	took := time.Duration(0)
 	if m.Duration > 0 && m.Duration < 1e6 {
 		took = time.Duration(m.Duration * float64(time.Second))
 	}
-	t := l.turn(moment(time.Now(), took))
+	t := l.result(instant(time.Now(), took))
 	b := l.mapper.take()
 	t.Samples, t.Events, t.Output = b.samples, l.events, []byte(b.output.String())
 	t.Warnings = l.mapper.warnings
 	l.events = nil
 	if m.Error != "" {
 		l.traceback(m)
-		t.Result = record.Error
+		t.Failure = record.Error
 		t.Err = fmt.Errorf("gather_sample raised %s", m.Error)
 	}
 	t.Err = errors.Join(append([]error{t.Err}, b.refused...)...)
-	l.life.Put(t)
+	l.session.Put(t)
 }
 
-// turn is a Turn with what all of a life have.
-func (l *scalyrLife) turn(o *process.Outcome) *Turn {
-	t := &Turn{
+// result is a Turn with what all of a life have.
+func (l *scalyrSession) result(o *process.Outcome) *Result {
+	t := &Result{
 		Outcomes: []*process.Outcome{o}, Declared: l.declared,
 		Interval: l.interval, Timeout: l.timeout(), MaxAge: max(3*l.interval, scalyrLeastAge),
 	}
@@ -443,14 +443,14 @@ func (l *scalyrLife) turn(o *process.Outcome) *Turn {
 }
 
 // traceback logs what Python tells of an exception.
-func (l *scalyrLife) traceback(m *scalyrMessage) {
+func (l *scalyrSession) traceback(m *scalyrMessage) {
 	if m.Detail != "" {
-		l.life.Log(level.ErrorValue(), m.Detail, "stream", "traceback")
+		l.session.Log(level.ErrorValue(), m.Detail, "stream", "traceback")
 	}
 }
 
 // log hands a line of the monitor's own log on.
-func (l *scalyrLife) log(m *scalyrMessage) {
+func (l *scalyrSession) log(m *scalyrMessage) {
 	at := level.InfoValue()
 	switch m.Level {
 	case "DEBUG":
@@ -467,31 +467,31 @@ func (l *scalyrLife) log(m *scalyrMessage) {
 	if m.Code != "" {
 		keyvals = append(keyvals, "code", m.Code)
 	}
-	l.life.Log(at, m.Message, keyvals...)
+	l.session.Log(at, m.Message, keyvals...)
 }
 
 // last is the Turn that tells how the life ended, which is never well.
-func (l *scalyrLife) last(o *process.Outcome, cause error) *Turn {
-	t := l.turn(o)
+func (l *scalyrSession) last(o *process.Outcome, cause error) *Result {
+	t := l.result(o)
 	switch {
 	case l.refused != nil:
-		t.Result, t.Err = record.Invalid, l.refusal()
+		t.Failure, t.Err = record.Invalid, l.refusal()
 		t.Disabled = l.refused.Kind == "disabled"
 	case errors.Is(cause, errScalyrHung):
 		o.Result = record.Timeout
 		o.Err = fmt.Errorf("was ended: it has not sampled for %v (its interval of %v and the timeout of %v)", l.patience(), l.interval, l.timeout())
 	case !l.spoke && o.ExitCode >= 0:
-		t.Result, t.Err = record.Error, l.noPython(o)
+		t.Failure, t.Err = record.Error, l.noPython(o)
 	case o.Result != record.OK:
 		if l.bye != nil && l.bye.Message != "" {
 			t.Err = errors.New(l.bye.Message)
 		}
 	case l.bye == nil:
-		t.Result, t.Err = record.Error, errors.New("ended without a word: something in it has ended the interpreter")
+		t.Failure, t.Err = record.Error, errors.New("ended without a word: something in it has ended the interpreter")
 	case l.bye.Reason == "finished":
-		t.Result, t.Err = record.Error, errors.New("the monitor's run has returned: it measures nothing any more")
+		t.Failure, t.Err = record.Error, errors.New("the monitor's run has returned: it measures nothing any more")
 	default:
-		t.Result, t.Err = record.Error, fmt.Errorf("the monitor has %s%s", l.bye.Reason, behindColon(l.bye.Message))
+		t.Failure, t.Err = record.Error, fmt.Errorf("the monitor has %s%s", l.bye.Reason, behindColon(l.bye.Message))
 	}
 	return t
 }
@@ -505,7 +505,7 @@ func behindColon(text string) string {
 
 // noPython says what to do about a program that has not even begun to run the
 // host: there is no Python in it that could.
-func (l *scalyrLife) noPython(o *process.Outcome) error {
+func (l *scalyrSession) noPython(o *process.Outcome) error {
 	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
 	printed := texts.Shorten(strings.TrimSpace(lines[len(lines)-1]), 200)
 	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",
@@ -513,7 +513,7 @@ func (l *scalyrLife) noPython(o *process.Outcome) error {
 }
 
 // refusal says why a monitor does not run.
-func (l *scalyrLife) refusal() error {
+func (l *scalyrSession) refusal() error {
 	m := l.refused
 	what := map[string]string{
 		"python":      "the interpreter is too old",
@@ -531,7 +531,7 @@ func (l *scalyrLife) refusal() error {
 }
 
 // remedy is what can be done about a refusal, in brackets; empty for nothing.
-func (l *scalyrLife) remedy(m *scalyrMessage) string {
+func (l *scalyrSession) remedy(m *scalyrMessage) string {
 	switch m.Hint {
 	case "python2":
 		return " (that is of Python 2: the module has to be converted to Python 3, as the program 2to3 does)"

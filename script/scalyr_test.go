@@ -41,14 +41,14 @@ func scalyrScript(t testing.TB, options map[string]string) *Script {
 	return scripts[0]
 }
 
-// newScalyrLife is a life that shows in b what it tells.
-func newScalyrLife(t testing.TB, options map[string]string, b *strings.Builder) *scalyrLife {
+// newScalyrSession is a life that shows in b what it tells.
+func newScalyrSession(t testing.TB, options map[string]string, b *strings.Builder) *scalyrSession {
 	s := scalyrScript(t, options)
 	r := s.newRunner(s, forgetful{}).(*scalyrRunner)
-	return &scalyrLife{
+	return &scalyrSession{
 		runner: r, mapper: newScalyrMapper(&r.options), interval: r.interval(),
-		life: Life{
-			Put: func(t *Turn) { dumpScalyr(b, t) },
+		session: Session{
+			Put: func(t *Result) { dumpScalyr(b, t) },
 			Log: func(at level.Value, text string, keyvals ...any) { fmt.Fprintf(b, "log %s %q %q\n", at, text, keyvals) },
 		},
 	}
@@ -60,7 +60,7 @@ func newScalyrLife(t testing.TB, options map[string]string, b *strings.Builder) 
 func TestScalyrMessages(t *testing.T) {
 	pairs(t, "scalyr", func(t *testing.T, a *txtar.Archive, _ string) string {
 		var b strings.Builder
-		l := newScalyrLife(t, scalyrOptionsOf(a), &b)
+		l := newScalyrSession(t, scalyrOptionsOf(a), &b)
 		for line := range bytes.Lines(part(a, "messages")) {
 			if err := l.message(bytes.TrimSpace(line)); err != nil {
 				fmt.Fprintf(&b, "broken: %v\n", err)
@@ -85,10 +85,10 @@ func scalyrOptionsOf(a *txtar.Archive) map[string]string {
 }
 
 // dumpScalyr shows a turn, one thing a line.
-func dumpScalyr(b *strings.Builder, t *Turn) {
+func dumpScalyr(b *strings.Builder, t *Result) {
 	fmt.Fprintf(b, "turn: interval %v, timeout %v, max age %v", t.Interval, t.Timeout, t.MaxAge)
-	if t.Result != "" {
-		fmt.Fprintf(b, ", %s", t.Result)
+	if t.Failure != "" {
+		fmt.Fprintf(b, ", %s", t.Failure)
 	}
 	b.WriteString("\n")
 	if t.Declared != nil {
@@ -136,12 +136,12 @@ func FuzzScalyrMessages(f *testing.F) {
 		f.Add(part(a, "messages"))
 	}
 	var shown strings.Builder
-	template := newScalyrLife(f, map[string]string{"text_values": "{pi: numeric, state: state, info: info}"}, &shown)
+	template := newScalyrSession(f, map[string]string{"text_values": "{pi: numeric, state: state, info: info}"}, &shown)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := *template
 		l.mapper = newScalyrMapper(&l.runner.options)
 		turns := 0
-		l.life.Put = func(turn *Turn) {
+		l.session.Put = func(turn *Result) {
 			turns++
 			for _, s := range turn.Samples {
 				if s.Name == "" || s.Meta == nil || s.Line < 0 || len(s.Labels) == 0 || s.Labels[0].Name != "monitor" {
@@ -402,7 +402,7 @@ func TestScalyrNoPython(t *testing.T) {
 		s := scalyrScript(t, map[string]string{})
 		r := s.newRunner(s, forgetful{}).(*scalyrRunner)
 		end := func(context.Context) *process.Outcome { o := test.o; return &o }
-		last := r.Keep(t.Context(), speaking(end), Life{})
+		last := r.Keep(t.Context(), speaking(end), Session{})
 		if got := errorText(last.Err); got != test.want {
 			t.Errorf("%+v: a run says %q, want %q", test.o, got, test.want)
 		}
@@ -421,7 +421,7 @@ func errorText(err error) string {
 }
 
 // speaking is a RunFunc whose host says lines and then does what end does.
-func speaking(end func(ctx context.Context) *process.Outcome, lines ...string) RunFunc {
+func speaking(end func(ctx context.Context) *process.Outcome, lines ...string) Exec {
 	return func(ctx context.Context, in Invocation) *process.Outcome {
 		for _, line := range lines {
 			if err := in.Message([]byte(line)); err != nil {

@@ -63,12 +63,12 @@ type Dialect struct {
 	// Prepare reads options strictly and gives what makes the script's
 	// Runner. It touches nothing outside; its error is one of the
 	// configuration and names the option.
-	Prepare func(config.Options) (NewRunner, error)
+	Prepare func(config.Options) (New, error)
 }
 
-// NewRunner makes the Runner of a script, which may keep a little in memory
+// New makes the Runner of a script, which may keep a little in memory
 // from one start of the bridge to the next.
-type NewRunner func(*Script, Memory) Runner
+type New func(*Script, Memory) Runner
 
 // Memory keeps a few bytes of one script, over restarts where there is a
 // storage folder. Its methods are not called twice at once.
@@ -122,7 +122,7 @@ type Script struct {
 	Dir                               string // the working directory
 	Source                            *record.Source
 
-	newRunner NewRunner
+	newRunner New
 	kept      bool // its Runner is a Keeper
 	// version is that of File, of a script that is kept alive and so does not
 	// see by itself that the file has changed.
@@ -136,15 +136,15 @@ type Script struct {
 type Runner interface {
 	// Turn runs the script once, by means of run, and says what came of it.
 	// It returns soon after ctx has ended.
-	Turn(ctx context.Context, run RunFunc) *Turn
+	Run(ctx context.Context, run Exec) *Result
 	// Close ends whatever the Runner keeps alive.
 	Close()
 }
 
-// RunFunc starts one process of the script and waits for its end: args are
+// Exec starts one process of the script and waits for its end: args are
 // appended to the script's command line. A zero timeout means the script's
 // own. It never returns nil.
-type RunFunc func(ctx context.Context, invocation Invocation) *process.Outcome
+type Exec func(ctx context.Context, invocation Invocation) *process.Outcome
 
 // Invocation is what a dialect decides about one process; all the rest
 // (directory, environment, user, limits) is the script's.
@@ -163,28 +163,28 @@ type Invocation struct {
 	Message func(line []byte) error
 }
 
-// Turn is what came of one turn. Its slices are kept for a while and shared:
+// Result is what came of one turn. Its slices are kept for a while and shared:
 // nobody changes them any more.
-type Turn struct {
+type Result struct {
 	// Outcomes are the processes of the turn, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.
 	Outcomes []*process.Outcome
 	// Result is the dialect's verdict where the processes' own is OK, such as
 	// record.Invalid; empty for none.
-	Result record.Result
+	Failure record.Result
 	// Disabled says of the last Turn of a Keeper that the script itself wants
 	// not to run; Err is why. That is no failure, and it is not started again
 	// before a reload makes it anew.
 	Disabled bool
 	// Answered says that the last process's exit code, whatever it is, is the
 	// script's answer and no failure.
-	Answered bool
+	ExitCodeIsValue bool
 	// Err says why the turn failed, or which lines could not be read (joined
 	// record.LineErrors); it does not repeat an Outcome's Err.
 	Err error
 	// Heard says that the script gave its complete present state: the batch
 	// is Whole. Without it the last values stay until they are too old.
-	Heard    bool
+	Complete bool
 	Declared *record.Declared // nil: as before
 	Samples  []record.Sample
 	Events   []record.Event

@@ -14,9 +14,9 @@ import (
 // running it: the errors of the world that `check` prints and `serve` lives
 // with.
 func (s *Script) Check() error {
-	c, err := s.settle()
+	c, err := s.resolveCommand()
 	if err != nil {
-		return s.lost(err)
+		return s.explainMissing(err)
 	}
 	return process.CheckStart(s.Script, s.program(), &c)
 }
@@ -30,10 +30,10 @@ func (s *Script) program() string {
 	return s.File
 }
 
-// settle makes the command of the script from what it finds on the machine
+// resolveCommand makes the command of the script from what it finds on the machine
 // now: the program, the account, the environment. It is part of each run, so
 // that it leaves it to lost to look for what else may be meant.
-func (s *Script) settle() (process.Command, error) {
+func (s *Script) resolveCommand() (process.Command, error) {
 	c := process.Command{
 		Args:      slices.Clone(s.Command),
 		Dir:       s.Dir,

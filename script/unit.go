@@ -33,26 +33,26 @@ type unit struct {
 	sinks    repeat.State // what sinks could not take
 	overruns repeat.State
 
-	ctx  context.Context
-	stop context.CancelFunc
-	done chan struct{} // closed when the loop has ended and nothing is left running
-	gone atomic.Bool   // once stopped: its series end
+	ctx     context.Context
+	stop    context.CancelFunc
+	done    chan struct{} // closed when the loop has ended and nothing is left running
+	removed atomic.Bool   // once stopped: its series end
 
-	turning sync.Mutex    // held for a turn that Once asked for
-	turned  chan struct{} // has one when there was a turn that nextTurn has not seen
+	once sync.Mutex    // held for a turn that Once asked for
+	ran  chan struct{} // has one when there was a turn that nextTurn has not seen
 
-	guest  bool           // it is for one run that a request asked for (probe.go)
-	asked  chan struct{}  // holds something when a turn is wanted before it is due
-	flying sync.WaitGroup // the runs in flights
+	forProbe bool           // it is for one run that a request asked for (probe.go)
+	asked    chan struct{}  // holds something when a turn is wanted before it is due
+	probes   sync.WaitGroup // the runs in flights
 
 	mu   sync.Mutex
 	view View
 	// For who asks for a run (probe.go).
-	last     *record.Batch      // of the last turn, if the script may be probed
-	next     *flight            // the turn that is under way or comes next
-	flights  map[string]*flight // runs with parameters, by command; landed ones while they are fresh
-	airborne int                // those that have not landed
-	left     bool               // the loop has ended, and no run begins any more
+	last      *record.Batch        // of the last turn, if the script may be probed
+	next      *probeRun            // the turn that is under way or comes next
+	probeRuns map[string]*probeRun // runs with parameters, by command; landed ones while they are fresh
+	inFlight  int                  // those that have not landed
+	closed    bool                 // the loop has ended, and no run begins any more
 }
 
 // newUnit makes a unit that ends with ctx.
@@ -68,11 +68,11 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m Memory) *unit {
 		ctx:    ctx,
 		stop:   cancel,
 		done:   make(chan struct{}),
-		turned: make(chan struct{}, 1),
+		ran:    make(chan struct{}, 1),
 
-		asked:   make(chan struct{}, 1),
-		next:    newFlight(),
-		flights: make(map[string]*flight),
+		asked:     make(chan struct{}, 1),
+		next:      newProbeRun(),
+		probeRuns: make(map[string]*probeRun),
 	}
 	u.slots.aligned = s.Dialect.Aligned
 	u.source.Store(s.Source)
@@ -90,7 +90,7 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m Memory) *unit {
 func (u *unit) loop(former *unit) {
 	defer close(u.done)
 	defer u.runner.Close()
-	defer u.dismiss()
+	defer u.waitProbes()
 	if former != nil {
 		<-former.done
 	}
@@ -108,7 +108,7 @@ func (u *unit) loop(former *unit) {
 	} else {
 		u.repeat()
 	}
-	if u.gone.Load() {
+	if u.removed.Load() {
 		u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 	}
 }
@@ -122,10 +122,10 @@ func (u *unit) repeat() {
 		if now := time.Now(); now.Before(due) { // somebody asked
 			wanted = now
 		}
-		if !u.pool.places.take(u.ctx) {
+		if !u.pool.runs.acquire(u.ctx) {
 			break
 		}
-		retry := u.turn(time.Since(wanted))
+		retry := u.runOnce(time.Since(wanted))
 		if u.ctx.Err() != nil {
 			break
 		}
@@ -192,16 +192,16 @@ func (u *unit) overran(now time.Time, skipped int) {
 	}
 }
 
-// turn runs the script once and puts what came of it. The caller has taken a
+// runOnce runs the script once and puts what came of it. The caller has taken a
 // place, which play gives back: a sink that takes long is nobody else's wait. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
-func (u *unit) turn(waited time.Duration) (retry time.Duration) {
+func (u *unit) runOnce(waited time.Duration) (retry time.Duration) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 
-	turn, batch, verdict := u.play(waited)
+	turn, batch, verdict := u.execute(waited)
 	if batch == nil {
 		return 0
 	}
@@ -222,26 +222,26 @@ func (u *unit) put(b *record.Batch) {
 // publish puts what came of a turn, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
-func (u *unit) publish(turn *Turn, batch *record.Batch, verdict *Verdict, next State) {
+func (u *unit) publish(turn *Result, batch *record.Batch, verdict *Verdict, next State) {
 	u.put(batch)
 	u.mu.Lock()
 	u.remember(turn, batch, verdict)
 	u.view.State = next
-	u.landed(batch)
+	u.finished(batch)
 	u.mu.Unlock()
 	select {
-	case u.turned <- struct{}{}:
+	case u.ran <- struct{}{}:
 	default:
 	}
 }
 
-// play runs the script once and judges it. The batch is nil for a run cut short
+// execute runs the script once and judges it. The batch is nil for a run cut short
 // by a reload or the end, which says nothing of the script. The place that the
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
-func (u *unit) play(waited time.Duration) (*Turn, *record.Batch, *Verdict) {
-	turn := u.runner.Turn(u.ctx, u.run)
-	u.pool.places.leave()
+func (u *unit) execute(waited time.Duration) (*Result, *record.Batch, *Verdict) {
+	turn := u.runner.Run(u.ctx, u.exec)
+	u.pool.runs.release()
 	u.stderr.flush()
 	if u.ctx.Err() != nil && u.interrupted(turn) {
 		return turn, nil, nil
@@ -251,15 +251,15 @@ func (u *unit) play(waited time.Duration) (*Turn, *record.Batch, *Verdict) {
 	return turn, batch, verdict
 }
 
-func (u *unit) interrupted(t *Turn) bool {
-	return !t.Answered && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
+func (u *unit) interrupted(t *Result) bool {
+	return !t.ExitCodeIsValue && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
-// run is the RunFunc that the dialects get: the script's command with the
+// exec is the RunFunc that the dialects get: the script's command with the
 // invocation's arguments behind it.
-func (u *unit) run(ctx context.Context, in Invocation) *process.Outcome {
+func (u *unit) exec(ctx context.Context, in Invocation) *process.Outcome {
 	now := time.Now()
-	c, err := u.script.settle()
+	c, err := u.script.resolveCommand()
 	if err == nil {
 		c.Args, err = u.script.Words(nil)
 	}
@@ -298,23 +298,23 @@ func (u *unit) run(ctx context.Context, in Invocation) *process.Outcome {
 
 // logVerdict says what changed: a script that goes on failing in the same way is
 // not said again each minute, nor is each time that one fails and recovers.
-func (u *unit) logVerdict(v *Verdict, t *Turn) {
+func (u *unit) logVerdict(v *Verdict, t *Result) {
 	var wrong []string
 	if v.Result != record.OK {
 		wrong = append(wrong, v.text())
 	}
 	news, over := u.judge.verdicts.Update(time.Now(), wrong...)
 	for _, n := range news {
-		if !u.guest || u.judge.said.news("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
+		if !u.forProbe || u.judge.once.firstTime("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
 			level.Error(u.logger).Log(n.With("msg", "the run failed", "result", v.Result, "err", v.Err)...)
 		}
 	}
 	if over {
 		level.Info(u.logger).Log("msg", "the script is well again")
 	}
-	said := u.judge.said
+	said := u.judge.once
 	for _, le := range v.Lines {
-		if said.news(le.Reason, lineKey(le.Text)) && said.share.take() {
+		if said.firstTime(le.Reason, lineKey(le.Text)) && said.share.take() {
 			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
 		}
 	}
@@ -324,7 +324,7 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 		}
 	}
 	for _, w := range t.Warnings {
-		if said.news("warning", w) && said.share.take() {
+		if said.firstTime("warning", w) && said.share.take() {
 			level.Warn(u.logger).Log("msg", w)
 		}
 	}
@@ -332,13 +332,13 @@ func (u *unit) logVerdict(v *Verdict, t *Turn) {
 }
 
 // remember keeps what the status page shows. The caller holds u.mu.
-func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
+func (u *unit) remember(t *Result, b *record.Batch, v *Verdict) {
 	w := &u.view
 	w.Interval, w.Timeout = b.Run.Interval, b.Run.Timeout
 	w.Last = v
 	w.History = append([]*Verdict{v}, w.History[:min(len(w.History), historyMax-1)]...)
 	w.Overruns += b.Run.Overruns
-	if t.Output != nil || t.Heard {
+	if t.Output != nil || t.Complete {
 		w.Output, w.OutputCut = cutBytes(t.Output, outputShown)
 		w.Lines = v.Lines
 		w.OutputOf = v
@@ -351,8 +351,8 @@ func (u *unit) remember(t *Turn, b *record.Batch, v *Verdict) {
 	w.Events = record.Latest(w.Events, b.Events, eventsShown)
 }
 
-// hadTurn reports whether the script has had its first turn, if it takes any.
-func (u *unit) hadTurn() bool {
+// hasRun reports whether the script has had its first turn, if it takes any.
+func (u *unit) hasRun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.view.Last != nil || u.script.ProbeOnly()

@@ -41,7 +41,7 @@ func TestRememberFlood(t *testing.T) {
 		defer u.stop()
 		for range 3 { // the same events again
 			u.mu.Lock()
-			u.remember(&Turn{}, floods(n), &Verdict{})
+			u.remember(&Result{}, floods(n), &Verdict{})
 			u.mu.Unlock()
 		}
 		kept := u.view.Events
@@ -64,7 +64,7 @@ func BenchmarkRemember(b *testing.B) {
 			defer u.stop()
 			batch := floods(n)
 			for b.Loop() {
-				u.remember(&Turn{}, batch, &Verdict{})
+				u.remember(&Result{}, batch, &Verdict{})
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func TestPublishAtOnce(t *testing.T) {
 		for range 3 {
 			asking.Go(func() {
 				for !over.Load() {
-					_, _ = u.askTurn(ctx)
+					_, _ = u.askRun(ctx)
 					asked.Store(true)
 				}
 			})
@@ -96,7 +96,7 @@ func TestPublishAtOnce(t *testing.T) {
 			runtime.Gosched()
 		}
 		fresh := time.Now().Add(time.Hour) // however slow this machine is
-		u.publish(&Turn{}, &record.Batch{Source: s.Source, Time: fresh, Run: &record.Run{}}, &Verdict{}, Idle)
+		u.publish(&Result{}, &record.Batch{Source: s.Source, Time: fresh, Run: &record.Run{}}, &Verdict{}, Idle)
 		over.Store(true)
 		asking.Wait()
 		if len(u.asked) > 0 {
@@ -281,7 +281,7 @@ func TestSettleEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := scripts[0].settle()
+	c, err := scripts[0].resolveCommand()
 	if err != nil {
 		t.Skip(err) // no such program on this system
 	}
