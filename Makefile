@@ -54,8 +54,8 @@ RACE      = $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 # More flags for go test, such as -count=1 or -run=Name.
 TESTFLAGS ?=
 
-# The interpreter for the tests of the Python package in script/scalyr, which is
-# made for Python 3.6 and newer. SCALYR_AGENT may name a checkout of the agent
+# The interpreter for the tests of the Python package in script/dialect/scalyr/python,
+# which is made for Python 3.6 and newer. SCALYR_AGENT may name a checkout of the agent
 # to hold it against.
 PYTHON    ?= python3
 
@@ -66,8 +66,8 @@ test: vet test-python ## run the tests
 	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./upload/spool ./coscale/server
 test-python:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "$(PYTHON) is missing: the tests of script/scalyr need Python 3.6 or newer"; exit 1; }
-	$(PYTHON) -W error -m unittest discover -s script/scalyr/tests
+		{ echo "$(PYTHON) is missing: the tests of script/dialect/scalyr/python need Python 3.6 or newer"; exit 1; }
+	$(PYTHON) -W error -m unittest discover -s script/dialect/scalyr/python/tests
 vet:
 	$(GO) vet ./...
 
@@ -130,7 +130,7 @@ lint: lint-version ## check the laws (.golangci.yml)
 		grep -q '"testing/synctest"' "$$f" || \
 		{ echo "$$f sleeps: a test is given its time (testing/synctest) or polls for the event"; exit 1; }; \
 	done
-	@if command -v flake8 >/dev/null; then flake8 --config=script/scalyr/.flake8 script/scalyr examples/scalyr; \
+	@if command -v flake8 >/dev/null; then flake8 --config=script/dialect/scalyr/python/.flake8 script/dialect/scalyr/python examples/scalyr; \
 		else echo "flake8 is missing: the Python files are not checked (apt-get install flake8)"; fi
 
 fmt: lint-version ## format all Go files

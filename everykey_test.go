@@ -19,6 +19,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect/all"
 )
 
 // place is one kind of map in a configuration, or in a file that it names.
@@ -127,7 +128,7 @@ var oddValues = []string{
 // dialectNames are those that the program knows.
 func dialectNames(t testing.TB) []string {
 	t.Helper()
-	_, _, err := script.Resolve(&config.Config{Scripts: []*config.Script{{Name: "a", Command: []string{"a"}, Settings: config.Settings{Dialect: "none such"}}}})
+	_, _, err := script.Resolve(all.Dialects, &config.Config{Scripts: []*config.Script{{Name: "a", Command: []string{"a"}, Settings: config.Settings{Dialect: "none such"}}}})
 	m := regexp.MustCompile(`\(known: (.*)\)`).FindStringSubmatch(fmt.Sprint(err))
 	if m == nil {
 		t.Fatalf("no dialects in %v", err)

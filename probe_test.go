@@ -20,6 +20,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect"
 )
 
 // onePool has one script, whose probe is a function.
@@ -48,7 +49,7 @@ func (noPages) NotFound(w http.ResponseWriter, _ *http.Request, text string) {
 
 func newOnePool(name string) *onePool {
 	return &onePool{script: &script.Script{
-		Script: &config.Script{Name: name, Settings: config.Settings{Probe: true}},
+		Script: dialect.Script{Script: &config.Script{Name: name, Settings: config.Settings{Probe: true}}},
 		Source: &record.Source{Kind: record.Script, Name: name, Prefix: "coscale", Labels: []record.Label{{Name: "team", Value: "a"}}},
 	}}
 }

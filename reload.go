@@ -19,6 +19,7 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/receive"
 	"scriptbridge/script"
+	dialects "scriptbridge/script/dialect/all"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 )
@@ -33,7 +34,7 @@ type desired struct {
 // script.Load's, if makeFolders asks for it.
 func load(file string, makeFolders bool) (*desired, error) {
 	return config.Guarded(file, func() (*desired, error) {
-		l, err := script.Load(file, makeFolders)
+		l, err := script.Load(dialects.Dialects, file, makeFolders)
 		if err != nil {
 			return nil, err
 		}
@@ -223,7 +224,7 @@ func (r *reloader) note(at time.Time, err error) {
 // such a multiple, so that a script dropped in runs within a round.
 func (r *reloader) untilLook(now time.Time, every time.Duration) time.Duration {
 	r.mu.Lock()
-	round := script.Round(r.current.Config)
+	round := script.Round(dialects.Dialects, r.current.Config)
 	r.mu.Unlock()
 	if round == 0 {
 		return every

@@ -17,6 +17,7 @@ import (
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/store"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect"
 )
 
 // storage is the folder of --storage.path. It belongs to one process at a
@@ -137,7 +138,7 @@ func (s *storage) close() {
 }
 
 // memory gives a script its file in the folder.
-func (s *storage) memory(of *script.Script) script.Memory {
+func (s *storage) memory(of *script.Script) dialect.Memory {
 	return &memoryFile{
 		disk: s.disk, path: filepath.Join(s.folder, "scripts", memoryName(of.Name)), script: of.Name, most: of.MaxOutput, held: s.held,
 	}

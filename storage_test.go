@@ -18,6 +18,7 @@ import (
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/fsx/fsxtest"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect"
 )
 
 func testStorage(t *testing.T, folder string) *storage {
@@ -31,7 +32,7 @@ func testStorage(t *testing.T, folder string) *storage {
 }
 
 func memoryOf(s *storage, name string, most int64) *memoryFile {
-	return s.memory(&script.Script{Script: &config.Script{Name: name, Settings: config.Settings{MaxOutput: most}}}).(*memoryFile)
+	return s.memory(&script.Script{Script: dialect.Script{Script: &config.Script{Name: name, Settings: config.Settings{MaxOutput: most}}}}).(*memoryFile)
 }
 
 func TestMemory(t *testing.T) {

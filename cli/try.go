@@ -20,6 +20,7 @@ import (
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect/all"
 )
 
 // try is the command of that name, and its flags.
@@ -110,7 +111,7 @@ func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 		}
 		return t.command(ctx)
 	}
-	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) { return script.Load(t.ConfigFile, true) })
+	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) { return script.Load(all.Dialects, t.ConfigFile, true) })
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +174,7 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 		}
 		cfg.Scripts[0].Dialect = dialect
 	}
-	scripts, problems, err := script.Resolve(cfg)
+	scripts, problems, err := script.Resolve(all.Dialects, cfg)
 	return &script.Loaded{Config: cfg, Scripts: scripts, Problems: problems}, err
 }
 
@@ -182,7 +183,7 @@ func (t *try) guess(ctx context.Context, c *config.Script) (dialect, why string,
 	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), 1)
 	defer pool.Close()
 	t.BeforeEnd(pool.Kill)
-	dialect, why, err = pool.Guess(ctx, c)
+	dialect, why, err = pool.Guess(ctx, all.Dialects, c)
 	if ctx.Err() != nil { // what was seen of runs that were cut short tells nothing
 		return "", "", ctx.Err()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect/all"
 	"scriptbridge/script/process/processtest"
 )
 
@@ -24,19 +25,19 @@ func runDialects(ctx context.Context, t *testing.T, timeout time.Duration, body 
 	dir := t.TempDir()
 	var conf strings.Builder
 	conf.WriteString("scripts:\n")
-	for _, d := range dialects() {
-		c, ok := contracts[d.Name]
+	for _, d := range all.Dialects {
+		c, ok := contracts[d.Name()]
 		if !ok {
-			t.Fatalf("%s has no entry in contracts", d.Name)
+			t.Fatalf("%s has no entry in contracts", d.Name())
 		}
-		name, entry := d.Name+".sh", "command: ./"+d.Name+".sh"
+		name, entry := d.Name()+".sh", "command: ./"+d.Name()+".sh"
 		if c.kept {
-			name, entry = d.Name+"_module.py", fmt.Sprintf("name: %s, interval: 1s, options: {module: %[1]s_module}", d.Name)
+			name, entry = d.Name()+"_module.py", fmt.Sprintf("name: %s, interval: 1s, options: {module: %[1]s_module}", d.Name())
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(c.script(body(c))), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&conf, "  - {dialect: %s, timeout: %s, %s}\n", d.Name, timeout, entry)
+		fmt.Fprintf(&conf, "  - {dialect: %s, timeout: %s, %s}\n", d.Name(), timeout, entry)
 	}
 	file := filepath.Join(dir, "scriptbridge.yml")
 	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {
@@ -49,7 +50,7 @@ func runDialects(ctx context.Context, t *testing.T, timeout time.Duration, body 
 	if err != nil {
 		t.Fatal(err)
 	}
-	scripts, problems, err := Resolve(cfg)
+	scripts, problems, err := Resolve(all.Dialects, cfg)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
@@ -115,7 +116,7 @@ func TestDialectsEnd(t *testing.T) {
 	cancelled := make(chan time.Time, 1)
 	go func() {
 		defer cancel()
-		for len(processtest.Holding(tag)) < 2*len(dialects()) && ctx.Err() == nil {
+		for len(processtest.Holding(tag)) < 2*len(all.Dialects) && ctx.Err() == nil {
 			<-time.After(10 * time.Millisecond)
 		}
 		cancelled <- time.Now()

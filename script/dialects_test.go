@@ -18,6 +18,8 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/all"
 	"scriptbridge/script/process"
 )
 
@@ -101,8 +103,8 @@ func plainScript(body string) string { return "#!/bin/sh\n" + body }
 
 func TestEveryDialectHasAContract(t *testing.T) {
 	var names []string
-	for _, d := range dialects() {
-		names = append(names, d.Name)
+	for _, d := range all.Dialects {
+		names = append(names, d.Name())
 	}
 	slices.Sort(names)
 	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(contracts))); diff != "" {
@@ -111,10 +113,10 @@ func TestEveryDialectHasAContract(t *testing.T) {
 }
 
 // forEachDialect runs a test of what all dialects promise.
-func forEachDialect(t *testing.T, test func(t *testing.T, d Dialect, c contract)) {
-	for _, d := range dialects() {
-		t.Run(d.Name, func(t *testing.T) {
-			c, ok := contracts[d.Name]
+func forEachDialect(t *testing.T, test func(t *testing.T, d dialect.Dialect, c contract)) {
+	for _, d := range all.Dialects {
+		t.Run(d.Name(), func(t *testing.T) {
+			c, ok := contracts[d.Name()]
 			if !ok {
 				t.Fatal("it has no entry in contracts")
 			}
@@ -124,7 +126,7 @@ func forEachDialect(t *testing.T, test func(t *testing.T, d Dialect, c contract)
 }
 
 // runner is a Runner of the dialect for a script that is nowhere.
-func (c *contract) runner(t *testing.T, d Dialect) (*Script, Runner) {
+func (c *contract) runner(t *testing.T, d dialect.Dialect) (*Script, dialect.Runner) {
 	t.Helper()
 	var options config.Options
 	if c.kept {
@@ -135,18 +137,20 @@ func (c *contract) runner(t *testing.T, d Dialect) (*Script, Runner) {
 		t.Fatal(err)
 	}
 	s := &Script{
-		Script:  &config.Script{Name: "s", Command: []string{"/nowhere/s"}, Settings: config.Settings{MaxSeries: config.DefaultMaxSeries}},
-		Dialect: d, FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second,
-		File:   "/nowhere/s",
+		Script: dialect.Script{
+			Script:           &config.Script{Name: "s", Command: []string{"/nowhere/s"}, Settings: config.Settings{MaxSeries: config.DefaultMaxSeries}},
+			FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second, File: "/nowhere/s",
+		},
+		dialect: d, traits: d.Traits(), table: all.Dialects,
 		Source: &record.Source{Kind: record.Script, Name: "s"},
 	}
-	return s, newRunner(s, forgetful{})
+	return s, newRunner(&s.Script, dialect.Forgetful{})
 }
 
 // prints is a RunFunc of a script that declares what the contract says and
 // prints out.
-func (c *contract) prints(out string) Exec {
-	return func(_ context.Context, in Invocation) *process.Outcome {
+func (c *contract) prints(out string) dialect.Exec {
+	return func(_ context.Context, in dialect.Invocation) *process.Outcome {
 		o := &process.Outcome{Result: record.OK, Stdout: []byte(out), Start: time.Now(), End: time.Now()}
 		if in.Message != nil {
 			type line struct {
@@ -175,7 +179,7 @@ func (c *contract) prints(out string) Exec {
 
 // Good lines survive bad ones, with the same values.
 func TestGoodLinesSurvive(t *testing.T) {
-	forEachDialect(t, func(t *testing.T, d Dialect, c contract) {
+	forEachDialect(t, func(t *testing.T, d dialect.Dialect, c contract) {
 		_, runner := c.runner(t, d)
 		defer runner.Close()
 		good := runner.Run(t.Context(), c.prints(c.good))
@@ -201,7 +205,7 @@ func TestGoodLinesSurvive(t *testing.T) {
 // Whatever a script prints, wherever it prints it and however it ends: a turn
 // ends, with a verdict, and its samples are of lines that there are.
 func TestGarbage(t *testing.T) {
-	forEachDialect(t, func(t *testing.T, d Dialect, c contract) {
+	forEachDialect(t, func(t *testing.T, d dialect.Dialect, c contract) {
 		garbage := []string{
 			"", "\n", "\r\n\r\n", "\x00", "\xff\xfe", "\ufeff", " ", "\"", "{", "}", "[", "null", "{}", "[]", "\\", "|", "#", "# TYPE", "M", "E", "=",
 			"NaN", "-", string(bytes.Repeat([]byte("x"), 1<<16)), string(bytes.Repeat([]byte("\n"), 1<<16)), string(bytes.Repeat([]byte("{"), 1<<16)),
@@ -227,7 +231,7 @@ func TestGarbage(t *testing.T) {
 		judge := newJudge(s)
 		for _, text := range garbage {
 			for _, end := range ends {
-				run := func(ctx context.Context, in Invocation) *process.Outcome {
+				run := func(ctx context.Context, in dialect.Invocation) *process.Outcome {
 					o := c.prints(text)(ctx, in)
 					o.Result, o.ExitCode, o.Err = end.result, end.code, end.err
 					return o
@@ -243,7 +247,7 @@ func TestGarbage(t *testing.T) {
 	})
 }
 
-func checkResult(t *testing.T, j *judge, turn *Result, text string) {
+func checkResult(t *testing.T, j *judge, turn *dialect.Result, text string) {
 	t.Helper()
 	batch, verdict := j.judge(turn, j.script.Source, 0)
 	if verdict.Result == "" || (verdict.Result == record.OK) != (verdict.Err == nil) {

@@ -12,6 +12,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect/all"
 )
 
 // TestGuessRuns guesses real files, through an interpreter as well.
@@ -43,7 +44,7 @@ func TestGuessRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dialect, why, err := newGuesser(t).Guess(t.Context(), cfg.Scripts[0])
+			dialect, why, err := newGuesser(t).Guess(t.Context(), all.Dialects, cfg.Scripts[0])
 			if dialect != tt.dialect || why != tt.why || (err == nil) != (tt.err == "") || err != nil && !strings.HasPrefix(err.Error(), tt.err) {
 				t.Errorf("guessed %q, since %q, error %v", dialect, why, err)
 			}

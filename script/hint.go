@@ -1,14 +1,13 @@
 package script
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"scriptbridge/config"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
@@ -20,9 +19,9 @@ const hintOutput = 64 << 10
 // understand, what its file holds that a shell trips over, and another dialect
 // that the file speaks.
 func (s *Script) Suspicions() []string {
-	texts := process.Warnings(s.Script, s.program())
-	if s.Dialect.Doubts != nil {
-		texts = append(texts, s.Dialect.Doubts(s.Script)...)
+	texts := process.Warnings(s.Script.Script, s.program())
+	if d, ok := s.dialect.(dialect.Warner); ok {
+		texts = append(texts, d.Warnings(s.Script.Script)...)
 	}
 	if doubt := s.doubtUser(os.Geteuid()); doubt != "" {
 		texts = append(texts, doubt)
@@ -30,7 +29,7 @@ func (s *Script) Suspicions() []string {
 	if syntax := s.shellSyntax(); syntax != "" {
 		texts = append(texts, syntax)
 	}
-	if g := s.otherDialect(nil, false); g.dialect != "" {
+	if g := s.otherDialect(nil, false); g.name != "" {
 		texts = append(texts, s.perhaps(g))
 	}
 	return texts
@@ -54,25 +53,25 @@ func (s *Script) doubtUser(uid int) string {
 // itself said. unheard says that the script has never been understood, so that
 // its dialect may be another one. instead is what belongs behind failed, the
 // error of a run that could not begin since something is missing.
-func (s *Script) hints(t *Result, failed error, unheard bool) (texts []string, instead string) {
+func (s *Script) hints(t *dialect.Result, failed error, unheard bool) (texts []string, instead string) {
 	if len(s.Command) == 0 { // it names no program yet
 		return nil, ""
 	}
 	c, err := s.resolveCommand()
 	switch {
 	case err == nil:
-		if err := process.CheckStart(s.Script, s.program(), &c); err != nil {
+		if err := process.CheckStart(s.Script.Script, s.program(), &c); err != nil {
 			texts = append(texts, err.Error())
 		}
 	case failed != nil && strings.HasSuffix(failed.Error(), err.Error()):
 		instead = strings.TrimPrefix(s.explainMissing(err).Error(), err.Error())
 	}
-	texts = append(texts, process.Warnings(s.Script, s.program())...)
+	texts = append(texts, process.Warnings(s.Script.Script, s.program())...)
 	if syntax := s.shellSyntax(); syntax != "" {
 		texts = append(texts, syntax)
 	}
 	if unheard {
-		if g := s.otherDialect(t.Outcomes, true); g.dialect != "" {
+		if g := s.otherDialect(t.Outcomes, true); g.name != "" {
 			texts = append(texts, s.perhaps(g))
 		}
 	}
@@ -80,70 +79,69 @@ func (s *Script) hints(t *Result, failed error, unheard bool) (texts []string, i
 }
 
 // shellSyntax is what of the command only a shell would understand.
-func (s *Script) shellSyntax() string { return s.ShellSyntax(s.Dialect.Arguments) }
+func (s *Script) shellSyntax() string { return s.ShellSyntax(s.traits.Arguments) }
 
 // perhaps names a dialect that may be meant.
 func (s *Script) perhaps(g guessed) string {
 	how := ""
-	switch locates := s.Dialect.Locate != nil; {
-	case g.dialect == scalyrDialect.Name && !locates:
+	d, err := s.table.Find(g.name)
+	switch modules := dialect.HasModules(s.dialect); {
+	case err == nil && dialect.HasModules(d) && !modules:
 		name := filepath.Base(s.File)
 		how = fmt.Sprintf(" with options: {module: %s} instead of a command", strings.TrimSuffix(name, filepath.Ext(name)))
-	case locates:
+	case modules:
 		how = " with a command instead of options"
 	}
-	return fmt.Sprintf("perhaps dialect: %s is meant%s, since %s", g.dialect, how, g.why)
+	return fmt.Sprintf("perhaps dialect: %s is meant%s, since %s", g.name, how, g.Why)
 }
 
 // otherDialect is a dialect that the script's file and what it printed speak
 // for, where nothing speaks for its own. What was printed counts most; the
 // name of the file counts only when it has run.
 func (s *Script) otherDialect(ran []*process.Outcome, named bool) guessed {
-	own := s.Dialect.Name
-	var clues []guessed
+	own := s.dialect.Name()
+	var found []guessed
 	weak := guessed{}
 	for _, o := range ran {
 		if o.ExitCode < 0 { // it may have been cut short, or never begun
 			continue
 		}
-		switch g := guessPrinted(own, o); {
-		case g.dialect == own:
+		switch g := s.guessPrinted(o); {
+		case g.name == own:
 			return guessed{}
-		case g.why == printsExposition: // nothing else looks like it
+		case g.Strength == dialect.Certain: // nothing else looks like it
 			return g
-		case g.why == printsPlainLines:
+		case g.Strength == dialect.Weak:
 			weak = g
 		default:
-			clues = append(clues, g)
+			found = append(found, g)
 		}
 	}
-	told := guessFiles(process.Head(s.File))
-	if slices.ContainsFunc(told, func(g guessed) bool { return g.dialect == own }) {
+	told := guessText(s.table, process.Head(s.File))
+	if slices.ContainsFunc(told, func(g guessed) bool { return g.name == own }) {
 		return guessed{}
 	}
-	clues = append(clues, guessFolder(s.File))
-	clues = append(clues, told...)
+	found = append(found, guessFolder(s.table, s.File))
+	found = append(found, told...)
 	if named {
-		clues = append(clues, guessName(s.File), weak)
+		found = append(found, guessName(s.table, s.File), weak)
 	}
-	for _, g := range clues {
-		if _, err := findDialect(g.dialect); err == nil && g.dialect != own {
+	for _, g := range found {
+		if _, err := s.table.Find(g.name); err == nil && g.name != own {
 			return g
 		}
 	}
 	return guessed{}
 }
 
-// guessPrinted looks at what a script of the dialect own printed.
-func guessPrinted(own string, o *process.Outcome) guessed {
+// guessPrinted looks at what the script printed.
+func (s *Script) guessPrinted(o *process.Outcome) guessed {
 	some := *o
 	some.Stdout = o.Stdout[:min(len(o.Stdout), hintOutput)]
-	if own == config.DefaultDialect {
-		for line := range coscaleLines(some.Stdout) {
-			if isCoscaleData(line) || bytes.HasPrefix(line, []byte("{")) {
-				return guessed{dialect: own}
-			}
+	if d, ok := s.dialect.(dialect.Recognizer); ok {
+		if isOwn := d.Recognition().IsOwn; isOwn != nil && isOwn(some.Stdout) {
+			return guessed{s.dialect.Name(), dialect.Clue{Strength: dialect.Certain, Why: "it prints what its dialect has"}}
 		}
 	}
-	return guessOutput(&some)
+	return guessOutput(s.table, &some)
 }

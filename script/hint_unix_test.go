@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"scriptbridge/config"
+	"scriptbridge/script/dialect"
 )
 
 // TestDoubtUser: what a check by somebody else than root says of a user.
@@ -22,7 +23,7 @@ func TestDoubtUser(t *testing.T) {
 		{"0", 1, "user 0 needs a bridge that runs as root, which this check does not, so that it cannot see whether the script can run"},
 		{"nosuchuser", 1, ""}, // which is an error
 	} {
-		s := &Script{Script: &config.Script{Settings: config.Settings{User: tt.user}}}
+		s := &Script{Script: dialect.Script{Script: &config.Script{Settings: config.Settings{User: tt.user}}}}
 		if got := s.doubtUser(tt.uid); got != tt.want {
 			t.Errorf("user %q, asked by %d: %s", tt.user, tt.uid, got)
 		}

@@ -11,6 +11,9 @@ import (
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/lines"
+	"scriptbridge/script/process"
 )
 
 // Verdict is the judgement on one turn.
@@ -63,7 +66,7 @@ func newJudge(s *Script) *judge {
 
 // terms settles interval and timeout: the configuration's, else the script's
 // own, else the fallback.
-func (j *judge) terms(t *Result) (interval, timeout time.Duration) {
+func (j *judge) terms(t *dialect.Result) (interval, timeout time.Duration) {
 	s := j.script
 	j.interval, j.timeout = firstOf(s.Interval, j.interval), firstOf(s.Timeout, j.timeout)
 	if t != nil {
@@ -81,7 +84,7 @@ func (j *judge) announce(source *record.Source) *record.Batch {
 }
 
 // judge decides on a turn.
-func (j *judge) judge(t *Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
+func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
 	j.terms(t)
 	run := &record.Run{
 		Result: record.OK, Interval: j.interval, Timeout: j.timeout,
@@ -146,10 +149,10 @@ func (j *judge) judge(t *Result, source *record.Source, waited time.Duration) (*
 
 // advise adds what may be the reason to a turn that went wrong: to its error,
 // or where it has none, to its warnings.
-func (j *judge) advise(t *Result, v *Verdict) {
+func (j *judge) advise(t *dialect.Result, v *Verdict) {
 	wrong := v.Result != record.OK || v.Refused > 0 || v.Samples+v.Events == 0
 	if t.ExitCodeIsValue { // the exit code alone makes samples
-		wrong = isBlankText(t.Output) || guessPrinted(j.script.Dialect.Name, t.Outcomes[len(t.Outcomes)-1]).why == printsExposition
+		wrong = lines.IsEmpty(t.Output) || j.printsOther(t.Outcomes[len(t.Outcomes)-1])
 	}
 	j.understood = j.understood || t.Declared != nil || !wrong
 	if !wrong {
@@ -171,6 +174,12 @@ func (j *judge) advise(t *Result, v *Verdict) {
 			v.Err = fmt.Errorf("%w; %s", v.Err, text)
 		}
 	}
+}
+
+// printsOther reports whether an output can be none of the script's dialect.
+func (j *judge) printsOther(o *process.Outcome) bool {
+	g := j.script.guessPrinted(o)
+	return g.Strength == dialect.Certain && g.name != j.script.dialect.Name()
 }
 
 // onceLog is what the log has of a script's output already. Its memory is bounded:

@@ -6,35 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-kit/log/level"
-
 	"scriptbridge/record"
-	"scriptbridge/script/process"
+	"scriptbridge/script/dialect"
 )
-
-// Keeper is a Runner whose script stays alive and speaks when it likes. The
-// pool prefers Keep to Turn, starts again what has ended, and never calls two
-// of its methods at once.
-type Keeper interface {
-	Runner
-	// Keep starts the script by means of run, an Invocation with a Message,
-	// and hands a Turn to life whenever it has spoken. It returns when the
-	// script has ended, with the Turn that tells why; soon after ctx has
-	// ended.
-	Keep(ctx context.Context, run Exec, life Session) *Result
-	// Inspect starts the script, has it look at its configuration, and ends it
-	// before it measures anything. The error is all that is wrong.
-	Inspect(ctx context.Context, run Exec) error
-}
-
-// Session is what a kept script tells while it lives. Its functions must not be
-// called twice at once, nor after Keep has returned.
-type Session struct {
-	Put func(*Result)
-	// Log takes what the script itself logs; it is limited as standard error
-	// is.
-	Log func(at level.Value, text string, keyvals ...any)
-}
 
 // A kept script that has ended is started again after keepFirst, then after
 // twice as long each time, up to keepMost; one that lived for keepWell begins
@@ -49,7 +23,7 @@ const (
 )
 
 // keep has the script alive until the unit is stopped.
-func (u *unit) keep(k Keeper) {
+func (u *unit) keep(k dialect.Keeper) {
 	var backoff time.Duration
 	due := time.Now()
 	for u.sleep(due) && u.pool.runs.acquire(u.ctx) {
@@ -70,22 +44,22 @@ func (u *unit) keep(k Keeper) {
 
 // liveOnce is one life of the script, from start to end. The caller has taken a
 // place, which it gives back. It tells whether the script wants no other.
-func (u *unit) liveOnce(k Keeper, waited time.Duration) (disabled bool) {
+func (u *unit) liveOnce(k dialect.Keeper, waited time.Duration) (disabled bool) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 	leave := sync.OnceFunc(u.pool.runs.release)
 	defer leave()
 	defer time.AfterFunc(keepStart, leave).Stop()
-	hear := func(t *Result, next State) {
+	hear := func(t *dialect.Result, next State) {
 		u.stderr.flush()
 		batch, verdict := u.judge.judge(t, u.source.Load(), waited)
 		u.logVerdict(verdict, t)
 		u.publish(t, batch, verdict, next)
 		waited = 0
 	}
-	last := k.Keep(u.ctx, u.exec, Session{
-		Put: func(t *Result) {
+	last := k.Keep(u.ctx, u.exec, dialect.Session{
+		Put: func(t *dialect.Result) {
 			leave()
 			hear(t, Running) // it goes on
 		},
@@ -105,7 +79,7 @@ func (u *unit) liveOnce(k Keeper, waited time.Duration) (disabled bool) {
 
 // rest shows a script that does not run, since it has said so: why, and none of
 // the series that would tell of its runs.
-func (u *unit) rest(t *Result) {
+func (u *unit) rest(t *dialect.Result) {
 	t.Warnings = append(t.Warnings, fmt.Sprintf("does not run: %v; it is started again when its configuration or its file has changed", t.Err))
 	t.Failure, t.Err = "", nil
 	u.stderr.flush()
@@ -138,8 +112,8 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 	errs := make([]error, len(scripts))
 	var running sync.WaitGroup
 	for i, s := range scripts {
-		u := p.newUnit(ctx, s, forgetful{})
-		k, kept := u.runner.(Keeper)
+		u := p.newUnit(ctx, s, dialect.Forgetful{})
+		k, kept := u.runner.(dialect.Keeper)
 		if !kept {
 			u.runner.Close()
 			u.stop()
@@ -162,8 +136,3 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 
 // IsKept reports whether the script is one that stays alive.
 func (s *Script) IsKept() bool { return s.kept }
-
-// instant is the Outcome of a moment in the life of a process that goes on.
-func instant(end time.Time, took time.Duration) *process.Outcome {
-	return &process.Outcome{Result: record.OK, Start: end.Add(-took), End: end}
-}

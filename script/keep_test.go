@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,16 +17,18 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/all"
 	"scriptbridge/script/process"
 )
 
 // lodger is a Keeper whose lives are functions.
 type lodger struct {
 	player
-	live func(ctx context.Context, n int, life Session) *Result // n counts from 1
+	live func(ctx context.Context, n int, life dialect.Session) *dialect.Result // n counts from 1
 }
 
-func (k *lodger) Keep(ctx context.Context, _ Exec, life Session) *Result {
+func (k *lodger) Keep(ctx context.Context, _ dialect.Exec, life dialect.Session) *dialect.Result {
 	k.mu.Lock()
 	k.starts = append(k.starts, time.Now())
 	n := len(k.starts)
@@ -33,7 +36,7 @@ func (k *lodger) Keep(ctx context.Context, _ Exec, life Session) *Result {
 	return k.live(ctx, n, life)
 }
 
-func (k *lodger) Inspect(ctx context.Context, _ Exec) error {
+func (k *lodger) Inspect(ctx context.Context, _ dialect.Exec) error {
 	if k.live == nil {
 		return errors.New("no life")
 	}
@@ -41,24 +44,24 @@ func (k *lodger) Inspect(ctx context.Context, _ Exec) error {
 }
 
 // sampling is a life that samples every second, for as long as d.
-func sampling(d time.Duration) func(context.Context, int, Session) *Result {
-	return func(ctx context.Context, _ int, life Session) *Result {
+func sampling(d time.Duration) func(context.Context, int, dialect.Session) *dialect.Result {
+	return func(ctx context.Context, _ int, life dialect.Session) *dialect.Result {
 		ctx, cancel := context.WithTimeout(ctx, d)
 		defer cancel()
 		for ctx.Err() == nil {
-			life.Put(&Result{Outcomes: []*process.Outcome{instant(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
+			life.Put(&dialect.Result{Outcomes: []*process.Outcome{dialect.Instant(time.Now(), time.Millisecond)}, MaxAge: time.Minute, Interval: time.Second})
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
 			}
 		}
-		return &Result{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
+		return &dialect.Result{Outcomes: []*process.Outcome{{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), End: time.Now()}}}
 	}
 }
 
 func newKept(name string, k *lodger) *Script {
 	s := newTestScript(name, 0, &k.player)
-	s.newRunner = func(*Script, Memory) Runner { return k }
+	s.newRunner = func(*dialect.Script, dialect.Memory) dialect.Runner { return k }
 	return s
 }
 
@@ -68,7 +71,7 @@ func newKept(name string, k *lodger) *Script {
 func TestKeepBackoff(t *testing.T) {
 	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
 		k := &lodger{}
-		k.live = func(ctx context.Context, n int, life Session) *Result {
+		k.live = func(ctx context.Context, n int, life dialect.Session) *dialect.Result {
 			if n == 14 {
 				return sampling(11*time.Minute)(ctx, n, life)
 			}
@@ -113,9 +116,9 @@ func TestKeepPlaces(t *testing.T) {
 		for i := range 3 {
 			k := &lodger{live: sampling(time.Hour)}
 			if i == 0 { // it does not speak
-				k.live = func(ctx context.Context, _ int, _ Session) *Result {
+				k.live = func(ctx context.Context, _ int, _ dialect.Session) *dialect.Result {
 					<-ctx.Done()
-					return &Result{}
+					return &dialect.Result{}
 				}
 			}
 			kept = append(kept, k)
@@ -208,9 +211,17 @@ func TestInspect(t *testing.T) {
 	})
 }
 
+// withFiles is a dialect that needs files.
+type withFiles struct {
+	fakeDialect
+	files fs.FS
+}
+
+func (d withFiles) Files() fs.FS { return d.files }
+
 func TestUnpacked(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	d := Dialect{Name: "d", Files: fstest.MapFS{"host.py": {Data: []byte("host")}, "pkg/sub/__init__.py": {Data: []byte("init")}}}
+	d := withFiles{files: fstest.MapFS{"host.py": {Data: []byte("host")}, "pkg/sub/__init__.py": {Data: []byte("init")}}}
 	var u unpacked
 	path, err := u.path(d, "host.py", nil)
 	if err != nil {
@@ -247,46 +258,6 @@ func TestUnpacked(t *testing.T) {
 	}
 }
 
-// A monitor that says nothing for its interval and the timeout is hung.
-func TestScalyrHung(t *testing.T) {
-	wait := func(ctx context.Context) *process.Outcome {
-		<-ctx.Done()
-		return &process.Outcome{Result: record.Killed, ExitCode: -1, Err: context.Cause(ctx), End: time.Now()}
-	}
-	batch := `{"t":"batch","gather":true,"records":[],"lines":[]}`
-	for _, test := range []struct {
-		name    string
-		timeout time.Duration
-		lines   []string
-		after   time.Duration // 0: never
-	}{
-		{"from the start", 0, nil, 150 * time.Second},
-		{"after a sample", 0, []string{`{"t":"ready","interval":10,"samples":true}`, batch}, 90 * time.Second},
-		{"with a timeout", 5 * time.Second, []string{`{"t":"ready","interval":10,"samples":true}`, batch}, 15 * time.Second},
-		{"with a run of its own", 0, []string{`{"t":"ready","interval":10,"samples":false}`}, 0},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := scalyrScript(t, map[string]string{"module": "m"})
-			s.Timeout = test.timeout
-			r := s.newRunner(s, forgetful{}).(Keeper)
-			synctest.Test(t, func(t *testing.T) {
-				begin := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-				defer cancel()
-				last := r.Keep(ctx, speaking(wait, test.lines...), Session{Put: func(*Result) {}})
-				result, after := last.Outcomes[0].Result, time.Since(begin)
-				if test.after == 0 {
-					if result != record.Killed || after != time.Hour {
-						t.Errorf("%s after %v", result, after)
-					}
-				} else if result != record.Timeout || after != test.after {
-					t.Errorf("%s after %v, want a timeout after %v", result, after, test.after)
-				}
-			})
-		})
-	}
-}
-
 // The configuration says what a kept script must not have.
 func TestModularScripts(t *testing.T) {
 	set := config.Settings{Dialect: "scalyr", Probe: true}
@@ -295,7 +266,7 @@ func TestModularScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = Resolve(&config.Config{Scripts: []*config.Script{c}})
+	_, _, err = Resolve(all.Dialects, &config.Config{Scripts: []*config.Script{c}})
 	if err == nil || err.Error() != `script "m": probe is not for the dialect scalyr, whose scripts run all the time` {
 		t.Errorf("probe: %v", err)
 	}
@@ -303,7 +274,7 @@ func TestModularScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Probe = false
-	_, _, err = Resolve(&config.Config{Scripts: []*config.Script{c}})
+	_, _, err = Resolve(all.Dialects, &config.Config{Scripts: []*config.Script{c}})
 	if err == nil || err.Error() != `script "true": a command is not for the dialect scalyr: options name the module` {
 		t.Errorf("command: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"scriptbridge/config"
+	"scriptbridge/script/dialect"
 )
 
 // Loaded is a configuration and its scripts.
@@ -14,16 +15,16 @@ type Loaded struct {
 	Made     []string // folders that were missing
 }
 
-// Load reads a configuration and what its scripts name. Its one side effect is
+// Load reads a configuration and what its scripts, in dialects of a table, name. Its one side effect is
 // asked for by makeFolders: folders of discover that the dialect itself makes.
-func Load(file string, makeFolders bool) (*Loaded, error) {
+func Load(table dialect.Table, file string, makeFolders bool) (*Loaded, error) {
 	cfg, err := config.Load(file)
 	l := &Loaded{Config: cfg}
 	if makeFolders && err == nil {
-		l.Made, l.Problems = MakeFolders(cfg)
+		l.Made, l.Problems = MakeFolders(table, cfg)
 	}
 	// Both find errors, and all are worth telling at once.
-	scripts, problems, errDialects := Resolve(cfg)
+	scripts, problems, errDialects := Resolve(table, cfg)
 	if err := errors.Join(err, errDialects); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
@@ -60,16 +61,16 @@ func TestStderrLimit(t *testing.T) {
 // What scripts do over and over is in the log now and then, for an hour of runs
 // once a minute.
 func TestLogRepeats(t *testing.T) {
-	ends := func(result record.Result, err error, then func(*Result)) *Result {
-		turn := &Result{Outcomes: []*process.Outcome{{Result: result, Err: err, Start: time.Now(), End: time.Now()}}}
+	ends := func(result record.Result, err error, then func(*dialect.Result)) *dialect.Result {
+		turn := &dialect.Result{Outcomes: []*process.Outcome{{Result: result, Err: err, Start: time.Now(), End: time.Now()}}}
 		if then != nil {
 			then(turn)
 		}
 		return turn
 	}
 	failed := errors.New("exited with code 1")
-	refusing := func(n, lines int) func(*Result) {
-		return func(turn *Result) {
+	refusing := func(n, lines int) func(*dialect.Result) {
+		return func(turn *dialect.Result) {
 			var errs []error
 			for i := range lines {
 				errs = append(errs, &record.LineError{Line: i + 1, Text: fmt.Sprintf("%d-%d: hello", n, i), Reason: "undeclared", Err: errors.New("it is not declared")})
@@ -79,52 +80,52 @@ func TestLogRepeats(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name     string
-		play     func(ctx context.Context, n int) *Result
+		play     func(ctx context.Context, n int) *dialect.Result
 		word     string
 		min, max int // lines with it
 		most     int // lines of any kind
 	}{
-		{"always fails", func(_ context.Context, n int) *Result { return ends(record.Error, failed, nil) }, "the run failed", 1, 1, 1},
-		{"is always well", func(_ context.Context, n int) *Result { return ends(record.OK, nil, nil) }, "", 0, 0, 0},
-		{"flaps", func(_ context.Context, n int) *Result {
+		{"always fails", func(_ context.Context, n int) *dialect.Result { return ends(record.Error, failed, nil) }, "the run failed", 1, 1, 1},
+		{"is always well", func(_ context.Context, n int) *dialect.Result { return ends(record.OK, nil, nil) }, "", 0, 0, 0},
+		{"flaps", func(_ context.Context, n int) *dialect.Result {
 			if n%2 == 0 {
 				return ends(record.OK, nil, nil)
 			}
 			return ends(record.Error, failed, nil)
 		}, "the run failed", 5, 7, 14},
-		{"fails in two ways", func(_ context.Context, n int) *Result {
+		{"fails in two ways", func(_ context.Context, n int) *dialect.Result {
 			if n%2 == 0 {
 				return ends(record.Timeout, errors.New("was ended after its timeout of 5s"), nil)
 			}
 			return ends(record.Error, failed, nil)
 		}, "the run failed", 10, 14, 14},
-		{"always fails otherwise", func(_ context.Context, n int) *Result {
+		{"always fails otherwise", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.Error, fmt.Errorf("cannot read sensor at %d", n), nil)
 		}, "the run failed", 55, 61, 61}, // a minute apart, these are not too many
-		{"recovers at last", func(_ context.Context, n int) *Result {
+		{"recovers at last", func(_ context.Context, n int) *dialect.Result {
 			if n > 30 {
 				return ends(record.OK, nil, nil)
 			}
 			return ends(record.Error, failed, nil)
 		}, "the script is well again", 1, 1, 2},
-		{"other lines are refused each time", func(_ context.Context, n int) *Result {
+		{"other lines are refused each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, refusing(n, 500))
 		}, "a line was refused", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
-		{"the same lines are refused each time", func(_ context.Context, n int) *Result {
+		{"the same lines are refused each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, refusing(1, 20))
 		}, "a line was refused", 20, 20, 20},
-		{"its dialect has much to tell", func(_ context.Context, n int) *Result {
-			return ends(record.OK, nil, func(turn *Result) { turn.Log = make([]string, 51) })
+		{"its dialect has much to tell", func(_ context.Context, n int) *dialect.Result {
+			return ends(record.OK, nil, func(turn *dialect.Result) { turn.Log = make([]string, 51) })
 		}, "stream=stdout", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
-		{"warns of something else each time", func(_ context.Context, n int) *Result {
-			return ends(record.OK, nil, func(turn *Result) {
+		{"warns of something else each time", func(_ context.Context, n int) *dialect.Result {
+			return ends(record.OK, nil, func(turn *dialect.Result) {
 				for i := range 20 {
 					turn.Warnings = append(turn.Warnings, fmt.Sprintf("warning %d of run %d", i, n))
 				}
 			})
 		}, "msg=\"warning ", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
 		{"takes longer than its interval", lasting(90 * time.Second), "the script was due", 1, 1, 1},
-		{"takes longer than its interval now and then", func(ctx context.Context, n int) *Result {
+		{"takes longer than its interval now and then", func(ctx context.Context, n int) *dialect.Result {
 			return lasting(time.Duration(1+n%2*70)*time.Second)(ctx, n)
 		}, "the script was due", 4, 7, 7},
 	} {

@@ -10,6 +10,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect/lines"
 )
 
 // overrides applies the operator's `metrics:` to what a script declares and
@@ -96,7 +97,7 @@ func unknownMetric(key string, names []string, declares bool) string {
 	if like := config.Nearest(key, names); like != "" {
 		return fmt.Sprintf("%s (did you mean %q?)", text, like)
 	}
-	return fmt.Sprintf("%s (it %s %s)", text, verb, listIDs(names, strconv.Quote))
+	return fmt.Sprintf("%s (it %s %s)", text, verb, lines.ListIDs(names, strconv.Quote))
 }
 
 // namesOf gives the names of metrics, each once, in order.

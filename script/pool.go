@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
@@ -34,7 +35,7 @@ type Pool struct {
 
 	sinkErrors atomic.Uint64
 
-	memory   func(*Script) Memory
+	memory   func(*Script) dialect.Memory
 	unpacked unpacked
 }
 
@@ -50,19 +51,13 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		runs:     newSemaphore(maxConcurrent),
 		units:    make(map[string]*unit),
 		retiring: make(map[string]*unit),
-		memory:   func(*Script) Memory { return forgetful{} },
+		memory:   func(*Script) dialect.Memory { return dialect.Forgetful{} },
 	}
 }
 
 // UseMemory gives every script's Runner a Memory; without it none is kept. It
 // belongs before the first Reload.
-func (p *Pool) UseMemory(of func(*Script) Memory) { p.memory = of }
-
-// forgetful is the Memory of a bridge without a storage folder.
-type forgetful struct{}
-
-func (forgetful) Load() ([]byte, error) { return nil, nil }
-func (forgetful) Save([]byte) error     { return nil }
+func (p *Pool) UseMemory(of func(*Script) dialect.Memory) { p.memory = of }
 
 // Reload makes scripts the wanted set, by difference: an unchanged script goes
 // on undisturbed, with its schedule, its last output and whatever its Runner
@@ -275,7 +270,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			defer u.once.Unlock()
 			stop := context.AfterFunc(ctx, u.stop)
 			defer stop()
-			_, kept := u.runner.(Keeper)
+			_, kept := u.runner.(dialect.Keeper)
 			if kept {
 				u.nextRun()
 			} else if p.runs.acquire(u.ctx) {
@@ -294,7 +289,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 // serveOnce is the loop of a unit that runs only when it is asked; one that is
 // kept alive does so in between as well.
 func (u *unit) serveOnce() {
-	if _, kept := u.runner.(Keeper); kept {
+	if _, kept := u.runner.(dialect.Keeper); kept {
 		u.loop(nil)
 		return
 	}

@@ -14,6 +14,8 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/all"
 	"scriptbridge/script/process"
 )
 
@@ -53,11 +55,11 @@ func (m *memory) has(name string, what func(*record.Batch) bool) bool {
 type player struct {
 	mu     sync.Mutex
 	starts []time.Time
-	play   func(ctx context.Context, n int) *Result // n counts from 1
+	play   func(ctx context.Context, n int) *dialect.Result // n counts from 1
 	closed bool
 }
 
-func (p *player) Run(ctx context.Context, _ Exec) *Result {
+func (p *player) Run(ctx context.Context, _ dialect.Exec) *dialect.Result {
 	p.mu.Lock()
 	p.starts = append(p.starts, time.Now())
 	n := len(p.starts)
@@ -78,15 +80,15 @@ func (p *player) count() int {
 }
 
 // lasting makes a play whose every turn takes d and goes well.
-func lasting(d time.Duration) func(context.Context, int) *Result {
-	return func(ctx context.Context, n int) *Result {
+func lasting(d time.Duration) func(context.Context, int) *dialect.Result {
+	return func(ctx context.Context, n int) *dialect.Result {
 		start := time.Now()
 		select {
 		case <-time.After(d):
 		case <-ctx.Done():
-			return &Result{Outcomes: []*process.Outcome{{Result: record.Killed, Err: ctx.Err(), Start: start, End: time.Now()}}}
+			return &dialect.Result{Outcomes: []*process.Outcome{{Result: record.Killed, Err: ctx.Err(), Start: start, End: time.Now()}}}
 		}
-		return &Result{
+		return &dialect.Result{
 			Complete: true,
 			Outcomes: []*process.Outcome{{Result: record.OK, Start: start, End: time.Now()}},
 			Samples:  []record.Sample{{Name: "n", Value: float64(n)}},
@@ -94,12 +96,31 @@ func lasting(d time.Duration) func(context.Context, int) *Result {
 	}
 }
 
+// fakeDialect is one of no name, which leaves what a script is asked to check.
+type fakeDialect struct{ check func() error }
+
+func (fakeDialect) Name() string           { return "" }
+func (fakeDialect) Traits() dialect.Traits { return dialect.Traits{} }
+
+func (fakeDialect) Prepare(config.Options) (dialect.New, error) { return nil, nil }
+
+func (d fakeDialect) CheckPermissions(*dialect.Script, *process.Account) error {
+	if d.check == nil {
+		return nil
+	}
+	return d.check()
+}
+
 func newTestScript(name string, interval time.Duration, p *player) *Script {
 	return &Script{
-		Script:           &config.Script{Name: name, Command: []string{"/bin/" + name}, Settings: config.Settings{Interval: interval}},
-		FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second,
+		Script: dialect.Script{
+			Script:           &config.Script{Name: name, Command: []string{"/bin/" + name}, Settings: config.Settings{Interval: interval}},
+			FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second,
+		},
+		dialect:   fakeDialect{},
+		table:     all.Dialects,
 		Source:    &record.Source{Kind: record.Script, Name: name},
-		newRunner: func(*Script, Memory) Runner { return p },
+		newRunner: func(*dialect.Script, dialect.Memory) dialect.Runner { return p },
 	}
 }
 
@@ -278,11 +299,11 @@ func TestReloadCutsARunShort(t *testing.T) {
 
 func TestRetry(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
-		bad := &player{play: func(_ context.Context, n int) *Result {
+		bad := &player{play: func(_ context.Context, n int) *dialect.Result {
 			if n > 3 {
 				return lasting(0)(t.Context(), n)
 			}
-			return &Result{
+			return &dialect.Result{
 				Outcomes:   []*process.Outcome{{Result: record.Error, ExitCode: 1, Err: errors.New("exited with code 1"), Start: time.Now(), End: time.Now()}},
 				RetryAfter: 5 * time.Second << (n - 1),
 			}
@@ -309,17 +330,17 @@ func TestJudge(t *testing.T) {
 	ok := &process.Outcome{Result: record.OK, Start: now, End: now.Add(2 * time.Second), User: 1, System: 2, MaxRSS: 10, StdoutBytes: 100, StderrBytes: 7}
 	failed := &process.Outcome{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), Start: now, End: now, MaxRSS: 20, StdoutBytes: 1}
 	for name, c := range map[string]struct {
-		turn   Result
+		turn   dialect.Result
 		result record.Result
 		err    string
 		lines  int
 	}{
-		"good":             {Result{Outcomes: []*process.Outcome{ok}}, record.OK, "", 0},
-		"half readable":    {Result{Outcomes: []*process.Outcome{ok}, Err: errors.Join(line)}, record.OK, "", 1},
-		"failed":           {Result{Outcomes: []*process.Outcome{ok, failed}}, record.Error, "exited with code 3", 0},
-		"invalid":          {Result{Outcomes: []*process.Outcome{ok}, Failure: record.Invalid, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
-		"failed and lines": {Result{Outcomes: []*process.Outcome{failed}, Err: errors.Join(line)}, record.Error, "exited with code 3", 1},
-		"unreadable":       {Result{Outcomes: []*process.Outcome{ok}, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
+		"good":             {dialect.Result{Outcomes: []*process.Outcome{ok}}, record.OK, "", 0},
+		"half readable":    {dialect.Result{Outcomes: []*process.Outcome{ok}, Err: errors.Join(line)}, record.OK, "", 1},
+		"failed":           {dialect.Result{Outcomes: []*process.Outcome{ok, failed}}, record.Error, "exited with code 3", 0},
+		"invalid":          {dialect.Result{Outcomes: []*process.Outcome{ok}, Failure: record.Invalid, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
+		"failed and lines": {dialect.Result{Outcomes: []*process.Outcome{failed}, Err: errors.Join(line)}, record.Error, "exited with code 3", 1},
+		"unreadable":       {dialect.Result{Outcomes: []*process.Outcome{ok}, Err: errors.New("no JSON")}, record.Invalid, "no JSON", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJudge(newTestScript("s", time.Minute, nil))
@@ -340,7 +361,7 @@ func TestJudge(t *testing.T) {
 		})
 	}
 	j := newJudge(newTestScript("s", 0, nil))
-	b, _ := j.judge(&Result{Outcomes: []*process.Outcome{ok, failed}, Interval: 5 * time.Minute, Timeout: 20 * time.Second}, &record.Source{}, time.Second)
+	b, _ := j.judge(&dialect.Result{Outcomes: []*process.Outcome{ok, failed}, Interval: 5 * time.Minute, Timeout: 20 * time.Second}, &record.Source{}, time.Second)
 	r := b.Run
 	if r.User != 1 || r.System != 2 || r.MaxRSS != 20 || r.Stdout != 101 || r.Stderr != 7 || r.ExitCode != 3 || r.Wait != time.Second {
 		t.Errorf("the costs of a turn's processes: %+v", r)

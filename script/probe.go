@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
 )
 
 const (
@@ -186,7 +187,7 @@ func (u *unit) executeProbe(ctx context.Context, f *probeRun, key string, s *Scr
 	defer f.cancel()
 	asked := time.Now()
 	var (
-		turn    *Result
+		turn    *dialect.Result
 		batch   *record.Batch
 		verdict *Verdict
 	)
@@ -200,7 +201,7 @@ func (u *unit) executeProbe(ctx context.Context, f *probeRun, key string, s *Scr
 	if batch != nil && u.script.ProbeOnly() {
 		// Not its output: of a line whose series is on no page, the status
 		// page would say that nothing came of it.
-		u.remember(&Result{Warnings: turn.Warnings}, batch, verdict)
+		u.remember(&dialect.Result{Warnings: turn.Warnings}, batch, verdict)
 	}
 	u.inFlight--
 	f.finish(batch)
@@ -228,7 +229,7 @@ func (u *unit) waitProbes() {
 // newProbeUnit makes a unit for one run with parameters. It shares the script's
 // part of the log, which is bounded and does not repeat itself.
 func (u *unit) newProbeUnit(ctx context.Context, s *Script) *unit {
-	g := u.pool.newUnit(ctx, s, forgetful{})
+	g := u.pool.newUnit(ctx, s, dialect.Forgetful{})
 	g.source.Store(u.source.Load())
 	g.forProbe = true
 	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))
@@ -244,8 +245,8 @@ func (s *Script) With(query map[string][]string) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	filled, c := *s, *s.Script
+	filled, c := *s, *s.Script.Script
 	c.Command, c.Parameters = words, nil
-	filled.Script = &c
+	filled.Script.Script = &c
 	return &filled, nil
 }

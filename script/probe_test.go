@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
 )
 
 // probed makes a script that may be probed.
@@ -33,7 +34,7 @@ type probeRunners struct {
 	most    int // of one command at once
 	cut     int // runs that were ended before they were done
 	closed  int // Runners
-	play    func(ctx context.Context, n int) *Result
+	play    func(ctx context.Context, n int) *dialect.Result
 }
 
 type probeRunner struct {
@@ -47,7 +48,7 @@ func (g probeRunner) Close() {
 	g.closed++
 }
 
-func (g probeRunner) Run(ctx context.Context, _ Exec) *Result {
+func (g probeRunner) Run(ctx context.Context, _ dialect.Exec) *dialect.Result {
 	g.mu.Lock()
 	g.started = append(g.started, g.words)
 	g.running[g.words]++
@@ -64,7 +65,7 @@ func (g probeRunner) Run(ctx context.Context, _ Exec) *Result {
 	return t
 }
 
-func newProbeRunners(play func(context.Context, int) *Result) *probeRunners {
+func newProbeRunners(play func(context.Context, int) *dialect.Result) *probeRunners {
 	return &probeRunners{running: make(map[string]int), play: play}
 }
 
@@ -81,8 +82,8 @@ func (g *probeRunners) script(t *testing.T, parameters string) *Script {
 		t.Fatal(err)
 	}
 	s := newTestScript("s", time.Hour, nil)
-	s.Script = cfg.Scripts[0]
-	s.newRunner = func(s *Script, _ Memory) Runner {
+	s.Script.Script = cfg.Scripts[0]
+	s.newRunner = func(s *dialect.Script, _ dialect.Memory) dialect.Runner {
 		return probeRunner{g, strings.Join(s.Command[1:], " ")}
 	}
 	return s
@@ -210,7 +211,7 @@ func TestProbeAligned(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
 		pl := &player{play: lasting(time.Second)}
 		s := probed("s", time.Minute, pl)
-		s.Dialect.Aligned = true
+		s.traits.Aligned = true
 		time.Sleep(20 * time.Second)
 		p.Reload(t.Context(), []*Script{s}, 16)
 		synctest.Wait()
@@ -323,7 +324,7 @@ func TestProbeWithParameters(t *testing.T) {
 // is being ended gets another one, after it.
 func TestProbeAbandoned(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, _ *memory) {
-		g := newProbeRunners(func(ctx context.Context, n int) *Result {
+		g := newProbeRunners(func(ctx context.Context, n int) *dialect.Result {
 			turn := lasting(10*time.Second)(ctx, n)
 			if ctx.Err() != nil {
 				time.Sleep(2 * time.Second) // it does not end at once
@@ -423,7 +424,7 @@ func TestProbeOverReload(t *testing.T) {
 func TestProbeIsWaitedFor(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
 		ended := false
-		g := newProbeRunners(func(context.Context, int) *Result {
+		g := newProbeRunners(func(context.Context, int) *dialect.Result {
 			time.Sleep(3 * time.Second) // it does not hear that it is to end
 			ended = true
 			return lasting(0)(context.Background(), 1)

@@ -16,17 +16,18 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
-// Resolve makes the wanted set of scripts of a configuration: the configured
-// ones in their order, then those that its directories hold. What is wrong
+// Resolve makes the wanted set of scripts of a configuration, in the dialects of
+// a table: the configured ones in their order, then those that its directories hold. What is wrong
 // with the configuration is the error, with everything that is wrong in it;
 // what is wrong with the world (a folder that is missing, a file whose name is
 // taken) costs that script alone and is given as problems; what costs no script
 // is added to the configuration's warnings.
-func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error) {
-	r := &resolver{cfg: cfg, taken: make(map[string]config.Position), seen: make(map[[2]string]string)}
+func Resolve(table dialect.Table, cfg *config.Config) (scripts []*Script, problems []error, err error) {
+	r := &resolver{table: table, cfg: cfg, taken: make(map[string]config.Position), digests: make(map[[2]string]string)}
 	for _, c := range cfg.Scripts {
 		r.guard(c.Pos, fmt.Sprintf("script %q", c.Name), func() error { return r.add(c) })
 	}
@@ -38,12 +39,13 @@ func Resolve(cfg *config.Config) (scripts []*Script, problems []error, err error
 
 // resolver makes one set of scripts.
 type resolver struct {
+	table    dialect.Table
 	cfg      *config.Config
 	scripts  []*Script
 	problems []error
 	errs     []error
 	taken    map[string]config.Position // by name
-	seen     map[[2]string]string       // digests of Dialect.Sees, by dialect and what they are of
+	digests  map[[2]string]string       // of inputs, by dialect and what they are of
 }
 
 // guard resolves the entry of the configuration at a position, and keeps its
@@ -83,7 +85,7 @@ func (r *resolver) found(c *config.Script, what string) error {
 // discover adds the scripts of one entry of discover.
 func (r *resolver) discover(d *config.Discover) error {
 	if d.AgentConfig != "" {
-		monitors, warnings, err := discoverAgent(d)
+		monitors, warnings, err := r.discoverAgent(d)
 		if err != nil {
 			return err
 		}
@@ -96,12 +98,12 @@ func (r *resolver) discover(d *config.Discover) error {
 		}
 		return errors.Join(errs...)
 	}
-	dialect, err := prepare(d.Settings)
+	dialect, err := r.prepare(d.Settings)
 	if err != nil {
 		return &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()}
 	}
 	files, err := config.ScriptFiles(d.Directory)
-	if _, above := os.Stat(filepath.Dir(d.Directory)); dialect.MakesFolder && errors.Is(err, fs.ErrNotExist) && above == nil {
+	if _, above := os.Stat(filepath.Dir(d.Directory)); dialect.Traits().MakesFolder && errors.Is(err, fs.ErrNotExist) && above == nil {
 		return nil // MakeFolders sees to it
 	}
 	if err != nil {
@@ -127,15 +129,15 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 	fail := func(err error) error {
 		return &config.Error{Position: c.Pos, Thing: fmt.Sprintf("script %q", c.Name), Problem: err.Error()}
 	}
-	d, err := findDialect(c.Dialect)
+	d, err := r.table.Find(c.Dialect)
 	if err != nil {
 		return nil, fail(err)
 	}
-	switch modular := d.Locate != nil; {
+	switch modular := dialect.HasModules(d); {
 	case modular && c.Probe:
-		return nil, fail(fmt.Errorf("probe is not for the dialect %s, whose scripts run all the time", d.Name))
+		return nil, fail(fmt.Errorf("probe is not for the dialect %s, whose scripts run all the time", d.Name()))
 	case modular && len(c.Command) > 0:
-		return nil, fail(fmt.Errorf("a command is not for the dialect %s: options name the module", d.Name))
+		return nil, fail(fmt.Errorf("a command is not for the dialect %s: options name the module", d.Name()))
 	}
 	newRunner, err := d.Prepare(c.Options)
 	if err != nil {
@@ -145,20 +147,23 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		}
 		return nil, fail(err)
 	}
+	traits := d.Traits()
 	s := &Script{
-		Script:           c,
-		Dialect:          d,
-		FallbackInterval: firstOf(r.cfg.Global.Interval, d.Interval),
-		newRunner:        newRunner,
+		Script:    dialect.Script{Script: c, FallbackInterval: firstOf(r.cfg.Global.Interval, traits.Interval)},
+		Dialect:   d.Name(),
+		dialect:   d,
+		traits:    traits,
+		table:     r.table,
+		newRunner: newRunner,
 	}
-	s.FallbackTimeout = firstOf(r.cfg.Global.Timeout, d.Timeout, c.Interval, s.FallbackInterval)
-	if d.Locate == nil {
-		s.File, s.Dir = placeOf(c)
+	s.FallbackTimeout = firstOf(r.cfg.Global.Timeout, traits.Timeout, c.Interval, s.FallbackInterval)
+	if modules, ok := d.(dialect.ModuleResolver); ok {
+		s.resolveModule(modules)
+		s.inputs = r.inputs(s)
 	} else {
-		s.locate()
-		s.seen = r.sees(s)
+		s.File, s.Dir = placeOf(c)
 	}
-	prefix := d.Prefix
+	prefix := traits.Prefix
 	if c.Prefix != nil {
 		prefix = *c.Prefix
 	}
@@ -171,26 +176,29 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		MaxSeries:       c.MaxSeries,
 		AverageWindow:   c.AverageWindow,
 		HonorTimestamps: c.HonorTimestamps,
-		Verbatim:        d.Verbatim,
+		Verbatim:        traits.Verbatim,
 	}
 	// Whether its Runner can be made is found out here, where nothing has
 	// changed yet.
-	trial := newRunner(s, forgetful{})
-	_, s.kept = trial.(Keeper)
+	trial := newRunner(&s.Script, dialect.Forgetful{})
+	_, s.kept = trial.(dialect.Keeper)
 	trial.Close()
 	return s, nil
 }
 
 // discoverAgent gives the scripts that an agent's configuration names. What is
 // wrong with it is wrong with ours, an error for each line of the dialect's.
-func discoverAgent(entry *config.Discover) (scripts []*config.Script, warnings []string, err error) {
-	d, err := findDialect(entry.Dialect)
+func (r *resolver) discoverAgent(entry *config.Discover) (scripts []*config.Script, warnings []string, err error) {
+	d, err := r.table.Find(entry.Dialect)
 	switch {
 	case err != nil:
-	case d.Discover == nil:
-		err = fmt.Errorf("agent_config is not for the dialect %s", d.Name)
 	default:
-		scripts, warnings, err = d.Discover(entry)
+		discoverer, ok := d.(dialect.Discoverer)
+		if !ok {
+			err = fmt.Errorf("agent_config is not for the dialect %s", d.Name())
+			break
+		}
+		scripts, warnings, err = discoverer.Discover(entry)
 	}
 	if ce := (*config.Error)(nil); err == nil || errors.As(err, &ce) {
 		return scripts, warnings, err
@@ -202,35 +210,36 @@ func discoverAgent(entry *config.Discover) (scripts []*config.Script, warnings [
 	return nil, nil, errors.Join(errs...)
 }
 
-// locate settles what a script without a command is, as its dialect says.
-func (s *Script) locate() {
-	c := *s.Script
+// resolveModule settles what a script without a command is, as its dialect says.
+func (s *Script) resolveModule(d dialect.ModuleResolver) {
+	c := *s.Script.Script
 	var dir string
-	c.Command, s.File, dir = s.Dialect.Locate(s.Script)
-	s.Script = &c
+	c.Command, s.File, dir = d.ResolveModule(s.Script.Script)
+	s.Script.Script = &c
 	s.Dir = cmp.Or(c.WorkingDirectory, dir)
 	s.version = versionOf(s.File)
 }
 
-// sees is the digest of what a script is given, made once for all scripts that
+// inputs is the digest of what a script is given, made once for all scripts that
 // are given the same.
-func (r *resolver) sees(s *Script) string {
-	if s.Dialect.Sees == nil {
+func (r *resolver) inputs(s *Script) string {
+	d, ok := s.dialect.(dialect.InputDigester)
+	if !ok {
 		return ""
 	}
-	what, digest := s.Dialect.Sees(s.Script)
-	key := [2]string{s.Dialect.Name, what}
-	known, ok := r.seen[key]
+	what, digest := d.Inputs(s.Script.Script)
+	key := [2]string{s.dialect.Name(), what}
+	known, ok := r.digests[key]
 	if !ok {
 		known = digest()
-		r.seen[key] = known
+		r.digests[key] = known
 	}
 	return known
 }
 
 // prepare gives the dialect of a set of settings if its options are good.
-func prepare(set config.Settings) (Dialect, error) {
-	d, err := findDialect(set.Dialect)
+func (r *resolver) prepare(set config.Settings) (dialect.Dialect, error) {
+	d, err := r.table.Find(set.Dialect)
 	if err == nil {
 		_, err = d.Prepare(set.Options)
 	}
@@ -240,10 +249,10 @@ func prepare(set config.Settings) (Dialect, error) {
 // MakeFolders makes the folders of discover that are missing and whose dialect
 // makes its own, for their owner alone; not the folders above them. made are
 // those that it made, problems why one could not be.
-func MakeFolders(cfg *config.Config) (made []string, problems []error) {
+func MakeFolders(table dialect.Table, cfg *config.Config) (made []string, problems []error) {
 	for _, d := range cfg.Discover {
-		dialect, err := findDialect(d.Dialect)
-		if err != nil || !dialect.MakesFolder {
+		dialect, err := table.Find(d.Dialect)
+		if err != nil || !dialect.Traits().MakesFolder {
 			continue
 		}
 		switch err := os.Mkdir(d.Directory, 0o700); {
@@ -259,14 +268,14 @@ func MakeFolders(cfg *config.Config) (made []string, problems []error) {
 // Round is the shortest interval among the folders of discover whose dialect
 // has aligned turns; 0 when there is none. What is dropped into such a folder
 // is to run within a round.
-func Round(cfg *config.Config) time.Duration {
+func Round(table dialect.Table, cfg *config.Config) time.Duration {
 	var round time.Duration
 	for _, d := range cfg.Discover {
-		dialect, err := findDialect(d.Dialect)
-		if err != nil || !dialect.Aligned {
+		dialect, err := table.Find(d.Dialect)
+		if err != nil || !dialect.Traits().Aligned {
 			continue
 		}
-		if interval := firstOf(d.Interval, cfg.Global.Interval, dialect.Interval); round == 0 || interval < round {
+		if interval := firstOf(d.Interval, cfg.Global.Interval, dialect.Traits().Interval); round == 0 || interval < round {
 			round = interval
 		}
 	}
@@ -294,7 +303,7 @@ func sortedLabels(by map[string]string) []record.Label {
 
 // placeOf finds the script's own file, which there is none of where code stands
 // in the command, and the folder it runs in: the configured one, else the file's
-// own (coscale-scripts.md, 2.19: scripts keep state in relative files), else
+// own (scripts keep state in relative files), else
 // that of the configuration.
 func placeOf(c *config.Script) (file, dir string) {
 	if program := c.OwnFile(); filepath.IsAbs(program) {
@@ -321,8 +330,8 @@ func sameWork(a, b *Script) bool {
 	as, bs := *a.Source, *b.Source
 	as.Rank, bs.Rank = 0, 0
 	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
-		a.File == b.File && a.Dir == b.Dir && a.version == b.version && (a.seen == b.seen || b.seen == "") &&
-		reflect.DeepEqual(as, bs) && a.Script.Equal(b.Script)
+		a.File == b.File && a.Dir == b.Dir && a.version == b.version && (a.inputs == b.inputs || b.inputs == "") &&
+		reflect.DeepEqual(as, bs) && a.Script.Script.Equal(b.Script.Script)
 }
 
 // SameSet reports whether a reload from a to b would change nothing.

@@ -8,7 +8,7 @@ import (
 
 func alignedScript(name string, interval time.Duration, p *player) *Script {
 	s := newTestScript(name, interval, p)
-	s.Dialect.Aligned = true
+	s.traits.Aligned = true
 	return s
 }
 

@@ -3,7 +3,6 @@ package script
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
@@ -25,7 +25,7 @@ type unit struct {
 	script *Script
 	source atomic.Pointer[record.Source]
 	slots  schedule
-	runner Runner
+	runner dialect.Runner
 	judge  *judge
 	logger log.Logger
 	stderr *stderrLog
@@ -56,13 +56,13 @@ type unit struct {
 }
 
 // newUnit makes a unit that ends with ctx.
-func (p *Pool) newUnit(ctx context.Context, s *Script, m Memory) *unit {
+func (p *Pool) newUnit(ctx context.Context, s *Script, m dialect.Memory) *unit {
 	ctx, cancel := context.WithCancel(ctx)
 	u := &unit{
 		pool:   p,
 		script: s,
 		slots:  newSchedule(p.base, s.Name),
-		runner: s.newRunner(s, m),
+		runner: s.newRunner(&s.Script, m),
 		judge:  newJudge(s),
 		logger: log.With(p.logger, "script", s.Name),
 		ctx:    ctx,
@@ -74,7 +74,7 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m Memory) *unit {
 		next:      newProbeRun(),
 		probeRuns: make(map[string]*probeRun),
 	}
-	u.slots.aligned = s.Dialect.Aligned
+	u.slots.aligned = s.traits.Aligned
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger)
 	u.view = View{Script: s, State: Waiting}
@@ -103,7 +103,7 @@ func (u *unit) loop(former *unit) {
 	if u.ctx.Err() == nil {
 		u.put(u.judge.announce(u.source.Load()))
 	}
-	if k, ok := u.runner.(Keeper); ok {
+	if k, ok := u.runner.(dialect.Keeper); ok {
 		u.keep(k)
 	} else {
 		u.repeat()
@@ -222,7 +222,7 @@ func (u *unit) put(b *record.Batch) {
 // publish puts what came of a turn, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
-func (u *unit) publish(turn *Result, batch *record.Batch, verdict *Verdict, next State) {
+func (u *unit) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
 	u.put(batch)
 	u.mu.Lock()
 	u.remember(turn, batch, verdict)
@@ -239,7 +239,7 @@ func (u *unit) publish(turn *Result, batch *record.Batch, verdict *Verdict, next
 // by a reload or the end, which says nothing of the script. The place that the
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
-func (u *unit) execute(waited time.Duration) (*Result, *record.Batch, *Verdict) {
+func (u *unit) execute(waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
 	turn := u.runner.Run(u.ctx, u.exec)
 	u.pool.runs.release()
 	u.stderr.flush()
@@ -251,13 +251,13 @@ func (u *unit) execute(waited time.Duration) (*Result, *record.Batch, *Verdict) 
 	return turn, batch, verdict
 }
 
-func (u *unit) interrupted(t *Result) bool {
+func (u *unit) interrupted(t *dialect.Result) bool {
 	return !t.ExitCodeIsValue && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
 // exec is the RunFunc that the dialects get: the script's command with the
 // invocation's arguments behind it.
-func (u *unit) exec(ctx context.Context, in Invocation) *process.Outcome {
+func (u *unit) exec(ctx context.Context, in dialect.Invocation) *process.Outcome {
 	now := time.Now()
 	c, err := u.script.resolveCommand()
 	if err == nil {
@@ -267,7 +267,7 @@ func (u *unit) exec(ctx context.Context, in Invocation) *process.Outcome {
 		return &process.Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
 	}
 	if in.Program != "" {
-		path, err := u.pool.unpacked.path(u.script.Dialect, in.Program, c.Account)
+		path, err := u.pool.unpacked.path(u.script.dialect, in.Program, c.Account)
 		if err != nil {
 			return &process.Outcome{Result: record.Error, ExitCode: -1, Err: err, Start: now, End: now}
 		}
@@ -289,7 +289,7 @@ func (u *unit) exec(ctx context.Context, in Invocation) *process.Outcome {
 	o := u.pool.launcher.Run(ctx, c)
 	o.Stderr = stderr
 	if o.Result == record.Error && (o.ExitCode == process.NotExecutable || o.ExitCode == process.NotFound) { // what env, nice or a shell says
-		if err := process.CheckStart(u.script.Script, u.script.program(), &c); err != nil {
+		if err := process.CheckStart(u.script.Script.Script, u.script.program(), &c); err != nil {
 			o.Err = fmt.Errorf("%w: %w", o.Err, err)
 		}
 	}
@@ -298,7 +298,7 @@ func (u *unit) exec(ctx context.Context, in Invocation) *process.Outcome {
 
 // logVerdict says what changed: a script that goes on failing in the same way is
 // not said again each minute, nor is each time that one fails and recovers.
-func (u *unit) logVerdict(v *Verdict, t *Result) {
+func (u *unit) logVerdict(v *Verdict, t *dialect.Result) {
 	var wrong []string
 	if v.Result != record.OK {
 		wrong = append(wrong, v.text())
@@ -332,14 +332,14 @@ func (u *unit) logVerdict(v *Verdict, t *Result) {
 }
 
 // remember keeps what the status page shows. The caller holds u.mu.
-func (u *unit) remember(t *Result, b *record.Batch, v *Verdict) {
+func (u *unit) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w := &u.view
 	w.Interval, w.Timeout = b.Run.Interval, b.Run.Timeout
 	w.Last = v
 	w.History = append([]*Verdict{v}, w.History[:min(len(w.History), historyMax-1)]...)
 	w.Overruns += b.Run.Overruns
 	if t.Output != nil || t.Complete {
-		w.Output, w.OutputCut = cutBytes(t.Output, outputShown)
+		w.Output, w.OutputCut = cutBytes(t.Output, dialect.OutputShown)
 		w.Lines = v.Lines
 		w.OutputOf = v
 	}
@@ -356,12 +356,4 @@ func (u *unit) hasRun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.view.Last != nil || u.script.ProbeOnly()
-}
-
-// ProgramName is what people call the script's own file.
-func (s *Script) ProgramName() string {
-	if s.File == "" {
-		return s.Command[0]
-	}
-	return filepath.Base(s.File)
 }

@@ -18,10 +18,15 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/all"
 	"scriptbridge/script/process"
 )
 
 // floods are the events of a run, n of them.
+// eventsMost is how many events a run may give.
+const eventsMost = 10_000
+
 func floods(n int) *record.Batch {
 	b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "a"}, Time: time.Now(), Run: &record.Run{}}
 	for i := range n {
@@ -36,12 +41,12 @@ func floods(n int) *record.Batch {
 func TestRememberFlood(t *testing.T) {
 	p := NewPool(&memory{}, log.NewNopLogger(), 1)
 	defer p.Close()
-	for _, n := range []int{0, 1, eventsShown, eventsShown + 1, coscaleMaxEvents} {
-		u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), forgetful{})
+	for _, n := range []int{0, 1, eventsShown, eventsShown + 1, eventsMost} {
+		u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
 		defer u.stop()
 		for range 3 { // the same events again
 			u.mu.Lock()
-			u.remember(&Result{}, floods(n), &Verdict{})
+			u.remember(&dialect.Result{}, floods(n), &Verdict{})
 			u.mu.Unlock()
 		}
 		kept := u.view.Events
@@ -58,13 +63,13 @@ func TestRememberFlood(t *testing.T) {
 func BenchmarkRemember(b *testing.B) {
 	p := NewPool(&memory{}, log.NewNopLogger(), 1)
 	defer p.Close()
-	for _, n := range []int{100, 1000, coscaleMaxEvents} {
+	for _, n := range []int{100, 1000, eventsMost} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), forgetful{})
+			u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
 			defer u.stop()
 			batch := floods(n)
 			for b.Loop() {
-				u.remember(&Result{}, batch, &Verdict{})
+				u.remember(&dialect.Result{}, batch, &Verdict{})
 			}
 		})
 	}
@@ -80,7 +85,7 @@ func TestPublishAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nobody waits for a run
 	for range 500 {
-		u := p.newUnit(t.Context(), s, forgetful{})
+		u := p.newUnit(t.Context(), s, dialect.Forgetful{})
 		u.view.State = Running
 		var asked, over atomic.Bool
 		var asking sync.WaitGroup
@@ -96,7 +101,7 @@ func TestPublishAtOnce(t *testing.T) {
 			runtime.Gosched()
 		}
 		fresh := time.Now().Add(time.Hour) // however slow this machine is
-		u.publish(&Result{}, &record.Batch{Source: s.Source, Time: fresh, Run: &record.Run{}}, &Verdict{}, Idle)
+		u.publish(&dialect.Result{}, &record.Batch{Source: s.Source, Time: fresh, Run: &record.Run{}}, &Verdict{}, Idle)
 		over.Store(true)
 		asking.Wait()
 		if len(u.asked) > 0 {
@@ -241,7 +246,7 @@ func TestReloadPanics(t *testing.T) {
 		p.Reload(t.Context(), []*Script{a, b}, 4)
 		time.Sleep(5 * time.Minute)
 		odd := script("odd")
-		odd.newRunner = func(*Script, Memory) Runner { panic("odd") }
+		odd.newRunner = func(*dialect.Script, dialect.Memory) dialect.Runner { panic("odd") }
 		changed := script("a")
 		changed.Interval = time.Second
 		before := len(m.runs("a"))
@@ -277,7 +282,7 @@ func TestSettleEnvironment(t *testing.T) {
 	cfg := &config.Config{Scripts: []*config.Script{{Name: "a", Command: []string{"/bin/sh"}, Settings: config.Settings{
 		Dialect: "nagios", Env: map[string]config.Secret{"OWN": "mine"},
 	}}}}
-	scripts, _, err := Resolve(cfg)
+	scripts, _, err := Resolve(all.Dialects, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

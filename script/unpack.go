@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
@@ -25,23 +26,28 @@ type unpacked struct {
 // of his own into it; it is opened for reading when another account needs it.
 // Where files have gone since, as those in /tmp do after some days on many
 // machines, they are unpacked anew.
-func (u *unpacked) path(d Dialect, name string, as *process.Account) (string, error) {
+func (u *unpacked) path(d dialect.Dialect, name string, as *process.Account) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	dir := u.dirs[d.Name]
-	if dir != "" && !complete(d.Files, dir) {
+	provider, ok := d.(dialect.FileProvider)
+	if !ok {
+		return "", fmt.Errorf("cannot be started: dialect %s has no files", d.Name())
+	}
+	files := provider.Files()
+	dir := u.dirs[d.Name()]
+	if dir != "" && !complete(files, dir) {
 		u.old = append(u.old, dir)
 		dir = ""
 	}
 	if dir == "" {
 		var err error
-		if dir, err = unpack(d.Files); err != nil {
-			return "", fmt.Errorf("cannot be started: the files of dialect %s cannot be unpacked (TMPDIR names another place): %w", d.Name, err)
+		if dir, err = unpack(files); err != nil {
+			return "", fmt.Errorf("cannot be started: the files of dialect %s cannot be unpacked (TMPDIR names another place): %w", d.Name(), err)
 		}
 		if u.dirs == nil {
 			u.dirs = make(map[string]string)
 		}
-		u.dirs[d.Name] = dir
+		u.dirs[d.Name()] = dir
 	}
 	if as != nil && int(as.UID) != os.Geteuid() {
 		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret

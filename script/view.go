@@ -24,7 +24,6 @@ const (
 const (
 	historyMax  = 20
 	eventsShown = 100
-	outputShown = 64 << 10
 )
 
 // View is a script as people see it: a snapshot, which nobody changes.

@@ -14,6 +14,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect"
 )
 
 // fakes stand for the pool and the collector.
@@ -65,10 +66,10 @@ func (f *fakes) options() Options {
 	}
 }
 
-func newScript(name, dialect string, command ...string) *script.Script {
+func newScript(name, of string, command ...string) *script.Script {
 	c := &config.Script{Name: name, Command: command}
 	c.MaxSeries, c.MaxOutput = 10_000, 16<<20
-	return &script.Script{Script: c, Dialect: script.Dialect{Name: dialect}, File: command[0], Dir: "/srv/scripts"}
+	return &script.Script{Script: dialect.Script{Script: c, File: command[0], Dir: "/srv/scripts"}, Dialect: of}
 }
 
 // diskView is a script that reads well but for two lines.

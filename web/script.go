@@ -90,7 +90,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	name := v.Script.Name
 	p := &scriptPage{
 		frame: s.frame(texts.Visible(name)+" – scriptbridge", "../", now),
-		Name:  texts.Visible(name), Dialect: v.Script.Dialect.Name, Badge: badgeOf(v.Last),
+		Name:  texts.Visible(name), Dialect: v.Script.Dialect, Badge: badgeOf(v.Last),
 		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.gate.Hidden(r),
 	}
 	p.refreshing(r.URL.Query())
@@ -126,7 +126,7 @@ func (p *scriptPage) public(v *script.View, series []collector.SeriesView, refus
 
 func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 	add := p.Facts.add
-	add("Dialect", v.Script.Dialect.Name)
+	add("Dialect", v.Script.Dialect)
 	if v.Script.ProbeOnly() {
 		add("Interval", "none: it runs only when it is probed")
 	} else {

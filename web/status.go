@@ -110,8 +110,8 @@ var scriptColumns = []column[*scriptRow]{
 		key: "name", compare: func(a, b *scriptRow) int { return cmp.Compare(a.name, b.name) },
 	}, {
 		title: "Dialect", cells: "dialect",
-		cell: func(r *scriptRow) cell { return cell{Text: r.Script.Dialect.Name} },
-		key:  "dialect", compare: func(a, b *scriptRow) int { return cmp.Compare(a.Script.Dialect.Name, b.Script.Dialect.Name) },
+		cell: func(r *scriptRow) cell { return cell{Text: r.Script.Dialect} },
+		key:  "dialect", compare: func(a, b *scriptRow) int { return cmp.Compare(a.Script.Dialect, b.Script.Dialect) },
 	}, {
 		title: "State", cells: "state",
 		cell: func(r *scriptRow) cell { return cell{Badge: r.badge(), Small: activity(r.View, r.now)} },
@@ -218,7 +218,7 @@ func (r *scriptRow) note() string {
 
 // matches reports whether the text is part of the script's name or dialect.
 func (r *scriptRow) matches(text string) bool {
-	return strings.Contains(strings.ToLower(r.Script.Name), text) || strings.Contains(r.Script.Dialect.Name, text)
+	return strings.Contains(strings.ToLower(r.Script.Name), text) || strings.Contains(r.Script.Dialect, text)
 }
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,402 @@
+package nagios
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"scriptbridge/internal/texts"
+	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/lines"
+)
+
+// Bounds on one run's output. Samples may be more where the operator's
+// max_series is.
+const (
+	maxSamples = 100_000
+	maxText    = 1024 // bytes kept of what a failed plugin said
+	maxLabel   = 1024 // bytes; a label's value is not longer on the page either
+	maxStrokes = 100  // of one line that are looked at
+	maxStatus  = 256  // bytes of the status text on its series
+	quoted     = 100  // bytes of what a message quotes
+)
+
+// answer is what a plugin's output says.
+type answer struct {
+	state    int
+	text     string   // the first line's, without performance data
+	long     []string // the other lines', at most nagiosMaxLog
+	moreLong int      // lines beyond them
+	blank    bool     // nothing was printed
+	samples  []record.Sample
+}
+
+// reader reads one run's output.
+type reader struct {
+	said       answer
+	units      unitTable
+	maxSamples int
+	number     int  // of the line being read
+	inText     bool // the first line with anything on it is behind
+	seen       map[series]bool
+	refused    lines.Refusals
+}
+
+// series is what two items of performance data may not share, however they
+// spell the unit.
+type series struct {
+	label  string
+	family family
+}
+
+// parse reads what a plugin printed that exited with the code state, one
+// of 0 to 3:
+//
+//	TEXT | PERFORMANCE DATA
+//	LONG TEXT
+//	LONG TEXT | PERFORMANCE DATA
+//	PERFORMANCE DATA
+//
+// (Nagios Plugin API; all lines but the first may be missing). Further lines
+// without a stroke (|) are text until one has come that has it, and performance
+// data from there on. Where not even one item begins behind a stroke, it is text
+// all the same: the usage of many plugins is full of strokes. An item that
+// cannot be used is refused alone; the error joins a record.LineError for each.
+// units keeps the Meta of samples from run to run. Nothing returned refers to
+// out.
+func parse(units unitTable, state int, out []byte, maxSeries int) (*answer, error) {
+	r := reader{
+		units: units, maxSamples: max(maxSamples, maxSeries),
+		said: answer{state: state, blank: lines.IsEmpty(out)},
+		seen: make(map[series]bool),
+	}
+	r.said.samples = []record.Sample{{Name: stateMeta.Name, Meta: stateMeta, Value: float64(state)}, {}}
+	inData := false
+	for line := range bytes.Lines(bytes.TrimPrefix(out, []byte("\ufeff"))) {
+		r.number++
+		text, data, stroke := cutData(line)
+		if line := lines.TrimBlanks(line); inData && !stroke && hasItem(line, len(line)) {
+			text, data = nil, line
+		}
+		inData = inData || stroke && r.inText
+		r.text(bytes.TrimSpace(text))
+		r.inText = r.inText || stroke || len(r.said.text) > 0
+		r.data(data)
+	}
+	r.said.samples[1] = record.Sample{
+		Name: statusMeta.Name, Meta: statusMeta, Value: 1, Line: min(r.number, 1),
+		Labels: []record.Label{{Name: "state", Value: states[state]}, {Name: "text", Value: cutStatus(r.said.text)}},
+	}
+	r.said.samples[0].Line = min(r.number, 1)
+	return &r.said, r.refused.Err()
+}
+
+// text takes a line's text.
+func (r *reader) text(text []byte) {
+	switch {
+	case len(text) == 0:
+	case !r.inText:
+		r.said.text = readable(text)
+	case len(r.said.long) == maxLog:
+		r.said.moreLong++
+	default:
+		r.said.long = append(r.said.long, readable(text))
+	}
+}
+
+// readable is a line for the log.
+func readable(line []byte) string {
+	return strings.ToValidUTF8(texts.Shorten(string(line), dialect.LogLine), "\uFFFD")
+}
+
+// cutStatus shortens the status text for its label.
+func cutStatus(text string) string {
+	if len(text) <= maxStatus {
+		return text
+	}
+	return texts.Shorten(text, maxStatus-len("…"))
+}
+
+// cutData cuts a line into text and performance data, at the first stroke
+// behind which, before the next one, an item begins: text may have strokes too.
+// A stroke with nothing behind it ends the text as well. Where data begin with
+// a label in quotes, that is one, whatever follows it.
+func cutData(line []byte) (text, data []byte, stroke bool) {
+	at := bytes.IndexByte(line, '|')
+	for n := 0; at >= 0 && n < maxStrokes; n++ {
+		data := lines.TrimBlanks(line[at+1:])
+		next := bytes.IndexByte(data, '|')
+		piece := len(data)
+		if next >= 0 {
+			piece = next
+		}
+		if len(data) == 0 || hasItem(data[:min(len(data), piece+2*maxLabel)], piece) || isQuotedLabel(data) {
+			return line[:at], data, true
+		}
+		if next < 0 {
+			break
+		}
+		at = len(line) - len(lines.TrimLeftBlanks(line[at+1:])) + next
+	}
+	return line, nil, false
+}
+
+// hasItem reports whether an item begins within the first n bytes of data.
+func hasItem(data []byte, n int) bool {
+	for rest := data; len(rest) > 0 && len(data)-len(rest) < n; _, rest = lines.CutWord(rest) {
+		if _, _, err := cutLabel(rest); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// isQuotedLabel reports whether data begins with a label in single quotes that
+// a blank follows.
+func isQuotedLabel(data []byte) bool {
+	if data[0] != '\'' {
+		return false
+	}
+	_, rest, ok := cutQuotes(data)
+	return ok && (len(rest) == 0 || lines.IsBlank(rest[0]))
+}
+
+// data reads items of performance data, separated by blanks, or by commas,
+// which some plugins put between them; none is in front.
+func (r *reader) data(data []byte) {
+	for data = cutSeparators(data); len(data) > 0; data = cutSeparators(data) {
+		label, value, err := cutLabel(data)
+		if err != nil {
+			word, rest := lines.CutWord(data)
+			if isQuotedLabel(data) {
+				_, rest, _ = cutQuotes(data)
+				word = data[:len(data)-len(rest)]
+			}
+			r.refuse(word, "bad_perfdata", err)
+			data = rest
+			continue
+		}
+		value, rest := cutValue(value)
+		r.item(label, string(value), lines.TrimBlanks(data[:len(data)-len(rest)]))
+		data = rest
+	}
+}
+
+// cutSeparators cuts off what separates items.
+func cutSeparators(data []byte) []byte {
+	data = bytes.TrimLeft(data, ", \t\r\n\v\f")
+	if len(data) > 1 && data[0] == '|' && !lines.IsBlank(data[1]) {
+		data = data[1:] // a second stroke, in front of a label
+	}
+	return data
+}
+
+// cutValue cuts off a value and what belongs to it. It ends at a blank, at
+// the comma at a word's end, and at a comma or stroke behind which, in the same
+// word, another label begins; another comma is one of a number.
+func cutValue(text []byte) (value, rest []byte) {
+	for i, c := range text {
+		switch {
+		case lines.IsBlank(c):
+			return text[:i], lines.TrimBlanks(text[i:])
+		case (c == ',' || c == '|') && (i == 0 || text[i-1] != ',') && beginsItem(text[i+1:]):
+			return text[:i], lines.TrimBlanks(text[i+1:])
+		}
+	}
+	return text, nil
+}
+
+// beginsItem reports whether what follows a comma is an item, or nothing.
+func beginsItem(after []byte) bool {
+	after = bytes.TrimLeft(after, ",")
+	if len(after) == 0 || lines.IsBlank(after[0]) || after[0] == '\'' {
+		return true
+	}
+	i := bytes.IndexAny(after[:min(len(after), maxLabel)], "=,;| \t\r\n\v\f")
+	return i > 0 && after[i] == '='
+}
+
+// errLabel is told of the word in which no item begins.
+var errLabel = errors.New("an item of performance data is 'label'=value (write a label with blanks in single quotes)")
+
+// cutLabel cuts `label=` off text, which does not begin with a blank. In
+// quotes the label may have blanks and equals signs, and two single quotes
+// stand for one. Blanks around the equals sign are passed over behind a label in
+// quotes, and where a number follows; elsewhere they are those of a sentence.
+func cutLabel(text []byte) (label string, rest []byte, err error) {
+	if text[0] == '\'' {
+		quoted, after, _ := cutQuotes(text)
+		rest, ok := bytes.CutPrefix(lines.TrimLeftBlanks(after), []byte("="))
+		if !ok || quoted == "" {
+			return "", nil, errLabel
+		}
+		if len(rest) > 0 && lines.IsBlank(rest[0]) {
+			if value, _ := cutValue(lines.TrimLeftBlanks(rest)); bytes.IndexByte(value, '=') < 0 {
+				rest = lines.TrimLeftBlanks(rest)
+			} // else the value is missing, and another item follows
+		}
+		return quoted, rest, nil
+	}
+	word, _ := lines.CutWord(text[:min(len(text), maxLabel+2)])
+	if i := bytes.IndexByte(word, '='); i >= 0 {
+		word = word[:i]
+	}
+	rest, ok := cutEquals(text[len(word):])
+	switch {
+	case !ok || len(word) == 0:
+		return "", nil, errLabel
+	case len(word) > maxLabel:
+		return "", nil, fmt.Errorf("a label may have %d bytes", maxLabel)
+	}
+	return string(word), rest, nil
+}
+
+// cutQuotes cuts off what stands in single quotes, in which two stand for
+// one.
+func cutQuotes(text []byte) (inside string, rest []byte, ok bool) {
+	var b []byte
+	for i := 1; i < len(text) && len(b) <= maxLabel; i++ {
+		if text[i] != '\'' {
+			b = append(b, text[i])
+		} else if i+1 < len(text) && text[i+1] == '\'' {
+			b = append(b, '\'')
+			i++
+		} else {
+			return string(b), text[i+1:], true
+		}
+	}
+	return "", nil, false
+}
+
+// cutEquals cuts off the equals sign that follows a label without quotes, and
+// the blanks around it if a number follows.
+func cutEquals(text []byte) (rest []byte, found bool) {
+	rest, found = bytes.CutPrefix(lines.TrimLeftBlanks(text), []byte("="))
+	if !found {
+		return nil, false
+	}
+	apart := lines.IsBlank(text[0])
+	if !apart && (len(rest) == 0 || !lines.IsBlank(rest[0])) {
+		return rest, true
+	}
+	if next := lines.TrimLeftBlanks(rest); beginsNumber(next) {
+		return next, true
+	}
+	return rest, !apart
+}
+
+// beginsNumber reports whether text begins with a word that may be a value, and
+// is not an item of its own.
+func beginsNumber(text []byte) bool {
+	word, _ := cutValue(text)
+	if len(word) == 0 || bytes.IndexByte(word, '=') >= 0 {
+		return false
+	}
+	return word[0] == 'U' || '0' <= word[0] && word[0] <= '9' ||
+		len(word) > 1 && strings.IndexByte("+-.", word[0]) >= 0 && ('0' <= word[1] && word[1] <= '9' || word[1] == '.')
+}
+
+// item reads `value[unit];[warning];[critical];[minimum];[maximum]`. A value
+// that is not known (U, Us) makes no series, and neither do its thresholds, whose
+// unit is not known.
+func (r *reader) item(label, text string, raw []byte) {
+	fields := strings.Split(strings.TrimRight(text, ";"), ";")
+	if r.units.isUnknown(fields[0]) {
+		return
+	}
+	number, uom, err := cutNumber(fields[0])
+	scale := scaleOf(uom)
+	value, ok := scale.read(number)
+	switch {
+	case errors.Is(err, errDecimalComma):
+		r.refuse(raw, "decimal_comma", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), err))
+		return
+	case errors.Is(err, errThousands):
+		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), err))
+		return
+	case !ok:
+		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), errNumber))
+		return
+	}
+	metas := r.units.metas(scale)
+	if metas == nil {
+		r.refuse(raw, "too_many", fmt.Errorf("%q: the plugin has used %d other units already", texts.Shorten(label, quoted), maxUnits))
+		return
+	}
+	series := series{label, scale.family}
+	switch {
+	case r.seen[series]:
+		r.refuse(raw, "duplicate", fmt.Errorf("%q is there twice (the first one is used)", texts.Shorten(label, quoted)))
+		return
+	case len(r.said.samples) >= r.maxSamples:
+		r.refuse(raw, "too_many", fmt.Errorf("the run gave %d values before this one", len(r.said.samples)))
+		return
+	}
+	r.seen[series] = true
+	it := item{reader: r, scale: scale, uom: uom, metas: metas, labels: []record.Label{{Name: "label", Value: label}}}
+	it.add(measured, value)
+	for i, field := range fields[1:] {
+		if err := it.limit(i, field); err != nil {
+			r.refuse(raw, "bad_threshold", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), err))
+		}
+	}
+}
+
+// item is the item being read: what its series have in common.
+type item struct {
+	reader *reader
+	scale  scale
+	uom    string
+	metas  []*record.Meta
+	labels []record.Label
+}
+
+// limit adds one of the fields behind the value: a threshold, the minimum or
+// the maximum.
+func (it *item) limit(place int, field string) error {
+	if field == "" {
+		return nil
+	}
+	if place >= len(limits) {
+		return fmt.Errorf("%q follows the maximum", texts.Shorten(field, quoted))
+	}
+	l := limits[place]
+	if l.low == l.high {
+		v, ok := it.scale.readBound(field, it.uom)
+		if !ok {
+			return fmt.Errorf("the %s %q is not a number", l.name, texts.Shorten(field, quoted))
+		}
+		it.add(l.high, v)
+		return nil
+	}
+	r, ok := it.scale.readRange(field, it.uom)
+	if !ok {
+		return fmt.Errorf("the %s threshold %q is not a range (such as 10, 10:, ~:10, 10:20 or @10:20)", l.name, texts.Shorten(field, quoted))
+	}
+	outside := it.labels
+	if r.inside {
+		it.labels = append(slices.Clip(it.labels), record.Label{Name: "inside", Value: "true"})
+	}
+	if r.hasLow {
+		it.add(l.low, r.low)
+	}
+	if r.hasHigh {
+		it.add(l.high, r.high)
+	}
+	it.labels = outside
+	return nil
+}
+
+func (it *item) add(what int, v float64) {
+	meta := it.metas[what]
+	it.reader.said.samples = append(it.reader.said.samples, record.Sample{
+		Name: meta.Name, Meta: meta, Labels: it.labels, Value: v, Line: it.reader.number,
+	})
+}
+
+func (r *reader) refuse(raw []byte, reason string, err error) {
+	r.refused.Add(r.number, raw, reason, err)
+}

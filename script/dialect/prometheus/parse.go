@@ -1,0 +1,398 @@
+package prometheus
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"scriptbridge/record"
+	"scriptbridge/script/dialect/lines"
+	"scriptbridge/script/process"
+)
+
+const (
+	maxLabels = 256  // of one sample; no page shows so many
+	maxMillis = 1e15 // the year 33658
+)
+
+// parser is the reading of one run's output.
+type parser struct {
+	openMetrics bool
+	maxSamples  int
+	number      int    // of the line being read
+	line        string // that line
+	samples     []record.Sample
+	of          []*family // the family of each sample
+	families    map[string]*family
+	names       map[string]metricName // what samples were called so far
+	labelNames  map[string]string     // interned
+	refused     lines.Refusals
+
+	pairs  []record.Label // of the line being read
+	labels []record.Label // samples' labels are slices of it
+}
+
+// metricName is the name of a sample, and its family.
+type metricName struct {
+	name   string
+	family *family
+}
+
+// parse reads an exposition: the text format 0.0.4, or OpenMetrics
+// 1.0 where a line `# EOF` says so. It reads on past every line that it cannot
+// use; the error joins a record.LineError for each. known are the metas of the
+// run before, by name; metas are this run's, the same where nothing changed.
+// Nothing returned refers to out.
+//
+// Series that stand in it twice are all given: to know them for the same is a
+// sink's business. Exemplars are left out.
+func parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples []record.Sample, metas map[string]*record.Meta, err error) {
+	out = bytes.TrimPrefix(out, []byte("\ufeff"))
+	d := parser{
+		openMetrics: isOpenMetrics(out),
+		maxSamples:  maxSamples,
+		families:    make(map[string]*family),
+		names:       make(map[string]metricName),
+		labelNames:  make(map[string]string),
+	}
+	n := min(bytes.Count(out, []byte("\n"))+1, maxSamples, 4096)
+	d.samples, d.of = make([]record.Sample, 0, n), make([]*family, 0, n)
+	for line := range bytes.Lines(out) {
+		d.number++
+		d.line = strings.Trim(string(line), " \t\r\n")
+		switch {
+		case d.line == "":
+		case d.line[0] == '#':
+			d.comment(d.line[1:])
+		default:
+			d.sample(d.line)
+		}
+	}
+	metas = d.finish(known)
+	return d.samples, metas, d.refused.Err()
+}
+
+// isOpenMetrics looks for the line that ends an OpenMetrics document.
+func isOpenMetrics(out []byte) bool {
+	eof := []byte("# EOF")
+	for end := 0; ; {
+		i := bytes.Index(out[end:], eof)
+		if i < 0 {
+			return false
+		}
+		begin := end + i
+		end = begin + len(eof)
+		if (begin == 0 || out[begin-1] == '\n') && (end == len(out) || out[end] == '\n' || out[end] == '\r') {
+			return true
+		}
+	}
+}
+
+// dropData refuses the samples of a run that failed.
+func dropData(o *process.Outcome) error {
+	return lines.Dropped(o, lines.Trimmed(o.Stdout), func(line []byte) bool { return len(line) > 0 && line[0] != '#' })
+}
+
+func (d *parser) refuse(reason string, err error) {
+	d.refused.Add(d.number, []byte(d.line[:min(len(d.line), lines.MaxText)]), reason, err)
+}
+
+func (d *parser) refusef(reason, format string, args ...any) {
+	d.refuse(reason, fmt.Errorf(format, args...))
+}
+
+// sample reads `name{label="value",…} value [time] [# exemplar]`.
+func (d *parser) sample(rest string) {
+	name, rest := cutMetricName(rest)
+	blank := rest != "" && lines.IsBlank(rest[0])
+	rest = strings.TrimLeft(rest, " \t")
+	d.pairs = d.pairs[:0]
+	switch {
+	case rest != "" && rest[0] == '{':
+		var ok bool
+		if name, rest, ok = d.braces(name, rest[1:]); !ok {
+			return
+		}
+	case name == "" || rest != "" && !blank:
+		d.refuse("bad_name", badName(d.line))
+		return
+	}
+	rest = strings.TrimLeft(rest, " \t")
+	word, rest := cutWord(rest)
+	if word == "" {
+		d.refusef("no_value", "%s has no value (print no line when there is none)", name)
+		return
+	}
+	value, ok := parseFloat(word)
+	if !ok {
+		d.refusef("not_a_number", "%s: %q is not a number (print no line when there is no value)", name, lines.Clip([]byte(word)))
+		return
+	}
+	var at time.Time
+	if word, rest = cutWord(rest); word != "" && word[0] != '#' {
+		if at, ok = parseTime(word, d.openMetrics); !ok {
+			d.refuse("bad_time", d.badTime(name, word))
+			return
+		}
+		word, rest = cutWord(rest)
+	}
+	if word != "" && (word != "#" || !strings.HasPrefix(rest, "{")) {
+		d.refusef("extra_words", "%s: its value is followed by %q (write one sample a line)", name, lines.Clip([]byte(strings.TrimRight(word+" "+rest, " "))))
+		return
+	}
+	d.add(name, value, at)
+}
+
+// add makes a sample of what was read and of pairs.
+func (d *parser) add(name string, value float64, at time.Time) {
+	if len(d.samples) >= d.maxSamples {
+		d.refusef("too_many", "the run gave %d values before this one (max_series allows more)", len(d.samples))
+		return
+	}
+	n, known := d.names[name]
+	if !known {
+		name = strings.Clone(name)
+		n = metricName{name, d.familyOf(name)}
+		d.names[name] = n
+	}
+	if bound := n.family.kind.bound; bound != "" {
+		for _, l := range d.pairs {
+			if _, err := strconv.ParseFloat(l.Value, 64); l.Name == bound && err != nil {
+				d.refusef("bad_labels", "%s: %s=%q is not a number", name, bound, lines.Clip([]byte(l.Value)))
+				return
+			}
+		}
+	}
+	n.family.sampled = true
+	d.samples = append(d.samples, record.Sample{Name: n.name, Labels: d.keepPairs(), Value: value, Time: at, Line: d.number})
+	d.of = append(d.of, n.family)
+}
+
+// keepPairs copies the pairs of the line to where they can stay.
+func (d *parser) keepPairs() []record.Label {
+	n := len(d.pairs)
+	if n == 0 {
+		return nil
+	}
+	if cap(d.labels)-len(d.labels) < n {
+		d.labels = make([]record.Label, 0, max(n, min(2*cap(d.labels), 4096), 16))
+	}
+	from := len(d.labels)
+	d.labels = append(d.labels, d.pairs...)
+	return d.labels[from:len(d.labels):len(d.labels)]
+}
+
+// braces reads what follows a {, up to the }, into pairs. In front of it stood
+// name, or nothing: then the name stands inside, in quotes. It reports false
+// when it has refused the line.
+func (d *parser) braces(name, rest string) (string, string, bool) {
+	for {
+		rest = strings.TrimLeft(rest, " \t")
+		if strings.HasPrefix(rest, "}") {
+			if name == "" {
+				d.refusef("bad_name", "the sample has no name")
+			}
+			return name, rest[1:], name != ""
+		}
+		label, after, ok := d.labelName(rest)
+		if !ok {
+			return "", "", false
+		}
+		if !strings.HasPrefix(after, "=") {
+			if rest[0] != '"' || name != "" {
+				d.refusef("bad_labels", "the label %s is not followed by = (write name{label=\"value\"} 1)", label)
+				return "", "", false
+			}
+			name, rest = legacyName(label, true), after
+		} else if rest, ok = d.pair(legacyName(label, false), after[1:]); !ok {
+			return "", "", false
+		}
+		switch {
+		case strings.HasPrefix(rest, ","):
+			rest = rest[1:]
+		case !strings.HasPrefix(rest, "}"):
+			d.refusef("bad_labels", "a , or the closing } is missing after the label %s", label)
+			return "", "", false
+		}
+	}
+}
+
+// labelName reads a label's name, or a name in quotes.
+func (d *parser) labelName(text string) (name, rest string, ok bool) {
+	if strings.HasPrefix(text, `"`) {
+		if name, rest, ok = cutQuoted(text); !ok {
+			d.refusef("bad_labels", "a quote is not closed")
+			return "", "", false
+		}
+		if name == "" {
+			d.refusef("bad_labels", "a name in quotes is empty")
+			return "", "", false
+		}
+		return unescape(name, true), strings.TrimLeft(rest, " \t"), true
+	}
+	if text == "" {
+		d.refusef("bad_labels", "no } ends the labels")
+		return "", "", false
+	}
+	if name, rest = cutLabelName(text); name == "" {
+		d.refusef("bad_labels", "%q does not begin with a label's name (write name{label=\"value\"} 1)", lines.Clip([]byte(text)))
+		return "", "", false
+	}
+	return name, strings.TrimLeft(rest, " \t"), true
+}
+
+// pair reads the value of a label, which stands in quotes, and keeps both.
+func (d *parser) pair(label, text string) (rest string, ok bool) {
+	text = strings.TrimLeft(text, " \t")
+	if !strings.HasPrefix(text, `"`) {
+		d.refusef("bad_labels", "the value of the label %s is not in double quotes", label)
+		return "", false
+	}
+	value, rest, ok := cutQuoted(text)
+	switch {
+	case !ok:
+		d.refusef("bad_labels", "the quote of the label %s is not closed", label)
+		return "", false
+	case strings.HasPrefix(label, "__") || strings.Contains(label, ":"):
+		d.refusef("bad_labels", "%s cannot be a label's name (it takes letters, digits and _, no digit and no __ first)", label)
+		return "", false
+	case len(d.pairs) == maxLabels:
+		d.refusef("too_long", "the sample has more than %d labels", maxLabels)
+		return "", false
+	}
+	for _, l := range d.pairs {
+		if l.Name == label {
+			d.refusef("bad_labels", "the label %s is there twice", label)
+			return "", false
+		}
+	}
+	name, known := d.labelNames[label]
+	if !known {
+		name = strings.Clone(label)
+		d.labelNames[name] = name
+	}
+	d.pairs = append(d.pairs, record.Label{Name: name, Value: unescape(value, true)})
+	return strings.TrimLeft(rest, " \t"), true
+}
+
+// cutMetricName cuts [a-zA-Z_:][a-zA-Z0-9_:]* off the front of text.
+func cutMetricName(text string) (name, rest string) { return cutName(text, true) }
+
+// cutLabelName is the same without colons.
+func cutLabelName(text string) (name, rest string) { return cutName(text, false) }
+
+func cutName(text string, colon bool) (name, rest string) {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || colon && c == ':'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return text[:i], text[i:]
+		}
+	}
+	return text, ""
+}
+
+// cutWord cuts a word off, and the blanks after it.
+func cutWord(text string) (word, rest string) {
+	i := strings.IndexAny(text, " \t")
+	if i < 0 {
+		return text, ""
+	}
+	return text[:i], strings.TrimLeft(text[i:], " \t")
+}
+
+// cutQuoted cuts off what stands in double quotes, in which a backslash hides
+// the quote after it.
+func cutQuoted(text string) (inside, rest string, ok bool) {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return text[1:i], text[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+// unescape reads \\, \n and, where the quote is escaped too, \". A backslash
+// before anything else stands for itself, as Prometheus has it: scripts print
+// C:\path.
+func unescape(text string, quote bool) string {
+	i := strings.IndexByte(text, '\\')
+	if i < 0 {
+		return text
+	}
+	b := make([]byte, 0, len(text))
+	for ; i >= 0 && i+1 < len(text); i = strings.IndexByte(text, '\\') {
+		b = append(b, text[:i]...)
+		switch c := text[i+1]; {
+		case c == 'n':
+			b = append(b, '\n')
+		case c == '\\' || c == '"' && quote:
+			b = append(b, c)
+		default:
+			b = append(b, '\\', c)
+		}
+		text = text[i+2:]
+	}
+	return string(append(b, text...))
+}
+
+// parseFloat reads Go's floats as far as Prometheus reads them: neither
+// hexadecimal ones nor underscores.
+func parseFloat(word string) (float64, bool) {
+	if strings.ContainsAny(word, "xXpP_") {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(word, 64)
+	return f, err == nil
+}
+
+// parseTime reads milliseconds, or seconds on OpenMetrics.
+func parseTime(word string, seconds bool) (time.Time, bool) {
+	if !seconds {
+		ms, err := strconv.ParseInt(word, 10, 64)
+		return time.UnixMilli(ms), err == nil && ms < maxMillis && ms > -maxMillis
+	}
+	s, ok := parseFloat(word)
+	if !ok || !(math.Abs(s) < maxMillis/1000) { // NaN is no time either
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(math.Round(s * 1000))), true
+}
+
+func (d *parser) badTime(name, word string) error {
+	if d.openMetrics {
+		return fmt.Errorf("%s: %q is not a time in seconds", name, lines.Clip([]byte(word)))
+	}
+	return fmt.Errorf("%s: %q is not a time in whole milliseconds (OpenMetrics has seconds, and ends in a line # EOF)", name, lines.Clip([]byte(word)))
+}
+
+func badName(text string) error {
+	word, _ := cutWord(text)
+	return fmt.Errorf("%q does not begin with a metric's name and a blank (a name takes letters, digits, _ and :, no digit first)", lines.Clip([]byte(word)))
+}
+
+// legacyName makes of a name in quotes one that needs none: a _ for every
+// character that needs them, as Prometheus does where it is told to escape names
+// by underscores. So it can be read by every Prometheus, in both formats.
+func legacyName(name string, colon bool) string {
+	if _, rest := cutName(name, colon); rest == "" {
+		return name
+	}
+	var b strings.Builder
+	for i, r := range name {
+		if _, rest := cutName(string(r), colon); rest != "" && (i == 0 || r < '0' || r > '9') {
+			r = '_'
+		}
+		b.WriteRune(r)
+	}
+	if legacy := b.String(); colon || strings.HasPrefix(name, "__") || !strings.HasPrefix(legacy, "__") {
+		return legacy
+	}
+	return "_" + strings.TrimLeft(b.String(), "_") // two in front would make the label Prometheus's own
+}

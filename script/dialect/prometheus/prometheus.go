@@ -1,0 +1,103 @@
+// Package prometheus is the dialect of scripts that print an exposition.
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"scriptbridge/config"
+	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/process"
+)
+
+// Dialect runs what prints an exposition on standard output: the
+// Prometheus text format 0.0.4 or OpenMetrics 1.0. Such scripts were written
+// for script_exporter, or to fill files for node_exporter's textfile collector.
+type Dialect struct{}
+
+// Name is the dialect's.
+func (Dialect) Name() string { return "prometheus" }
+
+// Traits has no prefix: names stand as they are.
+func (Dialect) Traits() dialect.Traits {
+	return dialect.Traits{
+		Interval: time.Minute, Timeout: 5 * time.Second, Verbatim: true,
+		Options: dialect.OptionNames(options{}),
+	}
+}
+
+// maxSamples bounds what one run may give, where the operator's max_series
+// is not more.
+const maxSamples = 100_000
+
+// options is `options` as it stands in the file.
+type options struct {
+	UseFailedOutput bool `yaml:"use_failed_output"`
+}
+
+// Prepare reads the options.
+func (Dialect) Prepare(given config.Options) (dialect.New, error) {
+	var o options
+	if err := given.Decode(&o); err != nil {
+		return nil, err
+	}
+	return func(s *dialect.Script, _ dialect.Memory) dialect.Runner {
+		return &runner{useFailedOutput: o.UseFailedOutput, honorTimestamps: s.HonorTimestamps, maxSamples: max(maxSamples, s.MaxSeries)}
+	}, nil
+}
+
+type runner struct {
+	useFailedOutput bool
+	honorTimestamps bool
+	maxSamples      int
+	// metas are the last run's, by the family's name: what did not change is
+	// used again, so that sinks know it for the same.
+	metas map[string]*record.Meta
+}
+
+// Close does nothing: no process outlives its turn.
+func (r *runner) Close() {}
+
+// Run runs the command as it is. An output of which no line can be read says
+// nothing of the script's series: the run is invalid, and the last ones stay.
+func (r *runner) Run(ctx context.Context, run dialect.Exec) *dialect.Result {
+	o := run(ctx, dialect.Invocation{})
+	t := &dialect.Result{Outcomes: []*process.Outcome{o}, Output: o.Stdout}
+	// What a run left that was cut short may end in half a value.
+	if ended := o.Result == record.OK || o.Result == record.Error && o.ExitCode > 0 && r.useFailedOutput; !ended {
+		t.Err = dropData(o)
+		return t
+	}
+	t.Samples, r.metas, t.Err = parse(o.Stdout, r.maxSamples, r.metas)
+	t.Complete = true
+	if r.honorTimestamps {
+		t.Warnings = dropEarlyTimes(t.Samples)
+	}
+	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
+		t.Complete = false
+		t.Failure = record.Invalid
+		t.Err = errors.Join(fmt.Errorf("no line of the output can be used; the first that cannot: %s", refused[0].Error()), t.Err)
+	}
+	return t
+}
+
+// earliest is the begin of 2001, which no sample of a script that runs now
+// is of: such times are seconds where milliseconds are asked for, and Prometheus
+// would drop their samples as too old.
+var earliest = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// dropEarlyTimes takes away the times before that, and warns of the first.
+func dropEarlyTimes(samples []record.Sample) (warnings []string) {
+	for i := range samples {
+		if s := &samples[i]; !s.Time.IsZero() && s.Time.Before(earliest) {
+			s.Time = time.Time{}
+			if warnings == nil {
+				warnings = []string{fmt.Sprintf("the time of %s is before 2001, and such times are not used: the text format has milliseconds, and OpenMetrics, which ends in a line # EOF, seconds", s.Name)}
+			}
+		}
+	}
+	return warnings
+}

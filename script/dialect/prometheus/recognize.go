@@ -1,0 +1,51 @@
+package prometheus
+
+import (
+	"fmt"
+	"regexp"
+
+	"scriptbridge/internal/texts"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/lines"
+	"scriptbridge/script/process"
+)
+
+// Recognition tells scripts that print an exposition.
+func (Dialect) Recognition() dialect.Recognition {
+	return dialect.Recognition{Text: textClue, Output: outputClue}
+}
+
+var (
+	printedType   = regexp.MustCompile(`# TYPE \S+ (counter|gauge|histogram|summary|untyped|unknown|info|stateset)\b`)
+	clientLibrary = regexp.MustCompile(`(?m)^\s*(from|import) prometheus_client\b|^\s*require ['"]prometheus/client`)
+	commentForm   = regexp.MustCompile(`^# (TYPE|HELP|UNIT) [a-zA-Z_:][a-zA-Z0-9_:]*( |$)|^# EOF$`)
+	labelledForm  = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*\{.*\} [-+0-9.]*([eE][-+]?\d+|\d|Inf|NaN)( |$)`)
+	nameForm      = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+	unitForm      = regexp.MustCompile(`_(total|seconds|bytes|ratio|celsius|count|sum|bucket|info|up)$`)
+)
+
+func textClue(text []byte) dialect.Clue {
+	switch {
+	case printedType.Match(text): // exposition that is printed
+		return dialect.Clue{Strength: dialect.Strong, Why: "its text has a # TYPE line of Prometheus"}
+	case clientLibrary.Match(text):
+		return dialect.Clue{Strength: dialect.Strong, Why: "its text uses a library of Prometheus"}
+	}
+	return dialect.Clue{}
+}
+
+// outputClue looks for comments and labels, which nothing else has, and
+// for names with one of Prometheus's units at their end.
+func outputClue(o *process.Outcome) (clue dialect.Clue) {
+	for _, line := range lines.NotEmpty(o.Stdout) {
+		if commentForm.MatchString(line) || labelledForm.MatchString(line) {
+			return dialect.Clue{Strength: dialect.Certain, Why: "it prints Prometheus's text format"}
+		}
+	}
+	for _, line := range lines.NameValues(o.Stdout) {
+		if nameForm.MatchString(line.Name) && unitForm.MatchString(line.Name) {
+			clue = dialect.Clue{Strength: dialect.Faint, Why: fmt.Sprintf("it prints lines of a name and a value, and %s is a name of Prometheus's kind", texts.Shorten(line.Name, 60))}
+		}
+	}
+	return clue
+}

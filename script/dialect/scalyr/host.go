@@ -1,0 +1,567 @@
+package scalyr
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"scriptbridge/internal/texts"
+	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/process"
+)
+
+// The protocol between the bridge and the host, the Python program that runs
+// one monitor, is described in python/PROTOCOL.md.
+const (
+	protocolVersion = 1
+	hostProgram     = "scriptbridge_host.py"
+
+	// A monitor whose values are not renewed loses them after three
+	// intervals, but not before this time.
+	leastAge = time.Minute
+	// A monitor is hung that has said nothing for three intervals and this
+	// time, unless a timeout is configured.
+	leastPatience = time.Minute
+	// An Inspect may take this long.
+	inspectTime = time.Minute
+	// Texts of the metric log that may become events, a minute.
+	maxEvents = 60
+)
+
+// request is the document that the host reads.
+type request struct {
+	Protocol     int            `json:"protocol"`
+	Mode         string         `json:"mode"`
+	Module       string         `json:"module"`
+	ID           string         `json:"id"`
+	Config       map[string]any `json:"config"`
+	Interval     float64        `json:"interval"`
+	ModulePaths  []string       `json:"module_paths"`
+	AgentPackage string         `json:"agent_package"`
+	AgentConfig  map[string]any `json:"agent_config"`
+	Debug        int            `json:"debug"`
+}
+
+// message is one line of the host's, of whatever kind.
+type message struct {
+	Type     string `json:"t"`
+	Protocol int    `json:"protocol"` // hello
+	Python   string `json:"python"`
+
+	Attributes map[string]any `json:"attributes"` // define
+	Metrics    []declaration  `json:"metrics"`
+
+	Kind   string `json:"kind"` // refused
+	Field  string `json:"field"`
+	Hint   string `json:"hint"`
+	Detail string `json:"detail"`
+
+	Interval float64 `json:"interval"` // ready
+	Samples  *bool   `json:"samples"`  // false: its run is its own
+
+	Time     float64 `json:"time"` // batch
+	Duration float64 `json:"duration"`
+	Gather   bool    `json:"gather"`
+	More     bool    `json:"more"`
+	Error    string  `json:"error"`
+	Records  []entry `json:"records"`
+	Lines    []struct {
+		Text string  `json:"text"`
+		ID   *string `json:"id"`
+	} `json:"lines"`
+
+	Level string `json:"level"` // log
+	Code  string `json:"code"`
+	Where string `json:"where"`
+
+	Reason  string `json:"reason"`  // bye
+	Message string `json:"message"` // log, refused, bye
+}
+
+// entry is one record of a batch: a list of name, value, fields,
+// monitor_id and time in milliseconds.
+type entry struct {
+	record metricRecord
+	id     *string
+	at     time.Time
+}
+
+// UnmarshalJSON reads the list.
+func (e *entry) UnmarshalJSON(data []byte) error {
+	var parts []json.RawMessage
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return err
+	}
+	if len(parts) < 2 {
+		return errors.New("a record has no name or value")
+	}
+	parts = append(parts, nil, nil, nil)
+	if err := json.Unmarshal(parts[0], &e.record.name); err != nil {
+		return err
+	}
+	e.record.value = jsonValue(parts[1])
+	if isObject(parts[2]) {
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(parts[2], &fields); err != nil {
+			return err
+		}
+		for name, raw := range fields {
+			e.record.fields = append(e.record.fields, recordField{name, jsonValue(raw)})
+		}
+		slices.SortFunc(e.record.fields, func(a, b recordField) int { return strings.Compare(a.name, b.name) })
+	}
+	if len(parts[3]) > 0 {
+		if err := json.Unmarshal(parts[3], &e.id); err != nil {
+			return err
+		}
+	}
+	var ms float64
+	if len(parts[4]) > 0 && json.Unmarshal(parts[4], &ms) == nil && ms > 0 && ms < 1e15 {
+		e.at = time.UnixMilli(int64(ms))
+	}
+	return nil
+}
+
+// jsonValue reads a value: as JSON has it, or {"f": "NaN"} for a number that
+// JSON has not.
+func jsonValue(raw json.RawMessage) fieldValue {
+	var text string
+	switch {
+	case isObject(raw):
+		var special struct {
+			F string `json:"f"`
+		}
+		if json.Unmarshal(raw, &special) == nil {
+			if x, ok := notFinite[special.F]; ok {
+				return fieldValue{kind: kindNumber, number: x, text: special.F}
+			}
+		}
+	case json.Unmarshal(raw, &text) == nil && len(raw) > 0 && raw[0] == '"':
+		return fieldValue{kind: kindText, text: text}
+	default:
+		if v, ok := scalar(string(raw)); ok {
+			return v
+		}
+	}
+	return fieldValue{text: texts.Shorten(string(raw), 40)}
+}
+
+func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
+
+// runner keeps one monitor alive.
+type runner struct {
+	script  *dialect.Script
+	options options
+	config  map[string]any
+}
+
+// Close does nothing: no process outlives Keep.
+func (r *runner) Close() {}
+
+// Run has the monitor alive for one sample.
+func (r *runner) Run(ctx context.Context, run dialect.Exec) *dialect.Result {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var first *dialect.Result
+	last := r.Keep(ctx, run, dialect.Session{
+		Put: func(t *dialect.Result) {
+			if first == nil {
+				first = t
+				end()
+			}
+		},
+		Log: func(level.Value, string, ...any) {},
+	})
+	return cmp.Or(first, last)
+}
+
+// request makes the host's document.
+func (r *runner) request(mode string) ([]byte, error) {
+	o := &r.options
+	q := request{
+		Protocol: protocolVersion, Mode: mode, Module: o.Module, ID: o.ID,
+		Config: make(map[string]any), Interval: r.interval().Seconds(),
+		ModulePaths: o.ModulePaths, AgentPackage: o.AgentPackage,
+	}
+	for key, v := range r.config {
+		q.Config[key] = v
+	}
+	if r.script.Interval > 0 { // the operator's word counts more than the monitor's
+		q.Config["sample_interval"] = q.Interval
+	}
+	if o.AgentConfig != "" {
+		env, err := settingsEnv(&r.script.Settings)
+		if err != nil {
+			return nil, err
+		}
+		agent, err := readAgent(o.AgentConfig, env)
+		if err != nil {
+			return nil, err
+		}
+		q.AgentConfig = agent.global
+	}
+	return json.Marshal(q)
+}
+
+var (
+	errHung    = errors.New("hung")
+	errInspect = fmt.Errorf("it did not get ready within %v", inspectTime)
+)
+
+// Keep is one life of the monitor.
+func (r *runner) Keep(ctx context.Context, run dialect.Exec, life dialect.Session) *dialect.Result {
+	stdin, err := r.request("run")
+	if err != nil {
+		return &dialect.Result{Err: err}
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	l := &monitorSession{
+		runner: r, session: life, mapper: newMapper(&r.options),
+		interval: r.interval(), hung: func() { end(errHung) },
+	}
+	l.watch = time.AfterFunc(l.patience(), l.hung)
+	o := run(ctx, dialect.Invocation{Program: hostProgram, Stdin: stdin, Message: l.message})
+	l.stopWatch()
+	return l.last(o, context.Cause(ctx))
+}
+
+// Inspect has the monitor loaded and initialised.
+func (r *runner) Inspect(ctx context.Context, run dialect.Exec) error {
+	stdin, err := r.request("check")
+	if err != nil {
+		return err
+	}
+	ctx, end := context.WithTimeoutCause(ctx, inspectTime, errInspect)
+	defer end()
+	l := &monitorSession{
+		runner: r, mapper: newMapper(&r.options), interval: r.interval(),
+		session: dialect.Session{Put: func(*dialect.Result) {}, Log: func(level.Value, string, ...any) {}},
+	}
+	o := run(ctx, dialect.Invocation{Program: hostProgram, Stdin: stdin, Message: l.message})
+	if l.bye != nil && l.bye.Reason == "checked" && l.refused == nil {
+		return nil
+	}
+	t := l.last(o, context.Cause(ctx))
+	return cmp.Or(t.Err, o.Err)
+}
+
+// monitorSession is what is known of a monitor while it lives.
+type monitorSession struct {
+	runner  *runner
+	session dialect.Session
+	mapper  *mapper
+
+	interval time.Duration
+	watch    *time.Timer // nil: nobody waits for samples
+	hung     func()
+
+	spoke    bool             // the host has begun
+	python   string           // its version
+	declared *record.Declared // that no Turn has carried yet
+	refused  *message
+	bye      *message
+	events   []record.Event // of the present batch
+	recent   []time.Time    // when the latest events came
+}
+
+// timeout is how much longer than its interval a monitor may be silent.
+func (l *monitorSession) timeout() time.Duration {
+	return cmp.Or(l.runner.script.Timeout, 2*l.interval+leastPatience)
+}
+
+// patience is how long a monitor may be silent.
+func (l *monitorSession) patience() time.Duration { return l.interval + l.timeout() }
+
+// message takes one line of the host's.
+func (l *monitorSession) message(line []byte) error {
+	var m message
+	if err := json.Unmarshal(line, &m); err != nil {
+		return fmt.Errorf("wrote on descriptor 3 what is not the protocol: %w", err)
+	}
+	l.spoke = true
+	switch m.Type {
+	case "hello":
+		l.python = m.Python
+		if m.Protocol != protocolVersion {
+			return fmt.Errorf("speaks version %d of the protocol, not %d", m.Protocol, protocolVersion)
+		}
+	case "define":
+		l.declared = l.mapper.declare(m.Metrics, m.Attributes)
+	case "refused":
+		l.refused = &m
+		l.traceback(&m)
+	case "ready":
+		if m.Interval > 0 && m.Interval < math.MaxInt32 {
+			l.interval = time.Duration(m.Interval * float64(time.Second))
+		}
+		if m.Samples != nil && !*m.Samples { // there may never be one to wait for
+			l.stopWatch()
+			l.put(&m)
+		}
+		l.renew()
+	case "batch":
+		l.batch(&m)
+	case "log":
+		l.log(&m)
+	case "bye":
+		l.bye = &m
+	}
+	return nil
+}
+
+func (l *monitorSession) stopWatch() {
+	if l.watch != nil {
+		l.watch.Stop()
+		l.watch = nil
+	}
+}
+
+// renew begins the wait for the next sign of life.
+func (l *monitorSession) renew() {
+	if l.watch != nil {
+		l.watch.Reset(l.patience())
+	}
+}
+
+// batch takes a batch, or a part of one.
+func (l *monitorSession) batch(m *message) {
+	l.renew()
+	at := time.Now()
+	if m.Time > 0 && m.Time < math.MaxInt32*100 {
+		at = time.UnixMicro(int64(m.Time * 1e6))
+	}
+	for i := range m.Records {
+		e := &m.Records[i]
+		id, when := l.runner.options.ID, at
+		if e.id != nil {
+			id = *e.id
+		}
+		if !e.at.IsZero() {
+			when = e.at
+		}
+		l.mapper.show(when, id, e.record.line())
+		l.record(e.record, id, e.at)
+	}
+	for _, line := range m.Lines {
+		id := l.runner.options.ID
+		if line.ID != nil {
+			id = *line.ID
+		}
+		l.mapper.show(at, id, line.Text)
+		records, ok := parseLine(line.Text)
+		if !ok && strings.TrimSpace(line.Text) != "" {
+			l.event(line.Text, id, at)
+		}
+		if !ok {
+			continue
+		}
+		for _, r := range records {
+			l.record(r, id, time.Time{})
+		}
+	}
+	if !m.More {
+		l.put(m)
+	}
+}
+
+// record has a record mapped, unless the batch is too large: what a batch may
+// have is bounded by what the page may.
+func (l *monitorSession) record(r metricRecord, id string, at time.Time) {
+	const least = 100_000
+	if len(l.mapper.batch.samples) >= max(least, l.runner.script.MaxSeries) {
+		l.mapper.refuse("too_many", "", "a sample has more than %d values", max(least, l.runner.script.MaxSeries))
+		return
+	}
+	l.mapper.record(r, id, at)
+}
+
+// event makes an event of a text in the metric log, as many as one minute may
+// have.
+func (l *monitorSession) event(text, id string, at time.Time) {
+	now := time.Now()
+	for len(l.recent) > 0 && now.Sub(l.recent[0]) >= time.Minute {
+		l.recent = l.recent[1:]
+	}
+	if len(l.recent) >= maxEvents {
+		l.mapper.refuse("too_many_events", "", "more than %d texts a minute in the metric log", maxEvents)
+		return
+	}
+	l.recent = append(l.recent, now)
+	e := record.Event{
+		Name: logEvent.Name, Message: text, Start: at, Stop: at, Meta: logEvent, Line: l.mapper.batch.lines,
+		Attributes: []record.Label{{Name: "monitor", Value: l.mapper.monitor}},
+	}
+	if id != "" {
+		e.Attributes = append(e.Attributes, record.Label{Name: "monitor_id", Value: id})
+	}
+	l.events = append(l.events, e)
+}
+
+// logEvent is the kind of all events.
+var logEvent = &record.EventMeta{
+	ID: "metric_log", Name: "metric log", Description: "A text that the monitor wrote to its metric log.",
+	Attributes: []string{"monitor", "monitor_id"},
+}
+
+// put makes a Turn of what has come.
+func (l *monitorSession) put(m *message) {
+	took := time.Duration(0)
+	if m.Duration > 0 && m.Duration < 1e6 {
+		took = time.Duration(m.Duration * float64(time.Second))
+	}
+	t := l.result(dialect.Instant(time.Now(), took))
+	b := l.mapper.take()
+	t.Samples, t.Events, t.Output = b.samples, l.events, []byte(b.output.String())
+	t.Warnings = l.mapper.warnings
+	l.events = nil
+	if m.Error != "" {
+		l.traceback(m)
+		t.Failure = record.Error
+		t.Err = fmt.Errorf("gather_sample raised %s", m.Error)
+	}
+	t.Err = errors.Join(append([]error{t.Err}, b.refused...)...)
+	l.session.Put(t)
+}
+
+// result is a Turn with what all of a life have.
+func (l *monitorSession) result(o *process.Outcome) *dialect.Result {
+	t := &dialect.Result{
+		Outcomes: []*process.Outcome{o}, Declared: l.declared,
+		Interval: l.interval, Timeout: l.timeout(), MaxAge: max(3*l.interval, leastAge),
+	}
+	l.declared = nil
+	return t
+}
+
+// traceback logs what Python tells of an exception.
+func (l *monitorSession) traceback(m *message) {
+	if m.Detail != "" {
+		l.session.Log(level.ErrorValue(), m.Detail, "stream", "traceback")
+	}
+}
+
+// log hands a line of the monitor's own log on.
+func (l *monitorSession) log(m *message) {
+	at := level.InfoValue()
+	switch m.Level {
+	case "DEBUG":
+		at = level.DebugValue()
+	case "WARNING":
+		at = level.WarnValue()
+	case "ERROR", "CRITICAL":
+		at = level.ErrorValue()
+	}
+	keyvals := []any{"stream", "log"}
+	if m.Where != "" {
+		keyvals = append(keyvals, "where", m.Where)
+	}
+	if m.Code != "" {
+		keyvals = append(keyvals, "code", m.Code)
+	}
+	l.session.Log(at, m.Message, keyvals...)
+}
+
+// last is the Turn that tells how the life ended, which is never well.
+func (l *monitorSession) last(o *process.Outcome, cause error) *dialect.Result {
+	t := l.result(o)
+	switch {
+	case l.refused != nil:
+		t.Failure, t.Err = record.Invalid, l.refusal()
+		t.Disabled = l.refused.Kind == "disabled"
+	case errors.Is(cause, errHung):
+		o.Result = record.Timeout
+		o.Err = fmt.Errorf("was ended: it has not sampled for %v (its interval of %v and the timeout of %v)", l.patience(), l.interval, l.timeout())
+	case !l.spoke && o.ExitCode >= 0:
+		t.Failure, t.Err = record.Error, l.noPython(o)
+	case o.Result != record.OK:
+		if l.bye != nil && l.bye.Message != "" {
+			t.Err = errors.New(l.bye.Message)
+		}
+	case l.bye == nil:
+		t.Failure, t.Err = record.Error, errors.New("ended without a word: something in it has ended the interpreter")
+	case l.bye.Reason == "finished":
+		t.Failure, t.Err = record.Error, errors.New("the monitor's run has returned: it measures nothing any more")
+	default:
+		t.Failure, t.Err = record.Error, fmt.Errorf("the monitor has %s%s", l.bye.Reason, behindColon(l.bye.Message))
+	}
+	return t
+}
+
+func behindColon(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}
+
+// noPython says what to do about a program that has not even begun to run the
+// host: there is no Python in it that could.
+func (l *monitorSession) noPython(o *process.Outcome) error {
+	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
+	printed := texts.Shorten(strings.TrimSpace(lines[len(lines)-1]), 200)
+	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",
+		l.runner.options.Python, behindColon(printed))
+}
+
+// refusal says why a monitor does not run.
+func (l *monitorSession) refusal() error {
+	m := l.refused
+	what := map[string]string{
+		"python":      "the interpreter is too old",
+		"module":      "the module cannot be loaded",
+		"class":       "the module has no monitor that could be made",
+		"config":      "the configuration is refused",
+		"initialize":  "the monitor cannot be initialised",
+		"unsupported": "the monitor does not run on this system",
+		"disabled":    "the monitor has disabled itself",
+	}[m.Kind]
+	if m.Kind == "config" && m.Field != "" {
+		what += fmt.Sprintf(": field %q", m.Field)
+	}
+	return fmt.Errorf("%s%s%s", cmp.Or(what, "the monitor is refused"), behindColon(m.Message), l.remedy(m))
+}
+
+// remedy is what can be done about a refusal, in brackets; empty for nothing.
+func (l *monitorSession) remedy(m *message) string {
+	switch m.Hint {
+	case "python2":
+		return " (that is of Python 2: the module has to be converted to Python 3, as the program 2to3 does)"
+	case "syntax":
+		return fmt.Sprintf(" (Python %s cannot read this line: a module for Python 2 has to be converted to Python 3, as the program 2to3 does; "+
+			"one for a newer Python is given it by options: {python: …})", l.python)
+	case "builtin":
+		return " (options: {module_paths: […]} names the folder of a copy of it, options: {agent_package: …} the one that holds the agent's own scalyr_agent)"
+	case "agent_package":
+		return " (the agent's own package has more than ours: options: {agent_package: …} names the folder that holds its scalyr_agent)"
+	}
+	switch {
+	case m.Kind == "python":
+		return fmt.Sprintf(" (options: {python: …} names another than %s)", l.runner.options.Python)
+	case m.Kind == "config" && m.Field != "":
+		return fmt.Sprintf(" (set it under options: {config: {%s: …}})", m.Field)
+	case m.Kind == "module":
+		return " (options: {module_paths: […]} names the folders that have it, options: {python: …} an interpreter with the libraries that it needs)"
+	}
+	return ""
+}
+
+// line is the record as it stands in the agent's metric log.
+func (r metricRecord) line() string {
+	text := r.name + " " + r.value.line()
+	for _, f := range r.fields {
+		text += " " + f.name + "=" + f.value.line()
+	}
+	return text
+}
+
+var _ dialect.Keeper = (*runner)(nil)
