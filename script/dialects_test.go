@@ -37,7 +37,7 @@ type contract struct {
 	// its data.
 	script func(body string) string
 	// kept says that the scripts of the dialect stay alive: they are modules,
-	// options name them, and no turn of theirs is whole.
+	// options name them, and no run of theirs is whole.
 	kept bool
 }
 
@@ -147,7 +147,7 @@ func (c *contract) runner(t *testing.T, d dialect.Dialect) (*Script, dialect.Run
 	return s, newRunner(&s.Script, dialect.Forgetful{})
 }
 
-// prints is a RunFunc of a script that declares what the contract says and
+// prints is an Exec of a script that declares what the contract says and
 // prints out.
 func (c *contract) prints(out string) dialect.Exec {
 	return func(_ context.Context, in dialect.Invocation) *process.Outcome {
@@ -202,7 +202,7 @@ func TestGoodLinesSurvive(t *testing.T) {
 	})
 }
 
-// Whatever a script prints, wherever it prints it and however it ends: a turn
+// Whatever a script prints, wherever it prints it and however it ends: a run
 // ends, with a verdict, and its samples are of lines that there are.
 func TestGarbage(t *testing.T) {
 	forEachDialect(t, func(t *testing.T, d dialect.Dialect, c contract) {

@@ -49,7 +49,7 @@ func (s *Script) doubtUser(uid int) string {
 	return fmt.Sprintf("user %s needs a bridge that runs as root, which this check does not, so that it cannot see whether the script can run", s.User)
 }
 
-// hints are what may be the reason that a turn went wrong, beyond what the run
+// hints are what may be the reason that a run went wrong, beyond what the run
 // itself said. unheard says that the script has never been understood, so that
 // its dialect may be another one. instead is what belongs behind failed, the
 // error of a run that could not begin since something is missing.

@@ -16,7 +16,7 @@ import (
 	"scriptbridge/script/process"
 )
 
-// Verdict is the judgement on one turn.
+// Verdict is the judgement on one run.
 type Verdict struct {
 	Start    time.Time
 	Duration time.Duration
@@ -40,7 +40,7 @@ func (v *Verdict) text() string {
 	return string(v.Result) + ": " + v.Err.Error()
 }
 
-// judge turns a dialect's Turn into a batch: the one place that decides what a
+// judge turns a dialect's Result into a batch: the one place that decides what a
 // run was worth, for every dialect.
 type judge struct {
 	script    *Script
@@ -54,7 +54,7 @@ type judge struct {
 
 	understood bool // it has been understood, so that its dialect is the right one
 	hinted     string
-	advised    []string // for a turn that ended as hinted says
+	advised    []string // for a run that ended as hinted says
 	instead    string   // of what is missing: likewise
 }
 
@@ -83,7 +83,7 @@ func (j *judge) announce(source *record.Source) *record.Batch {
 	return &record.Batch{Source: source, Time: time.Now()}
 }
 
-// judge decides on a turn.
+// judge decides on a run.
 func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
 	j.terms(t)
 	run := &record.Run{
@@ -147,7 +147,7 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 	return b, v
 }
 
-// advise adds what may be the reason to a turn that went wrong: to its error,
+// advise adds what may be the reason to a run that went wrong: to its error,
 // or where it has none, to its warnings.
 func (j *judge) advise(t *dialect.Result, v *Verdict) {
 	wrong := v.Result != record.OK || v.Refused > 0 || v.Samples+v.Events == 0

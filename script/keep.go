@@ -97,7 +97,7 @@ func (u *unit) rest(t *dialect.Result) {
 	}
 }
 
-// nextRun waits for a turn that was not waited for yet.
+// nextRun waits for a run that was not waited for yet.
 func (u *unit) nextRun() {
 	select {
 	case <-u.ran:

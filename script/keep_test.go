@@ -108,7 +108,7 @@ func TestKeepBackoff(t *testing.T) {
 }
 
 // Those who are kept alive hold no place once they have spoken, or after ten
-// seconds: all get their start, and scripts that are run get their turns.
+// seconds: all get their start, and scripts that are run get their runs.
 func TestKeepPlaces(t *testing.T) {
 	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
 		var scripts []*Script
@@ -178,7 +178,7 @@ func TestKeepReload(t *testing.T) {
 	})
 }
 
-// Once waits for the next turn of a script that goes on living in between.
+// Once waits for the next run of a script that goes on living in between.
 func TestKeepOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}

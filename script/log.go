@@ -46,7 +46,7 @@ func (s *share) take() bool {
 	return false
 }
 
-// flush tells, at the end of a turn, how many lines were kept out of the log,
+// flush tells, at the end of a run, how many lines were kept out of the log,
 // unless that was told a moment ago.
 func (s *share) flush(logger log.Logger, keyvals ...any) {
 	s.mu.Lock()

@@ -16,7 +16,7 @@ import (
 	"scriptbridge/script/process"
 )
 
-// nagiosVerdict plays one turn that comes to o and judges it.
+// nagiosVerdict runs a plugin once, which comes to o, and judges it.
 func nagiosVerdict(t *testing.T, o *process.Outcome) (*dialect.Result, *record.Batch, *Verdict) {
 	t.Helper()
 	newRunner, err := nagios.Dialect{}.Prepare(config.Options{})

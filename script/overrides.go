@@ -14,7 +14,7 @@ import (
 )
 
 // overrides applies the operator's `metrics:` to what a script declares and
-// sends (spec/mapping.md, Types): by declared id or name, an id wins. A nil
+// sends: by declared id or name, an id wins. A nil
 // *overrides changes nothing.
 type overrides struct {
 	by map[string]config.Override

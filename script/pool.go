@@ -156,10 +156,10 @@ func await(ctx context.Context, units []*unit) {
 	}
 }
 
-// Ready reports whether every script has had its first turn.
+// Ready reports whether every script has had its first run.
 func (p *Pool) Ready() bool { return len(p.Late()) == 0 }
 
-// Late names the scripts that have not had their first turn.
+// Late names the scripts that have not had their first run.
 func (p *Pool) Late() (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -181,7 +181,7 @@ func (p *Pool) Running() int { running, _ := p.runs.count(); return running }
 // Waiting is how many scripts are due and wait for a free place.
 func (p *Pool) Waiting() int { _, waiting := p.runs.count(); return waiting }
 
-// semaphore are the turns that may run at once: first come, first served, so that
+// semaphore bounds the runs that go on at once: first come, first served, so that
 // no script can be overtaken for ever.
 type semaphore struct {
 	mu      sync.Mutex
@@ -251,7 +251,7 @@ func (p *semaphore) grant() {
 // Once runs each of scripts one time, as many at once as there are places, and
 // gives what people may see of them, in order. Called again with the same
 // scripts it goes on with what their Runners keep; of one that is kept alive it
-// waits for the next turn that has not been given. It is the way of `try`; a
+// waits for the next run that has not been given. It is the way of `try`; a
 // Pool is used either through Reload or through Once.
 func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 	var running sync.WaitGroup

@@ -33,7 +33,7 @@ func (m *memory) Put(b *record.Batch) error {
 	return m.err
 }
 
-// runs gives the batches of a script's turns.
+// runs gives the batches of a script's runs.
 func (m *memory) runs(name string) (runs []*record.Batch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -51,7 +51,7 @@ func (m *memory) has(name string, what func(*record.Batch) bool) bool {
 	return slices.ContainsFunc(m.batches, func(b *record.Batch) bool { return b.Source.Name == name && what(b) })
 }
 
-// player is a Runner whose turns are functions.
+// player is a Runner whose runs are functions.
 type player struct {
 	mu     sync.Mutex
 	starts []time.Time
@@ -79,7 +79,7 @@ func (p *player) count() int {
 	return len(p.starts)
 }
 
-// lasting makes a play whose every turn takes d and goes well.
+// lasting makes a play whose every run takes d and goes well.
 func lasting(d time.Duration) func(context.Context, int) *dialect.Result {
 	return func(ctx context.Context, n int) *dialect.Result {
 		start := time.Now()

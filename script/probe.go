@@ -14,8 +14,7 @@ import (
 )
 
 const (
-	// probeFresh is how long after its end a run still answers those who ask
-	// (spec/configuration.md, Endpoints).
+	// probeFresh is how long after its end a run still answers those who ask.
 	probeFresh = time.Second
 	// probesMax bounds the runs with parameters of one script that are under
 	// way, waiting for a place included.
@@ -117,7 +116,7 @@ func (u *unit) probe(ctx context.Context, query map[string][]string) (*record.Ba
 	return f.wait(ctx)
 }
 
-// askRun gives the last turn if it is fresh, waits for one that is under way
+// askRun gives the last run if it is fresh, waits for one that is under way
 // or due, or has the loop take the next one now.
 func (u *unit) askRun(ctx context.Context) (*record.Batch, error) {
 	u.mu.Lock()
@@ -136,7 +135,7 @@ func (u *unit) askRun(ctx context.Context) (*record.Batch, error) {
 	return f.wait(ctx)
 }
 
-// finished gives a turn's batch to those who wait for it. The caller holds u.mu.
+// finished gives a run's batch to those who wait for it. The caller holds u.mu.
 func (u *unit) finished(b *record.Batch) {
 	if u.script.Probe {
 		u.last = b

@@ -266,7 +266,7 @@ func MakeFolders(table dialect.Table, cfg *config.Config) (made []string, proble
 }
 
 // Round is the shortest interval among the folders of discover whose dialect
-// has aligned turns; 0 when there is none. What is dropped into such a folder
+// has aligned runs; 0 when there is none. What is dropped into such a folder
 // is to run within a round.
 func Round(table dialect.Table, cfg *config.Config) time.Duration {
 	var round time.Duration

@@ -10,7 +10,7 @@ import (
 // Slots are counted from base by the monotonic clock, so that a step of the
 // wall clock neither skips nor doubles a run. Aligned ones are at multiples of
 // the interval since the epoch, by the wall clock as it stands at the end of
-// each turn; the wait for one is measured by the monotonic clock too, so that
+// each run; the wait for one is measured by the monotonic clock too, so that
 // a step of the wall clock costs at most one slot.
 type schedule struct {
 	base    time.Time // carries a monotonic reading
@@ -42,7 +42,7 @@ func (s schedule) after(t time.Time, interval time.Duration) time.Time {
 	return s.base.Add(phase + n*interval)
 }
 
-// begin gives the moment of the first turn: at once, or at the first multiple
+// begin gives the moment of the first run: at once, or at the first multiple
 // of the interval.
 func (s schedule) begin(now time.Time, interval time.Duration) time.Time {
 	if s.aligned {
@@ -57,7 +57,7 @@ func multipleAfter(t time.Time, interval time.Duration) time.Time {
 }
 
 // nextAligned is next for aligned slots. A wall clock that was set back a
-// little must not double a turn.
+// little must not double a run.
 func (s schedule) nextAligned(due, now time.Time, interval time.Duration) (slot time.Time, skipped int) {
 	since := now.Sub(due)
 	return multipleAfter(now.Add(max(0, interval/2-since)), interval), int(since / interval)
@@ -65,8 +65,7 @@ func (s schedule) nextAligned(due, now time.Time, interval time.Duration) (slot 
 
 // next gives the slot after the one that was due, and how many slots had
 // passed already by now and are skipped. A first run was due at no slot: it is
-// followed by the first one that is at least half an interval later
-// (spec/configuration.md, Schedule).
+// followed by the first one that is at least half an interval later.
 func (s schedule) next(due, now time.Time, interval time.Duration, first bool) (slot time.Time, skipped int) {
 	if s.aligned {
 		return s.nextAligned(due, now, interval)

@@ -13,7 +13,7 @@ func alignedScript(name string, interval time.Duration, p *player) *Script {
 }
 
 // Aligned scripts run at multiples of their interval since the epoch, the
-// first turn too; a slow run passes over slots and never catches up.
+// first run too; a slow run passes over slots and never catches up.
 func TestAligned(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
 		time.Sleep(7*time.Second + 13*time.Millisecond)
@@ -48,7 +48,7 @@ func TestAligned(t *testing.T) {
 	})
 }
 
-// The wall clock may be set: slots are those of the clock after the turn, and
+// The wall clock may be set: slots are those of the clock after the run, and
 // none comes less than half an interval after the one before.
 func TestAlignedClockSteps(t *testing.T) {
 	const interval = 30 * time.Second
@@ -61,7 +61,7 @@ func TestAlignedClockSteps(t *testing.T) {
 		{time.Second, interval, 0},
 		{0, interval, 0},
 		{29 * time.Second, interval, 0},
-		{interval, 2 * interval, 1}, // a slot that is now has passed: the turn is over only now
+		{interval, 2 * interval, 1}, // a slot that is now has passed: the run is over only now
 		{65 * time.Second, 3 * interval, 2},
 		{-5 * time.Millisecond, interval, 0}, // set back a little while it ran
 	} {

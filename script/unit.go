@@ -38,18 +38,18 @@ type unit struct {
 	done    chan struct{} // closed when the loop has ended and nothing is left running
 	removed atomic.Bool   // once stopped: its series end
 
-	once sync.Mutex    // held for a turn that Once asked for
-	ran  chan struct{} // has one when there was a turn that nextTurn has not seen
+	once sync.Mutex    // held for a run that Once asked for
+	ran  chan struct{} // has one when there was a run that nextRun has not seen
 
 	forProbe bool           // it is for one run that a request asked for (probe.go)
-	asked    chan struct{}  // holds something when a turn is wanted before it is due
+	asked    chan struct{}  // holds something when a run is wanted before it is due
 	probes   sync.WaitGroup // the runs in flights
 
 	mu   sync.Mutex
 	view View
 	// For who asks for a run (probe.go).
-	last      *record.Batch        // of the last turn, if the script may be probed
-	next      *probeRun            // the turn that is under way or comes next
+	last      *record.Batch        // of the last run, if the script may be probed
+	next      *probeRun            // the run that is under way or comes next
 	probeRuns map[string]*probeRun // runs with parameters, by command; landed ones while they are fresh
 	inFlight  int                  // those that have not landed
 	closed    bool                 // the loop has ended, and no run begins any more
@@ -161,8 +161,8 @@ func (u *unit) sleep(due time.Time) bool {
 	return u.ctx.Err() == nil
 }
 
-// plan gives the moment of the next turn, and counts the slots that passed
-// while the script ran. A turn that was wanted before it was due changes
+// plan gives the moment of the next run, and counts the slots that passed
+// while the script ran. A run that was wanted before it was due changes
 // nothing, unless it went on until then.
 func (u *unit) plan(due, wanted time.Time, retry time.Duration, first bool) time.Time {
 	now := time.Now()
@@ -219,7 +219,7 @@ func (u *unit) put(b *record.Batch) {
 	u.sinks.Log(u.logger, err, "a sink could not take what the script said", "all sinks take what the script says again")
 }
 
-// publish puts what came of a turn, keeps it for people, and gives it to who
+// publish puts what came of a run, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
 func (u *unit) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
@@ -255,7 +255,7 @@ func (u *unit) interrupted(t *dialect.Result) bool {
 	return !t.ExitCodeIsValue && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
-// exec is the RunFunc that the dialects get: the script's command with the
+// exec is the Exec that the dialects get: the script's command with the
 // invocation's arguments behind it.
 func (u *unit) exec(ctx context.Context, in dialect.Invocation) *process.Outcome {
 	now := time.Now()
@@ -351,7 +351,7 @@ func (u *unit) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w.Events = record.Latest(w.Events, b.Events, eventsShown)
 }
 
-// hasRun reports whether the script has had its first turn, if it takes any.
+// hasRun reports whether the script has had its first run, if it takes any.
 func (u *unit) hasRun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

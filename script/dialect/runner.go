@@ -32,13 +32,13 @@ func (Forgetful) Load() ([]byte, error) { return nil, nil }
 // Save forgets it.
 func (Forgetful) Save([]byte) error { return nil }
 
-// Runner is what a dialect keeps of one script between its turns: a
+// Runner is what a dialect keeps of one script between its runs: a
 // declaration, the output fed back, a child kept alive. The pool never calls
 // it twice at once.
 type Runner interface {
-	// Turn runs the script once, by means of run, and says what came of it.
+	// Run runs the script once, by means of exec, and says what came of it.
 	// It returns soon after ctx has ended.
-	Run(ctx context.Context, run Exec) *Result
+	Run(ctx context.Context, exec Exec) *Result
 	// Close ends whatever the Runner keeps alive.
 	Close()
 }
@@ -60,32 +60,32 @@ type Invocation struct {
 	// Message, if not nil, makes the process one that lives for as long as it
 	// likes: Timeout does not hold, standard output is lines for the log, and
 	// the process has a pipe as descriptor 3, each line of which (4 MiB at
-	// most) is given to Message: one at a time, none after the RunFunc has
+	// most) is given to Message: one at a time, none after the Exec has
 	// returned. Message must not keep the line; an error ends the process.
 	Message func(line []byte) error
 }
 
-// Result is what came of one turn. Its slices are kept for a while and shared:
-// nobody changes them any more.
+// Result is the result of one run. It is immutable once returned: the status
+// page and the judge share its slices.
 type Result struct {
-	// Outcomes are the processes of the turn, in order. The last one decides
+	// Outcomes are the processes of the run, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.
 	Outcomes []*process.Outcome
-	// Result is the dialect's verdict where the processes' own is OK, such as
-	// record.Invalid; empty for none.
+	// Failure is what the dialect finds wrong where the processes' own result
+	// is OK, such as record.Invalid; empty for nothing.
 	Failure record.Result
-	// Disabled says of the last Turn of a Keeper that the script itself wants
+	// Disabled says of the last Result of a Keeper that the script itself wants
 	// not to run; Err is why. That is no failure, and it is not started again
 	// before a reload makes it anew.
 	Disabled bool
-	// Answered says that the last process's exit code, whatever it is, is the
-	// script's answer and no failure.
+	// ExitCodeIsValue says that a non-zero exit code of the last process is a
+	// value (a state of Nagios), not a failure.
 	ExitCodeIsValue bool
-	// Err says why the turn failed, or which lines could not be read (joined
+	// Err says why the run failed, or which lines could not be read (joined
 	// record.LineErrors); it does not repeat an Outcome's Err.
 	Err error
-	// Heard says that the script gave its complete present state: the batch
-	// is Whole. Without it the last values stay until they are too old.
+	// Complete says that the script gave its complete present state, and so
+	// does the batch. Without it the last values stay until they are too old.
 	Complete bool
 	Declared *record.Declared // nil: as before
 	Samples  []record.Sample
@@ -95,7 +95,7 @@ type Result struct {
 	// MaxAge is how long values live after their last mention, where the
 	// configuration does not say; 0: twice the interval plus the timeout.
 	MaxAge time.Duration
-	// RetryAfter asks for the next turn sooner than the schedule would.
+	// RetryAfter asks for the next run sooner than the schedule would.
 	RetryAfter time.Duration
 	// Warnings are logged once, until their text changes.
 	Warnings []string
@@ -108,18 +108,18 @@ type Result struct {
 }
 
 // Keeper is a Runner whose script stays alive and speaks when it likes. The
-// pool prefers Keep to Turn, starts again what has ended, and never calls two
+// pool prefers Keep to Run, starts again what has ended, and never calls two
 // of its methods at once.
 type Keeper interface {
 	Runner
-	// Keep starts the script by means of run, an Invocation with a Message,
-	// and hands a Turn to life whenever it has spoken. It returns when the
-	// script has ended, with the Turn that tells why; soon after ctx has
+	// Keep starts the script by means of exec, an Invocation with a Message,
+	// and hands a Result to session whenever it has spoken. It returns when the
+	// script has ended, with the Result that tells why; soon after ctx has
 	// ended.
-	Keep(ctx context.Context, run Exec, life Session) *Result
+	Keep(ctx context.Context, exec Exec, session Session) *Result
 	// Inspect starts the script, has it look at its configuration, and ends it
 	// before it measures anything. The error is all that is wrong.
-	Inspect(ctx context.Context, run Exec) error
+	Inspect(ctx context.Context, exec Exec) error
 }
 
 // Session is what a kept script tells while it lives. Its functions must not be

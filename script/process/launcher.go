@@ -192,7 +192,7 @@ func tooMuch(c *Command) *stop {
 // and ends it where it may not go on; it then says why. o.End stays zero when
 // the process survives even SIGKILL and ctx has ended: then there is nobody
 // left who could wait for it. While ctx goes on, so does the waiting: the next
-// turn must not add a second such process.
+// run must not add a second such process.
 func (l *Launcher) supervise(ctx context.Context, c *Command, p *process,
 	s *streams, ended <-chan time.Time, o *Outcome) *stop {
 	var expired <-chan time.Time

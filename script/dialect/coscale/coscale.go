@@ -64,7 +64,7 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 	}, nil
 }
 
-// runner keeps a script's declaration between turns.
+// runner keeps a script's declaration between runs.
 type runner struct {
 	script          *dialect.Script
 	configTimeout   time.Duration
@@ -79,7 +79,7 @@ type runner struct {
 	retry   time.Time     // no further -c before, unless the file changes
 }
 
-// Close does nothing: no process outlives its turn.
+// Close does nothing: no process outlives its run.
 func (r *runner) Close() {}
 
 // Run asks for the declaration when that is due, then for the data.
@@ -96,7 +96,7 @@ func (r *runner) Run(ctx context.Context, run dialect.Exec) *dialect.Result {
 	return t
 }
 
-// due reports whether -c is to be asked in this turn.
+// due reports whether -c is to be asked in this run.
 func (r *runner) due() bool {
 	now := time.Now()
 	switch {
@@ -128,7 +128,7 @@ func (r *runner) changedFile() os.FileInfo {
 }
 
 // configure runs -c. When it fails, the last good declaration stays, and the
-// failure is a warning; when there is none, it is the turn's error.
+// failure is a warning; when there is none, it is the run's error.
 func (r *runner) configure(ctx context.Context, run dialect.Exec, t *dialect.Result) {
 	changed := r.changedFile() // before the run: a change during it is then seen
 	o := run(ctx, dialect.Invocation{Args: []string{"-c"}, Timeout: r.configTimeout})
@@ -148,7 +148,7 @@ func (r *runner) configure(ctx context.Context, run dialect.Exec, t *dialect.Res
 	}
 	r.postpone()
 	if r.config != nil {
-		// Not o.Err by %w: the turn may still be a good one.
+		// Not o.Err by %w: the run may still be a good one.
 		r.trouble = []string{fmt.Sprintf("the last good declaration stays in use: %v", errors.Join(o.Err, err))}
 		return
 	}

@@ -44,7 +44,7 @@ func newStage(t *testing.T) *stage {
 	}
 }
 
-// run takes a turn and gives it with the calls that it made.
+// run runs it once and gives the result with the calls that it made.
 func (s *stage) run() (t *dialect.Result, calls string) {
 	s.t.Helper()
 	s.calls = nil
@@ -66,7 +66,7 @@ func (s *stage) exec(_ context.Context, in dialect.Invocation) *process.Outcome 
 	return s.data()
 }
 
-// expect takes a turn that must make just these calls.
+// expect runs it once, which must make just these calls.
 func (s *stage) expect(calls string) *dialect.Result {
 	s.t.Helper()
 	t, got := s.run()
@@ -201,7 +201,7 @@ func TestCoscaleReadAgain(t *testing.T) {
 		s.data = dialecttest.Says("M2 5\n")
 		time.Sleep(time.Hour)
 		asked := 0
-		for range 120 { // two hours of turns
+		for range 120 { // two hours of runs
 			turn, calls := s.run()
 			switch calls {
 			case "-c 1s, -d 5s":
@@ -219,7 +219,7 @@ func TestCoscaleReadAgain(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		// 5 s, 10 s … are over by the next turn up to 40 s; then 80, 160, 320,
+		// 5 s, 10 s … are over by the next run up to 40 s; then 80, 160, 320,
 		// 640, 1280, 2560, 3600 s.
 		if asked != 11 {
 			t.Errorf("asked for -c %d times in two hours", asked)

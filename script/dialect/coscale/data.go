@@ -53,7 +53,7 @@ type dimensionPart struct {
 }
 
 // parseData reads what a script printed for -d in a run that ended at
-// end (coscale-scripts.md, 3.1 and 3.2). It reads on past every line that it
+// end. It reads on past every line that it
 // cannot use; the error joins a record.LineError for each. Warnings are about
 // lines that it did use. A line that begins with neither M nor E is a banner
 // and none of our business. Nothing returned refers to out.

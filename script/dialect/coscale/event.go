@@ -87,7 +87,7 @@ func (d *dataParser) event(text []byte) {
 	d.events = append(d.events, e)
 }
 
-// parseTime reads a start or stop (spec/mapping.md, Events): at or below 0 it is
+// parseTime reads a start or stop: at or below 0 it is
 // seconds before the end of the run, above it is Unix seconds.
 func (d *dataParser) parseTime(word []byte) (time.Time, error) {
 	v, ok := lines.ParseDecimal(word)

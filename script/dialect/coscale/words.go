@@ -21,8 +21,7 @@ func cutID(text []byte) (id uint64, rest []byte, ok bool) {
 }
 
 // looksGlued reports whether another metric or event begins within text:
-// threads that print at once lose each other's line ends (coscale-scripts.md,
-// 2.12). In front of it stands the end of an event (a quote, or a quote and S
+// threads that print at once lose each other's line ends. In front of it stands the end of an event (a quote, or a quote and S
 // or A) or, where text is a value, a digit.
 func looksGlued(text []byte, value bool) bool {
 	for i := 1; i < len(text); i++ {

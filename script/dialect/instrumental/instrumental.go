@@ -153,7 +153,7 @@ type past struct {
 	output []byte
 }
 
-// Close does nothing: no process outlives its turn.
+// Close does nothing: no process outlives its run.
 func (r *runner) Close() {}
 
 // Run runs the script and remembers the run, however it ended: scripts that
@@ -240,7 +240,7 @@ func (r *runner) remember(o *process.Outcome, t *dialect.Result) {
 	}
 }
 
-// recall asks the memory, once. It waits for the first turn, since by then the
+// recall asks the memory, once. It waits for the first run, since by then the
 // script's former Runner has ended.
 func (r *runner) recall(t *dialect.Result) {
 	if r.recalled {

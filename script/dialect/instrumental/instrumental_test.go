@@ -17,7 +17,7 @@ import (
 	"scriptbridge/script/process"
 )
 
-// stage stands in for a script's processes, one outcome a turn.
+// stage stands in for a script's processes, one outcome a run.
 type stage struct {
 	t      *testing.T
 	script *dialect.Script
@@ -65,7 +65,7 @@ func (s *stage) restart() {
 	s.runner = newRunner(s.script, s.memory)
 }
 
-// run takes a turn in which the script comes to o, and must be called so.
+// run runs the script, which comes to o and must be called so.
 func (s *stage) run(o *process.Outcome, args, stdin string) *dialect.Result {
 	s.t.Helper()
 	return s.runIn(s.t.Context(), o, args, stdin)

@@ -54,7 +54,7 @@ type runner struct {
 	state  int // -1: it has not answered yet
 }
 
-// Close does nothing: no process outlives its turn.
+// Close does nothing: no process outlives its run.
 func (r *runner) Close() {}
 
 // Run runs the command as it is. The codes 0 to 3 are the plugin's answer;

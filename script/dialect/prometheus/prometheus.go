@@ -58,7 +58,7 @@ type runner struct {
 	metas map[string]*record.Meta
 }
 
-// Close does nothing: no process outlives its turn.
+// Close does nothing: no process outlives its run.
 func (r *runner) Close() {}
 
 // Run runs the command as it is. An output of which no line can be read says

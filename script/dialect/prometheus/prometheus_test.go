@@ -25,7 +25,7 @@ import (
 	"scriptbridge/script/process"
 )
 
-// runOnce takes a turn of a script whose one process comes to o.
+// runOnce runs a script whose one process comes to o.
 func runOnce(t *testing.T, r dialect.Runner, o func() *process.Outcome) *dialect.Result {
 	t.Helper()
 	calls := 0

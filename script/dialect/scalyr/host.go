@@ -7,13 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-kit/log/level"
 
-	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
@@ -36,126 +34,6 @@ const (
 	// Texts of the metric log that may become events, a minute.
 	maxEvents = 60
 )
-
-// request is the document that the host reads.
-type request struct {
-	Protocol     int            `json:"protocol"`
-	Mode         string         `json:"mode"`
-	Module       string         `json:"module"`
-	ID           string         `json:"id"`
-	Config       map[string]any `json:"config"`
-	Interval     float64        `json:"interval"`
-	ModulePaths  []string       `json:"module_paths"`
-	AgentPackage string         `json:"agent_package"`
-	AgentConfig  map[string]any `json:"agent_config"`
-	Debug        int            `json:"debug"`
-}
-
-// message is one line of the host's, of whatever kind.
-type message struct {
-	Type     string `json:"t"`
-	Protocol int    `json:"protocol"` // hello
-	Python   string `json:"python"`
-
-	Attributes map[string]any `json:"attributes"` // define
-	Metrics    []declaration  `json:"metrics"`
-
-	Kind   string `json:"kind"` // refused
-	Field  string `json:"field"`
-	Hint   string `json:"hint"`
-	Detail string `json:"detail"`
-
-	Interval float64 `json:"interval"` // ready
-	Samples  *bool   `json:"samples"`  // false: its run is its own
-
-	Time     float64 `json:"time"` // batch
-	Duration float64 `json:"duration"`
-	Gather   bool    `json:"gather"`
-	More     bool    `json:"more"`
-	Error    string  `json:"error"`
-	Records  []entry `json:"records"`
-	Lines    []struct {
-		Text string  `json:"text"`
-		ID   *string `json:"id"`
-	} `json:"lines"`
-
-	Level string `json:"level"` // log
-	Code  string `json:"code"`
-	Where string `json:"where"`
-
-	Reason  string `json:"reason"`  // bye
-	Message string `json:"message"` // log, refused, bye
-}
-
-// entry is one record of a batch: a list of name, value, fields,
-// monitor_id and time in milliseconds.
-type entry struct {
-	record metricRecord
-	id     *string
-	at     time.Time
-}
-
-// UnmarshalJSON reads the list.
-func (e *entry) UnmarshalJSON(data []byte) error {
-	var parts []json.RawMessage
-	if err := json.Unmarshal(data, &parts); err != nil {
-		return err
-	}
-	if len(parts) < 2 {
-		return errors.New("a record has no name or value")
-	}
-	parts = append(parts, nil, nil, nil)
-	if err := json.Unmarshal(parts[0], &e.record.name); err != nil {
-		return err
-	}
-	e.record.value = jsonValue(parts[1])
-	if isObject(parts[2]) {
-		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(parts[2], &fields); err != nil {
-			return err
-		}
-		for name, raw := range fields {
-			e.record.fields = append(e.record.fields, recordField{name, jsonValue(raw)})
-		}
-		slices.SortFunc(e.record.fields, func(a, b recordField) int { return strings.Compare(a.name, b.name) })
-	}
-	if len(parts[3]) > 0 {
-		if err := json.Unmarshal(parts[3], &e.id); err != nil {
-			return err
-		}
-	}
-	var ms float64
-	if len(parts[4]) > 0 && json.Unmarshal(parts[4], &ms) == nil && ms > 0 && ms < 1e15 {
-		e.at = time.UnixMilli(int64(ms))
-	}
-	return nil
-}
-
-// jsonValue reads a value: as JSON has it, or {"f": "NaN"} for a number that
-// JSON has not.
-func jsonValue(raw json.RawMessage) fieldValue {
-	var text string
-	switch {
-	case isObject(raw):
-		var special struct {
-			F string `json:"f"`
-		}
-		if json.Unmarshal(raw, &special) == nil {
-			if x, ok := notFinite[special.F]; ok {
-				return fieldValue{kind: kindNumber, number: x, text: special.F}
-			}
-		}
-	case json.Unmarshal(raw, &text) == nil && len(raw) > 0 && raw[0] == '"':
-		return fieldValue{kind: kindText, text: text}
-	default:
-		if v, ok := scalar(string(raw)); ok {
-			return v
-		}
-	}
-	return fieldValue{text: texts.Shorten(string(raw), 40)}
-}
-
-func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 
 // runner keeps one monitor alive.
 type runner struct {
@@ -267,7 +145,7 @@ type monitorSession struct {
 
 	spoke    bool             // the host has begun
 	python   string           // its version
-	declared *record.Declared // that no Turn has carried yet
+	declared *record.Declared // that no Result has carried yet
 	refused  *message
 	bye      *message
 	events   []record.Event // of the present batch
@@ -413,7 +291,7 @@ var logEvent = &record.EventMeta{
 	Attributes: []string{"monitor", "monitor_id"},
 }
 
-// put makes a Turn of what has come.
+// put makes a Result of what has come.
 func (l *monitorSession) put(m *message) {
 	took := time.Duration(0)
 	if m.Duration > 0 && m.Duration < 1e6 {
@@ -433,7 +311,7 @@ func (l *monitorSession) put(m *message) {
 	l.session.Put(t)
 }
 
-// result is a Turn with what all of a life have.
+// result is a Result with what all of a life have.
 func (l *monitorSession) result(o *process.Outcome) *dialect.Result {
 	t := &dialect.Result{
 		Outcomes: []*process.Outcome{o}, Declared: l.declared,
@@ -469,90 +347,6 @@ func (l *monitorSession) log(m *message) {
 		keyvals = append(keyvals, "code", m.Code)
 	}
 	l.session.Log(at, m.Message, keyvals...)
-}
-
-// last is the Turn that tells how the life ended, which is never well.
-func (l *monitorSession) last(o *process.Outcome, cause error) *dialect.Result {
-	t := l.result(o)
-	switch {
-	case l.refused != nil:
-		t.Failure, t.Err = record.Invalid, l.refusal()
-		t.Disabled = l.refused.Kind == "disabled"
-	case errors.Is(cause, errHung):
-		o.Result = record.Timeout
-		o.Err = fmt.Errorf("was ended: it has not sampled for %v (its interval of %v and the timeout of %v)", l.patience(), l.interval, l.timeout())
-	case !l.spoke && o.ExitCode >= 0:
-		t.Failure, t.Err = record.Error, l.noPython(o)
-	case o.Result != record.OK:
-		if l.bye != nil && l.bye.Message != "" {
-			t.Err = errors.New(l.bye.Message)
-		}
-	case l.bye == nil:
-		t.Failure, t.Err = record.Error, errors.New("ended without a word: something in it has ended the interpreter")
-	case l.bye.Reason == "finished":
-		t.Failure, t.Err = record.Error, errors.New("the monitor's run has returned: it measures nothing any more")
-	default:
-		t.Failure, t.Err = record.Error, fmt.Errorf("the monitor has %s%s", l.bye.Reason, behindColon(l.bye.Message))
-	}
-	return t
-}
-
-func behindColon(text string) string {
-	if text == "" {
-		return ""
-	}
-	return ": " + text
-}
-
-// noPython says what to do about a program that has not even begun to run the
-// host: there is no Python in it that could.
-func (l *monitorSession) noPython(o *process.Outcome) error {
-	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
-	printed := texts.Shorten(strings.TrimSpace(lines[len(lines)-1]), 200)
-	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",
-		l.runner.options.Python, behindColon(printed))
-}
-
-// refusal says why a monitor does not run.
-func (l *monitorSession) refusal() error {
-	m := l.refused
-	what := map[string]string{
-		"python":      "the interpreter is too old",
-		"module":      "the module cannot be loaded",
-		"class":       "the module has no monitor that could be made",
-		"config":      "the configuration is refused",
-		"initialize":  "the monitor cannot be initialised",
-		"unsupported": "the monitor does not run on this system",
-		"disabled":    "the monitor has disabled itself",
-	}[m.Kind]
-	if m.Kind == "config" && m.Field != "" {
-		what += fmt.Sprintf(": field %q", m.Field)
-	}
-	return fmt.Errorf("%s%s%s", cmp.Or(what, "the monitor is refused"), behindColon(m.Message), l.remedy(m))
-}
-
-// remedy is what can be done about a refusal, in brackets; empty for nothing.
-func (l *monitorSession) remedy(m *message) string {
-	switch m.Hint {
-	case "python2":
-		return " (that is of Python 2: the module has to be converted to Python 3, as the program 2to3 does)"
-	case "syntax":
-		return fmt.Sprintf(" (Python %s cannot read this line: a module for Python 2 has to be converted to Python 3, as the program 2to3 does; "+
-			"one for a newer Python is given it by options: {python: …})", l.python)
-	case "builtin":
-		return " (options: {module_paths: […]} names the folder of a copy of it, options: {agent_package: …} the one that holds the agent's own scalyr_agent)"
-	case "agent_package":
-		return " (the agent's own package has more than ours: options: {agent_package: …} names the folder that holds its scalyr_agent)"
-	}
-	switch {
-	case m.Kind == "python":
-		return fmt.Sprintf(" (options: {python: …} names another than %s)", l.runner.options.Python)
-	case m.Kind == "config" && m.Field != "":
-		return fmt.Sprintf(" (set it under options: {config: {%s: …}})", m.Field)
-	case m.Kind == "module":
-		return " (options: {module_paths: […]} names the folders that have it, options: {python: …} an interpreter with the libraries that it needs)"
-	}
-	return ""
 }
 
 // line is the record as it stands in the agent's metric log.

@@ -85,8 +85,7 @@ func scalar(word string) (fieldValue, bool) {
 
 // parseLine reads a line that a monitor wrote to its metric log by
 // itself: `name value key=value…`, or key=value pairs alone, as the agent's
-// emit_values wrote them, each number of which is a metric (spec/scalyr.md,
-// 3.3). Anything else is text: false.
+// emit_values wrote them, each number of which is a metric. Anything else is text: false.
 func parseLine(line string) ([]metricRecord, bool) {
 	line = strings.TrimSpace(strings.ToValidUTF8(line, "\ufffd"))
 	name, rest, _ := strings.Cut(line, " ")
@@ -173,7 +172,7 @@ func word(s string) bool { return s != "" && mapName(s) == s || reserved[s] }
 var reserved = map[string]bool{"logfile": true, "monitor": true, "metric": true, "value": true, "instance": true, "severity": true}
 
 // mapName gives a metric or a field the name that the agent gives it
-// (spec/scalyr.md, 1.7). What it made already stays as it is.
+// . What it made already stays as it is.
 func mapName(s string) string {
 	good := s != ""
 	for i, r := range s {

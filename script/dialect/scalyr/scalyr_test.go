@@ -69,7 +69,7 @@ func newSession(t testing.TB, options map[string]string, b *strings.Builder) *mo
 }
 
 // TestScalyrMessages reads every testdata/*.txtar: `options` are a
-// script's, `messages` what the host says of its monitor, `want` the turns that
+// script's, `messages` what the host says of its monitor, `want` the runs that
 // are made of it.
 func TestScalyrMessages(t *testing.T) {
 	dialecttest.Pairs(t, func(t *testing.T, a *txtar.Archive, _ string) string {
@@ -98,7 +98,7 @@ func optionsOf(a *txtar.Archive) map[string]string {
 	return options
 }
 
-// dump shows a turn, one thing a line.
+// dump shows a run, one thing a line.
 func dump(b *strings.Builder, t *dialect.Result) {
 	fmt.Fprintf(b, "turn: interval %v, timeout %v, max age %v", t.Interval, t.Timeout, t.MaxAge)
 	if t.Failure != "" {
@@ -434,7 +434,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// speaking is a RunFunc whose host says lines and then does what end does.
+// speaking is an Exec whose host says lines and then does what end does.
 func speaking(end func(ctx context.Context) *process.Outcome, lines ...string) dialect.Exec {
 	return func(ctx context.Context, in dialect.Invocation) *process.Outcome {
 		for _, line := range lines {

@@ -19,8 +19,7 @@ const maxRelaxedDepth = 200
 // refuses to read one of some thousand digits.
 const maxRelaxedNumber = 100
 
-// Parse reads the JSON that the Scalyr agent takes (spec/scalyr.md,
-// 2.1): with comments, bare keys, commas that are one too many or, before a
+// Parse reads the JSON that the Scalyr agent takes: with comments, bare keys, commas that are one too many or, before a
 // new line, missing, strings put together by + or in """, and numbers such as
 // 007, 1. and -.5 alone. It gives what encoding/json would with UseNumber. As in the
 // agent, the last of equal keys counts and a member that is null is left out.

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each row is a fact of spec/scalyr.md, 2.1.
+// Each row is a habit of the agent's reader.
 func TestRelaxedJSON(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{`{"a": 1, "b": [true, false, "x"]}`, `{"a":1,"b":[true,false,"x"]}`},
