@@ -33,6 +33,18 @@ type Verdict struct {
 
 const linesKept = 1000
 
+// count counts the lines that could not be read, and keeps some.
+func (v *Verdict) count() {
+	for _, le := range v.Lines {
+		v.Refused += 1 + le.More
+		if v.Reasons == nil {
+			v.Reasons = make(map[string]int)
+		}
+		v.Reasons[le.Reason] += 1 + le.More
+	}
+	v.Lines = v.Lines[:min(len(v.Lines), linesKept)]
+}
+
 func (v *Verdict) text() string {
 	if v.Err == nil {
 		return string(v.Result)
@@ -112,23 +124,16 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 		Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
 		Lines: record.LineErrors(t.Err), Samples: len(t.Samples), Events: len(t.Events),
 	}
-	for _, le := range v.Lines {
-		v.Refused += 1 + le.More
-		if v.Reasons == nil {
-			v.Reasons = make(map[string]int)
-		}
-		v.Reasons[le.Reason] += 1 + le.More
-	}
-	v.Lines = v.Lines[:min(len(v.Lines), linesKept)]
-	whole := record.WithoutLines(t.Err)
-	if run.Result == record.OK && whole != nil {
+	v.count()
+	failed := record.WithoutLines(t.Err)
+	if run.Result == record.OK && failed != nil {
 		run.Result = record.Invalid
 	}
 	v.Result = run.Result
 	if v.Err = outcomeErr; v.Err == nil {
-		v.Err = whole
-	} else if whole != nil {
-		v.Err = fmt.Errorf("%w; %w", outcomeErr, whole)
+		v.Err = failed
+	} else if failed != nil {
+		v.Err = fmt.Errorf("%w; %w", outcomeErr, failed)
 	}
 	j.advise(t, v)
 

@@ -65,8 +65,8 @@ type Invocation struct {
 	Message func(line []byte) error
 }
 
-// Result is the result of one run. It is immutable once returned: the status
-// page and the judge share its slices.
+// Result is the result of one run. What its slices hold is immutable once it is
+// returned: the status page and the judge share them.
 type Result struct {
 	// Outcomes are the processes of the run, in order. The last one decides
 	// the exit code and the duration; all count for CPU, memory and bytes.

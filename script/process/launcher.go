@@ -161,20 +161,26 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 		o.account(state)
 		o.MaxRSS = max(o.MaxRSS, <-peak)
 	}
+	o.take(s, &c, stopped)
+	return o
+}
+
+// take takes over what came of the streams, and why the run was not left to end
+// by itself.
+func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
 	o.Stdout, o.StdoutBytes = fromUTF16(s.stdout.data), s.stdout.bytes
 	o.StdoutBytes += s.printed.bytes
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {
 		o.ExitCode, o.Signal = -1, 0 // even where it had one: it is our doing
 	} else if s.stdout.over() { // the last of it came after its end
-		stopped = tooMuch(&c)
+		stopped = tooMuch(c)
 	} else if s.messages.err != nil { // likewise
 		stopped = &stop{record.Invalid, s.messages.err}
 	}
 	if stopped != nil {
 		o.Result, o.Err = stopped.result, stopped.err
 	}
-	return o
 }
 
 // stop is why a run was not left to end by itself.
