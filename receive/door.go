@@ -14,8 +14,8 @@ import (
 func (s *Set) Handler(next http.Handler) http.Handler {
 	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, u := range s.present() {
-			e, leave, ok := u.enter(r.URL.Path, w)
+		for _, one := range s.present() {
+			e, leave, ok := one.enter(r.URL.Path, w)
 			if !ok {
 				continue
 			}

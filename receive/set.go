@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/joined"
+	"scriptbridge/internal/supervise"
 	"scriptbridge/receive/coscaleapi"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
@@ -55,36 +55,40 @@ type Set struct {
 	SetOptions
 	types []receiver.Type
 
-	// reloading is held for a Reload, which waits for files. Nothing else does
-	// while it holds mu: requests and scrapes take that.
-	reloading sync.Mutex
+	// supervisor has those at work, in the order of the table.
+	supervisor *supervise.Supervisor[*worker]
 
-	mu    sync.Mutex
-	units []*unit // at work, in the order of the table
+	mu sync.Mutex // guards what follows; requests and scrapes take it
 	// paths are those of the web port that receivers answer, or are about to,
 	// or did before Close.
-	paths []string
-	begun bool // by a Reload
-	// leaving are the units that have been stopped and have not ended yet, by
-	// name: one that follows must wait for its ports.
-	leaving map[string]*unit
-	counts  map[string]*receiver.Counts // which outlive a reload
-	closed  bool
+	paths  []string
+	begun  bool                        // by a Reload
+	counts map[string]*receiver.Counts // which outlive a reload
+	closed bool
 
 	sinkErrors atomic.Uint64
 }
 
 // NewSet makes a Set without receivers; Reload gives it some.
 func NewSet(o SetOptions) *Set {
-	s := &Set{SetOptions: o, types: types, leaving: make(map[string]*unit), counts: make(map[string]*receiver.Counts)}
+	s := &Set{
+		SetOptions: o, types: types, counts: make(map[string]*receiver.Counts),
+		supervisor: supervise.New[*worker](supervise.Options{First: retryFirst, Most: retryMost}),
+	}
 	if o.First != nil {
-		for _, t := range s.types {
-			if p := t.Section(o.First); p != nil {
-				s.paths = append(s.paths, p.Paths...)
-			}
-		}
+		s.paths = s.pathsOf(o.First)
 	}
 	return s
+}
+
+// pathsOf are those of the web port that the receivers of r answer.
+func (s *Set) pathsOf(r *config.Receive) (paths []string) {
+	for _, t := range s.types {
+		if p := t.Section(r); p != nil {
+			paths = append(paths, p.Paths...)
+		}
+	}
+	return paths
 }
 
 // View is what people may see of a receiver.
@@ -111,144 +115,58 @@ type View struct {
 // and what was started is open or down, or when ctx has ended. It takes
 // seconds at most. It keeps r.
 func (s *Set) Reload(ctx context.Context, r *config.Receive) {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
-	plans, err := fsx.Do(ctx, func() ([]plan, error) { return s.plan(r), nil })
+	specs, err := fsx.Do(ctx, func() ([]supervise.Spec[*worker], error) { return s.specs(r), nil })
+	var applied supervise.Applied
+	if err == nil {
+		applied, err = s.supervisor.Apply(ctx, specs, func() { s.begin(r) })
+	}
 	switch {
 	case ctx.Err() != nil:
 		return
 	case err != nil: // a fault of ours, and whoever asked for this knows whom to tell
 		panic(err)
 	}
-	ending, started := s.apply(plans, r)
-	for _, u := range ending {
-		await(ctx, u.done)
-	}
+	applied.Ended(ctx)
 	ctx, cancel := context.WithTimeout(ctx, openingMost)
 	defer cancel()
-	for _, u := range started {
-		await(ctx, u.tried)
-	}
+	applied.Tried(ctx)
 }
 
-// plan is what a reload is to make of one kind of receiver.
-type plan struct {
-	line    int // in the table
-	section *receiver.Section
-	inputs  config.Inputs
-	old     *unit // at work now; nil for none
-	stays   bool  // and is to go on
-}
-
-// plan finds out what is to be done. It reads files, and changes nothing.
-func (s *Set) plan(r *config.Receive) []plan {
-	var plans []plan
-	units := s.present()
+// specs are those of the receivers of r. It reads their files.
+func (s *Set) specs(r *config.Receive) []supervise.Spec[*worker] {
+	var specs []supervise.Spec[*worker]
 	for i, t := range s.types {
-		p := plan{line: i, section: t.Section(r)}
-		if at := slices.IndexFunc(units, func(u *unit) bool { return u.typ.Name == t.Name }); at >= 0 {
-			p.old = units[at]
+		if p := t.Section(r); p != nil {
+			specs = append(specs, supervise.Spec[*worker]{Key: t.Name, Fingerprint: p.Fingerprint(), New: func(context.Context) *worker {
+				return s.newWorker(t, sourceOf(t, i, p), r)
+			}})
 		}
-		if p.section != nil {
-			p.inputs = p.section.Inputs()
-			p.stays = p.old != nil && (p.old.inputs.Equal(p.inputs) || s.holds(p.old, t, r, p))
-		}
-		plans = append(plans, p)
 	}
-	return plans
+	return specs
 }
 
-// holds says, and logs, that a receiver at work stays although another is
-// wanted: one that cannot be made, since a file that it reads has an error.
-func (s *Set) holds(old *unit, t receiver.Type, r *config.Receive, p plan) bool {
-	if !old.isUp() {
-		return false
-	}
-	err := trial(t, p.line, r, p.section)
-	if err != nil {
-		level.Error(old.logger).Log("msg", "the receiver goes on as it was: the new one cannot be made", "err", err)
-	}
-	return err != nil
-}
-
-// apply stops and starts what the plans say, and gives the units that are to
-// end and those that have begun.
-func (s *Set) apply(plans []plan, r *config.Receive) (ending, started []*unit) {
+// begin is called when the receivers of r are about to begin.
+func (s *Set) begin(r *config.Receive) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, nil
-	}
-	s.begun = true
-	var now []*unit
-	s.paths = nil
-	for _, p := range plans {
-		if p.section != nil {
-			s.paths = append(s.paths, p.section.Paths...)
-		}
-		switch {
-		case p.stays:
-			now = append(now, p.old)
-			continue
-		case p.old != nil:
-			s.leave(p.old, p.section == nil)
-		}
-		if p.section != nil {
-			u := s.newUnit(s.types[p.line], p, r)
-			now, started = append(now, u), append(started, u)
-		}
-	}
-	s.units = now
-	for _, u := range started {
-		go u.loop(s.leaving[u.typ.Name])
-	}
-	return slices.Collect(maps.Values(s.leaving)), started
-}
-
-func await(ctx context.Context, done <-chan struct{}) {
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-}
-
-// leave stops a unit; gone says that it is no longer configured. The caller
-// holds s.mu.
-func (s *Set) leave(u *unit, gone bool) {
-	u.gone.Store(gone)
-	u.stop()
-	s.leaving[u.typ.Name] = u
-	go func() {
-		<-u.done
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.leaving[u.typ.Name] == u {
-			delete(s.leaving, u.typ.Name)
-		}
-	}()
+	s.begun, s.paths = true, s.pathsOf(r)
 }
 
 // Close stops every receiver, and returns when each has put what it had taken.
 // Values stay in the sinks.
 func (s *Set) Close() {
-	s.mu.Lock()
-	s.closed = true
-	for _, u := range s.units {
-		s.leave(u, false)
-	}
-	ending := slices.Collect(maps.Values(s.leaving))
-	s.units = nil
-	s.mu.Unlock()
-	for _, u := range ending {
-		<-u.done
-	}
+	s.supervisor.Close(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.closed = true
+	})
 }
 
 // Views gives every receiver that is configured, in the order of the table.
 func (s *Set) Views() []View {
 	var views []View
-	for _, u := range s.present() {
-		views = append(views, u.snapshot())
+	for _, w := range s.present() {
+		views = append(views, w.snapshot())
 	}
 	return views
 }
@@ -258,9 +176,9 @@ func (s *Set) Ready() bool { return len(s.Late()) == 0 }
 
 // Late names the receivers that are not up.
 func (s *Set) Late() (names []string) {
-	for _, u := range s.present() {
-		if !u.isUp() {
-			names = append(names, u.typ.Name)
+	for _, w := range s.present() {
+		if !w.isUp() {
+			names = append(names, w.typ.Name)
 		}
 	}
 	return names
@@ -281,14 +199,20 @@ func (s *Set) comesBack(path string) bool {
 	return coscaleapi.Owns(path) && (s.closed || !s.begun)
 }
 
-func (s *Set) present() []*unit {
+// present gives those at work; none once they are to end.
+func (s *Set) present() []*worker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.units // which is never changed, only replaced
+	if s.closed {
+		return nil
+	}
+	return s.supervisor.All()
 }
 
-// countsOf gives the counts of a receiver. The caller holds s.mu.
+// countsOf gives the counts of a receiver.
 func (s *Set) countsOf(name string) *receiver.Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := s.counts[name]
 	if c == nil {
 		c = new(receiver.Counts)
@@ -334,7 +258,7 @@ func Check(r *config.Receive) []Problem {
 		if p == nil {
 			continue
 		}
-		for _, err := range joined.Split(trial(t, i, r, p)) {
+		for _, err := range joined.Split(trial(t, sourceOf(t, i, p), r)) {
 			problems = append(problems, Problem{t.Name, err})
 		}
 	}
@@ -342,22 +266,22 @@ func Check(r *config.Receive) []Problem {
 }
 
 // trial makes a receiver that is put to no work.
-func trial(t receiver.Type, line int, r *config.Receive, p *receiver.Section) error {
+func trial(t receiver.Type, src *record.Source, r *config.Receive) error {
 	_, err := t.New(r, receiver.Env{
-		Source: sourceOf(t, line, p), Sink: record.Tee{}, Logger: log.NewNopLogger(),
+		Source: src, Sink: record.Tee{}, Logger: log.NewNopLogger(),
 		Counts: new(receiver.Counts), Opened: func() {},
 	})
 	return err
 }
 
-// InputsOf is what the receivers of r would be made of, in the order of the
-// table. It reads their files.
-func InputsOf(r *config.Receive) []config.Inputs {
-	var all []config.Inputs
+// Fingerprint tells apart what the receivers of r would be made of. It reads
+// their files.
+func Fingerprint(r *config.Receive) string {
+	var all []any
 	for _, t := range types {
 		if p := t.Section(r); p != nil {
-			all = append(all, p.Inputs())
+			all = append(all, t.Name, p.Fingerprint())
 		}
 	}
-	return all
+	return config.Fingerprint(nil, all...)
 }

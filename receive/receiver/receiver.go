@@ -104,5 +104,5 @@ type Section struct {
 	Files []string
 }
 
-// Inputs reads the section's files.
-func (s *Section) Inputs() config.Inputs { return config.InputsOf(s.Config, s.Files...) }
+// Fingerprint tells apart what is made of sections. It reads their files.
+func (s *Section) Fingerprint() string { return config.Fingerprint(s.Files, s.Config) }
