@@ -27,8 +27,7 @@ import (
 // desired is what a configuration asks for.
 type desired struct {
 	*script.Loaded
-	receivers string          // the fingerprint of all
-	uploads   []config.Inputs // of each
+	receivers, uploads string // their fingerprints
 }
 
 // load reads a configuration and everything it names. Its one side effect is
@@ -39,7 +38,7 @@ func load(file string, makeFolders bool) (*desired, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &desired{l, receive.Fingerprint(&l.Config.Receive), all.Types.Inputs(&l.Config.Upload)}, nil
+		return &desired{l, receive.Fingerprint(&l.Config.Receive), all.Types.Fingerprint(&l.Config.Upload)}, nil
 	})
 }
 
@@ -59,7 +58,7 @@ func (w *desired) rehearse() error {
 func (w *desired) equal(other *desired) bool {
 	return len(w.Made) == 0 && reflect.DeepEqual(w.Config.Global, other.Config.Global) &&
 		w.Config.Events == other.Config.Events &&
-		w.receivers == other.receivers && slices.EqualFunc(w.uploads, other.uploads, config.Inputs.Equal) &&
+		w.receivers == other.receivers && w.uploads == other.uploads &&
 		errorTexts(w.Problems) == errorTexts(other.Problems) && slices.Equal(w.Config.Warnings, other.Config.Warnings) &&
 		script.SameSet(w.Scripts, other.Scripts)
 }

@@ -155,7 +155,7 @@ func (s *Set) begin(r *config.Receive) {
 // Close stops every receiver, and returns when each has put what it had taken.
 // Values stay in the sinks.
 func (s *Set) Close() {
-	s.supervisor.Close(func() {
+	s.supervisor.Close(context.Background(), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.closed = true

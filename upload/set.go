@@ -3,7 +3,6 @@ package upload
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +10,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/supervise"
 	"scriptbridge/record"
 )
 
@@ -27,20 +27,17 @@ type Set struct {
 	// storage gives the path of an upload's spool; nil without --storage.path.
 	storage func(name string) (string, error)
 
-	sinks sinks // of those at work
-
-	mu      sync.Mutex // guards what follows; never held while anything slow is done
-	running []*upload  // in the order of the table
-	// leaving are those that have been stopped and may not have ended yet, by
-	// name: one that follows must wait for the spool.
-	leaving map[string]*upload
-	closed  bool
+	supervisor *supervise.Supervisor[*upload] // has those at work, in the order of the table
+	sinks      sinks                          // are the same
 }
 
 // NewSet returns a Set of no upload yet. fatal ends the program; see
 // store.Options.
 func NewSet(types Types, logger log.Logger, fatal func(error)) *Set {
-	return &Set{types: types, logger: logger, fatal: fatal, leaving: make(map[string]*upload)}
+	return &Set{
+		types: types, logger: logger, fatal: fatal,
+		supervisor: supervise.New[*upload](supervise.Options{First: retryAfter, Most: retryAfter}),
+	}
 }
 
 // UseStorage gives spools a place: storage says where the one of that name is.
@@ -69,79 +66,48 @@ func (u *Set) Validate(cfg *config.Config) error {
 // with the spool that it has: nothing is lost between what it was and what it
 // becomes, and nobody waits. It keeps cfg.
 func (u *Set) Reload(ctx context.Context, cfg *config.Upload) {
-	before := u.list()
-	var at, started []*upload
+	specs, err := fsx.Do(ctx, func() ([]supervise.Spec[*upload], error) { return u.specs(cfg), nil })
+	if err == nil {
+		_, err = u.supervisor.Apply(ctx, specs, u.use)
+	}
+	if err != nil && ctx.Err() == nil { // a fault of ours, which the reload tells
+		panic(err)
+	}
+}
+
+// specs are those of the configured uploads. It reads their files.
+func (u *Set) specs(cfg *config.Upload) (specs []supervise.Spec[*upload]) {
 	for _, t := range u.types {
-		s := t.Configured(cfg)
-		if s == nil {
-			continue
+		if s := t.Configured(cfg); s != nil {
+			specs = append(specs, supervise.Spec[*upload]{Key: t.Name, Fingerprint: s.fingerprint(), New: func(ctx context.Context) *upload {
+				return u.newUpload(ctx, t.Name, s)
+			}})
 		}
-		i := slices.IndexFunc(before, func(one *upload) bool { return one.name == t.Name })
-		inputs, err := fsx.Do(ctx, func() (config.Inputs, error) { return s.inputs(), nil })
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil: // a fault of ours, which the reload tells
-			panic(err)
-		}
-		if i >= 0 {
-			before[i].change(ctx, s, inputs)
-			at = append(at, before[i])
-			continue
-		}
-		one := u.newUpload(t.Name, s, inputs)
-		at, started = append(at, one), append(started, one)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.closed {
-		u.use(at, started)
-	}
+	return specs
 }
 
 // Put puts a batch into each upload at once, so that none waits for the disk of
 // another.
 func (u *Set) Put(b *record.Batch) error { return u.sinks.Put(b) }
 
-// use puts uploads in the place of those at work. The caller holds u.mu.
-func (u *Set) use(at, started []*upload) {
+// use has batches go to the uploads at work.
+func (u *Set) use() {
 	var tee record.Tee
-	for _, one := range at {
+	for _, one := range u.list() {
 		tee = append(tee, one)
 	}
 	u.sinks.use(tee)
-	for _, one := range u.running {
-		if !slices.Contains(at, one) {
-			one.stop()
-			u.leaving[one.name] = one
-		}
-	}
-	u.running = at
-	for _, one := range started {
-		go one.loop(u.leaving[one.name])
-	}
 }
 
-func (u *Set) list() []*upload {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.running // which is never changed, only replaced
-}
+func (u *Set) list() []*upload { return u.supervisor.All() }
 
 // Close ends all uploads; what has not been sent stays in their spools.
 func (u *Set) Close() {
-	u.mu.Lock()
-	u.closed = true
-	u.use(nil, nil)
-	u.mu.Unlock()
 	patience, cancel := context.WithTimeout(context.Background(), fsx.Patience)
 	defer cancel()
-	for _, one := range u.leaving { // nobody changes it any more
-		select {
-		case <-one.done:
-		case <-patience.Done():
-			one.leave()
-		}
+	for _, one := range u.supervisor.Close(patience, func() { u.sinks.use(nil) }) {
+		one.leave()
 	}
 }
 

@@ -120,29 +120,31 @@ func TestSinks(t *testing.T) {
 // opening is an upload whose spool takes as long to open as a test wants.
 type opening struct {
 	*upload
+	set  *Set
 	sink *told
 	log  *bytes.Buffer // to be read when it has ended
 	open chan error    // gets what opening comes to
+	made int           // how many settings have been made
 }
 
 func newOpening(t *testing.T) *opening {
 	o := &opening{sink: &told{}, log: new(bytes.Buffer), open: make(chan error)}
 	path := filepath.Join(t.TempDir(), "spool")
-	set := NewSet(nil, log.NewLogfmtLogger(o.log), nil)
-	set.UseStorage("", func(string) (string, error) { return path, <-o.open })
-	o.upload = set.newUpload("told", o.settings(), config.Inputs{})
-	go o.loop(nil)
+	types := Types{{Name: "told", Configured: func(*config.Upload) *Settings {
+		o.made++
+		return &Settings{Section: o.made, MaxBytes: 1 << 20, New: func(Env) (Uploader, error) { return o.sink, nil }}
+	}}}
+	o.set = NewSet(types, log.NewLogfmtLogger(o.log), nil)
+	o.set.UseStorage("", func(string) (string, error) { return path, <-o.open })
+	o.change(t)
+	o.upload = o.set.list()[0]
 	return o
 }
 
-func (o *opening) settings() *Settings {
-	return &Settings{MaxBytes: 1 << 20, New: func(Env) (Uploader, error) { return o.sink, nil }}
-}
+// change asks for another one than before.
+func (o *opening) change(t *testing.T) { o.set.Reload(t.Context(), nil) }
 
-func (o *opening) end() {
-	o.stop()
-	<-o.done
-}
+func (o *opening) end() { o.set.Close() }
 
 // While a spool is opened nobody waits for it but those who are told that a
 // batch is safe; and then all is there, in order.
@@ -230,10 +232,10 @@ func TestUploadDoesNotOpen(t *testing.T) {
 		t.Errorf("state: %+v", s)
 	}
 	// What has changed is tried at once, and not half a minute later.
-	o.change(t.Context(), o.settings(), config.InputsOf("another"))
+	o.change(t)
 	select {
 	case o.open <- nil:
-	case <-time.After(uploadRetry / 2):
+	case <-time.After(retryAfter / 2):
 		t.Fatal("it is not tried again")
 	}
 	await(t, "it to be open", func() bool { return o.Put(named("c")) == nil })
@@ -286,10 +288,14 @@ func TestUploadEndsInUse(t *testing.T) {
 	put := make(chan error)
 	go func() { put <- o.Put(named("a")) }()
 	await(t, "the batch to be on its way", func() bool { return o.sink.entered.Load() > 0 })
-	o.stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.end()
+	}()
 	await(t, "it to take nothing more", func() bool { return o.state().Opening })
 	select {
-	case <-o.done:
+	case <-done:
 		t.Error("it has closed its spool")
 	default:
 	}
@@ -297,7 +303,7 @@ func TestUploadEndsInUse(t *testing.T) {
 	if err := <-put; err != nil {
 		t.Error(err)
 	}
-	<-o.done
+	<-done
 }
 
 // What an upload could not keep is counted by reason, unless who sent it is told
@@ -328,7 +334,7 @@ func TestUploadCountsLost(t *testing.T) {
 	put("while it is not open", false, 3)
 	put("its sender is told", true, 3)
 	check("what came while it was not open", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 7})
-	o.again <- struct{}{}
+	o.change(t)
 	o.open <- nil
 	await(t, "it to be open", func() bool { return o.state().Stats != nil })
 	o.sink.fails(errors.New("no space left on device"))
@@ -342,7 +348,7 @@ func TestUploadCountsLost(t *testing.T) {
 	o.sink.drops(map[string]uint64{"full": 1, "damaged": 2, "removed": 3})
 	check("and what the spool lost", map[string]uint64{"full": 7, "damaged": 2, "removed": 3, "unavailable": 12})
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(&Set{running: []*upload{o.upload}})
+	registry.MustRegister(o.set)
 	page := new(strings.Builder)
 	families, err := registry.Gather()
 	if err != nil {
@@ -369,9 +375,14 @@ func TestUploadEndsWhileItOpens(t *testing.T) {
 	if err := o.Put(named("a")); err != nil {
 		t.Error(err)
 	}
-	o.stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o.end()
+	}()
+	<-o.ctx.Done()
 	o.open <- nil
-	<-o.done
+	<-ended
 	if diff := cmp.Diff([]string{"a"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

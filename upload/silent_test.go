@@ -36,13 +36,11 @@ func onSilentDisk(t *testing.T, f func(t *testing.T, ways *Set, one *upload, dis
 		disk, said := new(fsxtest.Silent), new(bytes.Buffer)
 		logger := log.NewSyncLogger(log.NewLogfmtLogger(said))
 		settings := &Settings{MaxBytes: 1 << 20, New: func(env Env) (Uploader, error) { return spooled{env.Spool}, nil }}
-		ways := NewSet(nil, logger, nil)
+		ways := NewSet(Types{{Name: "told", Configured: func(*config.Upload) *Settings { return settings }}}, logger, nil)
 		ways.disk = disk
 		ways.UseStorage("", func(string) (string, error) { return path, nil })
-		one := ways.newUpload("told", settings, config.Inputs{})
-		ways.mu.Lock()
-		ways.use([]*upload{one}, []*upload{one})
-		ways.mu.Unlock()
+		ways.Reload(t.Context(), nil)
+		one := ways.list()[0]
 		<-one.tried
 		disk.Hush()
 		f(t, ways, one, disk, said)
@@ -129,6 +127,6 @@ func TestUploadSilentEnd(t *testing.T) {
 			t.Errorf("the log does not say %s:\n%s", want, said)
 		}
 		disk.Answer() // for the test's own end
-		<-one.done
+		ways.Close()
 	})
 }

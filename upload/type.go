@@ -52,8 +52,8 @@ type Env struct {
 	Logger log.Logger
 }
 
-// inputs reads the files.
-func (s *Settings) inputs() config.Inputs { return config.InputsOf(s.Section, s.Files...) }
+// fingerprint tells apart what is made of settings. It reads the files.
+func (s *Settings) fingerprint() string { return config.Fingerprint(s.Files, s.Section) }
 
 // Types is a table of types.
 type Types []Type
@@ -68,15 +68,16 @@ func (all Types) Names(cfg *config.Upload) (names []string) {
 	return names
 }
 
-// Inputs is what the configured uploads would be made of, in the order of the
-// table.
-func (all Types) Inputs(cfg *config.Upload) (inputs []config.Inputs) {
+// Fingerprint tells apart what the configured uploads would be made of. It reads
+// their files.
+func (all Types) Fingerprint(cfg *config.Upload) string {
+	var parts []any
 	for _, t := range all {
 		if s := t.Configured(cfg); s != nil {
-			inputs = append(inputs, s.inputs())
+			parts = append(parts, t.Name, s.fingerprint())
 		}
 	}
-	return inputs
+	return config.Fingerprint(nil, parts...)
 }
 
 // Check looks for what keeps uploads from working, and touches neither the

@@ -12,7 +12,6 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
@@ -21,7 +20,7 @@ import (
 )
 
 // upload is one that is configured: its spool, and the sink that puts into the
-// spool and sends out of it.
+// spool and sends out of it. It is a unit of the supervisor.
 type upload struct {
 	name    string
 	storage func(name string) (string, error)
@@ -30,15 +29,12 @@ type upload struct {
 	fatal   func(error)
 	disk    fsx.FS
 
-	ctx   context.Context
-	stop  context.CancelFunc
-	done  chan struct{} // closed when it has ended, and let go of its spool
-	again chan struct{} // holds something when it is another one, and may be tried at once
-	tried chan struct{} // closed when its spool was opened, or could not be, for the first time
+	ctx     context.Context // ends when it is to end
+	trouble repeat.State
+	tried   chan struct{} // closed when its spool was opened, or could not be, for the first time
 
 	mu       sync.Mutex // guards what follows; never held while anything slow is done
 	settings *Settings
-	inputs   config.Inputs
 	spool    *spool.Spool       // nil while it is not open
 	sink     Uploader           // that uses it
 	renewed  context.CancelFunc // ends the Run of the sink before
@@ -56,89 +52,68 @@ type upload struct {
 	quiet  repeat.State // of that
 }
 
-func (u *Set) newUpload(name string, settings *Settings, inputs config.Inputs) *upload {
-	// Not a context of the program's or of a reload: an upload takes what the
-	// sources say at their end, and is ended after them, by stop alone.
-	ctx, cancel := context.WithCancel(context.Background())
+func (u *Set) newUpload(ctx context.Context, name string, settings *Settings) *upload {
 	return &upload{
 		name: name, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal, disk: u.disk,
-		ctx: ctx, stop: cancel, done: make(chan struct{}), again: make(chan struct{}, 1), tried: make(chan struct{}),
-		settings: settings, inputs: inputs, lost: make(map[string]uint64), silent: make(map[*keeping]bool),
+		ctx: ctx, tried: make(chan struct{}), settings: settings, lost: make(map[string]uint64), silent: make(map[*keeping]bool),
 	}
 }
 
-// change makes it another one, unless it is that already. Where that cannot be
+// Change makes it another one, which goes on with its spool. Where that cannot be
 // made, it goes on as it was.
-func (o *upload) change(ctx context.Context, settings *Settings, inputs config.Inputs) {
-	for {
+func (o *upload) Change(ctx context.Context, next *upload) (changed bool, err error) {
+	for settings := next.settings; ; {
 		o.mu.Lock()
-		sp, same := o.spool, o.inputs.Equal(inputs)
-		if sp == nil && !same { // it is made when that is open
-			o.settings, o.inputs = settings, inputs
-			select {
-			case o.again <- struct{}{}:
-			default:
-			}
+		sp := o.spool
+		if sp == nil { // it is made when that is open
+			o.settings = settings
 		}
 		o.mu.Unlock()
-		if sp == nil || same {
-			return
+		if sp == nil {
+			return true, nil
 		}
 		sink, err := fsx.Do(ctx, func() (Uploader, error) { return o.make(settings, sp) })
 		if err != nil {
 			if ctx.Err() == nil {
 				level.Error(o.logger).Log("msg", "the upload goes on as it was: the new one cannot be made", "err", err)
 			}
-			return
+			return false, err
 		}
 		o.mu.Lock()
 		if o.spool == sp {
 			sp.SetMaxBytes(settings.MaxBytes)
-			o.settings, o.inputs, o.sink = settings, inputs, sink
+			o.settings, o.sink = settings, sink
 			if o.renewed != nil {
 				o.renewed()
 			}
 			o.mu.Unlock()
-			return
+			return true, nil
 		}
 		o.mu.Unlock() // the spool has been opened anew meanwhile
 	}
 }
 
-// uploadRetry is how long to wait before a spool is tried again.
-const uploadRetry = 30 * time.Second
+// retryAfter is how long to wait before a spool is tried again.
+const retryAfter = 30 * time.Second
 
-// loop works until it is stopped. former, if not nil, is the upload of that
-// name that must end first.
-func (o *upload) loop(former *upload) {
-	defer close(o.done)
-	if former != nil {
-		<-former.done
+// Run works until ctx, which is that of the upload, ends or the spool is of no
+// use any more.
+func (o *upload) Run(ctx context.Context, up func()) {
+	err := o.open()
+	if err == nil {
+		up()
+		o.logTrouble(nil)
+		err = o.work()
 	}
-	var trouble repeat.State
-	tell := func(err error) {
-		trouble.Log(o.logger, err, "the upload cannot take anything; it is tried again", "the upload takes again what comes")
+	if ctx.Err() == nil {
+		o.logTrouble(err)
+	} else if err != nil {
+		level.Error(o.logger).Log("msg", "the upload did not end well", "err", err)
 	}
-	for {
-		err := o.open()
-		if err == nil {
-			tell(nil)
-			err = o.work()
-		}
-		if o.ctx.Err() != nil {
-			if err != nil {
-				level.Error(o.logger).Log("msg", "the upload did not end well", "err", err)
-			}
-			return
-		}
-		tell(err)
-		select {
-		case <-o.ctx.Done():
-			return
-		case <-o.again:
-		case <-time.After(uploadRetry):
-		}
-	}
+}
+
+func (o *upload) logTrouble(err error) {
+	o.trouble.Log(o.logger, err, "the upload cannot take anything; it is tried again", "the upload takes again what comes")
 }
 
 // make makes a sink that uses the spool.

@@ -5,7 +5,8 @@ package supervise
 
 import (
 	"context"
-	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -210,10 +211,10 @@ func (s *Supervisor[U]) retire(w *worker[U], removed bool) {
 	s.retiring[w.key] = w
 }
 
-// Close tells all units to end, and waits until they have. None begins any
-// more. ending, if not nil, is called before any unit is told so: it must be
-// quick.
-func (s *Supervisor[U]) Close(ending func()) {
+// Close tells all units to end, waits until they have, or ctx does, and gives
+// those that have not. None begins any more. ending, if not nil, is called before
+// any unit is told so: it must be quick.
+func (s *Supervisor[U]) Close(ctx context.Context, ending func()) (left []U) {
 	s.mu.Lock()
 	s.closed = true
 	if ending != nil {
@@ -223,12 +224,20 @@ func (s *Supervisor[U]) Close(ending func()) {
 		s.retire(w, false)
 	}
 	s.working = nil
-	var ended []<-chan struct{}
-	for _, w := range s.retiring {
-		ended = append(ended, w.done)
-	}
+	retiring := slices.Collect(maps.Values(s.retiring))
 	s.mu.Unlock()
-	await(context.Background(), ended)
+	for _, w := range retiring {
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			select {
+			case <-w.done:
+			default:
+				left = append(left, w.unit)
+			}
+		}
+	}
+	return left
 }
 
 // worker runs a unit.
@@ -264,15 +273,20 @@ func (w *worker[U]) follow(ctx context.Context, next *worker[U]) (*worker[U], er
 	if !ok {
 		return next, nil
 	}
-	changed, err := fsx.Do(ctx, func() (bool, error) { return c.Change(ctx, next.unit) })
-	switch fault := (*panics.Error)(nil); {
+	type answer struct {
+		changed bool
+		stays   error
+	}
+	a, err := fsx.Do(ctx, func() (a answer, _ error) {
+		a.changed, a.stays = c.Change(ctx, next.unit)
+		return a, nil
+	})
+	switch {
 	case ctx.Err() != nil:
 		return next, ctx.Err()
-	case errors.As(err, &fault):
+	case err != nil || a.stays == nil && !a.changed:
 		return next, err
-	case err == nil && !changed:
-		return next, nil
-	case changed:
+	case a.changed:
 		w.fingerprint = next.fingerprint
 		select {
 		case w.changed <- struct{}{}:

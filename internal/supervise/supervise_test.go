@@ -62,7 +62,7 @@ func TestNewKind(t *testing.T) {
 		apply(spec("slow", 10*time.Second))
 		time.Sleep(10 * time.Second)
 		d.wants(t, "slow")
-		s.Close(nil)
+		s.Close(context.Background(), nil)
 		time.Sleep(time.Hour)
 		d.wants(t, "")
 	})
@@ -136,7 +136,7 @@ type world struct {
 func with(t *testing.T, f func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{Supervisor: supervise.New[*unit](supervise.Options{First: time.Second, Most: 8 * time.Second})}
-		defer w.Close(nil)
+		defer w.Close(context.Background(), nil)
 		f(t, w)
 	})
 }
@@ -356,7 +356,7 @@ func TestClose(t *testing.T) {
 		synctest.Wait()
 		w.text = nil
 		begin := time.Now()
-		w.Close(func() { w.add("closing") })
+		w.Close(t.Context(), func() { w.add("closing") })
 		if since := time.Since(begin); since != 4*time.Second {
 			t.Errorf("it took %s", since)
 		}
@@ -368,7 +368,22 @@ func TestClose(t *testing.T) {
 		if w.names() != "a/2" {
 			t.Errorf("at work were %s", w.names())
 		}
-		w.Close(nil)
+		w.Close(context.Background(), nil)
+	})
+}
+
+// Close does not wait for ever, and tells for whom it did not.
+func TestCloseLeaves(t *testing.T) {
+	with(t, func(t *testing.T, w *world) {
+		w.apply(t, w.spec("a/1", ends(time.Second)), w.spec("b/1", ends(time.Hour)), w.spec("c/1"))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		left := w.Close(ctx, nil)
+		if since := time.Since(begin); since != time.Minute || len(left) != 1 || left[0].name != "b/1" {
+			t.Errorf("after %s, %d are left", since, len(left))
+		}
 	})
 }
 
@@ -413,7 +428,7 @@ func TestAtOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		w.Close(nil)
+		w.Close(context.Background(), nil)
 		alive := make(map[string]string)
 		for _, text := range w.text {
 			switch key, _, _ := strings.Cut(text[1:], "/"); text[0] {
