@@ -55,3 +55,11 @@ func barsOf(history []*script.Verdict) bars {
 		OK:    ok.String(), Bad: bad.String(),
 	}
 }
+
+func barsCell(history []*script.Verdict) cell {
+	b := barsOf(history)
+	if b.Label == "" {
+		return cell{}
+	}
+	return cell{Bars: &b}
+}

@@ -55,14 +55,14 @@ func (s *Server) receiverTable(p *statusPage, private bool, now time.Time) (seri
 		{title: "Receiver", cells: "name", cell: func(r receiverRow) cell {
 			return cell{Row: true, Text: texts.Visible(r.Name), Href: "receivers/" + url.PathEscape(r.Name)}
 		}},
-		{title: "State", cells: "state", cell: func(r receiverRow) cell { return cell{Badge: receiverBadge(r.View)} }},
+		{title: "State", cells: "state", cell: func(r receiverRow) cell { return badgeCell(receiverBadge(r.View), "") }},
 		{title: "Listens on", cells: "where", cell: func(r receiverRow) cell {
 			if !private {
 				return cell{}
 			}
 			return cell{Codes: visibleAll(r.Addresses)}
 		}},
-		{title: "Last batch", cells: "last", cell: func(r receiverRow) cell { return cell{Time: ago(r.Last, now)} }},
+		{title: "Last batch", cells: "last", cell: func(r receiverRow) cell { return timeCell(ago(r.Last, now)) }},
 		{title: "Series", class: "num", cells: "num series", cell: func(r receiverRow) cell { return cell{Text: number(r.series)} }},
 		{title: "Dropped", class: "num", cells: "num dropped", cell: func(r receiverRow) cell { return cell{Text: large(total(r.Counts.Dropped))} }},
 		{title: "Refused", class: "num", cells: "num refused", cell: func(r receiverRow) cell { return refusedCell(r.refused) }},
@@ -170,7 +170,7 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 // faultTable is what could not be used of late.
 func faultTable(faults []receive.Fault, now time.Time) table {
 	return tableOf(table{ID: "faults", Title: "Recently refused"}, []column[receive.Fault]{
-		{title: "Received", cell: func(f receive.Fault) cell { return cell{Time: ago(f.At, now)} }},
+		{title: "Received", cell: func(f receive.Fault) cell { return timeCell(ago(f.At, now)) }},
 		{title: "Reason", cell: func(f receive.Fault) cell { return cell{Text: texts.Visible(f.Reason)} }},
 		{title: "Text", cells: "message", cell: func(f receive.Fault) cell {
 			if f.Text == "" {
@@ -181,7 +181,7 @@ func faultTable(faults []receive.Fault, now time.Time) table {
 		{title: "Error", cells: "message", cell: func(f receive.Fault) cell {
 			c := cell{Text: excerpt(f.Why)}
 			if f.More > 0 {
-				c.Small = "and " + number(f.More) + " more"
+				return c.with("and " + number(f.More) + " more")
 			}
 			return c
 		}},

@@ -200,7 +200,7 @@ func declaredTable(metrics []*record.Meta) table {
 		{title: "Name", cell: func(m *record.Meta) cell {
 			c := cell{Text: texts.Visible(m.Name)}
 			if m.Rename != "" {
-				c.Small = "shown as " + texts.Visible(m.Rename)
+				return c.with("shown as " + texts.Visible(m.Rename))
 			}
 			return c
 		}},
@@ -214,12 +214,12 @@ func declaredTable(metrics []*record.Meta) table {
 // eventTable is what happened; messages and attributes are private.
 func eventTable(events []record.Event, private bool, now time.Time) table {
 	columns := []column[record.Event]{
-		{title: "Began", cell: func(e record.Event) cell { return cell{Time: ago(e.Start, now)} }},
+		{title: "Began", cell: func(e record.Event) cell { return timeCell(ago(e.Start, now)) }},
 		{title: "Ended", cell: func(e record.Event) cell {
 			if e.Stop.IsZero() {
 				return cell{Text: "open"}
 			}
-			return cell{Time: ago(e.Stop, now)}
+			return timeCell(ago(e.Stop, now))
 		}},
 		{title: "Event", cell: func(e record.Event) cell { return cell{Text: texts.Visible(e.Name)} }},
 		{title: "Subject", cell: func(e record.Event) cell {
@@ -231,11 +231,11 @@ func eventTable(events []record.Event, private bool, now time.Time) table {
 	}
 	if private {
 		columns = append(columns, column[record.Event]{title: "Message", cells: "message", cell: func(e record.Event) cell {
-			c := cell{Text: texts.Visible(e.Message)}
+			tags := new(more)
 			for _, a := range e.Attributes {
-				c.Tags = append(c.Tags, texts.Visible(a.Name)+"="+texts.Visible(a.Value))
+				tags.Tags = append(tags.Tags, texts.Visible(a.Name)+"="+texts.Visible(a.Value))
 			}
-			return c
+			return cell{Text: texts.Visible(e.Message), More: tags}
 		}})
 	}
 	return tableOf(table{ID: "events", Title: "Events"}, columns, events)
@@ -245,12 +245,12 @@ func eventTable(events []record.Event, private bool, now time.Time) table {
 // the metrics page. Why a run failed is private in the script's own words.
 func runTable(v *script.View, refused int, private bool, now time.Time) table {
 	return tableOf(table{ID: "runs", Title: "Last runs"}, []column[*script.Verdict]{
-		{title: "Began", cell: func(h *script.Verdict) cell { return cell{Time: ago(h.Start, now)} }},
-		{title: "Result", cell: func(h *script.Verdict) cell { return cell{Badge: badgeOf(h)} }},
+		{title: "Began", cell: func(h *script.Verdict) cell { return timeCell(ago(h.Start, now)) }},
+		{title: "Result", cell: func(h *script.Verdict) cell { return badgeCell(badgeOf(h), "") }},
 		{title: "Took", class: "num", cells: "num", cell: func(h *script.Verdict) cell {
 			c := cell{Text: took(h.Duration)}
 			if h.Waited >= time.Second {
-				c.Small = "+ " + took(h.Waited) + " waiting"
+				return c.with("+ " + took(h.Waited) + " waiting")
 			}
 			return c
 		}},

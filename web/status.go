@@ -114,20 +114,20 @@ var scriptColumns = []column[*scriptRow]{
 		key:  "dialect", compare: func(a, b *scriptRow) int { return cmp.Compare(a.Script.Dialect, b.Script.Dialect) },
 	}, {
 		title: "State", cells: "state",
-		cell: func(r *scriptRow) cell { return cell{Badge: r.badge(), Small: activity(r.View, r.now)} },
+		cell: func(r *scriptRow) cell { return badgeCell(r.badge(), activity(r.View, r.now)) },
 		key:  "state", compare: func(a, b *scriptRow) int { return cmp.Compare(a.urgency(), b.urgency()) },
 	}, {
 		title: "Last runs", class: "lesser", cells: "spark lesser",
-		cell: func(r *scriptRow) cell { return cell{Bars: barsOf(r.History)} },
+		cell: func(r *scriptRow) cell { return barsCell(r.History) },
 	}, {
 		title: "Last run", cells: "last",
 		cell: func(r *scriptRow) cell {
-			return r.ofRun(func(v *script.Verdict) cell { return cell{Time: ago(v.Start, r.now)} })
+			return r.ofRun(func(v *script.Verdict) cell { return timeCell(ago(v.Start, r.now)) })
 		},
 		key: "last", down: true, compare: func(a, b *scriptRow) int { return a.Since.Compare(b.Since) },
 	}, {
 		title: "Next", cells: "next",
-		cell: func(r *scriptRow) cell { return cell{Time: next(r.View, r.now)} },
+		cell: func(r *scriptRow) cell { return timeCell(next(r.View, r.now)) },
 		key:  "next", compare: func(a, b *scriptRow) int { return a.Next.Compare(b.Next) },
 	}, {
 		title: "Took", class: "num", cells: "num took",

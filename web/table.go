@@ -44,21 +44,46 @@ type table struct {
 // as aria-sort has it; empty when it is not.
 type heading struct{ Title, Class, Href, Sorted string }
 
-// cell is what a row has in a column: of what is not empty, in this order.
+// cell is what a row has in a column: one of Text, Time, Badge, Bars, Note and
+// Codes, and More behind it. What is nil costs the template little.
 type cell struct {
 	Class string // set by tableOf, from the column
-	Row   bool   // it is the heading of its row
+	Row   bool   // it is the heading of its row, of Text and Href alone
 	Warn  bool
 
-	Badge badge
-	Bars  bars
-	Time  moment
 	Text  string
-	Href  string   // of Text
+	Href  string
+	Time  *moment
+	Badge *badge
+	Bars  *bars
 	Note  string   // cut after two lines by the style
 	Codes []string // a list
-	Tags  []string // what belongs to Text
+	More  *more
+}
+
+// more is what stands behind a cell's content.
+type more struct {
+	Tags  []string
 	Small string
+}
+
+// timeCell shows a time; nothing for the zero moment.
+func timeCell(t moment) cell {
+	if t == (moment{}) {
+		return cell{}
+	}
+	return cell{Time: &t}
+}
+
+// badgeCell shows a badge, and what small is not empty.
+func badgeCell(b badge, small string) cell { return cell{Badge: &b}.with(small) }
+
+// with puts a small text behind a cell's content, unless it is empty.
+func (c cell) with(small string) cell {
+	if small != "" {
+		c.More = &more{Small: small}
+	}
+	return c
 }
 
 // tableOf fills a table.
@@ -72,7 +97,9 @@ func tableOf[R any](t table, columns []column[R], rows []R) table {
 		cells := make([]cell, len(columns))
 		for i, c := range columns {
 			cells[i] = c.cell(r)
-			cells[i].Class = c.cells
+			if cells[i].Class = c.cells; cells[i].Warn {
+				cells[i].Class += " warn"
+			}
 		}
 		t.Rows = append(t.Rows, cells)
 	}

@@ -22,9 +22,9 @@ func (s *Server) uploadTable(p *statusPage, private bool, now time.Time) {
 		{title: "Upload", cells: "name", cell: func(v upload.State) cell { return cell{Row: true, Text: texts.Visible(v.Name)} }},
 		{title: "State", cells: "state", cell: func(v upload.State) cell {
 			if v.Error == "" {
-				return cell{Badge: badge{"ok", "✓", "ok"}}
+				return badgeCell(badge{"ok", "✓", "ok"}, "")
 			}
-			return cell{Badge: badge{"bad", "✕", "failing"}}
+			return badgeCell(badge{"bad", "✕", "failing"}, "")
 		}},
 		{title: "Queue", class: "num", cells: "num queue", cell: func(v upload.State) cell {
 			stats := statsOf(v)
@@ -33,7 +33,7 @@ func (s *Server) uploadTable(p *statusPage, private bool, now time.Time) {
 			}
 			return cell{Text: number(int(stats.Items)) + " (" + size(stats.Bytes) + ")"}
 		}},
-		{title: "Oldest", cells: "oldest", cell: func(v upload.State) cell { return cell{Time: ago(statsOf(v).Oldest, now)} }},
+		{title: "Oldest", cells: "oldest", cell: func(v upload.State) cell { return timeCell(ago(statsOf(v).Oldest, now)) }},
 		{title: "Sent", class: "num", cells: "num sent", cell: func(v upload.State) cell { return cell{Text: large(statsOf(v).Sent)} }},
 		{title: "Refused", class: "num", cells: "num refused", cell: func(v upload.State) cell { return cell{Text: large(statsOf(v).Refused)} }},
 		{title: "Last error", cells: "note bad", cell: func(v upload.State) cell {
