@@ -122,19 +122,17 @@ func checkStorage(folder string) error {
 // for what may.
 func checkScripts(ctx context.Context, w *desired) (problems []error, warnings []string) {
 	var sound []*script.Script
-	problem := func(s *script.Script, err error) {
-		problems = append(problems, fmt.Errorf("%s: script %q: %w", s.Pos, s.Name, err))
-	}
+	at := func(s *script.Script, err error) error { return s.Pos.Wrap(fmt.Sprintf("script %q", s.Name), err) }
 	for _, s := range w.Scripts {
 		err := s.Check()
 		if err != nil {
-			problem(s, err)
+			problems = append(problems, at(s, err))
 		} else if s.IsKept() {
 			sound = append(sound, s)
 		}
 		for _, text := range s.Suspicions() {
 			if err == nil || !strings.Contains(err.Error(), text) {
-				warnings = append(warnings, fmt.Sprintf("%s: script %q: %s", s.Pos, s.Name, text))
+				warnings = append(warnings, at(s, errors.New(text)).Error())
 			}
 		}
 	}
@@ -146,7 +144,7 @@ func checkScripts(ctx context.Context, w *desired) (problems []error, warnings [
 	signalsOf(ctx).beforeEnd(pool.Kill)
 	for i, err := range pool.Inspect(ctx, sound) {
 		if err != nil {
-			problem(sound[i], err)
+			problems = append(problems, at(sound[i], err))
 		}
 	}
 	return problems, warnings
@@ -161,7 +159,7 @@ func checkFolders(cfg *config.Config) (warnings []string) {
 		}
 		entries, _ := os.ReadDir(d.Directory)
 		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type().IsRegular() && e.Name()[0] != '.' }) {
-			warnings = append(warnings, fmt.Sprintf("%s: discover: %s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Pos, d.Directory))
+			warnings = append(warnings, d.Pos.Wrap("discover", fmt.Errorf("%s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Directory)).Error())
 		}
 	}
 	return warnings
@@ -170,7 +168,7 @@ func checkFolders(cfg *config.Config) (warnings []string) {
 // checkReceivers makes each receiver, which reads its files and binds nothing.
 func checkReceivers(w *desired) (problems []error) {
 	for _, p := range receive.Check(&w.Config.Receive) {
-		problems = append(problems, fmt.Errorf("%s: receive: %s: %w", w.Config.At["receive."+p.Receiver], p.Receiver, p.Err))
+		problems = append(problems, w.Config.At["receive."+p.Receiver].Wrap("receive: "+p.Receiver, p.Err))
 	}
 	return problems
 }

@@ -6,7 +6,6 @@ package upload
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/go-kit/log"
 
@@ -93,7 +92,7 @@ func (all Types) Check(cfg *config.Config) (problems []error) {
 			err = errors.Join(err, errNew)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: upload: %s: %w", cfg.At["upload."+t.Name], t.Name, err))
+			problems = append(problems, cfg.At["upload."+t.Name].Wrap("upload: "+t.Name, err))
 		}
 	}
 	return problems

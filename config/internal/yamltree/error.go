@@ -32,23 +32,30 @@ type Error struct {
 func (e *Error) Error() string { return e.text(e.Remedy) }
 
 func (e *Error) text(remedy string) string {
-	var b strings.Builder
+	var where string
 	if e.File != "" {
-		b.WriteString(e.Position.String())
+		where = e.Position.String()
 		if e.Line > 0 && e.Column > 0 {
-			fmt.Fprintf(&b, ":%d", e.Column)
+			where += fmt.Sprintf(":%d", e.Column)
 		}
-		b.WriteString(": ")
 	}
-	if e.Thing != "" {
-		b.WriteString(e.Thing + ": ")
-	}
-	b.WriteString(e.Problem)
+	text := before(where, e.Thing) + e.Problem
 	if remedy != "" {
-		b.WriteString(" (" + remedy + ")")
+		text += " (" + remedy + ")"
 	}
 	// What a file spells may have line ends in it, an alias's name among them.
-	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(b.String())
+	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(text)
+}
+
+// before is what stands before the text of an error: where, and of what thing it
+// is.
+func before(where, thing string) (text string) {
+	for _, part := range []string{where, thing} {
+		if part != "" {
+			text += part + ": "
+		}
+	}
+	return text
 }
 
 // Unwrap gives the cause.
@@ -66,6 +73,11 @@ func (p Position) String() string {
 		return p.File
 	}
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// Wrap says of err, whose lines stay what they are, that it is of a thing here.
+func (p Position) Wrap(thing string, err error) error {
+	return fmt.Errorf("%s%w", before(p.String(), thing), err)
 }
 
 // Report collects the errors of one or more files, and what is odd in them.
