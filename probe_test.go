@@ -60,7 +60,7 @@ func TestProbePage(t *testing.T) {
 	source := *pool.script.Source
 	source.Prefix = "" // so that the script could take our names
 	batch := &record.Batch{
-		Source: &source, Time: time.Now(), Whole: true, MaxAge: time.Minute,
+		Source: &source, Time: time.Now(), Complete: true, MaxAge: time.Minute,
 		Declared: &record.Declared{Metrics: []*record.Meta{meta}},
 		Samples: []record.Sample{
 			{Name: "Size", Meta: meta, Value: 4096}, {Name: "Size", Meta: meta, Value: 8, Labels: []record.Label{{Name: "disk", Value: "x"}}},
@@ -231,7 +231,7 @@ func TestDiscovery(t *testing.T) {
 // BenchmarkProbePage makes the page of a script with a thousand series.
 func BenchmarkProbePage(b *testing.B) {
 	meta := &record.Meta{Name: "Size", Unit: "bytes", Type: record.Gauge}
-	batch := &record.Batch{Source: newOnePool("s").script.Source, Time: time.Now(), Whole: true, Run: &record.Run{Result: record.OK}}
+	batch := &record.Batch{Source: newOnePool("s").script.Source, Time: time.Now(), Complete: true, Run: &record.Run{Result: record.OK}}
 	for i := range 1000 {
 		batch.Samples = append(batch.Samples, record.Sample{Name: "Size", Meta: meta, Value: float64(i), Labels: []record.Label{{Name: "disk", Value: strconv.Itoa(i)}}})
 	}

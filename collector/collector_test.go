@@ -50,7 +50,7 @@ func add(meta *record.Meta, name string, value float64, labels ...string) record
 }
 
 func whole(s *record.Source, samples ...record.Sample) *record.Batch {
-	return &record.Batch{Source: s, Time: time.Now(), Whole: true, Samples: samples}
+	return &record.Batch{Source: s, Time: time.Now(), Complete: true, Samples: samples}
 }
 
 func partial(s *record.Source, samples ...record.Sample) *record.Batch {
@@ -478,7 +478,7 @@ func TestAddedAgain(t *testing.T) {
 		put := func(again bool, values ...float64) {
 			b := &record.Batch{Source: r, Time: time.Now(), MaxAge: time.Minute}
 			for i, v := range values {
-				b.Samples = append(b.Samples, record.Sample{Name: fmt.Sprint("n", i), Value: v, Op: record.Add, Again: again, Meta: &record.Meta{Type: record.Counter}})
+				b.Samples = append(b.Samples, record.Sample{Name: fmt.Sprint("n", i), Value: v, Op: record.Add, Retry: again, Meta: &record.Meta{Type: record.Counter}})
 			}
 			_ = c.Put(b)
 		}

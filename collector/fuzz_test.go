@@ -126,7 +126,7 @@ func (t *tape) batch(sources map[sourceKey]*record.Source, now time.Time) *recor
 		s = old
 	}
 	sources[key] = s
-	b := &record.Batch{Source: s, Time: now, Whole: t.chance(2), MaxAge: time.Duration(t.byte()%4) * time.Minute, Gone: t.chance(16)}
+	b := &record.Batch{Source: s, Time: now, Complete: t.chance(2), MaxAge: time.Duration(t.byte()%4) * time.Minute, Gone: t.chance(16)}
 	metas := []*record.Meta{nil, t.meta(), t.meta(), t.meta()}
 	if t.chance(2) {
 		b.Declared = &record.Declared{Metrics: metas[1:], Events: []*record.EventMeta{{Name: t.text(), Attributes: []string{t.text(), "a"}}}}

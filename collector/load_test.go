@@ -24,7 +24,7 @@ func (l load) batches() []*record.Batch {
 	for i := range l.scripts {
 		b := &record.Batch{
 			Source: &record.Source{Kind: record.Script, Name: fmt.Sprintf("script-%d", i), Rank: i, Prefix: "coscale"},
-			Time:   time.Now(), Whole: true, MaxAge: time.Hour,
+			Time:   time.Now(), Complete: true, MaxAge: time.Hour,
 			Run: &record.Run{Result: record.OK, Duration: time.Second, Interval: time.Minute},
 		}
 		for m := range l.metrics {

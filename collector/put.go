@@ -31,11 +31,11 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 	}
 	var full []int // samples that find no place while unmentioned series stand
 	for i := range b.Samples {
-		if !c.putSample(&p, &b.Samples[i], !b.Whole) {
+		if !c.putSample(&p, &b.Samples[i], !b.Complete) {
 			full = append(full, i)
 		}
 	}
-	if b.Whole {
+	if b.Complete {
 		for _, blk := range s.blocks {
 			if !blk.family.builtin {
 				c.keep(blk, func(se *series) bool {
@@ -133,7 +133,7 @@ func (c *Collector) seriesFor(p *put, m *metric, se *series, smp *record.Sample)
 // apply does to a series what its sample says.
 func (c *Collector) apply(p *put, m *metric, se *series, smp *record.Sample) *refusal {
 	switch {
-	case p.source.def.Verbatim && p.batch.Whole && se.batch == p.source.batch:
+	case p.source.def.Verbatim && p.batch.Complete && se.batch == p.source.batch:
 		return printedTwice(se)
 	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
 		return endlessSum()
@@ -181,7 +181,7 @@ func (p *put) sampleTime(smp *record.Sample) (at int64, explicit bool) {
 // values of the same batch.
 func (p *put) late(se *series, smp *record.Sample) bool {
 	at, explicit := p.sampleTime(smp)
-	if smp.Op != record.Set || !explicit || p.batch.Whole && se.batch != p.source.batch {
+	if smp.Op != record.Set || !explicit || p.batch.Complete && se.batch != p.source.batch {
 		return false
 	}
 	if se.extra != nil && se.extra.at != 0 {
@@ -207,7 +207,7 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		}
 		text = p.text
 	}
-	b, refused := c.join(p.source, m, p.batch.Whole)
+	b, refused := c.join(p.source, m, p.batch.Complete)
 	if refused != nil {
 		m.lost, m.lostIn = refused, p.source.batch
 		return nil, refused
@@ -284,7 +284,7 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 	p.mention(se, smp)
 	value := smp.Value
 	switch {
-	case se.sum && smp.Again: // Put always takes what can be taken
+	case se.sum && smp.Retry: // Put always takes what can be taken
 		value = se.value
 	case se.sum:
 		value += se.value

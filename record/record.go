@@ -64,11 +64,11 @@ type Batch struct {
 	Declared *Declared
 	Samples  []Sample
 	Events   []Event
-	// Whole says that Samples are the complete present state of the source:
+	// Complete says that Samples are the whole present state of the source:
 	// what it had before and does not mention now is gone, series of Add and
 	// Observe excepted. Without it a batch only adds and updates, and a Set
 	// that is older than what a series shows already changes nothing.
-	Whole bool
+	Complete bool
 	// MaxAge is how long a series lives after its last mention; 0: for ever.
 	MaxAge time.Duration
 	// Run is nil for receivers, and for a script that has not run yet.
@@ -105,9 +105,9 @@ type Sample struct {
 	// Value is raw, always: no sink's derivation crosses.
 	Value float64
 	Op    Op
-	// Again, with Add: this very value was put before, in a batch that some
+	// Retry, with Add: this very value was put before, in a batch that some
 	// sink did not take. A sink that took it then must not add it once more.
-	Again bool
+	Retry bool
 	// Weight is how many observations a sample with Observe stands for, as a
 	// sample rate says; it need not be whole. 0 means 1.
 	Weight float64

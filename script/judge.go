@@ -140,7 +140,7 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,
-		Whole: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
+		Complete: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
 	}
 	if j.overrides != nil {

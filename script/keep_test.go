@@ -98,7 +98,7 @@ func TestKeepBackoff(t *testing.T) {
 		if diff := cmp.Diff([]record.Result{record.OK, record.OK, record.Error, record.OK}, results); diff != "" {
 			t.Errorf("results (-want +got):\n%s", diff)
 		}
-		if b := runs[0]; b.MaxAge != time.Minute || b.Whole || b.Run.Interval != time.Second || b.Run.Duration != time.Millisecond {
+		if b := runs[0]; b.MaxAge != time.Minute || b.Complete || b.Run.Interval != time.Second || b.Run.Duration != time.Millisecond {
 			t.Errorf("a batch: %+v, %+v", b, b.Run)
 		}
 		if b := runs[2]; b.Run.ExitCode != 3 || b.Err == nil {

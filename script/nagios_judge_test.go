@@ -43,7 +43,7 @@ func TestNagiosAnswers(t *testing.T) {
 		if v.Result != record.OK || v.ExitCode != code || v.Err != nil || v.Refused != 1 {
 			t.Errorf("%d is judged %+v", code, v)
 		}
-		if !b.Whole || b.Run.Result != record.OK || b.Run.ExitCode != code || len(b.Samples) != 3 || b.Samples[0].Value != float64(code) {
+		if !b.Complete || b.Run.Result != record.OK || b.Run.ExitCode != code || len(b.Samples) != 3 || b.Samples[0].Value != float64(code) {
 			t.Errorf("%d makes the batch %+v", code, b)
 		}
 		if got := b.Samples[1].Labels[0].Value; got != state {
@@ -89,7 +89,7 @@ func TestNagiosFailures(t *testing.T) {
 			if v.Result != tt.result || v.ExitCode != tt.code || v.Err == nil || v.Err.Error() != tt.want {
 				t.Errorf("judged %s: %v\nwant %s: %s", v.Result, v.Err, tt.result, tt.want)
 			}
-			if b.Whole || len(b.Samples) != 0 {
+			if b.Complete || len(b.Samples) != 0 {
 				t.Errorf("batch %+v", b)
 			}
 		})

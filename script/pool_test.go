@@ -318,7 +318,7 @@ func TestRetry(t *testing.T) {
 			}
 		}
 		runs := m.runs("bad")
-		if runs[0].Run.Result != record.Error || runs[0].Whole || runs[3].Run.Result != record.OK || !runs[3].Whole {
+		if runs[0].Run.Result != record.Error || runs[0].Complete || runs[3].Run.Result != record.OK || !runs[3].Complete {
 			t.Errorf("the verdicts are %+v and %+v", runs[0].Run, runs[3].Run)
 		}
 	})

@@ -288,7 +288,7 @@ func (in *intake) add(smp *record.Sample, p addedPoint) {
 		return
 	}
 	in.added[p] = struct{}{}
-	smp.Op, smp.Again = record.Add, put
+	smp.Op, smp.Retry = record.Add, put
 	in.batch.Samples = append(in.batch.Samples, *smp)
 }
 

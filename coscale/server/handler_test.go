@@ -82,7 +82,7 @@ func (s *heardSink) heard() string {
 
 // writeBatch shows a batch, a line for each thing in it.
 func writeBatch(w *strings.Builder, b *record.Batch) {
-	if b.Whole || b.Source.Name != "coscale" || b.Time.IsZero() {
+	if b.Complete || b.Source.Name != "coscale" || b.Time.IsZero() {
 		fmt.Fprintf(w, "a bad batch: %+v\n", b)
 	}
 	if b.Declared != nil {
