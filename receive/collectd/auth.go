@@ -14,12 +14,12 @@ import (
 	"scriptbridge/config"
 )
 
-// collectdUsers are the passwords of an auth file, by user; nil when there is
+// users are the passwords of an auth file, by user; nil when there is
 // no such file.
-type collectdUsers map[string]config.Secret
+type users map[string]config.Secret
 
-// loadCollectdUsers reads an auth file: lines of the form USER: PASSWORD.
-func loadCollectdUsers(file string) (collectdUsers, error) {
+// loadUsers reads an auth file: lines of the form USER: PASSWORD.
+func loadUsers(file string) (users, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -27,7 +27,7 @@ func loadCollectdUsers(file string) (collectdUsers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth_file: %w", err)
 	}
-	users := make(collectdUsers)
+	users := make(users)
 	for _, line := range lines {
 		user, password, ok := strings.Cut(line.Reveal(), ":")
 		user, password = strings.TrimSpace(user), strings.TrimSpace(password)
@@ -42,13 +42,13 @@ func loadCollectdUsers(file string) (collectdUsers, error) {
 	return users, nil
 }
 
-func (u collectdUsers) password(user []byte) (string, error) {
+func (u users) password(user []byte) (string, error) {
 	password, ok := u[string(user)]
 	switch {
 	case u == nil:
-		return "", &foreignError{"it is encrypted, and there is no auth_file"}
+		return "", &unauthorizedError{"it is encrypted, and there is no auth_file"}
 	case !ok:
-		return "", &foreignError{fmt.Sprintf("the auth_file has no user %.100q", user)}
+		return "", &unauthorizedError{fmt.Sprintf("the auth_file has no user %.100q", user)}
 	}
 	return password.Reveal(), nil
 }
@@ -56,7 +56,7 @@ func (u collectdUsers) password(user []byte) (string, error) {
 // verify checks the payload of a signature: 32 bytes of HMAC-SHA-256 over the
 // user's name, which follows, and all that is behind the signature. Without an
 // auth file nothing is verified and nothing refused, as it is with collectd.
-func (u collectdUsers) verify(signature, signed []byte) (bool, error) {
+func (u users) verify(signature, signed []byte) (bool, error) {
 	if len(signature) <= sha256.Size {
 		return false, errors.New("a signature is too short")
 	}
@@ -72,7 +72,7 @@ func (u collectdUsers) verify(signature, signed []byte) (bool, error) {
 	mac.Write(user)
 	mac.Write(signed)
 	if !hmac.Equal(sum, mac.Sum(nil)) {
-		return false, &foreignError{fmt.Sprintf("the signature of the user %.100q is wrong", user)}
+		return false, &unauthorizedError{fmt.Sprintf("the signature of the user %.100q is wrong", user)}
 	}
 	return true, nil
 }
@@ -80,7 +80,7 @@ func (u collectdUsers) verify(signature, signed []byte) (bool, error) {
 // decrypt gives what is in an encrypted part: the length of the user's name,
 // the name, the initial vector, and encrypted by AES-256 in output feedback
 // mode the SHA-1 of the text and the text.
-func (u collectdUsers) decrypt(b []byte) ([]byte, error) {
+func (u users) decrypt(b []byte) ([]byte, error) {
 	const beside = 2 + aes.BlockSize + sha1.Size
 	if len(b) < beside || len(b)-beside < int(binary.BigEndian.Uint16(b)) {
 		return nil, errors.New("an encrypted part is too short")
@@ -104,7 +104,7 @@ func (u collectdUsers) decrypt(b []byte) ([]byte, error) {
 	}
 	sum := sha1.Sum(plain[sha1.Size:]) //nolint:gosec // see the import
 	if !hmac.Equal(sum[:], plain[:sha1.Size]) {
-		return nil, &foreignError{fmt.Sprintf("it is not encrypted with the password of the user %.100q", user)}
+		return nil, &unauthorizedError{fmt.Sprintf("it is not encrypted with the password of the user %.100q", user)}
 	}
 	return plain[sha1.Size:], nil
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Type is the receiver for collectd.
-var Type = receiver.Type{Name: "collectd", Verbatim: true, Section: section, New: newCollectd}
+var Type = receiver.Type{Name: "collectd", Verbatim: true, Section: section, New: newReceiver}
 
 func section(r *config.Receive) *receiver.Section {
 	c := r.Collectd
@@ -32,13 +32,13 @@ func section(r *config.Receive) *receiver.Section {
 }
 
 // collectd is a receiver for collectd: its network protocol, its write_http,
-// and its unixsock, which is polled. All three end in one collectdMerge, from
+// and its unixsock, which is polled. All three end in one merge, from
 // which one goroutine, Run's, puts at most once a second.
 type collectd struct {
 	config *config.ReceiveCollectd
 	env    receiver.Env
-	reader collectdReader
-	merge  *collectdMerge
+	reader packetReader
+	merge  *merge
 
 	parsing sync.Mutex // held while a request's body is read
 
@@ -46,33 +46,33 @@ type collectd struct {
 	conn *net.UDPConn // for packets; nil before it is open, and without any
 
 	// Run's own.
-	lost   uint32 // packets that the kernel has dropped
-	teller *receiver.LimitedLogger
+	lost    uint32 // packets that the kernel has dropped
+	limited *receiver.LimitedLogger
 }
 
 const (
-	// collectdPause is between two times that all is put.
-	collectdPause = time.Second
-	// collectdPacket is as large as a packet can be.
-	collectdPacket = 1 << 16
-	// collectdBuffer is what the kernel is asked to keep for us; it gives less
+	// flushInterval is between two times that all is put.
+	flushInterval = time.Second
+	// maxPacket is as large as a packet can be.
+	maxPacket = 1 << 16
+	// kernelBuffer is what the kernel is asked to keep for us; it gives less
 	// where net.core.rmem_max is smaller.
-	collectdBuffer = 4 << 20
+	kernelBuffer = 4 << 20
 )
 
-// newCollectd makes a receiver for collectd.
-func newCollectd(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
-	c := &collectd{config: r.Collectd, env: env, teller: receiver.NewLimitedLogger(env.Logger)}
-	types, errTypes := loadCollectdTypes(c.config.TypesDB, env.Logger)
-	users, errUsers := loadCollectdUsers(c.config.AuthFile)
+// newReceiver makes a receiver for collectd.
+func newReceiver(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
+	c := &collectd{config: r.Collectd, env: env, limited: receiver.NewLimitedLogger(env.Logger)}
+	types, errTypes := loadTypesDB(c.config.TypesDB, env.Logger)
+	users, errUsers := loadUsers(c.config.AuthFile)
 	if err := errors.Join(errTypes, errUsers); err != nil {
 		return nil, err
 	}
-	for _, reason := range []string{"kernel", "max_series", "overload", "request", collectdForeign} {
+	for _, reason := range []string{"kernel", "max_series", "overload", "request", unauthorized} {
 		env.Counts.Dropped(reason, 0)
 	}
-	c.reader = collectdReader{users: users, least: collectdLevels[c.config.SecurityLevel]}
-	c.merge = newCollectdMerge(env.Source, env.Counts, c.config.Interval, c.config.TTL, types)
+	c.reader = packetReader{users: users, least: securityLevels[c.config.SecurityLevel]}
+	c.merge = newMerge(env.Source, env.Counts, c.config.Interval, c.config.TTL, types)
 	return c, nil
 }
 
@@ -82,7 +82,7 @@ func (c *collectd) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var work sync.WaitGroup
 	if c.config.UDP != "" {
-		conn, err := listenCollectd(c.config.UDP)
+		conn, err := listenUDP(c.config.UDP)
 		if err != nil {
 			return fmt.Errorf("collectd udp: %w", err)
 		}
@@ -102,7 +102,7 @@ func (c *collectd) Run(ctx context.Context) error {
 	}
 	c.env.Opened()
 	// That there were no notifications yet is worth a series.
-	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: collectdDeclared})
+	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: declared})
 	c.puts(ctx)
 	if c.conn != nil {
 		c.conn.SetReadDeadline(receiver.LongAgo) //nolint:errcheck // it is closed then
@@ -138,8 +138,8 @@ func (c *collectd) Addresses() []string {
 	return all
 }
 
-// listenCollectd opens an address; it joins the group of one that is multicast.
-func listenCollectd(address string) (*net.UDPConn, error) {
+// listenUDP opens an address; it joins the group of one that is multicast.
+func listenUDP(address string) (*net.UDPConn, error) {
 	a, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return nil, err
@@ -154,19 +154,19 @@ func listenCollectd(address string) (*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = conn.SetReadBuffer(collectdBuffer) // it works with less
+	_ = conn.SetReadBuffer(kernelBuffer) // it works with less
 	return conn, nil
 }
 
-// collectdConn is what is asked of a *net.UDPConn.
-type collectdConn interface {
+// packetConn is what is asked of a *net.UDPConn.
+type packetConn interface {
 	net.Conn
 	ReadFromUDPAddrPort(b []byte) (n int, sender netip.AddrPort, err error)
 }
 
 // listen reads packets until the connection has a deadline, and then those that
 // wait already.
-func (c *collectd) listen(conn collectdConn, r *receiver.Retrier) error {
+func (c *collectd) listen(conn packetConn, r *receiver.Retrier) error {
 	var sender any
 	read := func(buf []byte) (int, error) {
 		n, from, err := conn.ReadFromUDPAddrPort(buf)
@@ -175,21 +175,21 @@ func (c *collectd) listen(conn collectdConn, r *receiver.Retrier) error {
 		}
 		return n, err
 	}
-	return r.ReadPackets(conn, make([]byte, collectdPacket), read, func(packet []byte) {
+	return r.ReadPackets(conn, make([]byte, maxPacket), read, func(packet []byte) {
 		c.env.Counts.Received("udp", 1, len(packet))
-		c.reader.read(packet, collectdFrom{c.merge, "the packet", sender})
+		c.reader.read(packet, fromSender{c.merge, "the packet", sender})
 	})
 }
 
-// collectdFrom is the merge for what came from somebody, whom its errors name.
-type collectdFrom struct {
-	*collectdMerge
+// fromSender is the merge for what came from somebody, whom its errors name.
+type fromSender struct {
+	*merge
 	what   string
 	sender any
 }
 
-func (f collectdFrom) bad(reason string, err error) {
-	f.collectdMerge.bad(reason, fmt.Errorf("%s from %v: %w", f.what, f.sender, err))
+func (f fromSender) reject(reason string, err error) {
+	f.merge.reject(reason, fmt.Errorf("%s from %v: %w", f.what, f.sender, err))
 }
 
 // puts puts what comes until ctx ends: the first at once, the rest of each
@@ -203,7 +203,7 @@ func (c *collectd) puts(ctx context.Context) {
 		}
 		c.putAll()
 		select {
-		case <-time.After(collectdPause):
+		case <-time.After(flushInterval):
 		case <-ctx.Done():
 			return
 		}
@@ -225,14 +225,14 @@ func (c *collectd) countLost() {
 // putAll puts all that has come. What a sink could not take is told by those
 // who gave it.
 func (c *collectd) putAll() {
-	batches, told := c.merge.take(time.Now())
+	batches, warnings := c.merge.drain(time.Now())
 	for _, b := range batches {
 		_ = c.env.Sink.Put(b)
 		if err := record.WithoutLines(b.Err); err != nil {
-			c.teller.Warn(err.Error(), "msg", "collectd cannot be asked", "err", err)
+			c.limited.Warn(err.Error(), "msg", "collectd cannot be asked", "err", err)
 		}
 	}
-	for what, t := range told {
-		c.teller.Warn(what, "msg", t.msg, "err", t.err)
+	for what, w := range warnings {
+		c.limited.Warn(what, "msg", w.msg, "err", w.err)
 	}
 }

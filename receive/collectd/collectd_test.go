@@ -15,47 +15,47 @@ import (
 	"scriptbridge/record"
 )
 
-// collectdTime0 is the time of all that the tests send.
-var collectdTime0 = time.Unix(1_700_000_000, 0)
+// epoch is the time of all that the tests send.
+var epoch = time.Unix(1_700_000_000, 0)
 
-var collectdTestSource = &record.Source{Kind: record.Receiver, Name: "collectd", MaxSeries: 100, Verbatim: true}
+var testSource = &record.Source{Kind: record.Receiver, Name: "collectd", MaxSeries: 100, Verbatim: true}
 
-func collectdTestMerge(t testing.TB, ttl time.Duration) *collectdMerge {
+func testMerge(t testing.TB, ttl time.Duration) *merge {
 	t.Helper()
-	types := make(collectdTypes)
+	types := make(typesDB)
 	if err := types.read(strings.NewReader(receivertest.CollectdTypes), "types.db"); err != nil {
 		t.Fatal(err)
 	}
-	return newCollectdMerge(collectdTestSource, new(receiver.Counts), 10*time.Second, ttl, types)
+	return newMerge(testSource, new(receiver.Counts), 10*time.Second, ttl, types)
 }
 
 // Every case, from packets and requests to batches.
-func TestCollectdPairs(t *testing.T) {
-	receivertest.Pairs(t, "cases", func(t *testing.T, a *txtar.Archive) string { return playCollectd(t, a) })
+func TestPairs(t *testing.T) {
+	receivertest.Pairs(t, "cases", func(t *testing.T, a *txtar.Archive) string { return play(t, a) })
 }
 
-func playCollectd(t testing.TB, a *txtar.Archive) string {
+func play(t testing.TB, a *txtar.Archive) string {
 	t.Helper()
 	var ttl time.Duration
-	reader := collectdReader{users: collectdUsers{"alice": "secret"}}
+	reader := packetReader{users: users{"alice": "secret"}}
 	for line := range strings.Lines(string(a.Comment)) {
 		word, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch word {
 		case "level":
-			reader.least = collectdLevels[value]
+			reader.least = securityLevels[value]
 		case "ttl":
 			ttl, _ = time.ParseDuration(value)
 		case "users":
 			reader.users = nil
 		}
 	}
-	m := collectdTestMerge(t, ttl)
+	m := testMerge(t, ttl)
 	var out strings.Builder
 	show := func() {
-		batches, told := m.take(time.Now())
-		describeCollectd(&out, batches)
-		for _, what := range slices.Sorted(maps.Keys(told)) {
-			fmt.Fprintf(&out, "told: %s: %v\n", told[what].msg, told[what].err)
+		batches, warnings := m.drain(time.Now())
+		describe(&out, batches)
+		for _, what := range slices.Sorted(maps.Keys(warnings)) {
+			fmt.Fprintf(&out, "told: %s: %v\n", warnings[what].msg, warnings[what].err)
 		}
 	}
 	for _, f := range a.Files {
@@ -63,7 +63,7 @@ func playCollectd(t testing.TB, a *txtar.Archive) string {
 		case "packet":
 			reader.read(receivertest.CollectdPacket(t, string(f.Data)), m)
 		case "json":
-			if err := readCollectdJSON(f.Data, m.types, m); err != nil {
+			if err := readJSON(f.Data, m.types, m); err != nil {
 				fmt.Fprintf(&out, "refused as a whole: %v\n", err)
 			}
 		case "next":
@@ -78,8 +78,8 @@ func playCollectd(t testing.TB, a *txtar.Archive) string {
 	return out.String()
 }
 
-// describeCollectd writes batches down.
-func describeCollectd(out *strings.Builder, batches []*record.Batch) {
+// describe writes batches down.
+func describe(out *strings.Builder, batches []*record.Batch) {
 	for _, b := range batches {
 		if b.MaxAge > 0 {
 			fmt.Fprintf(out, "for %v:\n", b.MaxAge)
@@ -91,14 +91,14 @@ func describeCollectd(out *strings.Builder, batches []*record.Batch) {
 			}
 			fmt.Fprintf(out, "} %s %v", map[record.Op]string{record.Set: "=", record.Add: "+="}[s.Op], s.Value)
 			if !s.Time.IsZero() {
-				fmt.Fprintf(out, " at %v", s.Time.Sub(collectdTime0))
+				fmt.Fprintf(out, " at %v", s.Time.Sub(epoch))
 			}
 			out.WriteByte('\n')
 		}
 		for _, e := range b.Events {
-			fmt.Fprintf(out, "event %s %q from %v", e.Name, e.Message, e.Start.Sub(collectdTime0))
+			fmt.Fprintf(out, "event %s %q from %v", e.Name, e.Message, e.Start.Sub(epoch))
 			if !e.Stop.IsZero() {
-				fmt.Fprintf(out, " to %v", e.Stop.Sub(collectdTime0))
+				fmt.Fprintf(out, " to %v", e.Stop.Sub(epoch))
 			}
 			for _, a := range e.Attributes {
 				fmt.Fprintf(out, " %s=%q", a.Name, a.Value)

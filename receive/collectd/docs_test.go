@@ -8,7 +8,7 @@ import (
 )
 
 // The series that the page on collectd shows are those of a pair's packet.
-func TestCollectdDocs(t *testing.T) {
+func TestDocs(t *testing.T) {
 	page, err := os.ReadFile("../../docs/collectd.md")
 	if err != nil {
 		t.Fatal(err)

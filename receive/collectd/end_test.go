@@ -14,12 +14,12 @@ import (
 
 // What the kernel holds when a listener is to end is taken: clients sent it
 // before.
-func TestCollectdTakesWhatWaits(t *testing.T) {
+func TestTakesWhatWaits(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere what waits is lost")
 	}
-	c := collectdAt(t, config.ReceiveCollectd{Interval: 10 * time.Second}, record.Tee{})
-	conn, err := listenCollectd("127.0.0.1:0")
+	c := receiverAt(t, config.ReceiveCollectd{Interval: 10 * time.Second}, record.Tee{})
+	conn, err := listenUDP("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,9 +8,9 @@ import (
 	"scriptbridge/record"
 )
 
-// collectdNotice is a notification of collectd's.
-type collectdNotice struct {
-	collectdID
+// notification is a notification of collectd's.
+type notification struct {
+	identifier
 	time     time.Time // zero: not said
 	ends     time.Time // zero: not said
 	severity string
@@ -19,17 +19,17 @@ type collectdNotice struct {
 	alert string
 }
 
-// collectdSeverities are those that a notification may have, by their numbers
+// severities are those that a notification may have, by their numbers
 // on the wire.
-var collectdSeverities = map[uint64]string{1: "failure", 2: "warning", 4: "okay"}
+var severities = map[uint64]string{1: "failure", 2: "warning", 4: "okay"}
 
-// collectdSeverityOf reads a severity by name, in any case; false for none. OK is
+// parseSeverity reads a severity by name, in any case; false for none. OK is
 // the okay of collectd's other programs.
-func collectdSeverityOf(name string) (string, bool) {
+func parseSeverity(name string) (string, bool) {
 	if name = strings.ToLower(name); name == "ok" {
 		name = "okay"
 	}
-	for _, s := range collectdSeverities {
+	for _, s := range severities {
 		if s == name {
 			return s, true
 		}
@@ -38,57 +38,57 @@ func collectdSeverityOf(name string) (string, bool) {
 }
 
 const (
-	collectdMessageMost = 4096 // bytes of a message
-	// collectdNoticesMost is how many things are remembered of which there
-	// was a notification, and collectdNoticeAge for how long.
-	collectdNoticesMost = 4096
-	collectdNoticeAge   = 24 * time.Hour
+	maxMessage = 4096 // bytes of a message
+	// maxSubjects is how many things are remembered of which there
+	// was a notification, and subjectAge for how long.
+	maxSubjects = 4096
+	subjectAge  = 24 * time.Hour
 )
 
-// collectdEvent is the one kind of event that collectd has.
-var collectdEvent = &record.EventMeta{
+// notificationEvent is the one kind of event that collectd has.
+var notificationEvent = &record.EventMeta{
 	Name:        "notification",
 	Description: "A notification of collectd; open until one of another severity or message follows, or an okay.",
 	Attributes:  []string{"host", "plugin", "plugin_instance", "type", "type_instance", "severity", "alert"},
 }
 
-// collectdDeclared goes with every batch, so that the counter of notifications
+// declared goes with every batch, so that the counter of notifications
 // is there from 0.
-var collectdDeclared = &record.Declared{Events: []*record.EventMeta{collectdEvent}}
+var declared = &record.Declared{Events: []*record.EventMeta{notificationEvent}}
 
 // check tells what keeps a notification from being one.
-func (n *collectdNotice) check() error {
+func (n *notification) check() error {
 	for _, part := range []string{n.host, n.plugin, n.pluginInstance, n.typ, n.typeInstance} {
-		if len(part) > collectdLongest {
-			return fmt.Errorf("a notification of the host %.100q names something of %d bytes, more than %d", n.host, len(part), collectdLongest)
+		if len(part) > maxName {
+			return fmt.Errorf("a notification of the host %.100q names something of %d bytes, more than %d", n.host, len(part), maxName)
 		}
 	}
 	switch {
 	case n.message == "":
 		return fmt.Errorf("a notification of the host %q has no message", n.host)
-	case len(n.alert) > 2*collectdLongest:
-		return fmt.Errorf("a notification of the host %q has a name of %d bytes, more than %d", n.host, len(n.alert), 2*collectdLongest)
+	case len(n.alert) > 2*maxName:
+		return fmt.Errorf("a notification of the host %q has a name of %d bytes, more than %d", n.host, len(n.alert), 2*maxName)
 	}
 	return nil
 }
 
 // subject is what a notification speaks of. Those of one subject follow each
 // other.
-func (n *collectdNotice) subject() collectdSubject { return collectdSubject{n.collectdID, n.alert} }
+func (n *notification) subject() subjectKey { return subjectKey{n.identifier, n.alert} }
 
-type collectdSubject struct {
-	collectdID
+type subjectKey struct {
+	identifier
 	alert string
 }
 
-// collectdNotices remembers the last notification of every subject. The zero
+// notifications remembers the last notification of every subject. The zero
 // value is ready; it is not safe for concurrent use.
-type collectdNotices struct {
-	last map[collectdSubject]*collectdLast
+type notifications struct {
+	last map[subjectKey]*lastEvent
 }
 
-// collectdLast is the event that the last notification of a subject became.
-type collectdLast struct {
+// lastEvent is the event that the last notification of a subject became.
+type lastEvent struct {
 	event    record.Event
 	severity string
 	came     time.Time
@@ -98,11 +98,11 @@ type collectdLast struct {
 // event until something else is said of its subject, or its own end: then it
 // comes again, with its end. An okay is an event that has ended. What says
 // nothing new is none.
-func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now time.Time) []record.Event {
+func (c *notifications) events(source *record.Source, n *notification, now time.Time) []record.Event {
 	at, stop := n.span(now)
-	if len(n.message) > collectdMessageMost {
+	if len(n.message) > maxMessage {
 		// A copy: what is remembered must not hold on to all that came.
-		n.message = strings.Clone(strings.ToValidUTF8(n.message[:collectdMessageMost], ""))
+		n.message = strings.Clone(strings.ToValidUTF8(n.message[:maxMessage], ""))
 	}
 	var events []record.Event
 	if last := c.last[n.subject()]; last != nil {
@@ -130,15 +130,15 @@ func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now t
 		}
 	}
 	e := record.Event{
-		Name: collectdEvent.Name, Message: n.message, Start: at, Stop: stop, Meta: collectdEvent,
+		Name: notificationEvent.Name, Message: n.message, Start: at, Stop: stop, Meta: notificationEvent,
 		Attributes: n.attributes(),
 	}
 	e.ID = e.Identify(source)
 	if c.last == nil {
-		c.last = make(map[collectdSubject]*collectdLast)
+		c.last = make(map[subjectKey]*lastEvent)
 	}
-	c.last[n.subject()] = &collectdLast{e, n.severity, now}
-	if len(c.last) > collectdNoticesMost {
+	c.last[n.subject()] = &lastEvent{e, n.severity, now}
+	if len(c.last) > maxSubjects {
 		c.forgetOldest()
 	}
 	return append(events, e)
@@ -146,7 +146,7 @@ func (c *collectdNotices) events(source *record.Source, n *collectdNotice, now t
 
 // span is from when to when a notification holds; no stop where it goes on, as
 // one that says that it will end some day does still. An okay is a moment.
-func (n *collectdNotice) span(now time.Time) (at, stop time.Time) {
+func (n *notification) span(now time.Time) (at, stop time.Time) {
 	at = n.time
 	okay := n.severity == "okay"
 	if okay && !n.ends.IsZero() {
@@ -168,11 +168,11 @@ func (n *collectdNotice) span(now time.Time) (at, stop time.Time) {
 }
 
 // attributes are what a notification names, without what is empty.
-func (n *collectdNotice) attributes() []record.Label {
+func (n *notification) attributes() []record.Label {
 	var all []record.Label
 	for i, value := range []string{n.host, n.plugin, n.pluginInstance, n.typ, n.typeInstance, n.severity, n.alert} {
 		if value != "" {
-			all = append(all, record.Label{Name: collectdEvent.Attributes[i], Value: value})
+			all = append(all, record.Label{Name: notificationEvent.Attributes[i], Value: value})
 		}
 	}
 	return all
@@ -180,16 +180,16 @@ func (n *collectdNotice) attributes() []record.Label {
 
 // clean forgets what came a day ago. An event that is open then stays so: the
 // page shows none for longer.
-func (c *collectdNotices) clean(now time.Time) {
+func (c *notifications) clean(now time.Time) {
 	for subject, last := range c.last {
-		if now.Sub(last.came) > collectdNoticeAge {
+		if now.Sub(last.came) > subjectAge {
 			delete(c.last, subject)
 		}
 	}
 }
 
-func (c *collectdNotices) forgetOldest() {
-	var oldest collectdSubject
+func (c *notifications) forgetOldest() {
+	var oldest subjectKey
 	var came time.Time
 	for subject, last := range c.last {
 		if came.IsZero() || last.came.Before(came) {

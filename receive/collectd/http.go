@@ -17,9 +17,9 @@ import (
 
 // This file reads what collectd's plugin write_http posts with Format "JSON".
 
-// collectdBody is how large a request may be, in bytes. write_http sends at
+// maxBody is how large a request may be, in bytes. write_http sends at
 // most its BufferSize, which is 4 KiB by default.
-const collectdBody = 4 << 20
+const maxBody = 4 << 20
 
 // ServeHTTP takes a request of write_http. It is answered when its values are
 // taken in; what is wrong with some of them is told as it is for packets.
@@ -33,7 +33,7 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "send it as it is, without Content-Encoding", http.StatusUnsupportedMediaType)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, collectdBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	c.env.Counts.Received("http", 1, len(body))
 	if err != nil {
 		c.env.Counts.Dropped("request", 1)
@@ -48,16 +48,16 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// size.
 	c.parsing.Lock()
 	defer c.parsing.Unlock()
-	if err := readCollectdJSON(body, c.merge.types, collectdFrom{c.merge, "the request", r.RemoteAddr}); err != nil {
+	if err := readJSON(body, c.merge.types, fromSender{c.merge, "the request", r.RemoteAddr}); err != nil {
 		c.env.Counts.Dropped("request", 1)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	}
 }
 
-// readCollectdJSON reads an array of lists of values, notifications and alerts.
+// readJSON reads an array of lists of values, notifications and alerts.
 // What is wrong with one of them, or with one value of a list, costs no other;
 // an error is for what is no such array, of which nothing is taken.
-func readCollectdJSON(body []byte, types collectdTypes, to collectdTaker) error {
+func readJSON(body []byte, types typesDB, to consumer) error {
 	var items []json.RawMessage
 	err := json.Unmarshal(body, &items)
 	if errors.As(err, new(*json.SyntaxError)) {
@@ -70,8 +70,8 @@ func readCollectdJSON(body []byte, types collectdTypes, to collectdTaker) error 
 		return fmt.Errorf("this is no JSON array of values or notifications: %s", jsonProblem(err))
 	}
 	for n, item := range items {
-		if err := readCollectdItem(item, types, to); err != nil {
-			to.bad(collectdMalformed, fmt.Errorf("item %d: %w", n+1, err))
+		if err := readItem(item, types, to); err != nil {
+			to.reject(malformed, fmt.Errorf("item %d: %w", n+1, err))
 		}
 	}
 	return nil
@@ -117,10 +117,10 @@ func quoteBare(body []byte) []byte {
 // longestBare bounds what is looked at of one.
 const longestBare = 64
 
-// collectdItem is one element of what write_http sends: values; or a
+// jsonItem is one element of what write_http sends: values; or a
 // notification in the form of an alert, as Alertmanager's; or one that has the
 // fields of values.
-type collectdItem struct {
+type jsonItem struct {
 	Values         []json.RawMessage `json:"values"`
 	DSTypes        []string          `json:"dstypes"`
 	DSNames        []string          `json:"dsnames"`
@@ -167,9 +167,9 @@ func (t jsonText) number(what string) (float64, error) {
 	return v, nil
 }
 
-// moment reads a time of an alert; zero for none, which Alertmanager writes as
+// parseTime reads a time of an alert; zero for none, which Alertmanager writes as
 // one in the year 1.
-func (t jsonText) moment(what string) (time.Time, error) {
+func (t jsonText) parseTime(what string) (time.Time, error) {
 	if t == "" {
 		return time.Time{}, nil
 	}
@@ -183,8 +183,8 @@ func (t jsonText) moment(what string) (time.Time, error) {
 	return at, nil
 }
 
-func readCollectdItem(data []byte, types collectdTypes, to collectdTaker) error {
-	var item collectdItem
+func readItem(data []byte, types typesDB, to consumer) error {
+	var item jsonItem
 	if err := json.Unmarshal(data, &item); err != nil {
 		return errors.New(jsonProblem(err))
 	}
@@ -209,41 +209,41 @@ func jsonProblem(err error) string {
 	return "it is of the type " + wrong.Value
 }
 
-func (item *collectdItem) id() collectdID {
-	return collectdID{item.Host, item.Plugin, item.PluginInstance, item.Type, item.TypeInstance}
+func (item *jsonItem) id() identifier {
+	return identifier{item.Host, item.Plugin, item.PluginInstance, item.Type, item.TypeInstance}
 }
 
 // list takes an item of values. Its own types count; those of types.db only
 // where it has none.
-func (item *collectdItem) list(types collectdTypes, to collectdTaker) error {
-	l := collectdList{collectdID: item.id(), names: item.DSNames}
+func (item *jsonItem) list(types typesDB, to consumer) error {
+	l := valueList{identifier: item.id(), names: item.DSNames}
 	if err := l.check(); err != nil {
 		return err
 	}
 	at, errTime := item.Time.number("time")
 	interval, errInterval := item.Interval.number("interval")
 	if err := cmp.Or(errTime, errInterval); err != nil {
-		return fmt.Errorf("%s: %w", &l.collectdID, err)
+		return fmt.Errorf("%s: %w", &l.identifier, err)
 	}
 	l.time, l.interval = unixFloat(at), secondsFloat(interval)
 	sources := types[l.typ]
 	switch {
 	case len(item.Values) == 0:
-		return fmt.Errorf("%s: it has no values", &l.collectdID)
+		return fmt.Errorf("%s: it has no values", &l.identifier)
 	case len(item.DSTypes) == 0 && len(sources) == len(item.Values):
 		for _, s := range sources {
 			item.DSTypes = append(item.DSTypes, s.kind.String())
 		}
 	case len(item.DSTypes) != len(item.Values):
-		return fmt.Errorf("%s: it has %d values and %d dstypes", &l.collectdID, len(item.Values), len(item.DSTypes))
+		return fmt.Errorf("%s: it has %d values and %d dstypes", &l.identifier, len(item.Values), len(item.DSTypes))
 	}
 	for i, raw := range item.Values {
-		v, err := collectdJSONValue(raw, item.DSTypes[i])
+		v, err := parseJSONValue(raw, item.DSTypes[i])
 		if err != nil {
-			to.bad(collectdMalformed, fmt.Errorf("%s: %w", &l.collectdID, err))
-		} else if v.kind != collectdGauge && !v.none() && v.value != math.Trunc(v.value) {
+			to.reject(malformed, fmt.Errorf("%s: %w", &l.identifier, err))
+		} else if v.kind != dsGauge && !v.none() && v.value != math.Trunc(v.value) {
 			err = errors.New("a rate")
-			to.bad("rate", fmt.Errorf("%s: a %s of %v is a rate; write StoreRates false into collectd's configuration of write_http", &l.collectdID, v.kind, v.value))
+			to.reject("rate", fmt.Errorf("%s: a %s of %v is a rate; write StoreRates false into collectd's configuration of write_http", &l.identifier, v.kind, v.value))
 		}
 		v.refused = err != nil
 		l.values = append(l.values, v)
@@ -252,29 +252,29 @@ func (item *collectdItem) list(types collectdTypes, to collectdTaker) error {
 	return nil
 }
 
-// collectdJSONValue reads a number, in quotes or without, or null for none.
-func collectdJSONValue(raw json.RawMessage, dstype string) (collectdValue, error) {
-	kind, ok := collectdKindOf(dstype)
+// parseJSONValue reads a number, in quotes or without, or null for none.
+func parseJSONValue(raw json.RawMessage, dstype string) (dsValue, error) {
+	kind, ok := parseDSType(dstype)
 	if !ok {
-		return collectdValue{}, fmt.Errorf("there is no dstype %.100q", dstype)
+		return dsValue{}, fmt.Errorf("there is no dstype %.100q", dstype)
 	}
 	if string(raw) == "null" {
-		return collectdValue{kind: kind, value: math.NaN()}, nil
+		return dsValue{kind: kind, value: math.NaN()}, nil
 	}
 	var text jsonText
 	_ = text.UnmarshalJSON(raw) // which never fails
 	value, err := strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
 	if err != nil {
-		return collectdValue{}, fmt.Errorf("%.100q is no number", string(text))
+		return dsValue{}, fmt.Errorf("%.100q is no number", string(text))
 	}
-	return collectdValue{kind: kind, value: value}, nil
+	return dsValue{kind: kind, value: value}, nil
 }
 
-func (item *collectdItem) notification(to collectdTaker) error {
+func (item *jsonItem) notification(to consumer) error {
 	if item.Severity == "" {
 		return errors.New("the notification has no severity")
 	}
-	severity, ok := collectdSeverityOf(item.Severity)
+	severity, ok := parseSeverity(item.Severity)
 	if !ok {
 		return noSeverity(item.Severity)
 	}
@@ -282,7 +282,7 @@ func (item *collectdItem) notification(to collectdTaker) error {
 	if err != nil {
 		return err
 	}
-	to.notice(collectdNotice{collectdID: item.id(), time: unixFloat(at), severity: severity, message: item.Message})
+	to.notice(notification{identifier: item.id(), time: unixFloat(at), severity: severity, message: item.Message})
 	return nil
 }
 
@@ -290,19 +290,19 @@ func noSeverity(name string) error { return fmt.Errorf("there is no severity %.1
 
 // alert takes a notification in the form in which write_http sends it: the
 // plugin's name is that of a label, and there only beside an instance.
-func (item *collectdItem) alert(to collectdTaker) error {
+func (item *jsonItem) alert(to consumer) error {
 	severity, err := item.alertSeverity()
 	if err != nil {
 		return err
 	}
-	n := collectdNotice{
+	n := notification{
 		severity: severity, message: string(item.Annotations["summary"]),
 		alert: strings.TrimPrefix(string(item.Labels["alertname"]), "collectd_"),
 	}
-	if n.time, err = item.StartsAt.moment("startsAt"); err != nil {
+	if n.time, err = item.StartsAt.parseTime("startsAt"); err != nil {
 		return err
 	}
-	if n.ends, err = item.EndsAt.moment("endsAt"); err != nil {
+	if n.ends, err = item.EndsAt.parseTime("endsAt"); err != nil {
 		return err
 	}
 	n.host, n.typeInstance = string(item.Labels["instance"]), string(item.Labels["type"])
@@ -322,11 +322,11 @@ func (item *collectdItem) alert(to collectdTaker) error {
 // alertSeverity is the severity of an alert. Collectd has it among the
 // annotations since 2022, so that the alerts of one thing have the same labels;
 // before that it was a label.
-func (item *collectdItem) alertSeverity() (string, error) {
+func (item *jsonItem) alertSeverity() (string, error) {
 	err := errors.New("the alert has no severity, neither among its annotations nor among its labels")
 	for _, where := range []map[string]jsonText{item.Annotations, item.Labels} {
 		name := string(where["severity"])
-		if severity, ok := collectdSeverityOf(name); ok {
+		if severity, ok := parseSeverity(name); ok {
 			return severity, nil
 		}
 		if name != "" {
@@ -342,14 +342,14 @@ func unixFloat(seconds float64) time.Time {
 		return time.Time{}
 	}
 	whole, more := math.Modf(seconds)
-	return collectdTime(uint64(whole), time.Duration(math.Round(more*1e3))*time.Millisecond)
+	return unixTime(uint64(whole), time.Duration(math.Round(more*1e3))*time.Millisecond)
 }
 
-// secondsFloat is a duration of at most collectdSlowest; 0 for one that means
+// secondsFloat is a duration of at most maxInterval; 0 for one that means
 // nothing.
 func secondsFloat(seconds float64) time.Duration {
 	if !(seconds > 0) {
 		return 0
 	}
-	return time.Duration(min(seconds, collectdSlowest.Seconds()) * float64(time.Second))
+	return time.Duration(min(seconds, maxInterval.Seconds()) * float64(time.Second))
 }

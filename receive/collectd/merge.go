@@ -14,76 +14,76 @@ import (
 )
 
 const (
-	// collectdSlowest is the longest interval that a value may claim: it says
+	// maxInterval is the longest interval that a value may claim: it says
 	// how long a series is remembered.
-	collectdSlowest = 24 * time.Hour
-	// collectdUnbounded is how many series are remembered where max_series
+	maxInterval = 24 * time.Hour
+	// unboundedSeries is how many series are remembered where max_series
 	// sets no bound.
-	collectdUnbounded = 1 << 17
-	// collectdAges is how many lifetimes the values of one moment may have:
+	unboundedSeries = 1 << 17
+	// maxAges is how many lifetimes the values of one moment may have:
 	// each is a batch of its own.
-	collectdAges = 16
-	// collectdEvents is how many notifications are taken in one moment.
-	collectdEvents = 1000
-	// collectdErrors is how many errors of one moment are kept.
-	collectdErrors = 20
-	// collectdSweep is how often what is too old is forgotten.
-	collectdSweep = 10 * time.Second
+	maxAges = 16
+	// maxEvents is how many notifications are taken in one moment.
+	maxEvents = 1000
+	// maxErrors is how many errors of one moment are kept.
+	maxErrors = 20
+	// sweepInterval is how often what is too old is forgotten.
+	sweepInterval = 10 * time.Second
 )
 
-// collectdMerge gathers what comes by all ways until the sink has time for it:
+// merge gathers what comes by all ways until the sink has time for it:
 // a series' latest value, each notification, what was bad by its reason. Its
 // memory is bounded by the number of series. It is safe for concurrent use.
-type collectdMerge struct {
+type merge struct {
 	source   *record.Source
 	counts   *receiver.Counts
-	types    collectdTypes
+	types    typesDB
 	interval time.Duration // of values that do not tell theirs
 	ttl      time.Duration // of all values; 0: two intervals of each
 	limit    int           // of series
 	// wake has an element while there is something to take.
 	wake chan struct{}
 
-	mu      sync.Mutex
-	series  map[collectdKey]*collectdSeries
-	owners  map[string]*collectdSeries // by what the page knows a series by
-	metas   map[collectdMetric]*record.Meta
-	pending []*collectdSeries // those with a new value
-	notices collectdNotices
-	events  []record.Event
-	refused []*record.LineError
-	failure error                   // of a poll
-	told    map[string]collectdTold // by what they are; the first of each
-	lists   uint64                  // so many have come
-	sweep   time.Time               // when to forget
+	mu       sync.Mutex
+	series   map[seriesKey]*series
+	owners   map[string]*series // by what the page knows a series by
+	metas    map[metricKey]*record.Meta
+	pending  []*series // those with a new value
+	notices  notifications
+	events   []record.Event
+	refused  []*record.LineError
+	failure  error              // of a poll
+	warnings map[string]warning // by what they are; the first of each
+	lists    uint64             // so many have come
+	sweep    time.Time          // when to forget
 }
 
-// collectdTold is what is no fault of a value's, and for the log alone.
-type collectdTold struct {
+// warning is what is no fault of a value's, and for the log alone.
+type warning struct {
 	msg string
 	err error
 }
 
-// collectdTellMost is how many different things of one moment are told.
-const collectdTellMost = 20
+// maxWarnings is how many different things of one moment are logged.
+const maxWarnings = 20
 
-// collectdKey is what collectd knows a series by; the kind is that of its
+// seriesKey is what collectd knows a series by; the kind is that of its
 // sender's types.db.
-type collectdKey struct {
-	collectdID
+type seriesKey struct {
+	identifier
 	ds   string
-	kind collectdKind
+	kind dsType
 }
 
-// collectdMetric is what series share a record.Meta by.
-type collectdMetric struct {
+// metricKey is what series share a record.Meta by.
+type metricKey struct {
 	plugin, typ, ds string
-	kind            collectdKind
+	kind            dsType
 }
 
-// collectdSeries is one series, and the value that is not put yet.
-type collectdSeries struct {
-	key     collectdKey
+// series is one series, and the value that is not put yet.
+type series struct {
+	key     seriesKey
 	shown   string // the key in owners
 	sample  record.Sample
 	waiting bool      // for its Put
@@ -93,41 +93,41 @@ type collectdSeries struct {
 	ends    time.Time // nobody speaks of it any more
 }
 
-func newCollectdMerge(source *record.Source, counts *receiver.Counts, interval, ttl time.Duration, types collectdTypes) *collectdMerge {
-	m := &collectdMerge{
+func newMerge(source *record.Source, counts *receiver.Counts, interval, ttl time.Duration, types typesDB) *merge {
+	m := &merge{
 		source: source, counts: counts, types: types, interval: interval, ttl: ttl,
-		limit:  source.MaxSeries,
-		wake:   make(chan struct{}, 1),
-		series: make(map[collectdKey]*collectdSeries),
-		owners: make(map[string]*collectdSeries),
-		metas:  make(map[collectdMetric]*record.Meta),
-		told:   make(map[string]collectdTold),
+		limit:    source.MaxSeries,
+		wake:     make(chan struct{}, 1),
+		series:   make(map[seriesKey]*series),
+		owners:   make(map[string]*series),
+		metas:    make(map[metricKey]*record.Meta),
+		warnings: make(map[string]warning),
 	}
 	if m.limit <= 0 {
-		m.limit = collectdUnbounded
+		m.limit = unboundedSeries
 	}
 	return m
 }
 
 // awake says that there is something to take.
-func (m *collectdMerge) awake() {
+func (m *merge) awake() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
 }
 
-// list implements collectdTaker.
-func (m *collectdMerge) list(l *collectdList) {
+// list implements consumer.
+func (m *merge) list(l *valueList) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.awake()
 	if err := l.check(); err != nil {
-		m.refuse(collectdMalformed, err)
+		m.refuse(malformed, err)
 		return
 	}
 	if err := l.misnamed(m.types); err != nil {
-		m.tell("types "+l.typ, "data sources have no names", err)
+		m.warn("types "+l.typ, "data sources have no names", err)
 	}
 	now := time.Now()
 	m.lists++
@@ -136,23 +136,23 @@ func (m *collectdMerge) list(l *collectdList) {
 		switch {
 		case v.refused:
 			continue
-		case len(ds) > collectdLongest:
-			m.refuse(collectdMalformed, fmt.Errorf("%s: the name of a data source has %d bytes, more than %d", &l.collectdID, len(ds), collectdLongest))
+		case len(ds) > maxName:
+			m.refuse(malformed, fmt.Errorf("%s: the name of a data source has %d bytes, more than %d", &l.identifier, len(ds), maxName))
 			continue
 		case v.none():
-			m.refuse("no_value", fmt.Errorf("%s: data source %s has no value", &l.collectdID, ds))
+			m.refuse("no_value", fmt.Errorf("%s: data source %s has no value", &l.identifier, ds))
 			continue
 		}
-		s := m.find(collectdKey{l.collectdID, ds, v.kind}, now)
+		s := m.find(seriesKey{l.identifier, ds, v.kind}, now)
 		switch {
 		case s == nil:
 			continue
 		case s.list == m.lists:
-			m.refuse("duplicate", fmt.Errorf("%s: two data sources have the name %s; the first is taken", &l.collectdID, ds))
+			m.refuse("duplicate", fmt.Errorf("%s: two data sources have the name %s; the first is taken", &l.identifier, ds))
 			continue
 		}
 		s.list = m.lists
-		if s.take(v, l.time, now) {
+		if s.update(v, l.time, now) {
 			s.age = m.age(l.interval)
 			s.ends = now.Add(s.age)
 			if !s.waiting {
@@ -163,16 +163,16 @@ func (m *collectdMerge) list(l *collectdList) {
 	}
 }
 
-// take takes in a value, which waits for its Put then. It reports false for one
+// update takes in a value, which waits for its Put then. It reports false for one
 // that is older than what the series has: it is no news, and no fault either. A
 // clock that is ahead must not keep later values off the page, and what is of
 // now is never late, though our clock was set back.
-func (s *collectdSeries) take(v collectdValue, at, now time.Time) bool {
+func (s *series) update(v dsValue, at, now time.Time) bool {
 	if at.After(now) {
 		at = time.Time{} // as of its Put
 	}
 	older := !at.IsZero() && at.Before(s.at) && s.ends.After(now)
-	if v.kind == collectdAbsolute {
+	if v.kind == dsAbsolute {
 		if s.waiting {
 			v.value += s.sample.Value
 		}
@@ -191,19 +191,19 @@ func (s *collectdSeries) take(v collectdValue, at, now time.Time) bool {
 
 // age is how long a value lives: two intervals, as collectd itself has it,
 // and no less than two of ours, unless the configuration says otherwise.
-func (m *collectdMerge) age(interval time.Duration) time.Duration {
+func (m *merge) age(interval time.Duration) time.Duration {
 	if m.ttl > 0 {
 		return m.ttl
 	}
 	if interval <= 0 {
 		interval = m.interval
 	}
-	return 2 * max(interval, collectdPause)
+	return 2 * max(interval, flushInterval)
 }
 
 // find gives the series of a key, nil for one that is refused. The caller
 // holds m.mu.
-func (m *collectdMerge) find(key collectdKey, now time.Time) *collectdSeries {
+func (m *merge) find(key seriesKey, now time.Time) *series {
 	if s := m.series[key]; s != nil {
 		return s
 	}
@@ -211,16 +211,16 @@ func (m *collectdMerge) find(key collectdKey, now time.Time) *collectdSeries {
 		m.counts.Dropped("max_series", 1)
 		return nil
 	}
-	s := &collectdSeries{key: key, sample: record.Sample{
+	s := &series{key: key, sample: record.Sample{
 		Name: key.metricName(key.ds, key.kind), Labels: key.labels(),
 	}}
-	if key.kind == collectdAbsolute {
+	if key.kind == dsAbsolute {
 		s.sample.Op = record.Add
 	}
 	s.shown = shownAs(&s.sample)
 	if o := m.owners[s.shown]; o != nil {
 		if o.ends.After(now) {
-			m.refuse("duplicate", fmt.Errorf("%s (%s) would be the same series as %s (%s), which was there before", &key.collectdID, key.ds, &o.key.collectdID, o.key.ds))
+			m.refuse("duplicate", fmt.Errorf("%s (%s) would be the same series as %s (%s), which was there before", &key.identifier, key.ds, &o.key.identifier, o.key.ds))
 			return nil
 		}
 		m.forget(o)
@@ -231,8 +231,8 @@ func (m *collectdMerge) find(key collectdKey, now time.Time) *collectdSeries {
 }
 
 // meta gives what the series of a metric share. The caller holds m.mu.
-func (m *collectdMerge) meta(key *collectdKey) *record.Meta {
-	k := collectdMetric{key.plugin, key.typ, key.ds, key.kind}
+func (m *merge) meta(key *seriesKey) *record.Meta {
+	k := metricKey{key.plugin, key.typ, key.ds, key.kind}
 	meta := m.metas[k]
 	if meta == nil {
 		meta = key.meta(key.ds, key.kind)
@@ -253,35 +253,35 @@ func shownAs(s *record.Sample) string {
 
 // forget ends a series. One that waits for its Put is put still. The caller
 // holds m.mu.
-func (m *collectdMerge) forget(s *collectdSeries) {
+func (m *merge) forget(s *series) {
 	delete(m.series, s.key)
 	delete(m.owners, s.shown)
 }
 
-// bad implements collectdTaker.
-func (m *collectdMerge) bad(reason string, err error) {
+// reject implements consumer.
+func (m *merge) reject(reason string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if reason == collectdForeign {
+	if reason == unauthorized {
 		m.counts.Dropped(reason, 1)
-		m.tell(reason, "something is not let in", err)
+		m.warn(reason, "something is not let in", err)
 	} else {
 		m.refuse(reason, err)
 	}
 	m.awake()
 }
 
-// tell has something logged. The caller holds m.mu.
-func (m *collectdMerge) tell(what, msg string, err error) {
-	if _, known := m.told[what]; !known && len(m.told) < collectdTellMost {
-		m.told[what] = collectdTold{msg, err}
+// warn has something logged. The caller holds m.mu.
+func (m *merge) warn(what, msg string, err error) {
+	if _, known := m.warnings[what]; !known && len(m.warnings) < maxWarnings {
+		m.warnings[what] = warning{msg, err}
 	}
 }
 
 // refuse keeps the first errors, one of each reason at least, and the number of
 // the others. The caller holds m.mu.
-func (m *collectdMerge) refuse(reason string, err error) {
-	if len(m.refused) >= collectdErrors {
+func (m *merge) refuse(reason string, err error) {
+	if len(m.refused) >= maxErrors {
 		for _, e := range m.refused {
 			if e.Reason == reason {
 				e.More++
@@ -293,40 +293,40 @@ func (m *collectdMerge) refuse(reason string, err error) {
 }
 
 // fail takes the error of a poll that came to nothing.
-func (m *collectdMerge) fail(err error) {
+func (m *merge) fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failure = err
 	m.awake()
 }
 
-// notice implements collectdTaker.
-func (m *collectdMerge) notice(n collectdNotice) {
+// notice implements consumer.
+func (m *merge) notice(n notification) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.awake()
 	if err := n.check(); err != nil {
-		m.refuse(collectdMalformed, err)
+		m.refuse(malformed, err)
 		return
 	}
-	if len(m.events) >= collectdEvents {
+	if len(m.events) >= maxEvents {
 		m.counts.Dropped("overload", 1)
 		return
 	}
 	m.events = append(m.events, m.notices.events(m.source, &n, time.Now())...)
 }
 
-// take gives all that has come since it was called last, as batches of one
-// lifetime each; none when nothing has. told is what is to be logged, by what it
+// drain gives all that has come since it was called last, as batches of one
+// lifetime each; none when nothing has. warnings are what is to be logged, by what it
 // is.
-func (m *collectdMerge) take(now time.Time) (batches []*record.Batch, told map[string]collectdTold) {
+func (m *merge) drain(now time.Time) (batches []*record.Batch, warnings map[string]warning) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	told, m.told = m.told, make(map[string]collectdTold)
+	warnings, m.warnings = m.warnings, make(map[string]warning)
 	batches = m.byAge(now)
 	if len(m.events)+len(m.refused) > 0 || m.failure != nil {
 		if len(batches) == 0 {
-			batches = []*record.Batch{{Source: m.source, Time: now, Declared: collectdDeclared}}
+			batches = []*record.Batch{{Source: m.source, Time: now, Declared: declared}}
 		}
 		var errs []error
 		for _, e := range m.refused {
@@ -339,18 +339,18 @@ func (m *collectdMerge) take(now time.Time) (batches []*record.Batch, told map[s
 	if now.After(m.sweep) {
 		m.clean(now)
 	}
-	return batches, told
+	return batches, warnings
 }
 
 // byAge makes batches of the values that wait. Where there are too many
 // lifetimes, the shortest ones are lengthened. The caller holds m.mu.
-func (m *collectdMerge) byAge(now time.Time) []*record.Batch {
-	slices.SortStableFunc(m.pending, func(a, b *collectdSeries) int { return cmp.Compare(b.age, a.age) })
+func (m *merge) byAge(now time.Time) []*record.Batch {
+	slices.SortStableFunc(m.pending, func(a, b *series) int { return cmp.Compare(b.age, a.age) })
 	var batches []*record.Batch
 	for _, s := range m.pending {
 		n := len(batches)
-		if n == 0 || batches[n-1].MaxAge != s.age && n < collectdAges {
-			batches = append(batches, &record.Batch{Source: m.source, Time: now, Declared: collectdDeclared, MaxAge: s.age})
+		if n == 0 || batches[n-1].MaxAge != s.age && n < maxAges {
+			batches = append(batches, &record.Batch{Source: m.source, Time: now, Declared: declared, MaxAge: s.age})
 			n++
 		}
 		batches[n-1].Samples = append(batches[n-1].Samples, s.sample)
@@ -362,8 +362,8 @@ func (m *collectdMerge) byAge(now time.Time) []*record.Batch {
 }
 
 // clean forgets what nobody speaks of any more. The caller holds m.mu.
-func (m *collectdMerge) clean(now time.Time) {
-	m.sweep = now.Add(collectdSweep)
+func (m *merge) clean(now time.Time) {
+	m.sweep = now.Add(sweepInterval)
 	for _, s := range m.series {
 		if !s.ends.After(now) {
 			m.forget(s)

@@ -11,44 +11,43 @@ import (
 )
 
 // This file says how a value of collectd's stands on the page: names and
-// labels as prometheus/collectd_exporter makes them (spec/mapping.md, Families
-// and series).
+// labels as prometheus/collectd_exporter makes them.
 
-// collectdKind is what collectd calls the type of a data source, as numbered
+// dsType is what collectd calls the type of a data source, as numbered
 // in its packets.
-type collectdKind byte
+type dsType byte
 
 const (
-	collectdCounter  collectdKind = iota // grows, and wraps around
-	collectdGauge                        // is as it is
-	collectdDerive                       // grows, and may begin anew
-	collectdAbsolute                     // counted since the value before it
+	dsCounter  dsType = iota // grows, and wraps around
+	dsGauge                  // is as it is
+	dsDerive                 // grows, and may begin anew
+	dsAbsolute               // counted since the value before it
 )
 
-// collectdKinds are the names of the kinds, by number.
-var collectdKinds = [...]string{"counter", "gauge", "derive", "absolute"}
+// dsTypeNames are the names of the kinds, by number.
+var dsTypeNames = [...]string{"counter", "gauge", "derive", "absolute"}
 
-func (k collectdKind) String() string { return collectdKinds[k] }
+func (k dsType) String() string { return dsTypeNames[k] }
 
-// collectdKindOf reads a kind's name in any case.
-func collectdKindOf(name string) (collectdKind, bool) {
-	for k, one := range collectdKinds {
+// parseDSType reads a kind's name in any case.
+func parseDSType(name string) (dsType, bool) {
+	for k, one := range dsTypeNames {
 		if strings.EqualFold(one, name) {
-			return collectdKind(k), true
+			return dsType(k), true
 		}
 	}
 	return 0, false
 }
 
-// collectdID is what collectd knows a list of values by.
-type collectdID struct{ host, plugin, pluginInstance, typ, typeInstance string }
+// identifier is what collectd knows a list of values by.
+type identifier struct{ host, plugin, pluginInstance, typ, typeInstance string }
 
-// collectdLongest is how long a part of a collectdID may be, in bytes: double
+// maxName is how long a part of a identifier may be, in bytes: double
 // what collectd itself can hold.
-const collectdLongest = 255
+const maxName = 255
 
 // check tells what keeps the ID from being one.
-func (id *collectdID) check() error {
+func (id *identifier) check() error {
 	for _, p := range []struct {
 		name, value string
 		needed      bool
@@ -59,15 +58,15 @@ func (id *collectdID) check() error {
 		switch {
 		case p.needed && p.value == "":
 			return fmt.Errorf("it names no %s", p.name)
-		case len(p.value) > collectdLongest:
-			return fmt.Errorf("its %s has %d bytes, more than %d", p.name, len(p.value), collectdLongest)
+		case len(p.value) > maxName:
+			return fmt.Errorf("its %s has %d bytes, more than %d", p.name, len(p.value), maxName)
 		}
 	}
 	return nil
 }
 
 // String is the ID as collectd writes it.
-func (id *collectdID) String() string {
+func (id *identifier) String() string {
 	text := id.host + "/" + id.plugin
 	if id.pluginInstance != "" {
 		text += "-" + id.pluginInstance
@@ -79,28 +78,28 @@ func (id *collectdID) String() string {
 	return text
 }
 
-// collectdList is one list of values, as it came by whatever way.
-type collectdList struct {
-	collectdID
+// valueList is one list of values, as it came by whatever way.
+type valueList struct {
+	identifier
 	time     time.Time     // zero: not said
 	interval time.Duration // to the next one; 0: not said
-	values   []collectdValue
+	values   []dsValue
 	names    []string // of the data sources; nil: as types.db says
 }
 
-// collectdValue is the value of one data source; NaN when there is none.
-type collectdValue struct {
-	kind    collectdKind
+// dsValue is the value of one data source; NaN when there is none.
+type dsValue struct {
+	kind    dsType
 	value   float64
 	refused bool // it only keeps its place among the others
 }
 
-func (v collectdValue) none() bool { return math.IsNaN(v.value) }
+func (v dsValue) none() bool { return math.IsNaN(v.value) }
 
 // dsName is the name of the i-th data source: the list's own, or that of
 // types.db where it knows the type with as many; or else value, and of several
 // their numbers.
-func (l *collectdList) dsName(i int, types collectdTypes) string {
+func (l *valueList) dsName(i int, types typesDB) string {
 	if len(l.names) == len(l.values) {
 		return l.names[i]
 	}
@@ -115,21 +114,21 @@ func (l *collectdList) dsName(i int, types collectdTypes) string {
 
 // misnamed tells why values have no names, though names there are: for another
 // number of values.
-func (l *collectdList) misnamed(types collectdTypes) error {
+func (l *valueList) misnamed(types typesDB) error {
 	n, sources := len(l.values), types[l.typ]
 	switch {
 	case len(l.names) == n || len(sources) == n:
 		return nil
 	case len(l.names) > 0:
-		return fmt.Errorf("%s has %d values and %d dsnames", &l.collectdID, n, len(l.names))
+		return fmt.Errorf("%s has %d values and %d dsnames", &l.identifier, n, len(l.names))
 	case len(sources) > 0:
-		return fmt.Errorf("%s has %d values, and types_db says %d for the type %s; give types_db the types.db of the sender", &l.collectdID, n, len(sources), l.typ)
+		return fmt.Errorf("%s has %d values, and types_db says %d for the type %s; give types_db the types.db of the sender", &l.identifier, n, len(sources), l.typ)
 	}
 	return nil
 }
 
 // metricName is the name of a series.
-func (id *collectdID) metricName(ds string, kind collectdKind) string {
+func (id *identifier) metricName(ds string, kind dsType) string {
 	name := "collectd_" + id.typ
 	if id.plugin != id.typ {
 		name = "collectd_" + id.plugin + "_" + id.typ
@@ -137,7 +136,7 @@ func (id *collectdID) metricName(ds string, kind collectdKind) string {
 	if ds != "value" {
 		name += "_" + ds
 	}
-	if kind != collectdGauge {
+	if kind != dsGauge {
 		name += "_total"
 	}
 	return strings.Map(nameRune, name)
@@ -153,7 +152,7 @@ func nameRune(r rune) rune {
 
 // labels are those of a series: the host, and the instances under the names of
 // the plugin and of the type.
-func (id *collectdID) labels() []record.Label {
+func (id *identifier) labels() []record.Label {
 	labels := []record.Label{{Name: "instance", Value: id.host}}
 	plugin := strings.ReplaceAll(strings.Map(nameRune, id.plugin), ":", "_")
 	switch {
@@ -175,13 +174,13 @@ func (id *collectdID) labels() []record.Label {
 
 // meta describes a metric. All that is in it follows from the plugin, the type
 // and the data source.
-func (id *collectdID) meta(ds string, kind collectdKind) *record.Meta {
+func (id *identifier) meta(ds string, kind dsType) *record.Meta {
 	m := &record.Meta{
 		Name: id.metricName(ds, kind),
 		Help: fmt.Sprintf("Plugin %s of collectd, type %s, data source %s (%s).", id.plugin, id.typ, ds, kind),
 		Type: record.Counter,
 	}
-	if kind == collectdGauge {
+	if kind == dsGauge {
 		m.Type = record.Gauge
 	}
 	return m

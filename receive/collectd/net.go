@@ -9,97 +9,95 @@ import (
 	"time"
 )
 
-// This file reads collectd's binary protocol. The library of the collectd
-// project (collectd.org/network) is not used for it: it drops notifications,
-// refuses a packet for one absolute value, reads signed values twice (and what
-// is signed n times 2ⁿ times), and lets seven bytes allocate 600 KB, since a
-// count of values overflows there. Its writer makes the tests' packets.
+// This file reads collectd's binary protocol. Why it is not the library of the
+// collectd project (collectd.org/network) that does: see Decisions in
+// docs/architecture.md. Its writer makes the tests' packets.
 
 // The parts of a packet that mean something here.
 const (
-	collectdPartHost           = 0x0000
-	collectdPartTime           = 0x0001
-	collectdPartPlugin         = 0x0002
-	collectdPartPluginInstance = 0x0003
-	collectdPartType           = 0x0004
-	collectdPartTypeInstance   = 0x0005
-	collectdPartValues         = 0x0006
-	collectdPartInterval       = 0x0007
-	collectdPartTimeHR         = 0x0008
-	collectdPartIntervalHR     = 0x0009
-	collectdPartMessage        = 0x0100
-	collectdPartSeverity       = 0x0101
-	collectdPartSignature      = 0x0200
-	collectdPartEncrypted      = 0x0210
+	partHost           = 0x0000
+	partTime           = 0x0001
+	partPlugin         = 0x0002
+	partPluginInstance = 0x0003
+	partType           = 0x0004
+	partTypeInstance   = 0x0005
+	partValues         = 0x0006
+	partInterval       = 0x0007
+	partTimeHR         = 0x0008
+	partIntervalHR     = 0x0009
+	partMessage        = 0x0100
+	partSeverity       = 0x0101
+	partSignature      = 0x0200
+	partEncrypted      = 0x0210
 )
 
-// collectdTaker takes what a packet, a request or a poll holds, piece by piece.
-type collectdTaker interface {
+// consumer takes what a packet, a request or a poll holds, piece by piece.
+type consumer interface {
 	// list takes values; it keeps neither l nor its slices.
-	list(l *collectdList)
+	list(l *valueList)
 	// notice takes a notification, which it may keep.
-	notice(n collectdNotice)
-	// bad takes what could not be read, or may not be let in (reason
-	// collectdForeign).
-	bad(reason string, err error)
+	notice(n notification)
+	// reject takes what could not be read, or may not be let in (reason
+	// unauthorized).
+	reject(reason string, err error)
 }
 
-// Reasons of what is bad.
+// Reasons of what is rejected.
 const (
-	collectdMalformed = "malformed"
-	// collectdForeign is what the security level or a password keeps out.
-	collectdForeign = "unauthorized"
+	malformed = "malformed"
+	// unauthorized is what the security level or a password keeps out.
+	unauthorized = "unauthorized"
 )
 
-// collectdLevel is how well a packet is secured, or must be.
-type collectdLevel byte
+// securityLevel is how well a packet is secured, or must be.
+type securityLevel byte
 
 const (
-	collectdPlain collectdLevel = iota
-	collectdSigned
-	collectdEncrypted
+	levelNone securityLevel = iota
+	levelSign
+	levelEncrypt
 )
 
-// collectdLevels are the levels as the configuration names them.
-var collectdLevels = map[string]collectdLevel{
-	"none": collectdPlain, "sign": collectdSigned, "encrypt": collectdEncrypted,
+// securityLevels are the levels as the configuration names them.
+var securityLevels = map[string]securityLevel{
+	"none": levelNone, "sign": levelSign, "encrypt": levelEncrypt,
 }
 
-// collectdReader reads packets. It keeps nothing of them and is safe for
+// packetReader reads packets. It keeps nothing of them and is safe for
 // concurrent use.
-type collectdReader struct {
-	users collectdUsers // nil: signatures are not looked at
-	least collectdLevel // what is secured less is not let in
+type packetReader struct {
+	users users         // nil: signatures are not looked at
+	least securityLevel // what is secured less is not let in
 }
 
-// read gives all that a packet holds to the taker. A part that makes no sense
+// read gives all that a packet holds to the consumer. A part that makes no sense
 // costs itself where what follows still has a meaning, and the rest of the
 // packet where not. A packet costs time and memory in proportion to its size,
 // whatever it holds.
-func (r *collectdReader) read(packet []byte, to collectdTaker) {
-	s := collectdState{reader: r, taker: to}
-	if err := s.read(packet, collectdPlain); err != nil {
-		reason := collectdMalformed
-		if errors.As(err, new(*foreignError)) {
-			reason = collectdForeign
+func (r *packetReader) read(packet []byte, to consumer) {
+	s := packetState{reader: r, consumer: to}
+	if err := s.read(packet, levelNone); err != nil {
+		reason := malformed
+		if errors.As(err, new(*unauthorizedError)) {
+			reason = unauthorized
 		}
-		to.bad(reason, err)
+		to.reject(reason, err)
 	}
 }
 
-// collectdState is what the parts of a packet have said so far: each holds
+// packetState is what the parts of a packet have said so far: each holds
 // until another of its type comes.
-type collectdState struct {
-	reader   *collectdReader
-	taker    collectdTaker
-	current  collectdList
+type packetState struct {
+	reader   *packetReader
+	consumer consumer
+	current  valueList
 	severity uint64
 }
 
-// foreignError says why a packet is not let in.
-type foreignError struct{ why string }
+// unauthorizedError says why a packet is not let in.
+type unauthorizedError struct{ why string }
 
-func (e *foreignError) Error() string { return e.why }
+func (e *unauthorizedError) Error() string { return e.why }
 
 var (
 	errShortPart = errors.New("a part is longer than its packet")
@@ -108,7 +106,7 @@ var (
 
 // read reads the parts of a packet, or of an encrypted part of one, that is
 // secured as level says.
-func (s *collectdState) read(packet []byte, level collectdLevel) error {
+func (s *packetState) read(packet []byte, level securityLevel) error {
 	for len(packet) > 0 {
 		if len(packet) < 4 {
 			return errShortPart
@@ -120,8 +118,8 @@ func (s *collectdState) read(packet []byte, level collectdLevel) error {
 		payload := packet[4:size]
 		packet = packet[size:]
 		switch typ {
-		case collectdPartSignature:
-			if level != collectdPlain {
+		case partSignature:
+			if level != levelNone {
 				return errors.New("a signature is inside a signed or encrypted part")
 			}
 			verified, err := s.reader.users.verify(payload, packet)
@@ -131,19 +129,19 @@ func (s *collectdState) read(packet []byte, level collectdLevel) error {
 			if verified {
 				// What stands before a signature is not signed: it must not
 				// say of what or when the values are.
-				level = collectdSigned
-				s.current, s.severity = collectdList{}, 0
+				level = levelSign
+				s.current, s.severity = valueList{}, 0
 			}
-		case collectdPartEncrypted:
-			if level == collectdEncrypted {
+		case partEncrypted:
+			if level == levelEncrypt {
 				return errors.New("an encrypted part is inside another")
 			}
 			plain, err := s.reader.users.decrypt(payload)
 			if err != nil {
 				return err
 			}
-			inner := collectdState{reader: s.reader, taker: s.taker}
-			if err := inner.read(plain, collectdEncrypted); err != nil {
+			inner := packetState{reader: s.reader, consumer: s.consumer}
+			if err := inner.read(plain, levelEncrypt); err != nil {
 				return err
 			}
 		default:
@@ -157,27 +155,27 @@ func (s *collectdState) read(packet []byte, level collectdLevel) error {
 
 // part takes one part that is no wrapping of others. An error is for one that
 // what follows depends on.
-func (s *collectdState) part(typ uint16, payload []byte, level collectdLevel) error {
+func (s *packetState) part(typ uint16, payload []byte, level securityLevel) error {
 	var err error
 	switch typ {
-	case collectdPartHost:
-		s.current.host, err = collectdText(payload)
-	case collectdPartPlugin:
-		s.current.plugin, err = collectdText(payload)
-	case collectdPartPluginInstance:
-		s.current.pluginInstance, err = collectdText(payload)
-	case collectdPartType:
-		s.current.typ, err = collectdText(payload)
-	case collectdPartTypeInstance:
-		s.current.typeInstance, err = collectdText(payload)
-	case collectdPartTime, collectdPartTimeHR, collectdPartInterval, collectdPartIntervalHR, collectdPartSeverity:
+	case partHost:
+		s.current.host, err = readText(payload)
+	case partPlugin:
+		s.current.plugin, err = readText(payload)
+	case partPluginInstance:
+		s.current.pluginInstance, err = readText(payload)
+	case partType:
+		s.current.typ, err = readText(payload)
+	case partTypeInstance:
+		s.current.typeInstance, err = readText(payload)
+	case partTime, partTimeHR, partInterval, partIntervalHR, partSeverity:
 		err = s.number(typ, payload)
-	case collectdPartValues, collectdPartMessage:
+	case partValues, partMessage:
 		if level < s.reader.least {
-			s.taker.bad(collectdForeign, errTooPlain)
+			s.consumer.reject(unauthorized, errTooPlain)
 			return nil
 		}
-		if typ == collectdPartValues {
+		if typ == partValues {
 			s.values(payload)
 		} else {
 			s.message(payload)
@@ -186,8 +184,8 @@ func (s *collectdState) part(typ uint16, payload []byte, level collectdLevel) er
 	return err
 }
 
-// collectdText reads a text, which ends with a zero byte.
-func collectdText(payload []byte) (string, error) {
+// readText reads a text, which ends with a zero byte.
+func readText(payload []byte) (string, error) {
 	text, _, ended := bytes.Cut(payload, []byte{0})
 	if !ended {
 		return "", errors.New("a text does not end")
@@ -196,22 +194,22 @@ func collectdText(payload []byte) (string, error) {
 }
 
 // number reads one of the parts that are a number.
-func (s *collectdState) number(typ uint16, payload []byte) error {
+func (s *packetState) number(typ uint16, payload []byte) error {
 	if len(payload) != 8 {
 		return fmt.Errorf("a number has %d bytes, not 8", len(payload))
 	}
 	n := binary.BigEndian.Uint64(payload)
 	switch typ {
-	case collectdPartSeverity:
+	case partSeverity:
 		s.severity = n
-	case collectdPartTime:
-		s.current.time = collectdTime(n, 0)
-	case collectdPartTimeHR:
-		s.current.time = collectdTime(n>>30, fraction(n))
-	case collectdPartInterval:
-		s.current.interval = collectdInterval(n, 0)
-	case collectdPartIntervalHR:
-		s.current.interval = collectdInterval(n>>30, fraction(n))
+	case partTime:
+		s.current.time = unixTime(n, 0)
+	case partTimeHR:
+		s.current.time = unixTime(n>>30, fraction(n))
+	case partInterval:
+		s.current.interval = boundedInterval(n, 0)
+	case partIntervalHR:
+		s.current.interval = boundedInterval(n>>30, fraction(n))
 	}
 	return nil
 }
@@ -222,49 +220,49 @@ func fraction(n uint64) time.Duration {
 	return time.Duration((n & mask) * uint64(time.Second) >> 30)
 }
 
-// collectdTime is a moment in Unix time; zero for one that means nothing.
-func collectdTime(seconds uint64, more time.Duration) time.Time {
+// unixTime is a moment in Unix time; zero for one that means nothing.
+func unixTime(seconds uint64, more time.Duration) time.Time {
 	if seconds == 0 || seconds >= 1<<34 {
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), int64(more))
 }
 
-// collectdInterval is a duration of at most collectdSlowest.
-func collectdInterval(seconds uint64, more time.Duration) time.Duration {
-	return min(time.Duration(min(seconds, 1<<32))*time.Second+more, collectdSlowest)
+// boundedInterval is a duration of at most maxInterval.
+func boundedInterval(seconds uint64, more time.Duration) time.Duration {
+	return min(time.Duration(min(seconds, 1<<32))*time.Second+more, maxInterval)
 }
 
 // values reads the values of a list: their number, their kinds, themselves.
-func (s *collectdState) values(b []byte) {
+func (s *packetState) values(b []byte) {
 	const each = 1 + 8
 	n := (len(b) - 2) / each
 	if len(b) != 2+n*each || int(binary.BigEndian.Uint16(b)) != n || n == 0 {
-		s.taker.bad(collectdMalformed, fmt.Errorf("%s: %d bytes do not contain the values that they announce", &s.current.collectdID, len(b)))
+		s.consumer.reject(malformed, fmt.Errorf("%s: %d bytes do not contain the values that they announce", &s.current.identifier, len(b)))
 		return
 	}
 	l := &s.current
 	l.values = l.values[:0]
 	for i := range n {
-		v, err := collectdNumber(b[2+i], b[2+n+8*i:])
+		v, err := readNumber(b[2+i], b[2+n+8*i:])
 		if err != nil {
-			s.taker.bad(collectdMalformed, fmt.Errorf("%s: %w", &l.collectdID, err))
+			s.consumer.reject(malformed, fmt.Errorf("%s: %w", &l.identifier, err))
 			return
 		}
 		l.values = append(l.values, v)
 	}
-	s.taker.list(l)
+	s.consumer.list(l)
 }
 
-// collectdNumber reads a value from the beginning of b.
-func collectdNumber(kind byte, b []byte) (collectdValue, error) {
-	v := collectdValue{kind: collectdKind(kind)}
+// readNumber reads a value from the beginning of b.
+func readNumber(kind byte, b []byte) (dsValue, error) {
+	v := dsValue{kind: dsType(kind)}
 	switch v.kind {
-	case collectdGauge: // the one thing in little endian
+	case dsGauge: // the one thing in little endian
 		v.value = math.Float64frombits(binary.LittleEndian.Uint64(b))
-	case collectdDerive:
+	case dsDerive:
 		v.value = float64(int64(binary.BigEndian.Uint64(b)))
-	case collectdCounter, collectdAbsolute:
+	case dsCounter, dsAbsolute:
 		v.value = float64(binary.BigEndian.Uint64(b))
 	default:
 		return v, fmt.Errorf("there is no data source type %d", kind)
@@ -273,15 +271,15 @@ func collectdNumber(kind byte, b []byte) (collectdValue, error) {
 }
 
 // message reads the text of a notification, which makes it complete.
-func (s *collectdState) message(b []byte) {
-	text, err := collectdText(b)
-	severity, ok := collectdSeverities[s.severity]
+func (s *packetState) message(b []byte) {
+	text, err := readText(b)
+	severity, ok := severities[s.severity]
 	switch {
 	case err != nil:
-		s.taker.bad(collectdMalformed, fmt.Errorf("a notification of the host %q: %w", s.current.host, err))
+		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: %w", s.current.host, err))
 	case !ok:
-		s.taker.bad(collectdMalformed, fmt.Errorf("a notification of the host %q: there is no severity %d", s.current.host, s.severity))
+		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: there is no severity %d", s.current.host, s.severity))
 	default:
-		s.taker.notice(collectdNotice{collectdID: s.current.collectdID, time: s.current.time, severity: severity, message: text})
+		s.consumer.notice(notification{identifier: s.current.identifier, time: s.current.time, severity: severity, message: text})
 	}
 }

@@ -21,64 +21,64 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// collectdHeard is a taker that remembers.
-type collectdHeard struct {
-	lists   []collectdList
-	notices []collectdNotice
-	bads    []error
+// recorder is a consumer that remembers.
+type recorder struct {
+	lists    []valueList
+	notices  []notification
+	rejected []error
 }
 
-func (h *collectdHeard) list(l *collectdList) {
+func (h *recorder) list(l *valueList) {
 	one := *l
 	one.values = slices.Clone(l.values)
 	h.lists = append(h.lists, one)
 }
-func (h *collectdHeard) notice(n collectdNotice) { h.notices = append(h.notices, n) }
-func (h *collectdHeard) bad(reason string, err error) {
-	h.bads = append(h.bads, fmt.Errorf("%s: %w", reason, err))
+func (h *recorder) notice(n notification) { h.notices = append(h.notices, n) }
+func (h *recorder) reject(reason string, err error) {
+	h.rejected = append(h.rejected, fmt.Errorf("%s: %w", reason, err))
 }
 
 // libraryLists are lists that the collectd project's library can write.
 var libraryLists = []*api.ValueList{
 	{
 		Identifier: api.Identifier{Host: "web1", Plugin: "interface", PluginInstance: "eth0", Type: "if_octets"},
-		Time:       collectdTime0.Add(250 * time.Millisecond), Interval: 10 * time.Second,
+		Time:       epoch.Add(250 * time.Millisecond), Interval: 10 * time.Second,
 		Values: []api.Value{api.Derive(-1), api.Derive(1 << 40)},
 	},
 	{
 		Identifier: api.Identifier{Host: "web1", Plugin: "cpu", PluginInstance: "0", Type: "percent", TypeInstance: "idle"},
-		Time:       collectdTime0.Add(time.Second), Interval: 500 * time.Millisecond,
+		Time:       epoch.Add(time.Second), Interval: 500 * time.Millisecond,
 		Values: []api.Value{api.Gauge(98.75)},
 	},
 	{
 		Identifier: api.Identifier{Host: "web2", Plugin: "p", Type: "counter"},
-		Time:       collectdTime0.Add(time.Second), Interval: 500 * time.Millisecond,
+		Time:       epoch.Add(time.Second), Interval: 500 * time.Millisecond,
 		Values: []api.Value{api.Counter(1 << 63)},
 	},
 }
 
 // ourLists are libraryLists as we read them.
-var ourLists = []collectdList{
+var ourLists = []valueList{
 	{
-		collectdID: collectdID{"web1", "interface", "eth0", "if_octets", ""},
-		time:       collectdTime0.Add(250 * time.Millisecond), interval: 10 * time.Second,
-		values: []collectdValue{{kind: collectdDerive, value: -1}, {kind: collectdDerive, value: 1 << 40}},
+		identifier: identifier{"web1", "interface", "eth0", "if_octets", ""},
+		time:       epoch.Add(250 * time.Millisecond), interval: 10 * time.Second,
+		values: []dsValue{{kind: dsDerive, value: -1}, {kind: dsDerive, value: 1 << 40}},
 	},
 	{
-		collectdID: collectdID{"web1", "cpu", "0", "percent", "idle"},
-		time:       collectdTime0.Add(time.Second), interval: 500 * time.Millisecond,
-		values: []collectdValue{{kind: collectdGauge, value: 98.75}},
+		identifier: identifier{"web1", "cpu", "0", "percent", "idle"},
+		time:       epoch.Add(time.Second), interval: 500 * time.Millisecond,
+		values: []dsValue{{kind: dsGauge, value: 98.75}},
 	},
 	{
-		collectdID: collectdID{"web2", "p", "", "counter", ""},
-		time:       collectdTime0.Add(time.Second), interval: 500 * time.Millisecond,
-		values: []collectdValue{{kind: collectdCounter, value: 1 << 63}},
+		identifier: identifier{"web2", "p", "", "counter", ""},
+		time:       epoch.Add(time.Second), interval: 500 * time.Millisecond,
+		values: []dsValue{{kind: dsCounter, value: 1 << 63}},
 	},
 }
 
 // The packets of the collectd project's own library, in all three ways.
-func TestCollectdLibraryPackets(t *testing.T) {
-	reader := collectdReader{users: collectdUsers{"alice": "secret"}}
+func TestLibraryPackets(t *testing.T) {
+	reader := packetReader{users: users{"alice": "secret"}}
 	for level, secure := range map[string]func(*network.Buffer){
 		"none":    func(*network.Buffer) {},
 		"sign":    func(b *network.Buffer) { b.Sign("alice", "secret") },
@@ -86,18 +86,18 @@ func TestCollectdLibraryPackets(t *testing.T) {
 	} {
 		t.Run(level, func(t *testing.T) {
 			reader := reader
-			reader.least = collectdLevels[level]
-			var heard collectdHeard
+			reader.least = securityLevels[level]
+			var heard recorder
 			reader.read(libraryPacket(t, secure), &heard)
-			want := collectdHeard{lists: ourLists}
-			if diff := cmp.Diff(want, heard, allowCollectd); diff != "" {
+			want := recorder{lists: ourLists}
+			if diff := cmp.Diff(want, heard, allowUnexported); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
 	}
 }
 
-var allowCollectd = cmp.Exporter(func(t reflect.Type) bool { return strings.HasPrefix(t.Name(), "collectd") })
+var allowUnexported = cmp.Exporter(func(t reflect.Type) bool { return strings.HasSuffix(t.PkgPath(), "receive/collectd") })
 
 func libraryPacket(t testing.TB, secure func(*network.Buffer)) []byte {
 	t.Helper()
@@ -115,9 +115,9 @@ func libraryPacket(t testing.TB, secure func(*network.Buffer)) []byte {
 	return packet
 }
 
-// FuzzCollectdPacket: whatever a packet holds, reading it ends, makes no more
+// FuzzPacket: whatever a packet holds, reading it ends, makes no more
 // of it than there are bytes, and finds all that the library finds in it.
-func FuzzCollectdPacket(f *testing.F) {
+func FuzzPacket(f *testing.F) {
 	for _, a := range receivertest.Cases(f, "cases") {
 		for _, file := range a.Files {
 			if file.Name == "packet" {
@@ -127,39 +127,39 @@ func FuzzCollectdPacket(f *testing.F) {
 	}
 	log.SetOutput(io.Discard) // the library's
 	f.Cleanup(func() { log.SetOutput(os.Stderr) })
-	reader := collectdReader{users: collectdUsers{"alice": "secret", "": "x"}}
+	reader := packetReader{users: users{"alice": "secret", "": "x"}}
 	f.Fuzz(func(t *testing.T, packet []byte) {
-		var heard collectdHeard
+		var heard recorder
 		reader.read(packet, &heard)
 		values := 0
 		for _, l := range heard.lists {
 			values += len(l.values)
 		}
-		if values*9 > len(packet) || len(heard.notices)*6 > len(packet) || len(heard.bads) > 1+len(packet)/5 {
-			t.Errorf("%d bytes hold %d values, %d notifications, %d errors", len(packet), values, len(heard.notices), len(heard.bads))
+		if values*9 > len(packet) || len(heard.notices)*6 > len(packet) || len(heard.rejected) > 1+len(packet)/5 {
+			t.Errorf("%d bytes hold %d values, %d notifications, %d errors", len(packet), values, len(heard.notices), len(heard.rejected))
 		}
 		// What is let in through the rest is bounded, and makes no panic.
-		m := collectdTestMerge(t, 0)
+		m := testMerge(t, 0)
 		reader.read(packet, m)
 		for range 2 {
-			batches, _ := m.take(time.Now())
-			if len(batches) > collectdAges {
+			batches, _ := m.drain(time.Now())
+			if len(batches) > maxAges {
 				t.Errorf("%d batches", len(batches))
 			}
 			for _, b := range batches {
-				if b.MaxAge > 2*collectdSlowest || len(b.Samples) > m.limit {
+				if b.MaxAge > 2*maxInterval || len(b.Samples) > m.limit {
 					t.Errorf("a batch of %d samples for %v", len(b.Samples), b.MaxAge)
 				}
 			}
 		}
-		if len(heard.bads) > 0 || hasPart(packet, collectdPartSignature) {
+		if len(heard.rejected) > 0 || hasPart(packet, partSignature) {
 			return // there the library reads something else, or too much
 		}
 		theirs, err := network.Parse(packet, network.ParseOpts{})
 		if err != nil {
 			return
 		}
-		if diff := cmp.Diff(libraryShown(theirs), collectdShown(heard.lists)); diff != "" {
+		if diff := cmp.Diff(libraryShown(theirs), shown(heard.lists)); diff != "" {
 			t.Errorf("-library +ours:\n%s", diff)
 		}
 	})
@@ -203,7 +203,7 @@ func libraryShown(lists []*api.ValueList) []string {
 	return all
 }
 
-func collectdShown(lists []collectdList) []string {
+func shown(lists []valueList) []string {
 	var all []string
 	for _, l := range lists {
 		text := fmt.Sprintf("%q", []string{l.host, l.plugin, l.pluginInstance, l.typ, l.typeInstance})
@@ -217,53 +217,53 @@ func collectdShown(lists []collectdList) []string {
 
 // What is signed many times over takes no longer than its bytes do: the library
 // would read it 2⁴⁰ times.
-func TestCollectdSignedOverAndOver(t *testing.T) {
+func TestSignedOverAndOver(t *testing.T) {
 	packet := receivertest.CollectdPacket(t, "host h\nplugin p\ntype t\nvalues gauge:1")
 	for range 40 {
 		packet = receivertest.SignCollectd(packet, "a", "x")
 	}
-	var heard collectdHeard
-	(&collectdReader{users: collectdUsers{"a": "x"}}).read(packet, &heard)
+	var heard recorder
+	(&packetReader{users: users{"a": "x"}}).read(packet, &heard)
 	want := "[malformed: a signature is inside a signed or encrypted part]"
-	if got := fmt.Sprint(heard.bads); got != want || len(heard.lists) > 0 {
+	if got := fmt.Sprint(heard.rejected); got != want || len(heard.lists) > 0 {
 		t.Errorf("heard %v, %s", heard.lists, got)
 	}
 }
 
 // A count of values that overflows costs no memory.
-func TestCollectdCountOfValues(t *testing.T) {
+func TestCountOfValues(t *testing.T) {
 	packet := receivertest.CollectdPacket(t, "host h\nplugin p\ntype t\n"+strings.Repeat("hex 00 06 00 07 8e 39 00\n", 200))
-	reader := collectdReader{}
-	var heard collectdHeard
+	reader := packetReader{}
+	var heard recorder
 	if n := testing.AllocsPerRun(10, func() {
-		heard = collectdHeard{}
+		heard = recorder{}
 		reader.read(packet, &heard)
 	}); n > 3000 {
 		t.Errorf("%v allocations", n)
 	}
-	if len(heard.bads) != 200 {
-		t.Errorf("%d errors: %v", len(heard.bads), heard.bads[:1])
+	if len(heard.rejected) != 200 {
+		t.Errorf("%d errors: %v", len(heard.rejected), heard.rejected[:1])
 	}
 }
 
 // The tables are bounded by max_series, and free again when nobody speaks any
 // more of what is in them.
-func TestCollectdMaxSeries(t *testing.T) {
-	m := collectdTestMerge(t, 0)
+func TestMaxSeries(t *testing.T) {
+	m := testMerge(t, 0)
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
-			m.list(&collectdList{collectdID: collectdID{"h", "p", fmt.Sprint(i), "t", ""}, values: []collectdValue{{kind: collectdGauge}}})
+			m.list(&valueList{identifier: identifier{"h", "p", fmt.Sprint(i), "t", ""}, values: []dsValue{{kind: dsGauge}}})
 		}
 	}
 	send(0, 150)
 	if n := m.counts.View().Dropped["max_series"]; n != 50 {
 		t.Errorf("%d dropped", n)
 	}
-	batches, _ := m.take(time.Now())
+	batches, _ := m.drain(time.Now())
 	if len(batches) != 1 || len(batches[0].Samples) != 100 {
 		t.Errorf("%d batches", len(batches))
 	}
-	m.take(time.Now().Add(time.Hour))
+	m.drain(time.Now().Add(time.Hour))
 	if len(m.series)+len(m.owners)+len(m.metas) != 0 {
 		t.Errorf("%d series, %d owners, %d metas are left", len(m.series), len(m.owners), len(m.metas))
 	}
@@ -274,16 +274,16 @@ func TestCollectdMaxSeries(t *testing.T) {
 }
 
 // Many lifetimes make few batches, and no value lives shorter than it says.
-func TestCollectdManyAges(t *testing.T) {
-	m := collectdTestMerge(t, 0)
+func TestManyAges(t *testing.T) {
+	m := testMerge(t, 0)
 	for i := range 90 {
-		m.list(&collectdList{
-			collectdID: collectdID{"h", "p", fmt.Sprint(i), "t", ""}, interval: time.Duration(i+10) * time.Second,
-			values: []collectdValue{{kind: collectdGauge, value: float64(2 * (i + 10))}},
+		m.list(&valueList{
+			identifier: identifier{"h", "p", fmt.Sprint(i), "t", ""}, interval: time.Duration(i+10) * time.Second,
+			values: []dsValue{{kind: dsGauge, value: float64(2 * (i + 10))}},
 		})
 	}
-	batches, _ := m.take(time.Now())
-	if len(batches) != collectdAges {
+	batches, _ := m.drain(time.Now())
+	if len(batches) != maxAges {
 		t.Errorf("%d batches", len(batches))
 	}
 	for _, b := range batches {
@@ -295,7 +295,7 @@ func TestCollectdManyAges(t *testing.T) {
 	}
 }
 
-func TestCollectdUsers(t *testing.T) {
+func TestUsers(t *testing.T) {
 	for _, c := range []struct{ text, want, wantErr string }{
 		{"alice: secret\n# a comment\n  bob :  a:b \n", "alice=secret bob=a:b", ""},
 		{"alice: secret", "alice=secret", ""}, // the library forgets a last line without an end
@@ -308,7 +308,7 @@ func TestCollectdUsers(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		users, err := loadCollectdUsers(file)
+		users, err := loadUsers(file)
 		var got []string
 		for name, password := range users {
 			got = append(got, name+"="+password.Reveal())
@@ -324,9 +324,9 @@ func TestCollectdUsers(t *testing.T) {
 	}
 }
 
-// BenchmarkCollectdPacket reads packets as collectd sends them, filled with
+// BenchmarkPacket reads packets as collectd sends them, filled with
 // values of 40 series, and puts each second's.
-func BenchmarkCollectdPacket(b *testing.B) {
+func BenchmarkPacket(b *testing.B) {
 	for name, secure := range map[string]func(*network.Buffer){
 		"plain":     func(*network.Buffer) {},
 		"signed":    func(b *network.Buffer) { b.Sign("alice", "secret") },
@@ -342,7 +342,7 @@ func BenchmarkCollectdPacket(b *testing.B) {
 				}
 				err := buffer.Write(context.Background(), &api.ValueList{
 					Identifier: api.Identifier{Host: "web1.example.com", Plugin: "interface", PluginInstance: fmt.Sprint("eth", i), Type: "if_octets"},
-					Time:       collectdTime0, Interval: 10 * time.Second,
+					Time:       epoch, Interval: 10 * time.Second,
 					Values: []api.Value{api.Derive(i), api.Derive(i)},
 				})
 				if err != nil {
@@ -354,8 +354,8 @@ func BenchmarkCollectdPacket(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			reader := collectdReader{users: collectdUsers{"alice": "secret"}}
-			m := collectdTestMerge(b, 0)
+			reader := packetReader{users: users{"alice": "secret"}}
+			m := testMerge(b, 0)
 			b.SetBytes(int64(len(packet)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -368,47 +368,47 @@ func BenchmarkCollectdPacket(b *testing.B) {
 }
 
 // What stands before a signature is not signed, and says nothing of what is.
-func TestCollectdBeforeASignature(t *testing.T) {
+func TestBeforeASignature(t *testing.T) {
 	signed := receivertest.SignCollectd(receivertest.CollectdPacket(t, "host h\nplugin p\ntype t\nvalues gauge:1"), "a", "x")
 	forged := append(receivertest.CollectdPacket(t, "plugin_instance forged\ntype_instance forged"), signed...)
-	var heard collectdHeard
-	(&collectdReader{users: collectdUsers{"a": "x"}, least: collectdSigned}).read(forged, &heard)
+	var heard recorder
+	(&packetReader{users: users{"a": "x"}, least: levelSign}).read(forged, &heard)
 	want := []string{`["h" "p" "" "t" ""] gauge 1`}
-	if diff := cmp.Diff(want, collectdShown(heard.lists)); diff != "" || len(heard.bads) > 0 {
-		t.Errorf("-want +got:\n%s, bad: %v", diff, heard.bads)
+	if diff := cmp.Diff(want, shown(heard.lists)); diff != "" || len(heard.rejected) > 0 {
+		t.Errorf("-want +got:\n%s, bad: %v", diff, heard.rejected)
 	}
 }
 
 // Whatever comes, what is remembered has a bound: names that clash with a
 // series that is there, names of data sources, messages.
-func TestCollectdBounds(t *testing.T) {
-	m := collectdTestMerge(t, 0)
+func TestBounds(t *testing.T) {
+	m := testMerge(t, 0)
 	clashing := make([]byte, 8)
 	for i := range 10_000 {
 		for bit := range clashing { // !!#!…, which is ________ on the page
 			clashing[bit] = "!#$%&*+="[i>>(3*bit)&7]
 		}
-		m.list(&collectdList{collectdID: collectdID{"h", string(clashing), "", "t", ""}, values: []collectdValue{{kind: collectdGauge}}})
+		m.list(&valueList{identifier: identifier{"h", string(clashing), "", "t", ""}, values: []dsValue{{kind: dsGauge}}})
 	}
 	if len(m.series) != 1 || len(m.metas) != 1 {
 		t.Errorf("%d series, %d metas", len(m.series), len(m.metas))
 	}
-	m.take(time.Now())
-	m.list(&collectdList{
-		collectdID: collectdID{"h", "p", "", "t", ""}, names: []string{strings.Repeat("x", 1<<20), "good"},
-		values: []collectdValue{{kind: collectdGauge}, {kind: collectdGauge}},
+	m.drain(time.Now())
+	m.list(&valueList{
+		identifier: identifier{"h", "p", "", "t", ""}, names: []string{strings.Repeat("x", 1<<20), "good"},
+		values: []dsValue{{kind: dsGauge}, {kind: dsGauge}},
 	})
-	batches, _ := m.take(time.Now())
+	batches, _ := m.drain(time.Now())
 	var out strings.Builder
-	describeCollectd(&out, batches)
+	describe(&out, batches)
 	want := "for 20s:\ngauge collectd_p_t_good{instance=\"h\"} = 0\nrefused malformed: h/p/t: the name of a data source has 1048576 bytes, more than 255\n"
 	if out.String() != want {
 		t.Errorf("got %s", out.String())
 	}
 	long := strings.Repeat("x", 1<<20)
-	m.notice(collectdNotice{collectdID: collectdID{"h", "p", "", "t", ""}, severity: "failure", message: long})
+	m.notice(notification{identifier: identifier{"h", "p", "", "t", ""}, severity: "failure", message: long})
 	kept := m.events[0].Message
-	if len(kept) != collectdMessageMost || unsafe.StringData(kept) == unsafe.StringData(long) {
+	if len(kept) != maxMessage || unsafe.StringData(kept) == unsafe.StringData(long) {
 		t.Errorf("%d bytes of a message are kept, or all of it", len(kept))
 	}
 }

@@ -20,13 +20,13 @@ import (
 // What grows comes as a rate, since that is what GETVAL answers.
 
 const (
-	collectdLine = 4096 // bytes of a line of an answer
-	// collectdAnswers is how many lines an answer to LISTVAL may have, and
-	// collectdSources one to GETVAL.
-	collectdAnswers = 1 << 20
-	collectdSources = 1000
-	// collectdPatience is how long a poll may take at least.
-	collectdPatience = 5 * time.Second
+	maxLine = 4096 // bytes of a line of an answer
+	// maxListed is how many lines an answer to LISTVAL may have, and
+	// maxSources one to GETVAL.
+	maxListed  = 1 << 20
+	maxSources = 1000
+	// minPollTimeout is how long a poll may take at least.
+	minPollTimeout = 5 * time.Second
 )
 
 // poll asks again and again until ctx ends. A poll that comes to nothing is
@@ -53,7 +53,7 @@ func (c *collectd) poll(ctx context.Context) {
 // pollOnce connects, asks for all values, and hangs up: a connection that is
 // kept would hold one of collectd's threads.
 func (c *collectd) pollOnce(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, max(c.config.Interval, collectdPatience))
+	ctx, cancel := context.WithTimeout(ctx, max(c.config.Interval, minPollTimeout))
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", c.config.Unixsock)
@@ -62,9 +62,9 @@ func (c *collectd) pollOnce(ctx context.Context) error {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	p := collectdPoll{
-		conn: conn, lines: bufio.NewReaderSize(conn, collectdLine),
-		interval: c.config.Interval, types: c.merge.types, taker: c.merge, counts: c.env.Counts,
+	p := unixsockPoll{
+		conn: conn, lines: bufio.NewReaderSize(conn, maxLine),
+		interval: c.config.Interval, types: c.merge.types, consumer: c.merge, counts: c.env.Counts,
 	}
 	if err := p.all(); err != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -75,23 +75,23 @@ func (c *collectd) pollOnce(ctx context.Context) error {
 	return nil
 }
 
-// collectdPoll is one poll.
-type collectdPoll struct {
+// unixsockPoll is one poll.
+type unixsockPoll struct {
 	conn     io.Writer
 	lines    *bufio.Reader
 	interval time.Duration
-	types    collectdTypes
-	taker    collectdTaker
+	types    typesDB
+	consumer consumer
 	counts   *receiver.Counts
 }
 
 // all asks for every value. What cannot be read of a single one costs that
 // one; an error ends the poll.
-func (p *collectdPoll) all() error {
-	var found []collectdListed
-	err := p.ask("LISTVAL", collectdAnswers, func(line string) {
-		if one, err := readCollectdListed(line); err != nil {
-			p.taker.bad(collectdMalformed, fmt.Errorf("LISTVAL: %w", err))
+func (p *unixsockPoll) all() error {
+	var found []listedValue
+	err := p.ask("LISTVAL", maxListed, func(line string) {
+		if one, err := parseListed(line); err != nil {
+			p.consumer.reject(malformed, fmt.Errorf("LISTVAL: %w", err))
 		} else {
 			found = append(found, one)
 		}
@@ -100,34 +100,34 @@ func (p *collectdPoll) all() error {
 		return err
 	}
 	for _, one := range found {
-		l := collectdList{collectdID: one.collectdID, time: one.time, interval: p.interval}
-		err := p.ask("GETVAL "+quoteCollectd(one.String()), collectdSources, func(line string) {
-			name, value, err := readCollectdValue(line)
+		l := valueList{identifier: one.identifier, time: one.time, interval: p.interval}
+		err := p.ask("GETVAL "+quote(one.String()), maxSources, func(line string) {
+			name, value, err := parseValue(line)
 			if err != nil {
-				p.taker.bad(collectdMalformed, fmt.Errorf("GETVAL of %s: %w", &one.collectdID, err))
+				p.consumer.reject(malformed, fmt.Errorf("GETVAL of %s: %w", &one.identifier, err))
 				return
 			}
 			l.names = append(l.names, name)
-			l.values = append(l.values, collectdValue{kind: collectdGauge, value: value})
+			l.values = append(l.values, dsValue{kind: dsGauge, value: value})
 		})
-		if errors.As(err, new(*collectdRefusal)) {
+		if errors.As(err, new(*refusal)) {
 			continue // it is gone since LISTVAL
 		}
 		if err != nil {
 			return err
 		}
-		p.taker.list(&l)
+		p.consumer.list(&l)
 	}
 	return nil
 }
 
-// collectdRefusal is the answer of a collectd that cannot do what it is asked.
-type collectdRefusal struct{ command, message string }
+// refusal is the answer of a collectd that cannot do what it is asked.
+type refusal struct{ command, message string }
 
-func (e *collectdRefusal) Error() string { return fmt.Sprintf("%s: %s", e.command, e.message) }
+func (e *refusal) Error() string { return fmt.Sprintf("%s: %s", e.command, e.message) }
 
 // ask sends a command and gives each line of its answer to take.
-func (p *collectdPoll) ask(command string, most int, take func(line string)) error {
+func (p *unixsockPoll) ask(command string, most int, take func(line string)) error {
 	if _, err := io.WriteString(p.conn, command+"\n"); err != nil {
 		return err
 	}
@@ -135,12 +135,12 @@ func (p *collectdPoll) ask(command string, most int, take func(line string)) err
 	if err != nil {
 		return err
 	}
-	n, message, err := readCollectdStatus(status)
+	n, message, err := parseStatus(status)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", command, err)
 	case n < 0:
-		return &collectdRefusal{command, message}
+		return &refusal{command, message}
 	case n > most:
 		return fmt.Errorf("%s: an answer of %d lines is longer than %d", command, n, most)
 	}
@@ -155,12 +155,12 @@ func (p *collectdPoll) ask(command string, most int, take func(line string)) err
 }
 
 // line reads one line, without its end.
-func (p *collectdPoll) line() (string, error) {
+func (p *unixsockPoll) line() (string, error) {
 	line, err := p.lines.ReadSlice('\n')
 	p.counts.Received("unixsock", 1, len(line))
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return "", fmt.Errorf("a line is longer than %d bytes", collectdLine)
+		return "", fmt.Errorf("a line is longer than %d bytes", maxLine)
 	case errors.Is(err, io.EOF):
 		return "", io.ErrUnexpectedEOF
 	case err != nil:
@@ -169,12 +169,12 @@ func (p *collectdPoll) line() (string, error) {
 	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
-// readCollectdStatus reads the first line of an answer, such as
+// parseStatus reads the first line of an answer, such as
 //
 //	2 Values found
 //
 // whose number is that of the lines that follow, or below 0 for an error.
-func readCollectdStatus(line string) (n int, message string, err error) {
+func parseStatus(line string) (n int, message string, err error) {
 	number, message, _ := strings.Cut(line, " ")
 	n, err = strconv.Atoi(number)
 	if err != nil {
@@ -183,36 +183,36 @@ func readCollectdStatus(line string) (n int, message string, err error) {
 	return n, message, nil
 }
 
-// collectdListed is a line of the answer to LISTVAL.
-type collectdListed struct {
-	collectdID
+// listedValue is a line of the answer to LISTVAL.
+type listedValue struct {
+	identifier
 	time time.Time // of the last value
 }
 
-// readCollectdListed reads a line such as
+// parseListed reads a line such as
 //
 //	1182204284.123 myhost/cpu-0/cpu-idle
-func readCollectdListed(line string) (collectdListed, error) {
+func parseListed(line string) (listedValue, error) {
 	at, name, _ := strings.Cut(line, " ")
 	seconds, err := strconv.ParseFloat(at, 64)
 	if err != nil {
-		return collectdListed{}, fmt.Errorf("%.100q is no line with a time and a name", line)
+		return listedValue{}, fmt.Errorf("%.100q is no line with a time and a name", line)
 	}
 	parts := strings.SplitN(name, "/", 3)
 	if len(parts) < 3 {
-		return collectdListed{}, fmt.Errorf("%.100q is no name of the form host/plugin-instance/type-instance", name)
+		return listedValue{}, fmt.Errorf("%.100q is no name of the form host/plugin-instance/type-instance", name)
 	}
-	l := collectdListed{time: unixFloat(seconds)}
+	l := listedValue{time: unixFloat(seconds)}
 	l.host = parts[0]
 	l.plugin, l.pluginInstance, _ = strings.Cut(parts[1], "-")
 	l.typ, l.typeInstance, _ = strings.Cut(parts[2], "-")
 	return l, l.check()
 }
 
-// readCollectdValue reads a line of the answer to GETVAL, such as
+// parseValue reads a line of the answer to GETVAL, such as
 //
 //	rx=1.260000e+00
-func readCollectdValue(line string) (name string, value float64, err error) {
+func parseValue(line string) (name string, value float64, err error) {
 	at := strings.LastIndexByte(line, '=')
 	if at < 1 || len(line)-at > 100 {
 		return "", 0, fmt.Errorf("%.100q is no line with a name and a value", line)
@@ -224,8 +224,8 @@ func readCollectdValue(line string) (name string, value float64, err error) {
 	return line[:at], value, nil
 }
 
-// quoteCollectd puts a name into quotation marks, as collectd's parser takes
+// quote puts a name into quotation marks, as collectd's parser takes
 // them.
-func quoteCollectd(name string) string {
+func quote(name string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 }

@@ -56,7 +56,7 @@ func serveUnixsock(t *testing.T, answers map[string]string) (path string) {
 	return path
 }
 
-func TestCollectdPoll(t *testing.T) {
+func TestPoll(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		answers map[string]string
@@ -98,14 +98,14 @@ refused malformed: GETVAL of h2/p/t: "b" is no number
 			"for 14s:\ngauge collectd_a_b{instance=\"h2\"} = 1 at -472222h13m19s\n", "unexpected EOF"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := collectdAt(t, config.ReceiveCollectd{Unixsock: serveUnixsock(t, c.answers), Interval: 7 * time.Second}, record.Tee{})
+			r := receiverAt(t, config.ReceiveCollectd{Unixsock: serveUnixsock(t, c.answers), Interval: 7 * time.Second}, record.Tee{})
 			err := r.pollOnce(t.Context())
 			if got := fmt.Sprint(err); err == nil && c.wantErr != "" || err != nil && got != c.wantErr {
 				t.Errorf("error %v, want %q", err, c.wantErr)
 			}
-			batches, _ := r.merge.take(time.Now())
+			batches, _ := r.merge.drain(time.Now())
 			var out strings.Builder
-			describeCollectd(&out, batches)
+			describe(&out, batches)
 			if diff := cmp.Diff(c.want, out.String()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -114,8 +114,8 @@ refused malformed: GETVAL of h2/p/t: "b" is no number
 }
 
 // A poll ends with its context, also while collectd is silent.
-func TestCollectdPollEnds(t *testing.T) {
-	r := collectdAt(t, config.ReceiveCollectd{Unixsock: serveUnixsock(t, map[string]string{"LISTVAL": "hang"}), Interval: time.Second}, record.Tee{})
+func TestPollEnds(t *testing.T) {
+	r := receiverAt(t, config.ReceiveCollectd{Unixsock: serveUnixsock(t, map[string]string{"LISTVAL": "hang"}), Interval: time.Second}, record.Tee{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	err := r.pollOnce(ctx)
@@ -126,9 +126,9 @@ func TestCollectdPollEnds(t *testing.T) {
 
 // Where nobody listens the receiver stays up, says why there is nothing, and
 // asks again.
-func TestCollectdPollAgain(t *testing.T) {
+func TestPollAgain(t *testing.T) {
 	sink := make(chan error, 100)
-	c := collectdAt(t, config.ReceiveCollectd{Unixsock: filepath.Join(t.TempDir(), "none"), Interval: time.Millisecond}, sinkOfErrors(sink))
+	c := receiverAt(t, config.ReceiveCollectd{Unixsock: filepath.Join(t.TempDir(), "none"), Interval: time.Millisecond}, sinkOfErrors(sink))
 	ctx, cancel := contextWithCancel(t)
 	ended := make(chan error)
 	go func() { ended <- c.Run(ctx) }()
@@ -159,26 +159,26 @@ func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// FuzzCollectdLine reads every line that a unixsock answers with.
-func FuzzCollectdLine(f *testing.F) {
+// FuzzLine reads every line that a unixsock answers with.
+func FuzzLine(f *testing.F) {
 	for _, line := range []string{"2 Values found", "-1 No such value.", "1182204284.123 myhost/cpu-0/cpu-idle", "1 h/p/t-a/b-c", "rx=1.26e+00", "a=b=NaN", "value=1e999", ""} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		_, _, _ = readCollectdStatus(line)
-		if name, _, err := readCollectdValue(line); err == nil && (name == "" || !strings.HasPrefix(line, name+"=")) {
+		_, _, _ = parseStatus(line)
+		if name, _, err := parseValue(line); err == nil && (name == "" || !strings.HasPrefix(line, name+"=")) {
 			t.Errorf("name %q", name)
 		}
-		listed, err := readCollectdListed(line)
+		listed, err := parseListed(line)
 		if err != nil {
 			return
 		}
 		// What is asked for is what was listed.
 		_, name, _ := strings.Cut(line, " ")
-		if again, err := readCollectdListed("1 " + listed.String()); err != nil || again.collectdID != listed.collectdID {
-			t.Errorf("%q is asked for as %q, which is %+v (%v)", name, &listed.collectdID, again, err)
+		if again, err := parseListed("1 " + listed.String()); err != nil || again.identifier != listed.identifier {
+			t.Errorf("%q is asked for as %q, which is %+v (%v)", name, &listed.identifier, again, err)
 		}
-		if quoted := quoteCollectd(listed.String()); strings.ContainsAny(quoted, "\n") && !strings.Contains(line, "\n") {
+		if quoted := quote(listed.String()); strings.ContainsAny(quoted, "\n") && !strings.Contains(line, "\n") {
 			t.Errorf("%q breaks the line", quoted)
 		}
 	})

@@ -15,26 +15,26 @@ import (
 	"scriptbridge/internal/fsx"
 )
 
-// collectdTypes is what files of the form types.db(5) say: the data sources of
+// typesDB is what files of the form types.db(5) say: the data sources of
 // every type.
-type collectdTypes map[string][]collectdSource
+type typesDB map[string][]dataSource
 
-// collectdSource is one data source of a type.
-type collectdSource struct {
+// dataSource is one data source of a type.
+type dataSource struct {
 	name string
-	kind collectdKind
+	kind dsType
 }
 
-// collectdTypesFile is where collectd's packages put their types.db.
-const collectdTypesFile = "/usr/share/collectd/types.db"
+// systemTypesDB is where collectd's packages put their types.db.
+const systemTypesDB = "/usr/share/collectd/types.db"
 
-// loadCollectdTypes reads the files, of which a later one wins. Without any it
+// loadTypesDB reads the files, of which a later one wins. Without any it
 // reads collectd's own if there is one, and then what it cannot read there is
 // only a warning, as it is to collectd.
-func loadCollectdTypes(files []string, logger log.Logger) (collectdTypes, error) {
-	types := make(collectdTypes)
+func loadTypesDB(files []string, logger log.Logger) (typesDB, error) {
+	types := make(typesDB)
 	if len(files) == 0 {
-		err := types.readFile(collectdTypesFile)
+		err := types.readFile(systemTypesDB)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			level.Warn(logger).Log("msg", "not all of collectd's types are known", "err", err)
 		}
@@ -47,7 +47,7 @@ func loadCollectdTypes(files []string, logger log.Logger) (collectdTypes, error)
 	return types, errors.Join(errs...)
 }
 
-func (t collectdTypes) readFile(name string) error {
+func (t typesDB) readFile(name string) error {
 	f, err := fsx.Open(name)
 	if err != nil {
 		return fmt.Errorf("types_db: %w", err)
@@ -58,7 +58,7 @@ func (t collectdTypes) readFile(name string) error {
 
 // read takes in one file; name is for its errors, one for each line that cannot
 // be read.
-func (t collectdTypes) read(r io.Reader, name string) error {
+func (t typesDB) read(r io.Reader, name string) error {
 	var errs []error
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -75,7 +75,7 @@ func (t collectdTypes) read(r io.Reader, name string) error {
 // readLine reads a line such as
 //
 //	if_octets  rx:DERIVE:0:U, tx:DERIVE:0:U
-func (t collectdTypes) readLine(line string) error {
+func (t typesDB) readLine(line string) error {
 	fields := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' })
 	if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 		return nil
@@ -83,9 +83,9 @@ func (t collectdTypes) readLine(line string) error {
 	if len(fields) == 1 {
 		return fmt.Errorf("type %q has no data source; write it like value:GAUGE:0:U", fields[0])
 	}
-	var sources []collectdSource
+	var sources []dataSource
 	for _, field := range fields[1:] {
-		source, err := readCollectdSource(field)
+		source, err := parseDataSource(field)
 		if err != nil {
 			return fmt.Errorf("type %q: %w", fields[0], err)
 		}
@@ -95,19 +95,19 @@ func (t collectdTypes) readLine(line string) error {
 	return nil
 }
 
-func readCollectdSource(field string) (collectdSource, error) {
+func parseDataSource(field string) (dataSource, error) {
 	parts := strings.Split(field, ":")
 	if len(parts) != 4 || parts[0] == "" {
-		return collectdSource{}, fmt.Errorf("%q is no data source; write it like value:GAUGE:0:U", field)
+		return dataSource{}, fmt.Errorf("%q is no data source; write it like value:GAUGE:0:U", field)
 	}
-	kind, ok := collectdKindOf(parts[1])
+	kind, ok := parseDSType(parts[1])
 	if !ok {
-		return collectdSource{}, fmt.Errorf("%q is no type of a data source; write GAUGE, DERIVE, COUNTER or ABSOLUTE", parts[1])
+		return dataSource{}, fmt.Errorf("%q is no type of a data source; write GAUGE, DERIVE, COUNTER or ABSOLUTE", parts[1])
 	}
 	for _, bound := range parts[2:] {
 		if _, err := strconv.ParseFloat(bound, 64); err != nil && !strings.EqualFold(bound, "U") {
-			return collectdSource{}, fmt.Errorf("%q is no bound; write a number, or U for none", bound)
+			return dataSource{}, fmt.Errorf("%q is no bound; write a number, or U for none", bound)
 		}
 	}
-	return collectdSource{parts[0], kind}, nil
+	return dataSource{parts[0], kind}, nil
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // Type is the receiver for clients of CoScale's API.
-var Type = receiver.Type{Name: "coscale", Prefix: "coscale", WholeNames: true, Acknowledges: true, Section: section, New: newCoScale}
+var Type = receiver.Type{Name: "coscale", Prefix: "coscale", WholeNames: true, Acknowledges: true, Section: section, New: newReceiver}
 
 // apiPath is where CoScale's clients ask.
 const apiPath = "/api/v1/"
@@ -45,9 +45,9 @@ func section(r *config.Receive) *receiver.Section {
 // refusals are the handler's words for requests that it does not let in.
 var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable", "loop"}
 
-// coscaleReceiver answers clients of CoScale's API, on addresses of its own or
+// api answers clients of CoScale's API, on addresses of its own or
 // on the web port.
-type coscaleReceiver struct {
+type api struct {
 	config *config.ReceiveCoScale
 	env    receiver.Env
 	tokens []string
@@ -58,8 +58,8 @@ type coscaleReceiver struct {
 	addresses []string
 }
 
-func newCoScale(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
-	c := &coscaleReceiver{config: r.CoScale, env: env}
+func newReceiver(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
+	c := &api{config: r.CoScale, env: env}
 	env.Counts.Received("http", 0, 0)
 	for _, reason := range refusals {
 		env.Counts.Dropped(reason, 0)
@@ -96,7 +96,7 @@ func readKeyPair(files config.TLS) (tls.Certificate, error) {
 }
 
 // Run answers requests until ctx ends.
-func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
+func (c *api) Run(ctx context.Context) (err error) {
 	listeners, err := c.listen()
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (c *coscaleReceiver) Run(ctx context.Context) (err error) {
 	return c.serve(ctx, listeners, handler)
 }
 
-func (c *coscaleReceiver) scheme() string {
+func (c *api) scheme() string {
 	if c.tls != nil {
 		return "https"
 	}
@@ -139,7 +139,7 @@ func (c *coscaleReceiver) scheme() string {
 const maxConnections = 512
 
 // listen opens the addresses of its own: all or none.
-func (c *coscaleReceiver) listen() (listeners []net.Listener, err error) {
+func (c *api) listen() (listeners []net.Listener, err error) {
 	for _, address := range c.config.Listen {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
@@ -163,7 +163,7 @@ func closeAll(listeners []net.Listener) {
 
 // serve answers on listeners until ctx ends, or until one of them fails. It
 // returns when the last request has been answered.
-func (c *coscaleReceiver) serve(ctx context.Context, listeners []net.Listener, handler http.Handler) error {
+func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.Handler) error {
 	d := receiver.NewDoor()
 	server := &http.Server{
 		Handler: d.Handler(handler, NotOpen),
@@ -197,7 +197,7 @@ func (c *coscaleReceiver) serve(ctx context.Context, listeners []net.Listener, h
 
 // Endpoints gives the API's path on the web port, when it has no address of
 // its own.
-func (c *coscaleReceiver) Endpoints() []receiver.Endpoint {
+func (c *api) Endpoints() []receiver.Endpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.config.Listen) > 0 {
@@ -207,7 +207,7 @@ func (c *coscaleReceiver) Endpoints() []receiver.Endpoint {
 }
 
 // Addresses gives where it listens.
-func (c *coscaleReceiver) Addresses() []string {
+func (c *api) Addresses() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.addresses
@@ -215,7 +215,7 @@ func (c *coscaleReceiver) Addresses() []string {
 
 // newHandler makes what answers. That reads a file, on a disk which may not answer:
 // the end does not wait for it.
-func (c *coscaleReceiver) newHandler(ctx context.Context) (*server.Handler, error) {
+func (c *api) newHandler(ctx context.Context) (*server.Handler, error) {
 	return fsx.Do(ctx, func() (*server.Handler, error) {
 		h, err := server.NewHandler(server.HandlerOptions{
 			AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,

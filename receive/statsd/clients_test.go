@@ -17,9 +17,9 @@ import (
 
 // Datadog's own client, over both its ways, with and without merging on its
 // side: exactly what it was told arrives.
-func TestStatsDDatadogClient(t *testing.T) {
+func TestDatadogClient(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "dsd.socket")
-	r := statsdAt(t, &config.ReceiveStatsD{UDP: "127.0.0.1:0", Unixgram: socket})
+	r := receiverAt(t, &config.ReceiveStatsD{UDP: "127.0.0.1:0", Unixgram: socket})
 	for name, way := range map[string]struct {
 		address string
 		options []dogstatsd.Option
@@ -55,7 +55,7 @@ func TestStatsDDatadogClient(t *testing.T) {
 				name + "_users{env=prod}": 3, "database{db=main,env=prod,host=db-1}": 2,
 			}
 			event := record.Event{
-				Name: "StatsD event", Message: "deployed " + name + "\ntwo\nlines", Meta: statsdEvents,
+				Name: "StatsD event", Message: "deployed " + name + "\ntwo\nlines", Meta: eventMeta,
 				Start: time.Unix(1767322000, 0), Stop: time.Unix(1767322000, 0),
 				Subject: record.Subject{Kind: record.Server, Name: "web-1"},
 				Attributes: []record.Label{
@@ -78,8 +78,8 @@ func TestStatsDDatadogClient(t *testing.T) {
 }
 
 // A plain client, with the dialects of tags that it knows, buffered and not.
-func TestStatsDPlainClient(t *testing.T) {
-	r := statsdAt(t, &config.ReceiveStatsD{UDP: "127.0.0.1:0"})
+func TestPlainClient(t *testing.T) {
+	r := receiverAt(t, &config.ReceiveStatsD{UDP: "127.0.0.1:0"})
 	for name, c := range map[string]plain.ClientConfig{
 		"plain":    {},
 		"buffered": {UseBuffered: true},

@@ -14,21 +14,21 @@ import (
 //	_e{LEN,LEN}:TITLE|TEXT[|d:TIME][|h:HOST][|k:KEY][|p:PRIORITY][|s:SOURCE][|t:ALERT][|#TAGS][|c:CONTAINER]
 //	_sc|NAME|STATUS[|d:TIME][|h:HOST][|#TAGS][|c:CONTAINER][|m:MESSAGE]
 
-// statsdEvents is the one kind of event that StatsD clients send: their titles
+// eventMeta is the one kind of event that StatsD clients send: their titles
 // are free text, and no name of a series.
-var statsdEvents = &record.EventMeta{
+var eventMeta = &record.EventMeta{
 	Name:        "StatsD event",
 	Description: "An event of a DogStatsD client.",
 	Attributes:  []string{"alert_type", "priority", "source_type", "aggregation_key", "tags", "container_id"},
 }
 
-// statsdDeclared makes the counter of events be there from 0.
-var statsdDeclared = &record.Declared{Events: []*record.EventMeta{statsdEvents}}
+// declared makes the counter of events be there from 0.
+var declared = &record.Declared{Events: []*record.EventMeta{eventMeta}}
 
 // dogEvent reads an event. Its lengths tell where the title and the text end,
 // whatever these hold.
-func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event, fault *statsdFault) {
-	malformed := func(text string, what []byte) *statsdFault { return &statsdFault{"malformed", text, what} }
+func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event, fault *lineFault) {
+	malformed := func(text string, what []byte) *lineFault { return &lineFault{"malformed", text, what} }
 	lengths, rest, ok := bytes.Cut(bytes.TrimPrefix(line, []byte("_e{")), []byte("}:"))
 	one, two, comma := bytes.Cut(lengths, []byte{','})
 	title, isTitle := dogLength(one)
@@ -44,7 +44,7 @@ func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event
 		return e, malformed("the lengths %q do not fit its title and text, neither in bytes nor in characters; "+
 			`write _e{BYTES,BYTES}:TITLE|TEXT, and \n for a line end`, lengths)
 	}
-	e = record.Event{Name: statsdEvents.Name, Meta: statsdEvents, Start: now, Message: string(rest[:title])}
+	e = record.Event{Name: eventMeta.Name, Meta: eventMeta, Start: now, Message: string(rest[:title])}
 	if text > title+1 {
 		e.Message += "\n" + string(rest[title+1:text])
 	}
@@ -59,8 +59,8 @@ func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event
 
 // dogFields takes in what stands behind an event's text. Tags of several
 // sections are joined; of any other field the last one counts.
-func dogFields(e *record.Event, b []byte, now time.Time) *statsdFault {
-	var tags statsdHead
+func dogFields(e *record.Event, b []byte, now time.Time) *lineFault {
+	var tags head
 	set := func(name string, value []byte) {
 		if len(value) == 0 {
 			return
@@ -86,7 +86,7 @@ func dogFields(e *record.Event, b []byte, now time.Time) *statsdFault {
 			switch {
 			case string(value) == "0": // none
 			case !ok || at.After(now.Add(24*time.Hour)):
-				return &statsdFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
+				return &lineFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
 			default:
 				e.Start = at
 			}
@@ -112,13 +112,13 @@ func dogFields(e *record.Event, b []byte, now time.Time) *statsdFault {
 // 0 ok, 1 warning, 2 critical, 3 unknown. Its message, which may be anything,
 // is no label. It should be the last, but ends at a stroke wherever it stands, as
 // for the vendor's agent, so that no field behind it is lost.
-func dogCheck(line []byte) (s statsdSample, fault *statsdFault) {
+func dogCheck(line []byte) (s sample, fault *lineFault) {
 	name, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("_sc|")), []byte{'|'})
 	status, rest, _ := bytes.Cut(rest, []byte{'|'})
 	if len(name) == 0 || len(status) != 1 || status[0] < '0' || status[0] > '3' {
-		return s, &statsdFault{"malformed", "a service check is written _sc|NAME|STATUS, its status 0, 1, 2 or 3", nil}
+		return s, &lineFault{"malformed", "a service check is written _sc|NAME|STATUS, its status 0, 1, 2 or 3", nil}
 	}
-	s = statsdSample{statsdHead: statsdHead{kind: statsdCheck, name: name}, values: status, rate: 1}
+	s = sample{head: head{kind: typeCheck, name: name}, values: status, rate: 1}
 	for section := range bytes.SplitSeq(rest, []byte{'|'}) {
 		switch {
 		case bytes.HasPrefix(section, []byte("c:")):

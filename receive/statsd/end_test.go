@@ -19,11 +19,11 @@ import (
 
 // What the kernel holds when a listener is to end is taken: clients sent it
 // before.
-func TestStatsDTakesWhatWaits(t *testing.T) {
+func TestTakesWhatWaits(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere what waits is lost")
 	}
-	made, err := newStatsD(&config.Receive{StatsD: &config.ReceiveStatsD{}}, receiver.Env{Source: statsdSource, Counts: new(receiver.Counts)})
+	made, err := newReceiver(&config.Receive{StatsD: &config.ReceiveStatsD{}}, receiver.Env{Source: testSource, Counts: new(receiver.Counts)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestStatsDTakesWhatWaits(t *testing.T) {
 			}
 			<-stopped
 			got := make(map[string]float64)
-			for _, b := range s.merge.flush(statsdEpoch) {
+			for _, b := range s.merge.flush(epoch) {
 				for _, smp := range b.Samples {
 					got[smp.Name] = smp.Value
 				}
@@ -90,8 +90,8 @@ func TestStatsDTakesWhatWaits(t *testing.T) {
 
 // A packet that the kernel has cut off loses its end, and the line that is cut
 // is not taken for a whole one.
-func TestStatsDLongPacket(t *testing.T) {
-	r := statsdAt(t, &config.ReceiveStatsD{Unixgram: filepath.Join(t.TempDir(), "socket")})
+func TestLongPacket(t *testing.T) {
+	r := receiverAt(t, &config.ReceiveStatsD{Unixgram: filepath.Join(t.TempDir(), "socket")})
 	const lines = (maxPacket - 5) / 6
 	packet := strings.Repeat("\n", (maxPacket-5)%6) + strings.Repeat("a:1|c\n", lines) + "b:1|c|@0.1\nc:1|c\n" // cut behind b:1|c
 	io.WriteString(receivertest.Dial(t, "unixgram", r.Address(t, "unixgram")), packet)

@@ -10,7 +10,7 @@ import (
 
 // flush gives what came since the last one, in as many batches as there are
 // times to live among the series; none when nothing came.
-func (m *statsdMerge) flush(now time.Time) []*record.Batch {
+func (m *merge) flush(now time.Time) []*record.Batch {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now = now
@@ -19,14 +19,14 @@ func (m *statsdMerge) flush(now time.Time) []*record.Batch {
 	}
 	clear(m.dropped)
 	batches := m.collect()
-	if err := m.takeFaults(); err != nil || len(m.events) > 0 {
+	if err := m.drainFaults(); err != nil || len(m.events) > 0 {
 		if len(batches) == 0 {
 			batches = append(batches, m.batch(m.mapping.ttl))
 		}
 		batches[0].Err, batches[0].Events = err, m.events
 		m.events, m.eventBytes = nil, 0
 	}
-	if now.Sub(m.swept) >= statsdSweep {
+	if now.Sub(m.swept) >= sweepInterval {
 		m.sweep()
 	}
 	return batches
@@ -34,33 +34,33 @@ func (m *statsdMerge) flush(now time.Time) []*record.Batch {
 
 // batch makes one whose series are mentioned again in time if a client mentions
 // them within ttl: what it says then comes a flush later at most.
-func (m *statsdMerge) batch(ttl time.Duration) *record.Batch {
-	return &record.Batch{Source: m.source, Time: m.now, MaxAge: ttl + statsdFlush}
+func (m *merge) batch(ttl time.Duration) *record.Batch {
+	return &record.Batch{Source: m.source, Time: m.now, MaxAge: ttl + flushInterval}
 }
 
 // collect makes the samples of what was mentioned, and of the sets whose
 // members have become fewer.
-func (m *statsdMerge) collect() []*record.Batch {
+func (m *merge) collect() []*record.Batch {
 	var batches []*record.Batch
 	active := m.active
 	m.active = m.active[:0]
 	for _, se := range active {
 		se.active = false
-		if se.gone {
+		if se.forgotten {
 			continue
 		}
-		if se.kind == statsdSet {
+		if se.kind == typeSet {
 			m.count(se)
 		}
 		if !se.touched {
 			continue
 		}
-		i := slices.IndexFunc(batches, func(b *record.Batch) bool { return b.MaxAge == se.ttl+statsdFlush })
+		i := slices.IndexFunc(batches, func(b *record.Batch) bool { return b.MaxAge == se.ttl+flushInterval })
 		if i < 0 {
 			i = len(batches)
 			batches = append(batches, m.batch(se.ttl))
 		}
-		batches[i].Samples = se.take(batches[i].Samples)
+		batches[i].Samples = se.drain(batches[i].Samples)
 	}
 	clear(active[len(m.active):])
 	m.points = 0
@@ -69,7 +69,7 @@ func (m *statsdMerge) collect() []*record.Batch {
 
 // count settles what a set shows. It stays active while it has members, since
 // these leave by themselves.
-func (m *statsdMerge) count(se *statsdSeries) {
+func (m *merge) count(se *series) {
 	before := se.members.size()
 	n := se.members.count(m.now.Sub(m.start))
 	m.members += se.members.size() - before
@@ -82,32 +82,32 @@ func (m *statsdMerge) count(se *statsdSeries) {
 	}
 }
 
-// take appends the series' samples, and begins anew.
-func (se *statsdSeries) take(to []record.Sample) []record.Sample {
+// drain appends the series' samples, and begins anew.
+func (se *series) drain(to []record.Sample) []record.Sample {
 	se.touched = false
 	s := record.Sample{Name: se.name, Labels: se.labels, Meta: se.meta, Value: se.value}
 	switch se.kind {
-	case statsdCounter:
+	case typeCounter:
 		s.Op = record.Add
 		se.value = 0
-	case statsdTimer, statsdHistogram:
+	case typeTimer, typeHistogram:
 		s.Op = record.Observe
-		for _, p := range se.points.list {
+		for _, p := range se.observed.list {
 			s.Value, s.Weight = p.value, p.weight
 			to = append(to, s)
 		}
-		se.points.clear()
+		se.observed.clear()
 		return to
 	}
 	return append(to, s)
 }
 
-// takeFaults joins the lines that could not be used.
-func (m *statsdMerge) takeFaults() error {
+// drainFaults joins the lines that could not be used.
+func (m *merge) drainFaults() error {
 	var errs []error
 	for _, f := range m.faults {
-		if m.faulty[f.Reason] > maxStatsDFaults { // the first of its reason stands for the rest
-			f.More = m.faulty[f.Reason] - maxStatsDFaults
+		if m.faulty[f.Reason] > maxFaults { // the first of its reason stands for the rest
+			f.More = m.faulty[f.Reason] - maxFaults
 			m.faulty[f.Reason] = 0
 		}
 		errs = append(errs, f)
@@ -119,11 +119,11 @@ func (m *statsdMerge) takeFaults() error {
 
 // sweep forgets the series that nobody mentions any more: the page has
 // forgotten them too.
-func (m *statsdMerge) sweep() {
+func (m *merge) sweep() {
 	m.swept = m.now
 	for id, se := range m.series {
 		if m.now.Sub(se.last) >= se.ttl {
-			se.gone = true
+			se.forgotten = true
 			m.members -= se.members.size()
 			delete(m.series, id)
 		}

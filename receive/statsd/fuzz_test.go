@@ -56,20 +56,20 @@ func checkBatches(t *testing.T, batches []*record.Batch) {
 		}
 		reasons := make(map[string]int)
 		for _, e := range record.LineErrors(b.Err) {
-			if reasons[e.Reason]++; reasons[e.Reason] > maxStatsDFaults || len(e.Text) > maxStatsDText || e.Reason == "" || e.Error() == "" {
+			if reasons[e.Reason]++; reasons[e.Reason] > maxFaults || len(e.Text) > maxFaultText || e.Reason == "" || e.Error() == "" {
 				t.Errorf("refused %q %q: %v", e.Reason, e.Text, e)
 			}
 		}
 	}
 }
 
-// FuzzStatsDPacket takes any packet: nothing panics, what comes of it is sound,
+// FuzzPacket takes any packet: nothing panics, what comes of it is sound,
 // and good lines behind it are worth what they are worth alone.
-func FuzzStatsDPacket(f *testing.F) {
+func FuzzPacket(f *testing.F) {
 	for _, a := range receivertest.Cases(f, "cases") {
 		f.Add(receivertest.File(a, "in").Data)
 	}
-	var mappings []*statsdMapping
+	var mappings []*mapping
 	for _, name := range []string{"mapping-observers", "mapping-glob"} {
 		a := receivertest.Cases(f, "cases")[filepath.Join("testdata", "cases", name+".txtar")]
 		mappings = append(mappings, mergeOf(f, string(receivertest.File(a, "mapping.yml").Data)).mapping)
@@ -79,9 +79,9 @@ func FuzzStatsDPacket(f *testing.F) {
 			t.Skip()
 		}
 		for _, mapping := range mappings {
-			m := newStatsDMerge(statsdSource, mapping, new(receiver.Counts), statsdEpoch)
-			m.packet(slices.Concat(packet, []byte(goodLines)), statsdEpoch)
-			batches := m.flush(statsdEpoch)
+			m := newMerge(testSource, mapping, new(receiver.Counts), epoch)
+			m.packet(slices.Concat(packet, []byte(goodLines)), epoch)
+			batches := m.flush(epoch)
 			checkBatches(t, batches)
 			good := make(map[string]float64)
 			for _, b := range batches {
@@ -101,8 +101,8 @@ func FuzzStatsDPacket(f *testing.F) {
 	})
 }
 
-// FuzzStatsDPeer holds single lines to what statsd_exporter reads in them.
-func FuzzStatsDPeer(f *testing.F) {
+// FuzzPeer holds single lines to what statsd_exporter reads in them.
+func FuzzPeer(f *testing.F) {
 	f.Add("a.b", "x:y", "1", byte(0), byte(1))
 	f.Add("a,x=y", "", "-2.5", byte(1), byte(0))
 	f.Add("a#x=y,z=", "", "250:3", byte(2), byte(2))
@@ -127,7 +127,7 @@ func FuzzStatsDPeer(f *testing.F) {
 		if panicked || !utf8.ValidString(value) || (typ == "c" || typ == "g") && strings.Contains(value, ":") {
 			return
 		}
-		several := statsdSample{statsdHead: statsdHead{name: []byte(name)}, values: []byte(value)}
+		several := sample{head: head{name: []byte(name)}, values: []byte(value)}
 		if several.several() != nil { // which it takes in part
 			return
 		}
@@ -157,14 +157,14 @@ func peerReads(p *peer, line string) (read map[string]float64, panicked bool) {
 }
 
 // weReads is the same of ours.
-func weReads(mapping *statsdMapping, line string) map[string]float64 {
+func weReads(mapping *mapping, line string) map[string]float64 {
 	read := make(map[string]float64)
 	name, rest, _ := strings.Cut(line, ":")
-	s, left, fault := cutStatsD([]byte(name), []byte(rest))
+	s, left, fault := cutSample([]byte(name), []byte(rest))
 	if fault != nil || len(left) > 0 {
 		return read
 	}
-	r, fault := mapping.route(&s.statsdHead)
+	r, fault := mapping.route(&s.head)
 	if fault != nil {
 		return read
 	}
@@ -173,17 +173,17 @@ func weReads(mapping *statsdMapping, line string) map[string]float64 {
 		labels[l.Name] = l.Value
 	}
 	for text := range strings.SplitSeq(string(s.values), ":") {
-		v, fault := statsdNumber([]byte(text))
+		v, fault := parseNumber([]byte(text))
 		if fault != nil {
 			continue
 		}
 		kind, weight := s.kind.mapped(), 1.0
 		switch s.kind {
-		case statsdCounter:
+		case typeCounter:
 			if v /= s.rate; v < 0 || math.IsInf(v, 0) {
 				continue
 			}
-		case statsdTimer:
+		case typeTimer:
 			v /= 1000
 		}
 		if kind == "observer" {
@@ -195,9 +195,9 @@ func weReads(mapping *statsdMapping, line string) map[string]float64 {
 	return read
 }
 
-// FuzzStatsDMapping takes any mapping file and any name: a file that is read
+// FuzzMapping takes any mapping file and any name: a file that is read
 // makes sound names of it.
-func FuzzStatsDMapping(f *testing.F) {
+func FuzzMapping(f *testing.F) {
 	for _, a := range receivertest.Cases(f, "cases") {
 		if mapping := receivertest.File(a, "mapping.yml"); mapping.Name != "" {
 			name, _, _ := strings.Cut(string(receivertest.File(a, "in").Data), ":")
@@ -205,15 +205,15 @@ func FuzzStatsDMapping(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
-		mapping, err := parseStatsDMapping("mapping.yml", []byte(text), time.Minute)
+		mapping, err := parseMapping("mapping.yml", []byte(text), time.Minute)
 		if err != nil || strings.ContainsAny(name, ":\n") {
 			t.Skip()
 		}
-		m := newStatsDMerge(statsdSource, mapping, new(receiver.Counts), statsdEpoch)
+		m := newMerge(testSource, mapping, new(receiver.Counts), epoch)
 		for _, typ := range []string{"c", "g", "ms", "h", "d", "s"} {
-			m.packet([]byte(name+":7|"+typ+"\n"), statsdEpoch)
-			m.packet([]byte(name+":7|"+typ+"|#a:b\n"), statsdEpoch)
+			m.packet([]byte(name+":7|"+typ+"\n"), epoch)
+			m.packet([]byte(name+":7|"+typ+"|#a:b\n"), epoch)
 		}
-		checkBatches(t, m.flush(statsdEpoch))
+		checkBatches(t, m.flush(epoch))
 	})
 }

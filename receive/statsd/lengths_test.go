@@ -12,7 +12,7 @@ import (
 
 // Whatever a client counts, in the title and in the text alike or not, the
 // event is what it meant.
-func TestStatsDEventLengths(t *testing.T) {
+func TestEventLengths(t *testing.T) {
 	escape := func(s string) string { return strings.ReplaceAll(s, "\n", `\n`) }
 	counts := map[string]func(string) int{
 		"bytes":  func(s string) int { return len(s) },
@@ -33,7 +33,7 @@ func TestStatsDEventLengths(t *testing.T) {
 				for _, text := range texts {
 					for _, tail := range []string{"", "|#a:b", "|d:1767322000|h:web-1|t:error|p:low|#a:b,c|c:ci-x"} {
 						line := fmt.Sprintf("_e{%d,%d}:%s|%s%s", countTitle(title), countText(text), escape(title), escape(text), tail)
-						e, fault := dogEvent([]byte(line), statsdSource, statsdEpoch)
+						e, fault := dogEvent([]byte(line), testSource, epoch)
 						want := strings.TrimSuffix(title+"\n"+text, "\n")
 						if text != "" {
 							want = title + "\n" + text
@@ -51,8 +51,8 @@ func TestStatsDEventLengths(t *testing.T) {
 			}
 		}
 	}
-	m.packet([]byte(strings.Repeat("_e{7,1}:crème|x\n_e{5,1}:crème|x\n", 3)), statsdEpoch) // several in one packet
-	if b := m.flush(statsdEpoch)[0]; len(b.Events) != 3 || m.faulty["malformed"] != 0 || len(record.LineErrors(b.Err)) != 3 {
+	m.packet([]byte(strings.Repeat("_e{7,1}:crème|x\n_e{5,1}:crème|x\n", 3)), epoch) // several in one packet
+	if b := m.flush(epoch)[0]; len(b.Events) != 3 || m.faulty["malformed"] != 0 || len(record.LineErrors(b.Err)) != 3 {
 		t.Errorf("%d events, %v", len(b.Events), b.Err)
 	}
 }

@@ -25,39 +25,39 @@ import (
 // splits a line without tags at the colon of a container's id; it knows no
 // sets; and it makes maps and strings of a line that came a million times.
 
-// statsdKind is what the type of a sample says.
-type statsdKind uint8
+// sampleType is what the type of a sample says.
+type sampleType uint8
 
 const (
-	statsdCounter   statsdKind = iota + 1
-	statsdGauge                // its value may be relative
-	statsdTimer                // in milliseconds
-	statsdHistogram            // and distributions: timers in whatever unit
-	statsdSet
-	statsdCheck // DogStatsD's service check: a gauge
+	typeCounter   sampleType = iota + 1
+	typeGauge                // its value may be relative
+	typeTimer                // in milliseconds
+	typeHistogram            // and distributions: timers in whatever unit
+	typeSet
+	typeCheck // DogStatsD's service check: a gauge
 )
 
-// statsdKindOf gives a type by its word; 0 for none.
-func statsdKindOf(word []byte) statsdKind {
+// parseType gives a type by its word; 0 for none.
+func parseType(word []byte) sampleType {
 	switch string(word) {
 	case "c":
-		return statsdCounter
+		return typeCounter
 	case "g":
-		return statsdGauge
+		return typeGauge
 	case "ms":
-		return statsdTimer
+		return typeTimer
 	case "h", "d":
-		return statsdHistogram
+		return typeHistogram
 	case "s":
-		return statsdSet
+		return typeSet
 	}
 	return 0
 }
 
-// statsdHead is the part of a sample that says which series it is for. All
+// head is the part of a sample that says which series it is for. All
 // slices are the line's, unless joined says otherwise.
-type statsdHead struct {
-	kind   statsdKind
+type head struct {
+	kind   sampleType
 	name   []byte // with the tags of those dialects that have them there
 	tags   []byte // DogStatsD's, those of several sections joined
 	joined bool   // tags are not the line's
@@ -66,7 +66,7 @@ type statsdHead struct {
 }
 
 // addTags takes in a section of tags.
-func (h *statsdHead) addTags(b []byte) {
+func (h *head) addTags(b []byte) {
 	if h.tags == nil {
 		h.tags = b
 		return
@@ -77,47 +77,47 @@ func (h *statsdHead) addTags(b []byte) {
 	h.tags = append(append(h.tags, ','), b...)
 }
 
-// statsdSample is one sample of a line, with one value or several.
-type statsdSample struct {
-	statsdHead
+// sample is one sample of a line, with one value or several.
+type sample struct {
+	head
 	values []byte    // with colons between them; a set's is one, whatever it holds
 	rate   float64   // above 0; 1 when it is not sampled
 	time   time.Time // its own; zero for none
 }
 
-// statsdFault is why a line, or a sample of it, is not used. In a storm of bad
+// lineFault is why a line, or a sample of it, is not used. In a storm of bad
 // lines few are told: the text is made for those only.
-type statsdFault struct {
+type lineFault struct {
 	reason string
 	format string // of the text; takes what is at fault
 	what   []byte
 }
 
 // text tells it to people.
-func (f *statsdFault) text() string {
+func (f *lineFault) text() string {
 	if !strings.Contains(f.format, "%") {
 		return f.format
 	}
-	what := f.what[:min(len(f.what), maxStatsDText)]
+	what := f.what[:min(len(f.what), maxFaultText)]
 	return fmt.Sprintf(f.format, strings.ToValidUTF8(string(what), "\uFFFD"))
 }
 
-// maxStatsDText bounds what is told of a line that is not used, in bytes.
-const maxStatsDText = 256
+// maxFaultText bounds what is told of a line that is not used, in bytes.
+const maxFaultText = 256
 
-// cutStatsD cuts the first sample off rest, which is what follows a line's
+// cutSample cuts the first sample off rest, which is what follows a line's
 // name and its colon, and returns what is left of it: nothing after the last.
 // A sample with a fault is cut off all the same.
-func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault *statsdFault) {
+func cutSample(name, rest []byte) (s sample, left []byte, fault *lineFault) {
 	s.name, s.rate = name, 1
 	i := bytes.IndexByte(rest, '|')
 	if i < 0 {
-		return s, nil, &statsdFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
+		return s, nil, &lineFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
 	}
 	s.values, rest = rest[:i], rest[i+1:]
 	i = sectionEnd(rest, false)
-	if s.kind = statsdKindOf(rest[:i]); s.kind == 0 {
-		fault = &statsdFault{"bad_type", "the type %q is none of c, g, ms, h, d and s", rest[:i]}
+	if s.kind = parseType(rest[:i]); s.kind == 0 {
+		fault = &lineFault{"bad_type", "the type %q is none of c, g, ms, h, d and s", rest[:i]}
 	}
 	for rest = rest[i:]; len(rest) > 0 && rest[0] == '|'; rest = rest[i:] {
 		rest = rest[1:]
@@ -129,7 +129,7 @@ func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault *statsdFau
 	if len(rest) > 0 { // a colon: another sample
 		left = rest[1:]
 		if len(left) == 0 && fault == nil {
-			fault = &statsdFault{"malformed", "it ends in a colon", nil}
+			fault = &lineFault{"malformed", "it ends in a colon", nil}
 		}
 	}
 	return s, left, fault
@@ -138,17 +138,17 @@ func cutStatsD(name, rest []byte) (s statsdSample, left []byte, fault *statsdFau
 // several tells what is wrong with the values of a sample as a whole. A colon in
 // a name, or in a tag that stands there, parts it like values: unless all that
 // follows is numbers, none of it is taken for a value of what stands in front.
-func (s *statsdSample) several() *statsdFault {
+func (s *sample) several() *lineFault {
 	if bytes.IndexByte(s.values, ':') < 0 {
 		return nil
 	}
 	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
-		if _, fault := statsdNumber(value); fault != nil {
-			return &statsdFault{fault.reason, "of the several values %q one is not a finite number; a name, and a tag in it, must have no colon", s.values}
+		if _, fault := parseNumber(value); fault != nil {
+			return &lineFault{fault.reason, "of the several values %q one is not a finite number; a name, and a tag in it, must have no colon", s.values}
 		}
 	}
 	if bytes.ContainsAny(s.name, "[#,") {
-		return &statsdFault{"mixed_tags", "it has tags in its name, and the several values %q, which only DogStatsD has; a tag must have no colon", s.values}
+		return &lineFault{"mixed_tags", "it has tags in its name, and the several values %q, which only DogStatsD has; a tag must have no colon", s.values}
 	}
 	return nil
 }
@@ -173,16 +173,16 @@ func hasColons(b []byte) bool {
 // section takes in what stands between two |. The origin of a pod (e:) and a
 // cardinality (card:) are let be: they change no value. A time that cannot be
 // read is none: what it belongs to counts as of now.
-func (s *statsdSample) section(b []byte) *statsdFault {
+func (s *sample) section(b []byte) *lineFault {
 	switch {
 	case len(b) == 0:
-		return &statsdFault{"malformed", "there is nothing between two |", nil}
+		return &lineFault{"malformed", "there is nothing between two |", nil}
 	case b[0] == '@':
 		rate, err := strconv.ParseFloat(string(b[1:]), 64)
 		// 0 is no rate, as statsd_exporter has it. One that is too small for
 		// 1/rate to be a number is none either.
 		if err != nil || !(rate >= 0) || math.IsInf(rate, 0) || rate > 0 && math.IsInf(1/rate, 0) {
-			return &statsdFault{"bad_rate", "the sample rate %q is not a positive number", b[1:]}
+			return &lineFault{"bad_rate", "the sample rate %q is not a positive number", b[1:]}
 		}
 		if rate > 0 {
 			s.rate = rate
@@ -197,7 +197,7 @@ func (s *statsdSample) section(b []byte) *statsdFault {
 		s.time, _ = unixSeconds(b[1:])
 	case bytes.HasPrefix(b, []byte("e:")), bytes.HasPrefix(b, []byte("card:")):
 	default:
-		return &statsdFault{"malformed", "%q is neither a sample rate nor tags", b}
+		return &lineFault{"malformed", "%q is neither a sample rate nor tags", b}
 	}
 	return nil
 }
@@ -224,24 +224,24 @@ func unixSeconds(b []byte) (time.Time, bool) {
 	return time.Unix(seconds, 0), true
 }
 
-// statsdNumber reads a value. Neither NaN nor infinity is one: a sum that once
+// parseNumber reads a value. Neither NaN nor infinity is one: a sum that once
 // took one in could never be read again.
-func statsdNumber(b []byte) (float64, *statsdFault) {
+func parseNumber(b []byte) (float64, *lineFault) {
 	v, err := strconv.ParseFloat(string(b), 64)
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0): // out of range, among others
-		return 0, &statsdFault{"not_finite", "the value %q is not finite", b}
+		return 0, &lineFault{"not_finite", "the value %q is not finite", b}
 	case err != nil:
-		return 0, &statsdFault{"bad_value", "the value %q is not a number", b}
+		return 0, &lineFault{"bad_value", "the value %q is not a number", b}
 	}
 	return v, nil
 }
 
-// statsdTags takes the tags out of a metric's name, in the dialect in which
+// cutTags takes the tags out of a metric's name, in the dialect in which
 // they are written: SignalFX name[a=b,c=d], Librato name#a=b,c=d, InfluxDB
 // name,a=b,c=d. Which is which, and what becomes of bad ones, is as
 // statsd_exporter has it.
-func statsdTags(name string, labels map[string]string) string {
+func cutTags(name string, labels map[string]string) string {
 	open, end := strings.IndexByte(name, '['), strings.IndexByte(name, ']')
 	switch {
 	case open >= 0 && end > open:

@@ -18,17 +18,17 @@ import (
 	"scriptbridge/record"
 )
 
-// statsdMapping says what becomes of a StatsD metric: its names and labels, as
+// mapping says what becomes of a StatsD metric: its names and labels, as
 // statsd_exporter makes them, whose files it reads with that program's own
 // mapper. (Its mappercache has no part here: what a line's head leads to is
-// kept by statsdMerge, tags included.) It is not changed once it is made.
-type statsdMapping struct {
+// kept by merge, tags included.) It is not changed once it is made.
+type mapping struct {
 	mapper *mapper.MetricMapper
 	ttl    time.Duration // where the file says none
 }
 
-// loadStatsDMapping reads a mapping file; none for an empty path.
-func loadStatsDMapping(path string, ttl time.Duration) (*statsdMapping, error) {
+// loadMapping reads a mapping file; none for an empty path.
+func loadMapping(path string, ttl time.Duration) (*mapping, error) {
 	var text []byte
 	if path != "" {
 		var err error
@@ -36,14 +36,14 @@ func loadStatsDMapping(path string, ttl time.Duration) (*statsdMapping, error) {
 			return nil, fmt.Errorf("statsd mapping_config: %w", err)
 		}
 	}
-	return parseStatsDMapping(path, text, ttl)
+	return parseMapping(path, text, ttl)
 }
 
-// parseStatsDMapping reads the text of a mapping file. Whether statsd_exporter's
+// parseMapping reads the text of a mapping file. Whether statsd_exporter's
 // mapper takes it decides; what is wrong with it, and what that program finds out
 // only when a metric comes, is told in our words.
-func parseStatsDMapping(path string, text []byte, ttl time.Duration) (*statsdMapping, error) {
-	m := &statsdMapping{mapper: new(mapper.MetricMapper), ttl: ttl}
+func parseMapping(path string, text []byte, ttl time.Duration) (*mapping, error) {
+	m := &mapping{mapper: new(mapper.MetricMapper), ttl: ttl}
 	refused := m.mapper.InitFromYAMLString(string(text))
 	err := config.CheckStatsDMapping(path, text, refused == nil)
 	if refused != nil && err == nil {
@@ -58,16 +58,16 @@ func parseStatsDMapping(path string, text []byte, ttl time.Duration) (*statsdMap
 	return m, nil
 }
 
-// statsdTarget is where samples of one head go.
-type statsdTarget struct {
-	series *statsdSeries // nil: they are dropped,
-	drop   string        // for this reason
-	milli  bool          // values are in milliseconds, and shown in seconds
-	scale  float64       // and multiplied by this
+// target is where samples of one head go.
+type target struct {
+	series *series // nil: they are dropped,
+	drop   string  // for this reason
+	milli  bool    // values are in milliseconds, and shown in seconds
+	scale  float64 // and multiplied by this
 }
 
-// statsdRoute is what a mapping makes of a head.
-type statsdRoute struct {
+// route is what a mapping makes of a head.
+type route struct {
 	drop   bool
 	metric string         // its StatsD name, without tags
 	name   string         // the one on the page
@@ -78,21 +78,21 @@ type statsdRoute struct {
 	meta   record.Meta
 }
 
-// statsdHelp is shown where a mapping has no help.
-const statsdHelp = "Received by StatsD."
+// defaultHelp is shown where a mapping has no help.
+const defaultHelp = "Received by StatsD."
 
 // route finds out what becomes of the samples of a head.
-func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault) {
+func (m *mapping) route(h *head) (r route, fault *lineFault) {
 	if !utf8.Valid(h.name) || !utf8.Valid(h.tags) || !utf8.Valid(h.origin) || !utf8.Valid(h.host) {
-		return r, &statsdFault{"malformed", "it is not UTF-8", nil}
+		return r, &lineFault{"malformed", "it is not UTF-8", nil}
 	}
 	labels := make(map[string]string)
 	r.metric = string(h.name)
-	if h.kind != statsdCheck {
-		r.metric = statsdTags(r.metric, labels)
+	if h.kind != typeCheck {
+		r.metric = cutTags(r.metric, labels)
 	}
 	if len(h.tags) > 0 && len(labels) > 0 {
-		return r, &statsdFault{"mixed_tags", "it has tags in its name and DogStatsD's too; use one dialect in a line", nil}
+		return r, &lineFault{"mixed_tags", "it has tags in its name and DogStatsD's too; use one dialect in a line", nil}
 	}
 	addTags(labels, string(h.tags), ':')
 	if len(h.origin) > 0 {
@@ -102,9 +102,9 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 		labels["host"] = string(h.host)
 	}
 	if r.metric == "" {
-		return r, &statsdFault{"malformed", "there are only tags before its colon", nil}
+		return r, &lineFault{"malformed", "there are only tags before its colon", nil}
 	}
-	r.name, r.scale, r.ttl, r.meta.Help = r.metric, 1, m.ttl, statsdHelp
+	r.name, r.scale, r.ttl, r.meta.Help = r.metric, 1, m.ttl, defaultHelp
 	if m.mapper.Defaults.Ttl > 0 {
 		r.ttl = m.mapper.Defaults.Ttl
 	}
@@ -115,7 +115,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 			r.drop = true
 			return r, nil
 		case p.Name == "":
-			return r, &statsdFault{"malformed", "its mapping makes an empty name of it", nil}
+			return r, &lineFault{"malformed", "its mapping makes an empty name of it", nil}
 		}
 		r.apply(p, made, labels)
 	}
@@ -129,7 +129,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 	r.meta = m.meta(h.kind, p)
 	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help
 	r.meta.Native = &record.Native{Program: "StatsD", Name: daemonName(r.metric), Mapped: r.mapped}
-	if h.kind == statsdTimer && r.scale == 1 { // else the mapping alone knows
+	if h.kind == typeTimer && r.scale == 1 { // else the mapping alone knows
 		r.meta.Unit, r.meta.Native.Unit = "seconds", record.Milliseconds
 	}
 	return r, nil
@@ -137,7 +137,7 @@ func (m *statsdMapping) route(h *statsdHead) (r statsdRoute, fault *statsdFault)
 
 // apply takes over what a mapping says; made are the labels that it made of the
 // metric's name, which join those of the client.
-func (r *statsdRoute) apply(p *mapper.MetricMapping, made, labels map[string]string) {
+func (r *route) apply(p *mapper.MetricMapping, made, labels map[string]string) {
 	r.name = p.Name
 	for name, value := range made {
 		if _, ok := labels[name]; !ok || !p.HonorLabels {
@@ -179,11 +179,11 @@ func daemonName(metric string) string {
 }
 
 // mapped is the kind in the words of a mapping's match_metric_type.
-func (k statsdKind) mapped() mapper.MetricType {
+func (k sampleType) mapped() mapper.MetricType {
 	switch k {
-	case statsdCounter:
+	case typeCounter:
 		return mapper.MetricTypeCounter
-	case statsdTimer, statsdHistogram:
+	case typeTimer, typeHistogram:
 		return mapper.MetricTypeObserver
 	default:
 		return mapper.MetricTypeGauge
@@ -191,7 +191,7 @@ func (k statsdKind) mapped() mapper.MetricType {
 }
 
 // meta is how a kind is shown, by its mapping (nil: none) or the defaults.
-func (m *statsdMapping) meta(k statsdKind, p *mapper.MetricMapping) record.Meta {
+func (m *mapping) meta(k sampleType, p *mapper.MetricMapping) record.Meta {
 	switch k.mapped() {
 	case mapper.MetricTypeCounter:
 		return record.Meta{Type: record.Counter}
@@ -227,13 +227,13 @@ func (m *statsdMapping) meta(k statsdKind, p *mapper.MetricMapping) record.Meta 
 }
 
 // identity tells series apart: what they are, their name and their labels.
-func (r *statsdRoute) identity(k statsdKind) string {
+func (r *route) identity(k sampleType) string {
 	var b strings.Builder
 	switch k {
-	case statsdHistogram:
-		k = statsdTimer // they meet in one distribution
-	case statsdSet, statsdCheck:
-		k = statsdGauge // as which they are shown
+	case typeHistogram:
+		k = typeTimer // they meet in one distribution
+	case typeSet, typeCheck:
+		k = typeGauge // as which they are shown
 	}
 	b.WriteByte(byte(k))
 	b.WriteString(r.name)

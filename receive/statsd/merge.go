@@ -16,34 +16,34 @@ import (
 )
 
 const (
-	// maxStatsDHead bounds the name and tags of a sample, in bytes; the page
+	// maxHead bounds the name and tags of a sample, in bytes; the page
 	// takes less.
-	maxStatsDHead = 4096
+	maxHead = 4096
 	// headsBase and headsPerSeries bound the bytes of the heads that are kept,
 	// headCost included for each.
 	headsBase      = 8 << 20
 	headsPerSeries = 512
 	headCost       = 64
-	// maxStatsDEvents bounds the events between two flushes, maxEventBytes
+	// maxEvents bounds the events between two flushes, maxEventBytes
 	// their lines.
-	maxStatsDEvents = 1000
-	maxEventBytes   = 4 << 20
-	// maxStatsDFaults are told of a reason between two flushes; the others are
+	maxEvents     = 1000
+	maxEventBytes = 4 << 20
+	// maxFaults are told of a reason between two flushes; the others are
 	// counted.
-	maxStatsDFaults = 3
-	// statsdSweep is how often series are looked through for old ones.
-	statsdSweep = 10 * time.Second
+	maxFaults = 3
+	// sweepInterval is how often series are looked through for old ones.
+	sweepInterval = 10 * time.Second
 )
 
-// statsdMerge merges what comes until it is flushed: one sum, one value or one
+// merge merges what comes until it is flushed: one sum, one value or one
 // list of weighted values for each series. There is no queue that could run
 // over: however slow the sink, however many the packets, it holds no more than
 // its series, and what finds no place among them is counted.
 //
 // It is safe for concurrent use; one packet after the other is taken.
-type statsdMerge struct {
+type merge struct {
 	source  *record.Source
-	mapping *statsdMapping
+	mapping *mapping
 	counts  *receiver.Counts
 	limit   int // of series, above 0
 	seed    maphash.Seed
@@ -51,12 +51,12 @@ type statsdMerge struct {
 
 	mu      sync.Mutex
 	now     time.Time
-	key     []byte                  // scratch
-	targets map[string]statsdTarget // by head
-	heads   int                     // their bytes
-	metas   map[statsdMetaKey]*record.Meta
-	series  map[string]*statsdSeries // by identity
-	active  []*statsdSeries          // what the next flush looks at
+	key     []byte            // scratch
+	targets map[string]target // by head
+	heads   int               // their bytes
+	metas   map[metaKey]*record.Meta
+	series  map[string]*series // by identity
+	active  []*series          // what the next flush looks at
 	swept   time.Time
 	points  int // of all series
 	members int // of all sets
@@ -68,37 +68,37 @@ type statsdMerge struct {
 	dropped    map[string]int // by reason
 }
 
-type statsdMetaKey struct {
+type metaKey struct {
 	metric string
 	typ    record.Type
 	unit   string
 	mapped string // the names of Native.Mapped
 }
 
-// statsdSeries is one series and what came for it since the last flush.
-type statsdSeries struct {
-	name    string
-	labels  []record.Label
-	meta    *record.Meta
-	kind    statsdKind
-	ttl     time.Duration
-	last    time.Time // when it was last mentioned
-	active  bool      // it is in the list of that name
-	touched bool      // it was mentioned since the last flush
-	at      int64     // of the value of a gauge, in Unix seconds: no client says more
-	gone    bool      // it is forgotten; a target may still lead here
-	value   float64   // a counter's sum, a gauge's value, what a set showed
-	points  statsdPoints
-	members statsdMembers
+// series is one series and what came for it since the last flush.
+type series struct {
+	name      string
+	labels    []record.Label
+	meta      *record.Meta
+	kind      sampleType
+	ttl       time.Duration
+	last      time.Time // when it was last mentioned
+	active    bool      // it is in the list of that name
+	touched   bool      // it was mentioned since the last flush
+	at        int64     // of the value of a gauge, in Unix seconds: no client says more
+	forgotten bool      // a target may still lead here
+	value     float64   // a counter's sum, a gauge's value, what a set showed
+	observed  observations
+	members   members
 }
 
-func newStatsDMerge(source *record.Source, mapping *statsdMapping, counts *receiver.Counts, now time.Time) *statsdMerge {
-	return &statsdMerge{
+func newMerge(source *record.Source, mapping *mapping, counts *receiver.Counts, now time.Time) *merge {
+	return &merge{
 		source: source, mapping: mapping, counts: counts, limit: cmp.Or(source.MaxSeries, config.DefaultMaxSeries),
 		seed: maphash.MakeSeed(), start: now, now: now, swept: now,
-		targets: make(map[string]statsdTarget),
-		metas:   make(map[statsdMetaKey]*record.Meta),
-		series:  make(map[string]*statsdSeries),
+		targets: make(map[string]target),
+		metas:   make(map[metaKey]*record.Meta),
+		series:  make(map[string]*series),
 		faulty:  make(map[string]int),
 		dropped: make(map[string]int),
 	}
@@ -106,7 +106,7 @@ func newStatsDMerge(source *record.Source, mapping *statsdMapping, counts *recei
 
 // packet takes the lines of a packet, which it keeps nothing of. A bad line
 // costs no other.
-func (m *statsdMerge) packet(data []byte, now time.Time) {
+func (m *merge) packet(data []byte, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now = now
@@ -121,13 +121,13 @@ func (m *statsdMerge) packet(data []byte, now time.Time) {
 }
 
 // tooLong takes the beginning of a line that a listener has no room for, and why.
-func (m *statsdMerge) tooLong(line []byte, why string) {
+func (m *merge) tooLong(line []byte, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault(line, &statsdFault{"too_long", why, nil})
+	m.fault(line, &lineFault{"too_long", why, nil})
 }
 
-func (m *statsdMerge) line(line []byte) {
+func (m *merge) line(line []byte) {
 	switch {
 	case len(line) == 0:
 		return
@@ -145,14 +145,14 @@ func (m *statsdMerge) line(line []byte) {
 	}
 	i := bytes.IndexByte(line, ':')
 	if i <= 0 {
-		m.fault(line, &statsdFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
+		m.fault(line, &lineFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
 		return
 	}
 	name, rest := line[:i], line[i+1:]
 	for more := true; more; more = len(rest) > 0 {
-		var s statsdSample
-		var fault *statsdFault
-		if s, rest, fault = cutStatsD(name, rest); fault != nil {
+		var s sample
+		var fault *lineFault
+		if s, rest, fault = cutSample(name, rest); fault != nil {
 			m.fault(line, fault)
 		} else {
 			m.sample(line, &s)
@@ -160,12 +160,12 @@ func (m *statsdMerge) line(line []byte) {
 	}
 }
 
-func (m *statsdMerge) event(line []byte) {
+func (m *merge) event(line []byte) {
 	e, fault := dogEvent(line, m.source, m.now)
 	switch {
 	case fault != nil:
 		m.fault(line, fault)
-	case len(m.events) >= maxStatsDEvents || m.eventBytes+len(line) > maxEventBytes:
+	case len(m.events) >= maxEvents || m.eventBytes+len(line) > maxEventBytes:
 		m.dropped["overload"]++
 	default:
 		m.events = append(m.events, e)
@@ -174,22 +174,22 @@ func (m *statsdMerge) event(line []byte) {
 }
 
 // fault tells of a line that is not used, or a part of one.
-func (m *statsdMerge) fault(line []byte, f *statsdFault) {
+func (m *merge) fault(line []byte, f *lineFault) {
 	m.faulty[f.reason]++
-	if m.faulty[f.reason] > maxStatsDFaults {
+	if m.faulty[f.reason] > maxFaults {
 		return
 	}
 	m.faults = append(m.faults, &record.LineError{
-		Text:   string(line[:min(len(line), maxStatsDText)]),
+		Text:   string(line[:min(len(line), maxFaultText)]),
 		Reason: f.reason,
 		Err:    errors.New(f.text()),
 	})
 }
 
 // sample takes all values of a sample.
-func (m *statsdMerge) sample(line []byte, s *statsdSample) {
-	if s.kind == statsdSet {
-		t, fault := m.target(&s.statsdHead)
+func (m *merge) sample(line []byte, s *sample) {
+	if s.kind == typeSet {
+		t, fault := m.target(&s.head)
 		if fault != nil {
 			m.fault(line, fault)
 		} else if m.room(t) {
@@ -201,12 +201,12 @@ func (m *statsdMerge) sample(line []byte, s *statsdSample) {
 		m.fault(line, fault)
 		return
 	}
-	var t statsdTarget
+	var t target
 	known := false
 	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
-		v, fault := statsdNumber(value)
+		v, fault := parseNumber(value)
 		if fault == nil && !known { // no series for the sake of a bad value
-			t, fault = m.target(&s.statsdHead)
+			t, fault = m.target(&s.head)
 			known = fault == nil
 		}
 		if fault == nil && m.room(t) {
@@ -219,7 +219,7 @@ func (m *statsdMerge) sample(line []byte, s *statsdSample) {
 }
 
 // room says whether a value has a series; where not, it is counted.
-func (m *statsdMerge) room(t statsdTarget) bool {
+func (m *merge) room(t target) bool {
 	if t.series == nil {
 		m.dropped[t.drop]++
 	}
@@ -227,7 +227,7 @@ func (m *statsdMerge) room(t statsdTarget) bool {
 }
 
 // target finds or makes the series of a head.
-func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
+func (m *merge) target(h *head) (target, *lineFault) {
 	m.key = append(m.key[:0], byte(h.kind))
 	m.key = append(m.key, h.name...)
 	m.key = append(m.key, 0xff) // in no UTF-8
@@ -236,24 +236,24 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 	m.key = append(m.key, h.origin...)
 	m.key = append(m.key, 0xff)
 	m.key = append(m.key, h.host...)
-	if t, ok := m.targets[string(m.key)]; ok && (t.series == nil || !t.series.gone) {
+	if t, ok := m.targets[string(m.key)]; ok && (t.series == nil || !t.series.forgotten) {
 		return t, nil
 	}
-	if len(m.key) > maxStatsDHead {
-		return statsdTarget{}, &statsdFault{"too_long", "its name and tags have more than 4 KiB", nil}
+	if len(m.key) > maxHead {
+		return target{}, &lineFault{"too_long", "its name and tags have more than 4 KiB", nil}
 	}
 	r, fault := m.mapping.route(h)
 	if fault != nil {
-		return statsdTarget{}, fault
+		return target{}, fault
 	}
-	t := statsdTarget{drop: "mapping", milli: h.kind == statsdTimer, scale: r.scale}
+	t := target{drop: "mapping", milli: h.kind == typeTimer, scale: r.scale}
 	if !r.drop {
 		t.series = m.find(h.kind, &r)
 		switch {
 		case t.series == nil:
-			return statsdTarget{drop: "max_series"}, nil // the next time there may be room
-		case (t.series.kind == statsdSet) != (h.kind == statsdSet):
-			return statsdTarget{}, &statsdFault{"duplicate_name", "there is a set and a gauge or service check of this name; what came first stays", nil}
+			return target{drop: "max_series"}, nil // the next time there may be room
+		case (t.series.kind == typeSet) != (h.kind == typeSet):
+			return target{}, &lineFault{"duplicate_name", "there is a set and a gauge or service check of this name; what came first stays", nil}
 		}
 	}
 	m.heads += len(m.key) + headCost
@@ -266,7 +266,7 @@ func (m *statsdMerge) target(h *statsdHead) (statsdTarget, *statsdFault) {
 }
 
 // find finds or makes a series; nil when there is no room for one more.
-func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
+func (m *merge) find(k sampleType, r *route) *series {
 	id := r.identity(k)
 	if se := m.series[id]; se != nil {
 		return se
@@ -274,7 +274,7 @@ func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
 	if len(m.series) >= m.limit {
 		return nil
 	}
-	metaKey := statsdMetaKey{r.metric, r.meta.Type, r.meta.Unit, strings.Join(r.mapped, ",")}
+	metaKey := metaKey{r.metric, r.meta.Type, r.meta.Unit, strings.Join(r.mapped, ",")}
 	meta := m.metas[metaKey]
 	if meta == nil {
 		if len(m.metas) > 1024+2*len(m.series) {
@@ -283,14 +283,14 @@ func (m *statsdMerge) find(k statsdKind, r *statsdRoute) *statsdSeries {
 		meta = &r.meta
 		m.metas[metaKey] = meta
 	}
-	se := &statsdSeries{name: r.name, labels: r.labels, meta: meta, kind: k, ttl: r.ttl, last: m.now}
+	se := &series{name: r.name, labels: r.labels, meta: meta, kind: k, ttl: r.ttl, last: m.now}
 	m.series[id] = se
 	return se
 }
 
 // touch notes that a series is mentioned.
-func (m *statsdMerge) touch(se *statsdSeries) {
-	if se.meta.Type == record.Gauge && se.kind != statsdSet && m.now.Sub(se.last) >= se.ttl {
+func (m *merge) touch(se *series) {
+	if se.meta.Type == record.Gauge && se.kind != typeSet && m.now.Sub(se.last) >= se.ttl {
 		se.value = 0 // it ended, and begins anew
 	}
 	se.last, se.touched = m.now, true
@@ -301,8 +301,8 @@ func (m *statsdMerge) touch(se *statsdSeries) {
 }
 
 // add takes one value, which text spells. One with a fault changes nothing.
-func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byte) *statsdFault {
-	if s.kind == statsdCounter {
+func (m *merge) add(t target, s *sample, v float64, text []byte) *lineFault {
+	if s.kind == typeCounter {
 		v /= s.rate
 	}
 	if t.milli {
@@ -312,27 +312,27 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 	se := t.series
 	switch {
 	case math.IsInf(v, 0):
-		return endless(text)
-	case s.kind == statsdCounter && v < 0 && t.scale < 0:
-		return &statsdFault{"negative", "the scale of its mapping makes %q negative, and a counter cannot go down", text}
-	case s.kind == statsdCounter && v < 0:
-		return &statsdFault{"negative", "a counter cannot go down, as by %q; send a gauge", text}
-	case s.kind == statsdCounter:
+		return infinite(text)
+	case s.kind == typeCounter && v < 0 && t.scale < 0:
+		return &lineFault{"negative", "the scale of its mapping makes %q negative, and a counter cannot go down", text}
+	case s.kind == typeCounter && v < 0:
+		return &lineFault{"negative", "a counter cannot go down, as by %q; send a gauge", text}
+	case s.kind == typeCounter:
 		if math.IsInf(se.value+v, 0) {
-			return endless(text)
+			return infinite(text)
 		}
 		m.touch(se)
 		se.value += v
-	case s.kind == statsdGauge && (text[0] == '+' || text[0] == '-'): // relative
+	case s.kind == typeGauge && (text[0] == '+' || text[0] == '-'): // relative
 		if math.IsInf(se.value+v, 0) {
-			return endless(text)
+			return infinite(text)
 		}
 		m.touch(se)
 		se.value += v
-		at, _ := m.moment(s)
+		at, _ := m.sampleTime(s)
 		se.at = max(se.at, at)
-	case s.kind == statsdGauge, s.kind == statsdCheck:
-		at, own := m.moment(s)
+	case s.kind == typeGauge, s.kind == typeCheck:
+		at, own := m.sampleTime(s)
 		if own && at < se.at && m.now.Sub(se.last) < se.ttl {
 			return nil // it is no news, and no fault either
 		}
@@ -340,28 +340,28 @@ func (m *statsdMerge) add(t statsdTarget, s *statsdSample, v float64, text []byt
 		se.value, se.at = v, at
 	default:
 		m.touch(se)
-		before := len(se.points.list)
-		se.points.add(v, 1/s.rate, se.meta.Buckets, m.points >= maxPointsAll)
-		m.points += len(se.points.list) - before
+		before := len(se.observed.list)
+		se.observed.add(v, 1/s.rate, se.meta.Buckets, m.points >= maxPointsAll)
+		m.points += len(se.observed.list) - before
 	}
 	return nil
 }
 
-// moment is what a sample is of, in Unix seconds; own says that it tells so
+// sampleTime is what a sample is of, in Unix seconds; own says that it tells so
 // itself. A clock that is ahead must not keep later values off the page, and
 // what is of now is never late, though our clock was set back.
-func (m *statsdMerge) moment(s *statsdSample) (at int64, own bool) {
+func (m *merge) sampleTime(s *sample) (at int64, own bool) {
 	if s.time.IsZero() || s.time.After(m.now) {
 		return m.now.Unix(), false
 	}
 	return s.time.Unix(), true
 }
 
-func endless(text []byte) *statsdFault {
-	return &statsdFault{"not_finite", "the value %q makes it infinite", text}
+func infinite(text []byte) *lineFault {
+	return &lineFault{"not_finite", "the value %q makes it infinite", text}
 }
 
-func (m *statsdMerge) addMember(se *statsdSeries, member []byte) {
+func (m *merge) addMember(se *series, member []byte) {
 	m.touch(se)
 	before := se.members.size()
 	se.members.add(maphash.Bytes(m.seed, member), m.now.Sub(m.start), m.members >= maxMembersAll)

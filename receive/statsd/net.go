@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// statsdBuffer is asked of the kernel for packets that wait; it may give
+	// kernelBuffer is asked of the kernel for packets that wait; it may give
 	// less (net.core.rmem_max).
-	statsdBuffer = 4 << 20
+	kernelBuffer = 4 << 20
 	// maxPacket is the most that UDP carries.
 	maxPacket = 64 << 10
-	// maxStatsDLine bounds a line of a connection.
-	maxStatsDLine = 16 << 10
-	// maxStatsDConns are open at once; one more is closed at once.
-	maxStatsDConns = 256
-	// statsdIdle is how long a connection may be silent.
-	statsdIdle = 10 * time.Minute
+	// maxLine bounds a line of a connection.
+	maxLine = 16 << 10
+	// maxConns are open at once; one more is closed at once.
+	maxConns = 256
+	// idleTimeout is how long a connection may be silent.
+	idleTimeout = 10 * time.Minute
 )
 
 // openUDP listens for packets.
@@ -100,7 +100,7 @@ type packetConn interface {
 // packets is a listener for packets. One reader is enough, and keeps their
 // order, which the last value of a gauge depends on.
 func (s *statsd) packets(name string, c packetConn) *listener {
-	c.SetReadBuffer(statsdBuffer) //nolint:errcheck // less will do
+	c.SetReadBuffer(kernelBuffer) //nolint:errcheck // less will do
 	s.env.Counts.Received(name, 0, 0)
 	stopped := make(chan struct{})
 	p := receiver.NewRetrier(name, s.env, stopped)
@@ -143,7 +143,7 @@ type conns struct {
 func (cs *conns) add(c net.Conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.closed || len(cs.open) >= maxStatsDConns {
+	if cs.closed || len(cs.open) >= maxConns {
 		return false
 	}
 	cs.open[c] = true
@@ -164,7 +164,7 @@ func (cs *conns) extend(c net.Conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if !cs.closed {
-		c.SetReadDeadline(time.Now().Add(statsdIdle)) //nolint:errcheck // Read tells
+		c.SetReadDeadline(time.Now().Add(idleTimeout)) //nolint:errcheck // Read tells
 	}
 	return !cs.closed
 }
@@ -217,7 +217,7 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 // readLines takes the lines of a connection until it ends, or has been silent
 // for too long; at the end of all connections those that wait already.
 func (s *statsd) readLines(c net.Conn, open *conns) {
-	l := statsdLines{statsd: s, buf: make([]byte, maxStatsDLine)}
+	l := lineReader{statsd: s, buf: make([]byte, maxLine)}
 	for open.extend(c) {
 		n, err := c.Read(l.buf[l.have:])
 		l.took(n, errors.Is(err, io.EOF))
@@ -234,9 +234,9 @@ func (s *statsd) readLines(c net.Conn, open *conns) {
 	})
 }
 
-// statsdLines are the lines of a connection, cut anywhere. A line that is too
+// lineReader are the lines of a connection, cut anywhere. A line that is too
 // long costs none but itself; the last one needs no end.
-type statsdLines struct {
+type lineReader struct {
 	*statsd
 	buf  []byte
 	have int  // in buf; it is never full
@@ -245,7 +245,7 @@ type statsdLines struct {
 
 // took takes n bytes that were read behind those that there are; last says that
 // no more will come.
-func (l *statsdLines) took(n int, last bool) {
+func (l *lineReader) took(n int, last bool) {
 	l.have += n
 	end := bytes.LastIndexByte(l.buf[:l.have], '\n') + 1
 	if last {

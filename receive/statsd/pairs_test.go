@@ -15,27 +15,27 @@ import (
 	"scriptbridge/record"
 )
 
-// statsdEpoch is the time of tests that need none.
-var statsdEpoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+// epoch is the time of tests that need none.
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-var statsdSource = &record.Source{Kind: record.Receiver, Name: "statsd", MaxSeries: 10000, Verbatim: true}
+var testSource = &record.Source{Kind: record.Receiver, Name: "statsd", MaxSeries: 10000, Verbatim: true}
 
 // mergeOf is a merge with the mapping of a case.
-func mergeOf(t testing.TB, mapping string) *statsdMerge {
+func mergeOf(t testing.TB, mapping string) *merge {
 	t.Helper()
-	m, err := parseStatsDMapping("mapping.yml", []byte(mapping), 5*time.Minute)
+	m, err := parseMapping("mapping.yml", []byte(mapping), 5*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newStatsDMerge(statsdSource, m, new(receiver.Counts), statsdEpoch)
+	return newMerge(testSource, m, new(receiver.Counts), epoch)
 }
 
 // Every case, from a packet to the batches that it becomes.
-func TestStatsDPairs(t *testing.T) {
+func TestPairs(t *testing.T) {
 	receivertest.Pairs(t, "cases", func(t *testing.T, a *txtar.Archive) string {
 		m := mergeOf(t, string(receivertest.File(a, "mapping.yml").Data))
-		m.packet(receivertest.File(a, "in").Data, statsdEpoch)
-		return describe(m.flush(statsdEpoch), m.counts)
+		m.packet(receivertest.File(a, "in").Data, epoch)
+		return describe(m.flush(epoch), m.counts)
 	})
 }
 
@@ -45,7 +45,7 @@ func describe(batches []*record.Batch, counts *receiver.Counts) string {
 	for _, b := range batches {
 		for i := range b.Samples {
 			describeSample(&out, &b.Samples[i])
-			if ttl := b.MaxAge - statsdFlush; ttl != 5*time.Minute {
+			if ttl := b.MaxAge - flushInterval; ttl != 5*time.Minute {
 				fmt.Fprintf(&out, " for %v", ttl)
 			}
 			out.WriteByte('\n')
@@ -92,20 +92,20 @@ func describeSample(out *strings.Builder, s *record.Sample) {
 	if s.Meta.ID != s.Name {
 		fmt.Fprintf(out, " from %s", s.Meta.ID)
 	}
-	if s.Meta.Help != statsdHelp {
+	if s.Meta.Help != defaultHelp {
 		fmt.Fprintf(out, " help %q", s.Meta.Help)
 	}
 }
 
 // The example, and what the page about StatsD shows, can be read and do what
 // they say.
-func TestStatsDExampleMapping(t *testing.T) {
+func TestExampleMapping(t *testing.T) {
 	text, err := os.ReadFile("../../examples/statsd/mapping.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := mergeOf(t, string(text))
-	m.packet([]byte("shop.checkout.paypal.success:1|c\nshop.request.cart.GET:320|ms\ncache.size_kb:512|g\nbatch.nightly.rows:12000|g\ndb-3.pool.busy:7|g\ndebug.x:1|c\n"), statsdEpoch)
+	m.packet([]byte("shop.checkout.paypal.success:1|c\nshop.request.cart.GET:320|ms\ncache.size_kb:512|g\nbatch.nightly.rows:12000|g\ndb-3.pool.busy:7|g\ndebug.x:1|c\n"), epoch)
 	want := `add checkouts_total{outcome="success",provider="paypal",site="shop"} 1 from shop.checkout.paypal.success help "Finished checkouts."
 observe request_duration_seconds{method="GET",page="cart",site="shop"} 0.32 buckets [0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5] from shop.request.cart.GET help "Time from the first byte of a request to the last of its answer."
 set cache_size_bytes 524288 from cache.size_kb
@@ -113,7 +113,7 @@ set pool_busy_connections{host="db-3"} 7 from db-3.pool.busy
 set batch_rows{batch="nightly"} 12000 from batch.nightly.rows for 25h0m0s
 dropped 1: mapping
 `
-	if diff := cmp.Diff(want, describe(m.flush(statsdEpoch), m.counts)); diff != "" {
+	if diff := cmp.Diff(want, describe(m.flush(epoch), m.counts)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	page, err := os.ReadFile("../../docs/statsd.md")
@@ -123,20 +123,20 @@ dropped 1: mapping
 	_, shown, _ := strings.Cut(string(page), "```yaml\nmappings:")
 	shown, _, _ = strings.Cut(shown, "```")
 	m = mergeOf(t, "mappings:"+shown)
-	m.packet([]byte("shop.checkout.paypal.success:1|c"), statsdEpoch)
+	m.packet([]byte("shop.checkout.paypal.success:1|c"), epoch)
 	want = "add checkouts_total{outcome=\"success\",provider=\"paypal\",site=\"shop\"} 1 from shop.checkout.paypal.success\n"
-	if got := describe(m.flush(statsdEpoch), m.counts); got != want {
+	if got := describe(m.flush(epoch), m.counts); got != want {
 		t.Errorf("the page's: %s", got)
 	}
 }
 
 // Which labels a mapping made of a name, and which the client sent: uploads that
 // go by the client's name need only these.
-func TestStatsDMapped(t *testing.T) {
+func TestMapped(t *testing.T) {
 	m := mergeOf(t, "mappings:\n- match: shop.*.*\n  name: shop\n  honor_labels: true\n  labels: {provider: $1, outcome: $2}\n")
-	m.packet([]byte("shop.paypal.success:1|c\nshop.paypal.success:1|c|#by:ann\nshop.paypal.success:1|c|#outcome:theirs\nother:1|c|#a:b"), statsdEpoch)
+	m.packet([]byte("shop.paypal.success:1|c\nshop.paypal.success:1|c|#by:ann\nshop.paypal.success:1|c|#outcome:theirs\nother:1|c|#a:b"), epoch)
 	got := make(map[string][]string)
-	for _, s := range m.flush(statsdEpoch)[0].Samples {
+	for _, s := range m.flush(epoch)[0].Samples {
 		got[fmt.Sprint(s.Labels)] = s.Meta.Native.Mapped
 	}
 	want := map[string][]string{
@@ -163,9 +163,9 @@ func TestDaemonName(t *testing.T) {
 // only the mapping knows.
 func TestNativeUnit(t *testing.T) {
 	m := mergeOf(t, "mappings:\n- {match: scaled, name: scaled, scale: 0.001}\n")
-	m.packet([]byte("a.b:7|ms\nscaled:7|ms\nsize:7|h\nqueue:7|g"), statsdEpoch)
+	m.packet([]byte("a.b:7|ms\nscaled:7|ms\nsize:7|h\nqueue:7|g"), epoch)
 	got := make(map[string]string)
-	for _, s := range m.flush(statsdEpoch)[0].Samples {
+	for _, s := range m.flush(epoch)[0].Samples {
 		got[s.Meta.Native.Program+" "+s.Meta.Native.Name] = s.Meta.Unit + " " + s.Meta.Native.Unit
 	}
 	want := map[string]string{"StatsD a.b": "seconds ms", "StatsD scaled": " ", "StatsD size": " ", "StatsD queue": " "}

@@ -14,7 +14,7 @@ import (
 )
 
 // Type is the receiver for StatsD.
-var Type = receiver.Type{Name: "statsd", Verbatim: true, Section: section, New: newStatsD}
+var Type = receiver.Type{Name: "statsd", Verbatim: true, Section: section, New: newReceiver}
 
 func section(r *config.Receive) *receiver.Section {
 	c := r.StatsD
@@ -29,30 +29,30 @@ func section(r *config.Receive) *receiver.Section {
 type statsd struct {
 	config *config.ReceiveStatsD
 	env    receiver.Env
-	merge  *statsdMerge
+	merge  *merge
 	every  time.Duration // between two times that all is put
 
 	mu        sync.Mutex
 	addresses []string
 }
 
-// statsdReasons are why values are dropped, apart from lines that cannot be
+// dropReasons are why values are dropped, apart from lines that cannot be
 // read.
-var statsdReasons = []string{"connections", "kernel", "mapping", "max_series", "overload"}
+var dropReasons = []string{"connections", "kernel", "mapping", "max_series", "overload"}
 
-// statsdFlush is how often what came is put.
-const statsdFlush = time.Second
+// flushInterval is how often what came is put.
+const flushInterval = time.Second
 
-// newStatsD reads the mapping file and checks it.
-func newStatsD(c *config.Receive, env receiver.Env) (receiver.Receiver, error) {
-	mapping, err := loadStatsDMapping(c.StatsD.MappingConfig, c.StatsD.TTL)
+// newReceiver reads the mapping file and checks it.
+func newReceiver(c *config.Receive, env receiver.Env) (receiver.Receiver, error) {
+	mapping, err := loadMapping(c.StatsD.MappingConfig, c.StatsD.TTL)
 	if err != nil {
 		return nil, err
 	}
-	for _, reason := range statsdReasons {
+	for _, reason := range dropReasons {
 		env.Counts.Dropped(reason, 0)
 	}
-	return &statsd{config: c.StatsD, env: env, merge: newStatsDMerge(env.Source, mapping, env.Counts, time.Now()), every: statsdFlush}, nil
+	return &statsd{config: c.StatsD, env: env, merge: newMerge(env.Source, mapping, env.Counts, time.Now()), every: flushInterval}, nil
 }
 
 // Endpoints are none.
@@ -87,7 +87,7 @@ func (s *statsd) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.env.Opened()
-	s.env.Sink.Put(&record.Batch{Source: s.env.Source, Time: time.Now(), Declared: statsdDeclared}) //nolint:errcheck // as in put
+	s.env.Sink.Put(&record.Batch{Source: s.env.Source, Time: time.Now(), Declared: declared}) //nolint:errcheck // as in put
 
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {

@@ -27,16 +27,16 @@ import (
 	"scriptbridge/record"
 )
 
-// statsdAt is a receiver that listens there, and puts what comes at once: how
+// receiverAt is a receiver that listens there, and puts what comes at once: how
 // often it does is for tests with a clock of their own.
-func statsdAt(t *testing.T, c *config.ReceiveStatsD) *receivertest.Running {
+func receiverAt(t *testing.T, c *config.ReceiveStatsD) *receivertest.Running {
 	t.Helper()
 	if c.TTL == 0 {
 		c.TTL = time.Minute
 	}
 	hasty := Type
 	hasty.New = func(c *config.Receive, env receiver.Env) (receiver.Receiver, error) {
-		made, err := newStatsD(c, env)
+		made, err := newReceiver(c, env)
 		if err != nil {
 			return nil, err
 		}
@@ -48,11 +48,11 @@ func statsdAt(t *testing.T, c *config.ReceiveStatsD) *receivertest.Running {
 
 // Lines of a connection: cut anywhere, ended by CRLF, too long, and the last
 // without an end.
-func TestStatsDConnection(t *testing.T) {
-	r := statsdAt(t, &config.ReceiveStatsD{TCP: "127.0.0.1:0"})
+func TestConnection(t *testing.T) {
+	r := receiverAt(t, &config.ReceiveStatsD{TCP: "127.0.0.1:0"})
 	c := receivertest.Dial(t, "tcp", r.Address(t, "tcp"))
 	for _, piece := range []string{
-		"a:1|", "c\r\nb:2", "|c\n", "c:1|c|#" + strings.Repeat("x", maxStatsDLine), strings.Repeat("y", 3*maxStatsDLine), ":z\nd:", "4|c\ne:5|c",
+		"a:1|", "c\r\nb:2", "|c\n", "c:1|c|#" + strings.Repeat("x", maxLine), strings.Repeat("y", 3*maxLine), ":z\nd:", "4|c\ne:5|c",
 	} {
 		io.WriteString(c, piece)
 	}
@@ -65,21 +65,21 @@ func TestStatsDConnection(t *testing.T) {
 }
 
 // One connection too many is closed, the others go on.
-func TestStatsDConnections(t *testing.T) {
-	r := statsdAt(t, &config.ReceiveStatsD{TCP: "127.0.0.1:0"})
+func TestConnections(t *testing.T) {
+	r := receiverAt(t, &config.ReceiveStatsD{TCP: "127.0.0.1:0"})
 	var conns []net.Conn
-	for range maxStatsDConns {
+	for range maxConns {
 		conns = append(conns, receivertest.Dial(t, "tcp", r.Address(t, "tcp")))
 		io.WriteString(conns[len(conns)-1], "a:1|c\n")
 	}
-	r.Poll(t, "all connections", func() bool { return r.State()["a{}"] == maxStatsDConns })
+	r.Poll(t, "all connections", func() bool { return r.State()["a{}"] == maxConns })
 	extra := receivertest.Dial(t, "tcp", r.Address(t, "tcp"))
 	if _, err := extra.Read(make([]byte, 1)); err == nil {
 		t.Error("one too many is served")
 	}
 	r.Poll(t, "its count", func() bool { return r.Counts.View().Dropped["connections"] == 1 })
 	io.WriteString(conns[0], "a:1|c\n")
-	r.Poll(t, "the first connection", func() bool { return r.State()["a{}"] == maxStatsDConns+1 })
+	r.Poll(t, "the first connection", func() bool { return r.State()["a{}"] == maxConns+1 })
 	conns[0].Close()
 	r.Poll(t, "a free place", func() bool {
 		c := receivertest.Dial(t, "tcp", r.Address(t, "tcp"))
@@ -92,14 +92,14 @@ func TestStatsDConnections(t *testing.T) {
 }
 
 // The socket of packets: who may write, what it replaces, and its end.
-func TestStatsDUnixgram(t *testing.T) {
+func TestUnixgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "statsd.sock")
 	stale, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stale.Close() // the file stays
-	r := statsdAt(t, &config.ReceiveStatsD{Unixgram: path})
+	r := receiverAt(t, &config.ReceiveStatsD{Unixgram: path})
 	info, err := os.Stat(path)
 	if err != nil || info.Mode() != os.ModeSocket|0o666 {
 		t.Errorf("the socket: %v, %v", info, err)
@@ -124,7 +124,7 @@ func TestStatsDUnixgram(t *testing.T) {
 }
 
 // A port that is taken is an error that names it, and nothing stays open.
-func TestStatsDPortTaken(t *testing.T) {
+func TestPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestStatsDPortTaken(t *testing.T) {
 	}
 	free.Close()
 	c := &config.ReceiveStatsD{UDP: free.LocalAddr().String(), TCP: taken.Addr().String()}
-	s, err := newStatsD(&config.Receive{StatsD: c}, receiver.Env{Source: statsdSource, Counts: new(receiver.Counts)})
+	s, err := newReceiver(&config.Receive{StatsD: c}, receiver.Env{Source: testSource, Counts: new(receiver.Counts)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestStatsDPortTaken(t *testing.T) {
 }
 
 // What comes is put once a second, and only when something came.
-func TestStatsDPutsOnceASecond(t *testing.T) {
+func TestPutsOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var puts []string
@@ -164,8 +164,8 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 			}
 			puts = append(puts, fmt.Sprintf("%v: %d of %v", time.Since(began), len(b.Samples), b.Samples[0].Value))
 		})}
-		made, err := newStatsD(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: time.Minute}},
-			receiver.Env{Source: statsdSource, Sink: sink, Logger: log.NewNopLogger(), Counts: new(receiver.Counts), Opened: func() {}})
+		made, err := newReceiver(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: time.Minute}},
+			receiver.Env{Source: testSource, Sink: sink, Logger: log.NewNopLogger(), Counts: new(receiver.Counts), Opened: func() {}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestStatsDPutsOnceASecond(t *testing.T) {
 
 // A counter that is mentioned again within its time to live goes on, however the
 // two lie to the times at which all is put.
-func TestStatsDMentionedAgain(t *testing.T) {
+func TestMentionedAgain(t *testing.T) {
 	for _, c := range []struct {
 		first, second time.Duration
 		want          string
@@ -204,8 +204,8 @@ func TestStatsDMentionedAgain(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			page := collector.New(collector.Options{Registry: prometheus.NewRegistry()})
-			made, err := newStatsD(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: 3 * time.Second}},
-				receiver.Env{Source: statsdSource, Sink: page, Logger: log.NewNopLogger(), Counts: new(receiver.Counts), Opened: func() {}})
+			made, err := newReceiver(&config.Receive{StatsD: &config.ReceiveStatsD{TTL: 3 * time.Second}},
+				receiver.Env{Source: testSource, Sink: page, Logger: log.NewNopLogger(), Counts: new(receiver.Counts), Opened: func() {}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,9 +234,9 @@ func TestStatsDMentionedAgain(t *testing.T) {
 }
 
 // A gauge is remembered for as long as the page shows it.
-func TestStatsDRelativeGauge(t *testing.T) {
+func TestRelativeGauge(t *testing.T) {
 	m := mergeOf(t, "")
-	now := statsdEpoch
+	now := epoch
 	step := func(after time.Duration, packet, want string) {
 		t.Helper()
 		now = now.Add(after)
@@ -259,7 +259,7 @@ func TestStatsDRelativeGauge(t *testing.T) {
 
 // A clock that is set back makes no value late but one that tells an older time
 // itself.
-func TestStatsDClockSetBack(t *testing.T) {
+func TestClockSetBack(t *testing.T) {
 	m := mergeOf(t, "")
 	for _, c := range []struct {
 		at   time.Duration
@@ -268,10 +268,10 @@ func TestStatsDClockSetBack(t *testing.T) {
 	}{
 		{0, "a:1|g", "set a 1\n"},
 		{-time.Hour, "a:2|g", "set a 2\n"},
-		{-time.Hour, fmt.Sprintf("a:3|g|T%d", statsdEpoch.Unix()), "set a 3\n"}, // ahead, and so of now
-		{-time.Hour, fmt.Sprintf("a:4|g|T%d", statsdEpoch.Add(-2*time.Hour).Unix()), ""},
+		{-time.Hour, fmt.Sprintf("a:3|g|T%d", epoch.Unix()), "set a 3\n"}, // ahead, and so of now
+		{-time.Hour, fmt.Sprintf("a:4|g|T%d", epoch.Add(-2*time.Hour).Unix()), ""},
 	} {
-		now := statsdEpoch.Add(c.at)
+		now := epoch.Add(c.at)
 		m.packet([]byte(c.line), now)
 		if got := describe(m.flush(now), m.counts); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.line, got, c.want)
@@ -281,11 +281,11 @@ func TestStatsDClockSetBack(t *testing.T) {
 
 // A set is what was seen in the last minute: it shrinks by itself, and its
 // gauge says so.
-func TestStatsDSetWindow(t *testing.T) {
+func TestSetWindow(t *testing.T) {
 	m := mergeOf(t, "")
 	var got []string
 	for second := range 130 {
-		now := statsdEpoch.Add(time.Duration(second) * time.Second)
+		now := epoch.Add(time.Duration(second) * time.Second)
 		switch second {
 		case 0:
 			m.packet([]byte("u:ann|s\nu:bob|s\nv:x|s"), now)
@@ -309,9 +309,9 @@ func TestStatsDSetWindow(t *testing.T) {
 
 // A set with very many members is right to some per cent, in bounded memory,
 // and exact again when it has shrunk.
-func TestStatsDLargeSet(t *testing.T) {
+func TestLargeSet(t *testing.T) {
 	m := mergeOf(t, "")
-	now := statsdEpoch
+	now := epoch
 	for i := range 300_000 {
 		m.packet(fmt.Appendf(nil, "u:%d|s", i), now)
 		if m.members > 2*maxMembers+1 {
@@ -333,12 +333,12 @@ func TestStatsDLargeSet(t *testing.T) {
 }
 
 // However many sets there are, the members of all are bounded.
-func TestStatsDManySets(t *testing.T) {
+func TestManySets(t *testing.T) {
 	m := mergeOf(t, "")
 	m.limit = 1000
 	for set := range 1000 {
 		for i := range 1000 {
-			m.packet(fmt.Appendf(nil, "u%d:%d|s", set, i), statsdEpoch)
+			m.packet(fmt.Appendf(nil, "u%d:%d|s", set, i), epoch)
 		}
 	}
 	if most := 2 * (maxMembersAll + 1000*minMembers); m.members > most {
@@ -355,7 +355,7 @@ func TestStatsDManySets(t *testing.T) {
 
 // Distinct values of a timer: count and sum are exact, quantiles nearly, and
 // the number of samples is bounded.
-func TestStatsDManyValues(t *testing.T) {
+func TestManyValues(t *testing.T) {
 	m := mergeOf(t, "mappings:\n- {match: h, name: h, observer_type: histogram, histogram_options: {buckets: [0.1, 50.5, 99.99]}}\n")
 	sum := 0.0
 	below := [3]float64{}
@@ -367,9 +367,9 @@ func TestStatsDManyValues(t *testing.T) {
 				below[b]++
 			}
 		}
-		m.packet(fmt.Appendf(nil, "t:%v|ms\nh:%v|h", v*1000, v), statsdEpoch)
+		m.packet(fmt.Appendf(nil, "t:%v|ms\nh:%v|h", v*1000, v), epoch)
 	}
-	samples := m.flush(statsdEpoch)[0].Samples
+	samples := m.flush(epoch)[0].Samples
 	weights, sums, got, last := map[string]float64{}, map[string]float64{}, [3]float64{}, -1.0
 	median := 0.0
 	for _, s := range samples {
@@ -411,16 +411,16 @@ func TestStatsDManyValues(t *testing.T) {
 }
 
 // However many timers there are, the values of all are bounded.
-func TestStatsDManyTimers(t *testing.T) {
+func TestManyTimers(t *testing.T) {
 	m := mergeOf(t, "")
 	m.limit = 2000
 	for series := range 2000 {
 		for i := range 600 {
-			m.packet(fmt.Appendf(nil, "t%d:%d|ms", series, i+1), statsdEpoch)
+			m.packet(fmt.Appendf(nil, "t%d:%d|ms", series, i+1), epoch)
 		}
 	}
 	n := 0
-	for _, b := range m.flush(statsdEpoch) {
+	for _, b := range m.flush(epoch) {
 		n += len(b.Samples)
 	}
 	if most := maxPointsAll + 2000*minPoints; n > most || n < 2000 {
@@ -429,16 +429,16 @@ func TestStatsDManyTimers(t *testing.T) {
 }
 
 // Equal values at a histogram's bound stay at it, however they are merged.
-func TestStatsDPointsAtABound(t *testing.T) {
-	var p statsdPoints
+func TestPointsAtABound(t *testing.T) {
+	var p observations
 	for i := range 10_000 {
 		p.add(0.1, 0.3, []float64{0.1, 0.2}, false)
 		p.add(0.1+float64(i)*1e-6, 1, []float64{0.1, 0.2}, false)
 		p.add(-0.1*float64(i), 1, []float64{0.1, 0.2}, false)
 	}
 	for _, n := range p.list {
-		if n.bound == 0 && n.value > 0.1 || n.bound == 1 && (n.value <= 0.1 || n.value > 0.2) || n.bound == 2 {
-			t.Errorf("%v with weight %v is in bucket %d", n.value, n.weight, n.bound)
+		if n.bucket == 0 && n.value > 0.1 || n.bucket == 1 && (n.value <= 0.1 || n.value > 0.2) || n.bucket == 2 {
+			t.Errorf("%v with weight %v is in bucket %d", n.value, n.weight, n.bucket)
 		}
 	}
 	if len(p.list) > maxPoints || p.level == 0 {
@@ -447,16 +447,16 @@ func TestStatsDPointsAtABound(t *testing.T) {
 }
 
 // What finds no place is counted, and has one again when others are gone.
-func TestStatsDMaxSeries(t *testing.T) {
+func TestMaxSeries(t *testing.T) {
 	m := mergeOf(t, "")
 	m.limit = 3
-	m.packet([]byte("a:1|c\nb:1|c\nc:1|c\nd:1:2|c\na:1|c\nd:x|s"), statsdEpoch)
+	m.packet([]byte("a:1|c\nb:1|c\nc:1|c\nd:1:2|c\na:1|c\nd:x|s"), epoch)
 	want := "add a 2\nadd b 1\nadd c 1\ndropped 3: max_series\n"
-	if got := describe(m.flush(statsdEpoch), m.counts); got != want {
+	if got := describe(m.flush(epoch), m.counts); got != want {
 		t.Errorf("got %s", got)
 	}
-	later := statsdEpoch.Add(5 * time.Minute)
-	m.packet([]byte("a:1|c"), statsdEpoch.Add(time.Minute))
+	later := epoch.Add(5 * time.Minute)
+	m.packet([]byte("a:1|c"), epoch.Add(time.Minute))
 	m.flush(later)
 	m.packet([]byte("d:1|c\ne:1|c\nf:1|c"), later)
 	want = "add d 1\nadd e 1\ndropped 4: max_series\n"
@@ -466,12 +466,12 @@ func TestStatsDMaxSeries(t *testing.T) {
 }
 
 // Names that are made up cost no memory beyond the bounds.
-func TestStatsDMadeUpNames(t *testing.T) {
+func TestMadeUpNames(t *testing.T) {
 	m := mergeOf(t, "mappings:\n- {match: ., match_type: regex, action: drop, name: x}\n")
 	m.limit = 10
 	most := 0
 	for i := range 200_000 {
-		m.packet(fmt.Appendf(nil, "name.that.nobody.has.used.before.%d:1|c", i), statsdEpoch)
+		m.packet(fmt.Appendf(nil, "name.that.nobody.has.used.before.%d:1|c", i), epoch)
 		most = max(most, len(m.targets))
 	}
 	if most > (headsBase+10*headsPerSeries)/headCost || most == 200_000 {
@@ -480,7 +480,7 @@ func TestStatsDMadeUpNames(t *testing.T) {
 	if n := m.dropped["mapping"]; n != 200_000 {
 		t.Errorf("%d are counted", n)
 	}
-	m.packet([]byte(strings.Repeat("x", maxStatsDHead)+":1|c"), statsdEpoch)
+	m.packet([]byte(strings.Repeat("x", maxHead)+":1|c"), epoch)
 	if m.faulty["too_long"] != 1 {
 		t.Errorf("faults %v", m.faulty)
 	}
@@ -489,9 +489,9 @@ func TestStatsDMadeUpNames(t *testing.T) {
 // A mapping file with a fault is refused whole, and all faults are told, each in
 // a line of its own, with its place and a remedy. The cases are
 // testdata/mapping-errors.
-func TestStatsDMappingErrors(t *testing.T) {
+func TestMappingErrors(t *testing.T) {
 	receivertest.Pairs(t, "mapping-errors", func(t *testing.T, a *txtar.Archive) string {
-		_, err := parseStatsDMapping("mapping.yml", receivertest.File(a, "mapping.yml").Data, time.Minute)
+		_, err := parseMapping("mapping.yml", receivertest.File(a, "mapping.yml").Data, time.Minute)
 		if err == nil {
 			return "taken\n"
 		}
@@ -504,9 +504,9 @@ func TestStatsDMappingErrors(t *testing.T) {
 	})
 }
 
-func TestStatsDMappingMissing(t *testing.T) {
+func TestMappingMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mapping.yml")
-	_, err := loadStatsDMapping(path, time.Minute)
+	_, err := loadMapping(path, time.Minute)
 	if want := "statsd mapping_config: open " + path + ": no such file or directory"; err == nil || err.Error() != want {
 		t.Errorf("a missing file: %v", err)
 	}

@@ -44,7 +44,7 @@ func stormPackets(size int) (packets [][]byte, lines []int) {
 // events are counters of one, a fixed number in each packet.
 //
 // SCRIPTBRIDGE_STORM=10000000 sends as many; the tests' own number is a tenth.
-func TestStatsDStorm(t *testing.T) {
+func TestStorm(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells how many packets it drops")
 	}
@@ -115,25 +115,25 @@ func TestStatsDStorm(t *testing.T) {
 }
 
 // A sample rate is a weight: a tiny one costs what none costs.
-func BenchmarkStatsDRate(b *testing.B) {
+func BenchmarkRate(b *testing.B) {
 	for _, line := range []string{"x:1|ms", "x:1|ms|@0.5", "x:1|ms|@1e-7"} {
 		b.Run(line, func(b *testing.B) {
 			m, packet := mergeOf(b, ""), []byte(line)
 			b.ReportAllocs()
 			for b.Loop() {
-				m.packet(packet, statsdEpoch)
+				m.packet(packet, epoch)
 			}
 		})
 	}
 }
 
 // … and in memory too: none at all, once the series is known.
-func TestStatsDRateAllocations(t *testing.T) {
+func TestRateAllocations(t *testing.T) {
 	for _, line := range []string{"x:1|ms", "x:1|ms|@1e-7", "y:1|c|@0.5|#a:b", "z,a=b:+1|g", "u:ann|s"} {
 		m := mergeOf(t, "")
 		packet := []byte(line)
-		m.packet(packet, statsdEpoch)
-		if n := testing.AllocsPerRun(1000, func() { m.packet(packet, statsdEpoch) }); n != 0 {
+		m.packet(packet, epoch)
+		if n := testing.AllocsPerRun(1000, func() { m.packet(packet, epoch) }); n != 0 {
 			t.Errorf("%s: %v allocations", line, n)
 		}
 	}
@@ -141,7 +141,7 @@ func TestStatsDRateAllocations(t *testing.T) {
 
 // Packets as they come from clients, parsed and merged, flushed as once a
 // second.
-func BenchmarkStatsDPackets(b *testing.B) {
+func BenchmarkPackets(b *testing.B) {
 	for _, size := range []int{64, 1432, 8192} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			packets, lines := stormPackets(size)
@@ -149,10 +149,10 @@ func BenchmarkStatsDPackets(b *testing.B) {
 			events, i := 0, 0
 			b.ReportAllocs()
 			for b.Loop() {
-				m.packet(packets[i%len(packets)], statsdEpoch)
+				m.packet(packets[i%len(packets)], epoch)
 				events += lines[i%len(packets)]
 				if i++; i%10_000 == 0 {
-					m.flush(statsdEpoch)
+					m.flush(epoch)
 				}
 			}
 			b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
@@ -163,7 +163,7 @@ func BenchmarkStatsDPackets(b *testing.B) {
 
 // The same packets as statsd_exporter's pkg/line reads them: without mapping,
 // merging or showing.
-func BenchmarkStatsDPeerLines(b *testing.B) {
+func BenchmarkPeerLines(b *testing.B) {
 	packets, lines := stormPackets(1432)
 	p := newPeer(b, "")
 	events, i := 0, 0
@@ -179,7 +179,7 @@ func BenchmarkStatsDPeerLines(b *testing.B) {
 }
 
 // The same through a real socket, sender and receiver on one machine.
-func BenchmarkStatsDSocket(b *testing.B) {
+func BenchmarkSocket(b *testing.B) {
 	for _, size := range []int{64, 1432, 8192} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			packets, lines := stormPackets(size)

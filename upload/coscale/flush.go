@@ -8,6 +8,7 @@ import (
 	"time"
 
 	api "scriptbridge/coscale"
+	"scriptbridge/internal/weighted"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -215,26 +216,13 @@ func mergeEqual(list []observation) []observation {
 	return mergeNeighbours(list, 0)
 }
 
-// mergeNeighbours makes one of neighbours that differ only in the last bits, so
-// many of them: their weights added up, and their weighted mean. The list
+// mergeNeighbours makes one of those that are neighbours at a level. The list
 // ascends; it is overwritten.
-func mergeNeighbours(list []observation, bits uint) []observation {
-	kept := list[:0]
-	for _, o := range list {
-		end := len(kept) - 1
-		if end < 0 || cell(kept[end].value, bits) != cell(o.value, bits) {
-			kept = append(kept, o)
-			continue
-		}
-		k := &kept[end]
-		k.weight = finite(k.weight + o.weight)
-		k.value = min(k.value+(o.value-k.value)*min(1, o.weight/k.weight), o.value)
-	}
-	return kept
+func mergeNeighbours(list []observation, level int) []observation {
+	return weighted.Merge(list,
+		func(a, b *observation) bool { return weighted.Cell(a.value, level) == weighted.Cell(b.value, level) },
+		func(a, b *observation) { a.value, a.weight = weighted.Join(a.value, a.weight, b.value, b.weight) })
 }
-
-// cell is the same for numbers that differ only in the last bits.
-func cell(v float64, bits uint) uint64 { return math.Float64bits(v+0) >> bits } // -0 is 0
 
 // Bounds on the observations that are held while a slot is sent: maxObserved
 // of all its series, but for minObserved that every series may have.
@@ -251,8 +239,8 @@ func (s *sending) coarsen() {
 	s.observed = 0
 	for _, d := range s.order {
 		d.observed = mergeEqual(d.observed)
-		for bits := uint(52 - 7); len(d.observed) > most && bits < 63; bits++ {
-			d.observed = mergeNeighbours(d.observed, bits)
+		for level := 1; len(d.observed) > most && level <= weighted.MaxLevel; level++ {
+			d.observed = mergeNeighbours(d.observed, level)
 		}
 		d.observed = slices.Clone(d.observed) // gives the rest back
 		s.observed += len(d.observed)

@@ -1,0 +1,83 @@
+package statsd
+
+import (
+	"slices"
+
+	"scriptbridge/internal/weighted"
+)
+
+const (
+	// maxPoints are kept of one series between two flushes, maxPointsAll of all
+	// of them, but for minPoints that every series may have.
+	maxPoints    = 2048
+	maxPointsAll = 1 << 18
+	minPoints    = 32
+)
+
+// observations are the values observed of one series, each with its weight:
+// equal ones are one, so that a sample rate costs nothing. Past the bounds
+// neighbours become one too (package weighted), at a level that rises for as long
+// as there are too many. Values on two sides of a histogram's bound never become
+// one.
+type observations struct {
+	list  []observation // ascending
+	level int           // 0: the values as they are
+}
+
+type observation struct {
+	bucket        int32 // of the histogram
+	cell          uint64
+	value, weight float64
+}
+
+func (o observation) compare(other observation) int {
+	switch {
+	case o.bucket != other.bucket:
+		return int(o.bucket - other.bucket)
+	case o.cell < other.cell:
+		return -1
+	case o.cell > other.cell:
+		return 1
+	}
+	return 0
+}
+
+// add takes a finite value with a weight above 0. full says that all series
+// together have as many as they may.
+func (os *observations) add(v, weight float64, buckets []float64, full bool) {
+	n := observation{cell: weighted.Cell(v, os.level), value: v, weight: weight}
+	if len(buckets) > 0 {
+		i, _ := slices.BinarySearch(buckets, v)
+		n.bucket = int32(i)
+	}
+	i, found := slices.BinarySearchFunc(os.list, n, observation.compare)
+	if found {
+		os.list[i].join(&n)
+		return
+	}
+	os.list = slices.Insert(os.list, i, n)
+	for (len(os.list) > maxPoints || full && len(os.list) > minPoints) && os.level < weighted.MaxLevel {
+		os.coarsen()
+	}
+}
+
+func (o *observation) join(n *observation) {
+	o.value, o.weight = weighted.Join(o.value, o.weight, n.value, n.weight)
+}
+
+// coarsen goes up a level.
+func (os *observations) coarsen() {
+	os.level++
+	for i := range os.list {
+		os.list[i].cell = weighted.Cell(os.list[i].value, os.level)
+	}
+	os.list = weighted.Merge(os.list, func(a, b *observation) bool { return a.compare(*b) == 0 }, (*observation).join)
+}
+
+// clear forgets all, and gives back what is more than most series need.
+func (os *observations) clear() {
+	os.level, os.list = 0, os.list[:0]
+	if cap(os.list) > 4*minPoints {
+		os.list = nil
+	}
+}
