@@ -37,7 +37,7 @@ func (e *Event) Identify(s *Source) string {
 		number(int64(len(v)))
 		h.Write([]byte(v))
 	}
-	moment := func(t time.Time) {
+	unixTime := func(t time.Time) {
 		if t.IsZero() {
 			number(0)
 			return
@@ -47,8 +47,8 @@ func (e *Event) Identify(s *Source) string {
 	text(string(s.Kind))
 	text(s.Name)
 	text(e.Name)
-	moment(e.Start)
-	moment(e.Stop)
+	unixTime(e.Start)
+	unixTime(e.Stop)
 	number(int64(e.Subject.Kind))
 	text(e.Subject.Name)
 	text(e.Message)

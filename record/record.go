@@ -142,7 +142,7 @@ type Subject struct {
 	Name string
 }
 
-// SubjectKind is one of CoScale's three kinds of subject (coscale-api.md, 5).
+// SubjectKind is one of CoScale's three kinds of subject.
 type SubjectKind uint8
 
 // Host is the zero value: the machine that scriptbridge runs on.

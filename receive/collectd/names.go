@@ -19,17 +19,17 @@ type dsType byte
 
 const (
 	dsCounter  dsType = iota // grows, and wraps around
-	dsGauge                  // is as it is
-	dsDerive                 // grows, and may begin anew
+	dsGauge                  // absolute value
+	dsDerive                 // grows, and may decrease
 	dsAbsolute               // counted since the value before it
 )
 
-// dsTypeNames are the names of the kinds, by number.
+// dsTypeNames are their names, by number.
 var dsTypeNames = [...]string{"counter", "gauge", "derive", "absolute"}
 
 func (k dsType) String() string { return dsTypeNames[k] }
 
-// parseDSType reads a kind's name in any case.
+// parseDSType reads a type's name in any case.
 func parseDSType(name string) (dsType, bool) {
 	for k, one := range dsTypeNames {
 		if strings.EqualFold(one, name) {
