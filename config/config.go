@@ -10,8 +10,6 @@ package config
 
 import (
 	"maps"
-	"reflect"
-	"slices"
 	"time"
 
 	"scriptbridge/config/cmdline"
@@ -88,15 +86,6 @@ func (s *Settings) start(e *entry) {
 	s.AverageWindow = e.load.config.Global.AverageWindow
 }
 
-// Equal reports whether s and t say the same. Where their options stand in a
-// file makes no difference, so that a line inserted above an entry leaves its
-// script alone at a reload.
-func (s Settings) Equal(t Settings) bool {
-	same := s.Options.Equal(t.Options)
-	s.Options, t.Options = Options{}, Options{}
-	return same && reflect.DeepEqual(s, t)
-}
-
 // Script is one entry of `scripts`.
 type Script struct {
 	// Name is as configured, or made from the command.
@@ -118,12 +107,18 @@ type Script struct {
 	line *cmdline.Line // the command as it was written; nil where no file has it
 }
 
-// Equal reports whether s and t are the same script with the same settings,
-// wherever they stand in a file.
-func (s *Script) Equal(t *Script) bool {
-	return s.Name == t.Name && s.Program == t.Program &&
-		slices.Equal(s.Command, t.Command) && maps.EqualFunc(s.Parameters, t.Parameters, Parameter.equal) &&
-		s.Settings.Equal(t.Settings)
+// Fingerprint tells apart scripts with their settings. Where they stand in a file
+// makes no difference, so that a line inserted above an entry leaves its script
+// alone at a reload.
+func (s *Script) Fingerprint() string {
+	c, options := *s, s.Options.written()
+	c.Pos, c.line, c.Options = Position{}, nil, Options{}
+	c.Parameters = maps.Clone(s.Parameters)
+	for name, p := range c.Parameters {
+		p.form = nil // it comes from the pattern
+		c.Parameters[name] = p
+	}
+	return Fingerprint(nil, c, options)
 }
 
 // Discover is one entry of `discover`: a folder of scripts, or the

@@ -41,12 +41,12 @@ func OptionsFrom(texts map[string]string) (Options, error) {
 // IsZero reports whether there are no options.
 func (o Options) IsZero() bool { return o.root == nil }
 
-// Equal reports whether o and p say the same, wherever they stand.
-func (o Options) Equal(p Options) bool {
-	if o.root == nil || p.root == nil {
-		return o.root == p.root
+// written is what the options say, wherever they stand.
+func (o Options) written() string {
+	if o.root == nil {
+		return ""
 	}
-	return yamltree.Render(o.root, false) == yamltree.Render(p.root, false)
+	return yamltree.Render(o.root, false)
 }
 
 // Decode reads o into the struct that into points to, strictly: a key without

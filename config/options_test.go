@@ -59,10 +59,10 @@ func TestOptionsWith(t *testing.T) {
 	if diff := cmp.Diff(fields["replace"], into.Replace.Plain()); diff != "" || into.Keep != 1 || into.Add != "12" {
 		t.Errorf("got %+v; replace (-want +got):\n%s", into, diff)
 	}
-	if !with.Equal(o.With(fields)) || with.Equal(o) {
+	if with.written() != o.With(fields).written() || with.written() == o.written() {
 		t.Error("With does not give equal options for equal fields, or none that differ")
 	}
-	if again, _ := OptionsFrom(map[string]string{"keep": "1", "replace": "[1]"}); !o.Equal(again) {
+	if again, _ := OptionsFrom(map[string]string{"keep": "1", "replace": "[1]"}); o.written() != again.written() {
 		t.Error("With has changed what it was called on")
 	}
 	if !(Options{}).With(nil).IsZero() {

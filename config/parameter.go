@@ -30,13 +30,6 @@ type Parameter struct {
 	form *regexp.Regexp // Pattern, preferring the longest match
 }
 
-func (p Parameter) equal(q Parameter) bool {
-	if p.Default == nil || q.Default == nil {
-		return p.Pattern == q.Pattern && p.Default == q.Default
-	}
-	return p.Pattern == q.Pattern && *p.Default == *q.Default
-}
-
 // ParameterError says which parameter of a request cannot be used, and why. It
 // holds neither the value nor the pattern: the first is the asker's, the
 // second the operator's.

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 )
 
@@ -85,7 +84,7 @@ func (u *unit) rest(t *dialect.Result) {
 	u.stderr.flush()
 	batch, verdict := u.judge.judge(t, u.source.Load(), 0)
 	u.logVerdict(verdict, t)
-	u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+	u.putGone()
 	u.put(u.judge.announce(u.source.Load()))
 	u.mu.Lock()
 	u.remember(t, batch, verdict)

@@ -178,6 +178,32 @@ func TestKeepReload(t *testing.T) {
 	})
 }
 
+// What a script is given and cannot be read just now changes nothing; what is
+// known of it stays known.
+func TestKeepUnknown(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, _ *memory) {
+		k := &lodger{live: sampling(time.Hour)}
+		var before []*Script
+		for i, c := range []struct {
+			inputs string
+			starts int
+			same   bool
+		}{{"one", 1, false}, {"", 1, true}, {"one", 1, true}, {"", 1, true}, {"two", 2, false}} {
+			s := newKept("s", k)
+			s.inputs = c.inputs
+			if SameSet([]*Script{s}, before) != c.same {
+				t.Errorf("%d: that a reload changes nothing is %t", i, !c.same)
+			}
+			p.Reload(t.Context(), []*Script{s}, 1)
+			before = []*Script{s}
+			time.Sleep(time.Minute)
+			if k.count() != c.starts {
+				t.Errorf("%d: started %d times", i, k.count())
+			}
+		}
+	})
+}
+
 // Once waits for the next run of a script that goes on living in between.
 func TestKeepOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

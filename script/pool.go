@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/supervise"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
@@ -24,14 +24,9 @@ type Pool struct {
 	base     time.Time
 	runs     *semaphore
 
-	mu    sync.Mutex
-	units map[string]*unit
-	order []*unit // as in the configuration
-	// leaving are the units that a reload or Close has stopped and that have
-	// not ended yet, by name: a script of that name that comes back must wait
-	// for its former self.
-	retiring map[string]*unit
-	closed   bool
+	// supervisor has those at work, in the order of the configuration.
+	supervisor *supervise.Supervisor[*unit]
+	closed     atomic.Bool
 
 	sinkErrors atomic.Uint64
 
@@ -49,9 +44,10 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		launcher: process.NewLauncher(logger),
 		base:     time.Now(),
 		runs:     newSemaphore(maxConcurrent),
-		units:    make(map[string]*unit),
-		retiring: make(map[string]*unit),
-		memory:   func(*Script) dialect.Memory { return dialect.Forgetful{} },
+		// A script never fails in the supervisor's eyes: the unit itself starts it
+		// again.
+		supervisor: supervise.New[*unit](supervise.Options{}),
+		memory:     func(*Script) dialect.Memory { return dialect.Forgetful{} },
 	}
 }
 
@@ -65,76 +61,31 @@ func (p *Pool) UseMemory(of func(*Script) dialect.Memory) { p.memory = of }
 // stopped and its series end. Reload returns when everything that had to stop
 // has stopped, which takes a few seconds at most, or when ctx has ended.
 func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int) {
-	await(ctx, p.exchange(scripts, maxConcurrent))
-}
-
-// exchange is Reload without the waiting: it gives the units that are to end.
-func (p *Pool) exchange(scripts []*Script, maxConcurrent int) (ending []*unit) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil
-	}
-	// All are made before any is stopped: a dialect's mistake changes nothing.
-	wanted := make([]*unit, len(scripts))
-	var start []*unit
-	for i, s := range scripts {
-		u := p.units[s.Name]
-		if u == nil || !sameWork(u.script, s) {
-			u = p.newUnit(context.Background(), s, p.memory(s))
-			start = append(start, u)
+	var specs []supervise.Spec[*unit]
+	for _, s := range scripts {
+		if before, ok := p.supervisor.Get(s.Name); ok {
+			s.inherit(before.script)
 		}
-		wanted[i] = u
+		specs = append(specs, supervise.Spec[*unit]{Key: s.Name, Fingerprint: s.Fingerprint(), New: func(ctx context.Context) *unit {
+			return p.newUnit(ctx, s, p.memory(s))
+		}})
 	}
-	p.runs.resize(maxConcurrent)
-	old := p.units
-	p.units, p.order = make(map[string]*unit, len(wanted)), wanted
-	for i, u := range wanted {
-		name := scripts[i].Name
-		if was := old[name]; was != nil && was != u {
-			p.retire(was, false)
+	applied, err := p.supervisor.Apply(ctx, specs, func() {
+		p.runs.resize(maxConcurrent)
+		for i, u := range p.supervisor.All() {
+			u.source.Store(scripts[i].Source) // of one that goes on, its rank may be another
 		}
-		u.source.Store(scripts[i].Source) // of one that goes on, its rank may be another
-		delete(old, name)
-		p.units[name] = u
+	})
+	if err != nil { // a dialect's mistake, which the reload tells
+		panic(err)
 	}
-	for _, u := range old {
-		p.retire(u, true)
-	}
-	ending = slices.Collect(maps.Values(p.retiring))
-	for _, u := range start {
-		go u.loop(p.retiring[u.script.Name])
-	}
-	return ending
-}
-
-// retire stops a unit; gone says that its script is no longer configured. The
-// caller holds p.mu.
-func (p *Pool) retire(u *unit, gone bool) {
-	u.removed.Store(gone)
-	u.stop()
-	p.retiring[u.script.Name] = u
-	go func() {
-		<-u.done
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.retiring[u.script.Name] == u {
-			delete(p.retiring, u.script.Name)
-		}
-	}()
+	applied.Ended(ctx)
 }
 
 // Close stops every script, kills whatever any of them left behind, and
 // returns when that is done. Values stay in the sinks.
 func (p *Pool) Close() {
-	p.mu.Lock()
-	p.closed = true
-	for _, u := range p.units {
-		p.retire(u, false)
-	}
-	ending := slices.Collect(maps.Values(p.retiring))
-	p.mu.Unlock()
-	await(context.Background(), ending)
+	p.supervisor.Close(context.Background(), func() { p.closed.Store(true) })
 	p.launcher.Close()
 	p.unpacked.remove(p.logger)
 }
@@ -146,24 +97,12 @@ func (p *Pool) Kill() {
 	p.unpacked.remove(p.logger)
 }
 
-func await(ctx context.Context, units []*unit) {
-	for _, u := range units {
-		select {
-		case <-u.done:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // Ready reports whether every script has had its first run.
 func (p *Pool) Ready() bool { return len(p.Late()) == 0 }
 
 // Late names the scripts that have not had their first run.
 func (p *Pool) Late() (names []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, u := range p.order {
+	for _, u := range p.supervisor.All() {
 		if !u.hasRun() {
 			names = append(names, u.script.Name)
 		}
@@ -254,17 +193,20 @@ func (p *semaphore) grant() {
 // waits for the next run that has not been given. It is the way of `try`; a
 // Pool is used either through Reload or through Once.
 func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
+	var specs []supervise.Spec[*unit]
+	for _, s := range scripts {
+		specs = append(specs, supervise.Spec[*unit]{Key: s.Name, New: func(ctx context.Context) *unit {
+			u := p.newUnit(ctx, s, p.memory(s))
+			u.onDemand = true
+			return u
+		}})
+	}
+	if _, err := p.supervisor.Apply(ctx, specs, nil); err != nil {
+		panic(err)
+	}
 	var running sync.WaitGroup
 	views := make([]View, len(scripts))
-	for i, s := range scripts {
-		p.mu.Lock()
-		u := p.units[s.Name]
-		if u == nil {
-			u = p.newUnit(context.Background(), s, p.memory(s))
-			p.units[s.Name] = u
-			go u.serveOnce()
-		}
-		p.mu.Unlock()
+	for i, u := range p.supervisor.All() {
 		running.Go(func() {
 			u.once.Lock()
 			defer u.once.Unlock()
@@ -284,18 +226,4 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 	}
 	running.Wait()
 	return views
-}
-
-// serveOnce is the loop of a unit that runs only when it is asked; one that is
-// kept alive does so in between as well.
-func (u *unit) serveOnce() {
-	if _, kept := u.runner.(dialect.Keeper); kept {
-		u.loop(nil)
-		return
-	}
-	<-u.ctx.Done()
-	u.once.Lock()
-	defer u.once.Unlock()
-	u.runner.Close()
-	close(u.done)
 }

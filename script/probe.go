@@ -80,13 +80,11 @@ func (f *probeRun) wait(ctx context.Context) (*record.Batch, error) {
 // above, or joined *config.ParameterErrors.
 func (p *Pool) Probe(ctx context.Context, name string, query map[string][]string) (*record.Batch, error) {
 	for {
-		p.mu.Lock()
-		u, closed := p.units[name], p.closed
-		p.mu.Unlock()
-		if closed {
+		if p.closed.Load() {
 			return nil, ErrStopped
 		}
-		if u == nil || !u.script.Probe {
+		u, ok := p.supervisor.Get(name)
+		if !ok || !u.script.Probe {
 			return nil, ErrNoProbe
 		}
 		b, err := u.probe(ctx, query)

@@ -313,7 +313,7 @@ func TestProbeWithParameters(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		u := p.units["s"]
+		u, _ := p.supervisor.Get("s")
 		if len(u.probeRuns) != 0 || u.inFlight != 0 {
 			t.Errorf("%d flights are kept, %d under way", len(u.probeRuns), u.inFlight)
 		}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -324,17 +323,29 @@ func placeOf(c *config.Script) (file, dir string) {
 	return file, dir
 }
 
-// sameWork reports whether a reload may leave the script running as it is:
-// only its place in the configuration may differ.
-func sameWork(a, b *Script) bool {
-	as, bs := *a.Source, *b.Source
-	as.Rank, bs.Rank = 0, 0
-	return a.FallbackInterval == b.FallbackInterval && a.FallbackTimeout == b.FallbackTimeout &&
-		a.File == b.File && a.Dir == b.Dir && a.version == b.version && (a.inputs == b.inputs || b.inputs == "") &&
-		reflect.DeepEqual(as, bs) && a.Script.Script.Equal(b.Script.Script)
+// Fingerprint tells whether a reload may leave the script running as it is: only
+// its place in the configuration may differ.
+func (s *Script) Fingerprint() string {
+	src := *s.Source
+	src.Rank = 0
+	return config.Fingerprint(nil, src, s.FallbackInterval, s.FallbackTimeout, s.File, s.Dir, s.version, s.inputs, s.Script.Script.Fingerprint())
 }
 
-// SameSet reports whether a reload from a to b would change nothing.
-func SameSet(a, b []*Script) bool {
-	return slices.EqualFunc(a, b, func(x, y *Script) bool { return x.Name == y.Name && sameWork(x, y) })
+// inherit gives s what is unknown of it and was known of it before: it changes
+// nothing.
+func (s *Script) inherit(before *Script) {
+	if s.inputs == "" {
+		s.inputs = before.inputs
+	}
+}
+
+// SameSet reports whether a reload from before to scripts would change nothing.
+func SameSet(scripts, before []*Script) bool {
+	return slices.EqualFunc(scripts, before, func(s, was *Script) bool {
+		if s.Name != was.Name {
+			return false
+		}
+		s.inherit(was)
+		return s.Fingerprint() == was.Fingerprint()
+	})
 }

@@ -33,13 +33,12 @@ type unit struct {
 	sinks    repeat.State // what sinks could not take
 	overruns repeat.State
 
-	ctx     context.Context
-	stop    context.CancelFunc
-	done    chan struct{} // closed when the loop has ended and nothing is left running
-	removed atomic.Bool   // once stopped: its series end
+	ctx  context.Context
+	stop context.CancelFunc
 
-	once sync.Mutex    // held for a run that Once asked for
-	ran  chan struct{} // has one when there was a run that nextRun has not seen
+	onDemand bool          // it runs when Once asks for it, and if it is kept alive in between as well
+	once     sync.Mutex    // held for a run that Once asked for
+	ran      chan struct{} // has one when there was a run that nextRun has not seen
 
 	forProbe bool           // it is for one run that a request asked for (probe.go)
 	asked    chan struct{}  // holds something when a run is wanted before it is due
@@ -67,7 +66,6 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m dialect.Memory) *unit {
 		logger: log.With(p.logger, "script", s.Name),
 		ctx:    ctx,
 		stop:   cancel,
-		done:   make(chan struct{}),
 		ran:    make(chan struct{}, 1),
 
 		asked:     make(chan struct{}, 1),
@@ -85,32 +83,43 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m dialect.Memory) *unit {
 	return u
 }
 
-// loop runs the script until the unit is stopped. former, if not nil, is the
-// unit of that name that must end first.
-func (u *unit) loop(former *unit) {
-	defer close(u.done)
+// Run runs the script until the unit is stopped.
+func (u *unit) Run(ctx context.Context, _ func()) {
+	defer func() { <-ctx.Done() }() // u.ctx may have ended before: see Once
 	defer u.runner.Close()
 	defer u.waitProbes()
-	if former != nil {
-		<-former.done
-	}
-	if u.script.ProbeOnly() {
-		// What a former self had is no more brought up to date.
-		u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+	keeper, kept := u.runner.(dialect.Keeper)
+	switch {
+	case u.onDemand && !kept:
+		<-u.ctx.Done()
+		u.once.Lock() // for the last one that was asked for
+		u.once.Unlock()
+		return
+	case u.script.ProbeOnly():
+		// What a predecessor had is no more brought up to date.
+		u.putGone()
 		<-u.ctx.Done()
 		return
 	}
 	if u.ctx.Err() == nil {
 		u.put(u.judge.announce(u.source.Load()))
 	}
-	if k, ok := u.runner.(dialect.Keeper); ok {
-		u.keep(k)
+	if kept {
+		u.keep(keeper)
 	} else {
 		u.repeat()
 	}
-	if u.removed.Load() {
-		u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
+}
+
+// Removed ends the series of a script that is configured no more.
+func (u *unit) Removed() {
+	if !u.script.ProbeOnly() {
+		u.putGone()
 	}
+}
+
+func (u *unit) putGone() {
+	u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 }
 
 // repeat runs the script at its slots, until the unit is stopped.

@@ -49,11 +49,9 @@ type View struct {
 
 // Views gives every script, in the order of the configuration.
 func (p *Pool) Views() []View {
-	p.mu.Lock()
-	order := slices.Clone(p.order)
-	p.mu.Unlock()
-	views := make([]View, len(order))
-	for i, u := range order {
+	all := p.supervisor.All()
+	views := make([]View, len(all))
+	for i, u := range all {
 		views[i] = u.snapshot()
 	}
 	return views
@@ -61,10 +59,8 @@ func (p *Pool) Views() []View {
 
 // View gives one script; false when there is none of that name.
 func (p *Pool) View(name string) (View, bool) {
-	p.mu.Lock()
-	u := p.units[name]
-	p.mu.Unlock()
-	if u == nil {
+	u, ok := p.supervisor.Get(name)
+	if !ok {
 		return View{}, false
 	}
 	return u.snapshot(), true
