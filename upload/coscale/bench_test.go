@@ -45,7 +45,7 @@ func newOutage(tb testing.TB, address string, slots int) *Uploader {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { s.Close() })
-	u, err := NewUploader(UploaderOptions{
+	u, err := newUploader(uploaderOptions{
 		Client: api.NewClient(api.ClientOptions{URL: address, AppID: "app", Token: func() (string, error) { return "token", nil }}),
 		Server: "web-1", Interval: time.Minute, Spool: s,
 	})

@@ -61,7 +61,7 @@ func TestCrashChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := NewUploader(UploaderOptions{
+	u, err := newUploader(uploaderOptions{
 		Client:   api.NewClient(api.ClientOptions{URL: os.Getenv(crashURL), AppID: "app", Token: func() (string, error) { return "token", nil }}),
 		Server:   "web-1",
 		Interval: 50 * time.Millisecond,

@@ -55,7 +55,7 @@ func newRingBridge(t *testing.T, name string, next **ringBridge) (b *ringBridge,
 		t.Fatal(err)
 	}
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(&b.log))
-	b.uploader, err = NewUploader(UploaderOptions{
+	b.uploader, err = newUploader(uploaderOptions{
 		Client: api.NewClient(api.ClientOptions{
 			URL: "http://next", AppID: "app", HTTP: &http.Client{Transport: to{next}}, Bridge: name,
 			Token: func() (string, error) { return "token", nil },

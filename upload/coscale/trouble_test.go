@@ -10,7 +10,7 @@ import (
 // are accepted: of each that is little work (it took hours when all troubles were
 // counted for each of them).
 func TestManyTroubles(t *testing.T) {
-	u, err := NewUploader(UploaderOptions{Server: "s", Interval: 1})
+	u, err := newUploader(uploaderOptions{Server: "s", Interval: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func fromConfig(c *config.UploadCoScale, env upload.Env) (upload.Uploader, error
 	if err != nil {
 		return nil, err
 	}
-	return NewUploader(UploaderOptions{
+	return newUploader(uploaderOptions{
 		Client: api.NewClient(api.ClientOptions{
 			URL: c.URL, AppID: c.AppID, Token: config.SecretOf(c.AccessTokenFile), HTTP: api.NewHTTPClient(roots, callTimeout),
 			Bridge: env.Bridge, Setting: "upload.coscale.url",

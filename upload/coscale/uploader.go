@@ -16,9 +16,9 @@ import (
 	"scriptbridge/upload/spool"
 )
 
-// UploaderOptions are what an Uploader needs; all but Logger, Server and
+// uploaderOptions are what an Uploader needs; all but Logger, Server and
 // NameSuffix must be there.
-type UploaderOptions struct {
+type uploaderOptions struct {
 	Client *api.Client
 	// Server is this host's name at the other end; empty: the host's own.
 	Server string
@@ -86,8 +86,8 @@ const (
 	maxKnown    = 100_000
 )
 
-// NewUploader makes an Uploader that has not said anything yet.
-func NewUploader(o UploaderOptions) (*Uploader, error) {
+// newUploader makes an Uploader that has not said anything yet.
+func newUploader(o uploaderOptions) (*Uploader, error) {
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
 	}

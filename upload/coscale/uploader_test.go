@@ -54,7 +54,7 @@ func (r *rig) start() {
 	if r.other != nil {
 		transport = r.other
 	}
-	r.Uploader, err = NewUploader(UploaderOptions{
+	r.Uploader, err = newUploader(uploaderOptions{
 		Client: api.NewClient(api.ClientOptions{
 			URL: "http://peer", AppID: "app", HTTP: &http.Client{Transport: transport},
 			Token: func() (string, error) { return "token", nil },
@@ -510,14 +510,14 @@ func TestUploadForgottenObjects(t *testing.T) {
 }
 
 func TestNewUploader(t *testing.T) {
-	if _, err := NewUploader(UploaderOptions{}); err == nil || err.Error() != "an interval of 0s" {
+	if _, err := newUploader(uploaderOptions{}); err == nil || err.Error() != "an interval of 0s" {
 		t.Errorf("no interval: %v", err)
 	}
 	s, err := spool.Open(spool.Options{Path: filepath.Join(t.TempDir(), "x"), MaxBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := NewUploader(UploaderOptions{Client: api.NewClient(api.ClientOptions{}), Interval: time.Minute, Spool: s})
+	u, err := newUploader(uploaderOptions{Client: api.NewClient(api.ClientOptions{}), Interval: time.Minute, Spool: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 	"scriptbridge/internal/texts"
 )
 
-// Collector is Instrumental's collector, as one that sends to it sees it.
-type Collector struct {
+// collectorClient is Instrumental's collector, as one that sends to it sees it.
+type collectorClient struct {
 	// Address is host:port.
 	Address string
 	// TLS is nil for a plain connection.
@@ -41,13 +41,13 @@ const (
 	earlyTimeout   = 200 * time.Millisecond // for an end that was on its way before ours
 )
 
-// RefusedError is an answer to the handshake that is not ok.
-type RefusedError struct {
+// refusedError is an answer to the handshake that is not ok.
+type refusedError struct {
 	Step   string // hello or authenticate
 	Answer string
 }
 
-func (e *RefusedError) Error() string {
+func (e *refusedError) Error() string {
 	return fmt.Sprintf("the collector answered %q to %s", e.Answer, e.Step)
 }
 
@@ -57,7 +57,7 @@ func (e *RefusedError) Error() string {
 // other side must end it in good order, with all of ours acknowledged by its
 // machine. Whoever ends earlier, breaks it off, keeps it open or says what no
 // collector says may not have had the lines, which is an error.
-func (c *Collector) Send(ctx context.Context, lines []string) error {
+func (c *collectorClient) Send(ctx context.Context, lines []string) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (c *Collector) Send(ctx context.Context, lines []string) error {
 	return end(ctx, conn, ended, cmp.Or(c.endTimeout, endTimeout))
 }
 
-func (c *Collector) dial(ctx context.Context) (net.Conn, error) {
+func (c *collectorClient) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var dialer net.Dialer
@@ -100,7 +100,7 @@ func (c *Collector) dial(ctx context.Context) (net.Conn, error) {
 
 // greet sends both lines at once, as most clients do, and reads an ok for
 // each, in whatever pieces they come.
-func (c *Collector) greet(conn net.Conn, reader *bufio.Reader) error {
+func (c *collectorClient) greet(conn net.Conn, reader *bufio.Reader) error {
 	key, err := c.Key()
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (c *Collector) greet(conn net.Conn, reader *bufio.Reader) error {
 			return fmt.Errorf("waiting for the collector's answer to %s: %w", step, err)
 		}
 		if answer != okLine {
-			return &RefusedError{step, texts.Cut(strings.ToValidUTF8(answer, "\uFFFD"), 100)}
+			return &refusedError{step, texts.Cut(strings.ToValidUTF8(answer, "\uFFFD"), 100)}
 		}
 	}
 	return nil

@@ -91,8 +91,8 @@ func (p *peer) got() []string {
 	return append([]string(nil), p.lines...)
 }
 
-func (p *peer) collector() *Collector {
-	return &Collector{
+func (p *peer) collector() *collectorClient {
+	return &collectorClient{
 		Address: p.listener.Addr().String(), Host: "web 01", Version: "1.2",
 		Key: func() (string, error) { return "0123456789abcdef", nil },
 	}
@@ -138,8 +138,8 @@ func TestSendRefused(t *testing.T) {
 	c := p.collector()
 	c.Key = func() (string, error) { return "secret-and-wrong", nil }
 	err := c.Send(context.Background(), []string{"gauge a 1 2 1"})
-	var refused *RefusedError
-	if !errors.As(err, &refused) || *refused != (RefusedError{"authenticate", "gtfo"}) || strings.Contains(err.Error(), "secret") {
+	var refused *refusedError
+	if !errors.As(err, &refused) || *refused != (refusedError{"authenticate", "gtfo"}) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}
 	c.Key = func() (string, error) { return "two words", nil }
@@ -211,7 +211,7 @@ func TestSendBelieves(t *testing.T) {
 					conn.Close()
 				}
 			}()
-			collector := &Collector{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }, endTimeout: 50 * time.Millisecond}
+			collector := &collectorClient{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }, endTimeout: 50 * time.Millisecond}
 			if c.want == "" {
 				collector.endTimeout = 0
 			}
@@ -273,7 +273,7 @@ func TestSendEndedEarly(t *testing.T) {
 						conn.Close()
 					}
 				}()
-				collector := &Collector{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }}
+				collector := &collectorClient{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }}
 				err := collector.Send(t.Context(), []string{"gauge a 1 2 1", "gauge a 2 3 1", "gauge a 3 4 1"})
 				close(over)
 				if got := fmt.Sprint(err); got != "the collector may not have had the lines, all are kept: it ended the connection before all was said" {
@@ -318,7 +318,7 @@ func TestSendCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c := &Collector{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }}
+	c := &collectorClient{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	begun := time.Now()

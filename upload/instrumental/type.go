@@ -37,7 +37,7 @@ func fromConfig(c *config.UploadInstrumental, env upload.Env) (upload.Uploader, 
 			return nil, fmt.Errorf("the host's name is not known (set host): %w", err)
 		}
 	}
-	to := &Collector{Address: c.Collector, Key: config.SecretOf(c.APIKeyFile), Host: host, Version: version.Version}
+	to := &collectorClient{Address: c.Collector, Key: config.SecretOf(c.APIKeyFile), Host: host, Version: version.Version}
 	if !c.Insecure {
 		roots, err := config.ReadCertificates(c.CAFile)
 		if err != nil {
@@ -45,5 +45,5 @@ func fromConfig(c *config.UploadInstrumental, env upload.Env) (upload.Uploader, 
 		}
 		to.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	return NewUploader(UploaderOptions{Collector: to, Host: host, StatsDPrefix: c.StatsDPrefix, Spool: env.Spool, Logger: env.Logger}), nil
+	return newUploader(uploaderOptions{Collector: to, Host: host, StatsDPrefix: c.StatsDPrefix, Spool: env.Spool, Logger: env.Logger}), nil
 }

@@ -18,10 +18,10 @@ import (
 	"scriptbridge/upload/spool"
 )
 
-// UploaderOptions are what an Uploader needs; all but StatsDPrefix, Logger and
+// uploaderOptions are what an Uploader needs; all but StatsDPrefix, Logger and
 // Now.
-type UploaderOptions struct {
-	Collector *Collector
+type uploaderOptions struct {
+	Collector *collectorClient
 	// Host is the first part of every name.
 	Host string
 	// StatsDPrefix is what stands in front of StatsD's names; empty: nothing.
@@ -35,7 +35,7 @@ type UploaderOptions struct {
 // has taken is on disk, as lines of the protocol with their absolute times, and
 // is sent in order.
 type Uploader struct {
-	o       UploaderOptions
+	o       uploaderOptions
 	waiting chan struct{} // holds one when there is something to send
 }
 
@@ -52,8 +52,8 @@ const (
 	mentionAgain = 6 * time.Hour
 )
 
-// NewUploader makes one; Run sends.
-func NewUploader(o UploaderOptions) *Uploader {
+// newUploader makes one; Run sends.
+func newUploader(o uploaderOptions) *Uploader {
 	if o.Logger == nil {
 		o.Logger = log.NewNopLogger()
 	}

@@ -63,7 +63,7 @@ func TestSentAndNotRemoved(t *testing.T) {
 	s := openSpool(t, filepath.Join(folder, "instrumental"))
 	p := newPeer(t, nil)
 	to := *p.collector()
-	newUploader := func() *Uploader { return NewUploader(UploaderOptions{Collector: &to, Host: "h", Spool: s}) }
+	newUploader := func() *Uploader { return newUploader(uploaderOptions{Collector: &to, Host: "h", Spool: s}) }
 	u := newUploader()
 	increments(t, u, 0, 500)
 	key := to.Key
@@ -112,7 +112,7 @@ func TestAsideFails(t *testing.T) {
 	s := openSpool(t, path)
 	defer s.Close()
 	p := newPeer(t, nil)
-	u := NewUploader(UploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
 	const many = 30 // of which several make one connection
 	for i := range many {
 		bad, good := bytes.Repeat([]byte("x"), mostAtOnce/7), fmt.Appendf(nil, `["increment n %d 1 1"]`, i)

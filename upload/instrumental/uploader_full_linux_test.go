@@ -36,7 +36,7 @@ func TestFullDisk(t *testing.T) {
 func fullDisk(t *testing.T, folder string) {
 	s := openSpool(t, filepath.Join(folder, "instrumental"))
 	p := newPeer(t, nil)
-	u := NewUploader(UploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
 	number := 0
 	for range 4 {
 		taken := increments(t, u, number, 1<<30)

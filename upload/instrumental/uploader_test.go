@@ -61,7 +61,7 @@ func TestPut(t *testing.T) {
 		return &record.Batch{Source: &record.Source{Kind: kind, Name: source}, Time: at, Samples: samples}
 	}
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
-	u := NewUploader(UploaderOptions{Host: "web-01", Spool: s})
+	u := newUploader(uploaderOptions{Host: "web-01", Spool: s})
 	for _, b := range []*record.Batch{
 		one(record.Script, "app", noon, record.Sample{Name: "load.disk", Value: 0.7, Meta: &record.Meta{ID: "disk", Name: "load.disk"}}),
 		one(record.Script, "disks", noon,
@@ -128,7 +128,7 @@ func TestHostNames(t *testing.T) {
 		{"web.org", script("s", record.Sample{Name: "T", Value: 1, Subject: record.Subject{Kind: record.Server, Name: "db.example.org"}}), "db.example.org.s.T"},
 	} {
 		s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
-		u := NewUploader(UploaderOptions{Host: test.host, Spool: s})
+		u := newUploader(uploaderOptions{Host: test.host, Spool: s})
 		if err := u.Put(test.batch); err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func TestStatsDNames(t *testing.T) {
 		},
 	} {
 		s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
-		u := NewUploader(UploaderOptions{Host: "web-01.example.org", StatsDPrefix: prefix, Spool: s})
+		u := newUploader(uploaderOptions{Host: "web-01.example.org", StatsDPrefix: prefix, Spool: s})
 		if err := u.Put(b); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +200,7 @@ func TestEvents(t *testing.T) {
 	s := openSpool(t, path)
 	put := func(e record.Event) {
 		t.Helper()
-		u := NewUploader(UploaderOptions{Host: "web-01", Spool: s})
+		u := newUploader(uploaderOptions{Host: "web-01", Spool: s})
 		b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "cron"}, Time: noon, Events: []record.Event{e}}
 		if err := u.Put(b); err != nil {
 			t.Fatal(err)
@@ -243,7 +243,7 @@ func marks(t *testing.T, s *spool.Spool) map[string]string {
 // now and then and not each time, and is known for as long as it is repeated.
 func TestEventRepeated(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
-	u := NewUploader(UploaderOptions{Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Host: "h", Spool: s})
 	e := record.Event{ID: "1", Name: "Outage", Start: noon}
 	writes := 0
 	for minute := range 72 * 60 {
@@ -277,7 +277,7 @@ func TestEventRepeated(t *testing.T) {
 // values, of their own.
 func TestSourcesOfOneName(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
-	u := NewUploader(UploaderOptions{Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Host: "h", Spool: s})
 	meta := &record.Meta{ID: "1", Name: "n", Datatype: "COUNTER", Calctype: "Difference"}
 	for i, kind := range []record.Kind{record.Script, record.Receiver, record.Script, record.Receiver} {
 		err := u.Put(&record.Batch{
@@ -303,7 +303,7 @@ func TestSourcesOfOneName(t *testing.T) {
 // TestForget: what nobody has spoken of for long is forgotten.
 func TestForget(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
-	u := NewUploader(UploaderOptions{Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Host: "h", Spool: s})
 	meta := &record.Meta{ID: "1", Name: "n", Datatype: "COUNTER", Calctype: "Difference"}
 	put := func(at time.Time, value float64) {
 		t.Helper()
@@ -344,7 +344,7 @@ func TestCollectorDiesAndComesBack(t *testing.T) {
 	p := newPeer(t, nil)
 	p.breakAt = 3 // it dies each time
 	c := p.collector()
-	u := NewUploader(UploaderOptions{Collector: c, Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Collector: c, Host: "h", Spool: s})
 	var want []string
 	for i := range 10 {
 		b := &record.Batch{
@@ -375,7 +375,7 @@ func TestCollectorDiesAndComesBack(t *testing.T) {
 	p.breakAt, p.lines = 0, nil
 	p.mu.Unlock()
 	s = openSpool(t, path)
-	u = NewUploader(UploaderOptions{Collector: c, Host: "h", Spool: s})
+	u = newUploader(uploaderOptions{Collector: c, Host: "h", Spool: s})
 	if err := u.send(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +415,7 @@ func TestDiskIsGivenBack(t *testing.T) {
 		t.Fatalf("the file has %d bytes", size())
 	}
 	p := newPeer(t, nil)
-	u := NewUploader(UploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
+	u := newUploader(uploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- u.Run(ctx) }()
@@ -448,7 +448,7 @@ func TestUnreadable(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := newPeer(t, nil).collector()
 		c.Key = func() (string, error) { cancel(); return "", errors.New("no key") }
-		u := NewUploader(UploaderOptions{Host: "h", Spool: s, Collector: c})
+		u := newUploader(uploaderOptions{Host: "h", Spool: s, Collector: c})
 		if err := u.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -470,7 +470,7 @@ func TestDiskFails(t *testing.T) {
 		if err := s.Update(func(tx *spool.Tx) error { return tx.Append(time.Now(), 1, []byte("no lines")) }); err != nil {
 			t.Fatal(err)
 		}
-		u := NewUploader(UploaderOptions{Collector: &Collector{}, Host: "h", Spool: s})
+		u := newUploader(uploaderOptions{Collector: &collectorClient{}, Host: "h", Spool: s})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- u.Run(ctx) }()
