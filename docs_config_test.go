@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	dialects "scriptbridge/script/dialect/all"
+
 	"github.com/goccy/go-yaml"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
@@ -72,7 +74,7 @@ func checkDocsConfig(t *testing.T, text string) {
 	if err := run(t.Context(), []string{"check", "--storage.path=" + filepath.Join(t.TempDir(), "store"), file}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
 		t.Fatalf("check: %v\n%s%s", err, &stderr, text)
 	}
-	cfg, err := config.Load(file)
+	cfg, err := config.Load(dialects.Dialects.Config(), file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,19 +14,19 @@ import (
 	"testing"
 	"time"
 
+	dialects "scriptbridge/script/dialect/all"
+
 	"github.com/goccy/go-yaml"
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"scriptbridge/config"
+	"scriptbridge/script"
 )
 
 var update = flag.Bool("update", false, "write the tables of the reference and the schema of the configuration")
 
-const (
-	referencePage = "docs/configuration.md"
-	schemaFile    = "docs/scriptbridge.schema.json"
-)
+const schemaFile = "docs/scriptbridge.schema.json"
 
 // setting is a key of a map of the configuration, as the tags of the struct say
 // that config reads it into.
@@ -76,7 +75,7 @@ func (s setting) section() bool { return s.typ.Kind() == reflect.Struct && s.inn
 
 // words are all that the setting may be.
 func (s setting) words(t testing.TB) []string {
-	if s.tag.Get("doc") != "" && strings.Contains(s.tag.Get("doc"), "{dialects}") {
+	if strings.Contains(s.tag.Get("doc"), "{dialects}") {
 		return dialectNames(t)
 	}
 	return strings.Fields(s.tag.Get("words"))
@@ -86,6 +85,7 @@ var quoted = regexp.MustCompile(`(^|[\s(\[])'([^']+)'`)
 
 // markdown gives a tag's text: what stands in single quotes there is code.
 func markdown(text string) string {
+	text = strings.ReplaceAll(text, "{default dialect}", "'"+dialects.Dialects[0].Name()+"'")
 	return strings.ReplaceAll(quoted.ReplaceAllString(text, "$1`$2`"), "|", `\|`)
 }
 
@@ -160,25 +160,31 @@ func tables(all map[string]reflect.Type, name string, of reflect.Type) map[strin
 // TestDocsReference holds the tables of the reference, which stand between marks,
 // against the tags that they are made of; with -update it writes them.
 func TestDocsReference(t *testing.T) {
-	page := read(t, referencePage)
 	known := tables(map[string]reflect.Type{}, "", reflect.TypeFor[config.Config]())
-	mark := regexp.MustCompile(`(?s)(<!-- keys of ([a-z_.]+) -->\n).*?(<!-- end of keys -->)`)
-	want := mark.ReplaceAllStringFunc(page, func(part string) string {
-		m := mark.FindStringSubmatch(part)
-		of := known[m[2]]
-		if of == nil {
-			t.Errorf("there is no %s, or it has two tables", m[2])
-			return part
+	for _, d := range dialects.Dialects.Config() {
+		if d.Options != nil {
+			known["options."+d.Name] = reflect.TypeOf(d.Options)
 		}
-		delete(known, m[2])
-		return m[1] + "\n| key | default | meaning |\n|---|---|---|\n" + rows(t, of, "", m[2] != "discover") + "\n" + m[3]
-	})
-	delete(known, "discover.metrics")
+	}
+	mark := regexp.MustCompile(`(?s)(<!-- keys of ([a-z_.]+) -->\n).*?(<!-- end of keys -->)`)
+	for _, file := range docPages(t) {
+		want := mark.ReplaceAllStringFunc(read(t, file), func(part string) string {
+			m := mark.FindStringSubmatch(part)
+			of := known[m[2]]
+			if of == nil {
+				t.Errorf("%s: there is no %s, or it has two tables", file, m[2])
+				return part
+			}
+			delete(known, m[2])
+			return m[1] + "\n| key | default | meaning |\n|---|---|---|\n" + rows(t, of, "", m[2] != "discover") + "\n" + m[3]
+		})
+		current(t, file, want)
+	}
+	delete(known, "discover.metrics") // they are those of scripts
 	delete(known, "discover.parameters")
 	for name := range known {
-		t.Errorf("%s has no <!-- keys of %s -->", referencePage, name)
+		t.Errorf("no page has <!-- keys of %s -->", name)
 	}
-	current(t, referencePage, want)
 }
 
 // current holds a generated file against what it should be, or writes it.
@@ -230,10 +236,47 @@ func (s schemas) structure(of reflect.Type) object {
 		}
 	}
 	schema := object{"type": []string{"object", "null"}, "properties": properties, "additionalProperties": false}
+	if of == reflect.TypeFor[config.Script]() || of == reflect.TypeFor[config.Discover]() {
+		schema["allOf"] = s.dialects(of)
+	}
 	if len(required) > 0 {
 		schema["type"], schema["required"] = "object", required
 	}
 	return schema
+}
+
+// dialects says what an entry of scripts or discover must have by its dialect.
+func (s schemas) dialects(of reflect.Type) (all []object) {
+	for i, d := range dialects.Dialects.Config() {
+		named := object{"properties": object{"dialect": object{"const": d.Name}}}
+		if i > 0 { // an entry that names none is one of the first
+			named["required"] = []string{"dialect"}
+		}
+		properties := object{"options": object{"type": []string{"object", "null"}, "maxProperties": 0}}
+		if d.Options != nil {
+			name := "options of " + d.Name
+			s.definitions[name] = s.structure(reflect.TypeOf(d.Options))
+			properties["options"] = object{"$ref": "#/$defs/" + strings.ReplaceAll(name, " ", "%20")}
+		}
+		must, not := "command", ""
+		switch modules, discover := d.Modules, of == reflect.TypeFor[config.Discover](); {
+		case modules && discover:
+			must, not = "agent_config", "directory"
+		case modules:
+			must, not = "options", "command"
+		case discover:
+			must, not = "directory", "agent_config"
+		}
+		then := object{"properties": properties}
+		if must != "directory" || d.Home == "" {
+			then["required"] = []string{must}
+		}
+		if not != "" {
+			properties[not] = false
+		}
+		all = append(all, object{"if": named, "then": then})
+	}
+	return all
 }
 
 // setting is the schema of a value, with what the reference says of it.
@@ -267,6 +310,8 @@ func (s schemas) value(of setting, t reflect.Type) object {
 	switch {
 	case t == reflect.TypeFor[config.Options]():
 		return object{"type": []string{"object", "null"}}
+	case t == reflect.TypeFor[config.Raw]():
+		return object{}
 	case t == reflect.TypeFor[time.Duration]():
 		return object{"type": "string", "minLength": 2, "pattern": durationPattern}
 	case len(of.words(s.t)) > 0:
@@ -406,7 +451,7 @@ func configurationsIn(t *testing.T, file string) map[string]string {
 		}
 		path := filepath.Join(t.TempDir(), "scriptbridge.yml")
 		write(t, path, string(f.Data), 0o600)
-		if _, err := config.Load(path); err == nil {
+		if _, err := script.Load(dialects.Dialects, path, false); err == nil {
 			all[f.Name] = string(f.Data)
 		}
 	}
@@ -417,23 +462,22 @@ func configurationsIn(t *testing.T, file string) map[string]string {
 // editor too.
 func TestSchemaRefuses(t *testing.T) {
 	schema := compiled(t)
-	if validate(schema, "scripts: [{command: a, dialect: perl}]") == nil { // which is found later than the form
-		t.Error("an editor takes a dialect that is not known")
-	}
 	for _, text := range []string{
-		"script: []", "scripts: x", "scripts: [x]", "scripts: [{comand: a}]", "textfile: {directory: /a}",
+		"script: []", "scripts: x", "scripts: [{command: a, dialect: perl}]", "scripts: [x]", "scripts: [{comand: a}]", "textfile: {directory: /a}",
 		"global: {interval: 5}", "global: {interval: soon}", "global: {max_concurrent: 0}", "global: {max_concurrent: many}", "global: {labels: {a-b: c}}", "global: {labels: [a]}",
 		"scripts: [{command: a, prefix: 9}, {command: b, prefix: A-B}]", "scripts: [{command: a, max_output: much}]", "scripts: [{command: ''}]",
 		"scripts: [{command: {a: b}}]", "scripts: [{command: a, probe: 'yes'}]", "scripts: [{command: a, descendants: leave}]", "scripts: [{command: a, metrics: {1: {tipe: gauge}}}]",
 		"scripts: [{command: a, metrics: {1: {type: meter}}}]", "scripts: [{command: a, parameters: {p: {default: x}}}]", "scripts: [{command: a, env: {A: {b: c}}}]",
+		"scripts: [{command: a, options: {use_faild_output: true}}]", "scripts: [{command: a, dialect: nagios, options: {raw_status: true}}]", "scripts: [{command: a, dialect: scalyr, options: {module: m}}]",
+		"scripts: [{dialect: scalyr}]", "scripts: [{name: a}]", "discover: [{dialect: coscale}]", "discover: [{directory: /a, agent_config: b}]", "discover: [{dialect: scalyr, directory: /a}]",
 		"scripts: [{command: a, directory: /b}]", "discover: [{directory: /a, name: b}]", "scripts: [{command: a, options: [b]}]", "include: {a: b}",
 		"events: {log: {format: xml}}", "receive: {statsd: {udp: 8125}, carbon: {}}", "receive: {statsd: {udp: localhost}}", "receive: {coscale: {}}", "receive: {coscale: }",
 		"receive: {collectd: {udp: ':1', security_level: high}}", "receive: {collectd: {http_path: x}}", "upload: {coscale: {app_id: a}}", "upload: {instrumental: {api_key_file: a, insecure: no}}",
 		"upload: {instrumental: {api_key_file: a, spool: {max_bytes: lots}}}",
 	} {
 		path := filepath.Join(t.TempDir(), "scriptbridge.yml")
-		write(t, path, text, fs.FileMode(0o600))
-		if _, err := config.Load(path); err == nil {
+		write(t, path, text, 0o600)
+		if _, err := script.Load(dialects.Dialects, path, false); err == nil {
 			t.Errorf("the program takes %s", text)
 		}
 		if validate(schema, text) == nil {

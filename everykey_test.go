@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,7 +24,8 @@ import (
 // place is one kind of map in a configuration, or in a file that it names.
 type place struct {
 	name string
-	// from is the struct of config, or of a dialect, whose tags have its keys.
+	// from is the struct of config whose tags have its keys, or its name again for
+	// a dialect's options.
 	from string
 	keys []placeKey
 }
@@ -92,12 +92,12 @@ var everyKey = []place{
 		k("insecure", "true"), k("spool", "{}"),
 	}},
 	{"spool", "Spool", []placeKey{k("max_bytes", "1MiB", "2GiB")}},
-	{"options coscale", "coscaleOptions", []placeKey{k("config_timeout", "1s"), k("use_failed_output", "true")}},
-	{"options prometheus", "prometheusOptions", []placeKey{k("use_failed_output", "true")}},
-	{"options instrumental", "instrumentalOptions", []placeKey{
+	{"options coscale", "options coscale", []placeKey{k("config_timeout", "1s"), k("use_failed_output", "true")}},
+	{"options prometheus", "options prometheus", []placeKey{k("use_failed_output", "true")}},
+	{"options instrumental", "options instrumental", []placeKey{
 		k("permissions", "off", "owner-only", "not-writable-by-others"), k("raw_status", "true"), k("lenient_numbers", "true"),
 	}},
-	{"options scalyr", "scalyrOptions", []placeKey{
+	{"options scalyr", "options scalyr", []placeKey{
 		k("module", "mon", "a.b", "../x"), k("id", "i"), k("config", "{a: 1}", "'{a: [1'"), k("module_paths", "[folder]"), k("python", "/bin/true"), k("agent_config", "agent.json"),
 		k("agent_package", "folder"), k("labels", "[a, \"b:c\"]"), k("drop_fields", "[a]"), k("text_values", "{a: state, b: info}"), k("max_label_length", "1"), k("max_label_values", "1"),
 		k("max_families", "1"),
@@ -146,7 +146,13 @@ func TestEveryKeyIsThere(t *testing.T) {
 		}
 	}
 	code := codeKeys(t, "config")
-	maps.Copy(code, codeKeys(t, "script"))
+	for _, d := range all.Dialects.Config() {
+		if d.Options != nil {
+			for _, option := range settingsOf(reflect.TypeOf(d.Options)) {
+				code["options "+d.Name] = append(code["options "+d.Name], option.name)
+			}
+		}
+	}
 	for _, of := range []map[string][]string{table, code} {
 		for from := range of {
 			slices.Sort(of[from])

@@ -13,6 +13,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
+	dialects "scriptbridge/script/dialect/all"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 	"scriptbridge/upload/spool"
@@ -98,7 +99,7 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 	if _, err := uploadsFolder(f.uploads.storage); err != nil {
 		return err
 	}
-	cfg, err := config.Load(f.configFile)
+	cfg, err := config.Load(dialects.Dialects.Config(), f.configFile)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.FromCommand(t.dialect, t.Args, folder, t.options)
+	cfg, err := config.FromCommand(all.Dialects.Config(), t.dialect, t.Args, folder, t.options)
 	if err != nil {
 		return nil, err
 	}
@@ -199,5 +199,5 @@ func moduleOf(c *config.Script, folder string, options map[string]string) (*conf
 		"module_paths": "[" + strconv.Quote(filepath.Dir(file)) + "]",
 	}
 	maps.Copy(o, options)
-	return config.FromCommand("scalyr", nil, folder, o)
+	return config.FromCommand(all.Dialects.Config(), "scalyr", nil, folder, o)
 }

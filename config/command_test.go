@@ -114,7 +114,7 @@ func TestScriptOwnFile(t *testing.T) {
 
 func TestNewScript(t *testing.T) {
 	command := []string{"./a.sh"}
-	s, err := NewScript("x", command, "/srv", Settings{MaxSeries: 3})
+	s, err := NewScript("x", command, "/srv", Settings{Dialect: "coscale", MaxSeries: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
 // entry. Interval and Timeout stay 0 when unset: what counts is first the
 // configuration, then the script's declaration, then Global.
 type Settings struct {
-	Dialect          string              `yaml:"dialect" default:"coscale" doc:"the protocol of the script: {dialects}"`
+	Dialect          string              `yaml:"dialect" unset:"{default dialect}" doc:"the protocol of the script: {dialects}"`
 	Interval         time.Duration       `yaml:"interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
@@ -84,6 +84,7 @@ type Settings struct {
 func (s *Settings) start(e *entry) {
 	s.Labels = maps.Clone(e.load.config.Global.Labels)
 	s.AverageWindow = e.load.config.Global.AverageWindow
+	s.Dialect = e.dialects.first()
 }
 
 // Script is one entry of `scripts`.

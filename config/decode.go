@@ -22,9 +22,10 @@ type entry struct {
 	// keys; such an entry has no rules but the types of its fields.
 	path string
 	// level is the kind of map that it is, as levels names it.
-	level string
-	load  *loader // nil where the file is not one of ours
-	only  string  // the one key that an included file may have
+	level    string
+	dialects Dialects
+	load     *loader // nil where the file is not one of ours
+	only     string  // the one key that an included file may have
 	// taken says that statsd_exporter's mapper takes the file; see mappingFile.
 	taken bool
 }
@@ -174,12 +175,12 @@ func (e *entry) unknown(v *yamltree.Value, keys []key) {
 		switch {
 		case e.path != "":
 			if remedy == "" && e.path == "options" {
-				remedy = placesOf(f.Key, e.path)
+				remedy = e.dialects.placesOf(f.Key, e.path)
 			}
 			e.failKey(f, &yamltree.Problem{Text: "is not known", Remedy: remedy})
 			continue
 		case e.load != nil:
-			remedy = cmp.Or(placesOf(f.Key, e.level), remedy)
+			remedy = cmp.Or(e.dialects.placesOf(f.Key, e.level), remedy)
 		}
 		e.fail(f.Line, remedy, "unknown key %q", f.Key)
 	}

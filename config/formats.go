@@ -135,7 +135,7 @@ func checkURLPath(s string) *yamltree.Problem {
 	return nil
 }
 
-// checkNamePart takes the beginning of a name of Instrumental's.
+// checkNamePart takes the beginning of a name that an upload sends.
 func checkNamePart(s string) *yamltree.Problem {
 	const letters = "abcdefghijklmnopqrstuvwxyz"
 	if strings.Trim(strings.ToLower(s), letters+"0123456789._-") != "" {

@@ -64,8 +64,8 @@ func (l level) place() string {
 
 // placesOf says which other kinds of maps than the one named at may have a key;
 // empty for none.
-func placesOf(key, at string) string {
-	if IsOption(key) {
+func (d Dialects) placesOf(key, at string) string {
+	if d.hasOption(key) {
 		where := " of an entry of scripts"
 		if at == "scripts[]" || at == "discover[]" {
 			where = ""
@@ -86,17 +86,6 @@ func placesOf(key, at string) string {
 	}
 	return "it belongs to " + alternatives(places[:min(len(places), 3)])
 }
-
-// optionKeys are the names of all dialects' options.
-var optionKeys = []string{
-	"config_timeout", "use_failed_output", "permissions", "raw_status", "lenient_numbers",
-	"module", "id", "config", "module_paths", "python", "agent_package", "drop_fields", "text_values",
-	"max_label_length", "max_label_values", "max_families",
-}
-
-// IsOption reports whether a dialect has an option of a name, which is of use
-// where one stands in the wrong place.
-func IsOption(name string) bool { return slices.Contains(optionKeys, name) }
 
 // alternatives lists words as "a, b or c".
 func alternatives(words []string) string {

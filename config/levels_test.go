@@ -5,10 +5,10 @@ import "testing"
 // TestPlacesOfIsCheap: a file may have tens of thousands of unknown keys, and
 // each is looked for in all other maps.
 func TestPlacesOfIsCheap(t *testing.T) {
-	if got, want := placesOf("interval", "events"), "it belongs to global, an entry of scripts or an entry of discover"; got != want {
+	if got, want := testDialects.placesOf("interval", "events"), "it belongs to global, an entry of scripts or an entry of discover"; got != want {
 		t.Errorf("places %q, want %q", got, want)
 	}
-	if n := testing.AllocsPerRun(10, func() { placesOf("nowhere", "events") }); n > 100 {
+	if n := testing.AllocsPerRun(10, func() { testDialects.placesOf("nowhere", "events") }); n > 100 {
 		t.Errorf("a key that is nowhere takes %v allocations", n)
 	}
 }

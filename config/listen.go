@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"regexp"
 	"strings"
 	"syscall"
+
+	"scriptbridge/config/cmdline"
+	"scriptbridge/config/internal/yamltree"
 )
 
 // ListenRemedy says what there is to do about an error of listening on an
@@ -25,4 +29,28 @@ func ListenRemedy(err error, setting string) string {
 		return fmt.Sprintf("a port below 1024 needs root or the capability CAP_NET_BIND_SERVICE: set a higher one with %s", setting)
 	}
 	return ""
+}
+
+// bcryptForm is a hash of a password as exporter-toolkit takes it.
+var bcryptForm = regexp.MustCompile(`^\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
+
+// CheckWebConfig looks in the text of exporter-toolkit's configuration, which file
+// names, for what the toolkit does not say well: that it is no YAML, and users
+// without a hash of their password. No error shows a value.
+func CheckWebConfig(file string, text []byte) error {
+	r := new(yamltree.Report)
+	root := yamltree.Parse(r, file, text)
+	if users := root.Get("basic_auth_users"); users != nil {
+		e := &entry{Report: r, file: file, thing: "basic_auth_users"}
+		if users.Value.Kind != yamltree.Map && users.Value.Kind != yamltree.Null {
+			e.fail(users.Line, "write names and hashes beneath it, each as name: hash", "is %s, not a map", users.Value.Kind)
+		}
+		for _, user := range users.Value.Fields {
+			hash, ft := user.Value.Single()
+			if ft != nil || !bcryptForm.MatchString(hash) {
+				e.fail(user.Line, "htpasswd -nB "+cmdline.Quote(user.Key)+" asks for the password and prints name and hash", "the password of %q is not a bcrypt hash", user.Key)
+			}
+		}
+	}
+	return r.Join(nil)
 }

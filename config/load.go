@@ -13,19 +13,21 @@ import (
 	"scriptbridge/internal/fsx"
 )
 
-// Load reads file and the files that it includes. The error is a joined list
+// Load reads file and the files that it includes. dialects are those that it may
+// name. The error is a joined list
 // of every *Error found, by file and line; with one, the Config holds what
 // could be read, so that a check can go on with it, and is not to be put to
 // work. What is wrong with the world, such as a missing script, is not looked
 // for.
-func Load(file string) (*Config, error) {
-	l := load(file)
+func Load(dialects Dialects, file string) (*Config, error) {
+	l := load(dialects, file)
 	return l.config, l.Join(l.config.Files)
 }
 
 // loader reads one configuration.
 type loader struct {
 	yamltree.Report
+	dialects Dialects
 	config   *Config
 	names    map[string]Position // of the scripts
 	patterns []pattern
@@ -38,14 +40,14 @@ type pattern struct {
 }
 
 // newLoader holds an empty configuration with its defaults.
-func newLoader(file string) *loader {
+func newLoader(dialects Dialects, file string) *loader {
 	c := &Config{File: file, At: make(map[string]Position)}
 	fill(reflect.ValueOf(c).Elem())
-	return &loader{config: c, names: make(map[string]Position)}
+	return &loader{dialects: dialects, config: c, names: make(map[string]Position)}
 }
 
-func load(file string) *loader {
-	l := newLoader(file)
+func load(dialects Dialects, file string) *loader {
+	l := newLoader(dialects, file)
 	data, err := fsx.ReadFile(file)
 	l.config.Files = []string{file}
 	if err != nil {
@@ -89,7 +91,7 @@ func (l *loader) read(file string, data []byte, only string) {
 		l.fail(file, root.Line, "begin it with a key and a colon, such as scripts:", "the file is %s, not a map", root.Kind)
 		return
 	}
-	e := &entry{Report: &l.Report, file: file, folder: folder, load: l, only: only}
+	e := &entry{Report: &l.Report, file: file, folder: folder, dialects: l.dialects, load: l, only: only}
 	e.object(yamltree.Field{Value: root}, l.config)
 }
 

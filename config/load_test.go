@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -18,6 +19,26 @@ import (
 )
 
 var update = flag.Bool("update", false, "write what was got into testdata")
+
+// testDialects are like those of the program, as far as the configuration sees them.
+var testDialects = Dialects{
+	{Name: "coscale", Declares: true, Options: struct {
+		A time.Duration `yaml:"config_timeout"`
+		B bool          `yaml:"use_failed_output"`
+	}{}},
+	{Name: "instrumental", Home: ".instrumental_scripts", Options: struct {
+		A string `yaml:"permissions"`
+		B bool   `yaml:"raw_status"`
+		C bool   `yaml:"lenient_numbers"`
+	}{}},
+	{Name: "nagios"},
+	{Name: "prometheus"},
+	{Name: "scalyr", Modules: true, Options: struct {
+		A string            `yaml:"module"`
+		B string            `yaml:"agent_config"`
+		C map[string]string `yaml:"labels"`
+	}{}},
+}
 
 // TestLoad loads each archive's scriptbridge.yml, in a folder with its other
 // files, and compares what was understood with the archive's `want`, or the
@@ -39,7 +60,7 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := unpack(t, archive)
-			cfg, err := Load("scriptbridge.yml")
+			cfg, err := Load(testDialects, "scriptbridge.yml")
 			got, section := "", "want"
 			if err != nil {
 				got, section = WithExcerpts(err).Error()+"\n", "errors"
@@ -124,7 +145,7 @@ func checkJoined(t *testing.T, err error) {
 // checkAgain loads the file a second time, and each script's own YAML.
 func checkAgain(t *testing.T, cfg *Config) {
 	t.Helper()
-	again, err := Load(cfg.File)
+	again, err := Load(testDialects, cfg.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +161,7 @@ func checkAgain(t *testing.T, cfg *Config) {
 func checkYAML(t *testing.T, s *Script) {
 	t.Helper()
 	text := "scripts:\n  - " + strings.ReplaceAll(strings.TrimSpace(s.YAML()), "\n", "\n    ") + "\n"
-	l := newLoader("fuzz.yml")
+	l := newLoader(testDialects, "fuzz.yml")
 	l.read("again.yml", []byte(text), "")
 	if err := l.Join(nil); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
@@ -208,7 +229,7 @@ func FuzzLoad(f *testing.F) {
 		if len(data) > 2000 { // the parser's time grows with the square of the depth
 			return
 		}
-		l := newLoader("fuzz.yml")
+		l := newLoader(testDialects, "fuzz.yml")
 		l.read("fuzz.yml", data, "")
 		if err := l.Join(nil); err != nil {
 			checkJoined(t, err)
@@ -228,7 +249,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	unpack(b, archive)
 	for b.Loop() {
-		if _, err := Load("scriptbridge.yml"); err != nil {
+		if _, err := Load(testDialects, "scriptbridge.yml"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 
 	"scriptbridge/config/internal/yamltree"
@@ -15,6 +16,8 @@ type Options struct {
 	root  *yamltree.Value // an object, or nil
 	file  string
 	thing string // whose options they are, for messages
+	// dialects tell where an option belongs that stands in the wrong place.
+	dialects Dialects
 }
 
 // OptionsFrom makes Options of a command line's K=V, each V read as YAML.
@@ -51,17 +54,17 @@ func (o Options) written() string {
 
 // Decode reads o into the struct that into points to, strictly: a key without
 // a field is an error, and so is a value of another type. A field's key is its
-// yaml tag; what the options do not name keeps its value. Fields may be
-// strings, booleans, signed numbers, time.Duration (read as everywhere in the file),
-// slices, maps by string, structs, pointers, any, Raw, and what unmarshals text;
-// a field of another type is the caller's mistake, and panics. The error joins
-// every *Error found.
+// yaml tag, and the tag default holds where the options say nothing and the field
+// is zero; see key. Fields may be strings, booleans, signed numbers, time.Duration
+// (read as everywhere in the file), slices, maps by string, structs, pointers, any,
+// Raw, and what unmarshals text. The error joins every *Error found.
 func (o Options) Decode(into any) error {
 	if o.root == nil {
+		fill(reflect.ValueOf(into).Elem())
 		return nil
 	}
 	var r yamltree.Report
-	e := &entry{Report: &r, file: o.file, thing: o.thing, path: "options"}
+	e := &entry{Report: &r, file: o.file, thing: o.thing, path: "options", dialects: o.dialects}
 	e.object(yamltree.Field{Line: o.root.Line, Value: o.root}, into)
 	return r.Join(nil)
 }
@@ -73,7 +76,7 @@ func (o *Options) readValue(e *entry, f yamltree.Field) {
 	case f.Value.Kind != yamltree.Map:
 		e.failKey(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
 	case len(f.Value.Fields) > 0:
-		*o = Options{root: f.Value, file: e.file, thing: e.thing}
+		*o = Options{root: f.Value, file: e.file, thing: e.thing, dialects: e.dialects}
 	}
 }
 
@@ -113,7 +116,7 @@ func (o Options) With(fields map[string]any) Options {
 	if len(root.Fields) == 0 {
 		return Options{}
 	}
-	return Options{root: root, file: o.file, thing: o.thing}
+	return Options{root: root, file: o.file, thing: o.thing, dialects: o.dialects}
 }
 
 // text gives a field that is a single value; "" for any other.

@@ -17,15 +17,25 @@ import (
 // paths start from folder, which is absolute; nothing need exist. The error is
 // an *Error without a position.
 func NewScript(name string, command []string, folder string, set Settings) (*Script, error) {
+	s := newScript(name, set)
+	return s.orError(s.setCommand(command, folder))
+}
+
+// NewModule is NewScript for a dialect that has modules. An empty name is made
+// from its options.
+func NewModule(name string, set Settings) (*Script, error) {
+	s := newScript(name, set)
+	return s.orError(s.nameModule())
+}
+
+func newScript(name string, set Settings) *Script {
 	s := &Script{Name: name, Settings: set}
-	s.AverageWindow = cmp.Or(s.AverageWindow, newLoader("").config.Global.AverageWindow)
+	s.AverageWindow = cmp.Or(s.AverageWindow, newLoader(nil, "").config.Global.AverageWindow)
 	fill(reflect.ValueOf(s).Elem())
-	var p *yamltree.Problem
-	if isModular(s.Dialect) && len(command) == 0 {
-		p = s.nameModule()
-	} else {
-		p = s.setCommand(command, folder)
-	}
+	return s
+}
+
+func (s *Script) orError(p *yamltree.Problem) (*Script, error) {
 	if p != nil {
 		return nil, &Error{Problem: p.Text, Remedy: p.Remedy}
 	}
@@ -33,17 +43,25 @@ func NewScript(name string, command []string, folder string, set Settings) (*Scr
 }
 
 // FromCommand makes a configuration of one script that no file names, for the
-// command line. Relative paths start from folder.
-func FromCommand(dialect string, command []string, folder string, options map[string]string) (*Config, error) {
+// command line: of a module where there is no command and the dialect has such.
+// Relative paths start from folder. An empty dialect is the first one.
+func FromCommand(dialects Dialects, dialect string, command []string, folder string, options map[string]string) (*Config, error) {
 	o, err := OptionsFrom(options)
 	if err != nil {
 		return nil, err
 	}
-	s, err := NewScript("", command, folder, Settings{Dialect: dialect, Options: o})
+	o.dialects = dialects
+	set := Settings{Dialect: cmp.Or(dialect, dialects.first()), Options: o}
+	var s *Script
+	if dialects.find(set.Dialect).Modules && len(command) == 0 {
+		s, err = NewModule("", set)
+	} else {
+		s, err = NewScript("", command, folder, set)
+	}
 	if err != nil {
 		return nil, err
 	}
-	cfg := newLoader("").config
+	cfg := newLoader(dialects, "").config
 	cfg.Scripts = []*Script{s}
 	return cfg, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +23,8 @@ func (s *Script) readItem(e *entry, v *yamltree.Value) bool {
 	}
 	e.object(yamltree.Field{Line: v.Line, Value: v}, s)
 	name, line := v.Get("name"), v.Get("command")
-	switch modular := isModular(s.Dialect); {
+	dialect := e.dialects.find(s.Dialect)
+	switch modular := dialect.Modules; {
 	case line == nil && !modular:
 		e.fail(v.Line, "write command: and the script's path", "has no command")
 		return false
@@ -39,8 +39,8 @@ func (s *Script) readItem(e *entry, v *yamltree.Value) bool {
 	}
 	global := e.load.config.Global
 	interval, timeout := s.Interval, s.Timeout
-	// A script of the first dialect may declare what the entry leaves out.
-	if s.Dialect != DefaultDialect && (interval > 0 || timeout > 0) {
+	// What the entry leaves out, a script may declare.
+	if !dialect.Declares && (interval > 0 || timeout > 0) {
 		interval, timeout = cmp.Or(interval, global.Interval), cmp.Or(timeout, global.Timeout)
 	}
 	e.compareTimes(v, interval, timeout)
@@ -101,13 +101,7 @@ func (e *entry) compareTimes(v *yamltree.Value, interval, timeout time.Duration)
 		Position{File: e.file, Line: line}, e.thing, model.Duration(timeout), model.Duration(interval))
 }
 
-// modular are the dialects whose scripts are modules, named under options
-// instead of by a command.
-var modular = []string{"scalyr"}
-
-func isModular(dialect string) bool { return slices.Contains(modular, dialect) }
-
-// readModule names a script of a modular dialect.
+// readModule names a module.
 func (s *Script) readModule(e *entry, v *yamltree.Value) bool {
 	p := s.nameModule()
 	if p == nil {
@@ -121,7 +115,7 @@ func (s *Script) readModule(e *entry, v *yamltree.Value) bool {
 	return false
 }
 
-// nameModule gives a script of a modular dialect without a name the last word of
+// nameModule gives a module without a name the last word of
 // options.module and options.id.
 func (s *Script) nameModule() *yamltree.Problem {
 	module, id := s.Options.text("module"), s.Options.text("id")
@@ -182,10 +176,6 @@ func (s *Script) readCommand(e *entry, f yamltree.Field) bool {
 	return true
 }
 
-// homeFolders are the folders, in the user's home, that a dialect's own runner
-// looked into: the default of discover's directory.
-var homeFolders = map[string]string{"instrumental": ".instrumental_scripts"}
-
 // readItem reads one entry of `discover`, as that of a Script does.
 func (d *Discover) readItem(e *entry, v *yamltree.Value) bool {
 	if v.Kind != yamltree.Map {
@@ -195,32 +185,31 @@ func (d *Discover) readItem(e *entry, v *yamltree.Value) bool {
 	d.Pos = Position{File: e.file, Line: v.Line}
 	e.object(yamltree.Field{Line: v.Line, Value: v}, d)
 	e.compareTimes(v, d.Interval, d.Timeout)
+	dialect := e.dialects.find(d.Dialect)
 	switch directory, agent := v.Get("directory"), v.Get("agent_config"); {
-	case isModular(d.Dialect) && directory != nil:
+	case dialect.Modules && directory != nil:
 		e.fail(directory.Line, "write agent_config: and the path of agent.json", "directory is not for the dialect %s", d.Dialect)
 		return false
-	case isModular(d.Dialect) && agent == nil:
+	case dialect.Modules && agent == nil:
 		e.fail(v.Line, "write agent_config: and the path of agent.json", "has no agent_config")
 		return false
-	case !isModular(d.Dialect) && agent != nil:
-		e.fail(agent.Line, "write dialect: scalyr", "agent_config is not for the dialect %s", d.Dialect)
+	case !dialect.Modules && agent != nil:
+		e.fail(agent.Line, "write dialect: "+strings.Join(e.dialects.modules(), " or "), "agent_config is not for the dialect %s", d.Dialect)
 		return false
 	case directory != nil || agent != nil:
 		return true
 	}
-	folder, ok := homeFolders[d.Dialect]
 	home, err := os.UserHomeDir()
-	if !ok || err != nil {
+	if dialect.Home == "" || err != nil {
 		e.fail(v.Line, "give a directory:", "has no directory")
 		return false
 	}
-	d.Directory = filepath.Join(home, folder)
+	d.Directory = filepath.Join(home, dialect.Home)
 	return true
 }
 
 // Defaults that others need.
 const (
-	DefaultDialect   = "coscale"
 	DefaultMaxSeries = 10_000
 	DefaultTTL       = 5 * time.Minute
 )

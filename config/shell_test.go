@@ -113,7 +113,7 @@ func TestShellSyntax(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cfg, err := Load("x.yml")
+			cfg, err := Load(testDialects, "x.yml")
 			if err != nil {
 				t.Fatal(err)
 			}

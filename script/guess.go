@@ -70,7 +70,7 @@ func guess(table dialect.Table, path string, text []byte, run func(args ...strin
 			return g
 		}
 	}
-	return guessed{config.DefaultDialect, dialect.Clue{Strength: dialect.Weak, Why: "there is no clue (--dialect names another)"}}
+	return guessed{table[0].Name(), dialect.Clue{Strength: dialect.Weak, Why: "there is no clue (--dialect names another)"}}
 }
 
 // clues asks every dialect of a table, and gives those that look finds a clue

@@ -40,7 +40,7 @@ func TestGuessRuns(t *testing.T) {
 	} {
 		t.Run(strings.Join(tt.command, " "), func(t *testing.T) {
 			os.Remove(filepath.Join(dir, "calls"))
-			cfg, err := config.FromCommand("", tt.command, dir, nil)
+			cfg, err := config.FromCommand(all.Dialects.Config(), "", tt.command, dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func TestMissingIsLookedForOnce(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := config.Load(file)
+			cfg, err := config.Load(all.Dialects.Config(), file)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -288,7 +288,7 @@ func TestUnpacked(t *testing.T) {
 func TestModularScripts(t *testing.T) {
 	set := config.Settings{Dialect: "scalyr", Probe: true}
 	set.Options, _ = config.OptionsFrom(map[string]string{"module": "m"})
-	c, err := config.NewScript("", nil, "/", set)
+	c, err := config.NewModule("", set)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,10 @@ type Loaded struct {
 	Made     []string // folders that were missing
 }
 
-// Load reads a configuration and what its scripts, in dialects of a table, name. Its one side effect is
-// asked for by makeFolders: folders of discover that the dialect itself makes.
+// Load reads a configuration and what its scripts name, in dialects of a table.
+// Its one side effect is asked for by makeFolders: folders of discover that the dialect itself makes.
 func Load(table dialect.Table, file string, makeFolders bool) (*Loaded, error) {
-	cfg, err := config.Load(file)
+	cfg, err := config.Load(table.Config(), file)
 	l := &Loaded{Config: cfg}
 	if makeFolders && err == nil {
 		l.Made, l.Problems = MakeFolders(table, cfg)

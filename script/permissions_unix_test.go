@@ -47,7 +47,7 @@ func TestRemediesAreSafe(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, option := range []string{"owner-only", "not-writable-by-others"} {
-			cfg, err := config.FromCommand("instrumental", words, t.TempDir(), map[string]string{"permissions": option})
+			cfg, err := config.FromCommand(all.Dialects.Config(), "instrumental", words, t.TempDir(), map[string]string{"permissions": option})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestResolveInstrumental(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg, err := config.Load(file)
+		cfg, err := config.Load(all.Dialects.Config(), file)
 		if err != nil {
 			t.Fatal(err)
 		}

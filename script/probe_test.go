@@ -16,6 +16,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/all"
 )
 
 // probed makes a script that may be probed.
@@ -77,7 +78,7 @@ func (g *probeRunners) script(t *testing.T, parameters string) *Script {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(file)
+	cfg, err := config.Load(all.Dialects.Config(), file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,8 +47,10 @@ type Traits struct {
 	// MakesFolder says that a folder of discover that is missing is made, for
 	// its owner alone, as the dialect's own runner did.
 	MakesFolder bool
-	// Options are the names of its options; see OptionNames.
-	Options []string
+	// Declares says that a script may declare its interval and timeout.
+	Declares bool
+	// Options is a struct as config.Options.Decode reads it; nil for none.
+	Options any
 }
 
 // ModuleResolver is a dialect whose scripts are modules, named by options
@@ -97,7 +99,8 @@ type FileProvider interface {
 	Files() fs.FS
 }
 
-// Table is a set of dialects, in the order of their names.
+// Table is a set of dialects, in the order of their names. The first one is that
+// of a script for which the configuration names none.
 type Table []Dialect
 
 // Find gives a dialect by its name. The error names those that there are.
@@ -114,6 +117,17 @@ func (t Table) Find(name string) (Dialect, error) {
 		hint = fmt.Sprintf("did you mean %q? ", like)
 	}
 	return nil, fmt.Errorf("dialect %q is not known (%sknown: %s)", name, hint, strings.Join(known, ", "))
+}
+
+// Config is what the configuration must know of the dialects.
+func (t Table) Config() (known config.Dialects) {
+	for _, d := range t {
+		traits := d.Traits()
+		known = append(known, config.Dialect{
+			Name: d.Name(), Modules: HasModules(d), Declares: traits.Declares, Home: traits.Home, Options: traits.Options,
+		})
+	}
+	return known
 }
 
 // HasModules reports whether the dialect's scripts are modules.

@@ -28,15 +28,13 @@ func (Dialect) Name() string { return "coscale" }
 // Traits are those of the vendor's agent.
 func (Dialect) Traits() dialect.Traits {
 	return dialect.Traits{
-		Prefix: "coscale", Interval: defaultInterval, Timeout: 5 * time.Second, Arguments: true,
-		Options: dialect.OptionNames(options{}),
+		Prefix: "coscale", Interval: defaultInterval, Timeout: 5 * time.Second, Arguments: true, Declares: true,
+		Options: options{},
 	}
 }
 
 const (
 	defaultInterval = time.Minute
-	// The vendor's agent killed a -c after this long.
-	defaultConfigTimeout = time.Second
 	// A declaration is read again after this long: a script may declare one
 	// metric a unit, and units come and go (the agent asked at restart only).
 	configAge = time.Hour
@@ -46,13 +44,13 @@ const (
 
 // options is `options` as it stands in the file.
 type options struct {
-	ConfigTimeout   time.Duration `yaml:"config_timeout"`
-	UseFailedOutput bool          `yaml:"use_failed_output"`
+	ConfigTimeout   time.Duration `yaml:"config_timeout" default:"1s" doc:"timeout of a run with '-c'; slow interpreters need more"` // as the vendor's agent killed one
+	UseFailedOutput bool          `yaml:"use_failed_output" default:"false" doc:"use the lines of a run with '-d' that exited with a code other than 0"`
 }
 
 // Prepare reads the options.
 func (Dialect) Prepare(given config.Options) (dialect.New, error) {
-	o := options{ConfigTimeout: defaultConfigTimeout}
+	var o options
 	if err := given.Decode(&o); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (Dialect) Traits() dialect.Traits {
 	return dialect.Traits{
 		Prefix: "instrumental", Interval: 30 * time.Second, Aligned: true, Arguments: true,
 		Home: homeFolder, MakesFolder: true,
-		Options: dialect.OptionNames(options{}),
+		Options: options{},
 	}
 }
 
@@ -65,13 +65,13 @@ func (p *permissions) UnmarshalText(text []byte) error {
 
 // options is `options` as it stands in the file.
 type options struct {
-	Permissions    permissions `yaml:"permissions"`
-	RawStatus      bool        `yaml:"raw_status"`
-	LenientNumbers bool        `yaml:"lenient_numbers"`
+	Permissions    permissions `yaml:"permissions" default:"owner-only" words:"owner-only not-writable-by-others off" doc:"which modes and owners a script and its folder may have"`
+	RawStatus      bool        `yaml:"raw_status" default:"false" doc:"give the script the raw wait status of its last run instead of the exit code"`
+	LenientNumbers bool        `yaml:"lenient_numbers" default:"false" doc:"read numbers as Ruby's 'to_f' does"`
 }
 
 func readOptions(given config.Options) (options, error) {
-	o := options{Permissions: ownerOnly}
+	var o options
 	err := given.Decode(&o)
 	return o, err
 }

@@ -80,7 +80,7 @@ func TestNagiosManyUnits(t *testing.T) {
 }
 
 func TestNagiosOptions(t *testing.T) {
-	cfg, err := config.FromCommand("nagios", []string{"/bin/true"}, "/", map[string]string{"states": "x"})
+	cfg, err := config.FromCommand(dialect.Table{Dialect{}}.Config(), "nagios", []string{"/bin/true"}, "/", map[string]string{"states": "x"})
 	if err != nil {
 		t.Fatal(err)
 	}

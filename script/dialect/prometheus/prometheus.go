@@ -25,7 +25,7 @@ func (Dialect) Name() string { return "prometheus" }
 func (Dialect) Traits() dialect.Traits {
 	return dialect.Traits{
 		Interval: time.Minute, Timeout: 5 * time.Second, Verbatim: true,
-		Options: dialect.OptionNames(options{}),
+		Options: options{},
 	}
 }
 
@@ -35,7 +35,7 @@ const maxSamples = 100_000
 
 // options is `options` as it stands in the file.
 type options struct {
-	UseFailedOutput bool `yaml:"use_failed_output"`
+	UseFailedOutput bool `yaml:"use_failed_output" default:"false" doc:"use the lines of a run that exited with a code other than 0"`
 }
 
 // Prepare reads the options.

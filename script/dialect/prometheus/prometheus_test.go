@@ -158,7 +158,7 @@ func TestPrometheusBounds(t *testing.T) {
 }
 
 func TestPrometheusOptions(t *testing.T) {
-	cfg, err := config.FromCommand("prometheus", []string{"./x.sh"}, t.TempDir(), map[string]string{"use_failed_output": "true"})
+	cfg, err := config.FromCommand(dialect.Table{Dialect{}}.Config(), "prometheus", []string{"./x.sh"}, t.TempDir(), map[string]string{"use_failed_output": "true"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestPrometheusOptions(t *testing.T) {
 	if !s.Source.Verbatim || s.Source.Prefix != "" {
 		t.Errorf("%+v", s.Source)
 	}
-	cfg, err = config.FromCommand("prometheus", []string{"./x.sh"}, t.TempDir(), map[string]string{"permissions": "off"})
+	cfg, err = config.FromCommand(dialect.Table{Dialect{}}.Config(), "prometheus", []string{"./x.sh"}, t.TempDir(), map[string]string{"permissions": "off"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (Dialect) Discover(d *config.Discover) (scripts []*config.Script, warnings 
 			fields["id"] = m.id
 		}
 		set.Options = d.Options.With(fields)
-		s, err := config.NewScript("", nil, "", set)
+		s, err := config.NewModule("", set)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: module %q with id %q: %w", m.file, m.module, m.id, err))
 			continue

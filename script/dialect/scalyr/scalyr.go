@@ -33,7 +33,7 @@ func (Dialect) Name() string { return "scalyr" }
 
 // Traits has the agent's own interval.
 func (Dialect) Traits() dialect.Traits {
-	return dialect.Traits{Prefix: "scalyr", Interval: defaultInterval, Options: dialect.OptionNames(options{})}
+	return dialect.Traits{Prefix: "scalyr", Interval: defaultInterval, Options: options{}}
 }
 
 const defaultInterval = 30 * time.Second
@@ -49,27 +49,23 @@ func (Dialect) Files() fs.FS {
 
 // options is `options` as it stands in the file.
 type options struct {
-	Module string     `yaml:"module"`
-	ID     string     `yaml:"id"`
-	Config config.Raw `yaml:"config"`
-	// ModulePaths are searched for the module; relative ones start from the
-	// folder of the configuration, which is the default.
-	ModulePaths []string `yaml:"module_paths"`
-	Python      string   `yaml:"python"` // the interpreter
-	// AgentConfig is the agent.json that the monitor gets as its global
-	// configuration.
-	AgentConfig string `yaml:"agent_config"`
+	Module string     `yaml:"module" unset:"required" doc:"the dotted name; 'scalyr_agent.builtin_monitors.NAME' is looked for in the module paths first"`
+	ID     string     `yaml:"id" doc:"becomes the label 'monitor_id'; an 'id' within 'config' is the same, but names no script"`
+	Config config.Raw `yaml:"config" doc:"the monitor's own keys, as a map, or as a string of relaxed JSON like that of 'run_monitor -c'"`
+	// Relative ones start from the folder of the configuration.
+	ModulePaths []string `yaml:"module_paths" unset:"the configuration's folder" doc:"folders with modules, searched after Python's own"`
+	Python      string   `yaml:"python" default:"python3" doc:"the interpreter. It must have the libraries that the monitor imports; it can be that of a virtual environment"`
+	AgentConfig string   `yaml:"agent_config" doc:"an 'agent.json' that the monitor gets as its global configuration, with the agent's defaults. If what monitors can read in it changes, they are restarted"`
 	// AgentPackage is the folder that holds a real agent's scalyr_agent.
-	AgentPackage string `yaml:"agent_package"`
+	AgentPackage string `yaml:"agent_package" doc:"the folder of a real agent's 'scalyr_agent', such as '/usr/share/scalyr-agent-2/py', to use instead of scriptbridge's package"`
 
-	// Labels and DropFields name extra fields, as `field` or `metric:field`.
-	Labels     []string          `yaml:"labels"`
-	DropFields []string          `yaml:"drop_fields"`
-	TextValues map[string]string `yaml:"text_values"`
+	Labels     []string          `yaml:"labels" doc:"extra fields that become labels, as 'field' or 'metric:field'"`
+	DropFields []string          `yaml:"drop_fields" doc:"extra fields that are ignored, as 'field' or 'metric:field'"`
+	TextValues map[string]string `yaml:"text_values" doc:"what values that are texts become, by metric: 'numeric', 'state' or 'info'"`
 
-	MaxLabelLength int `yaml:"max_label_length"` // bytes
-	MaxLabelValues int `yaml:"max_label_values"` // different ones of a field
-	MaxFamilies    int `yaml:"max_families"`
+	MaxLabelLength int `yaml:"max_label_length" default:"128" doc:"the longest text of a label, in bytes"`
+	MaxLabelValues int `yaml:"max_label_values" default:"50" doc:"how many different texts of a field"`
+	MaxFamilies    int `yaml:"max_families" default:"500" doc:"how many metrics of a monitor"`
 }
 
 // The words of text_values.
@@ -93,7 +89,6 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 // readOptions gives the options with their defaults, and the monitor's
 // own configuration.
 func readOptions(given config.Options) (o options, settings map[string]any, err error) {
-	o = options{Python: "python3", MaxLabelLength: 128, MaxLabelValues: 50, MaxFamilies: 500}
 	if err := given.Decode(&o); err != nil {
 		return o, nil, err
 	}

@@ -34,7 +34,7 @@ func newScript(t testing.TB, options map[string]string) *script.Script {
 	if options["module"] == "" {
 		options["module"] = "some.demo_monitor"
 	}
-	cfg, err := config.FromCommand("scalyr", nil, t.TempDir(), options)
+	cfg, err := config.FromCommand(dialect.Table{Dialect{}}.Config(), "scalyr", nil, t.TempDir(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestScalyrOptions(t *testing.T) {
 		{map[string]string{"module": "m", "max_families": "0"}, `script "m": options.max_families: 0 is too small (write 1 or more)`},
 		{map[string]string{"module": "m", "labels": "cpu"}, `options.labels is a single value, not a list (begin each item with a dash, or write them in brackets, as in [a, b])`},
 	} {
-		cfg, err := config.FromCommand("scalyr", nil, t.TempDir(), test.options)
+		cfg, err := config.FromCommand(dialect.Table{Dialect{}}.Config(), "scalyr", nil, t.TempDir(), test.options)
 		if err == nil {
 			_, _, err = script.Resolve(dialect.Table{Dialect{}}, cfg)
 		}
