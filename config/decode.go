@@ -32,14 +32,14 @@ type entry struct {
 
 // What a type may have beside its tags, for the little that they cannot say.
 type (
-	// starter is told before its keys are read: it takes over what other settings say.
+	// starter is called before its keys are read, to take over other settings.
 	starter interface{ start(e *entry) }
-	// keyReader reads its keys itself, by the help of read, which does so by the tags.
+	// keyReader reads its keys itself; read does so by the tags.
 	keyReader interface {
 		readKey(e *entry, in *yamltree.Value, f yamltree.Field, read func())
 	}
-	// finisher holds its keys against each other. f is the map; clean: all that is
-	// in it was read.
+	// finisher checks its keys against each other. f is the map; clean: nothing in it
+	// was wrong.
 	finisher interface {
 		finish(e *entry, f yamltree.Field, clean bool)
 	}
@@ -65,7 +65,7 @@ func (e *entry) failAs(line int, remedy, problem string) {
 	e.Errs = append(e.Errs, &Error{Position: Position{File: e.file, Line: line}, Thing: e.thing, Problem: problem, Remedy: remedy})
 }
 
-// failKey tells what is wrong with one key.
+// failKey reports what is wrong with one key.
 func (e *entry) failKey(f yamltree.Field, p *yamltree.Problem) {
 	e.failAs(f.Line, p.Remedy, e.name(f.Key)+" "+p.Text)
 }
@@ -158,7 +158,7 @@ func (e *entry) key(k *key, in *yamltree.Value, f yamltree.Field, into any, to r
 	read()
 }
 
-// unknown tells of the fields that are none of keys.
+// unknown reports the fields that are none of keys.
 func (e *entry) unknown(v *yamltree.Value, keys []key) {
 	if len(v.Fields) == 0 {
 		return

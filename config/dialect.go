@@ -32,8 +32,8 @@ func (d Dialects) first() string {
 	return d[0].Name
 }
 
-// find gives a dialect by its name; one that is not known is told of where its
-// scripts are made.
+// find gives a dialect by its name. One that is not known is an error later, where
+// its scripts are made.
 func (d Dialects) find(name string) Dialect {
 	for _, one := range d {
 		if one.Name == name {

@@ -105,9 +105,9 @@ func readPrivate(file string) ([]byte, error) {
 			Remedy:   "keep what is secret in a file of its own, with mode 0600",
 		}
 	}
-	data, ft := readRegular(file)
-	if ft != nil {
-		return nil, &Error{Position: Position{File: file}, Problem: ft.Text, Remedy: ft.Remedy}
+	data, p := readRegular(file)
+	if p != nil {
+		return nil, &Error{Position: Position{File: file}, Problem: p.Text, Remedy: p.Remedy}
 	}
 	return data, nil
 }

@@ -38,7 +38,7 @@ type key struct {
 }
 
 // keysOf gives the keys of a struct in their order. A name that is there twice is the programmer's mistake, and panics: what is wrong with
-// its value would be told twice.
+// its value would be reported twice.
 func keysOf(t reflect.Type) []key {
 	if known, ok := knownKeys.Load(t); ok {
 		return known.([]key)

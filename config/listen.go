@@ -46,8 +46,8 @@ func CheckWebConfig(file string, text []byte) error {
 			e.fail(users.Line, "write names and hashes beneath it, each as name: hash", "is %s, not a map", users.Value.Kind)
 		}
 		for _, user := range users.Value.Fields {
-			hash, ft := user.Value.Single()
-			if ft != nil || !bcryptForm.MatchString(hash) {
+			hash, p := user.Value.Single()
+			if p != nil || !bcryptForm.MatchString(hash) {
 				e.fail(user.Line, "htpasswd -nB "+cmdline.Quote(user.Key)+" asks for the password and prints name and hash", "the password of %q is not a bcrypt hash", user.Key)
 			}
 		}

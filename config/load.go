@@ -135,15 +135,15 @@ func (l *loader) include(p pattern) {
 		if slices.Contains(l.config.Files, filepath.Clean(file)) || filepath.Clean(file) == filepath.Clean(main) {
 			continue
 		}
-		data, ft := readRegular(file)
-		if ft != nil {
-			if ft.Remedy == "" || strings.HasSuffix(ft.Text, "folder") {
-				ft.Remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
+		data, problem := readRegular(file)
+		if problem != nil {
+			if problem.Remedy == "" || strings.HasSuffix(problem.Text, "folder") {
+				problem.Remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
 			}
-			l.fail(main, p.line, ft.Remedy, "include %q: %s", p.text, ft.Text)
+			l.fail(main, p.line, problem.Remedy, "include %q: %s", p.text, problem.Text)
 		}
 		l.config.Files = append(l.config.Files, file)
-		if ft == nil {
+		if problem == nil {
 			l.read(file, data, "scripts")
 		}
 	}

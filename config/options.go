@@ -13,11 +13,10 @@ import (
 // stands in the file until the dialect decodes it. The zero value is no
 // options. It is never changed and may be copied; compare with Equal.
 type Options struct {
-	root  *yamltree.Value // an object, or nil
-	file  string
-	thing string // whose options they are, for messages
-	// dialects tell where an option belongs that stands in the wrong place.
-	dialects Dialects
+	root     *yamltree.Value // a map, or nil
+	file     string
+	thing    string   // whose options they are, for messages
+	dialects Dialects // for where a misplaced option belongs
 }
 
 // OptionsFrom makes Options of a command line's K=V, each V read as YAML.
@@ -128,8 +127,8 @@ func (o Options) text(name string) string {
 	if f == nil {
 		return ""
 	}
-	s, ft := f.Value.Single()
-	if ft != nil {
+	s, p := f.Value.Single()
+	if p != nil {
 		return ""
 	}
 	return s

@@ -91,7 +91,7 @@ func (r *ReceiveCollectd) finish(e *entry, f yamltree.Field, _ bool) {
 	}
 }
 
-// both tells of one of two keys that stands without the other.
+// both reports one of two keys that stands without the other.
 func (e *entry) both(f *yamltree.Field, one, other string) {
 	if f == nil {
 		return

@@ -21,7 +21,7 @@ import (
 // the first. What it takes is not ours to refuse, but for the few things that it
 // finds out too late, or never.
 
-// CheckStatsDMapping tells everything that is wrong with a mapping file, each
+// CheckStatsDMapping reports everything that is wrong with a mapping file, each
 // with its line and a remedy. file is its path; taken says that the mapper takes
 // it, so that only what that lets pass can be wrong.
 func CheckStatsDMapping(file string, text []byte, taken bool) error {
@@ -177,7 +177,7 @@ func (m *mapping) finish(e *entry, f yamltree.Field, clean bool) {
 	}
 }
 
-// options tells of options for the other type of observer.
+// options reports options for the other type of observer.
 func (m *mapping) options(e *entry, v *yamltree.Value) {
 	observer := cmp.Or(m.ObserverType, m.defaults.ObserverType)
 	for kind, other := range map[string]string{"histogram": "summary_options", "summary": "histogram_options"} {

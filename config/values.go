@@ -44,7 +44,8 @@ func (e *entry) read(k *key, f yamltree.Field, to reflect.Value) {
 }
 
 // pointer reads what may be absent: a text that may be empty, or a section, which
-// is there where its map is; what is wrong with that as a whole is told at its key.
+// exists where its map does; what is wrong with that as a whole is reported at its
+// key.
 func (e *entry) pointer(k *key, f yamltree.Field, to reflect.Value) {
 	if f.Value.Kind == yamltree.Null && e.path != "" {
 		return

@@ -27,7 +27,7 @@ func tokens(text string) (all token.Tokens, line int, problem string) {
 		if i > 0 {
 			before = all[i-1]
 		}
-		if problem = n.take(before, t); problem != "" {
+		if problem = n.add(before, t); problem != "" {
 			return nil, t.Position.Line, problem
 		}
 	}
@@ -51,8 +51,8 @@ type opened struct {
 	count  int // of its keys or dashes; in brackets, of its commas
 }
 
-// take takes one token in and tells what there is too much of.
-func (n *nesting) take(before, t *token.Token) string {
+// add follows one token, and says what there is too much of.
+func (n *nesting) add(before, t *token.Token) string {
 	switch {
 	case t.Type == token.CommentType:
 	case t.Type == token.TagType || t.Type == token.AnchorType:

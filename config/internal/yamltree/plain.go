@@ -30,7 +30,7 @@ func (v *Value) Exact() any {
 	case v.str:
 		return v.Text
 	}
-	if b, ft := v.Bool(); ft == nil {
+	if b, p := v.Bool(); p == nil {
 		return b
 	}
 	if c := (v.Text + " ")[0]; (c == '-' || '0' <= c && c <= '9') && json.Valid([]byte(v.Text)) {
@@ -115,7 +115,7 @@ func (v *Value) Plain() any {
 	if v.str {
 		return v.Text
 	}
-	if b, ft := v.Bool(); ft == nil {
+	if b, p := v.Bool(); p == nil {
 		return b
 	}
 	if n, err := strconv.ParseInt(v.Text, 0, 64); err == nil {

@@ -25,10 +25,10 @@ type Value struct {
 	str    bool // a scalar that is a string, whatever it looks like
 	Items  []*Value
 	Fields []Field
-	size   int // scalars, lists and objects in it, aliases written out
+	size   int // scalars, lists and maps in it, aliases written out
 }
 
-// Field is one key of an object, with the line of the key.
+// Field is one key of a map, with the line of the key.
 type Field struct {
 	Key   string
 	Line  int
@@ -264,7 +264,7 @@ func (b *builder) pairs(v *Value, pairs []*ast.MappingValueNode) {
 		case m.Kind != Map:
 			b.fail(v.Line, "name the anchor of a map, as in <<: *defaults", "<< merges %s, not a map", m.Kind)
 			continue
-		case b.merged > maxSize: // it has been told
+		case b.merged > maxSize: // reported already
 			continue
 		}
 		if b.merged += len(m.Fields); b.merged > maxSize {

@@ -32,9 +32,9 @@ func (v *Value) Single() (string, *Problem) {
 
 // Duration reads what Prometheus reads: 500ms, 30s, 5m, 1h30m, 1d.
 func (v *Value) Duration() (time.Duration, *Problem) {
-	text, ft := v.Single()
-	if ft != nil {
-		return 0, ft
+	text, p := v.Single()
+	if p != nil {
+		return 0, p
 	}
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n > 0 {
 		return 0, Problemf("write "+text+"s", "%s has no unit", text)
@@ -48,9 +48,9 @@ func (v *Value) Duration() (time.Duration, *Problem) {
 
 // Bytes reads a number of bytes: 16MiB, 1GiB, 512KiB, 16MB, 4096.
 func (v *Value) Bytes() (int64, *Problem) {
-	text, ft := v.Single()
-	if ft != nil {
-		return 0, ft
+	text, p := v.Single()
+	if p != nil {
+		return 0, p
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
@@ -64,9 +64,9 @@ func (v *Value) Bytes() (int64, *Problem) {
 
 // Bool takes true and false alone: `yes` is a text in YAML 1.2.
 func (v *Value) Bool() (bool, *Problem) {
-	text, ft := v.Single()
-	if ft != nil {
-		return false, ft
+	text, p := v.Single()
+	if p != nil {
+		return false, p
 	}
 	switch {
 	case v.str:
@@ -80,9 +80,9 @@ func (v *Value) Bool() (bool, *Problem) {
 
 // Integer takes decimal digits that fit into bits.
 func (v *Value) Integer(bits int) (int64, *Problem) {
-	text, ft := v.Single()
-	if ft != nil {
-		return 0, ft
+	text, p := v.Single()
+	if p != nil {
+		return 0, p
 	}
 	n, err := strconv.ParseInt(text, 10, bits)
 	if err != nil {
@@ -93,9 +93,9 @@ func (v *Value) Integer(bits int) (int64, *Problem) {
 
 // Float takes what ParseFloat does.
 func (v *Value) Float() (float64, *Problem) {
-	text, ft := v.Single()
-	if ft != nil {
-		return 0, ft
+	text, p := v.Single()
+	if p != nil {
+		return 0, p
 	}
 	x, err := strconv.ParseFloat(text, 64)
 	if err != nil {
