@@ -75,10 +75,6 @@ type flags struct {
 		webConfig string
 		storage   string
 	}
-	uploads struct {
-		storage string
-		name    string
-	}
 	args []string // what stands behind --; nil: there is no --
 }
 
@@ -111,7 +107,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	err = cmd.Run(ctx, &cli.Env{
 		ConfigFile: f.configFile, Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
-		Registry: processRegistry, BeforeEnd: signalsOf(ctx).beforeEnd,
+		Registry: processRegistry, Logger: func() log.Logger { return newLogger(stderr, f.logLevel, f.logFormat) },
+		OpenStorage: openSpools, BeforeEnd: signalsOf(ctx).beforeEnd,
 	})
 	f.tellStack(err, stderr)
 	return err
@@ -128,7 +125,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
 	commands := slices.Concat(
 		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app)},
-		f.uploadsCommands(app),
+		cli.Uploads(app),
 		[]cli.Command{cli.Push(app), cli.Wrap(app)},
 	)
 	if i := slices.Index(args, "--"); i >= 0 {
@@ -165,18 +162,6 @@ func (f *flags) checkCommand(app *kingpin.Application) cli.Command {
 	cmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)
 	cmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 	return cli.Command{Name: "check", Run: func(ctx context.Context, e *cli.Env) error { return check(ctx, f, e.Stdout, e.Stderr) }}
-}
-
-func (f *flags) uploadsCommands(app *kingpin.Application) []cli.Command {
-	cmd := app.Command("uploads", "Show or repeat what uploads have set aside because it was refused.")
-	cmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&f.uploads.storage)
-	cmd.Command("refused", "List what was refused, by upload and reason.")
-	retry := cmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
-	retry.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&f.uploads.name)
-	return []cli.Command{
-		{Name: "uploads refused", Run: func(_ context.Context, e *cli.Env) error { return listAside(f, e.Stdout) }},
-		{Name: "uploads retry", Run: func(_ context.Context, e *cli.Env) error { return retryUploads(f, e.Stdout, e.Stderr) }},
-	}
 }
 
 // tellStack prints where a fault of ours is, for whoever looks for it.

@@ -84,6 +84,15 @@ func (s *storage) within(names ...string) (string, error) {
 // lockPatience is how long openStorage waits for the folder.
 const lockPatience = 3 * time.Second
 
+// openSpools is cli.Env.OpenStorage.
+func openSpools(folder string) (spoolPath func(upload string) (string, error), release func(), err error) {
+	s, err := openStorage(fsx.OS{}, folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.upload, s.close, nil
+}
+
 // take takes the folder, for which it waits so long.
 func (s *storage) take(patience time.Duration) error {
 	path := filepath.Join(s.folder, "lock")

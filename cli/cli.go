@@ -1,5 +1,5 @@
 // Package cli has the commands that come to their end by themselves: try,
-// push and wrap. They print to the writers that they are given, and return
+// uploads, push and wrap. They print to the writers that they are given, and return
 // errors.
 package cli
 
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -21,6 +22,10 @@ type Env struct {
 	// Registry makes one that has the metrics of the process itself, whose names
 	// no script may have.
 	Registry func() *prometheus.Registry
+	Logger   func() log.Logger // makes the program's own log
+	// OpenStorage takes a storage folder, until release is called, and gives the
+	// paths of the spools in it.
+	OpenStorage func(folder string) (spoolPath func(upload string) (string, error), release func(), err error)
 	// BeforeEnd has f called before a second signal ends the program.
 	BeforeEnd func(f func())
 }

@@ -1,7 +1,8 @@
-package main
+package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,14 +11,39 @@ import (
 	"slices"
 	"time"
 
+	"github.com/alecthomas/kingpin/v2"
+
 	"scriptbridge/config"
-	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	dialects "scriptbridge/script/dialect/all"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 	"scriptbridge/upload/spool"
 )
+
+// uploads are the commands about what was refused, and their flags.
+type uploads struct {
+	*Env
+	storage string
+	name    string
+}
+
+// Uploads adds uploads refused and uploads retry to app.
+func Uploads(app *kingpin.Application) []Command {
+	u := new(uploads)
+	cmd := app.Command("uploads", "Show or repeat what uploads have set aside because it was refused.")
+	cmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&u.storage)
+	cmd.Command("refused", "List what was refused, by upload and reason.")
+	retry := cmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
+	retry.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&u.name)
+	with := func(run func() error) func(context.Context, *Env) error {
+		return func(_ context.Context, e *Env) error {
+			u.Env = e
+			return run()
+		}
+	}
+	return []Command{{Name: "uploads refused", Run: with(u.list)}, {Name: "uploads retry", Run: with(u.retry)}}
+}
 
 // uploadsFolder is that of a storage folder which must be there: a wrong path
 // shall not make one.
@@ -31,15 +57,15 @@ func uploadsFolder(storage string) (string, error) {
 	return folder, nil
 }
 
-// listAside prints what is set aside: how much, and why. It only reads, so that
+// list prints what is set aside: how much, and why. It only reads, so that
 // the bridge may run meanwhile.
-func listAside(f *flags, stdout io.Writer) error {
-	folder, err := uploadsFolder(f.uploads.storage)
+func (u *uploads) list() error {
+	folder, err := uploadsFolder(u.storage)
 	if err != nil {
 		return err
 	}
 	for _, t := range all.Types {
-		if err := listRefused(stdout, t.Name, filepath.Join(folder, t.Name)); err != nil {
+		if err := listRefused(u.Stdout, t.Name, filepath.Join(folder, t.Name)); err != nil {
 			return err
 		}
 	}
@@ -90,44 +116,44 @@ func listRefused(stdout io.Writer, name, path string) error {
 	return nil
 }
 
-// mostReasons bounds what listAside prints of one upload.
+// mostReasons bounds what list prints of one upload.
 const mostReasons = 20
 
-// retryUploads puts what was set aside back into the queues. It takes the
+// retry puts what was set aside back into the queues. It takes the
 // storage folder, so that no bridge uses them meanwhile.
-func retryUploads(f *flags, stdout, stderr io.Writer) error {
-	if _, err := uploadsFolder(f.uploads.storage); err != nil {
+func (u *uploads) retry() error {
+	if _, err := uploadsFolder(u.storage); err != nil {
 		return err
 	}
-	cfg, err := config.Load(dialects.Dialects.Config(), f.configFile)
+	cfg, err := config.Load(dialects.Dialects.Config(), u.ConfigFile)
 	if err != nil {
 		return err
 	}
 	var types upload.Types
 	for _, t := range all.Types {
-		if f.uploads.name == t.Name || f.uploads.name == "" && t.Configured(&cfg.Upload) != nil {
+		if u.name == t.Name || u.name == "" && t.Configured(&cfg.Upload) != nil {
 			types = append(types, t)
 		}
 	}
 	switch {
-	case len(types) == 0 && f.uploads.name == "":
-		return fmt.Errorf("%s has no upload", f.configFile)
+	case len(types) == 0 && u.name == "":
+		return fmt.Errorf("%s has no upload", u.ConfigFile)
 	case len(types) == 0:
-		return fmt.Errorf("there is no upload %q; there are coscale and instrumental", f.uploads.name)
+		return fmt.Errorf("there is no upload %q; there are coscale and instrumental", u.name)
 	case types[0].Configured(&cfg.Upload) == nil:
-		return fmt.Errorf("%s has no upload.%s, which would send it", f.configFile, f.uploads.name)
+		return fmt.Errorf("%s has no upload.%s, which would send it", u.ConfigFile, u.name)
 	}
-	kept, err := openStorage(fsx.OS{}, f.uploads.storage)
+	spoolPath, release, err := u.OpenStorage(u.storage)
 	if err != nil {
 		return fmt.Errorf("%w; what was refused is put back only while no bridge runs there", err)
 	}
-	defer kept.close()
+	defer release()
 	for _, t := range types {
-		path, err := kept.upload(t.Name)
+		path, err := spoolPath(t.Name)
 		if err != nil {
 			return err
 		}
-		s, err := spool.Open(spool.Options{Path: path, MaxBytes: t.Configured(&cfg.Upload).MaxBytes, Logger: newLogger(stderr, f.logLevel, f.logFormat)})
+		s, err := spool.Open(spool.Options{Path: path, MaxBytes: t.Configured(&cfg.Upload).MaxBytes, Logger: u.Logger()})
 		if err != nil {
 			return err
 		}
@@ -135,11 +161,11 @@ func retryUploads(f *flags, stdout, stderr io.Writer) error {
 		if err := errors.Join(err, s.Close()); err != nil {
 			return fmt.Errorf("%s: %w", t.Name, err)
 		}
-		fmt.Fprintf(stdout, "%s: %s queued again", t.Name, texts.Count(back, "item"))
+		fmt.Fprintf(u.Stdout, "%s: %s queued again", t.Name, texts.Count(back, "item"))
 		if left > 0 {
-			fmt.Fprintf(stdout, "; %s cannot be, and stay in %s.refused", texts.Count(left, "line"), path)
+			fmt.Fprintf(u.Stdout, "; %s cannot be, and stay in %s.refused", texts.Count(left, "line"), path)
 		}
-		fmt.Fprintln(stdout)
+		fmt.Fprintln(u.Stdout)
 	}
 	return nil
 }
