@@ -21,8 +21,8 @@ const (
 	keepStart = 10 * time.Second
 )
 
-// keep has the script alive until the unit is stopped.
-func (u *unit) keep(k dialect.Keeper) {
+// keep has the script alive until the worker is stopped.
+func (u *worker) keep(k dialect.Keeper) {
 	var backoff time.Duration
 	due := time.Now()
 	for u.sleep(due) && u.pool.runs.acquire(u.ctx) {
@@ -43,7 +43,7 @@ func (u *unit) keep(k dialect.Keeper) {
 
 // liveOnce is one life of the script, from start to end. The caller has taken a
 // place, which it gives back. It tells whether the script wants no other.
-func (u *unit) liveOnce(k dialect.Keeper, waited time.Duration) (disabled bool) {
+func (u *worker) liveOnce(k dialect.Keeper, waited time.Duration) (disabled bool) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
@@ -78,7 +78,7 @@ func (u *unit) liveOnce(k dialect.Keeper, waited time.Duration) (disabled bool) 
 
 // rest shows a script that does not run, since it has said so: why, and none of
 // the series that would tell of its runs.
-func (u *unit) rest(t *dialect.Result) {
+func (u *worker) rest(t *dialect.Result) {
 	t.Warnings = append(t.Warnings, fmt.Sprintf("does not run: %v; it is started again when its configuration or its file has changed", t.Err))
 	t.Failure, t.Err = "", nil
 	u.stderr.flush()
@@ -97,7 +97,7 @@ func (u *unit) rest(t *dialect.Result) {
 }
 
 // nextRun waits for a run that was not waited for yet.
-func (u *unit) nextRun() {
+func (u *worker) nextRun() {
 	select {
 	case <-u.ran:
 	case <-u.ctx.Done():
@@ -111,7 +111,7 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 	errs := make([]error, len(scripts))
 	var running sync.WaitGroup
 	for i, s := range scripts {
-		u := p.newUnit(ctx, s, dialect.Forgetful{})
+		u := p.newWorker(ctx, s, dialect.Forgetful{})
 		k, kept := u.runner.(dialect.Keeper)
 		if !kept {
 			u.runner.Close()

@@ -25,7 +25,7 @@ type Pool struct {
 	runs     *semaphore
 
 	// supervisor has those at work, in the order of the configuration.
-	supervisor *supervise.Supervisor[*unit]
+	supervisor *supervise.Supervisor[*worker]
 	closed     atomic.Bool
 
 	sinkErrors atomic.Uint64
@@ -44,9 +44,9 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		launcher: process.NewLauncher(logger),
 		base:     time.Now(),
 		runs:     newSemaphore(maxConcurrent),
-		// A script never fails in the supervisor's eyes: the unit itself starts it
+		// A script never fails in the supervisor's eyes: the worker itself starts it
 		// again.
-		supervisor: supervise.New[*unit](supervise.Options{}),
+		supervisor: supervise.New[*worker](supervise.Options{}),
 		memory:     func(*Script) dialect.Memory { return dialect.Forgetful{} },
 	}
 }
@@ -61,13 +61,13 @@ func (p *Pool) UseMemory(of func(*Script) dialect.Memory) { p.memory = of }
 // stopped and its series end. Reload returns when everything that had to stop
 // has stopped, which takes a few seconds at most, or when ctx has ended.
 func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int) {
-	var specs []supervise.Spec[*unit]
+	var specs []supervise.Spec[*worker]
 	for _, s := range scripts {
 		if before, ok := p.supervisor.Get(s.Name); ok {
 			s.inherit(before.script)
 		}
-		specs = append(specs, supervise.Spec[*unit]{Key: s.Name, Fingerprint: s.Fingerprint(), New: func(ctx context.Context) *unit {
-			return p.newUnit(ctx, s, p.memory(s))
+		specs = append(specs, supervise.Spec[*worker]{Key: s.Name, Fingerprint: s.Fingerprint(), New: func(ctx context.Context) *worker {
+			return p.newWorker(ctx, s, p.memory(s))
 		}})
 	}
 	applied, err := p.supervisor.Apply(ctx, specs, func() {
@@ -193,10 +193,10 @@ func (p *semaphore) grant() {
 // waits for the next run that has not been given. It is the way of `try`; a
 // Pool is used either through Reload or through Once.
 func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
-	var specs []supervise.Spec[*unit]
+	var specs []supervise.Spec[*worker]
 	for _, s := range scripts {
-		specs = append(specs, supervise.Spec[*unit]{Key: s.Name, New: func(ctx context.Context) *unit {
-			u := p.newUnit(ctx, s, p.memory(s))
+		specs = append(specs, supervise.Spec[*worker]{Key: s.Name, New: func(ctx context.Context) *worker {
+			u := p.newWorker(ctx, s, p.memory(s))
 			u.onDemand = true
 			return u
 		}})

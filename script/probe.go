@@ -39,7 +39,7 @@ type probeRun struct {
 	done  chan struct{}
 	batch *record.Batch // set before done is closed; nil: the run was cut short
 
-	// Of a run with parameters, under the unit's mu:
+	// Of a run with parameters, under the worker's mu:
 	waiting int
 	cancel  context.CancelFunc
 }
@@ -91,14 +91,14 @@ func (p *Pool) Probe(ctx context.Context, name string, query map[string][]string
 		if !errors.Is(err, errCutShort) {
 			return b, err
 		}
-		// A reload has put another unit in its place, or an abandoned run has
+		// A reload has put another worker in its place, or an abandoned run has
 		// made room.
 	}
 }
 
 // probe is Probe for the script as it is now; it gives errCutShort when it may
 // be another one by then.
-func (u *unit) probe(ctx context.Context, query map[string][]string) (*record.Batch, error) {
+func (u *worker) probe(ctx context.Context, query map[string][]string) (*record.Batch, error) {
 	s, err := u.script.With(query)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (u *unit) probe(ctx context.Context, query map[string][]string) (*record.Ba
 
 // askRun gives the last run if it is fresh, waits for one that is under way
 // or due, or has the loop take the next one now.
-func (u *unit) askRun(ctx context.Context) (*record.Batch, error) {
+func (u *worker) askRun(ctx context.Context) (*record.Batch, error) {
 	u.mu.Lock()
 	if u.last != nil && time.Since(u.last.Time) < probeFresh {
 		defer u.mu.Unlock()
@@ -134,7 +134,7 @@ func (u *unit) askRun(ctx context.Context) (*record.Batch, error) {
 }
 
 // finished gives a run's batch to those who wait for it. The caller holds u.mu.
-func (u *unit) finished(b *record.Batch) {
+func (u *worker) finished(b *record.Batch) {
 	if u.script.Probe {
 		u.last = b
 	}
@@ -145,7 +145,7 @@ func (u *unit) finished(b *record.Batch) {
 // join gives the run of a command that is under way or has just ended, and
 // starts one if there is none. One that is being ended is given too: it is cut
 // short, and then there is room for another. Who boards must alight.
-func (u *unit) join(s *Script) (*probeRun, error) {
+func (u *worker) join(s *Script) (*probeRun, error) {
 	key := strings.Join(s.Command, "\x00")
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -169,7 +169,7 @@ func (u *unit) join(s *Script) (*probeRun, error) {
 }
 
 // leave is for who waits no more; the last one ends the run.
-func (u *unit) leave(f *probeRun) {
+func (u *worker) leave(f *probeRun) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f.waiting--
@@ -180,7 +180,7 @@ func (u *unit) leave(f *probeRun) {
 
 // executeProbe runs a command that a request asked for, and keeps what came of it for
 // as long as it is fresh. It may be ended by anybody: see alight.
-func (u *unit) executeProbe(ctx context.Context, f *probeRun, key string, s *Script) {
+func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *Script) {
 	defer f.cancel()
 	asked := time.Now()
 	var (
@@ -189,7 +189,7 @@ func (u *unit) executeProbe(ctx context.Context, f *probeRun, key string, s *Scr
 		verdict *Verdict
 	)
 	if u.pool.runs.acquire(ctx) {
-		g := u.newProbeUnit(ctx, s)
+		g := u.newProbeWorker(ctx, s)
 		turn, batch, verdict = g.execute(time.Since(asked))
 		g.runner.Close()
 	}
@@ -215,7 +215,7 @@ func (u *unit) executeProbe(ctx context.Context, f *probeRun, key string, s *Scr
 
 // waitProbes tells all who wait that there is no run any more, and returns when
 // the last one has ended. u.ctx must have ended.
-func (u *unit) waitProbes() {
+func (u *worker) waitProbes() {
 	u.mu.Lock()
 	u.closed = true
 	u.next.finish(nil)
@@ -223,10 +223,10 @@ func (u *unit) waitProbes() {
 	u.probes.Wait()
 }
 
-// newProbeUnit makes a unit for one run with parameters. It shares the script's
+// newProbeWorker makes a worker for one run with parameters. It shares the script's
 // part of the log, which is bounded and does not repeat itself.
-func (u *unit) newProbeUnit(ctx context.Context, s *Script) *unit {
-	g := u.pool.newUnit(ctx, s, dialect.Forgetful{})
+func (u *worker) newProbeWorker(ctx context.Context, s *Script) *worker {
+	g := u.pool.newWorker(ctx, s, dialect.Forgetful{})
 	g.source.Store(u.source.Load())
 	g.forProbe = true
 	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))

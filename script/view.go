@@ -66,7 +66,7 @@ func (p *Pool) View(name string) (View, bool) {
 	return u.snapshot(), true
 }
 
-func (u *unit) snapshot() View {
+func (u *worker) snapshot() View {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	v := u.view

@@ -18,9 +18,9 @@ import (
 	"scriptbridge/script/process"
 )
 
-// unit is one script at work in a Pool: its loop, and what people may see of
+// worker has one script at work in a Pool: its loop, and what people may see of
 // it.
-type unit struct {
+type worker struct {
 	pool   *Pool
 	script *Script
 	source atomic.Pointer[record.Source]
@@ -54,10 +54,10 @@ type unit struct {
 	closed    bool                 // the loop has ended, and no run begins any more
 }
 
-// newUnit makes a unit that ends with ctx.
-func (p *Pool) newUnit(ctx context.Context, s *Script, m dialect.Memory) *unit {
+// newWorker makes a worker that ends with ctx.
+func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *worker {
 	ctx, cancel := context.WithCancel(ctx)
-	u := &unit{
+	u := &worker{
 		pool:   p,
 		script: s,
 		slots:  newSchedule(p.base, s.Name),
@@ -83,8 +83,8 @@ func (p *Pool) newUnit(ctx context.Context, s *Script, m dialect.Memory) *unit {
 	return u
 }
 
-// Run runs the script until the unit is stopped.
-func (u *unit) Run(ctx context.Context, _ func()) {
+// Run runs the script until the worker is stopped.
+func (u *worker) Run(ctx context.Context, _ func()) {
 	defer func() { <-ctx.Done() }() // u.ctx may have ended before: see Once
 	defer u.runner.Close()
 	defer u.waitProbes()
@@ -112,18 +112,18 @@ func (u *unit) Run(ctx context.Context, _ func()) {
 }
 
 // Removed ends the series of a script that is configured no more.
-func (u *unit) Removed() {
+func (u *worker) Removed() {
 	if !u.script.ProbeOnly() {
 		u.putGone()
 	}
 }
 
-func (u *unit) putGone() {
+func (u *worker) putGone() {
 	u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 }
 
-// repeat runs the script at its slots, until the unit is stopped.
-func (u *unit) repeat() {
+// repeat runs the script at its slots, until the worker is stopped.
+func (u *worker) repeat() {
 	first := true
 	due := u.slots.begin(time.Now(), u.judge.interval)
 	for u.sleep(due) {
@@ -144,8 +144,8 @@ func (u *unit) repeat() {
 }
 
 // sleep waits until due, or until somebody asks for a run, and reports whether
-// the unit is still wanted.
-func (u *unit) sleep(due time.Time) bool {
+// the worker is still wanted.
+func (u *worker) sleep(due time.Time) bool {
 	u.mu.Lock()
 	u.view.Next = due
 	if u.view.State == Running || time.Now().Before(due) {
@@ -173,7 +173,7 @@ func (u *unit) sleep(due time.Time) bool {
 // plan gives the moment of the next run, and counts the slots that passed
 // while the script ran. A run that was wanted before it was due changes
 // nothing, unless it went on until then.
-func (u *unit) plan(due, wanted time.Time, retry time.Duration, first bool) time.Time {
+func (u *worker) plan(due, wanted time.Time, retry time.Duration, first bool) time.Time {
 	now := time.Now()
 	next := due
 	if !now.Before(due) {
@@ -189,7 +189,7 @@ func (u *unit) plan(due, wanted time.Time, retry time.Duration, first bool) time
 
 // overran counts the slots that passed while the script ran, and tells when
 // that begins.
-func (u *unit) overran(now time.Time, skipped int) {
+func (u *worker) overran(now time.Time, skipped int) {
 	u.judge.overruns += skipped
 	var wrong []string
 	if skipped > 0 {
@@ -205,7 +205,7 @@ func (u *unit) overran(now time.Time, skipped int) {
 // place, which play gives back: a sink that takes long is nobody else's wait. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
-func (u *unit) runOnce(waited time.Duration) (retry time.Duration) {
+func (u *worker) runOnce(waited time.Duration) (retry time.Duration) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
@@ -220,7 +220,7 @@ func (u *unit) runOnce(waited time.Duration) (retry time.Duration) {
 
 // put gives a batch to the sink. What the sink could not take is counted, and
 // told once.
-func (u *unit) put(b *record.Batch) {
+func (u *worker) put(b *record.Batch) {
 	err := u.pool.sink.Put(b)
 	if err != nil {
 		u.pool.sinkErrors.Add(1)
@@ -231,7 +231,7 @@ func (u *unit) put(b *record.Batch) {
 // publish puts what came of a run, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
-func (u *unit) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
+func (u *worker) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
 	u.put(batch)
 	u.mu.Lock()
 	u.remember(turn, batch, verdict)
@@ -248,7 +248,7 @@ func (u *unit) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdi
 // by a reload or the end, which says nothing of the script. The place that the
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
-func (u *unit) execute(waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
+func (u *worker) execute(waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
 	turn := u.runner.Run(u.ctx, u.exec)
 	u.pool.runs.release()
 	u.stderr.flush()
@@ -260,13 +260,13 @@ func (u *unit) execute(waited time.Duration) (*dialect.Result, *record.Batch, *V
 	return turn, batch, verdict
 }
 
-func (u *unit) interrupted(t *dialect.Result) bool {
+func (u *worker) interrupted(t *dialect.Result) bool {
 	return !t.ExitCodeIsValue && (len(t.Outcomes) == 0 || t.Outcomes[len(t.Outcomes)-1].Result != record.OK)
 }
 
 // exec is the Exec that the dialects get: the script's command with the
 // invocation's arguments behind it.
-func (u *unit) exec(ctx context.Context, in dialect.Invocation) *process.Outcome {
+func (u *worker) exec(ctx context.Context, in dialect.Invocation) *process.Outcome {
 	now := time.Now()
 	c, err := u.script.resolveCommand()
 	if err == nil {
@@ -307,7 +307,7 @@ func (u *unit) exec(ctx context.Context, in dialect.Invocation) *process.Outcome
 
 // logVerdict says what changed: a script that goes on failing in the same way is
 // not said again each minute, nor is each time that one fails and recovers.
-func (u *unit) logVerdict(v *Verdict, t *dialect.Result) {
+func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 	var wrong []string
 	if v.Result != record.OK {
 		wrong = append(wrong, v.text())
@@ -341,7 +341,7 @@ func (u *unit) logVerdict(v *Verdict, t *dialect.Result) {
 }
 
 // remember keeps what the status page shows. The caller holds u.mu.
-func (u *unit) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
+func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w := &u.view
 	w.Interval, w.Timeout = b.Run.Interval, b.Run.Timeout
 	w.Last = v
@@ -361,7 +361,7 @@ func (u *unit) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 }
 
 // hasRun reports whether the script has had its first run, if it takes any.
-func (u *unit) hasRun() bool {
+func (u *worker) hasRun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.view.Last != nil || u.script.ProbeOnly()

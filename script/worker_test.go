@@ -42,7 +42,7 @@ func TestRememberFlood(t *testing.T) {
 	p := NewPool(&memory{}, log.NewNopLogger(), 1)
 	defer p.Close()
 	for _, n := range []int{0, 1, eventsShown, eventsShown + 1, eventsMost} {
-		u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
+		u := p.newWorker(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
 		defer u.stop()
 		for range 3 { // the same events again
 			u.mu.Lock()
@@ -65,7 +65,7 @@ func BenchmarkRemember(b *testing.B) {
 	defer p.Close()
 	for _, n := range []int{100, 1000, eventsMost} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			u := p.newUnit(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
+			u := p.newWorker(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
 			defer u.stop()
 			batch := floods(n)
 			for b.Loop() {
@@ -85,7 +85,7 @@ func TestPublishAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nobody waits for a run
 	for range 500 {
-		u := p.newUnit(t.Context(), s, dialect.Forgetful{})
+		u := p.newWorker(t.Context(), s, dialect.Forgetful{})
 		u.view.State = Running
 		var asked, over atomic.Bool
 		var asking sync.WaitGroup
