@@ -297,6 +297,29 @@ func TestChange(t *testing.T) {
 	})
 }
 
+// What was made and is not put to work is told to end.
+func TestDropped(t *testing.T) {
+	with(t, func(t *testing.T, w *world) {
+		w.apply(t, w.spec("a/1", func(u *unit) { u.changes = func(*unit) bool { return true } }))
+		var made []context.Context
+		dropped := w.spec("a/2")
+		dropped.New = func(ctx context.Context) *unit {
+			made = append(made, ctx)
+			return &unit{diary: &w.diary, name: "a/2"}
+		}
+		w.apply(t, dropped)
+		if _, err := w.Apply(t.Context(), []supervise.Spec[*unit]{w.spec("b/1"), w.spec("c/1", func(*unit) { panic("odd") })}, nil); err == nil {
+			t.Error("no error")
+		}
+		w.Close(t.Context(), nil)
+		dropped.Key = "late"
+		w.apply(t, dropped)
+		if len(made) != 2 || made[0].Err() == nil || made[1].Err() == nil {
+			t.Errorf("%d were made, and not all are told to end", len(made))
+		}
+	})
+}
+
 // One that has failed is run at once when it has become another one.
 func TestChangeWakes(t *testing.T) {
 	with(t, func(t *testing.T, w *world) {
