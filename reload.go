@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +25,7 @@ import (
 // desired is what a configuration asks for.
 type desired struct {
 	*script.Loaded
-	receivers, uploads string // their fingerprints
+	fingerprint string // of all but the scripts
 }
 
 // load reads a configuration and everything it names. Its one side effect is
@@ -38,7 +36,10 @@ func load(file string, makeFolders bool) (*desired, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &desired{l, receive.Fingerprint(&l.Config.Receive), all.Types.Fingerprint(&l.Config.Upload)}, nil
+		return &desired{l, config.Fingerprint(nil,
+			l.Config.Global, l.Config.Events, strings.Join(l.Config.Warnings, "\n"), errorTexts(l.Problems),
+			receive.Fingerprint(&l.Config.Receive), all.Types.Fingerprint(&l.Config.Upload),
+		)}, nil
 	})
 }
 
@@ -56,11 +57,7 @@ func (w *desired) rehearse() error {
 }
 
 func (w *desired) equal(other *desired) bool {
-	return len(w.Made) == 0 && reflect.DeepEqual(w.Config.Global, other.Config.Global) &&
-		w.Config.Events == other.Config.Events &&
-		w.receivers == other.receivers && w.uploads == other.uploads &&
-		errorTexts(w.Problems) == errorTexts(other.Problems) && slices.Equal(w.Config.Warnings, other.Config.Warnings) &&
-		script.SameSet(w.Scripts, other.Scripts)
+	return len(w.Made) == 0 && w.fingerprint == other.fingerprint && script.SameSet(w.Scripts, other.Scripts)
 }
 
 func errorTexts(errs []error) string {
