@@ -64,7 +64,7 @@ type bridge struct {
 // called if there is no error.
 func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, error) {
 	logger := streams.logger
-	set, err := fsx.Do(ctx, func() (*desired, error) { return load(f.configFile, true) })
+	set, err := fsx.Do(ctx, func() (*desired, error) { return load(f.configFile, true, f.trusted(false)) })
 	if err == nil {
 		_, err = fsx.Do(ctx, func() (any, error) { return nil, set.rehearse() })
 	}
@@ -105,7 +105,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	b.sources = &sources{b.pool, receive.NewSet(receivers)}
 	b.sources.register(registry)
 	registry.MustRegister(b.uploads)
-	b.reloader = &reloader{file: f.configFile, web: port, logger: logger, sources: b.sources, uploads: b.uploads, page: page, stream: streams.events, current: set}
+	b.reloader = &reloader{file: f.configFile, trusted: f.trusted(false), web: port, logger: logger, sources: b.sources, uploads: b.uploads, page: page, stream: streams.events, current: set}
 	b.reloader.register(registry)
 	return b, nil
 }

@@ -39,9 +39,12 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		}
 	}
 	for _, file := range files {
-		w, err := load(file, false)
+		w, err := load(file, false, f.trusted(f.check.as == "root"))
 		var found findings
 		if err == nil {
+			for _, s := range w.Scripts {
+				s.AsRoot = f.check.as == "root"
+			}
 			found, err = config.Guarded(file, func() (findings, error) { return w.examine(ctx, port, f.check.storage), nil })
 		}
 		if err != nil {

@@ -74,7 +74,7 @@ func checkDocsConfig(t *testing.T, text string) {
 	if err := run(t.Context(), []string{"check", "--storage.path=" + filepath.Join(t.TempDir(), "store"), file}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
 		t.Fatalf("check: %v\n%s%s", err, &stderr, text)
 	}
-	cfg, err := config.Load(dialects.Dialects.Config(), file)
+	cfg, err := config.Load(dialects.Dialects.Config(), file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestDocsSettings(t *testing.T) {
 				}
 				file := filepath.Join(t.TempDir(), "scriptbridge.yml")
 				write(t, file, fmt.Sprintf("scripts:\n  - dialect: %s\n    %s\n    %s\n", dialect, named, set), 0o600)
-				_, err := load(file, true)
+				_, err := load(file, true, nil)
 				errs = append(errs, err)
 			}
 			if !slices.Contains(errs, nil) {

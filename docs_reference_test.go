@@ -451,7 +451,7 @@ func configurationsIn(t *testing.T, file string) map[string]string {
 		}
 		path := filepath.Join(t.TempDir(), "scriptbridge.yml")
 		write(t, path, string(f.Data), 0o600)
-		if _, err := script.Load(dialects.Dialects, path, false); err == nil {
+		if _, err := script.Load(dialects.Dialects, path, false, nil); err == nil {
 			all[f.Name] = string(f.Data)
 		}
 	}
@@ -477,7 +477,7 @@ func TestSchemaRefuses(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "scriptbridge.yml")
 		write(t, path, text, 0o600)
-		if _, err := script.Load(dialects.Dialects, path, false); err == nil {
+		if _, err := script.Load(dialects.Dialects, path, false, nil); err == nil {
 			t.Errorf("the program takes %s", text)
 		}
 		if validate(schema, text) == nil {

@@ -19,6 +19,7 @@ import (
 
 	"scriptbridge/cli"
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/trust"
 )
 
 func main() {
@@ -59,6 +60,7 @@ func printWithin(patience time.Duration, w io.Writer, text string) {
 // flags are all that the command line can say.
 type flags struct {
 	configFile string
+	trust      []string // --config.trusted-path
 	logLevel   string
 	logFormat  string
 
@@ -71,11 +73,21 @@ type flags struct {
 	}
 	check struct {
 		files     []string
+		as        string
 		strict    bool
 		webConfig string
 		storage   string
 	}
 	args []string // what stands behind --; nil: there is no --
+}
+
+// trusted says whose files are obeyed: nobody is asked but root, or who wants to
+// know what root would be told.
+func (f *flags) trusted(asRoot bool) *trust.Policy {
+	if os.Geteuid() != 0 && !asRoot {
+		return nil
+	}
+	return &trust.Policy{Except: f.trust}
 }
 
 const (
@@ -106,7 +118,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		stdout = signalsOf(ctx).end(stdout)
 	}
 	err = cmd.Run(ctx, &cli.Env{
-		ConfigFile: f.configFile, Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
+		ConfigFile: f.configFile, Trusted: f.trusted(false), Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
 		Registry: processRegistry, Logger: func() log.Logger { return newLogger(stderr, f.logLevel, f.logFormat) },
 		OpenStorage: openSpools, BeforeEnd: signalsOf(ctx).beforeEnd,
 	})
@@ -121,6 +133,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	f := new(flags)
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
 	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
+	app.Flag("config.trusted-path", "A file or folder that root takes as it is, although others may change it; repeatable. The configuration's trusted_paths are for what it names itself.").PlaceHolder("PATH").StringsVar(&f.trust)
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
 	commands := slices.Concat(
@@ -157,6 +170,7 @@ func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
 
 func (f *flags) checkCommand(app *kingpin.Application) cli.Command {
 	cmd := app.Command("check", "Check the configuration and all files that it names, without running anything, and print all errors.")
+	cmd.Flag("as", "Say what would be wrong if root ran it: whose files it would obey.").PlaceHolder("root").EnumVar(&f.check.as, "root")
 	cmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
 	cmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
 	cmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)

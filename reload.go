@@ -15,6 +15,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/trust"
 	"scriptbridge/receive"
 	"scriptbridge/script"
 	dialects "scriptbridge/script/dialect/all"
@@ -29,10 +30,10 @@ type desired struct {
 }
 
 // load reads a configuration and everything it names. Its one side effect is
-// script.Load's, if makeFolders asks for it.
-func load(file string, makeFolders bool) (*desired, error) {
+// script.Load's, if makeFolders asks for it. trusted is as in config.Load.
+func load(file string, makeFolders bool, trusted *trust.Policy) (*desired, error) {
 	return config.Guarded(file, func() (*desired, error) {
-		l, err := script.Load(dialects.Dialects, file, makeFolders)
+		l, err := script.Load(dialects.Dialects, file, makeFolders, trusted)
 		if err != nil {
 			return nil, err
 		}
@@ -71,6 +72,7 @@ func errorTexts(errs []error) string {
 // be used changes nothing and is told in the log, to who asked, and on the page.
 type reloader struct {
 	file    string
+	trusted *trust.Policy // as in config.Load
 	web     webPort
 	logger  log.Logger
 	sources *sources
@@ -149,7 +151,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 
 // read reads the file and all that it names, which may take long.
 func (r *reloader) read() (*desired, error) {
-	w, err := load(r.file, true)
+	w, err := load(r.file, true, r.trusted)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func TestWantedEqual(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w, err := load(file, false)
+		w, err := load(file, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

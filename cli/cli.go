@@ -11,11 +11,15 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"scriptbridge/internal/trust"
 )
 
 // Env is the program that a command is run in.
 type Env struct {
-	ConfigFile     string
+	ConfigFile string
+	// Trusted says whose files may be obeyed; nil asks nothing.
+	Trusted        *trust.Policy
 	Args           []string // what stands behind --; nil: there is no --
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer

@@ -111,7 +111,7 @@ func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 		}
 		return t.command(ctx)
 	}
-	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) { return script.Load(all.Dialects, t.ConfigFile, true) })
+	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) { return script.Load(all.Dialects, t.ConfigFile, true, t.Trusted) })
 	if err != nil {
 		return nil, err
 	}

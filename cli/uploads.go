@@ -125,7 +125,7 @@ func (u *uploads) retry() error {
 	if _, err := uploadsFolder(u.storage); err != nil {
 		return err
 	}
-	cfg, err := config.Load(dialects.Dialects.Config(), u.ConfigFile)
+	cfg, err := config.Load(dialects.Dialects.Config(), u.ConfigFile, u.Trusted)
 	if err != nil {
 		return err
 	}

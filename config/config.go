@@ -10,6 +10,7 @@ package config
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"scriptbridge/config/cmdline"
@@ -46,10 +47,12 @@ type Global struct {
 	// 0 when left out: each dialect has its own default.
 	Interval time.Duration `yaml:"interval" min:"1s" unset:"'60s'" doc:"how often a script runs that does not declare a period"`
 	// 0 when left out.
-	Timeout       time.Duration     `yaml:"timeout" min:"1ms" unset:"'5s'" doc:"how long a run of a script may take that does not declare a 'maxruntime'"`
-	MaxConcurrent int               `yaml:"max_concurrent" default:"16" min:"1" doc:"how many scripts run at once. Others wait in the order in which they were due; the waiting time is a metric"`
-	AverageWindow time.Duration     `yaml:"average_window" default:"5m" min:"1s" doc:"what a metric with calctype Average is averaged over"`
-	Labels        map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
+	Timeout       time.Duration `yaml:"timeout" min:"1ms" unset:"'5s'" doc:"how long a run of a script may take that does not declare a 'maxruntime'"`
+	MaxConcurrent int           `yaml:"max_concurrent" default:"16" min:"1" doc:"how many scripts run at once. Others wait in the order in which they were due; the waiting time is a metric"`
+	AverageWindow time.Duration `yaml:"average_window" default:"5m" min:"1s" doc:"what a metric with calctype Average is averaged over"`
+	// TrustedPaths is first, since what is read after it is held against it.
+	TrustedPaths []string          `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`
+	Labels       map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
 }
 
 func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
@@ -67,7 +70,8 @@ type Settings struct {
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
 	Labels           map[string]string   `yaml:"labels" format:"label" doc:"on every series of the script; they override those of 'global'"`
 	Env              map[string]Secret   `yaml:"env" format:"variable" doc:"additional environment variables. Their values are never shown"`
-	EnvFile          string              `yaml:"env_file" format:"path" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
+	PassEnv          []string            `yaml:"pass_env" format:"variable name" doc:"variables of the bridge's own environment that the script is given besides those in [security.md](security.md#what-a-script-is-given)"`
+	EnvFile          string              `yaml:"env_file" format:"file" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
 	User             string              `yaml:"user" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
 	WorkingDirectory string              `yaml:"working_directory" format:"path" first:"true" unset:"the script's own folder" doc:"where it runs"`
 	MaxAge           time.Duration       `yaml:"max_age" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them"`
@@ -79,11 +83,17 @@ type Settings struct {
 	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon"`
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
+	// TrustedPaths are Global's, and those of the command line.
+	TrustedPaths []string
 }
 
 func (s *Settings) start(e *entry) {
 	s.Labels = maps.Clone(e.load.config.Global.Labels)
 	s.AverageWindow = e.load.config.Global.AverageWindow
+	if t := e.load.trusted; t != nil {
+		s.TrustedPaths = t.Except
+	}
+	s.TrustedPaths = slices.Concat(s.TrustedPaths, e.load.config.Global.TrustedPaths)
 	s.Dialect = e.dialects.first()
 }
 
@@ -125,12 +135,12 @@ func (s *Script) Fingerprint() string {
 // Discover is one entry of `discover`: a folder of scripts, or the
 // configuration of an agent that ran them.
 type Discover struct {
-	Directory string   `yaml:"directory" format:"path" unset:"required, unless the dialect has a folder of its own" doc:"the folder whose scripts run"` // absolute
+	Directory string   `yaml:"directory" format:"file" unset:"required, unless the dialect has a folder of its own" doc:"the folder whose scripts run"` // absolute
 	_         struct{} `yaml:"name" refused:"is not for an entry of discover" remedy:"each script that it finds has its own"`
 	_         struct{} `yaml:"command" refused:"is not for an entry of discover" remedy:"each script that it finds has its own"`
 	_         struct{} `yaml:"parameters" refused:"is not for an entry of discover" remedy:"a parameter needs a place in a command: name the script under scripts"`
 	// AgentConfig is absolute; then there is no Directory.
-	AgentConfig string `yaml:"agent_config" format:"path" doc:"for a dialect that runs modules: the agent's configuration, whose monitors run"`
+	AgentConfig string `yaml:"agent_config" format:"file" doc:"for a dialect that runs modules: the agent's configuration, whose monitors run"`
 	Settings    `yaml:",inline"`
 	Pos         Position
 }

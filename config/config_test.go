@@ -44,7 +44,7 @@ func TestSecret(t *testing.T) {
 
 func TestLoadMissing(t *testing.T) {
 	t.Chdir(t.TempDir())
-	_, err := Load(testDialects, "scriptbridge.yml")
+	_, err := Load(testDialects, "scriptbridge.yml", nil)
 	want := "scriptbridge.yml: there is no such file (--config.file names another one; to begin with, one line will do: scripts: [{command: /path/to/script}])"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -52,12 +52,12 @@ func TestLoadMissing(t *testing.T) {
 	if err := os.WriteFile("scriptbridge.yaml", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(testDialects, "scriptbridge.yml")
+	_, err = Load(testDialects, "scriptbridge.yml", nil)
 	want = "scriptbridge.yml: there is no such file (did you mean scriptbridge.yaml? --config.file names another one; to begin with, one line will do: scripts: [{command: /path/to/script}])"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
-	_, err = Load(testDialects, ".")
+	_, err = Load(testDialects, ".", nil)
 	if want := ".: is a folder (name a file in it)"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -102,7 +102,7 @@ func loadText(t testing.TB, text string) *Config {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(testDialects, file)
+	c, err := Load(testDialects, file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestOptionsErrors(t *testing.T) {
 	if err := os.WriteFile("x.yml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(testDialects, "x.yml")
+	c, err := Load(testDialects, "x.yml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

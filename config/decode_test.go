@@ -54,7 +54,7 @@ fuzz.yml:2: b "x" is not a whole number (write digits alone, such as 100)`},
 	} {
 		var r yamltree.Report
 		var f file
-		e := &entry{Report: &r, file: "fuzz.yml", load: newLoader(testDialects, "")}
+		e := &entry{Report: &r, file: "fuzz.yml", load: newLoader(testDialects, "", nil)}
 		e.object(yamltree.Field{Value: yamltree.Parse(&r, "fuzz.yml", []byte(c.text))}, &f)
 		err := r.Join(nil)
 		if err == nil || err.Error() != c.want {

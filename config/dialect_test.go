@@ -28,7 +28,7 @@ discover:
   - {agent_config: f}
   - {dialect: kit, agent_config: f}
 `)
-	c, err := Load(dialects, "scriptbridge.yml")
+	c, err := Load(dialects, "scriptbridge.yml", nil)
 	const want = `scriptbridge.yml:5: scripts[1] "b": command is not for the dialect kit (name the module under options)
 scriptbridge.yml:7: scripts[3] "c": unknown key "shape" (it is an option of a dialect: write it under options:)
 scriptbridge.yml:8: scripts[4] "d": unknown key "permissions"

@@ -35,17 +35,19 @@ type format struct {
 // formats are those that the tag format names.
 var formats = map[string]format{
 	"path": {read: readPath},
+	"file": {read: readFile},
 	"path or -": {read: func(e *entry, s string) (string, *yamltree.Problem) {
 		if s == "-" {
 			return s, nil
 		}
 		return readPath(e, s)
 	}},
-	"address":   {read: readAddress, empty: true},
-	"name":      {read: checked(checkName)},
-	"prefix":    {read: checked(checkPrefix)},
-	"url path":  {read: checked(checkURLPath)},
-	"name part": {read: checked(checkNamePart)},
+	"address":       {read: readAddress, empty: true},
+	"name":          {read: checked(checkName)},
+	"prefix":        {read: checked(checkPrefix)},
+	"url path":      {read: checked(checkURLPath)},
+	"name part":     {read: checked(checkNamePart)},
+	"variable name": {read: checked(func(s string) *yamltree.Problem { return checkEnv(s, "") })},
 }
 
 // mapFormats are those of the names in a map, and of their texts.
@@ -60,6 +62,16 @@ func checked(check func(s string) *yamltree.Problem) func(*entry, string) (strin
 // readPath makes a path absolute, from the folder of the file.
 func readPath(e *entry, s string) (string, *yamltree.Problem) {
 	return fsx.Absolute(e.folder, s), nil
+}
+
+// readFile reads the path of a file, or of a folder of files, that the bridge
+// obeys: as root it obeys nothing that others may change.
+func readFile(e *entry, s string) (string, *yamltree.Problem) {
+	path := fsx.Absolute(e.folder, s)
+	if e.load == nil {
+		return path, nil
+	}
+	return path, e.load.obeyed(path, wayOut)
 }
 
 // readAddress reads HOST:PORT. Without a host it is loopback: what is received is

@@ -12,16 +12,18 @@ import (
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/trust"
 )
 
 // Load reads file and the files that it includes. dialects are those that it may
-// name. The error is a joined list
-// of every *Error found, by file and line; with one, the Config holds what
+// name. The error is a joined list of every *Error found, by file and line; with one, the Config holds what
 // could be read, so that a check can go on with it, and is not to be put to
 // work. What is wrong with the world, such as a missing script, is not looked
-// for.
-func Load(dialects Dialects, file string) (*Config, error) {
-	l := load(dialects, file)
+// for. trusted says whose files may be obeyed, the configuration's own and those
+// that it names; nil asks nothing. The file's trusted_paths count for what it
+// names.
+func Load(dialects Dialects, file string, trusted *trust.Policy) (*Config, error) {
+	l := load(dialects, file, trusted)
 	return l.config, l.Join(l.config.Files)
 }
 
@@ -32,7 +34,30 @@ type loader struct {
 	config   *Config
 	names    map[string]Position // of the scripts
 	patterns []pattern
+	trusted  *trust.Policy // nil: nothing is asked
 }
+
+// obeyed says why a file must not be obeyed; wayOut ends the sentence that tells
+// how to have it obeyed all the same. That it is missing is for its reader to say.
+func (l *loader) obeyed(path, wayOut string) *yamltree.Problem {
+	if l.trusted == nil {
+		return nil
+	}
+	policy := *l.trusted
+	policy.Except = slices.Concat(policy.Except, l.config.Global.TrustedPaths)
+	var e *trust.Error
+	if !errors.As(policy.File(path), &e) {
+		return nil
+	}
+	remedy := "keep it in a folder that only root may write"
+	if e.Own() {
+		remedy = "give it to root, with a mode that lets nobody else write"
+	}
+	return yamltree.Problemf(remedy+", or "+fmt.Sprintf(wayOut, e.Component), "is obeyed by root, but %s may change it, since %s", e.Who, e.State())
+}
+
+// wayOut is how the configuration has a file obeyed that it names.
+const wayOut = "list %s under global.trusted_paths"
 
 // pattern is one item of `include`.
 type pattern struct {
@@ -41,14 +66,20 @@ type pattern struct {
 }
 
 // newLoader holds an empty configuration with its defaults.
-func newLoader(dialects Dialects, file string) *loader {
+func newLoader(dialects Dialects, file string, trusted *trust.Policy) *loader {
 	c := &Config{File: file, At: make(map[string]Position)}
 	fill(reflect.ValueOf(c).Elem())
-	return &loader{dialects: dialects, config: c, names: make(map[string]Position)}
+	return &loader{dialects: dialects, config: c, names: make(map[string]Position), trusted: trusted}
 }
 
-func load(dialects Dialects, file string) *loader {
-	l := newLoader(dialects, file)
+func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
+	l := newLoader(dialects, file, trusted)
+	// A file cannot say of itself that it may be obeyed.
+	if p := l.obeyed(file, "start with --config.trusted-path=%s"); p != nil {
+		l.fail(file, 0, p.Remedy, "%s", p.Text)
+		l.config.Files = []string{file}
+		return l
+	}
 	data, err := fsx.ReadFile(file)
 	l.config.Files = []string{file}
 	if err != nil {

@@ -60,7 +60,7 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := unpack(t, archive)
-			cfg, err := Load(testDialects, "scriptbridge.yml")
+			cfg, err := Load(testDialects, "scriptbridge.yml", nil)
 			got, section := "", "want"
 			if err != nil {
 				got, section = WithExcerpts(err).Error()+"\n", "errors"
@@ -145,7 +145,7 @@ func checkJoined(t *testing.T, err error) {
 // checkAgain loads the file a second time, and each script's own YAML.
 func checkAgain(t *testing.T, cfg *Config) {
 	t.Helper()
-	again, err := Load(testDialects, cfg.File)
+	again, err := Load(testDialects, cfg.File, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func checkAgain(t *testing.T, cfg *Config) {
 func checkYAML(t *testing.T, s *Script) {
 	t.Helper()
 	text := "scripts:\n  - " + strings.ReplaceAll(strings.TrimSpace(s.YAML()), "\n", "\n    ") + "\n"
-	l := newLoader(testDialects, "fuzz.yml")
+	l := newLoader(testDialects, "fuzz.yml", nil)
 	l.read("again.yml", []byte(text), "")
 	if err := l.Join(nil); err != nil {
 		t.Fatalf("%v in\n%s", err, text)
@@ -229,7 +229,7 @@ func FuzzLoad(f *testing.F) {
 		if len(data) > 2000 { // the parser's time grows with the square of the depth
 			return
 		}
-		l := newLoader(testDialects, "fuzz.yml")
+		l := newLoader(testDialects, "fuzz.yml", nil)
 		l.read("fuzz.yml", data, "")
 		if err := l.Join(nil); err != nil {
 			checkJoined(t, err)
@@ -249,7 +249,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	unpack(b, archive)
 	for b.Loop() {
-		if _, err := Load(testDialects, "scriptbridge.yml"); err != nil {
+		if _, err := Load(testDialects, "scriptbridge.yml", nil); err != nil {
 			b.Fatal(err)
 		}
 	}

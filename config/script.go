@@ -30,7 +30,7 @@ func NewModule(name string, set Settings) (*Script, error) {
 
 func newScript(name string, set Settings) *Script {
 	s := &Script{Name: name, Settings: set}
-	s.AverageWindow = cmp.Or(s.AverageWindow, newLoader(nil, "").config.Global.AverageWindow)
+	s.AverageWindow = cmp.Or(s.AverageWindow, newLoader(nil, "", nil).config.Global.AverageWindow)
 	fill(reflect.ValueOf(s).Elem())
 	return s
 }
@@ -61,7 +61,7 @@ func FromCommand(dialects Dialects, dialect string, command []string, folder str
 	if err != nil {
 		return nil, err
 	}
-	cfg := newLoader(dialects, "").config
+	cfg := newLoader(dialects, "", nil).config
 	cfg.Scripts = []*Script{s}
 	return cfg, nil
 }

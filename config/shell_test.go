@@ -113,7 +113,7 @@ func TestShellSyntax(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			cfg, err := Load(testDialects, "x.yml")
+			cfg, err := Load(testDialects, "x.yml", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,11 +23,11 @@ type Upload struct {
 type UploadCoScale struct {
 	URL             string        `yaml:"url" default:"https://api.coscale.com" doc:"where the API is. Plain http to another machine needs 'insecure: true'"` // without a slash at its end
 	AppID           string        `yaml:"app_id" required:"write the application's id" doc:"the application's id"`
-	AccessTokenFile string        `yaml:"access_token_file" format:"path" required:"name a file that holds the token, not readable by others" doc:"a file that holds the token, not readable by others"`
+	AccessTokenFile string        `yaml:"access_token_file" format:"file" required:"name a file that holds the token, not readable by others" doc:"a file that holds the token, not readable by others"`
 	Server          string        `yaml:"server" unset:"this host's name" doc:"the server to which the metrics belong"`
 	Interval        time.Duration `yaml:"interval" default:"60s" min:"1s" doc:"how often data are sent. An Average, and what [StatsD](statsd.md#upload) clients sent, gives one value per interval"`
 	NameSuffix      string        `yaml:"name_suffix" default:" - Custom" empty:"yes" doc:"appended to every metric's name, as CoScale's own agent did"`
-	CAFile          string        `yaml:"ca_file" format:"path" unset:"the system's" doc:"the certificate authorities that are trusted"`
+	CAFile          string        `yaml:"ca_file" format:"file" unset:"the system's" doc:"the certificate authorities that are trusted"`
 	Insecure        bool          `yaml:"insecure" default:"false" doc:"allow connections that send secrets in clear text"`
 	Spool           Spool         `yaml:"spool"`
 }
@@ -35,10 +35,10 @@ type UploadCoScale struct {
 // UploadInstrumental sends to Instrumental's collector.
 type UploadInstrumental struct {
 	Collector    string `yaml:"collector" default:"collector.instrumentalapp.com:8001" format:"address" doc:"its address"`
-	APIKeyFile   string `yaml:"api_key_file" format:"path" required:"name a file that holds the key, not readable by others" doc:"a file that holds the key, not readable by others"`
+	APIKeyFile   string `yaml:"api_key_file" format:"file" required:"name a file that holds the key, not readable by others" doc:"a file that holds the key, not readable by others"`
 	Host         string `yaml:"host" unset:"this host's name" doc:"the first part of every metric's name, except for StatsD's; dots in it are kept"`
 	StatsDPrefix string `yaml:"statsd_prefix" format:"name part" doc:"put in front of the names that StatsD clients sent, with a dot between; 'metricPrefix' in the daemon's configuration"`
-	CAFile       string `yaml:"ca_file" format:"path" unset:"the system's" doc:"the certificate authorities that are trusted"`
+	CAFile       string `yaml:"ca_file" format:"file" unset:"the system's" doc:"the certificate authorities that are trusted"`
 	Insecure     bool   `yaml:"insecure" default:"false" doc:"allow connections that send secrets in clear text"`
 	Spool        Spool  `yaml:"spool"`
 }

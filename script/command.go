@@ -1,12 +1,15 @@
 package script
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/trust"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
@@ -48,13 +51,13 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		}
 		c.Account = a
 	}
-	env := process.ScrubEnv(os.Environ())
-	if c.Account != nil {
-		env = setEnv(env, c.Account.Env()...)
-	}
+	env := process.Environment(os.Environ(), c.Account, s.PassEnv)
 	if s.EnvFile != "" {
 		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
 			return c, &missingError{text: s.EnvFile + ": there is no such file", path: s.EnvFile}
+		}
+		if err := s.obeyed(s.EnvFile); err != nil {
+			return c, err
 		}
 		vars, err := config.ReadEnvFile(s.EnvFile)
 		if err != nil {
@@ -71,18 +74,50 @@ func (s *Script) resolveCommand() (process.Command, error) {
 	if err != nil {
 		return c, err
 	}
-	if err := process.CheckProgram(program, c.Account, true); err != nil {
+	guard := s.guard(&c)
+	if err := guard.CheckProgram(program, true); err != nil {
 		return c, err
 	}
+	if at := s.Executed(); at > 0 {
+		// What a wrapper starts; that it is missing is CheckStart's to say.
+		if found, err := process.ResolveProgram(s.Command[at], guard.Path); err == nil {
+			if err := guard.CheckTrust(found); err != nil {
+				return c, err
+			}
+		}
+	}
 	if (s.Program > 0 || dialect.HasModules(s.dialect)) && s.File != "" {
-		if err := process.CheckProgram(s.File, c.Account, false); err != nil {
+		if err := guard.CheckProgram(s.File, false); err != nil {
 			return c, err
 		}
 	}
 	if d, ok := s.dialect.(dialect.PermissionChecker); ok {
-		return c, d.CheckPermissions(&s.Script, c.Account)
+		return c, d.CheckPermissions(&s.Script, guard)
 	}
 	return c, nil
+}
+
+// guard says what of the command may be run.
+func (s *Script) guard(c *process.Command) *process.Guard {
+	g := &process.Guard{
+		RunAs: c.Account, Policy: trust.Policy{Except: s.TrustedPaths},
+		Path: process.LastEnv(c.Env, "PATH"), Dir: c.Dir,
+	}
+	if s.AsRoot && g.RunAs == nil {
+		g.RunAs = &process.Account{}
+	}
+	return g
+}
+
+// obeyed says why root must not take the variables of a file. The configuration
+// has asked when it was read, and the file may have changed hands since.
+func (s *Script) obeyed(file string) error {
+	var e *trust.Error
+	if os.Geteuid() != 0 && !s.AsRoot || !errors.As(trust.Policy{Except: s.TrustedPaths}.File(file), &e) {
+		return nil
+	}
+	return fmt.Errorf("env_file %s is obeyed by root, but %s may change it, since %s: give it to root, or list %s under global.trusted_paths",
+		file, e.Who, e.State(), e.Component)
 }
 
 func setSecrets(env []string, vars map[string]config.Secret) []string {

@@ -46,7 +46,7 @@ func runDialects(ctx context.Context, t *testing.T, timeout time.Duration, body 
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(all.Dialects.Config(), file)
+	cfg, err := config.Load(all.Dialects.Config(), file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

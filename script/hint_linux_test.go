@@ -38,7 +38,7 @@ func TestMissingIsLookedForOnce(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			cfg, err := config.Load(all.Dialects.Config(), file)
+			cfg, err := config.Load(all.Dialects.Config(), file, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

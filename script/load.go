@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/trust"
 	"scriptbridge/script/dialect"
 )
 
@@ -17,8 +18,9 @@ type Loaded struct {
 
 // Load reads a configuration and what its scripts name, in dialects of a table.
 // Its one side effect is asked for by makeFolders: folders of discover that the dialect itself makes.
-func Load(table dialect.Table, file string, makeFolders bool) (*Loaded, error) {
-	cfg, err := config.Load(table.Config(), file)
+// trusted is as in config.Load.
+func Load(table dialect.Table, file string, makeFolders bool, trusted *trust.Policy) (*Loaded, error) {
+	cfg, err := config.Load(table.Config(), file, trusted)
 	l := &Loaded{Config: cfg}
 	if makeFolders && err == nil {
 		l.Made, l.Problems = MakeFolders(table, cfg)

@@ -56,9 +56,10 @@ func TestRemediesAreSafe(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, runAs := range []*process.Account{nil, nobody, {UID: 0}} {
-				errs := []error{scripts[0].Check(), instrumental.Dialect{}.CheckPermissions(&scripts[0].Script, runAs), process.CheckProgram(words[0], runAs, true)}
+				guard := &process.Guard{RunAs: runAs}
+				errs := []error{scripts[0].Check(), instrumental.Dialect{}.CheckPermissions(&scripts[0].Script, guard), guard.CheckProgram(words[0], true)}
 				if file := scripts[0].File; file != "" {
-					errs = append(errs, process.CheckProgram(file, runAs, false), process.CheckFolder(filepath.Dir(file), runAs), process.CheckFolder("/tmp", runAs))
+					errs = append(errs, guard.CheckProgram(file, false), guard.CheckFolder(filepath.Dir(file)), guard.CheckFolder("/tmp"))
 				}
 				for _, err := range errs {
 					if err == nil {
@@ -125,7 +126,7 @@ func TestResolveInstrumental(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg, err := config.Load(all.Dialects.Config(), file)
+		cfg, err := config.Load(all.Dialects.Config(), file, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

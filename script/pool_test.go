@@ -104,7 +104,7 @@ func (fakeDialect) Traits() dialect.Traits { return dialect.Traits{} }
 
 func (fakeDialect) Prepare(config.Options) (dialect.New, error) { return nil, nil }
 
-func (d fakeDialect) CheckPermissions(*dialect.Script, *process.Account) error {
+func (d fakeDialect) CheckPermissions(*dialect.Script, *process.Guard) error {
 	if d.check == nil {
 		return nil
 	}

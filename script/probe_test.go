@@ -78,7 +78,7 @@ func (g *probeRunners) script(t *testing.T, parameters string) *Script {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(all.Dialects.Config(), file)
+	cfg, err := config.Load(all.Dialects.Config(), file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

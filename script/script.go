@@ -15,6 +15,8 @@ type Script struct {
 	dialect.Script
 	Dialect string // its name
 	Source  *record.Source
+	// AsRoot has Check say what would be wrong if root ran it.
+	AsRoot bool
 
 	dialect   dialect.Dialect
 	traits    dialect.Traits // of dialect

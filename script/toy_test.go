@@ -94,7 +94,7 @@ func TestToyDialect(t *testing.T) {
 	if err := os.WriteFile(file, []byte("scripts: [{name: a, dialect: toy, command: ./toy.sh}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	loaded, err := script.Load(table, file, false)
+	loaded, err := script.Load(table, file, false, nil)
 	if err != nil || len(loaded.Problems) > 0 {
 		t.Fatal(err, loaded.Problems)
 	}
@@ -115,7 +115,7 @@ func TestToyDialect(t *testing.T) {
 
 	// Without its line there is no such dialect.
 	want := file + `:1: script "a": dialect "toy" is not known (known: coscale, instrumental, nagios, prometheus, scalyr)`
-	if _, err := script.Load(all.Dialects, file, false); err == nil || err.Error() != want {
+	if _, err := script.Load(all.Dialects, file, false, nil); err == nil || err.Error() != want {
 		t.Errorf("without it: %v\nwant %s", err, want)
 	}
 	if name, _, err := pool.Guess(t.Context(), all.Dialects, loaded.Scripts[0].Script.Script); name == "toy" || err != nil {

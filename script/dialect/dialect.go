@@ -64,9 +64,9 @@ type ModuleResolver interface {
 // PermissionChecker is a dialect that does not run every file.
 type PermissionChecker interface {
 	// CheckPermissions says before each process why the script's file must
-	// not be run as runAs (nil: as ourselves), beyond what holds for every
-	// program. A check of the configuration asks it too.
-	CheckPermissions(s *Script, runAs *process.Account) error
+	// not be run, beyond what holds for every program. A check of the
+	// configuration asks it too.
+	CheckPermissions(s *Script, guard *process.Guard) error
 }
 
 // Warner is a dialect that knows what may keep a script from working although

@@ -309,32 +309,18 @@ func LastEnv(env []string, name string) string {
 	return ""
 }
 
-// notPassedOn are the variables that speak to the bridge itself: systemd's
-// sockets, credentials and watchdog, and the mark of a run that the bridge
-// itself may be part of. A name that ends in _ stands for all that begin so.
-var notPassedOn = []string{
-	"LISTEN_", "WATCHDOG_", "MEMORY_PRESSURE_",
-	"NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM", runMark,
-}
-
-// ScrubEnv gives what of env, the bridge's own environment, a script may see.
-func ScrubEnv(env []string) []string {
-	return slices.DeleteFunc(slices.Clone(env), func(e string) bool {
-		name, _, _ := strings.Cut(e, "=")
-		return slices.ContainsFunc(notPassedOn, func(own string) bool {
-			return name == own || strings.HasSuffix(own, "_") && strings.HasPrefix(name, own)
-		})
-	})
-}
-
 // Account is whom a script runs as.
 type Account struct {
-	Name, Home string
-	UID, GID   uint32
-	Groups     []uint32 // supplementary ones
+	Name, Home, Shell string
+	UID, GID          uint32
+	Groups            []uint32 // supplementary ones
 }
 
 // Env gives the variables that a login would set.
 func (a *Account) Env() []string {
-	return []string{"HOME=" + a.Home, "USER=" + a.Name, "LOGNAME=" + a.Name}
+	env := []string{"HOME=" + a.Home, "USER=" + a.Name, "LOGNAME=" + a.Name}
+	if a.Shell != "" {
+		env = append(env, "SHELL="+a.Shell)
+	}
+	return env
 }

@@ -35,7 +35,7 @@ func testLauncher(t testing.TB) *Launcher {
 func shell(text string) Command {
 	return Command{
 		Args:      []string{"/bin/sh", "-c", text},
-		Env:       ScrubEnv(os.Environ()),
+		Env:       Environment(os.Environ(), nil, nil),
 		Timeout:   time.Minute,
 		MaxOutput: 1 << 20,
 	}

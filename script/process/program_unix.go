@@ -5,13 +5,13 @@ package process
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"scriptbridge/internal/trust"
 )
 
 // ResolveProgram finds args0, the first word of a command, in path, a list of
@@ -46,11 +46,11 @@ func ResolveProgram(args0, path string) (string, error) {
 	return "", &NotInPathError{args0, path}
 }
 
-// CheckProgram says why file should not be run as runAs (nil: as ourselves):
-// it is missing or a folder, it is started itself (direct) but not executable,
-// or it would run as root though others may write it or replace it. With an
-// interpreter in front of it, it need not be executable.
-func CheckProgram(file string, runAs *Account, direct bool) error {
+// CheckProgram says why file should not be run: it is missing or a folder, it
+// is started itself (direct) but not executable, or root would run it, or its
+// interpreter, though others may write or replace it. With an interpreter in
+// front of it, it need not be executable.
+func (g *Guard) CheckProgram(file string, direct bool) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, Bare(err))
@@ -63,55 +63,93 @@ func CheckProgram(file string, runAs *Account, direct bool) error {
 			return err
 		}
 	}
-	if runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.UID != 0 {
+	if direct {
+		return g.CheckTrust(file)
+	}
+	if !g.asRoot() {
 		return nil
 	}
-	mode := info.Mode()
-	if mode&0o002 != 0 {
-		return fmt.Errorf("%s is writable by everyone (mode %v) and would run as root: %s",
-			file, mode, either(ChmodOwn("o-w", file), "give it a user"))
+	return g.file(file)
+}
+
+// CheckTrust says why root would not run a program that is started: somebody else
+// could change it, or what interprets it.
+func (g *Guard) CheckTrust(program string) error {
+	if !g.asRoot() {
+		return nil
 	}
-	if gid := groupOf(info); mode&0o020 != 0 && gid != 0 {
-		return fmt.Errorf("%s is writable by group %s (mode %v) and would run as root: %s",
-			file, groupName(gid), mode, either(ChmodOwn("g-w", file), "give it a user"))
+	if err := g.file(program); err != nil {
+		return err
 	}
-	// A link and what it leads to can be replaced in either folder.
-	folders := []string{filepath.Dir(file)}
-	if real, err := filepath.EvalSymlinks(file); err == nil && real != file {
-		folders = append(folders, filepath.Dir(real))
+	return g.interpreters(program)
+}
+
+// CheckFolder says why programs should not be looked for in dir: root would run
+// what others put there. A folder that is not there has nothing in it.
+func (g *Guard) CheckFolder(dir string) error {
+	var e *trust.Error
+	if !g.asRoot() || !errors.As(g.Policy.File(dir), &e) {
+		return nil
 	}
-	for _, dir := range folders {
-		info, err := os.Stat(dir)
-		if err != nil {
-			return fmt.Errorf("%s: %w", dir, Bare(err))
+	return fmt.Errorf("%s is a folder where %s may put programs, and they would run as root, since %s: keep them in a folder that only root may write, give it a user, or list %s under global.trusted_paths",
+		dir, e.Who, e.State(), e.Component)
+}
+
+// asRoot reports whether it is root who runs the programs.
+func (g *Guard) asRoot() bool {
+	if g.RunAs != nil {
+		return g.RunAs.UID == 0
+	}
+	return os.Geteuid() == 0
+}
+
+// file says why root should not run one file. That it cannot be looked at is for
+// the start to say.
+func (g *Guard) file(file string) error {
+	var e *trust.Error
+	if !errors.As(g.Policy.File(file), &e) {
+		return nil
+	}
+	if !e.Own() {
+		return fmt.Errorf("%s would run as root but %s may replace it, since %s: move it to a folder that only root may write, give it a user, or list %s under global.trusted_paths",
+			file, e.Who, e.State(), e.Component)
+	}
+	mend := ChmodOwn("go-w", file)
+	if path := ownPath(file); e.Foreign && path != "" {
+		mend = "chown root " + path
+	}
+	return fmt.Errorf("%s and would run as root: %s", e.State(), either(mend, "give it a user"))
+}
+
+// interpreters looks at what the system starts for file, by its #! line or for
+// want of one.
+func (g *Guard) interpreters(file string) error {
+	at := file
+	for range interpreterDepth {
+		head := shebangOf(at)
+		next := []string{head.interpreter}
+		switch {
+		case !head.there || head.bom:
+			if !isText(at) {
+				return nil
+			}
+			next[0] = "/bin/sh"
+		case filepath.Base(head.interpreter) == "env" && head.program() != "":
+			if found, err := ResolveProgram(head.program(), g.Path); err == nil {
+				next = append(next, found)
+			}
 		}
-		if mode := info.Mode(); mode&0o002 != 0 && mode&fs.ModeSticky == 0 {
-			return fmt.Errorf("%s would run as root but everyone may replace it, since its folder %s is writable by everyone (mode %v): move it to a folder that only root may write, or give it a user",
-				file, dir, mode)
+		for _, program := range next {
+			if !filepath.IsAbs(program) {
+				program = filepath.Join(g.Dir, program)
+			}
+			if err := g.file(program); err != nil {
+				return fmt.Errorf("%s is run by %s: %w", file, program, err)
+			}
+			at = program
 		}
 	}
 	return nil
-}
-
-// CheckFolder says why programs should not be looked for in dir when they run
-// as runAs (nil: as ourselves): root would run what others put there. A folder
-// that is not there has nothing in it.
-func CheckFolder(dir string, runAs *Account) error {
-	info, err := os.Stat(dir)
-	if err != nil || runAs == nil && os.Geteuid() != 0 || runAs != nil && runAs.UID != 0 {
-		return nil
-	}
-	who := ""
-	switch gid := groupOf(info); {
-	case info.Mode()&0o002 != 0:
-		who = "everyone"
-	case info.Mode()&0o020 != 0 && gid != 0:
-		who = "group " + groupName(gid)
-	default:
-		return nil
-	}
-	return fmt.Errorf("%s is a folder where %s may put programs (mode %v), and they would run as root: keep them in a folder that only root may write, or give it a user",
-		dir, who, info.Mode())
 }
 
 // checkExecutable says that nobody may execute file. Whether a certain user
@@ -128,23 +166,6 @@ func checkExecutable(file string) error {
 	return nil
 }
 
-// groupOf gives the group that a file belongs to.
-func groupOf(info fs.FileInfo) uint32 {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0
-	}
-	return stat.Gid
-}
-
-func groupName(gid uint32) string {
-	id := strconv.FormatUint(uint64(gid), 10)
-	if g, err := user.LookupGroupId(id); err == nil {
-		return g.Name
-	}
-	return id
-}
-
 // LookupAccount finds a user by name, or else by number.
 func LookupAccount(name string) (*Account, error) {
 	u, err := user.Lookup(name)
@@ -159,7 +180,7 @@ func LookupAccount(name string) (*Account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user %q: %w", name, err)
 	}
-	a := &Account{Name: u.Username, Home: u.HomeDir}
+	a := &Account{Name: u.Username, Home: u.HomeDir, Shell: shellOf(u.Username)}
 	gids, err := u.GroupIds()
 	if err != nil {
 		return nil, fmt.Errorf("groups of user %q: %w", name, err)
@@ -179,4 +200,17 @@ func LookupAccount(name string) (*Account, error) {
 	}
 	a.UID, a.GID = uint32(uid), uint32(gid)
 	return a, nil
+}
+
+// shellOf gives the login shell of a user; that of most where it is not known, as
+// for users that are in no file.
+func shellOf(name string) string {
+	passwd, _ := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(passwd)) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if len(fields) == 7 && fields[0] == name && fields[6] != "" {
+			return fields[6]
+		}
+	}
+	return "/bin/sh"
 }

@@ -58,48 +58,51 @@ func TestCheckProgram(t *testing.T) {
 	if err := os.Symlink(file, elsewhere); err != nil {
 		t.Fatal(err)
 	}
+	group, err := user.LookupGroupId("65534")
+	if err != nil {
+		group = &user.Group{Name: "65534"}
+	}
 	owned := os.Geteuid() == 0 && os.Chown(file, 0, 65534) == nil // group is not root's
 	tests := []struct {
-		name           string
-		file           string
-		mode, dirMode  os.FileMode
-		runAs          *Account
-		direct         bool
-		want           string
-		needsOwnership bool
+		name          string
+		file          string
+		mode, dirMode os.FileMode
+		runAs         *Account
+		direct        bool
+		want          string
 	}{
-		{"good", file, 0o755, 0o755, root, true, "", false},
-		{"missing", "/no/such", 0o755, 0o755, root, true, "/no/such: no such file or directory", false},
-		{"a folder", "/usr", 0o755, 0o755, nobody, true, "/usr is a folder: name a program in it", false},
+		{"good", file, 0o755, 0o755, root, true, ""},
+		{"missing", "/no/such", 0o755, 0o755, root, true, "/no/such: no such file or directory"},
+		{"a folder", "/usr", 0o755, 0o755, nobody, true, "/usr is a folder: name a program in it"},
 		{"not executable", file, 0o640, 0o755, nobody, true,
-			file + " is not executable (mode -rw-r-----): chmod +x " + file + ", or put its interpreter in front of it in command", false},
-		{"not executable, but read by an interpreter", file, 0o644, 0o755, root, false, "", false},
+			file + " is not executable (mode -rw-r-----): chmod +x " + file + ", or put its interpreter in front of it in command"},
+		{"not executable, but read by an interpreter", file, 0o644, 0o755, root, false, ""},
 		{"everyone's", file, 0o757, 0o755, root, true,
-			file + " is writable by everyone (mode -rwxr-xrwx) and would run as root: chmod o-w " + file + ", or give it a user", false},
+			file + " is writable by everyone (owner root, mode -rwxr-xrwx) and would run as root: chmod go-w " + file + ", or give it a user"},
 		{"everyone's, for an interpreter", file, 0o646, 0o755, root, false,
-			file + " is writable by everyone (mode -rw-r--rw-) and would run as root: chmod o-w " + file + ", or give it a user", false},
-		{"everyone's, not as root", file, 0o777, 0o777, nobody, true, "", false},
+			file + " is writable by everyone (owner root, mode -rw-r--rw-) and would run as root: chmod go-w " + file + ", or give it a user"},
+		{"everyone's, not as root", file, 0o777, 0o777, nobody, true, ""},
 		{"a group's", file, 0o775, 0o755, root, true,
-			file + " is writable by group " + groupName(65534) + " (mode -rwxrwxr-x) and would run as root: chmod g-w " + file + ", or give it a user", true},
+			file + " is writable by group " + group.Name + " (owner root, mode -rwxrwxr-x) and would run as root: chmod go-w " + file + ", or give it a user"},
 		{"in everyone's folder", file, 0o755, 0o777, root, true,
-			file + " would run as root but everyone may replace it, since its folder " + dir +
-				" is writable by everyone (mode drwxrwxrwx): move it to a folder that only root may write, or give it a user", false},
+			file + " would run as root but everyone may replace it, since " + dir +
+				" is writable by everyone (owner root, mode drwxrwxrwx): move it to a folder that only root may write, give it a user, or list " + dir + " under global.trusted_paths"},
 		{"a link into everyone's folder", elsewhere, 0o755, 0o777, root, true,
-			elsewhere + " would run as root but everyone may replace it, since its folder " + dir +
-				" is writable by everyone (mode drwxrwxrwx): move it to a folder that only root may write, or give it a user", false},
-		{"in everyone's sticky folder", file, 0o755, os.ModeSticky | 0o777, root, true, "", false},
+			elsewhere + " would run as root but everyone may replace it, since " + dir +
+				" is writable by everyone (owner root, mode drwxrwxrwx): move it to a folder that only root may write, give it a user, or list " + dir + " under global.trusted_paths"},
+		{"in everyone's sticky folder", file, 0o755, os.ModeSticky | 0o777, root, true, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if test.needsOwnership && !owned {
-				t.Skip("not root")
+			if test.runAs == root && !owned {
+				t.Skip("only root's files are obeyed, and this is not root")
 			}
 			for f, mode := range map[string]os.FileMode{file: test.mode, dir: test.dirMode} {
 				if err := os.Chmod(f, mode); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := CheckProgram(test.file, test.runAs, test.direct); fmt.Sprint(err) != orNil(test.want) {
+			if err := (&Guard{RunAs: test.runAs}).CheckProgram(test.file, test.direct); fmt.Sprint(err) != orNil(test.want) {
 				t.Errorf("got  %v\nwant %s", err, orNil(test.want))
 			}
 		})
@@ -125,7 +128,7 @@ func TestLookupAccount(t *testing.T) {
 	if got := fmt.Sprint(byName.UID, byName.GID); got != me.Uid+" "+me.Gid {
 		t.Errorf("uid and gid %s, want %s %s", got, me.Uid, me.Gid)
 	}
-	if diff := cmp.Diff([]string{"HOME=" + me.HomeDir, "USER=" + me.Username, "LOGNAME=" + me.Username}, byName.Env()); diff != "" {
+	if diff := cmp.Diff([]string{"HOME=" + me.HomeDir, "USER=" + me.Username, "LOGNAME=" + me.Username, "SHELL=" + shellOf(me.Username)}, byName.Env()); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
 	for _, name := range []string{"no such user", "4294967290"} {

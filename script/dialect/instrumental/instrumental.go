@@ -98,16 +98,16 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 // CheckPermissions asks what the option permissions says: it is applied to
 // the folder that the script's file is in and to the file. Links are followed.
 // Code that stands in the command has no file that others could change.
-func (Dialect) CheckPermissions(s *dialect.Script, runAs *process.Account) error {
+func (Dialect) CheckPermissions(s *dialect.Script, guard *process.Guard) error {
 	o, err := readOptions(s.Options)
 	if err != nil || o.Permissions == permissionsOff || s.File == "" {
 		return err
 	}
-	remedy, fault := checkOwner(s.File, o.Permissions, runAs)
+	remedy, fault := checkOwner(s.File, o.Permissions, guard.RunAs)
 	if fault == nil {
 		return nil
 	}
-	if _, less := checkOwner(s.File, notWritableByOthers, runAs); less == nil {
+	if _, less := checkOwner(s.File, notWritableByOthers, guard.RunAs); less == nil {
 		remedy += fmt.Sprintf(", or options: {permissions: %s}", notWritableByOthers)
 	}
 	return fmt.Errorf("%w: %s", fault, remedy)

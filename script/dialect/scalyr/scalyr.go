@@ -216,14 +216,14 @@ func (Dialect) ResolveModule(c *config.Script) (command []string, file, dir stri
 
 // CheckPermissions refuses folders of modules that others may put files into,
 // where they would run as root: Python takes whatever module of a name it finds.
-func (Dialect) CheckPermissions(s *dialect.Script, runAs *process.Account) error {
+func (Dialect) CheckPermissions(s *dialect.Script, guard *process.Guard) error {
 	o, _, err := readOptions(s.Options)
 	if err != nil {
 		return err
 	}
 	o = o.absolute(folderOf(s.Script))
 	for _, dir := range append(o.ModulePaths, o.AgentPackage) {
-		if err := process.CheckFolder(dir, runAs); err != nil {
+		if err := guard.CheckFolder(dir); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,68 @@
+// Package trust says whose files are obeyed. A program that root starts, or a
+// file that tells root what to do, is only as safe as the weakest component of
+// its path: whoever may change one of them decides what root does. So the path
+// is walked from the root of the file system, as sshd (StrictModes) and sudo do.
+//
+// On Windows nothing is asked: owners and modes say nothing there.
+package trust
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Policy says whose files are obeyed. The zero value trusts root alone.
+type Policy struct {
+	// UIDs are the users, besides root, to whom a component may belong.
+	UIDs []uint32
+	// Except are absolute paths that are taken as they are, whoever owns them and
+	// whoever may write them. What lies in them is still looked at.
+	Except []string
+}
+
+// With gives the policy that also trusts a user.
+func (p Policy) With(uid uint32) Policy {
+	p.UIDs = append(slices.Clone(p.UIDs), uid)
+	return p
+}
+
+// Error says which component of a path somebody else may change.
+type Error struct {
+	Path      string // the one that was asked about
+	Component string // where it fails: Path, a folder or a link on the way
+	Who       string // who may change it, such as "everyone"
+	Owner     string // of Component
+	Mode      string // of Component, as Go prints it
+	// Foreign says that the component belongs to somebody who is not trusted; else
+	// others may write it.
+	Foreign bool
+	Link    bool // it is a symbolic link
+	ACL     bool // it has an access control list
+}
+
+// Own says that the component is the file itself, which its owner may mend, and
+// not something on the way.
+func (e *Error) Own() bool { return e.Component == e.Path && !e.Link }
+
+// State tells what is wrong with the component, by name.
+func (e *Error) State() string {
+	link := ""
+	if e.Link {
+		link = "the link "
+	}
+	if e.Foreign {
+		return fmt.Sprintf("%s%s belongs to %s (mode %s)", link, e.Component, e.Owner, e.Mode)
+	}
+	acl := ""
+	if e.ACL {
+		acl = ", with an access control list"
+	}
+	return fmt.Sprintf("%s%s is writable by %s (owner %s, mode %s%s)", link, e.Component, e.Who, e.Owner, e.Mode, acl)
+}
+
+func (e *Error) Error() string {
+	if e.Component == e.Path {
+		return e.State()
+	}
+	return e.Path + ": " + e.State()
+}

@@ -1,0 +1,149 @@
+//go:build unix
+
+package trust
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// maxLinks is how many symbolic links a path may lead through, as in Linux.
+const maxLinks = 40
+
+// File says why a file must not be obeyed: an *Error when somebody who is not
+// trusted may change it, replace it, or replace a folder or a link on the way to
+// it. A relative path begins in the working directory. Other errors are those of
+// looking, such as fs.ErrNotExist.
+//
+// What it approves can be changed only by those who are trusted, so that no time
+// of check to time of use is left open to others.
+func (p Policy) File(path string) error {
+	if !filepath.IsAbs(path) {
+		dir, err := os.Getwd()
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		// Not joined, which would take ".." away: behind a link it leads elsewhere.
+		path = dir + "/" + path
+	}
+	w := walk{policy: p, path: path, links: maxLinks}
+	return w.to(path)
+}
+
+// walk is one look at a path.
+type walk struct {
+	policy Policy
+	path   string // as asked
+	links  int    // that may still be followed
+}
+
+// to walks to an absolute path, through all links.
+func (w *walk) to(path string) error {
+	at, rest := "/", split(path)
+	if err := w.component(at, len(rest) > 0); err != nil {
+		return err
+	}
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
+		if name == ".." {
+			at = filepath.Dir(at)
+			continue
+		}
+		next := filepath.Join(at, name)
+		if err := w.component(next, len(rest) > 0); err != nil {
+			return err
+		}
+		info, err := os.Lstat(next)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		if w.links--; w.links < 0 {
+			return fmt.Errorf("%s: %w", w.path, syscall.ELOOP)
+		}
+		target, err := os.Readlink(next)
+		if err != nil {
+			return err
+		}
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		rest = append(split(target), rest...)
+	}
+	return nil
+}
+
+// split gives the names in a path. ".." is kept: behind a link it does not lead
+// back to where the link is.
+func split(path string) []string {
+	return slices.DeleteFunc(strings.Split(path, "/"), func(name string) bool { return name == "" || name == "." })
+}
+
+// component looks at one file, folder or link by itself. through says that
+// something is looked up in it: a sticky folder then is as good as the owner of
+// what lies in it, which is looked at next.
+func (w *walk) component(path string, through bool) error {
+	if slices.Contains(w.policy.Except, path) {
+		return nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("%s: its owner cannot be seen", path)
+	}
+	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
+	e := &Error{
+		Path: w.path, Component: path, Owner: userName(stat.Uid), Mode: info.Mode().String(),
+		Link: info.Mode()&fs.ModeSymlink != 0,
+	}
+	mode := info.Mode().Perm()
+	switch {
+	case stat.Uid != 0 && !slices.Contains(w.policy.UIDs, stat.Uid):
+		e.Foreign, e.Who = true, e.Owner
+		return e
+	case e.Link || sticky && through:
+		return nil // a link's mode means nothing
+	case mode&0o002 != 0:
+		e.Who = "everyone"
+		return e
+	case mode&0o020 != 0:
+		// Where there is an access control list, these bits are its mask: no user or
+		// group that it names has more.
+		e.Who, e.ACL = "group "+groupName(stat.Gid), hasACL(path)
+		if e.ACL {
+			e.Who = "those whom its access control list names"
+		}
+		return e
+	}
+	return nil
+}
+
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}
+
+func groupName(gid uint32) string {
+	id := strconv.FormatUint(uint64(gid), 10)
+	if g, err := user.LookupGroupId(id); err == nil {
+		return g.Name
+	}
+	return id
+}

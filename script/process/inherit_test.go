@@ -1,0 +1,47 @@
+package process
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What speaks to the bridge is for no script; a script of another user is given
+// what cron would give it.
+func TestEnvironment(t *testing.T) {
+	env := []string{
+		"PATH=/bin", "LISTEN_PID=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "NOTIFY_SOCKET=/run/x",
+		"WATCHDOG_USEC=1", "WATCHDOG_PID=1", "CREDENTIALS_DIRECTORY=/run/c", "INVOCATION_ID=x", "SYSTEMD_EXEC_PID=1", "MAINPID=1",
+		"STATE_DIRECTORY=/x", "RUNTIME_DIRECTORY=/x", "SUDO_USER=a", "SCRIPTBRIDGE_API_TOKEN_FILE=/t",
+		"JOURNAL_STREAM=8:1", "MEMORY_PRESSURE_WATCH=/x", "MEMORY_PRESSURE_WRITE=y", "SCRIPTBRIDGE_RUN=1",
+		"LISTENER=kept", "JOURNAL_STREAMS=kept", "EMPTY=", "=odd", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb",
+		"AWS_SECRET_ACCESS_KEY=s", "HTTP_PROXY=http://u:p@h", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "MAIL=/var/mail/root",
+		"SSH_AUTH_SOCK=/s", "XDG_RUNTIME_DIR=/run/user/0", "LD_PRELOAD=/x.so", "PATHS=no", "LANGUAGE=no",
+	}
+	ours := []string{
+		"PATH=/bin", "LISTENER=kept", "JOURNAL_STREAMS=kept", "EMPTY=", "=odd", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb",
+		"AWS_SECRET_ACCESS_KEY=s", "HTTP_PROXY=http://u:p@h", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "MAIL=/var/mail/root",
+		"SSH_AUTH_SOCK=/s", "XDG_RUNTIME_DIR=/run/user/0", "LD_PRELOAD=/x.so", "PATHS=no", "LANGUAGE=no",
+	}
+	alice := &Account{Name: "alice", Home: "/home/alice", Shell: "/bin/zsh"}
+	login := []string{"HOME=/home/alice", "USER=alice", "LOGNAME=alice", "SHELL=/bin/zsh"}
+	few := []string{"PATH=/bin", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb"}
+	for _, test := range []struct {
+		name    string
+		account *Account
+		pass    []string
+		want    []string
+	}{
+		{"ours", nil, nil, ours},
+		{"another's", alice, nil, append(few[:len(few):len(few)], login...)},
+		{"another's, with more", alice, []string{"HTTP_PROXY", "NOTIFY_SOCKET", "HOME", "MISSING"},
+			append([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb", "HTTP_PROXY=http://u:p@h"}, login...)},
+		{"ours, with what is the supervisor's", nil, []string{"INVOCATION_ID"}, append([]string{"PATH=/bin", "INVOCATION_ID=x"}, ours[1:]...)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, Environment(env, test.account, test.pass)); diff != "" {
+				t.Errorf("environment (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
