@@ -257,7 +257,7 @@ type worker[U Unit] struct {
 func newWorker[U Unit](spec Spec[U]) *worker[U] {
 	// Not a context of the program's or of an Apply: a unit ends when it is told
 	// to, in its turn.
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // it is called when the worker is retired or dropped
 	w := &worker[U]{
 		key: spec.Key, fingerprint: spec.Fingerprint, ctx: ctx, stop: cancel,
 		changed: make(chan struct{}, 1), tried: make(chan struct{}), done: make(chan struct{}),
