@@ -54,7 +54,7 @@ func TestDocsConfigurations(t *testing.T) {
 				return
 			case has("metrics"): // of a script
 				b.text = "scripts:\n  - command: /opt/coscale/disks.sh\n" + b.text
-			case has("upload") && !has("scripts"): // of what some script says
+			case (has("upload") || has("global")) && !has("scripts"): // of what some script says
 				b.text += "scripts:\n  - command: /opt/coscale/disks.sh\n"
 			}
 			checkDocsConfig(t, b.text)
@@ -199,6 +199,10 @@ func provide(t *testing.T, key, root, path string) {
 			text = read(t, example)
 		}
 		write(t, file, text, 0o700)
+	case "trusted_paths":
+		if err := os.MkdirAll(file, 0o700); err != nil {
+			t.Fatal(err)
+		}
 	case "directory", "module_paths":
 		if err := os.MkdirAll(file, 0o700); err != nil {
 			t.Fatal(err)

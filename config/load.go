@@ -50,8 +50,11 @@ func (l *loader) obeyed(path, wayOut string) *yamltree.Problem {
 		return nil
 	}
 	remedy := "keep it in a folder that only root may write"
-	if e.Own() {
-		remedy = "give it to root, with a mode that lets nobody else write"
+	switch {
+	case e.Own() && e.Foreign:
+		remedy = "let root have a copy of it"
+	case e.Own():
+		remedy = "let nobody but root write it"
 	}
 	return yamltree.Problemf(remedy+", or "+fmt.Sprintf(wayOut, e.Component), "is obeyed by root, but %s may change it, since %s", e.Who, e.State())
 }
@@ -165,6 +168,10 @@ func (l *loader) include(p pattern) {
 	}
 	for _, file := range files {
 		if slices.Contains(l.config.Files, filepath.Clean(file)) || filepath.Clean(file) == filepath.Clean(main) {
+			continue
+		}
+		if problem := l.obeyed(file, wayOut); problem != nil {
+			l.fail(main, p.line, problem.Remedy, "include %q: %s %s", p.text, file, problem.Text)
 			continue
 		}
 		data, problem := readRegular(file)

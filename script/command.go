@@ -116,7 +116,7 @@ func (s *Script) obeyed(file string) error {
 	if os.Geteuid() != 0 && !s.AsRoot || !errors.As(trust.Policy{Except: s.TrustedPaths}.File(file), &e) {
 		return nil
 	}
-	return fmt.Errorf("env_file %s is obeyed by root, but %s may change it, since %s: give it to root, or list %s under global.trusted_paths",
+	return fmt.Errorf("env_file %s is obeyed by root, but %s may change it, since %s: let root have a file of its own, or list %s under global.trusted_paths",
 		file, e.Who, e.State(), e.Component)
 }
 

@@ -27,13 +27,13 @@ func TestCheckTrust(t *testing.T) {
 		want  string            // with DIR for the folder; "" for none
 	}{
 		{"its own", map[string]string{"x": "#!/bin/sh\n"}, "", ""},
-		{"another's", map[string]string{"x": "#!/bin/sh\n"}, "x", "DIR/x belongs to 61001 (mode -rwxr-xr-x) and would run as root: chown root DIR/x, or give it a user"},
+		{"another's", map[string]string{"x": "#!/bin/sh\n"}, "x", "DIR/x belongs to 61001 (mode -rwxr-xr-x) and would run as root: let root have a copy of it in a folder of its own, or run it as its owner (user: 61001)"},
 		{"its interpreter is another's", map[string]string{"x": "#!DIR/i\n", "i": "\x7fELF\x00"}, "i",
-			"DIR/x is run by DIR/i: DIR/i belongs to 61001 (mode -rwxr-xr-x) and would run as root: chown root DIR/i, or give it a user"},
+			"DIR/x is run by DIR/i: DIR/i belongs to 61001 (mode -rwxr-xr-x) and would run as root: let root have a copy of it in a folder of its own, or run it as its owner (user: 61001)"},
 		{"the interpreter of its interpreter", map[string]string{"x": "#!DIR/i -a b\n", "i": "#!DIR/j\n", "j": "\x7fELF\x00"}, "j",
-			"DIR/x is run by DIR/j: DIR/j belongs to 61001 (mode -rwxr-xr-x) and would run as root: chown root DIR/j, or give it a user"},
+			"DIR/x is run by DIR/j: DIR/j belongs to 61001 (mode -rwxr-xr-x) and would run as root: let root have a copy of it in a folder of its own, or run it as its owner (user: 61001)"},
 		{"what env finds", map[string]string{"x": "#!/usr/bin/env tool\n", "bin/tool": "\x7fELF\x00"}, "bin/tool",
-			"DIR/x is run by DIR/bin/tool: DIR/bin/tool belongs to 61001 (mode -rwxr-xr-x) and would run as root: chown root DIR/bin/tool, or give it a user"},
+			"DIR/x is run by DIR/bin/tool: DIR/bin/tool belongs to 61001 (mode -rwxr-xr-x) and would run as root: let root have a copy of it in a folder of its own, or run it as its owner (user: 61001)"},
 		{"what env finds, in another's folder", map[string]string{"x": "#!/usr/bin/env -S tool -a\n", "bin/tool": "\x7fELF\x00"}, "bin",
 			"DIR/x is run by DIR/bin/tool: DIR/bin/tool would run as root but 61001 may replace it, since DIR/bin belongs to 61001 (mode drwxr-xr-x): move it to a folder that only root may write, give it a user, or list DIR/bin under global.trusted_paths"},
 		{"without a #! line", map[string]string{"x": "echo\n"}, "", ""},

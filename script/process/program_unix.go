@@ -114,11 +114,11 @@ func (g *Guard) file(file string) error {
 		return fmt.Errorf("%s would run as root but %s may replace it, since %s: move it to a folder that only root may write, give it a user, or list %s under global.trusted_paths",
 			file, e.Who, e.State(), e.Component)
 	}
-	mend := ChmodOwn("go-w", file)
-	if path := ownPath(file); e.Foreign && path != "" {
-		mend = "chown root " + path
+	if e.Foreign {
+		// To give it to root would have root run what its owner wrote.
+		return fmt.Errorf("%s and would run as root: let root have a copy of it in a folder of its own, or run it as its owner (user: %s)", e.State(), e.Owner)
 	}
-	return fmt.Errorf("%s and would run as root: %s", e.State(), either(mend, "give it a user"))
+	return fmt.Errorf("%s and would run as root: %s", e.State(), either(ChmodOwn("go-w", file), "give it a user"))
 }
 
 // interpreters looks at what the system starts for file, by its #! line or for
