@@ -63,9 +63,12 @@ func (o *upload) tellSilent(err error) {
 	o.quiet.Log(o.logger, err, "the upload's spool does not answer", "the upload's spool answers again")
 }
 
-// keepOn keeps a batch, and then what was held for that.
+// keepOn keeps a batch, and then what was held for that: also at the end, which
+// waits for the one and so must for the other.
 func (o *upload) keepOn(k *keeping) {
-	k.err = panics.Try(func() error { return o.keep(k.batch) })
+	put, done := o.keeper()
+	defer done()
+	k.err = panics.Try(func() error { return put(k.batch) })
 	o.mu.Lock()
 	close(k.done)
 	left := o.silent[k]
@@ -78,7 +81,7 @@ func (o *upload) keepOn(k *keeping) {
 		o.tellLost(items(k.batch), whileSilent, k.err)
 	}
 	for !o.answers(k) {
-		o.flush(o.keep, whileSilent)
+		o.flush(put, whileSilent)
 	}
 }
 

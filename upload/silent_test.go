@@ -130,3 +130,37 @@ func TestUploadSilentEnd(t *testing.T) {
 		ways.Close()
 	})
 }
+
+// What is held for a disk that answers again while the upload ends is kept, too.
+func TestUploadSilentUntilEnd(t *testing.T) {
+	onSilentDisk(t, func(t *testing.T, ways *Set, one *upload, disk *fsxtest.Silent, said *bytes.Buffer) {
+		for _, name := range []string{"a", "b0", "b1"} {
+			if err := one.Put(named(name)); err != nil {
+				t.Error(err)
+			}
+		}
+		time.AfterFunc(fsx.Patience/2, disk.Answer)
+		ways.Close()
+		if strings.Contains(said.String(), "left behind") {
+			t.Errorf("the end has not waited for the disk:\n%s", said)
+		}
+		sp, err := spool.Open(spool.Options{Path: one.spoolPath(t), MaxBytes: 1 << 20, Logger: log.NewNopLogger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sp.Close()
+		if items := sp.Stats().Items; items != 3 {
+			state := one.state()
+			t.Errorf("%d are there, and lost are %v", items, state.dropped())
+		}
+	})
+}
+
+func (o *upload) spoolPath(t *testing.T) string {
+	t.Helper()
+	path, err := o.storage(o.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

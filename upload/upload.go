@@ -289,20 +289,25 @@ func (o *upload) Put(b *record.Batch) error {
 }
 
 func (o *upload) keep(b *record.Batch) error {
+	put, done := o.keeper()
+	defer done()
+	return put(b)
+}
+
+// keeper gives what keeps a batch. The spool that it uses is not closed before
+// done is called.
+func (o *upload) keeper() (put func(*record.Batch) error, done func()) {
 	o.mu.Lock()
-	sink, err := o.sink, o.err
-	if sink != nil {
+	defer o.mu.Unlock()
+	if o.sink != nil {
 		o.putting.Add(1)
+		return o.sink.Put, o.putting.Done
 	}
-	o.mu.Unlock()
-	switch {
-	case sink != nil:
-		defer o.putting.Done()
-		return sink.Put(b)
-	case o.ctx.Err() != nil:
-		return nil // it is configured no more
+	err := fmt.Errorf("upload %s: %w", o.name, o.err)
+	if o.ctx.Err() != nil {
+		err = nil // it is configured no more
 	}
-	return fmt.Errorf("upload %s: %w", o.name, err)
+	return func(*record.Batch) error { return err }, func() {}
 }
 
 func (o *upload) hold(b *record.Batch) bool {
