@@ -45,8 +45,12 @@ func start(t *testing.T, g *Group, script string) *exec.Cmd {
 // await polls for what the kernel does by itself.
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
+	poll, end := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer poll.Stop()
+	for !done() {
+		select {
+		case <-poll.C:
+		case <-end:
 			t.Fatalf("still not so: %s", what)
 		}
 	}
