@@ -124,7 +124,7 @@ lint-version:
 	@test "v$$($(GOLANGCI_LINT) version --short 2>/dev/null)" = $(GOLANGCI_LINT_VERSION) || \
 		{ echo "golangci-lint $(GOLANGCI_LINT_VERSION) is needed: make tools"; exit 1; }
 
-lint: lint-version ## check the laws (.golangci.yml)
+lint: lint-version ## check the rules (.golangci.yml)
 	$(GOLANGCI_LINT) run
 	@for f in $$(grep -rl --include='*_test.go' 'time\.Sleep(' .); do \
 		grep -q '"testing/synctest"' "$$f" || \

@@ -1,6 +1,7 @@
-// Package cli has the commands that come to their end by themselves: try,
-// uploads, push and wrap. They print to the writers that they are given, and return
-// errors.
+// Package cli has the commands that end by themselves: try (try.go,
+// try_report.go), uploads (uploads.go), push (push.go) and wrap (wrap.go). They
+// print to the writers that they are given, and return errors. api.go has the
+// flags of those that are clients of CoScale's API.
 package cli
 
 import (

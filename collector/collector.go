@@ -1,8 +1,21 @@
-// Package collector is the record.Sink that makes Prometheus's pages. What
+// Package collector is the record.Sink that makes the page for Prometheus. What
 // would break a page, or lose a series in silence, is decided at Put, where the
 // culprit is known; so a scrape cannot fail. Put only marks what it changed; a
 // scrape renders that, once for all who ask meanwhile, and serves the finished
 // bytes until the next change or the next expiry.
+//
+// The way in: collector.go takes a batch, put.go its samples, event.go its
+// events, health.go how its source is. source.go and metric.go hold what is
+// known of a source and its metrics. Names are made by name.go and labels.go,
+// and kept by verbatim.go where a source prints an exposition. family.go
+// decides who may have a name, untyped.go where samples without a type belong,
+// process.go keeps the names of the bridge's own metrics, refusal.go has the
+// reasons.
+//
+// The way out: block.go holds the series of one family and source,
+// distribution.go those that are observed. layout.go keeps the blocks in the
+// order of the page and renders what has changed, by render.go, strict.go (for
+// OpenMetrics) and gzip.go; page.go answers scrapes.
 package collector
 
 import (
@@ -58,11 +71,11 @@ type sourceKey struct {
 	name string
 }
 
-// instant is a moment on the monotonic clock: nanoseconds since the collector
+// instant is a time on the monotonic clock: nanoseconds since the collector
 // was made.
 type instant int64
 
-// never is later than any moment.
+// never is later than any time.
 const never instant = math.MaxInt64
 
 // add is d later; never when that is beyond all time.

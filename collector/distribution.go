@@ -206,7 +206,7 @@ const (
 	ageWidth = 2 * time.Minute
 )
 
-// window are the observations of late. Ages begin at the same moments for all
+// window are the observations of late. Ages begin at the same times for all
 // series, so that the page changes for them seldom.
 type window [ages]age
 

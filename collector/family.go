@@ -204,7 +204,7 @@ func (b *block) replaceable(whole bool) bool {
 // evict ends a family for the sake of one that s brings, and tells the other
 // sources why.
 func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal) {
-	// Those without a type go first: they would settle in the names again.
+	// Those without a type go first: they would take the names again.
 	untyped := func(b *block) bool { return b.untyped() }
 	blocks := slices.DeleteFunc(slices.Clone(f.blocks), untyped)
 	for _, b := range slices.Concat(slices.DeleteFunc(slices.Clone(f.blocks), func(b *block) bool { return !untyped(b) }), blocks) {
@@ -249,7 +249,7 @@ func (c *Collector) attach(b *block) {
 	}
 }
 
-// detach is the reverse of place; the family may be left without blocks.
+// detach is the reverse of attach; the family may be left without blocks.
 func (c *Collector) detach(b *block) {
 	f := b.family
 	c.layout.remove(b)
@@ -267,7 +267,7 @@ func (c *Collector) detach(b *block) {
 }
 
 // drop ends a block and all its series. Where it was the last one to say the
-// family's type, the others settle without.
+// family's type, the others do without.
 func (c *Collector) drop(b *block) {
 	f := b.family
 	c.remove(b)

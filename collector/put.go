@@ -29,7 +29,7 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 	if b.MaxAge > 0 {
 		p.expires = now.add(b.MaxAge)
 	}
-	var full []int // samples that find no place while unmentioned series stand
+	var full []int // samples over MaxSeries while unmentioned series are still there
 	for i := range b.Samples {
 		if !c.putSample(&p, &b.Samples[i], !b.Complete) {
 			full = append(full, i)

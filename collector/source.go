@@ -52,7 +52,7 @@ func newSource(def *record.Source) *source {
 	return s
 }
 
-// define settles what follows from the source's definition.
+// define computes what follows from the source's definition.
 func (s *source) define(def *record.Source) {
 	s.def = def
 	s.prefix = validPrefix(def.Prefix)
@@ -102,7 +102,7 @@ func fixedLabels(def *record.Source) []record.Label {
 	return fixed
 }
 
-// forget takes a series out of the source's books.
+// forget removes a series from what the source holds.
 func (s *source) forget(se *series) {
 	if se.block.family.builtin {
 		delete(s.builtin, se.key())
@@ -142,7 +142,7 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 	}
 }
 
-// declare settles which declared metric has which name, in declared order,
+// declare decides which declared metric has which name, in declared order,
 // and ends the series of those that are declared no more.
 func (c *Collector) declare(s *source, d *record.Declared) {
 	s.declared = d

@@ -95,7 +95,7 @@ type moved struct {
 	plain  []*metric // as the source called them
 }
 
-// takeOut takes a block away whose series are to be settled elsewhere.
+// takeOut takes a block away whose series settle will put elsewhere.
 func (c *Collector) takeOut(b *block) moved {
 	l := moved{b.source, b.batch, b.series, b.members}
 	if b.metric.plain == nil {

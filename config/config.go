@@ -1,11 +1,18 @@
 // Package config reads scriptbridge's configuration file: plain structs, read
-// strictly, with secrets hidden. It knows no dialect: what stands under
-// options is handed to the dialect as it came.
+// strictly, with secrets hidden. It knows no dialect: what it must know of one
+// is passed in (dialect.go), and what stands under options is handed on as it
+// came (options.go).
 //
-// internal/yamltree turns YAML into values that know their line, decode.go and
-// values.go read them into structs by the tags that keys.go describes, load.go
-// reads files, script.go and settings.go their entries. cmdline finds the script
-// in a command line, parameter.go the places in it that a request may fill.
+// The structs are in config.go, receive.go and upload.go; their tags say all
+// that there is to say of a key (keys.go). load.go reads files with the help of
+// internal/yamltree, which turns YAML into values that know their line.
+// decode.go, values.go and formats.go read those into structs; levels.go knows
+// where a key belongs that is in the wrong place. script.go, settings.go and
+// parameter.go have what the tags of a script's entry cannot say; cmdline finds
+// the script in its command. files.go and secret.go read the files that a
+// configuration names, statsd_mapping.go and listen.go check some of them.
+// fingerprint.go tells whether two configurations are the same; render.go
+// writes one as YAML.
 package config
 
 import (

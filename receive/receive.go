@@ -1,6 +1,8 @@
 // Package receive is the way in for those who push. Each receiver is a package
-// of its own beneath it, and a line of the table; a Set has those at work that
-// are configured.
+// of its own in a folder here, and a line of the table in receive.go. A Set
+// (set.go) keeps those at work that are configured, each by a worker
+// (worker.go). door.go passes requests of the web port on to them, and
+// recent.go keeps what the status page shows.
 package receive
 
 import (

@@ -1,6 +1,10 @@
 // Package record defines Batch, the value that every source (script, receiver)
 // hands to every sink (collector, event log, uploads): what one source had to
-// say at one moment. No sink knows a source and no source knows a sink.
+// say at one time. No sink knows a source and no source knows a sink.
+//
+// record.go has all of that but Event (event.go) and what a metric was to the
+// program that it came from (native.go). eventlog.go is the sink that writes
+// events as lines.
 package record
 
 import (
@@ -53,12 +57,12 @@ type Source struct {
 // them; order is the source's.
 type Label struct{ Name, Value string }
 
-// Batch is what one source had to say at one moment. A sink must neither
+// Batch is what one source had to say at one time. A sink must neither
 // change a batch nor keep its slices after Put has returned; Source, Meta and
 // Declared may be kept, since nobody changes them.
 type Batch struct {
 	Source *Source
-	// Time is the moment spoken of: for a script the end of its run.
+	// Time is what time the batch speaks of: for a script the end of its run.
 	Time time.Time
 	// Declared is all that the source may send; nil: as before.
 	Declared *Declared

@@ -76,7 +76,7 @@ func newJudge(s *Script) *judge {
 	return j
 }
 
-// terms settles interval and timeout: the configuration's, else the script's
+// terms resolves interval and timeout: the configuration's, else the script's
 // own, else the fallback.
 func (j *judge) terms(t *dialect.Result) (interval, timeout time.Duration) {
 	s := j.script

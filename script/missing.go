@@ -26,7 +26,7 @@ func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// explainMissing adds to an error of settle about a program or a file that is missing
+// explainMissing adds to an error of resolveCommand about a program or a file that is missing
 // where it may be instead; any other error stays as it is. It may read whole
 // folders.
 func (s *Script) explainMissing(err error) error {

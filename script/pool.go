@@ -153,7 +153,7 @@ func (p *semaphore) acquire(ctx context.Context) bool {
 		p.queue = slices.Delete(p.queue, i, i+1)
 		return false
 	}
-	p.running-- // it was given in the same moment
+	p.running-- // it was given at the same time
 	p.grant()
 	return false
 }

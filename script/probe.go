@@ -144,7 +144,7 @@ func (u *worker) finished(b *record.Batch) {
 
 // join gives the run of a command that is under way or has just ended, and
 // starts one if there is none. One that is being ended is given too: it is cut
-// short, and then there is room for another. Who boards must alight.
+// short, and then there is room for another. Who joins must leave.
 func (u *worker) join(s *Script) (*probeRun, error) {
 	key := strings.Join(s.Command, "\x00")
 	u.mu.Lock()
@@ -174,12 +174,12 @@ func (u *worker) leave(f *probeRun) {
 	defer u.mu.Unlock()
 	f.waiting--
 	if f.waiting == 0 {
-		f.cancel() // nothing, once it has landed
+		f.cancel() // nothing, once it has finished
 	}
 }
 
 // executeProbe runs a command that a request asked for, and keeps what came of it for
-// as long as it is fresh. It may be ended by anybody: see alight.
+// as long as it is fresh. It may be ended by anybody: see leave.
 func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *Script) {
 	defer f.cancel()
 	asked := time.Now()

@@ -122,7 +122,7 @@ func (r *resolver) discover(d *config.Discover) error {
 	return errors.Join(errs...)
 }
 
-// newScript settles one script: defaults of the dialect and of `global`, its
+// newScript resolves one script: defaults of the dialect and of `global`, its
 // own file and folder, and its Source.
 func (r *resolver) newScript(c *config.Script) (*Script, error) {
 	fail := func(err error) error {
@@ -209,7 +209,7 @@ func (r *resolver) discoverAgent(entry *config.Discover) (scripts []*config.Scri
 	return nil, nil, errors.Join(errs...)
 }
 
-// resolveModule settles what a script without a command is, as its dialect says.
+// resolveModule finds out what a script without a command is, as its dialect says.
 func (s *Script) resolveModule(d dialect.ModuleResolver) {
 	c := *s.Script.Script
 	var dir string

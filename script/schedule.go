@@ -42,7 +42,7 @@ func (s schedule) after(t time.Time, interval time.Duration) time.Time {
 	return s.base.Add(phase + n*interval)
 }
 
-// begin gives the moment of the first run: at once, or at the first multiple
+// begin gives the time of the first run: at once, or at the first multiple
 // of the interval.
 func (s schedule) begin(now time.Time, interval time.Duration) time.Time {
 	if s.aligned {

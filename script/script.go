@@ -1,7 +1,14 @@
 // Package script runs other people's monitoring scripts and makes record
-// batches of what they print, whichever dialect they speak. resolve.go makes the
-// set of scripts of a configuration; pool.go, unit.go and schedule.go decide when
-// one runs, judge.go what a run was worth.
+// batches of what they print, whichever dialect they speak.
+//
+// load.go and resolve.go make the set of scripts of a configuration. pool.go
+// keeps a worker for each: worker.go runs it at the slots of schedule.go,
+// keep.go keeps one alive that does not end, probe.go runs it for a request.
+// command.go makes the command of a run, unpack.go the files that a dialect
+// brings. judge.go decides what a run was worth, after overrides.go has applied
+// the operator's metrics. log.go bounds what a script adds to the log; view.go
+// has what pages show. guess.go, hint.go and missing.go look for why a script
+// does not do what was meant.
 package script
 
 import (
@@ -9,8 +16,8 @@ import (
 	"scriptbridge/script/dialect"
 )
 
-// Script is one script, configured or discovered, with everything settled
-// that the configuration can settle.
+// Script is one script, configured or discovered, with everything resolved
+// that follows from the configuration.
 type Script struct {
 	dialect.Script
 	Dialect string // its name

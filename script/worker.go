@@ -42,15 +42,15 @@ type worker struct {
 
 	forProbe bool           // it is for one run that a request asked for (probe.go)
 	asked    chan struct{}  // holds something when a run is wanted before it is due
-	probes   sync.WaitGroup // the runs in flights
+	probes   sync.WaitGroup // the probe runs in flight
 
 	mu   sync.Mutex
 	view View
 	// For who asks for a run (probe.go).
 	last      *record.Batch        // of the last run, if the script may be probed
 	next      *probeRun            // the run that is under way or comes next
-	probeRuns map[string]*probeRun // runs with parameters, by command; landed ones while they are fresh
-	inFlight  int                  // those that have not landed
+	probeRuns map[string]*probeRun // runs with parameters, by command; finished ones while they are fresh
+	inFlight  int                  // those that have not finished
 	closed    bool                 // the loop has ended, and no run begins any more
 }
 
@@ -163,14 +163,14 @@ func (u *worker) sleep(due time.Time) bool {
 	u.mu.Lock()
 	u.view.State = Waiting
 	select {
-	case <-u.asked: // in the moment in which it was due
+	case <-u.asked: // just when it was due
 	default:
 	}
 	u.mu.Unlock()
 	return u.ctx.Err() == nil
 }
 
-// plan gives the moment of the next run, and counts the slots that passed
+// plan gives the time of the next run, and counts the slots that passed
 // while the script ran. A run that was wanted before it was due changes
 // nothing, unless it went on until then.
 func (u *worker) plan(due, wanted time.Time, retry time.Duration, first bool) time.Time {
@@ -202,7 +202,7 @@ func (u *worker) overran(now time.Time, skipped int) {
 }
 
 // runOnce runs the script once and puts what came of it. The caller has taken a
-// place, which play gives back: a sink that takes long is nobody else's wait. It
+// place, which execute gives back: a sink that takes long is nobody else's wait. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
 func (u *worker) runOnce(waited time.Duration) (retry time.Duration) {

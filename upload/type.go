@@ -1,6 +1,9 @@
 // Package upload keeps what the sources say until other services have it: a Set
-// of uploads, each with a spool of its own on the disk. A type of upload is a
-// folder here, which says in a Type what it is, and a line in the table of all.
+// of uploads (set.go), each with a spool of its own on the disk. A type of
+// upload is a folder here, which says in a Type what it is (type.go), and a
+// line in the table of package all. upload.go opens the spool and has the sink
+// at work, silent.go goes on where the disk does not answer, metrics.go tells
+// how all are.
 package upload
 
 import (

@@ -67,7 +67,7 @@ type more struct {
 	Small string
 }
 
-// timeCell shows a time; nothing for the zero moment.
+// timeCell shows a time; nothing for the zero time.
 func timeCell(t moment) cell {
 	if t == (moment{}) {
 		return cell{}
@@ -190,7 +190,7 @@ func keep[R any](filters []filter[R], rows []R, name string) []R {
 // fact is one line of the list at the top of a page.
 type fact struct {
 	Name, Text string
-	Time       moment // in the place of Text
+	Time       moment // instead of Text
 	Code       bool
 }
 

@@ -1,9 +1,14 @@
-// Package web is what people and supervisors see over HTTP: the status page, a
-// page for each script, health, reload and quit. The metrics page itself is
-// the collector's; it is only mounted here.
+// Package web is what people and supervisors see over HTTP: the status page
+// (status.go), a page for each script, receiver and upload (script.go,
+// receiver.go, upload.go), health, reload and quit (web.go). The metrics page
+// is the collector's; it is only mounted here.
+//
+// table.go and bars.go are the parts of pages, query.go reads what a page is
+// asked for, output.go shows what a script printed, missing.go answers for
+// pages that are not there. private.go decides who may see private pages.
 //
 // Everything works without JavaScript, and every text that a script made goes
-// through visible and html/template.
+// through visible (text.go) and html/template.
 package web
 
 import (
@@ -99,7 +104,7 @@ var receiverHTML string
 //go:embed page/missing.html
 var missingHTML string
 
-// endpoints are ours, and those that other rooms mount beside them.
+// endpoints are ours, and those that other packages mount beside them.
 var endpoints = []string{"/-", "/scripts", "/receivers", "/probe", "/discovery", "/api"}
 
 // Server answers at all endpoints but /probe, /discovery and /api: the caller

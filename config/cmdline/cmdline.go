@@ -1,6 +1,7 @@
-// Package cmdline reads the command line of a script: its words, the script's own
-// file among them behind interpreters and wrappers, and what in it only a shell
-// would understand.
+// Package cmdline reads the command line of a script: its words and the
+// script's own file among them (cmdline.go), behind interpreters (leaders.go,
+// bash.go) and wrappers such as nice (wrapper.go), and what in it only a shell
+// would understand (shell.go).
 package cmdline
 
 import (

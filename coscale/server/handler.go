@@ -1,6 +1,14 @@
-// Package server is the receiving end of the CoScale HTTP API: handler.go lets
-// requests in and routes them, data.go and the files beside it turn points and
-// events into batches, ids*.go remember the objects that clients have made.
+// Package server is the receiving end of the CoScale HTTP API. handler.go
+// routes requests, gate.go lets clients in, forms.go reads what they send,
+// via.go finds what comes back to its sender.
+//
+// Data and events become batches: data.go, added.go and histogram.go,
+// events.go. recent.go and reduce.go answer those who ask for the values of
+// late.
+//
+// Objects that clients make (metrics, servers, groups) are in objects.go,
+// kinds.go and expand.go; their ids are kept in memory by ids.go, changed by
+// ids_change.go, ids_events.go and ids_meta.go, and on disk by ids_disk.go.
 package server
 
 import (

@@ -47,8 +47,8 @@ type registry struct {
 	mu      sync.Mutex
 	tables  map[coscale.Kind]*table
 	next    map[coscale.Kind]int64
-	links   map[link]uint64 // its place among all
-	lastOne uint64          // place
+	links   map[link]uint64 // its number among all
+	lastOne uint64          // the last such number
 	members map[place][]int64
 	holders map[place][]int64 // the other way round
 	bytes   int
@@ -86,7 +86,7 @@ func (l link) key() []byte {
 	return fmt.Appendf(nil, "%s/%d/%s/%d", l.group, l.groupID, l.kind, l.id)
 }
 
-// place is all members of one kind of a group, or all groups of one kind that a
+// place keys all members of one kind of a group, or all groups of one kind that a
 // member is in.
 type place struct {
 	kind  coscale.Kind
@@ -236,7 +236,7 @@ func (r *registry) rows() ([]change, error) {
 	return rows, nil
 }
 
-// put places an object in memory; o.ID may be there before.
+// put keeps an object in memory; o.ID may be there before.
 func (r *registry) put(kind coscale.Kind, o *object, size int) {
 	s := r.tables[kind]
 	if old := s.byID[o.ID]; old != nil {
@@ -266,7 +266,7 @@ func (r *registry) discard(kind coscale.Kind, o *object) {
 	r.invalidate(kind, o.ID)
 }
 
-// tie and untie place a link in memory and remove it.
+// tie and untie add a link in memory and remove it.
 func (r *registry) tie(l link, at uint64) {
 	r.links[l] = at
 	r.lastOne = max(r.lastOne, at)

@@ -75,7 +75,7 @@ func (r *registry) fits(kind coscale.Kind, o *object) error {
 // their paths.
 const maxDepth = 16
 
-// store writes an object, with one row more, and places it in memory. The
+// store writes an object, with one row more, and keeps it in memory. The
 // caller holds changing.
 func (r *registry) store(kind coscale.Kind, o *object, more change, apply func()) error {
 	row, err := rowOf(objectBucket, objectKey(kind, o.ID), o)

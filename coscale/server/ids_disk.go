@@ -189,7 +189,7 @@ func (d *disk) replace(rows []change) error {
 }
 
 // exchange fills a file, and has it take the place of the one that was lost, which
-// stays beside it. At no moment there is none: that would be a new beginning.
+// stays beside it. There is always one: a folder without any would be a new beginning.
 func (d *disk) exchange(file *store.File, rows []change) (aside string, err error) {
 	if err := update(file, append(rows, change{otherBucket, secretKey, d.secret})); err != nil {
 		return "", err

@@ -3,7 +3,7 @@
 // its environment or its limits, and all that is in a group ends by one write.
 // Only who may write the tree, such as root, can leave a group.
 //
-// tree.go finds the place for the groups, group.go is one of them. Elsewhere than
+// tree_linux.go finds where the groups go, group_linux.go is one of them. Elsewhere than
 // on Linux Open fails.
 package cgroup
 

@@ -1,5 +1,9 @@
-// Package fsx is the file system where it matters that it may be slow, hold
-// something else than was thought, or lose what it was not asked to keep.
+// Package fsx is the file system for those who care that it may be slow, hold
+// something else than expected, or lose what was not synced. fsx.go has what
+// must be right for something to be on the disk, which tests can replace
+// (fsxtest). read.go reads what may be slow, large or no file; write.go
+// replaces a file as a whole; place*.go notice that an open file was moved or
+// removed; lock.go locks.
 package fsx
 
 import (

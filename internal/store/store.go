@@ -191,7 +191,7 @@ func (f *File) open(o Options, about *about) (err error) {
 	if f.place, err = fsx.PlaceOf(f.file, f.path); err != nil {
 		return err
 	}
-	// Now that it is good, only what damages it at this very moment makes the
+	// Now that it is good, only what damages it just now makes the
 	// store panic here. Then the file is closed all the same, but stays mapped.
 	err = f.guard(func() (err error) {
 		f.db, err = bolt.Open(f.path, 0o600, &bolt.Options{

@@ -1,5 +1,6 @@
-// Package texts is what several packages do with the texts of others: cut
-// them, make them safe to look at, and take JSON objects apart in their order.
+// Package texts is what several packages do with the texts of others: cut them
+// and make them safe to look at (texts.go), and take JSON objects apart in
+// their order (json.go).
 package texts
 
 import (

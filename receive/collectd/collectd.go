@@ -1,5 +1,8 @@
-// Package collectd is the receiver for collectd: its network protocol, its
-// write_http, and its unixsock, which is polled.
+// Package collectd is the receiver for collectd: its network protocol (net.go,
+// auth.go), its write_http (http.go), and its unixsock, which is polled
+// (sock.go). types.go reads the files of types, names.go decides on names and
+// types, event.go makes events of notifications, merge.go gathers what comes
+// until the sink takes it.
 package collectd
 
 import (

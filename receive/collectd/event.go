@@ -145,7 +145,7 @@ func (c *notifications) events(source *record.Source, n *notification, now time.
 }
 
 // span is from when to when a notification holds; no stop where it goes on, as
-// one that says that it will end some day does still. An okay is a moment.
+// one that says that it will end some day does still. An okay has no duration.
 func (n *notification) span(now time.Time) (at, stop time.Time) {
 	at = n.time
 	okay := n.severity == "okay"

@@ -336,7 +336,7 @@ func (item *jsonItem) alertSeverity() (string, error) {
 	return "", err
 }
 
-// unixFloat is a moment in Unix time; zero for one that means nothing.
+// unixFloat is a time in Unix seconds; zero for one that means nothing.
 func unixFloat(seconds float64) time.Time {
 	if !(seconds > 0 && seconds < 1<<34) {
 		return time.Time{}

@@ -220,7 +220,7 @@ func fraction(n uint64) time.Duration {
 	return time.Duration((n & mask) * uint64(time.Second) >> 30)
 }
 
-// unixTime is a moment in Unix time; zero for one that means nothing.
+// unixTime is a time in Unix seconds; zero for one that means nothing.
 func unixTime(seconds uint64, more time.Duration) time.Time {
 	if seconds == 0 || seconds >= 1<<34 {
 		return time.Time{}

@@ -1,6 +1,8 @@
-// Package receiver says what a receiver must be, and has what receivers share:
-// counters, the door for requests, listeners that outlast errors which pass. It
-// knows no receiver; the table of all of them is package receive's.
+// Package receiver says what a receiver must be (receiver.go), and has what
+// receivers share: counts.go, the door for requests (door.go), listeners that
+// outlast temporary errors (listen.go), what the kernel dropped
+// (socket_linux.go), and a log that does not repeat itself (limitedlogger.go).
+// It knows no receiver; the table of all of them is package receive's.
 package receiver
 
 import (

@@ -52,7 +52,7 @@ func dogEvent(line []byte, source *record.Source, now time.Time) (e record.Event
 	if fault := dogFields(&e, rest[text:], now); fault != nil {
 		return e, fault
 	}
-	e.Stop = e.Start // it is a moment
+	e.Stop = e.Start // it has no duration
 	e.ID = e.Identify(source)
 	return e, nil
 }

@@ -67,7 +67,7 @@ func (m *merge) collect() []*record.Batch {
 	return batches
 }
 
-// count settles what a set shows. It stays active while it has members, since
+// count updates what a set shows. It stays active while it has members, since
 // these leave by themselves.
 func (m *merge) count(se *series) {
 	before := se.members.size()

@@ -38,7 +38,7 @@ const (
 // merge merges what comes until it is flushed: one sum, one value or one
 // list of weighted values for each series. There is no queue that could run
 // over: however slow the sink, however many the packets, it holds no more than
-// its series, and what finds no place among them is counted.
+// its series, and what exceeds their number is counted.
 //
 // It is safe for concurrent use; one packet after the other is taken.
 type merge struct {

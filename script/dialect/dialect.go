@@ -1,6 +1,9 @@
-// Package dialect says what a dialect must be: one way in which a script
-// speaks. Each has a folder of its own beside this file and a line in the table
-// of package all.
+// Package dialect says what a dialect must be: one protocol that plugin scripts
+// speak. Each has a folder of its own here, and a line in the table of package
+// all. dialect.go has the interface that is required and those that are
+// optional, runner.go what runs a script and what comes of a run,
+// recognition.go how a dialect is told from others, script.go what a dialect
+// sees of a script.
 package dialect
 
 import (

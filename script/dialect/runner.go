@@ -131,7 +131,7 @@ type Session struct {
 	Log func(at level.Value, text string, keyvals ...any)
 }
 
-// Instant is the Outcome of a moment in the life of a process that goes on.
+// Instant is an Outcome, at one time, of a process that goes on.
 func Instant(end time.Time, took time.Duration) *process.Outcome {
 	return &process.Outcome{Result: record.OK, Start: end.Add(-took), End: end}
 }

@@ -1,7 +1,14 @@
 // Package process starts processes and sees to it that none outlives its run:
-// it is the only package with os/exec. launcher.go runs one command to its end,
-// streams.go reads what it prints, the reaper ends what it leaves behind. The
-// rest tells, without running anything, whether a program can and may be run.
+// it is the only package with os/exec.
+//
+// launcher.go runs one command to its end: start_unix.go or process_windows.go
+// starts it with what it inherits (inherit.go), streams.go reads what it prints
+// (utf16.go), kill.go ends it, and reaper_*.go and proc_linux.go what it leaves
+// behind. wrap*.go runs a command for the command wrap.
+//
+// The rest tells, without running anything, whether a program can and may be
+// run: find.go, program_unix.go, interpreter_unix.go and guard.go, with
+// remedies by remedy_unix.go.
 package process
 
 import (
@@ -50,7 +57,7 @@ type Outcome struct {
 	StdoutBytes, StderrBytes int64
 }
 
-// Command is one process to run, settled in every respect.
+// Command is one process to run, with nothing left to resolve.
 type Command struct {
 	Args      []string
 	Dir       string

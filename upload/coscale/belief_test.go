@@ -97,7 +97,7 @@ func TestUploadForeign(t *testing.T) {
 	}
 }
 
-// TestUploadToHandlerAnew has the house's own receiver forget all it had, as
+// TestUploadToHandlerAnew has our own receiver forget all it had, as
 // without a storage, or with a new disk: the objects are made again, and no
 // value is lost.
 func TestUploadToHandlerAnew(t *testing.T) {

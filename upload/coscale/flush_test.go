@@ -204,7 +204,7 @@ func TestUploadStatsDHuge(t *testing.T) {
 	})
 }
 
-// TestUploadStatsDToHandler: observations come out of the house's own receiver
+// TestUploadStatsDToHandler: observations come out of our own receiver
 // as the percentiles of a slot, with a restart between.
 func TestUploadStatsDToHandler(t *testing.T) {
 	underTest(t, func(r *rig) {

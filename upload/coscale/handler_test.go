@@ -80,7 +80,7 @@ func (h *heard) told() []string {
 	return slices.Sorted(maps.Keys(h.samples))
 }
 
-// toHandler makes the house's own receiver the other end, and gives what it
+// toHandler makes our own receiver the other end, and gives what it
 // puts.
 func (r *rig) toHandler() *heard {
 	sink := &heard{samples: make(map[string]bool)}
@@ -98,7 +98,7 @@ func (r *rig) toHandler() *heard {
 	return sink
 }
 
-// TestUploadToHandler sends to the house's own receiver: what comes out at its
+// TestUploadToHandler sends to our own receiver: what comes out at its
 // end is what was put in here.
 func TestUploadToHandler(t *testing.T) {
 	underTest(t, func(r *rig) {

@@ -187,7 +187,7 @@ func (u *Uploader) subject(ctx context.Context, s record.Subject) (string, error
 	return api.SubjectOf(api.Servers, id), err
 }
 
-// subjectWord is the word for a kind of subject in a metric.
+// subjectWord is what the API calls a kind of subject in a metric.
 func subjectWord(k record.SubjectKind) string {
 	switch k {
 	case record.Application:

@@ -256,7 +256,7 @@ func subject(s record.Subject) record.Subject {
 
 func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
-// note remembers that a metric of this name has this unit. From the moment on
+// note remembers that a metric of this name has this unit. From the time on
 // when a name is known with two, each metric of that name carries its unit in
 // its own; what is known stays known, in the spool's state, so that in the end
 // the names do not depend on who came first.

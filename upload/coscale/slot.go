@@ -32,7 +32,7 @@ type queued struct {
 	values        *values
 	event         *event
 	broken        error  // why it is neither
-	open          []bool // what is not settled yet of its values; one for an event
+	open          []bool // what has no outcome yet of its values; one for an event
 	left          int    // how many those are
 	sent, refused int
 }
@@ -61,7 +61,7 @@ func (q *queued) finish(n int, how fate) {
 	}
 }
 
-// newWindow reads entries. One that cannot be read is not settled before judge.
+// newWindow reads entries. One that cannot be read has no outcome before judge.
 func newWindow(start time.Time, entries []spool.Entry) *window {
 	w := &window{start: start, fine: make(map[string]bool)}
 	for _, e := range entries {
@@ -83,7 +83,7 @@ func (w *window) digested() bool {
 	})
 }
 
-// commit takes out of the queue what is settled. What had been dropped
+// commit takes out of the queue what was sent or refused. What had been dropped
 // meanwhile was counted then.
 func (u *Uploader) commit(w *window) error {
 	var touched []*queued
@@ -115,7 +115,7 @@ func (u *Uploader) commit(w *window) error {
 	})
 }
 
-// rest is the entry of what is not settled of values.
+// rest is the entry of those values that have no outcome yet.
 func (q *queued) rest() []byte {
 	var open []value
 	for i, v := range q.values.values {

@@ -255,7 +255,7 @@ func (p *pass) end(outage error, now time.Time, next time.Duration) time.Duratio
 	}
 	for _, t := range u.troubles.byKey {
 		if t.refused && u.staying == nil {
-			again = true // it is settled now
+			again = true // it has an outcome now
 		}
 		next = min(next, max(t.next.Sub(now), time.Second))
 	}

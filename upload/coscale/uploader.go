@@ -1,4 +1,15 @@
-// Package coscale uploads to a CoScale API.
+// Package coscale uploads to a CoScale API; uploader.go has the Uploader,
+// type.go its line for the table.
+//
+// The way in: put.go sorts a batch by slots, entry.go is how that lies in the
+// spool, state.go what is remembered beside it.
+//
+// The way out: pass.go is one walk through what is due, a slot after the other.
+// flush.go makes one point of what is sent once for a slot, slot.go the series
+// of one slot. values.go sends values, parts.go makes sense of an answer that
+// accepts some of them, event.go sends events, object.go makes what they belong
+// to. error.go and trouble.go decide what an error means: an outage, or an
+// entry that is to blame, which aside.go sets aside.
 package coscale
 
 import (
@@ -76,7 +87,7 @@ type Uploader struct {
 	doubts   [classes]bool      // of some it is not known whether they fail alone
 	accepted [classes]time.Time // when the other end took something last
 	canary   *api.Data          // a point that it took; see accepts
-	byOther  [classes]int       // what went aside on the word of the other class alone
+	byOther  [classes]int       // what went aside because of the other class alone
 }
 
 // Bounds on what is held in memory: entries that are read at once, in bytes,

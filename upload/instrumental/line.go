@@ -1,6 +1,7 @@
 // Package instrumental uploads to Instrumental's collector: line.go has the
-// lines of its protocol, collector.go is its client, uploader.go makes lines of
-// batches and sends them out of a spool.
+// lines of its protocol, encode.go makes them of batches, collector.go is the
+// client (acked_linux.go: what the other end has acknowledged), uploader.go
+// sends them out of a spool, type.go is the line for the table.
 package instrumental
 
 import (

@@ -1,13 +1,14 @@
 // Package spool is the one queue of the program: entries of bytes, each with a
 // time, in one file (go.etcd.io/bbolt), which survive whatever ends the
-// process. Small state by key lives in the same file, so that what a sink
-// remembers of a batch and the batch itself are kept together or not at all.
-// Entries are opaque bytes.
+// process. Small state by key is in the same file, so that a batch and what a
+// sink remembers of it are kept together or not at all. Entries are opaque
+// bytes.
 //
 // spool.go opens and closes, tx.go is what a transaction can do, commit.go
-// brings many callers' transactions to disk with one sync, stats.go counts,
-// shrink.go gives room back, lost.go deals with files that are of no use any
-// more, aside.go keeps what was refused for good, and retry.go tries again.
+// brings the transactions of many callers to disk with one sync, stats.go
+// counts. shrink.go and seldom.go give space back, lost.go deals with files
+// that are of no use any more. aside.go keeps what was refused for good, and
+// restore.go queues it again. retry.go has the pauses between attempts.
 package spool
 
 import (

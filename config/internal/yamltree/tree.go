@@ -1,6 +1,8 @@
-// Package yamltree reads a YAML file into values that know their line, with
-// bounds for what a file may hold, and words what is no YAML. Everything that is
-// wrong is found at once, each with its place and what there is to do about it.
+// Package yamltree reads a YAML file into values that know their line (tree.go,
+// value.go, plain.go), with bounds for what a file may hold (limits.go), and
+// explains what is no YAML (syntax.go, excerpt.go). Everything that is wrong is
+// found at once, each with its place and its remedy (error.go). render.go
+// writes values as YAML.
 package yamltree
 
 import (

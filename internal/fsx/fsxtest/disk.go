@@ -1,4 +1,5 @@
-// Package fsxtest has file systems for tests.
+// Package fsxtest has file systems for tests: disk.go loses what was not
+// synced, full_linux.go is full, silent.go does not answer.
 package fsxtest
 
 import (

@@ -10,7 +10,7 @@ import (
 )
 
 // What a script may print for -c instead of a declaration. What is to be done
-// depends on its command; see adviseCoscale.
+// depends on its command; see advise.
 var (
 	errSilent    = errors.New("the script printed nothing for -c and exited with 0")
 	errDataLines = errors.New("the configuration output is not JSON but looks like data lines")

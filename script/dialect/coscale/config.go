@@ -143,7 +143,7 @@ func (b *configBuilder) refuse(raw []byte, reason, format string, args ...any) {
 	})
 }
 
-// times settles period and maxruntime.
+// times reads period and maxruntime.
 func (b *configBuilder) times(d *declaration) {
 	b.period, b.periodWarnings = declaredDuration("period", d.Period, time.Second, maxPeriodDeclared)
 	if b.period > 0 && b.period < time.Minute {
@@ -269,7 +269,7 @@ func findDimension(all []declaredDimension, id uint64) int {
 	return -1
 }
 
-// types settles what kind of number the metric is.
+// types decides what kind of number the metric is.
 func (b *configBuilder) types(m *metric, d *declaredMetric) {
 	datatype := strings.ToUpper(strings.TrimSpace(string(d.Datatype)))
 	switch datatype {

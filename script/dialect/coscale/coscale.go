@@ -1,6 +1,8 @@
 // Package coscale is the dialect of scripts for the CoScale agent's generic
-// script plugin: coscale.go runs one, config.go reads what -c prints, data.go and
-// event.go what -d prints.
+// script plugin: coscale.go runs one, config.go reads what -c prints (loose.go
+// its JSON), data.go and event.go what -d prints (words.go its words).
+// advice.go explains failures that are known from such scripts; recognize.go
+// tells the dialect.
 package coscale
 
 import (

@@ -1,5 +1,7 @@
 // Package instrumental is the dialect of plugin scripts for Instrumental's
-// agents, instrument_server and instrumentald.
+// agents, instrument_server and instrumentald: instrumental.go runs one,
+// parse.go reads its output, permissions_*.go refuse what those agents refused
+// to run; recognize.go tells the dialect.
 package instrumental
 
 import (

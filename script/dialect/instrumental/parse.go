@@ -136,7 +136,7 @@ func (d *state) warnTwice(name []byte) {
 	}
 }
 
-// unixSeconds reads a moment, which may have a fraction. It must be one that a
+// unixSeconds reads a time, which may have a fraction. It must be one that a
 // clock can have shown: Ruby made 1970 of any other text.
 func unixSeconds(word []byte) (time.Time, bool) {
 	v, ok := lines.ParseDecimal(word)

@@ -1,5 +1,6 @@
-// Package lines has what dialects share in reading the lines of an output: words,
-// decimal numbers, and the lines that are refused.
+// Package lines has what dialects share in reading the lines of an output:
+// words and decimal numbers (lines.go), lines of a name and a value (plain.go),
+// and the lines that are refused (refusals.go).
 package lines
 
 import (

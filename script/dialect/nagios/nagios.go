@@ -1,4 +1,7 @@
-// Package nagios is the dialect of plugins for Nagios and its kin.
+// Package nagios is the dialect of plugins for Nagios, Icinga, Naemon and
+// Centreon: nagios.go runs one, parse.go reads its output, item.go and value.go
+// the performance data in it, unit.go their units; recognize.go tells the
+// dialect.
 package nagios
 
 import (
@@ -17,7 +20,7 @@ import (
 	"scriptbridge/script/process"
 )
 
-// Dialect runs plugins of Nagios and its kin (Icinga, Naemon, Centreon):
+// Dialect runs plugins of Nagios, Icinga, Naemon and Centreon:
 // the exit code is a state, the output a line for people with performance data
 // behind a stroke (Monitoring Plugins Development Guidelines).
 type Dialect struct{}

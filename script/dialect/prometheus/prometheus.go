@@ -1,4 +1,6 @@
-// Package prometheus is the dialect of scripts that print an exposition.
+// Package prometheus is the dialect of scripts that print an exposition:
+// prometheus.go runs one, parse.go reads its lines, family.go what belongs to
+// one name; recognize.go tells the dialect.
 package prometheus
 
 import (

@@ -1,7 +1,11 @@
-// Package scalyr is the dialect of monitors for the Scalyr agent: scalyr.go reads
-// the options, host.go keeps a monitor alive, agent.go finds monitors in an
-// agent's configuration, map.go makes samples of what they emit. The Python side
-// is package python.
+// Package scalyr is the dialect of monitors for the Scalyr agent. scalyr.go
+// reads the options, agent.go and discover.go find monitors in an agent's
+// configuration.
+//
+// A monitor runs in a host program in Python (package python). host.go keeps
+// that alive, message.go and ending.go read what it says, map.go makes samples
+// of what a monitor emits, declare.go of what it declares, line.go of the lines
+// that it logs. recognize.go tells the dialect.
 package scalyr
 
 import (
