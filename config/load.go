@@ -49,14 +49,7 @@ func (l *loader) obeyed(path, wayOut string) *yamltree.Problem {
 	if !errors.As(policy.File(path), &e) {
 		return nil
 	}
-	remedy := "keep it in a folder that only root may write"
-	switch {
-	case e.Own() && e.Foreign:
-		remedy = "let root have a copy of it"
-	case e.Own():
-		remedy = "let nobody but root write it"
-	}
-	return yamltree.Problemf(remedy+", or "+fmt.Sprintf(wayOut, e.Component), "is obeyed by root, but %s may change it, since %s", e.Who, e.State())
+	return yamltree.Problemf(e.Remedy()+", or "+fmt.Sprintf(wayOut, e.Component), "is obeyed by root, but %s may change it, since %s", e.Who, e.State())
 }
 
 // wayOut is how the configuration has a file obeyed that it names.

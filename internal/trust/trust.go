@@ -60,6 +60,18 @@ func (e *Error) State() string {
 	return fmt.Sprintf("%s%s is writable by %s (owner %s, mode %s%s)", link, e.Component, e.Who, e.Owner, e.Mode, acl)
 }
 
+// Remedy says what to do where the file is only read; there is nothing to be run,
+// which another user could do.
+func (e *Error) Remedy() string {
+	switch {
+	case !e.Own():
+		return "keep it in a folder that only root may write"
+	case e.Foreign:
+		return "let root have a copy of it"
+	}
+	return "let nobody but root write it"
+}
+
 func (e *Error) Error() string {
 	if e.Component == e.Path {
 		return e.State()

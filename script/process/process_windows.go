@@ -125,6 +125,9 @@ func (g *Guard) CheckProgram(file string, direct bool) error {
 // CheckTrust has nothing to say: modes tell nothing here.
 func (g *Guard) CheckTrust(string) error { return nil }
 
+// CheckObeyed has nothing to say: modes tell nothing here.
+func (g *Guard) CheckObeyed(string) error { return nil }
+
 // CheckFolder has nothing to say: modes tell nothing here.
 func (g *Guard) CheckFolder(string) error { return nil }
 

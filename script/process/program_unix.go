@@ -95,6 +95,17 @@ func (g *Guard) CheckFolder(dir string) error {
 		dir, e.Who, e.State(), e.Component)
 }
 
+// CheckObeyed says why the programs should not be told by a file, or by the files
+// of a folder, what to do: root would do what others write there.
+func (g *Guard) CheckObeyed(file string) error {
+	var e *trust.Error
+	if !g.asRoot() || !errors.As(g.Policy.File(file), &e) {
+		return nil
+	}
+	return fmt.Errorf("%s is obeyed by root, but %s may change it, since %s: %s, give the script a user, or list %s under global.trusted_paths",
+		file, e.Who, e.State(), e.Remedy(), e.Component)
+}
+
 // asRoot reports whether it is root who runs the programs.
 func (g *Guard) asRoot() bool {
 	if g.RunAs != nil {

@@ -25,7 +25,16 @@ type agentConfig struct {
 	file     string
 	global   map[string]any // all keys, monitors too
 	monitors []monitorEntry
+	besides  []string // the other files that it is read from, and their folders
 	warnings []string // of files that are passed over
+}
+
+// files are all but the first that it is read from, and the folders of such.
+func (a *agentConfig) files() []string {
+	if a == nil { // the first cannot be read
+		return nil
+	}
+	return a.besides
 }
 
 // monitorEntry is one entry of `monitors`.
@@ -65,7 +74,9 @@ func readAgent(file string, env func(string) string) (*agentConfig, error) {
 	if extra := env("SCALYR_EXTRA_CONFIG_DIR"); extra != "" {
 		folders = append(folders, besides(file, extra))
 	}
-	for _, path := range a.fragments(folders) {
+	fragments := a.fragments(folders)
+	a.besides = slices.Concat(folders, fragments)
+	for _, path := range fragments {
 		text, err := fsx.ReadFile(path)
 		if err != nil {
 			problem, _ := config.Unreadable(path, err)

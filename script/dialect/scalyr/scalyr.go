@@ -220,6 +220,7 @@ func (Dialect) ResolveModule(c *config.Script) (command []string, file, dir stri
 
 // CheckPermissions refuses folders of modules that others may put files into,
 // where they would run as root: Python takes whatever module of a name it finds.
+// The agent's configuration tells monitors what to do, and which there are.
 func (Dialect) CheckPermissions(s *dialect.Script, guard *process.Guard) error {
 	o, _, err := readOptions(s.Options)
 	if err != nil {
@@ -228,6 +229,21 @@ func (Dialect) CheckPermissions(s *dialect.Script, guard *process.Guard) error {
 	o = o.absolute(folderOf(s.Script))
 	for _, dir := range append(o.ModulePaths, o.AgentPackage) {
 		if err := guard.CheckFolder(dir); err != nil {
+			return err
+		}
+	}
+	if o.AgentConfig == "" {
+		return nil
+	}
+	env, err := settingsEnv(&s.Settings)
+	if err != nil {
+		return err
+	}
+	// What is wrong with it the start tells. Its files are looked at all the same:
+	// somebody may mend them in between.
+	agent, _ := readAgent(o.AgentConfig, env)
+	for _, path := range append([]string{o.AgentConfig}, agent.files()...) {
+		if err := guard.CheckObeyed(path); err != nil {
 			return err
 		}
 	}
