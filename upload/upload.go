@@ -288,12 +288,6 @@ func (o *upload) Put(b *record.Batch) error {
 	return err
 }
 
-func (o *upload) keep(b *record.Batch) error {
-	put, done := o.keeper()
-	defer done()
-	return put(b)
-}
-
 // keeper gives what keeps a batch. The spool that it uses is not closed before
 // done is called.
 func (o *upload) keeper() (put func(*record.Batch) error, done func()) {
