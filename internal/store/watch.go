@@ -19,7 +19,8 @@ const (
 	stackMost = 32 << 20
 	heapMost  = 512 << 20
 	// walkMost is how long one may last, cutMost how long one that was cut off may
-	// take to notice.
+	// take to notice: both by the clock, and in time of the processor. What waits for
+	// a disk, however long, goes round in nothing.
 	walkMost = 2 * time.Minute
 	cutMost  = 10 * time.Second
 )
@@ -39,7 +40,7 @@ func (f *File) walk(run func() error) error {
 }
 
 func (f *File) watch(done <-chan struct{}) {
-	begin := memoryNow()
+	begin := usageNow()
 	if !endless(done, begin, walkMost) {
 		return
 	}
@@ -50,7 +51,7 @@ func (f *File) watch(done <-chan struct{}) {
 	}
 	path := f.path
 	f.mu.Unlock()
-	if endless(done, memoryNow(), cutMost) {
+	if endless(done, usageNow(), cutMost) {
 		f.fatal(fmt.Errorf("%s: somebody wrote to it while it was in use, and its pages lead round in a circle that cannot be left: "+
 			"start scriptbridge again, which then reads the file anew and puts it aside where it is damaged", path))
 	}
@@ -58,16 +59,17 @@ func (f *File) watch(done <-chan struct{}) {
 
 // endless waits for an end, and says that there will be none: something grows too
 // much, or takes too long.
-func endless(done <-chan struct{}, begin memory, most time.Duration) bool {
+func endless(done <-chan struct{}, begin usage, most time.Duration) bool {
 	ticks := time.NewTicker(look)
 	defer ticks.Stop()
-	for left := most; left > 0; left -= look {
+	for waited := look; ; waited += look {
 		select {
 		case <-done:
 			return false
 		case <-ticks.C:
 		}
-		if now := memoryNow(); now.stacks > begin.stacks+stackMost || now.heap > begin.heap+heapMost {
+		now := usageNow()
+		if now.stacks > begin.stacks+stackMost || now.heap > begin.heap+heapMost || waited >= most && now.processor >= begin.processor+most {
 			break
 		}
 	}
@@ -79,11 +81,14 @@ func endless(done <-chan struct{}, begin memory, most time.Duration) bool {
 	}
 }
 
-// memory is what the program uses.
-type memory struct{ stacks, heap uint64 }
+// usage is what the program uses.
+type usage struct {
+	stacks, heap uint64
+	processor    time.Duration
+}
 
-func memoryNow() memory {
+func usageNow() usage {
 	now := []metrics.Sample{{Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(now)
-	return memory{now[0].Value.Uint64(), now[1].Value.Uint64()}
+	return usage{now[0].Value.Uint64(), now[1].Value.Uint64(), processorTime()}
 }
