@@ -3,9 +3,11 @@
 // wrote is an error: no panic, nobody who waits for ever, and nothing
 // acknowledged that is on no disk.
 //
-// store.go opens and uses, about.go tells versions apart, guard.go sees whose fault a panic is, watch.go
-// ends what has no end, verify.go reads a file before it is used, page.go knows how it is laid out, room.go keeps room
-// back for those who only take away.
+// store.go opens and closes, use.go runs transactions, about.go tells versions
+// apart, guard.go sees whose fault a panic is, watch.go ends what has no end,
+// verify.go reads a file before it is used, page.go knows how it is laid out,
+// unmap_*.go let go of its memory, aside.go puts a damaged one aside, and room.go
+// keeps space back for those who only take away.
 package store
 
 import (
@@ -21,7 +23,6 @@ import (
 
 	"github.com/prometheus/common/version"
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"scriptbridge/internal/fsx"
 )
@@ -287,151 +288,6 @@ func (f *File) Sizes() (all, used int64, err error) {
 		return nil
 	})
 	return info.Size(), used, err
-}
-
-// View runs a transaction that changes nothing. It holds up no writer for long,
-// and no writer holds it up.
-func (f *File) View(run func(*bolt.Tx) error) error {
-	if err := f.enter(); err != nil {
-		return err
-	}
-	defer f.leave()
-	tx, err := f.begin(false)
-	if err != nil {
-		return err
-	}
-	err = f.walk(func() error { return run(tx) })
-	return cmp.Or(err, f.call(tx.Rollback))
-}
-
-// begin begins a transaction. A file that has become what it was before its last
-// one, as it does where the newer of its metas was harmed, is not used: the store
-// does not know what is free then. Nor is one that could not be mapped when it
-// grew, which the store would not try again.
-func (f *File) begin(writes bool) (tx *bolt.Tx, err error) {
-	least := f.number.Load()
-	err = f.call(func() (err error) { tx, err = f.db.Begin(writes); return err })
-	switch {
-	case errors.Is(err, berrors.ErrInvalidMapping):
-		err = fmt.Errorf("%w: it cannot be mapped into memory", ErrSuspect)
-	case err != nil:
-		return nil, err
-	case uint64(tx.ID()) < least, writes && uint64(tx.ID()) != least+1:
-		err = fmt.Errorf("%w: its last transaction is another one", ErrSuspect)
-	default:
-		return tx, nil
-	}
-	f.Fail(err)
-	if tx != nil {
-		_ = f.call(tx.Rollback) // nothing was done
-	}
-	return nil, err
-}
-
-// Update runs a transaction; when it returns nil, what it did is synced.
-func (f *File) Update(run func(*bolt.Tx) error) error {
-	if err := f.enter(); err != nil {
-		return err
-	}
-	defer f.leave()
-	f.write(true)
-	defer f.write(false)
-	tx, err := f.begin(true)
-	if err != nil {
-		return err
-	}
-	number := uint64(tx.ID())
-	err = f.walk(func() error { return run(tx) })
-	switch {
-	case err == nil:
-		if err = f.call(tx.Commit); err == nil {
-			f.number.Store(number)
-			return nil
-		}
-		return cmp.Or(f.unmapped(), err)
-	case errors.Is(err, ErrDamaged): // and what it would undo may be anything
-		return err
-	}
-	return cmp.Or(err, f.call(tx.Rollback))
-}
-
-// unmapped says whether a transaction that failed has left the file unmapped.
-func (f *File) unmapped() error {
-	tx, err := f.begin(false)
-	if err == nil {
-		err = f.call(tx.Rollback)
-	}
-	if errors.Is(err, ErrDamaged) {
-		return err
-	}
-	return nil
-}
-
-// call runs what waits for the store's locks, and comes back also where one of
-// them is never given back.
-func (f *File) call(run func() error) error {
-	f.mu.Lock()
-	f.inside++
-	f.mu.Unlock()
-	done := make(chan error, 1)
-	go func() {
-		defer f.leave()
-		done <- f.guard(run)
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-f.ill:
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(grace):
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return f.why
-	}
-}
-
-// enter begins a use of the db, which leave ends.
-func (f *File) enter() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.why == nil {
-		f.inside++
-	}
-	return f.why
-}
-
-func (f *File) leave() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.inside--
-	f.release()
-}
-
-// Fail has a file that was found damaged not be used any more; those who use it
-// are done soon.
-func (f *File) Fail(why error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.fall(why)
-}
-
-// fall is Fail. The caller holds f.mu.
-func (f *File) fall(why error) {
-	if errors.Is(f.why, ErrDamaged) {
-		return
-	}
-	f.why = why
-	close(f.ill)
-	time.AfterFunc(grace, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.inside > 0 && !f.gone {
-			forbid(f.db) // and so each of them comes to an end
-		}
-	})
 }
 
 // Close closes the file, after the transactions that run. Where the store has
