@@ -123,7 +123,7 @@ func (a *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unpacked is the JSON that a request of variant A carries.
+// unpacked is the JSON that a request carries which is packed as by the CLI.
 func unpacked(r *http.Request) string {
 	zip, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(r.FormValue("cdata"))))
 	if err != nil {

@@ -181,7 +181,7 @@ func eventOf(string) EventData {
 	return EventData{"EV-000421", 9021, 3, 1700000300, nil, 1700000300, "nightly run", "a", `{"exitCode":-1}`, 1, 31}
 }
 
-// TestInsertData: one field, and in it what the CLI packs (variant A). What
+// TestInsertData: one field, and in it what the CLI packs. What
 // deflate makes of it is each program's own affair.
 func TestInsertData(t *testing.T) {
 	client, in := newTestClient(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"msg":"1 point stored"}`) })

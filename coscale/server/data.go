@@ -20,7 +20,8 @@ import (
 // JSON, holds some 700 000 at most.
 const maxPoints = 1_000_000
 
-// routeData finds what a path below data means (5, 7).
+// routeData finds what a path below data means: points that are sent, or values
+// that are asked for.
 func (h *Handler) routeData(c *call, path []string) (any, error) {
 	if err := c.only(http.MethodPost); err != nil {
 		return nil, err
@@ -42,10 +43,11 @@ func (h *Handler) routeData(c *call, path []string) (any, error) {
 	return nil, noPath(c)
 }
 
-// entry is one of the data array, in any of the variants A to E.
+// entry is one of the data array: with m, s and d, as all known clients send it,
+// or with the words of the vendor's Swagger description.
 type entry struct {
 	coscale.Data
-	MetricID  int64           `json:"metricId"`  // E's words for m,
+	MetricID  int64           `json:"metricId"`  // for m,
 	SubjectID string          `json:"subjectId"` // s
 	Values    []coscale.Point `json:"data"`      // and d
 }
@@ -100,7 +102,7 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if source := form.get("source"); subject == "" && source != "" { // variant C
+	if source := form.get("source"); subject == "" && source != "" { // as the CLI of 2015 sends it
 		if _, _, err := coscale.ParseSubject(source); err == nil {
 			subject = source // for others say in it who they are
 		}

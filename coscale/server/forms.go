@@ -92,7 +92,8 @@ func readBounded(body io.Reader, limit int64) ([]byte, error) {
 }
 
 // readJSONForm reads the fields of a JSON object. What is in one and is no text
-// is kept as it is written: 60, true, {"a":1}. A list is variant E of the data.
+// is kept as it is written: 60, true, {"a":1}. A list is the data
+// themselves, as the vendor's Swagger description has them.
 func readJSONForm(text []byte) (fields, error) {
 	if text[0] == '[' {
 		return fields{"data": string(text)}, nil

@@ -14,7 +14,8 @@ const (
 	// themselves at the first 401.
 	sessionLife = 12 * time.Hour
 	// failureDelay keeps the StatsD backend, which logs in at every 401, from
-	// doing so a thousand times a second; Salt waits for 1 s only.
+	// doing so a thousand times a second. It is below the timeout of the most
+	// impatient client, SaltStack's returner: 1 s.
 	failureDelay = 800 * time.Millisecond
 	// maxDelayed bounds how many wait at a time.
 	maxDelayed = 64

@@ -20,12 +20,12 @@ const (
 	// unboundedSeries is how many series are remembered where max_series
 	// sets no bound.
 	unboundedSeries = 1 << 17
-	// maxAges is how many lifetimes the values of one flush may have:
+	// maxAges is how many lifetimes the values of one drain may have:
 	// each is a batch of its own.
 	maxAges = 16
-	// maxEvents is how many notifications are taken between two flushes.
+	// maxEvents is how many notifications are taken between two drains.
 	maxEvents = 1000
-	// maxErrors is how many errors are kept between two flushes.
+	// maxErrors is how many errors are kept between two drains.
 	maxErrors = 20
 	// sweepInterval is how often what is too old is forgotten.
 	sweepInterval = 10 * time.Second
@@ -64,7 +64,7 @@ type warning struct {
 	err error
 }
 
-// maxWarnings is how many different things are logged for one flush.
+// maxWarnings is how many different things are logged for one drain.
 const maxWarnings = 20
 
 // seriesKey is what collectd knows a series by; the kind is that of its
