@@ -152,8 +152,9 @@ func (c *Client) Get(ctx context.Context, kind Kind, id int64) error {
 	return c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/", kind, id), nil, new(linkAnswer))
 }
 
-// InsertData sends values in one call, packed as the vendor's CLI does. It is the caller's affair to stay under 8 MiB of JSON. The error is a
-// *RefusedError where the server, a bridge, took the call but not all points.
+// InsertData sends values in one call, packed as the vendor's CLI does. It is
+// the caller's affair to stay under 8 MiB of JSON. The error is a *RefusedError
+// where the server, a bridge, took the call but not all points.
 func (c *Client) InsertData(ctx context.Context, data []Data) error {
 	var text bytes.Buffer
 	packed := base64.NewEncoder(base64.StdEncoding, &text)
