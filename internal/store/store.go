@@ -4,10 +4,11 @@
 // acknowledged that is on no disk.
 //
 // store.go opens and closes, use.go runs transactions, about.go tells versions
-// apart, guard.go sees whose fault a panic is, watch.go ends what has no end,
-// verify.go reads a file before it is used, page.go knows how it is laid out,
-// unmap_*.go let go of its memory, aside.go puts a damaged one aside, and room.go
-// keeps space back for those who only take away.
+// apart, guard.go sees whose fault a panic is, watch.go ends what has no end
+// (processor_*.go tell it whether that is at work), verify.go reads a file
+// before it is used, page.go knows how it is laid out, unmap_*.go let go of its
+// memory, aside.go puts a damaged one aside, and room.go keeps space back for
+// those who only take away.
 package store
 
 import (
