@@ -67,6 +67,7 @@ type reaper struct {
 }
 
 func newReaper(logger log.Logger) *reaper {
+	keepDescriptors()
 	r := &reaper{
 		logger: logger,
 		base:   idBit | rand.Uint64()&ownBits,

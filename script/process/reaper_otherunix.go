@@ -13,7 +13,13 @@ import (
 // again, and it is init's child.
 type reaper struct{}
 
-func newReaper(log.Logger) *reaper { return &reaper{} }
+func newReaper(log.Logger) *reaper {
+	keepDescriptors()
+	return &reaper{}
+}
+
+// dropInheritable has nothing to do: there are no capabilities.
+func dropInheritable() {}
 
 func (r *reaper) sweep() {}
 

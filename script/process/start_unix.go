@@ -59,7 +59,7 @@ func (l *Launcher) startAs(c *Command, path string, args []string, f files) (*pr
 	if a := c.Account; a != nil && (os.Geteuid() == 0 || uint32(os.Geteuid()) != a.UID) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.UID, Gid: a.GID, Groups: a.Groups}
 	}
-	return l.reaper.start(cmd, c.Keep)
+	return given(l.reaper.start, cmd, c.Keep)
 }
 
 func notDir(err error) error {
