@@ -216,7 +216,7 @@ func (s *Script) resolveModule(d dialect.ModuleResolver) {
 	c.Command, s.File, dir = d.ResolveModule(s.Script.Script)
 	s.Script.Script = &c
 	s.Dir = cmp.Or(c.WorkingDirectory, dir)
-	s.version = versionOf(s.File)
+	s.version, s.envVersion = versionOf(s.File), versionOf(s.EnvFile)
 }
 
 // inputs is the digest of what a script is given, made once for all scripts that
@@ -328,7 +328,7 @@ func placeOf(c *config.Script) (file, dir string) {
 func (s *Script) Fingerprint() string {
 	src := *s.Source
 	src.Rank = 0
-	return config.Fingerprint(nil, src, s.FallbackInterval, s.FallbackTimeout, s.File, s.Dir, s.version, s.inputs, s.Script.Script.Fingerprint())
+	return config.Fingerprint(nil, src, s.FallbackInterval, s.FallbackTimeout, s.File, s.Dir, s.version, s.envVersion, s.inputs, s.Script.Script.Fingerprint())
 }
 
 // inherit gives s what is unknown of it and was known of it before: it changes

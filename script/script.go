@@ -32,6 +32,7 @@ type Script struct {
 	kept      bool // its Runner is a Keeper
 	// version is that of File, of a script that is kept alive and so does not
 	// see by itself that the file has changed.
-	version fileVersion
-	inputs  string // digest of what a kept script is given besides; see InputDigester
+	version    fileVersion
+	envVersion fileVersion // of EnvFile, likewise
+	inputs     string      // digest of what a kept script is given besides; see InputDigester
 }
