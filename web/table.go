@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"slices"
 	"strings"
 
@@ -47,8 +48,8 @@ type heading struct{ Title, Class, Href, Sorted string }
 // cell is what a row has in a column: one of Text, Time, Badge, Bars, Note and
 // Codes, and More behind it. What is nil costs the template little.
 type cell struct {
-	Class string // set by tableOf, from the column
-	Row   bool   // it is the heading of its row, of Text and Href alone
+	Class template.HTMLAttr // set by tableOf, from the column: escaped once, and not in each row
+	Row   bool              // it is the heading of its row, of Text and Href alone
 	Warn  bool
 
 	Text  string
@@ -93,17 +94,30 @@ func tableOf[R any](t table, columns []column[R], rows []R) table {
 			t.Headings = append(t.Headings, heading{Title: c.title, Class: c.class})
 		}
 	}
+	plain, warn := make([]template.HTMLAttr, len(columns)), make([]template.HTMLAttr, len(columns))
+	for i, c := range columns {
+		plain[i], warn[i] = classAttr(c.cells), classAttr(c.cells+" warn")
+	}
+	t.Rows = make([][]cell, 0, len(rows))
 	for _, r := range rows {
 		cells := make([]cell, len(columns))
 		for i, c := range columns {
 			cells[i] = c.cell(r)
-			if cells[i].Class = c.cells; cells[i].Warn {
-				cells[i].Class += " warn"
+			if cells[i].Class = plain[i]; cells[i].Warn {
+				cells[i].Class = warn[i]
 			}
 		}
 		t.Rows = append(t.Rows, cells)
 	}
 	return t
+}
+
+// classAttr is the attribute for classes that a column names; empty for none.
+func classAttr(classes string) template.HTMLAttr {
+	if classes == "" {
+		return ""
+	}
+	return template.HTMLAttr(` class="` + classes + `"`) // #nosec G203 -- a constant of ours
 }
 
 // sortableHeadings are the headings of a table that is sorted as q says.
