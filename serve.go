@@ -94,6 +94,7 @@ func newServer(handler http.Handler, logger log.Logger) (*http.Server, <-chan st
 			once.Do(func() { close(listening) })
 			return web.BaseContext(l)
 		},
+		ConnContext: web.ConnContext,
 	}, listening
 }
 

@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/go-kit/log"
@@ -13,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/peer"
 )
 
 type listenerKey struct{}
@@ -22,6 +25,14 @@ type listenerKey struct{}
 // not do, since a listener on every address is reached by 127.0.0.1 too.
 func BaseContext(l net.Listener) context.Context {
 	return context.WithValue(context.Background(), listenerKey{}, l.Addr())
+}
+
+type peerKey struct{}
+
+// ConnContext is for http.Server.ConnContext: each request then knows who is at the
+// other end of its connection. That is looked up when it is asked for.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, peerKey{}, func() (uint32, error) { return peer.UID(c) })
 }
 
 // Gate knows who may see what is private.
@@ -44,14 +55,28 @@ func (g Gate) Hidden(r *http.Request) string {
 	switch {
 	case !isLoopback(addr):
 		return "this page is served on an address that other machines can reach, and no users are configured"
-	case isForwarded(r.Header):
+	case isForwarded(r):
 		return "a proxy passed this request on, so it may come from another machine"
 	case !isLocalHost(r.Host):
 		// A foreign page may have its own name resolve to 127.0.0.1 and so
 		// read what the reader's browser can reach.
 		return "this page was asked for by a name other than localhost"
+	case !ownConnection(r):
+		return "another user of this machine asked for this page, and no users are configured"
 	}
 	return ""
+}
+
+// ownConnection reports whether root or our own user is at the other end, and not
+// a proxy's account or any other one. Where the system does not tell, whoever
+// reaches a loopback listener is taken for one of them.
+func ownConnection(r *http.Request) bool {
+	ask, ok := r.Context().Value(peerKey{}).(func() (uint32, error))
+	if !ok {
+		return false
+	}
+	uid, err := ask()
+	return errors.Is(err, peer.ErrUnsupported) || err == nil && (uid == 0 || int(uid) == os.Geteuid())
 }
 
 // HasUsers reports whether users are configured, so that every request needs a
@@ -107,9 +132,18 @@ func isLoopback(addr net.Addr) bool {
 	return false
 }
 
-func isForwarded(h http.Header) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
-		if _, ok := h[name]; ok {
+// isForwarded reports whether a proxy passed a request on: it says so, or it speaks
+// a version that no browser has spoken for long, as nginx does by itself.
+func isForwarded(r *http.Request) bool {
+	if !r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	for name := range r.Header {
+		switch name {
+		case "Forwarded", "Via", "X-Real-Ip", "True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip":
+			return true
+		}
+		if strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Cf-") {
 			return true
 		}
 	}

@@ -15,6 +15,8 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/go-kit/log"
+
+	"scriptbridge/internal/peer"
 )
 
 func TestPrivate(t *testing.T) {
@@ -29,6 +31,7 @@ func TestPrivate(t *testing.T) {
 		reachable = "this page is served on an address that other machines can reach, and no users are configured"
 		proxied   = "a proxy passed this request on, so it may come from another machine"
 		named     = "this page was asked for by a name other than localhost"
+		foreign   = "another user of this machine asked for this page, and no users are configured"
 	)
 	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 10469} }
 	for _, c := range []struct {
@@ -39,6 +42,9 @@ func TestPrivate(t *testing.T) {
 		file     string
 		user     string
 		want     string
+		peer     uint32 // 0: root
+		err      error  // of looking for it
+		old      bool   // it speaks HTTP/1.0
 	}{
 		{name: "loopback by name", listener: tcp("127.0.0.1"), host: "localhost:10469"},
 		{name: "capitals and the final dot", listener: tcp("127.0.0.1"), host: "LocalHost.:10469"},
@@ -55,6 +61,16 @@ func TestPrivate(t *testing.T) {
 		{name: "rebinding at a unix socket", listener: &net.UnixAddr{}, host: "evil.example", want: named},
 		{name: "proxied", listener: tcp("127.0.0.1"), host: "localhost", header: "X-Forwarded-For", want: proxied},
 		{name: "proxied by the standard", listener: tcp("127.0.0.1"), host: "localhost", header: "Forwarded", want: proxied},
+		{name: "proxied, by its scheme alone", listener: tcp("127.0.0.1"), host: "localhost", header: "X-Forwarded-Proto", want: proxied},
+		{name: "proxied by Cloudflare", listener: tcp("127.0.0.1"), host: "localhost", header: "CF-Connecting-IP", want: proxied},
+		{name: "proxied by others", listener: tcp("127.0.0.1"), host: "localhost", header: "True-Client-IP", want: proxied},
+		{name: "HTTP/1.0, as a bare proxy_pass", listener: tcp("127.0.0.1"), host: "localhost", old: true, want: proxied},
+		{name: "our own user", listener: tcp("127.0.0.1"), host: "localhost", peer: uint32(os.Geteuid())},
+		{name: "another user, or a proxy's", listener: tcp("127.0.0.1"), host: "localhost", peer: 61001, want: foreign},
+		{name: "another user at a unix socket", listener: &net.UnixAddr{Net: "unix"}, host: "localhost", peer: 61001, want: foreign},
+		{name: "nobody knows who", listener: tcp("127.0.0.1"), host: "localhost", err: peer.ErrUnknown, want: foreign},
+		{name: "the system does not tell", listener: tcp("127.0.0.1"), host: "localhost", err: peer.ErrUnsupported},
+		{name: "another user, who has logged in", listener: tcp("127.0.0.1"), host: "localhost", peer: 61001, file: users, user: "ann"},
 		{name: "every address", listener: tcp("0.0.0.0"), host: "localhost:10469", want: reachable},
 		{name: "every address of version 6", listener: tcp("::"), host: "[::1]:10469", want: reachable},
 		{name: "a public address", listener: tcp("192.0.2.7"), host: "127.0.0.1", want: reachable},
@@ -74,7 +90,10 @@ func TestPrivate(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Host = c.host
 			if c.listener != nil {
-				r = r.WithContext(BaseContext(bound{addr: c.listener}))
+				r = r.WithContext(from(BaseContext(bound{addr: c.listener}), c.peer, c.err))
+			}
+			if c.old {
+				r.ProtoMajor, r.ProtoMinor = 1, 0
 			}
 			if c.header != "" {
 				r.Header.Set(c.header, "192.0.2.1")
@@ -120,7 +139,7 @@ func TestPrivateServed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := &http.Server{Handler: handler(t, o), BaseContext: BaseContext}
+			server := &http.Server{Handler: handler(t, o), BaseContext: BaseContext, ConnContext: ConnContext}
 			ended := make(chan error, 1)
 			go func() {
 				ended <- toolkit.Serve(l, server, &toolkit.FlagConfig{WebConfigFile: &c.file}, slog.New(slog.DiscardHandler))

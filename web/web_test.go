@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +40,12 @@ func handler(t testing.TB, o Options) http.Handler {
 func request(method, target string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = "localhost"
-	return r.WithContext(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}))
+	return r.WithContext(from(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}), uint32(os.Geteuid()), nil))
+}
+
+// from says who is at the other end.
+func from(ctx context.Context, uid uint32, err error) context.Context {
+	return context.WithValue(ctx, peerKey{}, func() (uint32, error) { return uid, err })
 }
 
 // browser is a request that asks for a page.

@@ -5,4 +5,4 @@ package peer
 import "net"
 
 // UID fails here.
-func UID(net.Conn) (uint32, error) { return 0, ErrUnknown }
+func UID(net.Conn) (uint32, error) { return 0, ErrUnsupported }
