@@ -160,6 +160,11 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	var trusted []string
+	if t.Trusted != nil {
+		trusted = t.Trusted.Except
+	}
+	cfg.Scripts[0].TrustedPaths = trusted
 	if t.dialect == "" {
 		dialect, why, err := t.guess(ctx, cfg.Scripts[0])
 		if err != nil {
@@ -171,6 +176,7 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 			if err != nil {
 				return nil, err
 			}
+			cfg.Scripts[0].TrustedPaths = trusted
 		}
 		cfg.Scripts[0].Dialect = dialect
 	}
