@@ -159,6 +159,45 @@ func TestCircle(t *testing.T) {
 	}
 }
 
+// TestEndlessPage: what is written at the end of a transaction comes to an end, too,
+// also where a page that it gives back says that it is of billions of others.
+func TestEndlessPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	f := deep(t, path, func(err error) { panic(err) })
+	var err error
+	promptly(t, "Update", func() {
+		err = f.Update(func(tx *bolt.Tx) error {
+			file, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			size := int64(os.Getpagesize())
+			for at := 2 * size; ; at += size {
+				head := make([]byte, 16) // id, flags, count, overflow
+				if _, err := file.ReadAt(head, at); err != nil {
+					break
+				}
+				if head[8] == 0x10 { // of the list of free pages
+					if _, err := file.WriteAt([]byte{0xff, 0xff, 0xff, 0x7f}, at+12); err != nil {
+						return err
+					}
+				}
+			}
+			return tx.Bucket([]byte("rows")).Put([]byte("one more"), nil)
+		})
+	})
+	if !errors.Is(err, ErrDamaged) {
+		t.Errorf("%v", err)
+	}
+	promptly(t, "who comes after", func() {
+		if err := f.View(func(*bolt.Tx) error { return nil }); !errors.Is(err, ErrDamaged) {
+			t.Errorf("who comes after: %v", err)
+		}
+	})
+	promptly(t, "Close", func() { f.Close() })
+}
+
 // TestCircleInMemory: a circle that bbolt has in its own memory already cannot be
 // cut off. It ends the program, with the reason.
 func TestCircleInMemory(t *testing.T) {
