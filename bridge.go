@@ -71,7 +71,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	if err != nil {
 		return nil, err
 	}
-	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath}
+	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath, f.trusted(false)}
 	if err := errors.Join(port.usable(), port.admits(set.Config)); err != nil {
 		return nil, err
 	}

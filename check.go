@@ -30,7 +30,10 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	if len(files) == 0 {
 		files = []string{f.configFile}
 	}
-	port := webPort{Gate: web.Gate{WebConfigFile: f.check.webConfig, Logger: log.NewNopLogger()}, telemetryPath: telemetryDefault}
+	port := webPort{
+		Gate:          web.Gate{WebConfigFile: f.check.webConfig, Logger: log.NewNopLogger()},
+		telemetryPath: telemetryDefault, trusted: f.trusted(f.check.as == "root"),
+	}
 	failed := false
 	for _, err := range []error{port.usable(), checkStorage(f.check.storage)} {
 		if err != nil {
@@ -113,7 +116,7 @@ func checkStorage(folder string) error {
 	case err == nil && !info.IsDir():
 		return fmt.Errorf("--storage.path=%s is not a folder", folder)
 	case err == nil:
-		err = checkPrivate(folder)
+		err = errors.Join(checkPrivate(folder), checkContents(folder))
 	}
 	if err != nil {
 		return fmt.Errorf("--storage.path=%s: %w", folder, err)

@@ -11,6 +11,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/trust"
 	"scriptbridge/receive"
 	"scriptbridge/web"
 )
@@ -21,6 +22,7 @@ type webPort struct {
 	web.Gate
 	addresses     []string // none where systemd gives the sockets
 	telemetryPath string
+	trusted       *trust.Policy // whose files may be obeyed; nil asks nothing
 }
 
 // usable says why --web.config.file cannot be used: exporter-toolkit would wait
@@ -28,6 +30,10 @@ type webPort struct {
 func (p webPort) usable() error {
 	if p.WebConfigFile == "" {
 		return nil
+	}
+	if e := (*trust.Error)(nil); p.trusted != nil && errors.As(p.trusted.File(p.WebConfigFile), &e) {
+		return fmt.Errorf("--web.config.file: %s is obeyed by root, but %s may change it, since %s (keep it in a folder that only root may write, or start with --config.trusted-path=%s)",
+			p.WebConfigFile, e.Who, e.State(), e.Component)
 	}
 	text, err := fsx.ReadFile(p.WebConfigFile)
 	if err != nil {

@@ -56,7 +56,7 @@ func TestWebPortAdmits(t *testing.T) {
 		{name: "collectd at health", receive: collectd("/-/healthy"),
 			want: `f.yml:7: receive: collectd: http_path /-/healthy is taken by another endpoint (write another one, such as /collectd-post)`},
 	} {
-		p := webPort{web.Gate{WebConfigFile: c.file, Logger: log.NewNopLogger()}, c.listen, "/m"}
+		p := webPort{web.Gate{WebConfigFile: c.file, Logger: log.NewNopLogger()}, c.listen, "/m", nil}
 		cfg := &config.Config{Receive: c.receive, At: map[string]config.Position{"receive.coscale": {File: "f.yml", Line: 3}, "receive.collectd": {File: "f.yml", Line: 7}}}
 		got := ""
 		if err := p.admits(cfg); err != nil {

@@ -49,7 +49,7 @@ func openStorage(disk fsx.FS, folder string) (*storage, error) {
 	if err := fsx.MkdirAll(disk, folder); err != nil {
 		return fail(err)
 	}
-	if err := checkPrivate(folder); err != nil {
+	if err := errors.Join(checkPrivate(folder), checkContents(folder)); err != nil {
 		return fail(err)
 	}
 	s := &storage{folder: folder, disk: disk}

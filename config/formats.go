@@ -40,7 +40,7 @@ var formats = map[string]format{
 		if s == "-" {
 			return s, nil
 		}
-		return readPath(e, s)
+		return readFile(e, s)
 	}},
 	"address":       {read: readAddress, empty: true},
 	"name":          {read: checked(checkName)},

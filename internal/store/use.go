@@ -65,7 +65,8 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 	err = f.walk(func() error { return run(tx) })
 	switch {
 	case err == nil:
-		if err = f.call(tx.Commit); err == nil {
+		// A page that is given back may say that it is of billions of others.
+		if err = f.call(func() error { return f.walk(tx.Commit) }); err == nil {
 			f.number.Store(number)
 			return nil
 		}
@@ -73,7 +74,7 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 	case errors.Is(err, ErrDamaged): // and what it would undo may be anything
 		return err
 	}
-	return cmp.Or(err, f.call(tx.Rollback))
+	return cmp.Or(err, f.call(func() error { return f.walk(tx.Rollback) }))
 }
 
 // unmapped says whether a transaction that failed has left the file unmapped.
