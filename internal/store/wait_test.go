@@ -2,6 +2,7 @@ package store
 
 import (
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,20 +34,16 @@ func TestWaitIsNoCircle(t *testing.T) {
 // TestEndless: what has a processor all the time, and makes nothing grow, is found
 // too.
 func TestEndless(t *testing.T) {
-	done, stop := make(chan struct{}), make(chan struct{})
+	done := make(chan struct{})
+	var stop atomic.Bool
 	go func() {
 		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
+		for !stop.Load() {
 		}
 	}()
 	if !endless(done, usageNow(), 5*look) {
 		t.Error("it was not found")
 	}
-	close(stop)
+	stop.Store(true)
 	<-done
 }
