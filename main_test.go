@@ -26,6 +26,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"scriptbridge/internal/trust/trusttest"
 )
 
 // TestMain registers the program itself as a command, so that a scenario runs
@@ -45,7 +47,12 @@ type tidy struct{ *testing.M }
 
 func (m tidy) Run() int {
 	before := checkout()
+	leave, err := trusttest.Enter(".")
+	if err != nil {
+		panic(err)
+	}
 	code := m.M.Run()
+	leave()
 	if after := checkout(); after != before && !*update {
 		fmt.Fprintf(os.Stderr, "the checkout was changed while its tests ran; before:\n%safter:\n%s", before, after)
 		if os.Getenv("SCRIPTBRIDGE_E2E") == "required" {

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/trust/trusttest"
 )
 
 const patience = time.Minute
@@ -26,6 +28,10 @@ const patience = time.Minute
 var program string // the binary under test
 
 func TestMain(m *testing.M) {
+	leave, err := trusttest.Enter("..")
+	if err != nil {
+		panic(err)
+	}
 	dir, err := os.MkdirTemp("", "scriptbridge-e2e")
 	if err != nil {
 		panic(err)
@@ -40,6 +46,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
+	leave()
 	os.Exit(code)
 }
 
