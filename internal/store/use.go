@@ -65,8 +65,12 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 	err = f.walk(func() error { return run(tx) })
 	switch {
 	case err == nil:
-		// A page that is given back may say that it is of billions of others.
-		if err = f.call(func() error { return f.walk(tx.Commit) }); err == nil {
+		if err = f.freeListSound(); err != nil {
+			f.Fail(err)
+			_ = f.call(tx.Rollback)
+			return err
+		}
+		if err = f.call(tx.Commit); err == nil {
 			f.number.Store(number)
 			return nil
 		}
@@ -74,7 +78,24 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 	case errors.Is(err, ErrDamaged): // and what it would undo may be anything
 		return err
 	}
-	return cmp.Or(err, f.call(func() error { return f.walk(tx.Rollback) }))
+	return cmp.Or(err, f.call(tx.Rollback))
+}
+
+// freeListSound looks at the page that a commit gives back: where it says that it
+// goes on over billions of others, the store would go through them all.
+func (f *File) freeListSound() error {
+	m, err := newest(metas(f.file, f.page))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSuspect, err)
+	}
+	b := make([]byte, headSize)
+	if _, err := f.file.ReadAt(b, int64(m.freelist)*f.page); err != nil {
+		return fmt.Errorf("%w: %w", ErrSuspect, err)
+	}
+	if p, err := head(b, m.freelist, m.pages); err != nil || p.flags != freelistPage {
+		return fmt.Errorf("%w: its list of free pages is none", ErrSuspect)
+	}
+	return nil
 }
 
 // unmapped says whether a transaction that failed has left the file unmapped.
