@@ -70,7 +70,9 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 			_ = f.call(tx.Rollback)
 			return err
 		}
-		if err = f.call(tx.Commit); err == nil {
+		// Watched is who waits: a lock that is never given back is waited for in vain,
+		// and is no circle.
+		if err = f.walk(func() error { return f.call(tx.Commit) }); err == nil {
 			f.number.Store(number)
 			return nil
 		}

@@ -23,6 +23,8 @@ const (
 	// a disk, however long, goes round in nothing.
 	walkMost = 2 * time.Minute
 	cutMost  = 10 * time.Second
+	// cutPatience is how long it may take to come to its next look at the file.
+	cutPatience = 10 * look
 )
 
 // walk runs what goes through the pages, and comes to an end in any case: what
@@ -51,6 +53,12 @@ func (f *File) watch(done <-chan struct{}) {
 	}
 	path := f.path
 	f.mu.Unlock()
+	// It is on its way to its next look at the file, and may grow until then.
+	select {
+	case <-done:
+		return
+	case <-time.After(cutPatience):
+	}
 	if endless(done, usageNow(), cutMost) {
 		f.fatal(fmt.Errorf("%s: somebody wrote to it while it was in use, and its pages lead round in a circle that cannot be left: "+
 			"start scriptbridge again, which then reads the file anew and puts it aside where it is damaged", path))
