@@ -11,8 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"scriptbridge/internal/testkit"
 )
 
 const nilFault = "this is a fault of scriptbridge itself: runtime error: invalid memory address or nil pointer dereference (please report it; --log.level=debug tells where it is)"
@@ -22,7 +23,7 @@ type living struct {
 	*bridge
 	file string
 	url  string
-	log  *syncBuffer
+	log  *testkit.Buffer
 	done chan error
 }
 
@@ -34,7 +35,7 @@ func newLiving(t testing.TB, text string, args ...string) *living {
 
 func newLivingIn(t testing.TB, dir, text string, args ...string) *living {
 	t.Helper()
-	l := &living{file: filepath.Join(dir, "scriptbridge.yml"), log: &syncBuffer{}, done: make(chan error, 1)}
+	l := &living{file: filepath.Join(dir, "scriptbridge.yml"), log: &testkit.Buffer{}, done: make(chan error, 1)}
 	l.write(t, text)
 	f, cmd, err := parseArgs(slices.Concat([]string{"--config.file=" + l.file, "--web.listen-address=127.0.0.1:0", "--config.auto-reload-interval=0", "--log.level=debug"}, args), io.Discard, io.Discard)
 	if err != nil || cmd.Name != commandServe {
@@ -163,41 +164,4 @@ func TestReadyNames(t *testing.T) {
 	if got, want := get(), "scriptbridge is ready\n"; got != want {
 		t.Errorf("it says %q, not %q", got, want)
 	}
-}
-
-// syncBuffer is a log.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-// take gives what was written since it was last asked.
-func (s *syncBuffer) take() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.b.Reset()
-	return s.b.String()
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// await polls until ask says so.
-func await(t *testing.T, what string, ask func() bool) {
-	t.Helper()
-	eventually(t, func() error {
-		if !ask() {
-			return errors.New("waited in vain for " + what)
-		}
-		return nil
-	})
 }

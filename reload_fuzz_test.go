@@ -112,7 +112,7 @@ func (o *odd) sound(t *testing.T, err error, text string) {
 			t.Fatalf("receiver %s: %s\n%s", v.Name, v.Error, text)
 		}
 	}
-	if log := o.log.take(); strings.Contains(log, "a fault of scriptbridge") {
+	if log := o.log.Take(); strings.Contains(log, "a fault of scriptbridge") {
 		t.Fatalf("%s\n%s", log, text)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-kit/log"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"scriptbridge/internal/testkit"
 )
 
 // short is a listener of a system that is short of something.
@@ -35,7 +37,7 @@ func webFlags(addresses ...string) *toolkit.FlagConfig {
 // A system that is short of memory for a moment ends no web port, and with it the
 // program: it is told of, and who comes then is answered.
 func TestWebPortOutlasts(t *testing.T) {
-	var said syncBuffer
+	var said testkit.Buffer
 	logger := log.NewLogfmtLogger(&said)
 	listeners, err := listen(webFlags("127.0.0.1:0"))
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/testkit"
 )
 
 // programRun is the program, run as people run it, with a mark on all that it
@@ -24,7 +25,7 @@ type programRun struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	dir  string
-	out  syncBuffer
+	out  testkit.Buffer
 	done chan struct{} // closed when it has ended
 }
 
@@ -74,7 +75,7 @@ func (p *programRun) logs(text string) {
 // await polls, and gives up when the process has ended.
 func (p *programRun) await(what string, ask func() bool) {
 	p.t.Helper()
-	await(p.t, what, func() bool {
+	testkit.Await(p.t, what, func() bool {
 		if ask() {
 			return true
 		}
@@ -253,7 +254,7 @@ func TestSecondSignal(t *testing.T) {
 		p := startProcess(t, stubbornFolder(t), "try")
 		p.awaitFile("running")
 		p.signal(syscall.SIGTERM)
-		await(t, "a second signal to be the last one", func() bool {
+		testkit.Await(t, "a second signal to be the last one", func() bool {
 			p.signal(syscall.SIGTERM)
 			select {
 			case <-p.done:

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
@@ -85,7 +86,7 @@ func TestToyUpload(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("nothing arrives")
 	}
-	await(t, "it to be counted as sent", func() bool { s := set.States()[0].Stats; return s != nil && s.Sent == 1 })
+	testkit.Await(t, "it to be counted as sent", func() bool { s := set.States()[0].Stats; return s != nil && s.Sent == 1 })
 
 	l := newLiving(t, "scripts: [{name: a, command: /bin/true}]\n")
 	own := l.uploads

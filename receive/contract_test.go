@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/receive/receivertest"
 )
 
@@ -38,7 +39,7 @@ type running struct {
 	set    *Set
 	config *config.Receive
 	sink   *receivertest.Sink
-	log    *receivertest.Buffer
+	log    *testkit.Buffer
 	web    *httptest.Server // the web port, asked on loopback
 }
 
@@ -58,7 +59,7 @@ func forEachType(t *testing.T, test func(t *testing.T, c receivertest.Contract, 
 func start(t *testing.T, c receivertest.Contract) *running {
 	t.Helper()
 	folder := t.TempDir()
-	r := &running{config: c.Config(t, folder), sink: new(receivertest.Sink), log: new(receivertest.Buffer)}
+	r := &running{config: c.Config(t, folder), sink: new(receivertest.Sink), log: new(testkit.Buffer)}
 	storage := t.TempDir()
 	r.set = NewSet(SetOptions{
 		Sink: r.sink, Logger: log.NewLogfmtLogger(r.log),
@@ -88,7 +89,7 @@ func start(t *testing.T, c receivertest.Contract) *running {
 // poll waits until ask says so.
 func (r *running) poll(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	receivertest.Poll(t, what, ask, func() string {
+	testkit.Poll(t, what, ask, func() string {
 		return fmt.Sprintf("state:\n%v\nviews: %+v\nlog:\n%s", r.sink.State(), r.set.Views(), r.log)
 	})
 }

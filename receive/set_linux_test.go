@@ -7,6 +7,8 @@ import (
 
 	"scriptbridge/receive/receivertest"
 
+	"scriptbridge/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +41,7 @@ func TestReloadWaitsForFiles(t *testing.T) {
 					kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
 					return err == nil && kind != unix.F_WRLCK
 				})
-				prompt(t, "what asks the receivers", func() {
+				testkit.Promptly(t, "what asks the receivers", func() {
 					if v := r.set.Views(); len(v) != 1 || !r.set.Ready() {
 						t.Errorf("views: %+v", v)
 					}

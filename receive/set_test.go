@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
@@ -29,7 +30,7 @@ import (
 type bench struct {
 	*Set
 	sink receivertest.Sink
-	log  receivertest.Buffer
+	log  testkit.Buffer
 
 	mu    sync.Mutex
 	made  map[string]*fake // the last one of each kind
@@ -497,21 +498,6 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// prompt runs what must wait for nobody.
-func prompt(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("%s waits", what)
-	}
-}
-
 // While a reload tries whether a receiver can be made, which takes as long as
 // its files take, all else goes on; and the end does not wait for it.
 func TestTrialHoldsNobodyUp(t *testing.T) {
@@ -537,7 +523,7 @@ func TestTrialHoldsNobodyUp(t *testing.T) {
 	}()
 	<-trying
 	h := b.Handler(http.NotFoundHandler())
-	prompt(t, "what asks the receivers", func() {
+	testkit.Promptly(t, "what asks the receivers", func() {
 		if v := b.Views(); len(v) != 1 || !v[0].Up || !b.Ready() {
 			t.Errorf("views: %+v", v)
 		}
@@ -550,7 +536,7 @@ func TestTrialHoldsNobodyUp(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	prompt(t, "the end", b.Close)
+	testkit.Promptly(t, "the end", b.Close)
 	close(hold)
 	<-reloaded
 	if v := b.Views(); len(v) != 0 || b.made["statsd"] != running {
@@ -575,14 +561,14 @@ func TestMakeHoldsNobodyUp(t *testing.T) {
 		b.Reload(ctx, &config.Receive{StatsD: &config.ReceiveStatsD{}})
 	}()
 	<-making
-	prompt(t, "what asks the receivers", func() {
+	testkit.Promptly(t, "what asks the receivers", func() {
 		if v := b.Views(); len(v) != 1 || v[0].Up || v[0].Error != "" || b.Ready() {
 			t.Errorf("views: %+v", v)
 		}
 	})
 	cancel()
-	prompt(t, "a reload that is given up", func() { <-reloaded })
-	prompt(t, "the end", b.Close)
+	testkit.Promptly(t, "a reload that is given up", func() { <-reloaded })
+	testkit.Promptly(t, "the end", b.Close)
 }
 
 // A mistake of ours in the making of a receiver is its trouble alone: it is down,

@@ -13,13 +13,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	gokit "github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
@@ -27,30 +27,12 @@ import (
 )
 
 // world is uploads with spools in a folder.
-func world(t *testing.T) (set *upload.Set, log *syncBuffer, folder string) {
-	folder, log = t.TempDir(), new(syncBuffer)
+func world(t *testing.T) (set *upload.Set, log *testkit.Buffer, folder string) {
+	folder, log = t.TempDir(), new(testkit.Buffer)
 	set = upload.NewSet(all.Types, gokit.NewLogfmtLogger(log), nil)
 	set.UseStorage("", func(name string) (string, error) { return filepath.Join(folder, name), nil })
 	t.Cleanup(set.Close)
 	return set, log, folder
-}
-
-// syncBuffer is a log.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // A renewed file of certificates is noticed, though the configuration says what it
@@ -90,7 +72,7 @@ func TestUploadRenewed(t *testing.T) {
 	state := func() upload.State { return u.States()[0] }
 	failing := func(text string) {
 		t.Helper()
-		upload.Await(t, text, func() bool { return strings.Contains(state().Error, text) })
+		testkit.Await(t, text, func() bool { return strings.Contains(state().Error, text) })
 	}
 	failing("certificate signed by unknown authority")
 	first, _ := u.First()

@@ -1,11 +1,7 @@
 package upload
 
-// Await and Named are for the tests beside the package, which know the table of
-// all types.
-var (
-	Await = await
-	Named = named
-)
+// Named is for the tests beside the package, which know the table of all types.
+var Named = named
 
 // First is the first upload at work, and its sink.
 func (u *Set) First() (any, Uploader) {

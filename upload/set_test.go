@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -75,16 +76,6 @@ func named(name string) *record.Batch {
 	return &record.Batch{Source: &record.Source{Kind: record.Script, Name: "s"}, Time: time.Now(), Samples: []record.Sample{{Name: name, Value: 1}}}
 }
 
-// await polls until ask says so.
-func await(t *testing.T, what string, ask func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ask(); <-time.After(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain for " + what)
-		}
-	}
-}
-
 // Every sink has a batch, whatever another one does with it, and none waits for
 // another.
 func TestSinks(t *testing.T) {
@@ -97,7 +88,7 @@ func TestSinks(t *testing.T) {
 	set.sinks.use(record.Tee{slow, broken})
 	put := make(chan error)
 	go func() { put <- s.Put(named("b")) }()
-	await(t, "the others to have it", func() bool { return len(broken.all()) == 1 && len(page.all()) == 2 })
+	testkit.Await(t, "the others to have it", func() bool { return len(broken.all()) == 1 && len(page.all()) == 2 })
 	set.sinks.use(nil)
 	if err := s.Put(named("c")); err != nil {
 		t.Error(err)
@@ -224,7 +215,7 @@ func TestUploadDoesNotOpen(t *testing.T) {
 		t.Error(err)
 	}
 	o.open <- errors.New("no such disk")
-	await(t, "it to be tried", o.isTried)
+	testkit.Await(t, "it to be tried", o.isTried)
 	if err := o.Put(named("b")); err == nil || err.Error() != "upload told: no such disk" {
 		t.Errorf("Put: %v", err)
 	}
@@ -238,7 +229,7 @@ func TestUploadDoesNotOpen(t *testing.T) {
 	case <-time.After(retryAfter / 2):
 		t.Fatal("it is not tried again")
 	}
-	await(t, "it to be open", func() bool { return o.Put(named("c")) == nil })
+	testkit.Await(t, "it to be open", func() bool { return o.Put(named("c")) == nil })
 	o.end()
 	if diff := cmp.Diff([]string{"c"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -262,7 +253,7 @@ func TestUploadOpensInUse(t *testing.T) {
 		}
 	}
 	o.open <- nil
-	await(t, "the spool to be open", func() bool {
+	testkit.Await(t, "the spool to be open", func() bool {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		return o.holds == 0 // they are on their way
@@ -271,7 +262,7 @@ func TestUploadOpensInUse(t *testing.T) {
 		t.Error(err)
 	}
 	close(o.sink.hold)
-	await(t, "all to be put", func() bool { return len(o.sink.all()) == 3 })
+	testkit.Await(t, "all to be put", func() bool { return len(o.sink.all()) == 3 })
 	if diff := cmp.Diff([]string{"a", "b", "c"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -283,17 +274,17 @@ func TestUploadOpensInUse(t *testing.T) {
 func TestUploadEndsInUse(t *testing.T) {
 	o := newOpening(t)
 	o.open <- nil
-	await(t, "it to be open", o.isTried)
+	testkit.Await(t, "it to be open", o.isTried)
 	o.sink.hold = make(chan struct{})
 	put := make(chan error)
 	go func() { put <- o.Put(named("a")) }()
-	await(t, "the batch to be on its way", func() bool { return o.sink.entered.Load() > 0 })
+	testkit.Await(t, "the batch to be on its way", func() bool { return o.sink.entered.Load() > 0 })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		o.end()
 	}()
-	await(t, "it to take nothing more", func() bool { return o.state().Opening })
+	testkit.Await(t, "it to take nothing more", func() bool { return o.state().Opening })
 	select {
 	case <-done:
 		t.Error("it has closed its spool")
@@ -329,14 +320,14 @@ func TestUploadCountsLost(t *testing.T) {
 	check("at first", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 0})
 	put("held", false, 2)
 	o.open <- errors.New("no such disk")
-	await(t, "it to be tried", o.isTried)
+	testkit.Await(t, "it to be tried", o.isTried)
 	check("what was held", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 3})
 	put("while it is not open", false, 3)
 	put("its sender is told", true, 3)
 	check("what came while it was not open", map[string]uint64{"full": 0, "damaged": 0, "removed": 0, "unavailable": 7})
 	o.change(t)
 	o.open <- nil
-	await(t, "it to be open", func() bool { return o.state().Stats != nil })
+	testkit.Await(t, "it to be open", func() bool { return o.state().Stats != nil })
 	o.sink.fails(errors.New("no space left on device"))
 	put("on a full disk", false, 4)
 	put("its sender is told", true, 4)

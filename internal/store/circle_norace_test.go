@@ -14,6 +14,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"scriptbridge/internal/testkit"
 )
 
 // deep makes a file whose bucket of rows is a tree of three levels.
@@ -141,12 +143,12 @@ func TestCircle(t *testing.T) {
 					if !errors.Is(err, ErrDamaged) || err.Error() != "the file is damaged, or so it seems: its pages lead round in a circle" {
 						t.Errorf("%v", err)
 					}
-					promptly(t, "who comes after", func() {
+					testkit.Promptly(t, "who comes after", func() {
 						if err := f.View(func(*bolt.Tx) error { return nil }); !errors.Is(err, ErrDamaged) {
 							t.Errorf("who comes after: %v", err)
 						}
 					})
-					promptly(t, "Close", func() { f.Close() })
+					testkit.Promptly(t, "Close", func() { f.Close() })
 					if left := held(t, path); len(left) > 0 {
 						t.Errorf("it still has %q", left)
 					}
@@ -165,7 +167,7 @@ func TestEndlessPage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	f := deep(t, path, func(err error) { panic(err) })
 	var err error
-	promptly(t, "Update", func() {
+	testkit.Promptly(t, "Update", func() {
 		err = f.Update(func(tx *bolt.Tx) error {
 			file, err := os.OpenFile(path, os.O_RDWR, 0)
 			if err != nil {
@@ -190,12 +192,12 @@ func TestEndlessPage(t *testing.T) {
 	if !errors.Is(err, ErrDamaged) {
 		t.Errorf("%v", err)
 	}
-	promptly(t, "who comes after", func() {
+	testkit.Promptly(t, "who comes after", func() {
 		if err := f.View(func(*bolt.Tx) error { return nil }); !errors.Is(err, ErrDamaged) {
 			t.Errorf("who comes after: %v", err)
 		}
 	})
-	promptly(t, "Close", func() { f.Close() })
+	testkit.Promptly(t, "Close", func() { f.Close() })
 }
 
 // TestCircleInMemory: a circle that bbolt has in its own memory already cannot be

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 
+	"scriptbridge/internal/testkit"
+
 	bolt "go.etcd.io/bbolt"
 )
 
@@ -124,12 +126,12 @@ func TestDamageLive(t *testing.T) {
 					t.Fatal(err)
 				}
 				_ = f.InPlace() // as the next one who comes would do
-				promptly(t, "who writes", writer.Wait)
-				promptly(t, "who reads", users.Wait)
+				testkit.Promptly(t, "who writes", writer.Wait)
+				testkit.Promptly(t, "who reads", users.Wait)
 				if err := f.View(func(*bolt.Tx) error { return nil }); errors.Is(err, ErrDamaged) {
 					found++
 				}
-				promptly(t, "Close", func() {
+				testkit.Promptly(t, "Close", func() {
 					if err := f.Close(); err != nil {
 						t.Error(err)
 					}

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -70,21 +69,6 @@ func held(t testing.TB, path string) []string {
 		}
 	}
 	return all
-}
-
-// promptly runs what must not wait for ever.
-func promptly(t testing.TB, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(30 * time.Second):
-		t.Fatalf("%s waits for ever", what)
-	}
 }
 
 // broken are files that nobody can use, made of a good one.

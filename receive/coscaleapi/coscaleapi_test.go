@@ -22,6 +22,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/receive"
 	"scriptbridge/receive/coscaleapi"
 	"scriptbridge/receive/receivertest"
@@ -31,7 +32,7 @@ import (
 type running struct {
 	*receive.Set
 	web *httptest.Server // the web port, asked on loopback
-	log receivertest.Buffer
+	log testkit.Buffer
 }
 
 // begin has a Set with this configuration at work.
@@ -176,7 +177,7 @@ func TestPortTaken(t *testing.T) {
 
 // Without a folder to keep them in, ids change at a restart, which is said.
 func TestWithoutStorage(t *testing.T) {
-	var lines receivertest.Buffer
+	var lines testkit.Buffer
 	set := receive.NewSet(receive.SetOptions{Sink: new(receivertest.Sink), Logger: log.NewLogfmtLogger(&lines)})
 	defer set.Close()
 	set.Reload(t.Context(), receivertest.CoScaleConfig(t, t.TempDir()))

@@ -14,6 +14,8 @@ import (
 	"scriptbridge/receive/receiver"
 	"scriptbridge/receive/receivertest"
 
+	"scriptbridge/internal/testkit"
+
 	"github.com/go-kit/log"
 )
 
@@ -54,8 +56,8 @@ func (l *troubled) Close() error {
 	return nil
 }
 
-func newTroubled(t *testing.T, errs ...error) (*receiver.Listener, *receiver.Counts, *receivertest.Buffer) {
-	counts, said := new(receiver.Counts), new(receivertest.Buffer)
+func newTroubled(t *testing.T, errs ...error) (*receiver.Listener, *receiver.Counts, *testkit.Buffer) {
+	counts, said := new(receiver.Counts), new(testkit.Buffer)
 	l := receiver.NewListener(&troubled{errs: errs, closed: make(chan struct{})}, "tcp", receiver.Env{Counts: counts, Logger: log.NewLogfmtLogger(said)})
 	return l, counts, said
 }
@@ -167,7 +169,7 @@ func TestPacketsOutlastErrors(t *testing.T) {
 	defer udp.Close()
 	errs := listenErrors("read")
 	c := &troubledPackets{udp, errs[:4]} // which are over after 75 ms
-	counts, said := new(receiver.Counts), new(receivertest.Buffer)
+	counts, said := new(receiver.Counts), new(testkit.Buffer)
 	retrier := receiver.NewRetrier("udp", receiver.Env{Counts: counts, Logger: log.NewLogfmtLogger(said)}, make(chan struct{}))
 	packets := make(chan string, 1)
 	read := func() error {

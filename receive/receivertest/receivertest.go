@@ -4,7 +4,6 @@
 package receivertest
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"net"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -119,39 +117,6 @@ type SinkFunc func(*record.Batch)
 func (f SinkFunc) Put(b *record.Batch) error {
 	f(b)
 	return nil
-}
-
-// Buffer is a log that many goroutines may write. The zero value is ready.
-type Buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends.
-func (b *Buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// String gives all that was written.
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// Poll waits until ask says so; where it waits in vain, state says how things
-// are.
-func Poll(t testing.TB, what string, ask func() bool, state func() string) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ask() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s; %s", what, state())
-		}
-		<-time.After(5 * time.Millisecond)
-	}
 }
 
 // Dial connects until the test ends.

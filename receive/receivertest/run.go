@@ -8,6 +8,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
 )
@@ -16,7 +17,7 @@ import (
 type Running struct {
 	*Sink  // empty where Run was given another one
 	Counts *receiver.Counts
-	log    Buffer
+	log    testkit.Buffer
 
 	receiver receiver.Receiver
 	cancel   context.CancelFunc
@@ -74,7 +75,7 @@ func (r *Running) Address(t testing.TB, network string) string {
 // Poll waits until ask says so.
 func (r *Running) Poll(t testing.TB, what string, ask func() bool) {
 	t.Helper()
-	Poll(t, what, ask, func() string {
+	testkit.Poll(t, what, ask, func() string {
 		return fmt.Sprintf("state:\n%v\ncounts: %+v\nlog:\n%s", r.State(), r.Counts.View(), &r.log)
 	})
 }

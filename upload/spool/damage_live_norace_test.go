@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/go-kit/log"
+
+	"scriptbridge/internal/testkit"
 )
 
 // overwrite writes over a file as it is, and not another one in its place: the
@@ -139,14 +141,14 @@ func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) 
 		}
 	})
 	must(t, harm(s.path, dice))
-	promptly(t, "who puts after the harm", func() {
+	testkit.Promptly(t, "who puts after the harm", func() {
 		for i := range 20 { // the first may be told of it
 			_ = take(s, 2000+i, data)
 		}
 	})
 	stop.Store(true)
-	promptly(t, "a user", users.Wait)
-	promptly(t, "a scrape", func() { s.Stats() })
+	testkit.Promptly(t, "a user", users.Wait)
+	testkit.Promptly(t, "a scrape", func() { s.Stats() })
 	var last error
 	for range 3 { // what nobody has met yet may be found now
 		if last = take(s, 5000, "after"); last == nil {
@@ -156,7 +158,7 @@ func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) 
 	if last != nil {
 		t.Fatalf("after the harm nothing is taken: %v\n%s", last, said.lines())
 	}
-	promptly(t, "Close", func() {
+	testkit.Promptly(t, "Close", func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

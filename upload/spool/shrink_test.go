@@ -10,29 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/store"
+	"scriptbridge/internal/testkit"
 )
-
-// patience is for what must not wait: it is over at once, or never.
-const patience = 30 * time.Second
-
-// promptly runs what must wait for nobody.
-func promptly(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Fatalf("%s waits", what)
-	}
-}
 
 // Whoever uses the file, and however long: a scrape, which asks for Stats, does
 // not wait for it.
@@ -43,7 +25,7 @@ func TestStatsWaitForNobody(t *testing.T) {
 	defer s.writer.Unlock()
 	s.using.Lock()
 	defer s.using.Unlock()
-	promptly(t, "Stats", func() {
+	testkit.Promptly(t, "Stats", func() {
 		if stats := s.Stats(); stats.Items != 3 || !stats.Oldest.Equal(at(7)) {
 			t.Errorf("stats: %+v", stats)
 		}
@@ -98,7 +80,7 @@ func TestShrinkHoldsNobodyUp(t *testing.T) {
 	if err != nil || len(entries) != 12 {
 		t.Fatalf("%d entries, %v", len(entries), err)
 	}
-	promptly(t, "what uses the spool while it is written anew", func() {
+	testkit.Promptly(t, "what uses the spool while it is written anew", func() {
 		s.Stats()
 		put(t, s, at(100), 1, "put meanwhile")
 		err := s.Update(func(tx *Tx) error {
@@ -238,7 +220,7 @@ func TestShrinkAndClose(t *testing.T) {
 	shrunk := make(chan error, 1)
 	go func() { shrunk <- s.Shrink() }()
 	<-begun
-	promptly(t, "Close", func() {
+	testkit.Promptly(t, "Close", func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"scriptbridge/internal/testkit"
 )
 
 // at is a moment some seconds into the year 2026.
@@ -21,21 +23,11 @@ func at(seconds int) time.Time { return time.Unix(1767225600+int64(seconds), 0) 
 
 var forever = at(1 << 30)
 
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
+// buffer is a log that gives its lines.
+type buffer struct{ testkit.Buffer }
 
 func (b *buffer) lines() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Split(strings.TrimSuffix(b.b.String(), "\n"), "\n")
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
 func open(t testing.TB, o Options) *Spool {
