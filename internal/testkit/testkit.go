@@ -1,4 +1,5 @@
-// Package testkit is what tests of several packages share.
+// Package testkit is what tests of several packages share. child.go runs a test in a
+// process of its own.
 package testkit
 
 import (

