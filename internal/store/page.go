@@ -204,28 +204,39 @@ func more(f io.ReaderAt, first []byte, offset, n int64) ([]byte, error) {
 	return b, err
 }
 
-// readFreelist gives the pages that are free.
-func readFreelist(f io.ReaderAt, m meta) (list page, ids []uint64, err error) {
+// freelistHead gives the page of the list of free pages, without the list: where in
+// the file that begins, and how long it is.
+func freelistHead(f io.ReaderAt, m meta) (list page, at int64, n uint64, err error) {
+	fail := func(err error) (page, int64, uint64, error) { return page{}, 0, 0, err }
 	b := make([]byte, headSize+8)
 	if m.freelist < 2 || m.freelist >= m.pages {
-		return page{}, nil, errors.New("it has no list of free pages")
+		return fail(errors.New("it has no list of free pages"))
 	}
-	at := int64(m.freelist) * m.pageSize
+	at = int64(m.freelist) * m.pageSize
 	if _, err := f.ReadAt(b, at); err != nil {
-		return page{}, nil, err
+		return fail(err)
 	}
 	if list, err = head(b, m.freelist, m.pages); err != nil {
-		return page{}, nil, err
+		return fail(err)
 	}
-	n, from := uint64(list.count), int64(headSize)
-	if n == longList {
+	from := int64(headSize)
+	if n = uint64(list.count); n == longList {
 		n, from = native.Uint64(b[headSize:]), headSize+8
 	}
 	if room := uint64(int64(list.overflow+1)*m.pageSize-from) / 8; list.flags != freelistPage || n > room {
-		return page{}, nil, fmt.Errorf("page %d is no list of free pages", m.freelist)
+		return fail(fmt.Errorf("page %d is no list of free pages", m.freelist))
+	}
+	return list, at + from, n, nil
+}
+
+// readFreelist gives the pages that are free.
+func readFreelist(f io.ReaderAt, m meta) (list page, ids []uint64, err error) {
+	list, at, n, err := freelistHead(f, m)
+	if err != nil {
+		return page{}, nil, err
 	}
 	text := make([]byte, 8*n)
-	if _, err := f.ReadAt(text, at+from); err != nil {
+	if _, err := f.ReadAt(text, at); err != nil {
 		return page{}, nil, err
 	}
 	for i := range n {

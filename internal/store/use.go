@@ -87,15 +87,11 @@ func (f *File) Update(run func(*bolt.Tx) error) error {
 // goes on over billions of others, the store would go through them all.
 func (f *File) freeListSound() error {
 	m, err := newest(metas(f.file, f.page))
+	if err == nil {
+		_, _, _, err = freelistHead(f.file, m)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSuspect, err)
-	}
-	b := make([]byte, headSize)
-	if _, err := f.file.ReadAt(b, int64(m.freelist)*f.page); err != nil {
-		return fmt.Errorf("%w: %w", ErrSuspect, err)
-	}
-	if p, err := head(b, m.freelist, m.pages); err != nil || p.flags != freelistPage {
-		return fmt.Errorf("%w: its list of free pages is none", ErrSuspect)
 	}
 	return nil
 }
