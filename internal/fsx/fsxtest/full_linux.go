@@ -26,19 +26,6 @@ func SmallDisk(t testing.TB, size string) string {
 	return folder
 }
 
-// Remount makes a disk of SmallDisk read-only, or writable again, or gives it
-// another size.
-func Remount(t testing.TB, folder string, readOnly bool, size string) {
-	t.Helper()
-	var flags uintptr = unix.MS_REMOUNT
-	if readOnly {
-		flags |= unix.MS_RDONLY
-	}
-	if err := unix.Mount("tmpfs", folder, "tmpfs", flags, "size="+size); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // LimitFiles lets no file of this process grow beyond so many bytes, until the
 // test ends: for a file that is as long, the disk is full.
 func LimitFiles(t testing.TB, bytes uint64) {
