@@ -31,9 +31,10 @@ func (p webPort) usable() error {
 	if p.WebConfigFile == "" {
 		return nil
 	}
-	if e := (*trust.Error)(nil); p.trusted != nil && errors.As(p.trusted.File(p.WebConfigFile), &e) {
-		return fmt.Errorf("--web.config.file: %s is obeyed by root, but %s may change it, since %s (keep it in a folder that only root may write, or start with --config.trusted-path=%s)",
-			p.WebConfigFile, e.Who, e.State(), e.Component)
+	if p.trusted != nil {
+		if e := p.trusted.Fault(p.WebConfigFile); e != nil {
+			return fmt.Errorf("--web.config.file: %s %s (%s, or start with --config.trusted-path=%s)", p.WebConfigFile, e.Obeyed(), e.Remedy(), e.Component)
+		}
 	}
 	text, err := fsx.ReadFile(p.WebConfigFile)
 	if err != nil {

@@ -24,10 +24,10 @@ func checkPrivate(folder string) error {
 	if mode := info.Mode(); mode&0o022 != 0 {
 		return fmt.Errorf("others may write it (mode %v): the folder must be for scriptbridge alone, and one that is missing is made so", mode)
 	}
-	policy := trust.Policy{UIDs: []uint32{uint32(os.Geteuid())}}
-	var e *trust.Error
-	if os.Geteuid() == 0 && errors.As(policy.File(folder), &e) {
-		return fmt.Errorf("%s may change it, since %s: name a folder that nobody else may write, nor those above it", e.Who, e.State())
+	if os.Geteuid() == 0 {
+		if e := (trust.Policy{}).Fault(folder); e != nil {
+			return fmt.Errorf("%s may change it, since %s: name a folder that nobody else may write, nor those above it", e.Who, e.State())
+		}
 	}
 	if owner, ok := ownerOf(info); ok && owner != 0 && owner != uint32(os.Geteuid()) {
 		return fmt.Errorf("it belongs to another user (uid %d): the folder must be for scriptbridge alone, and one that is missing is made so", owner)

@@ -45,11 +45,11 @@ func (l *loader) obeyed(path, wayOut string) *yamltree.Problem {
 	}
 	policy := *l.trusted
 	policy.Except = slices.Concat(policy.Except, l.config.Global.TrustedPaths)
-	var e *trust.Error
-	if !errors.As(policy.File(path), &e) {
+	e := policy.Fault(path)
+	if e == nil {
 		return nil
 	}
-	return yamltree.Problemf(e.Remedy()+", or "+fmt.Sprintf(wayOut, e.Component), "is obeyed by root, but %s may change it, since %s", e.Who, e.State())
+	return yamltree.Problemf(e.Remedy()+", or "+fmt.Sprintf(wayOut, e.Component), "%s", e.Obeyed())
 }
 
 // wayOut is how the configuration has a file obeyed that it names.

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -112,12 +111,14 @@ func (s *Script) guard(c *process.Command) *process.Guard {
 // obeyed says why root must not take the variables of a file. The configuration
 // has asked when it was read, and the file may have changed hands since.
 func (s *Script) obeyed(file string) error {
-	var e *trust.Error
-	if os.Geteuid() != 0 && !s.AsRoot || !errors.As(trust.Policy{Except: s.TrustedPaths}.File(file), &e) {
+	if os.Geteuid() != 0 && !s.AsRoot {
 		return nil
 	}
-	return fmt.Errorf("env_file %s is obeyed by root, but %s may change it, since %s: let root have a file of its own, or list %s under global.trusted_paths",
-		file, e.Who, e.State(), e.Component)
+	e := trust.Policy{Except: s.TrustedPaths}.Fault(file)
+	if e == nil {
+		return nil
+	}
+	return fmt.Errorf("env_file %s %s: %s, or list %s under global.trusted_paths", file, e.Obeyed(), e.Remedy(), e.Component)
 }
 
 func setSecrets(env []string, vars map[string]config.Secret) []string {

@@ -7,8 +7,8 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 )
 
 // Policy says whose files are obeyed. The zero value trusts root alone.
@@ -20,10 +20,14 @@ type Policy struct {
 	Except []string
 }
 
-// With gives the policy that also trusts a user.
-func (p Policy) With(uid uint32) Policy {
-	p.UIDs = append(slices.Clone(p.UIDs), uid)
-	return p
+// Fault says who else may change a file, or what is on the way to it; nil where
+// nobody may, or where it cannot be looked at, which is for its reader to say.
+func (p Policy) Fault(path string) *Error {
+	var e *Error
+	if !errors.As(p.File(path), &e) {
+		return nil
+	}
+	return e
 }
 
 // Error says which component of a path somebody else may change.
@@ -58,6 +62,11 @@ func (e *Error) State() string {
 		acl = ", with an access control list"
 	}
 	return fmt.Sprintf("%s%s is writable by %s (owner %s, mode %s%s)", link, e.Component, e.Who, e.Owner, e.Mode, acl)
+}
+
+// Obeyed goes on after the name of a file that tells the program what to do.
+func (e *Error) Obeyed() string {
+	return fmt.Sprintf("is obeyed by root, but %s may change it, since %s", e.Who, e.State())
 }
 
 // Remedy says what to do where the file is only read; there is nothing to be run,

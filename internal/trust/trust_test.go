@@ -114,7 +114,7 @@ func TestFile(t *testing.T) {
 }
 
 // Who is trusted besides root is so with each component, and nobody else is.
-func TestWith(t *testing.T) {
+func TestUIDs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files to others")
 	}
@@ -122,7 +122,7 @@ func TestWith(t *testing.T) {
 	d.folder("d", alice, 0, 0o700)
 	ours := d.file("d/x", alice, 0, 0o644)
 	theirs := d.file("d/y", bob, 0, 0o644)
-	p := Policy{}.With(alice)
+	p := Policy{UIDs: []uint32{alice}}
 	if err := p.File(ours); err != nil {
 		t.Error(err)
 	}

@@ -107,7 +107,7 @@ func (w *walk) component(path string, through bool) error {
 	}
 	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
 	e := &Error{
-		Path: w.path, Component: path, Owner: userName(stat.Uid), Mode: info.Mode().String(),
+		Path: w.path, Component: path, Owner: UserName(stat.Uid), Mode: info.Mode().String(),
 		Link: info.Mode()&fs.ModeSymlink != 0,
 	}
 	mode := info.Mode().Perm()
@@ -132,7 +132,8 @@ func (w *walk) component(path string, through bool) error {
 	return nil
 }
 
-func userName(uid uint32) string {
+// UserName gives the name of a user, or the number where there is none.
+func UserName(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {
 		return u.Username

@@ -87,8 +87,8 @@ func (g *Guard) CheckTrust(program string) error {
 // CheckFolder says why programs should not be looked for in dir: root would run
 // what others put there. A folder that is not there has nothing in it.
 func (g *Guard) CheckFolder(dir string) error {
-	var e *trust.Error
-	if !g.asRoot() || !errors.As(g.Policy.File(dir), &e) {
+	e := g.fault(dir)
+	if e == nil {
 		return nil
 	}
 	return fmt.Errorf("%s is a folder where %s may put programs, and they would run as root, since %s: keep them in a folder that only root may write, give it a user, or list %s under global.trusted_paths",
@@ -98,12 +98,19 @@ func (g *Guard) CheckFolder(dir string) error {
 // CheckObeyed says why the programs should not be told by a file, or by the files
 // of a folder, what to do: root would do what others write there.
 func (g *Guard) CheckObeyed(file string) error {
-	var e *trust.Error
-	if !g.asRoot() || !errors.As(g.Policy.File(file), &e) {
+	e := g.fault(file)
+	if e == nil {
 		return nil
 	}
-	return fmt.Errorf("%s is obeyed by root, but %s may change it, since %s: %s, give the script a user, or list %s under global.trusted_paths",
-		file, e.Who, e.State(), e.Remedy(), e.Component)
+	return fmt.Errorf("%s %s: %s, give the script a user, or list %s under global.trusted_paths", file, e.Obeyed(), e.Remedy(), e.Component)
+}
+
+// fault says who else may change what root is to run or to obey.
+func (g *Guard) fault(path string) *trust.Error {
+	if !g.asRoot() {
+		return nil
+	}
+	return g.Policy.Fault(path)
 }
 
 // asRoot reports whether it is root who runs the programs.
@@ -117,8 +124,8 @@ func (g *Guard) asRoot() bool {
 // file says why root should not run one file. That it cannot be looked at is for
 // the start to say.
 func (g *Guard) file(file string) error {
-	var e *trust.Error
-	if !errors.As(g.Policy.File(file), &e) {
+	e := g.fault(file)
+	if e == nil {
 		return nil
 	}
 	if !e.Own() {

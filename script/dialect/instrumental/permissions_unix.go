@@ -6,11 +6,10 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
+	"scriptbridge/internal/trust"
 	"scriptbridge/script/process"
 )
 
@@ -47,25 +46,17 @@ func checkMode(path string, allowed permissions, uid uint32, other string) (reme
 	}
 	mode := uint32(stat.Mode) & 0o7777
 	foreign := stat.Uid != uid && (allowed == ownerOnly || stat.Uid != 0)
-	switch owner := userName(stat.Uid); {
+	switch owner := trust.UserName(stat.Uid); {
 	case foreign:
-		remedy = fmt.Sprintf("let %s have a copy of the script in a folder of its own with mode 0700", userName(uid))
+		remedy = fmt.Sprintf("let %s have a copy of the script in a folder of its own with mode 0700", trust.UserName(uid))
 		if stat.Uid != 0 && os.Geteuid() == 0 {
 			remedy += ", or run it as its owner (user: " + owner + ")"
 		}
-		return remedy, fmt.Errorf("%s belongs to %s, not to %s, who would run it", path, owner, userName(uid))
+		return remedy, fmt.Errorf("%s belongs to %s, not to %s, who would run it", path, owner, trust.UserName(uid))
 	case allowed == ownerOnly && mode != 0o700:
 		return other, fmt.Errorf("%s has mode %04o, not 0700", path, mode)
 	case allowed == notWritableByOthers && mode&0o022 != 0:
 		return other, fmt.Errorf("%s has mode %04o, others may write it", path, mode)
 	}
 	return "", nil
-}
-
-func userName(uid uint32) string {
-	id := strconv.FormatUint(uint64(uid), 10)
-	if u, err := user.LookupId(id); err == nil {
-		return u.Username
-	}
-	return id
 }

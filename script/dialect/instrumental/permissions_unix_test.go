@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"scriptbridge/internal/trust"
 	"scriptbridge/script/process"
 	"scriptbridge/script/process/processtest"
 )
 
 func TestCheckOwner(t *testing.T) {
-	us := userName(uint32(os.Geteuid()))
+	us := trust.UserName(uint32(os.Geteuid()))
 	path := processtest.WriteScript(t, "a'p p.sh", "", 0o700)
 	folder := filepath.Dir(path)
 	other := &process.Account{Name: "other", UID: uint32(os.Geteuid()) + 4242}
