@@ -116,8 +116,9 @@ func (f *File) call(run func() error) error {
 	f.mu.Unlock()
 	done := make(chan error, 1)
 	go func() {
-		defer f.leave()
-		done <- f.guard(run)
+		err := f.guard(run)
+		f.leave() // before anybody who waits goes on: see Left
+		done <- err
 	}()
 	select {
 	case err := <-done:
