@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"strconv"
 	"strings"
 	"time"
@@ -9,24 +10,20 @@ import (
 	"scriptbridge/script"
 )
 
-// bars draws the last runs, the newest on the right: a run that went well is a
-// bar upwards, as high as it took long beside the others; one that failed is
-// a mark below the line, so that nothing is told by colour alone.
-type bars struct {
-	Label   string // for those who do not see it; empty when there is nothing to draw
-	OK, Bad string // the paths, in a box of barsWidth by barsHeight
-}
-
 const (
 	barsShown = 20
 	barsStep  = 5  // from bar to bar
-	barsLine  = 15 // the line that they stand on; page/layout.html has the box: 100 by 20
+	barsLine  = 15 // the line that they stand on, in a box of 100 by 20
 )
 
-func barsOf(history []*script.Verdict) bars {
+// barsOf draws the last runs, the newest on the right: a run that went well is a
+// bar upwards, as high as it took long beside the others; one that failed is
+// a mark below the line, so that nothing is told by colour alone. The label is for
+// those who do not see it. Nothing for no runs.
+func barsOf(history []*script.Verdict) template.HTML {
 	history = history[:min(len(history), barsShown)]
 	if len(history) == 0 {
-		return bars{}
+		return ""
 	}
 	longest := time.Duration(1)
 	for _, v := range history {
@@ -50,16 +47,15 @@ func barsOf(history []*script.Verdict) bars {
 	if len(history) > 1 {
 		label = "the last " + count(len(history), "run") + ": "
 	}
-	return bars{
-		Label: label + strconv.Itoa(len(history)-failed) + " ok, " + strconv.Itoa(failed) + " failed",
-		OK:    ok.String(), Bad: bad.String(),
-	}
+	label += strconv.Itoa(len(history)-failed) + " ok, " + strconv.Itoa(failed) + " failed"
+	return template.HTML(`<svg class="bars" viewBox="0 0 100 20" role="img" aria-label="` + label + `"><title>` + label + // #nosec G203 -- numbers and words of ours
+		`</title><path class="base" d="M0 15.5h100"/>` + barPath("ok", ok.String()) + barPath("bad", bad.String()) + `</svg>`)
 }
 
-func barsCell(history []*script.Verdict) cell {
-	b := barsOf(history)
-	if b.Label == "" {
-		return cell{}
+// barPath draws a path in a class of the style; nothing for an empty one.
+func barPath(class, d string) string {
+	if d == "" {
+		return ""
 	}
-	return cell{Bars: &b}
+	return `<path class="` + class + `" d="` + d + `"/>`
 }

@@ -24,7 +24,7 @@ type output struct {
 	// how many more of them there are.
 	Open, Closed []line
 	Left         int
-	Of           moment // when the run began, where it is not the last one
+	Of           shownTime // when the run began, where it is not the last one
 	Cut          bool
 	Dropped      bool     // nothing of it was used, because the run failed
 	Said         []string // of many lines at once

@@ -53,27 +53,27 @@ func (s *Server) receiverTable(p *statusPage, private bool, now time.Time) (seri
 	p.add("receivers", len(rows), "receiver", down)
 	p.Receivers = tableOf(table{ID: "receivers", Title: "Receivers", Class: "scripts others"}, []column[receiverRow]{
 		{title: "Receiver", cells: "name", cell: func(r receiverRow) cell {
-			return cell{Row: true, Text: texts.Visible(r.Name), Href: "receivers/" + url.PathEscape(r.Name)}
+			return headingCell(texts.Visible(r.Name), "receivers/"+url.PathEscape(r.Name))
 		}},
-		{title: "State", cells: "state", cell: func(r receiverRow) cell { return badgeCell(receiverBadge(r.View), "") }},
+		{title: "State", cells: "state", cell: func(r receiverRow) cell { return badgeCell(receiverBadge(r.View)) }},
 		{title: "Listens on", cells: "where", cell: func(r receiverRow) cell {
 			if !private {
 				return cell{}
 			}
-			return cell{Codes: visibleAll(r.Addresses)}
+			return codesCell(visibleAll(r.Addresses)...)
 		}},
 		{title: "Last batch", cells: "last", cell: func(r receiverRow) cell { return timeCell(ago(r.Last, now)) }},
-		{title: "Series", class: "num", cells: "num series", cell: func(r receiverRow) cell { return cell{Text: number(r.series)} }},
-		{title: "Dropped", class: "num", cells: "num dropped", cell: func(r receiverRow) cell { return cell{Text: large(total(r.Counts.Dropped))} }},
+		{title: "Series", class: "num", cells: "num series", cell: func(r receiverRow) cell { return textCell(number(r.series)) }},
+		{title: "Dropped", class: "num", cells: "num dropped", cell: func(r receiverRow) cell { return textCell(large(total(r.Counts.Dropped))) }},
 		{title: "Refused", class: "num", cells: "num refused", cell: func(r receiverRow) cell { return refusedCell(r.refused) }},
 		{title: "Last error", cells: "note bad", cell: func(r receiverRow) cell {
 			switch {
 			case r.Error == "":
 				return cell{}
 			case private:
-				return cell{Note: excerpt(r.Error)}
+				return noteCell(excerpt(r.Error))
 			}
-			return cell{Note: receiverWhy(r.View)}
+			return noteCell(receiverWhy(r.View))
 		}},
 	}, rows)
 	return series
@@ -171,17 +171,17 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 func faultTable(faults []receive.Fault, now time.Time) table {
 	return tableOf(table{ID: "faults", Title: "Recently refused"}, []column[receive.Fault]{
 		{title: "Received", cell: func(f receive.Fault) cell { return timeCell(ago(f.At, now)) }},
-		{title: "Reason", cell: func(f receive.Fault) cell { return cell{Text: texts.Visible(f.Reason)} }},
+		{title: "Reason", cell: func(f receive.Fault) cell { return textCell(texts.Visible(f.Reason)) }},
 		{title: "Text", cells: "message", cell: func(f receive.Fault) cell {
 			if f.Text == "" {
 				return cell{}
 			}
-			return cell{Codes: []string{texts.Visible(f.Text)}}
+			return codesCell(texts.Visible(f.Text))
 		}},
 		{title: "Error", cells: "message", cell: func(f receive.Fault) cell {
-			c := cell{Text: excerpt(f.Why)}
+			c := textCell(excerpt(f.Why))
 			if f.More > 0 {
-				return c.with("and " + number(f.More) + " more")
+				return c.small("and " + number(f.More) + " more")
 			}
 			return c
 		}},

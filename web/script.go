@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"maps"
 	"net/http"
 	"slices"
@@ -27,7 +28,7 @@ type scriptPage struct {
 	Name, Dialect string
 	Badge         badge
 	Activity      string
-	Bars          bars
+	Bars          template.HTML
 	Facts         factList
 	Why           string // in our own words
 	Hidden        string
@@ -196,18 +197,18 @@ func talliesOf(reasons map[string]int, refusals []collector.Refusal, all int) []
 func declaredTable(metrics []*record.Meta) table {
 	t := table{ID: "declared", Title: "Declared metrics", Count: strconv.Itoa(len(metrics)), Fold: "Show the declared metrics"}
 	return tableOf(t, []column[*record.Meta]{
-		{title: "Id", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.ID)} }},
+		{title: "Id", cell: func(m *record.Meta) cell { return textCell(texts.Visible(m.ID)) }},
 		{title: "Name", cell: func(m *record.Meta) cell {
-			c := cell{Text: texts.Visible(m.Name)}
+			c := textCell(texts.Visible(m.Name))
 			if m.Rename != "" {
-				return c.with("shown as " + texts.Visible(m.Rename))
+				return c.small("shown as " + texts.Visible(m.Rename))
 			}
 			return c
 		}},
-		{title: "Unit", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.Unit)} }},
-		{title: "Type", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.Datatype + " " + m.Calctype)} }},
-		{title: "Dimensions", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(strings.Join(m.Dimensions, ", "))} }},
-		{title: "Description", cells: "message", cell: func(m *record.Meta) cell { return cell{Text: texts.Visible(m.Help)} }},
+		{title: "Unit", cell: func(m *record.Meta) cell { return textCell(texts.Visible(m.Unit)) }},
+		{title: "Type", cell: func(m *record.Meta) cell { return textCell(texts.Visible(m.Datatype + " " + m.Calctype)) }},
+		{title: "Dimensions", cell: func(m *record.Meta) cell { return textCell(texts.Visible(strings.Join(m.Dimensions, ", "))) }},
+		{title: "Description", cells: "message", cell: func(m *record.Meta) cell { return textCell(texts.Visible(m.Help)) }},
 	}, metrics)
 }
 
@@ -217,25 +218,25 @@ func eventTable(events []record.Event, private bool, now time.Time) table {
 		{title: "Began", cell: func(e record.Event) cell { return timeCell(ago(e.Start, now)) }},
 		{title: "Ended", cell: func(e record.Event) cell {
 			if e.Stop.IsZero() {
-				return cell{Text: "open"}
+				return textCell("open")
 			}
 			return timeCell(ago(e.Stop, now))
 		}},
-		{title: "Event", cell: func(e record.Event) cell { return cell{Text: texts.Visible(e.Name)} }},
+		{title: "Event", cell: func(e record.Event) cell { return textCell(texts.Visible(e.Name)) }},
 		{title: "Subject", cell: func(e record.Event) cell {
 			if e.Subject.Name == "" {
-				return cell{Text: e.Subject.Kind.String()}
+				return textCell(e.Subject.Kind.String())
 			}
-			return cell{Text: e.Subject.Kind.String() + " " + texts.Visible(e.Subject.Name)}
+			return textCell(e.Subject.Kind.String() + " " + texts.Visible(e.Subject.Name))
 		}},
 	}
 	if private {
 		columns = append(columns, column[record.Event]{title: "Message", cells: "message", cell: func(e record.Event) cell {
-			tags := new(more)
+			c := textCell(texts.Visible(e.Message))
 			for _, a := range e.Attributes {
-				tags.Tags = append(tags.Tags, texts.Visible(a.Name)+"="+texts.Visible(a.Value))
+				c = c.tag(texts.Visible(a.Name) + "=" + texts.Visible(a.Value))
 			}
-			return cell{Text: texts.Visible(e.Message), More: tags}
+			return c
 		}})
 	}
 	return tableOf(table{ID: "events", Title: "Events"}, columns, events)
@@ -246,31 +247,31 @@ func eventTable(events []record.Event, private bool, now time.Time) table {
 func runTable(v *script.View, refused int, private bool, now time.Time) table {
 	return tableOf(table{ID: "runs", Title: "Last runs"}, []column[*script.Verdict]{
 		{title: "Began", cell: func(h *script.Verdict) cell { return timeCell(ago(h.Start, now)) }},
-		{title: "Result", cell: func(h *script.Verdict) cell { return badgeCell(badgeOf(h), "") }},
+		{title: "Result", cell: func(h *script.Verdict) cell { return badgeCell(badgeOf(h)) }},
 		{title: "Took", class: "num", cells: "num", cell: func(h *script.Verdict) cell {
-			c := cell{Text: took(h.Duration)}
+			c := textCell(took(h.Duration))
 			if h.Waited >= time.Second {
-				return c.with("+ " + took(h.Waited) + " waiting")
+				return c.small("+ " + took(h.Waited) + " waiting")
 			}
 			return c
 		}},
-		{title: "Exit", class: "num", cells: "num", cell: func(h *script.Verdict) cell { return cell{Text: exitCode(h)} }},
-		{title: "Samples", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return cell{Text: number(h.Samples)} }},
-		{title: "Events", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return cell{Text: number(h.Events)} }},
+		{title: "Exit", class: "num", cells: "num", cell: func(h *script.Verdict) cell { return textCell(exitCode(h)) }},
+		{title: "Samples", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return textCell(number(h.Samples)) }},
+		{title: "Events", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return textCell(number(h.Events)) }},
 		{title: "Refused", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell {
 			if h == v.Last {
-				return cell{Text: number(h.Refused + refused)}
+				return textCell(number(h.Refused + refused))
 			}
-			return cell{Text: number(h.Refused)}
+			return textCell(number(h.Refused))
 		}},
 		{title: "Why", cells: "note bad", cell: func(h *script.Verdict) cell {
 			switch {
 			case h.Result == record.OK:
 				return cell{}
 			case private:
-				return cell{Text: texts.Visible(texts.Shorten(errorOf(h), 500))}
+				return textCell(texts.Visible(texts.Shorten(errorOf(h), 500)))
 			}
-			return cell{Text: why(h, v.Timeout)}
+			return textCell(why(h, v.Timeout))
 		}},
 	}, v.History)
 }

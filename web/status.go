@@ -60,7 +60,7 @@ type statusPage struct {
 // private pages.
 type configLine struct {
 	OK   bool
-	At   moment
+	At   shownTime
 	Text string
 }
 
@@ -105,20 +105,20 @@ var scriptColumns = []column[*scriptRow]{
 	{
 		title: "Script", cells: "name",
 		cell: func(r *scriptRow) cell {
-			return cell{Row: true, Text: r.name, Href: "scripts/" + url.PathEscape(r.Script.Name)}
+			return headingCell(r.name, "scripts/"+url.PathEscape(r.Script.Name))
 		},
 		key: "name", compare: func(a, b *scriptRow) int { return cmp.Compare(a.name, b.name) },
 	}, {
 		title: "Dialect", cells: "dialect",
-		cell: func(r *scriptRow) cell { return cell{Text: r.Script.Dialect} },
+		cell: func(r *scriptRow) cell { return textCell(r.Script.Dialect) },
 		key:  "dialect", compare: func(a, b *scriptRow) int { return cmp.Compare(a.Script.Dialect, b.Script.Dialect) },
 	}, {
 		title: "State", cells: "state",
-		cell: func(r *scriptRow) cell { return badgeCell(r.badge(), activity(r.View, r.now)) },
+		cell: func(r *scriptRow) cell { return badgeCell(r.badge()).small(activity(r.View, r.now)) },
 		key:  "state", compare: func(a, b *scriptRow) int { return cmp.Compare(a.urgency(), b.urgency()) },
 	}, {
 		title: "Last runs", class: "lesser", cells: "spark lesser",
-		cell: func(r *scriptRow) cell { return barsCell(r.History) },
+		cell: func(r *scriptRow) cell { return cell{html: barsOf(r.History)} },
 	}, {
 		title: "Last run", cells: "last",
 		cell: func(r *scriptRow) cell {
@@ -132,18 +132,18 @@ var scriptColumns = []column[*scriptRow]{
 	}, {
 		title: "Took", class: "num", cells: "num took",
 		cell: func(r *scriptRow) cell {
-			return r.ofRun(func(v *script.Verdict) cell { return cell{Text: took(v.Duration)} })
+			return r.ofRun(func(v *script.Verdict) cell { return textCell(took(v.Duration)) })
 		},
 		key: "duration", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.last().Duration, b.last().Duration) },
 	}, {
 		title: "Exit", class: "num", cells: "num exit",
 		cell: func(r *scriptRow) cell {
-			return r.ofRun(func(v *script.Verdict) cell { return cell{Text: exitCode(v)} })
+			return r.ofRun(func(v *script.Verdict) cell { return textCell(exitCode(v)) })
 		},
 		key: "exit", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.last().ExitCode, b.last().ExitCode) },
 	}, {
 		title: "Series", class: "num", cells: "num series",
-		cell: func(r *scriptRow) cell { return cell{Text: number(r.series)} },
+		cell: func(r *scriptRow) cell { return textCell(number(r.series)) },
 		key:  "series", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.series, b.series) },
 	}, {
 		title: "Refused", class: "num", cells: "num refused",
@@ -151,7 +151,7 @@ var scriptColumns = []column[*scriptRow]{
 		key:  "refused", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.refused, b.refused) },
 	}, {
 		title: "Last error", cells: "note bad",
-		cell: func(r *scriptRow) cell { return cell{Note: r.note()} },
+		cell: func(r *scriptRow) cell { return noteCell(r.note()) },
 	},
 }
 
@@ -160,7 +160,7 @@ func refusedCell(n int) cell {
 	if n == 0 {
 		return cell{}
 	}
-	return cell{Text: number(n), Warn: true}
+	return cell{html: escape(number(n)), warn: true}
 }
 
 // urgency orders rows by what wants looking at: what fails, then what loses
@@ -277,9 +277,9 @@ func activity(v *script.View, now time.Time) string {
 }
 
 // next is when a script runs next, where that is known.
-func next(v *script.View, now time.Time) moment {
+func next(v *script.View, now time.Time) shownTime {
 	if v.State == script.Running || v.State == script.Disabled {
-		return moment{}
+		return shownTime{}
 	}
 	return soon(v.Next, now)
 }

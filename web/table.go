@@ -38,54 +38,12 @@ type table struct {
 	Fold      string // what to click on to see it
 	Class     string // empty: it scrolls by itself where it is too wide
 	Headings  []heading
-	Rows      [][]cell
+	Rows      []template.HTML // what is between <tr> and </tr>
 }
 
 // heading is that of a column, and the link by which one sorts by it. Sorted is
 // as aria-sort has it; empty when it is not.
 type heading struct{ Title, Class, Href, Sorted string }
-
-// cell is what a row has in a column: one of Text, Time, Badge, Bars, Note and
-// Codes, and More behind it. What is nil costs the template little.
-type cell struct {
-	Class template.HTMLAttr // set by tableOf, from the column: escaped once, and not in each row
-	Row   bool              // it is the heading of its row, of Text and Href alone
-	Warn  bool
-
-	Text  string
-	Href  string
-	Time  *moment
-	Badge *badge
-	Bars  *bars
-	Note  string   // cut after two lines by the style
-	Codes []string // a list
-	More  *more
-}
-
-// more is what stands behind a cell's content.
-type more struct {
-	Tags  []string
-	Small string
-}
-
-// timeCell shows a time; nothing for the zero time.
-func timeCell(t moment) cell {
-	if t == (moment{}) {
-		return cell{}
-	}
-	return cell{Time: &t}
-}
-
-// badgeCell shows a badge, and what small is not empty.
-func badgeCell(b badge, small string) cell { return cell{Badge: &b}.with(small) }
-
-// with puts a small text behind a cell's content, unless it is empty.
-func (c cell) with(small string) cell {
-	if small != "" {
-		c.More = &more{Small: small}
-	}
-	return c
-}
 
 // tableOf fills a table.
 func tableOf[R any](t table, columns []column[R], rows []R) table {
@@ -94,30 +52,40 @@ func tableOf[R any](t table, columns []column[R], rows []R) table {
 			t.Headings = append(t.Headings, heading{Title: c.title, Class: c.class})
 		}
 	}
-	plain, warn := make([]template.HTMLAttr, len(columns)), make([]template.HTMLAttr, len(columns))
+	// A table that scrolls by itself has each cell on a line of its own.
+	separator := ""
+	if t.Class != "" {
+		separator = "\n"
+	}
+	plain, warn := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
 		plain[i], warn[i] = classAttr(c.cells), classAttr(c.cells+" warn")
 	}
-	t.Rows = make([][]cell, 0, len(rows))
+	var row strings.Builder
+	t.Rows = make([]template.HTML, 0, len(rows))
 	for _, r := range rows {
-		cells := make([]cell, len(columns))
+		row.Reset()
 		for i, c := range columns {
-			cells[i] = c.cell(r)
-			if cells[i].Class = plain[i]; cells[i].Warn {
-				cells[i].Class = warn[i]
+			row.WriteString(separator)
+			shown := c.cell(r)
+			class := plain[i]
+			if shown.warn {
+				class = warn[i]
 			}
+			shown.append(&row, class)
 		}
-		t.Rows = append(t.Rows, cells)
+		row.WriteString(separator)
+		t.Rows = append(t.Rows, template.HTML(row.String())) // #nosec G203 -- of cells
 	}
 	return t
 }
 
 // classAttr is the attribute for classes that a column names; empty for none.
-func classAttr(classes string) template.HTMLAttr {
+func classAttr(classes string) string {
 	if classes == "" {
 		return ""
 	}
-	return template.HTMLAttr(` class="` + classes + `"`) // #nosec G203 -- a constant of ours
+	return ` class="` + classes + `"`
 }
 
 // sortableHeadings are the headings of a table that is sorted as q says.
@@ -204,7 +172,7 @@ func keep[R any](filters []filter[R], rows []R, name string) []R {
 // fact is one line of the list at the top of a page.
 type fact struct {
 	Name, Text string
-	Time       moment // instead of Text
+	Time       shownTime // instead of Text
 	Code       bool
 }
 
@@ -213,7 +181,7 @@ type factList []fact
 
 func (f *factList) add(name, text string) { *f = append(*f, fact{Name: name, Text: text}) }
 
-func (f *factList) time(name string, t moment) { *f = append(*f, fact{Name: name, Time: t}) }
+func (f *factList) time(name string, t shownTime) { *f = append(*f, fact{Name: name, Time: t}) }
 
 // code adds what is to be read letter by letter, unless it is empty.
 func (f *factList) code(name, text string) {

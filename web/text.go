@@ -17,22 +17,22 @@ func sentence(clause string) string {
 	return string(unicode.ToUpper(r)) + clause[n:] + "."
 }
 
-// moment is a time for the template: how long ago or how soon, and exactly.
+// shownTime is a time for the template: how long ago or how soon, and exactly.
 // The zero value shows as a dash.
-type moment struct {
+type shownTime struct {
 	Text  string // "12 s ago"
 	Exact string // 2006-01-02 15:04:05 -0700
 	ISO   string // for <time datetime>
 }
 
-func exactly(t time.Time, text string) moment {
-	return moment{Text: text, Exact: t.Format("2006-01-02 15:04:05 -0700"), ISO: t.UTC().Format(time.RFC3339)}
+func exactly(t time.Time, text string) shownTime {
+	return shownTime{Text: text, Exact: t.Format("2006-01-02 15:04:05 -0700"), ISO: t.UTC().Format(time.RFC3339)}
 }
 
-func ago(t, now time.Time) moment {
+func ago(t, now time.Time) shownTime {
 	switch d := now.Sub(t); {
 	case t.IsZero():
-		return moment{}
+		return shownTime{}
 	case d < 0:
 		return exactly(t, "in "+roughly(-d))
 	case d < time.Second:
@@ -42,10 +42,10 @@ func ago(t, now time.Time) moment {
 	}
 }
 
-func soon(t, now time.Time) moment {
+func soon(t, now time.Time) shownTime {
 	switch d := t.Sub(now); {
 	case t.IsZero():
-		return moment{}
+		return shownTime{}
 	case d < time.Second:
 		return exactly(t, "now")
 	default:

@@ -35,12 +35,12 @@ func TestDurations(t *testing.T) {
 
 func TestMoments(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.FixedZone("", 3600))
-	earlier := moment{Text: "12 s ago", Exact: "2026-03-01 11:59:48 +0100", ISO: "2026-03-01T10:59:48Z"}
+	earlier := shownTime{Text: "12 s ago", Exact: "2026-03-01 11:59:48 +0100", ISO: "2026-03-01T10:59:48Z"}
 	if got := ago(now.Add(-12*time.Second), now); got != earlier {
 		t.Errorf("ago: %+v, want %+v", got, earlier)
 	}
 	for _, c := range []struct {
-		got  moment
+		got  shownTime
 		want string
 	}{
 		{ago(time.Time{}, now), ""},

@@ -19,31 +19,31 @@ func (s *Server) uploadTable(p *statusPage, private bool, now time.Time) {
 	}
 	p.add("uploads", len(views), "upload", down)
 	p.Uploads = tableOf(table{ID: "uploads", Title: "Uploads", Class: "scripts others"}, []column[upload.State]{
-		{title: "Upload", cells: "name", cell: func(v upload.State) cell { return cell{Row: true, Text: texts.Visible(v.Name)} }},
+		{title: "Upload", cells: "name", cell: func(v upload.State) cell { return headingCell(texts.Visible(v.Name), "") }},
 		{title: "State", cells: "state", cell: func(v upload.State) cell {
 			if v.Error == "" {
-				return badgeCell(badge{"ok", "✓", "ok"}, "")
+				return badgeCell(badge{"ok", "✓", "ok"})
 			}
-			return badgeCell(badge{"bad", "✕", "failing"}, "")
+			return badgeCell(badge{"bad", "✕", "failing"})
 		}},
 		{title: "Queue", class: "num", cells: "num queue", cell: func(v upload.State) cell {
 			stats := statsOf(v)
 			if stats.Items == 0 {
-				return cell{Text: number(0)}
+				return textCell(number(0))
 			}
-			return cell{Text: number(int(stats.Items)) + " (" + size(stats.Bytes) + ")"}
+			return textCell(number(int(stats.Items)) + " (" + size(stats.Bytes) + ")")
 		}},
 		{title: "Oldest", cells: "oldest", cell: func(v upload.State) cell { return timeCell(ago(statsOf(v).Oldest, now)) }},
-		{title: "Sent", class: "num", cells: "num sent", cell: func(v upload.State) cell { return cell{Text: large(statsOf(v).Sent)} }},
-		{title: "Refused", class: "num", cells: "num refused", cell: func(v upload.State) cell { return cell{Text: large(statsOf(v).Refused)} }},
+		{title: "Sent", class: "num", cells: "num sent", cell: func(v upload.State) cell { return textCell(large(statsOf(v).Sent)) }},
+		{title: "Refused", class: "num", cells: "num refused", cell: func(v upload.State) cell { return textCell(large(statsOf(v).Refused)) }},
 		{title: "Last error", cells: "note bad", cell: func(v upload.State) cell {
 			switch {
 			case private && v.Opening:
-				return cell{Note: "its spool is being checked; what is to be sent waits for that"}
+				return noteCell("its spool is being checked; what is to be sent waits for that")
 			case private && v.Error != "":
-				return cell{Note: excerpt(v.Error)}
+				return noteCell(excerpt(v.Error))
 			case v.Error != "":
-				return cell{Note: "sending fails and is retried; the log says why"}
+				return noteCell("sending fails and is retried; the log says why")
 			}
 			return cell{}
 		}},

@@ -3,7 +3,7 @@
 // receiver.go, upload.go), health, reload and quit (web.go). The metrics page
 // is the collector's; it is only mounted here.
 //
-// table.go and bars.go are the parts of pages, query.go reads what a page is
+// table.go, cell.go and bars.go are the parts of pages, query.go reads what a page is
 // asked for, output.go shows what a script printed, missing.go answers for
 // pages that are not there. private.go decides who may see private pages.
 //
