@@ -72,7 +72,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		return nil, err
 	}
 	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath, f.trusted(false)}
-	if err := errors.Join(port.usable(), port.admits(set.Config)); err != nil {
+	if err := errors.Join(port.usable(), port.validate(set.Config)); err != nil {
 		return nil, err
 	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)

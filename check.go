@@ -91,7 +91,7 @@ func (w *desired) examine(ctx context.Context, port webPort, storage string) fin
 		problems: slices.Concat(w.Problems, problems, checkReceivers(w), all.Types.Check(w.Config)),
 		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config)),
 	}
-	if err := port.admits(w.Config); err != nil {
+	if err := port.validate(w.Config); err != nil {
 		found.problems = append(found.problems, err)
 	}
 	// What serve would say where it gets none either.

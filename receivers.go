@@ -52,9 +52,9 @@ func (p webPort) usable() error {
 	return nil
 }
 
-// admits says which endpoints of the receivers cannot be on the web port. What
+// validate says which endpoints of the receivers cannot be on the web port. What
 // it does not see now, such as users that come later, is seen at each request.
-func (p webPort) admits(cfg *config.Config) error {
+func (p webPort) validate(cfg *config.Config) error {
 	var errs []error
 	fail := func(receiver, remedy, format string, args ...any) {
 		errs = append(errs, &config.Error{

@@ -59,7 +59,7 @@ func TestWebPortAdmits(t *testing.T) {
 		p := webPort{web.Gate{WebConfigFile: c.file, Logger: log.NewNopLogger()}, c.listen, "/m", nil}
 		cfg := &config.Config{Receive: c.receive, At: map[string]config.Position{"receive.coscale": {File: "f.yml", Line: 3}, "receive.collectd": {File: "f.yml", Line: 7}}}
 		got := ""
-		if err := p.admits(cfg); err != nil {
+		if err := p.validate(cfg); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {

@@ -52,7 +52,7 @@ func (u *toyUploader) Run(ctx context.Context) error {
 		}
 		for _, e := range entries {
 			u.arrived <- string(e.Data)
-			if err := u.spool.Settle(func(tx *spool.Tx) error { tx.Sent(1); return tx.Remove(e.Key) }); err != nil {
+			if err := u.spool.UpdateSent(func(tx *spool.Tx) error { tx.Sent(1); return tx.Remove(e.Key) }); err != nil {
 				return err
 			}
 		}

@@ -47,9 +47,9 @@ type family struct {
 	loose   int      // how many of them are loose
 }
 
-// said are the HELP and the UNIT of a family: those of the first block that has
+// description are the HELP and the UNIT of a family: those of the first block that has
 // one.
-func (f *family) said() (help, unit string) {
+func (f *family) description() (help, unit string) {
 	for _, b := range f.blocks {
 		if help = cmp.Or(help, b.metric.help); unit == "" {
 			unit = b.metric.unit
@@ -181,7 +181,7 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		c.evict(f, s, func(*source) *refusal { return outranked(s) })
 	}
 	b := c.addBlock(s, name, m, false)
-	c.settle(followers)
+	c.placeTyped(followers)
 	return b, nil
 }
 
@@ -278,7 +278,7 @@ func (c *Collector) drop(b *block) {
 	for _, b := range slices.Clone(f.blocks) {
 		followers = append(followers, c.takeOut(b))
 	}
-	c.settle(followers)
+	c.placeTyped(followers)
 }
 
 // remove takes a block out of its family and the layout.

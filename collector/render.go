@@ -54,7 +54,7 @@ func (se *series) appendNumbers(dst []byte, f format) []byte {
 // appendHeader appends what the first blocks that have a word say of the family.
 func (b *block) appendHeader(dst []byte, f format) []byte {
 	name, word := b.family.name, b.family.kind.String()
-	help, unit := b.family.said()
+	help, unit := b.family.description()
 	if f == text {
 		name += b.family.kind.suffix()
 		switch b.family.kind {

@@ -234,7 +234,7 @@ func (f *family) appendLoose(dst []byte) []byte {
 	case info:
 		ends = []string{"_info"}
 	}
-	help, _ := f.said()
+	help, _ := f.description()
 	var lines []byte
 	for _, end := range ends {
 		name := f.name + end

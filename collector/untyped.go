@@ -95,7 +95,7 @@ type moved struct {
 	plain  []*metric // as the source called them
 }
 
-// takeOut takes a block away whose series settle will put elsewhere.
+// takeOut takes a block away whose series placeTyped puts elsewhere.
 func (c *Collector) takeOut(b *block) moved {
 	l := moved{b.source, b.batch, b.series, b.members}
 	if b.metric.plain == nil {
@@ -105,9 +105,9 @@ func (c *Collector) takeOut(b *block) moved {
 	return l
 }
 
-// settle puts the series of lots without a type where they belong now: into
+// placeTyped puts the series of lots without a type where they belong now: into
 // the family that has one, or families of their own.
-func (c *Collector) settle(lots []moved) {
+func (c *Collector) placeTyped(lots []moved) {
 	for _, l := range lots {
 		for _, se := range l.series {
 			i := slices.IndexFunc(l.plain, func(m *metric) bool { return m.sample == sampleOf(se.text) })

@@ -8,7 +8,7 @@
 // pages that are not there. private.go decides who may see private pages.
 //
 // Everything works without JavaScript, and every text that a script made goes
-// through visible (text.go) and html/template.
+// through texts.Visible, and is escaped by html/template or by cell.go.
 package web
 
 import (

@@ -17,7 +17,7 @@ type Door struct {
 	closed    bool
 	endpoints []Endpoint // nil while it is not open
 	inside    map[*http.ResponseController]bool
-	leaving   sync.WaitGroup
+	requests  sync.WaitGroup
 }
 
 // NewDoor makes one that is not open.
@@ -47,12 +47,12 @@ func (d *Door) Enter(path string, w http.ResponseWriter) (e Endpoint, leave func
 	}
 	visitor := http.NewResponseController(w)
 	d.inside[visitor] = true
-	d.leaving.Add(1)
+	d.requests.Add(1)
 	return e, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.inside, visitor)
-		d.leaving.Done()
+		d.requests.Done()
 	}, true
 }
 
@@ -66,7 +66,7 @@ func (d *Door) Shut() {
 		_ = visitor.SetWriteDeadline(soon)
 	}
 	d.mu.Unlock()
-	d.leaving.Wait()
+	d.requests.Wait()
 }
 
 // Handler lets requests in to one handler while the door is open; all others

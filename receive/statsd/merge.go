@@ -124,7 +124,7 @@ func (m *merge) packet(data []byte, now time.Time) {
 func (m *merge) tooLong(line []byte, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault(line, &lineFault{"too_long", why, nil})
+	m.refuse(line, &lineFault{"too_long", why, nil})
 }
 
 func (m *merge) line(line []byte) {
@@ -139,13 +139,13 @@ func (m *merge) line(line []byte) {
 		if fault == nil {
 			m.sample(line, &s)
 		} else {
-			m.fault(line, fault)
+			m.refuse(line, fault)
 		}
 		return
 	}
 	i := bytes.IndexByte(line, ':')
 	if i <= 0 {
-		m.fault(line, &lineFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
+		m.refuse(line, &lineFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
 		return
 	}
 	name, rest := line[:i], line[i+1:]
@@ -153,7 +153,7 @@ func (m *merge) line(line []byte) {
 		var s sample
 		var fault *lineFault
 		if s, rest, fault = cutSample(name, rest); fault != nil {
-			m.fault(line, fault)
+			m.refuse(line, fault)
 		} else {
 			m.sample(line, &s)
 		}
@@ -164,7 +164,7 @@ func (m *merge) event(line []byte) {
 	e, fault := dogEvent(line, m.source, m.now)
 	switch {
 	case fault != nil:
-		m.fault(line, fault)
+		m.refuse(line, fault)
 	case len(m.events) >= maxEvents || m.eventBytes+len(line) > maxEventBytes:
 		m.dropped["overload"]++
 	default:
@@ -173,8 +173,8 @@ func (m *merge) event(line []byte) {
 	}
 }
 
-// fault tells of a line that is not used, or a part of one.
-func (m *merge) fault(line []byte, f *lineFault) {
+// refuse tells of a line that is not used, or a part of one.
+func (m *merge) refuse(line []byte, f *lineFault) {
 	m.faulty[f.reason]++
 	if m.faulty[f.reason] > maxFaults {
 		return
@@ -191,14 +191,14 @@ func (m *merge) sample(line []byte, s *sample) {
 	if s.kind == typeSet {
 		t, fault := m.target(&s.head)
 		if fault != nil {
-			m.fault(line, fault)
-		} else if m.room(t) {
+			m.refuse(line, fault)
+		} else if m.fits(t) {
 			m.addMember(t.series, s.values)
 		}
 		return
 	}
 	if fault := s.several(); fault != nil {
-		m.fault(line, fault)
+		m.refuse(line, fault)
 		return
 	}
 	var t target
@@ -209,17 +209,17 @@ func (m *merge) sample(line []byte, s *sample) {
 			t, fault = m.target(&s.head)
 			known = fault == nil
 		}
-		if fault == nil && m.room(t) {
+		if fault == nil && m.fits(t) {
 			fault = m.add(t, s, v, value)
 		}
 		if fault != nil {
-			m.fault(line, fault)
+			m.refuse(line, fault)
 		}
 	}
 }
 
-// room says whether a value has a series; where not, it is counted.
-func (m *merge) room(t target) bool {
+// fits says whether a value has a series; where not, it is counted.
+func (m *merge) fits(t target) bool {
 	if t.series == nil {
 		m.dropped[t.drop]++
 	}

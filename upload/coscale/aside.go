@@ -35,7 +35,7 @@ func (f *failure) aside(u *Uploader, start time.Time) (spool.Aside, error) {
 	}
 	e := f.event.event
 	if f.refused { // it is not there, and need not be looked for
-		if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = ""; return nil }); err != nil {
+		if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.InFlight = ""; return nil }); err != nil {
 			return spool.Aside{}, err
 		}
 	}

@@ -54,7 +54,7 @@ type values struct {
 // encode writes an entry: a table of texts, to which all that follows refers,
 // the facts, and the values.
 func (v *values) encode() []byte {
-	w := entryWriter{places: make(map[string]uint64)}
+	w := entryWriter{index: make(map[string]uint64)}
 	letter := byte(valuesEntry)
 	if v.via != "" {
 		letter = passedEntry
@@ -95,9 +95,9 @@ func (v *values) encode() []byte {
 }
 
 type entryWriter struct {
-	table  []byte
-	places map[string]uint64
-	body   []byte
+	table []byte
+	index map[string]uint64
+	body  []byte
 }
 
 func (w *entryWriter) uint(n uint64) { w.body = binary.AppendUvarint(w.body, n) }
@@ -107,10 +107,10 @@ func (w *entryWriter) float(v float64) {
 }
 
 func (w *entryWriter) text(s string) {
-	place, ok := w.places[s]
+	place, ok := w.index[s]
 	if !ok {
-		place = uint64(len(w.places))
-		w.places[s] = place
+		place = uint64(len(w.index))
+		w.index[s] = place
 		w.table = binary.AppendUvarint(w.table, uint64(len(s)))
 		w.table = append(w.table, s...)
 	}
@@ -119,7 +119,7 @@ func (w *entryWriter) text(s string) {
 
 func (w *entryWriter) bytes(letter byte) []byte {
 	b := make([]byte, 0, len(w.table)+len(w.body)+binary.MaxVarintLen64+1)
-	b = binary.AppendUvarint(append(b, letter), uint64(len(w.places)))
+	b = binary.AppendUvarint(append(b, letter), uint64(len(w.index)))
 	return append(append(b, w.table...), w.body...)
 }
 

@@ -23,10 +23,10 @@ import (
 type eventMark struct {
 	Hash string `json:"hash"` // of the newest content that was queued
 	Time int64  `json:"time"` // when it was last mentioned, Unix seconds
-	// Flying is the hash of the content that was sent for the first time and
+	// InFlight is the hash of the content that was sent for the first time and
 	// whose answer is not known; it is on disk before that is sent.
-	Flying string `json:"flying,omitempty"`
-	Sent   string `json:"sent,omitempty"` // hash of the content that the server has
+	InFlight string `json:"flying,omitempty"`
+	Sent     string `json:"sent,omitempty"` // hash of the content that the server has
 	// Category and Data are its ids, once it was sent.
 	Category int64 `json:"category,omitempty"`
 	Data     int64 `json:"data,omitempty"`
@@ -160,8 +160,8 @@ func (u *Uploader) sendEvent(ctx context.Context, e *event) (told bool, err erro
 	if err != nil {
 		return false, err
 	}
-	flown := m.Flying == e.Hash
-	if m.Sent == e.Hash || !flown && m.Hash != "" && m.Hash != e.Hash { // a later word of it waits
+	wasInFlight := m.InFlight == e.Hash
+	if m.Sent == e.Hash || !wasInFlight && m.Hash != "" && m.Hash != e.Hash { // a later word of it waits
 		return false, nil
 	}
 	category, err := u.category(ctx, e)
@@ -182,7 +182,7 @@ func (u *Uploader) sendEvent(ctx context.Context, e *event) (told bool, err erro
 		}
 		// It is not there any more, and so it is a new one.
 	}
-	if flown {
+	if wasInFlight {
 		id, found, err := u.findEvent(ctx, e, category, data)
 		if err != nil {
 			return false, err
@@ -190,7 +190,7 @@ func (u *Uploader) sendEvent(ctx context.Context, e *event) (told bool, err erro
 		if found {
 			return true, u.sent(e, category, id)
 		}
-	} else if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.Flying = e.Hash; return nil }); err != nil {
+	} else if err := u.mark(e, func(_ *spool.Tx, m *eventMark) error { m.InFlight = e.Hash; return nil }); err != nil {
 		return false, err
 	}
 	made, err := u.client.InsertEvent(ctx, category, data)
@@ -203,7 +203,7 @@ func (u *Uploader) sendEvent(ctx context.Context, e *event) (told bool, err erro
 // sent notes that the server has an event, and whose that one is.
 func (u *Uploader) sent(e *event, category, id int64) error {
 	return u.mark(e, func(tx *spool.Tx, m *eventMark) error {
-		m.Flying, m.Sent, m.Category, m.Data = "", e.Hash, category, id
+		m.InFlight, m.Sent, m.Category, m.Data = "", e.Hash, category, id
 		return tx.Set(claimKey(category, id), []byte(e.Key))
 	})
 }

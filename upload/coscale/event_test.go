@@ -118,7 +118,7 @@ func TestUploadEventChangedInFlight(t *testing.T) {
 			return fault{}
 		}
 		r.put(backup("1", "begun", 0))
-		r.pass(time.Minute + r.settle)
+		r.pass(time.Minute + r.grace)
 		r.peer.mu.Lock()
 		if !lost {
 			t.Error("it is not in flight")

@@ -47,7 +47,7 @@ type failure struct {
 // clock that was far ahead.
 func (p *pass) walk(ctx context.Context, now time.Time) error {
 	u := p.u
-	over := u.slot(now.Add(-u.settle))
+	over := u.slot(now.Add(-u.grace))
 	if err := p.slots(ctx, "", over); err != nil {
 		return err
 	}

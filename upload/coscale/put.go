@@ -26,7 +26,7 @@ type put struct {
 	via     string // the bridges that it came through
 	time    time.Time
 	slots   []*slotPut
-	places  map[int64]*slotPut // by their start
+	byStart map[int64]*slotPut // by their start
 	units   map[unitOf]bool
 	events  []*event
 	skipped map[string]int
@@ -36,7 +36,7 @@ type put struct {
 type slotPut struct {
 	first  time.Time // of its values
 	facts  []fact
-	places map[factKey]int
+	index  map[factKey]int
 	values []value
 	latest *record.Sample // of which the last value is
 	// previous are the keys of the values that are sent as differences; empty
@@ -87,7 +87,7 @@ func (u *Uploader) sort(b *record.Batch) *put {
 		source:  sourceKey(b.Source),
 		via:     strings.Join(b.Via, ", "),
 		time:    b.Time,
-		places:  make(map[int64]*slotPut),
+		byStart: make(map[int64]*slotPut),
 		units:   make(map[unitOf]bool),
 		skipped: make(map[string]int),
 	}
@@ -155,14 +155,14 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 	}
 	slot.latest = s
 	key := factKey{s.Meta, s.Name, s.Op}
-	place, ok := slot.places[key]
+	i, ok := slot.index[key]
 	if !ok {
-		place = len(slot.facts)
-		slot.places[key] = place
+		i = len(slot.facts)
+		slot.index[key] = i
 		slot.facts = append(slot.facts, u.fact(b, s))
-		u.note(p, slot.facts[place])
+		u.note(p, slot.facts[i])
 	}
-	v := value{fact: place, subject: subject(s.Subject), time: at.Unix(), value: s.Value}
+	v := value{fact: i, subject: subject(s.Subject), time: at.Unix(), value: s.Value}
 	for _, l := range s.Labels {
 		if l.Value != "" {
 			v.labels = append(v.labels, record.Label{Name: valid(l.Name), Value: valid(l.Value)})
@@ -171,7 +171,7 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 	var previous string
 	var meta *record.Meta
 	if m := s.Meta; m != nil && m.Calctype == record.CalctypeDifference && s.Op != record.Observe {
-		previous, meta = previousKey(p.source, m.ID, &slot.facts[place], &v), m
+		previous, meta = previousKey(p.source, m.ID, &slot.facts[i], &v), m
 	}
 	slot.values = append(slot.values, v)
 	slot.previous = append(slot.previous, previous)
@@ -182,10 +182,10 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 }
 
 func (p *put) slot(start time.Time) *slotPut {
-	s := p.places[start.UnixNano()]
+	s := p.byStart[start.UnixNano()]
 	if s == nil {
-		s = &slotPut{places: make(map[factKey]int)}
-		p.places[start.UnixNano()] = s
+		s = &slotPut{index: make(map[factKey]int)}
+		p.byStart[start.UnixNano()] = s
 		p.slots = append(p.slots, s)
 	}
 	return s

@@ -95,7 +95,7 @@ func (u *Uploader) commit(w *window) error {
 	if len(touched) == 0 {
 		return nil
 	}
-	return u.spool.Settle(func(tx *spool.Tx) error {
+	return u.spool.UpdateSent(func(tx *spool.Tx) error {
 		for _, q := range touched {
 			if !tx.Has(q.Key) {
 				continue

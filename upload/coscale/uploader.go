@@ -56,7 +56,7 @@ type Uploader struct {
 	client   *api.Client
 	server   string
 	interval time.Duration
-	settle   time.Duration
+	grace    time.Duration
 	suffix   string
 	spool    *spool.Spool
 	logger   log.Logger
@@ -117,7 +117,7 @@ func newUploader(o uploaderOptions) (*Uploader, error) {
 		server:   o.Server,
 		interval: o.Interval,
 		// What ends in a slot's last moment is put a little later.
-		settle: min(o.Interval/10, 5*time.Second),
+		grace:  min(o.Interval/10, 5*time.Second),
 		suffix: o.NameSuffix,
 		spool:  o.Spool,
 		logger: o.Logger,
@@ -167,7 +167,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 // turn sends what is due, and says how long to wait for the next turn.
 func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	now := time.Now()
-	next := u.slot(now.Add(-u.settle)).Add(u.interval + u.settle).Sub(now)
+	next := u.slot(now.Add(-u.grace)).Add(u.interval + u.grace).Sub(now)
 	if now.Sub(u.tidied) >= time.Hour {
 		u.tidied = now
 		if err := u.tidy(now); err != nil {
@@ -178,7 +178,7 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return next, err
 	}
-	if !ok || !first.Before(u.slot(now.Add(-u.settle))) && first.Before(now.Add(aheadMost)) {
+	if !ok || !first.Before(u.slot(now.Add(-u.grace))) && first.Before(now.Add(aheadMost)) {
 		u.troubles.drop(func(*trouble) bool { return true })
 		u.spool.Works()
 		return next, u.shrinker.Shrink(u.spool, now)

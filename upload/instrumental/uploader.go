@@ -188,7 +188,7 @@ func (u *Uploader) send(ctx context.Context) error {
 // done takes entries out of the queue, and counts them, but for those that were
 // dropped meanwhile and counted then.
 func (u *Uploader) done(entries []spool.Entry, bad map[spool.Key]bool) error {
-	return u.o.Spool.Settle(func(tx *spool.Tx) error {
+	return u.o.Spool.UpdateSent(func(tx *spool.Tx) error {
 		for _, e := range entries {
 			switch {
 			case !tx.Has(e.Key):

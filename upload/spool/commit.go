@@ -40,29 +40,29 @@ func (s *Spool) Take(f func(*Tx) error) error {
 // also on a disk that is full.
 func (s *Spool) Update(f func(*Tx) error) error { return s.do(&call{run: f}) }
 
-// Settle is Update for what was sent and must not be sent again. Where the disk
+// UpdateSent is Update for what was sent and must not be sent again. Where the disk
 // fails, f is tried again before anything is read: until then Read and First
 // fail.
-func (s *Spool) Settle(f func(*Tx) error) error {
-	s.settling.Lock()
-	defer s.settling.Unlock()
+func (s *Spool) UpdateSent(f func(*Tx) error) error {
+	s.retrying.Lock()
+	defer s.retrying.Unlock()
 	c := &call{run: f}
 	err := s.do(c)
 	if err != nil && !c.own {
-		s.unsettled = append(s.unsettled, f)
+		s.failed = append(s.failed, f)
 	}
 	return err
 }
 
-// settled tries again what Settle could not do.
-func (s *Spool) settled() error {
-	s.settling.Lock()
-	defer s.settling.Unlock()
-	for len(s.unsettled) > 0 {
-		if err := s.Update(s.unsettled[0]); err != nil {
+// retryUpdates tries again what UpdateSent could not do.
+func (s *Spool) retryUpdates() error {
+	s.retrying.Lock()
+	defer s.retrying.Unlock()
+	for len(s.failed) > 0 {
+		if err := s.Update(s.failed[0]); err != nil {
 			return err
 		}
-		s.unsettled = s.unsettled[1:]
+		s.failed = s.failed[1:]
 	}
 	return nil
 }

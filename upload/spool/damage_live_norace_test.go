@@ -130,7 +130,7 @@ func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) 
 			if err != nil || len(entries) == 0 {
 				continue
 			}
-			_ = s.Settle(func(tx *Tx) error { return tx.Remove(entries[0].Key) })
+			_ = s.UpdateSent(func(tx *Tx) error { return tx.Remove(entries[0].Key) })
 			_, _, _ = s.First()
 		}
 	})

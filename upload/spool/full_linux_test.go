@@ -138,7 +138,7 @@ func drain(t *testing.T, s *Spool, dice *rand.Rand, waits map[string]bool) {
 		if dice.IntN(3) == 0 { // some of them only, and not the first
 			entries = entries[len(entries)/2:]
 		}
-		err = s.Settle(func(tx *Tx) error {
+		err = s.UpdateSent(func(tx *Tx) error {
 			for _, e := range entries {
 				if err := tx.Remove(e.Key); err != nil {
 					return err

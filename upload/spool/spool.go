@@ -81,8 +81,8 @@ type Spool struct {
 	gone         error
 	begun, again bool
 
-	settling  sync.Mutex // guards what follows, and is held while it is tried
-	unsettled []func(*Tx) error
+	retrying sync.Mutex // guards what follows, and is held while it is tried
+	failed   []func(*Tx) error
 
 	mu    sync.Mutex // guards what follows; never held while the disk is used
 	total total
@@ -179,7 +179,7 @@ func firstOf(queue *bolt.Bucket) Key {
 // Close closes the file; nothing that was acknowledged is lost by leaving it
 // out. It waits for the transactions that run.
 func (s *Spool) Close() error {
-	_ = s.settled() // the last time that what was sent can be known
+	_ = s.retryUpdates() // the last time that what was sent can be known
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.using.Lock()

@@ -376,7 +376,7 @@ func TestSetAside(t *testing.T) {
 		}
 	}
 	want(t, "kept", got, []string{"refused 4", "refused 5", "refused 6"})
-	err := s.Settle(func(tx *Tx) error {
+	err := s.UpdateSent(func(tx *Tx) error {
 		tx.Sent(3)
 		tx.Refused(14)
 		return tx.Set("something", nil)

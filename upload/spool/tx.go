@@ -274,7 +274,7 @@ func (t *Tx) bound(now total) error {
 
 // First gives the time of the first entry; false when the queue is empty.
 func (s *Spool) First() (at time.Time, ok bool, err error) {
-	if err := s.settled(); err != nil {
+	if err := s.retryUpdates(); err != nil {
 		return time.Time{}, false, err
 	}
 	err = s.View(func(tx *Tx) error {
@@ -290,7 +290,7 @@ func (s *Spool) First() (at time.Time, ok bool, err error) {
 // than that, but at least one. None are left when there are none. What is
 // damaged is dropped, counted and said.
 func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
-	if err := s.settled(); err != nil {
+	if err := s.retryUpdates(); err != nil {
 		return nil, err
 	}
 	var entries []Entry

@@ -39,7 +39,7 @@ type state struct {
 	number   int // of the line being read
 	line     []byte
 	samples  []record.Sample
-	places   map[*record.Meta]int // where in samples
+	index    map[*record.Meta]int // where in samples
 	warnings []string
 	refused  lines.Refusals
 }
@@ -52,7 +52,7 @@ func (p *parser) parse(out []byte) (samples []record.Sample, warnings []string, 
 	d := state{
 		parser:  p,
 		samples: make([]record.Sample, 0, min(bytes.Count(out, []byte("\n"))+1, 1024)),
-		places:  make(map[*record.Meta]int),
+		index:   make(map[*record.Meta]int),
 	}
 	for line := range bytes.Lines(bytes.TrimPrefix(out, []byte("\ufeff"))) {
 		d.number++
@@ -112,7 +112,7 @@ func (d *state) add(name []byte, value float64, at time.Time) {
 		meta = &record.Meta{ID: string(name), Name: d.prefix + "." + string(name), Type: record.Gauge}
 		d.metas[meta.ID] = meta
 	}
-	if i, twice := d.places[meta]; twice {
+	if i, twice := d.index[meta]; twice {
 		s := &d.samples[i]
 		s.Value, s.Time, s.Line = value, at, d.number
 		d.warnTwice(name)
@@ -122,7 +122,7 @@ func (d *state) add(name []byte, value float64, at time.Time) {
 		d.refuse("too_many", "the run gave %d values before this one (max_series allows more)", len(d.samples))
 		return
 	}
-	d.places[meta] = len(d.samples)
+	d.index[meta] = len(d.samples)
 	d.samples = append(d.samples, record.Sample{Name: meta.Name, Value: value, Time: at, Meta: meta, Line: d.number})
 }
 
