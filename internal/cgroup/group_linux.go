@@ -1,0 +1,116 @@
+package cgroup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Group is the control group of one run.
+type Group struct {
+	folder string
+	keep   bool
+}
+
+// Open opens the folder, for syscall.SysProcAttr.CgroupFD.
+func (g *Group) Open() (*os.File, error) { return os.Open(g.folder) }
+
+// Limit sets limits. It gives those for which there is no controller, by the
+// names of cgroups(7); somebody else must see to them.
+func (g *Group) Limit(l Limits) (missing []string, err error) {
+	set := func(controller, file string, n int64) {
+		if n <= 0 {
+			return
+		}
+		if !slices.Contains(words(g.folder, "cgroup.controllers"), controller) {
+			missing = append(missing, controller)
+			return
+		}
+		err = errors.Join(err, write(g.folder, file, strconv.FormatInt(n, 10)))
+	}
+	set("memory", "memory.max", l.Memory)
+	set("pids", "pids.max", l.Processes)
+	if l.Memory > 0 && !slices.Contains(missing, "memory") {
+		// Of the group's processes none may stay when one is killed for want of
+		// memory. Both files may be missing: then the memory alone is bounded.
+		_ = write(g.folder, "memory.oom.group", "1")
+		_ = write(g.folder, "memory.swap.max", "0")
+	}
+	return missing, err
+}
+
+// Kill sends SIGKILL to all that is in the group and below it, at once, and what
+// is being forked is not forgotten. It does not wait for their end.
+func (g *Group) Kill() error { return write(g.folder, "cgroup.kill", "1") }
+
+// Populated reports whether anything in the group lives; zombies do not.
+func (g *Group) Populated() bool { return g.number("cgroup.events", "populated") != 0 }
+
+// Reached names the limit that the group has run into: "memory", "processes", or
+// "" for none.
+func (g *Group) Reached() string {
+	switch {
+	case g.number("memory.events", "oom_kill") > 0 || g.number("memory.events", "oom_group_kill") > 0:
+		return "memory"
+	case g.number("pids.events", "max") > 0:
+		return "processes"
+	}
+	return ""
+}
+
+// Usage gives what the group has used.
+func (g *Group) Usage() Usage {
+	peak, _ := os.ReadFile(filepath.Join(g.folder, "memory.peak"))
+	bytes, _ := strconv.ParseInt(strings.TrimSpace(string(peak)), 10, 64)
+	spent := numbers(g.folder, "cpu.stat")
+	return Usage{
+		User:   time.Duration(spent["user_usec"]) * time.Microsecond,
+		System: time.Duration(spent["system_usec"]) * time.Microsecond,
+		Peak:   bytes,
+	}
+}
+
+// Remove removes the group, after it has killed what is still in it, unless that
+// is to be kept. It fails while anything in it lives or is dying, and may be
+// called again then.
+func (g *Group) Remove() error {
+	if g.keep {
+		return os.Remove(g.folder)
+	}
+	return removeTree(g.folder)
+}
+
+// removeTree removes a group and those below it, and kills what is still in them.
+func removeTree(folder string) error {
+	err := os.Remove(folder)
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := write(folder, "cgroup.kill", "1"); err != nil {
+		return err
+	}
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		if e.IsDir() {
+			_ = removeTree(filepath.Join(folder, e.Name()))
+		}
+	}
+	return os.Remove(folder)
+}
+
+// number reads a line "key number"; 0 where there is none.
+func (g *Group) number(file, key string) int64 { return numbers(g.folder, file)[key] }
+
+func numbers(folder, file string) map[string]int64 {
+	text, _ := os.ReadFile(filepath.Join(folder, file))
+	all := make(map[string]int64)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		all[name], _ = strconv.ParseInt(value, 10, 64)
+	}
+	return all
+}
