@@ -115,7 +115,7 @@ func (b *bridge) store(receivers *receive.SetOptions) (err error) {
 	if b.flags.serve.storage == "" {
 		return nil
 	}
-	if b.storage, err = openStorage(fsx.OS{}, b.flags.serve.storage); err != nil {
+	if b.storage, err = openStorage(fsx.OS{}, b.flags.serve.storage, b.flags.trusted(false)); err != nil {
 		return err
 	}
 	name, err := b.storage.bridgeName()
@@ -124,8 +124,8 @@ func (b *bridge) store(receivers *receive.SetOptions) (err error) {
 		return err
 	}
 	b.pool.UseMemory(b.storage.memory)
-	b.uploads.UseStorage(name, b.storage.upload)
-	receivers.Storage, receivers.Own = b.storage.receiver, name
+	b.uploads.UseStorage(name, b.storage.disk, b.storage.upload)
+	receivers.Storage, receivers.Disk, receivers.Own = b.storage.receiver, b.storage.disk, name
 	return nil
 }
 

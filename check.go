@@ -35,7 +35,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		telemetryPath: telemetryDefault, trusted: f.trusted(f.check.as == "root"),
 	}
 	failed := false
-	for _, err := range []error{port.usable(), checkStorage(f.check.storage)} {
+	for _, err := range []error{port.usable(), f.checkStorage()} {
 		if err != nil {
 			fmt.Fprintln(stderr, config.WithExcerpts(err))
 			failed, port.WebConfigFile = true, ""
@@ -105,20 +105,24 @@ func (w *desired) examine(ctx context.Context, port webPort, storage string) fin
 
 // checkStorage says why serve could not use a storage folder; one that is
 // missing it makes.
-func checkStorage(folder string) error {
+func (f *flags) checkStorage() error {
+	folder, uid := f.check.storage, uint32(os.Geteuid())
 	if folder == "" {
 		return nil
 	}
+	if f.check.as == "root" {
+		uid = 0
+	}
 	info, err := os.Stat(folder)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
 	case err == nil && !info.IsDir():
 		return fmt.Errorf("--storage.path=%s is not a folder", folder)
 	case err == nil:
-		err = errors.Join(checkPrivate(folder), checkContents(folder))
+		err = checkContents(folder, uid)
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
 	}
-	if err != nil {
+	if err = errors.Join(obeyedStorage(folder, f.trusted(f.check.as == "root")), err); err != nil {
 		return fmt.Errorf("--storage.path=%s: %w", folder, err)
 	}
 	return nil

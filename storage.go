@@ -12,10 +12,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"scriptbridge/cli"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/store"
+	"scriptbridge/internal/trust"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
 )
@@ -30,7 +33,7 @@ import (
 //	uploads/NAME         an upload's spool, and what lies beside it
 type storage struct {
 	folder string
-	disk   fsx.FS
+	disk   fsx.Folder // of folder: it follows no link
 
 	mu    sync.Mutex // guards what follows
 	lock  *os.File
@@ -41,26 +44,46 @@ type storage struct {
 // takes it. It waits lockPatience for another process that has it, since one
 // that is ending, or a child that it has just forked, may hold on for a moment;
 // then it is refused. A folder that others may write is refused at once: what
-// it holds is given to scripts.
-func openStorage(disk fsx.FS, folder string) (*storage, error) {
+// it holds is given to scripts. trusted is as in config.Load.
+func openStorage(disk fsx.FS, folder string, trusted *trust.Policy) (*storage, error) {
 	fail := func(err error) (*storage, error) {
 		return nil, fmt.Errorf("storage %s: %w", folder, err)
+	}
+	// First, since a folder is made where the links on the way lead.
+	if err := obeyedStorage(folder, trusted); err != nil {
+		return fail(err)
 	}
 	if err := fsx.MkdirAll(disk, folder); err != nil {
 		return fail(err)
 	}
-	if err := errors.Join(checkPrivate(folder), checkContents(folder)); err != nil {
+	inside, err := disk.Within(folder)
+	if err != nil {
 		return fail(err)
 	}
-	s := &storage{folder: folder, disk: disk}
+	s := &storage{folder: folder, disk: inside}
+	if err := checkContents(folder, uint32(os.Geteuid())); err != nil {
+		return fail(errors.Join(err, inside.Close()))
+	}
 	if err := s.take(lockPatience); err != nil {
-		return fail(err)
+		return fail(errors.Join(err, inside.Close()))
 	}
 	if _, err := s.within("scripts"); err != nil {
 		s.close()
 		return fail(err)
 	}
 	return s, nil
+}
+
+// obeyedStorage says who may put another folder in the place of the storage's.
+func obeyedStorage(folder string, trusted *trust.Policy) error {
+	if trusted == nil {
+		return nil
+	}
+	// How its own mode is wrong, checkContents says for everybody alike.
+	if e := trusted.Fault(folder); e != nil && (e.Foreign || !e.Own()) {
+		return fmt.Errorf("%s may change it, since %s: name a folder that nobody else may write, nor those above it, or start with --config.trusted-path=%s", e.Who, e.State(), e.Component)
+	}
+	return nil
 }
 
 // within gives a folder within, for the owner alone, whose name is on the disk
@@ -71,11 +94,25 @@ func (s *storage) within(names ...string) (string, error) {
 	for _, name := range names {
 		above := folder
 		folder = filepath.Join(above, name)
-		if err := fsx.MkdirAll(s.disk, folder); err != nil {
+		if err := s.disk.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return "", err
 		}
 		if err := s.disk.SyncDir(above); err != nil {
 			return "", err
+		}
+		info, err := s.disk.Lstat(folder)
+		switch {
+		case err != nil:
+			return "", err
+		case info.Mode()&fs.ModeSymlink != 0:
+			err = fsx.ErrLink
+		case !info.IsDir():
+			err = syscall.ENOTDIR
+		default:
+			err = checkOurs(info, uint32(os.Geteuid()))
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", folder, err)
 		}
 	}
 	return folder, nil
@@ -85,18 +122,18 @@ func (s *storage) within(names ...string) (string, error) {
 const lockPatience = 3 * time.Second
 
 // openSpools is cli.Env.OpenStorage.
-func openSpools(folder string) (spoolPath func(upload string) (string, error), release func(), err error) {
-	s, err := openStorage(fsx.OS{}, folder)
+func openSpools(folder string, trusted *trust.Policy) (*cli.Storage, error) {
+	s, err := openStorage(fsx.OS{}, folder, trusted)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return s.upload, s.close, nil
+	return &cli.Storage{Disk: s.disk, Spool: s.upload, Release: s.close}, nil
 }
 
 // take takes the folder, for which it waits so long.
 func (s *storage) take(patience time.Duration) error {
 	path := filepath.Join(s.folder, "lock")
-	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := s.disk.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -144,6 +181,7 @@ func (s *storage) held() error {
 func (s *storage) close() {
 	s.lock.Close()
 	s.place.Close()
+	s.disk.Close()
 }
 
 // memory gives a script its file in the folder.
@@ -158,11 +196,7 @@ func (s *storage) receiver(name string) (string, error) {
 	if err := s.held(); err != nil {
 		return "", err
 	}
-	folder, err := s.within("receivers", name)
-	if err != nil {
-		return "", err
-	}
-	return folder, checkPrivate(folder)
+	return s.within("receivers", name)
 }
 
 // upload gives the path of an upload's spool.
@@ -174,7 +208,7 @@ func (s *storage) upload(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(folder, name), checkPrivate(folder)
+	return filepath.Join(folder, name), nil
 }
 
 // memoryName makes a file's name of a script's: what is safe everywhere of its
@@ -254,7 +288,7 @@ func (m *memoryFile) load() ([]byte, error) {
 	if err := m.held(); err != nil {
 		return nil, err
 	}
-	f, err := os.Open(m.path)
+	f, err := m.disk.OpenFile(m.path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -297,7 +331,7 @@ func (m *memoryFile) save(data []byte) error {
 
 // overwrites says that what is there must not be replaced.
 func (m *memoryFile) overwrites() error {
-	f, err := os.Open(m.path)
+	f, err := m.disk.OpenFile(m.path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil // there is nothing, or it is no file of ours
 	}

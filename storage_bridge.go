@@ -34,7 +34,7 @@ func (s *storage) bridgeName() (string, error) {
 // readBridge reads the folder's part of the name; what is no such file is
 // written anew.
 func readBridge(disk fsx.FS, path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenFile(path, os.O_RDONLY, 0)
 	switch {
 	case err == nil:
 		defer f.Close()

@@ -23,7 +23,7 @@ import (
 
 func testStorage(t *testing.T, folder string) *storage {
 	t.Helper()
-	s, err := openStorage(fsx.OS{}, folder)
+	s, err := openStorage(fsx.OS{}, folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func testStorageIsOnes(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "state")
 	first := testStorage(t, folder)
 	want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
-	if _, err := openStorage(fsx.OS{}, folder); err == nil || err.Error() != want {
+	if _, err := openStorage(fsx.OS{}, folder, nil); err == nil || err.Error() != want {
 		t.Errorf("a second one: %v, want %s", err, want)
 	}
 	first.close()
@@ -156,7 +156,7 @@ func TestStorageWaits(t *testing.T) {
 		first := testStorage(t, folder)
 		time.AfterFunc(lockPatience/2, first.close)
 		begun := time.Now()
-		second, err := openStorage(fsx.OS{}, folder)
+		second, err := openStorage(fsx.OS{}, folder, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestStorageOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("storage %s: others may write it (mode drwxrwx---): the folder must be for scriptbridge alone, and one that is missing is made so", folder)
-	if _, err := openStorage(fsx.OS{}, folder); err == nil || err.Error() != want {
+	if _, err := openStorage(fsx.OS{}, folder, nil); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if files, _ := os.ReadDir(folder); len(files) > 0 {
@@ -183,7 +183,7 @@ func TestStorageOfOthers(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openStorage(fsx.OS{}, file); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if _, err := openStorage(fsx.OS{}, file, nil); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("a file: %v", err)
 	}
 }
@@ -214,7 +214,7 @@ func TestStorageReceiver(t *testing.T) {
 	if err := os.Chmod(folder, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	want := "others may write it (mode drwxrwxrwx): the folder must be for scriptbridge alone, and one that is missing is made so"
+	want := folder + ": others may write it (mode drwxrwxrwx): the folder must be for scriptbridge alone, and one that is missing is made so"
 	if _, err := s.receiver("coscale"); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -247,7 +247,7 @@ func TestFoldersAreDurable(t *testing.T) {
 	root := filepath.Join(above, "var", "lib", "bridge")
 	open := func() *storage {
 		t.Helper()
-		s, err := openStorage(disk, root)
+		s, err := openStorage(disk, root, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -358,7 +358,7 @@ func TestStorageHeld(t *testing.T) {
 	check("the lock is removed", "")
 	synctest.Test(t, func(t *testing.T) {
 		want := fmt.Sprintf("storage %s: another scriptbridge (pid %d) uses it: stop that one, or give this one another --storage.path", folder, os.Getpid())
-		if _, err := openStorage(fsx.OS{}, folder); err == nil || err.Error() != want {
+		if _, err := openStorage(fsx.OS{}, folder, nil); err == nil || err.Error() != want {
 			t.Errorf("a second one then: %v, want %s", err, want)
 		}
 	})

@@ -71,7 +71,7 @@ func TestToyUpload(t *testing.T) {
 	arrived := make(chan string, 1)
 	folder := t.TempDir()
 	set := upload.NewSet(append(slices.Clone(all.Types), toy(arrived)), log.NewNopLogger(), nil)
-	set.UseStorage("", func(name string) (string, error) { return filepath.Join(folder, name), nil })
+	set.UseStorage("", nil, func(name string) (string, error) { return filepath.Join(folder, name), nil })
 	defer set.Close()
 	set.Reload(t.Context(), new(config.Upload))
 	b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "s"}, Time: time.Now(), Samples: []record.Sample{{Name: "queue", Value: 1}}}

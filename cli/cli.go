@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/trust"
 )
 
@@ -28,11 +29,17 @@ type Env struct {
 	// no script may have.
 	Registry func() *prometheus.Registry
 	Logger   func() log.Logger // makes the program's own log
-	// OpenStorage takes a storage folder, until release is called, and gives the
-	// paths of the spools in it.
-	OpenStorage func(folder string) (spoolPath func(upload string) (string, error), release func(), err error)
+	// OpenStorage takes a storage folder, until Release is called.
+	OpenStorage func(folder string, trusted *trust.Policy) (*Storage, error)
 	// BeforeEnd has f called before a second signal ends the program.
 	BeforeEnd func(f func())
+}
+
+// Storage is a storage folder.
+type Storage struct {
+	Disk    fsx.FS                                       // of what is in it
+	Spool   func(upload string) (path string, err error) // of an upload
+	Release func()
 }
 
 // Command is one of the program's commands, whose flags are known to the

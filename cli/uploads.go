@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	dialects "scriptbridge/script/dialect/all"
 	"scriptbridge/upload"
@@ -45,27 +46,34 @@ func Uploads(app *kingpin.Application) []Command {
 	return []Command{{Name: "uploads refused", Run: with(u.list)}, {Name: "uploads retry", Run: with(u.retry)}}
 }
 
-// uploadsFolder is that of a storage folder which must be there: a wrong path
+// uploadsFolder opens that of a storage folder which must be there: a wrong path
 // shall not make one.
-func uploadsFolder(storage string) (string, error) {
-	folder := filepath.Join(storage, "uploads")
-	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("storage %s: no upload has been there; give the --storage.path that serve has", storage)
-	} else if err != nil {
-		return "", err
+func uploadsFolder(storage string) (fsx.Folder, string, error) {
+	path := filepath.Join(storage, "uploads")
+	whole, err := fsx.OS{}.Within(storage)
+	if err == nil {
+		defer whole.Close()
+		var folder fsx.Folder
+		if folder, err = whole.Within(path); err == nil {
+			return folder, path, nil
+		}
 	}
-	return folder, nil
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("storage %s: no upload has been there; give the --storage.path that serve has", storage)
+	}
+	return nil, "", err
 }
 
 // list prints what is set aside: how much, and why. It only reads, so that
 // the bridge may run meanwhile.
 func (u *uploads) list() error {
-	folder, err := uploadsFolder(u.storage)
+	folder, path, err := uploadsFolder(u.storage)
 	if err != nil {
 		return err
 	}
+	defer folder.Close()
 	for _, t := range all.Types {
-		if err := listRefused(u.Stdout, t.Name, filepath.Join(folder, t.Name)); err != nil {
+		if err := listRefused(u.Stdout, t.Name, folder, filepath.Join(path, t.Name)); err != nil {
 			return err
 		}
 	}
@@ -73,7 +81,7 @@ func (u *uploads) list() error {
 }
 
 // listRefused prints what is set aside beside one spool.
-func listRefused(stdout io.Writer, name, path string) error {
+func listRefused(stdout io.Writer, name string, disk fsx.FS, path string) error {
 	type reason struct {
 		text  string
 		lines int
@@ -82,7 +90,7 @@ func listRefused(stdout io.Writer, name, path string) error {
 	var reasons []*reason
 	byText := make(map[string]*reason)
 	total := 0
-	err := spool.ReadAside(path, func(line spool.AsideLine) error {
+	err := spool.ReadAside(disk, path, func(line spool.AsideLine) error {
 		total++
 		r := byText[line.Error]
 		if r == nil {
@@ -122,9 +130,11 @@ const mostReasons = 20
 // retry puts what was set aside back into the queues. It takes the
 // storage folder, so that no bridge uses them meanwhile.
 func (u *uploads) retry() error {
-	if _, err := uploadsFolder(u.storage); err != nil {
+	folder, _, err := uploadsFolder(u.storage)
+	if err != nil {
 		return err
 	}
+	folder.Close()
 	cfg, err := config.Load(dialects.Dialects.Config(), u.ConfigFile, u.Trusted)
 	if err != nil {
 		return err
@@ -143,17 +153,17 @@ func (u *uploads) retry() error {
 	case types[0].Configured(&cfg.Upload) == nil:
 		return fmt.Errorf("%s has no upload.%s, which would send it", u.ConfigFile, u.name)
 	}
-	spoolPath, release, err := u.OpenStorage(u.storage)
+	storage, err := u.OpenStorage(u.storage, u.Trusted)
 	if err != nil {
 		return fmt.Errorf("%w; what was refused is put back only while no bridge runs there", err)
 	}
-	defer release()
+	defer storage.Release()
 	for _, t := range types {
-		path, err := spoolPath(t.Name)
+		path, err := storage.Spool(t.Name)
 		if err != nil {
 			return err
 		}
-		s, err := spool.Open(spool.Options{Path: path, MaxBytes: t.Configured(&cfg.Upload).MaxBytes, Logger: u.Logger()})
+		s, err := spool.Open(spool.Options{FS: storage.Disk, Path: path, MaxBytes: t.Configured(&cfg.Upload).MaxBytes, Logger: u.Logger()})
 		if err != nil {
 			return err
 		}

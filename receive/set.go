@@ -38,8 +38,9 @@ type SetOptions struct {
 	First  *config.Receive
 	Sink   record.Sink
 	Logger log.Logger
-	// Storage gives a receiver its folder; nil without --storage.path.
+	// Storage gives a receiver its folder on Disk; nil without --storage.path.
 	Storage func(receiver string) (string, error)
+	Disk    fsx.FS // nil: the real one
 	// Hidden says why a request may not see what is private; empty when it
 	// may. Nil: nobody may.
 	Hidden func(*http.Request) string

@@ -129,6 +129,7 @@ func (w *worker) once(ctx context.Context) error {
 // make makes the receiver.
 func (w *worker) make() (receiver.Receiver, error) {
 	env := w.env
+	env.Disk = w.set.Disk
 	if w.set.Storage != nil {
 		var err error
 		if env.Storage, err = w.set.Storage(w.typ.Name); err != nil {

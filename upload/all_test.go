@@ -30,7 +30,7 @@ import (
 func world(t *testing.T) (set *upload.Set, log *testkit.Buffer, folder string) {
 	folder, log = t.TempDir(), new(testkit.Buffer)
 	set = upload.NewSet(all.Types, gokit.NewLogfmtLogger(log), nil)
-	set.UseStorage("", func(name string) (string, error) { return filepath.Join(folder, name), nil })
+	set.UseStorage("", nil, func(name string) (string, error) { return filepath.Join(folder, name), nil })
 	t.Cleanup(set.Close)
 	return set, log, folder
 }

@@ -20,7 +20,7 @@ type Set struct {
 	types  Types
 	logger log.Logger
 	fatal  func(error)
-	disk   fsx.FS // nil: the real one
+	disk   fsx.FS // that spools are on; nil: the real one
 	// bridge is what this bridge alone calls itself in its uploads, so that its
 	// own receiver knows what has come back.
 	bridge string
@@ -40,10 +40,11 @@ func NewSet(types Types, logger log.Logger, fatal func(error)) *Set {
 	}
 }
 
-// UseStorage gives spools a place: storage says where the one of that name is.
-// bridge is what this bridge alone calls itself. It must come before Reload.
-func (u *Set) UseStorage(bridge string, storage func(name string) (string, error)) {
-	u.bridge, u.storage = bridge, storage
+// UseStorage gives spools a place: storage says where on the disk the one of that
+// name is. bridge is what this bridge alone calls itself. It must come before
+// Reload.
+func (u *Set) UseStorage(bridge string, disk fsx.FS, storage func(name string) (string, error)) {
+	u.bridge, u.disk, u.storage = bridge, disk, storage
 }
 
 // Validate says which uploads cannot be.

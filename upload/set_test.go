@@ -126,7 +126,7 @@ func newOpening(t *testing.T) *opening {
 		return &Settings{Section: o.made, MaxBytes: 1 << 20, New: func(Env) (Uploader, error) { return o.sink, nil }}
 	}}}
 	o.set = NewSet(types, log.NewLogfmtLogger(o.log), nil)
-	o.set.UseStorage("", func(string) (string, error) { return path, <-o.open })
+	o.set.UseStorage("", nil, func(string) (string, error) { return path, <-o.open })
 	o.change(t)
 	o.upload = o.set.list()[0]
 	return o

@@ -37,8 +37,7 @@ func onSilentDisk(t *testing.T, f func(t *testing.T, ways *Set, one *upload, dis
 		logger := log.NewSyncLogger(log.NewLogfmtLogger(said))
 		settings := &Settings{MaxBytes: 1 << 20, New: func(env Env) (Uploader, error) { return spooled{env.Spool}, nil }}
 		ways := NewSet(Types{{Name: "told", Configured: func(*config.Upload) *Settings { return settings }}}, logger, nil)
-		ways.disk = disk
-		ways.UseStorage("", func(string) (string, error) { return path, nil })
+		ways.UseStorage("", disk, func(string) (string, error) { return path, nil })
 		ways.Reload(t.Context(), nil)
 		one := ways.list()[0]
 		<-one.tried

@@ -65,6 +65,9 @@ func rowOf(bucket string, key []byte, v any) (change, error) {
 
 // openDisk opens or makes ids.db in a folder.
 func openDisk(folder string, logger log.Logger, fatal func(error), fs fsx.FS) (*disk, error) {
+	if fs == nil {
+		fs = fsx.OS{}
+	}
 	d := &disk{path: filepath.Join(folder, "ids.db"), logger: logger, fatal: fatal, fs: fs}
 	file, err := d.openIDs(d.path)
 	if errors.Is(err, store.ErrDamaged) {
@@ -200,8 +203,8 @@ func (d *disk) exchange(file *store.File, rows []change) (aside string, err erro
 		return "", err
 	case errors.Is(d.gone, fsx.ErrRemoved):
 		return "", fmt.Errorf("%s: another file took its place while it was in use: restart scriptbridge to go on with that", d.path)
-	case errors.Is(store.Check(d.path), store.ErrDamaged):
-		if aside, err = store.AsideName(d.path); err != nil {
+	case errors.Is(store.Check(d.fs, d.path), store.ErrDamaged):
+		if aside, err = store.AsideName(d.fs, d.path); err != nil {
 			return "", err
 		}
 		if os.Link(d.path, aside) == nil {

@@ -1,7 +1,7 @@
 // Package fsx is the file system for those who care that it may be slow, hold
 // something else than expected, or lose what was not synced. fsx.go has what
 // must be right for something to be on the disk, which tests can replace
-// (fsxtest). read.go reads what may be slow, large or no file; write.go
+// (fsxtest); folder.go keeps to one folder, and follows no link. read.go reads what may be slow, large or no file; write.go
 // replaces a file as a whole; place*.go notice that an open file was moved or
 // removed; lock.go locks.
 package fsx
@@ -21,11 +21,14 @@ type FS interface {
 	Mkdir(name string, perm fs.FileMode) error
 	Rename(from, to string) error
 	Remove(name string) error
+	Lstat(name string) (fs.FileInfo, error)
 	// Sync brings what was written to a file to the disk, SyncDir the names in
 	// a folder: without it a file that was made or renamed may be gone after a
 	// loss of power, whatever was synced of its contents.
 	Sync(f *os.File) error
 	SyncDir(folder string) error
+	// Within gives the same for what lies in a folder.
+	Within(folder string) (Folder, error)
 }
 
 // OS is the operating system's own.
@@ -44,6 +47,9 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
 // Remove is os.Remove.
 func (OS) Remove(name string) error { return os.Remove(name) }
+
+// Lstat is os.Lstat.
+func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 
 // Sync is f.Sync.
 func (OS) Sync(f *os.File) error { return f.Sync() }

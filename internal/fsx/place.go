@@ -45,7 +45,7 @@ func PlaceOf(file *os.File, path string) (*Place, error) {
 // this will never be so again; any other error may pass, as when a folder is moved
 // back.
 func (p *Place) Check() (os.FileInfo, error) {
-	at, err := os.Stat(p.path)
+	at, err := os.Lstat(p.path)
 	if err == nil && os.SameFile(at, p.is) {
 		return at, nil
 	}

@@ -131,7 +131,7 @@ func Open(path string, o Options) (*File, error) {
 	fresh, err := f.read(&about)
 	if err == nil {
 		if err = f.open(o, &about); err != nil && fresh { // what is half made must not look damaged
-			_ = os.Truncate(path, 0)
+			_ = file.Truncate(0)
 		}
 	}
 	if err != nil {
@@ -146,8 +146,8 @@ func Open(path string, o Options) (*File, error) {
 
 // Check reads all of a file that nobody writes to, and says whether it is
 // damaged.
-func Check(path string) error {
-	file, err := os.Open(path)
+func Check(disk fsx.FS, path string) error {
+	file, err := disk.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}

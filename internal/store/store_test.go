@@ -338,7 +338,7 @@ func TestAsideName(t *testing.T) {
 		if i > 0 {
 			want += fmt.Sprint(".", i)
 		}
-		if name, err := AsideName(path); name != want || err != nil {
+		if name, err := AsideName(fsx.OS{}, path); name != want || err != nil {
 			t.Fatalf("%s, %v, want %s", name, err, want)
 		}
 		if err := os.WriteFile(want, nil, 0o600); err != nil {
@@ -346,7 +346,7 @@ func TestAsideName(t *testing.T) {
 		}
 	}
 	want := path + ".damaged and 9 others are there already: look at them, and remove them"
-	if _, err := AsideName(path); err == nil || err.Error() != want {
+	if _, err := AsideName(fsx.OS{}, path); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -219,7 +219,7 @@ func (c *api) newHandler(ctx context.Context) (*server.Handler, error) {
 	return fsx.Do(ctx, func() (*server.Handler, error) {
 		h, err := server.NewHandler(server.HandlerOptions{
 			AppID: c.config.AppID, Tokens: c.tokens, Source: c.env.Source, Sink: c.env.Sink,
-			TTL: c.config.TTL, Folder: c.env.Storage, Own: c.env.Own, Logger: c.env.Logger, Fatal: c.env.Fatal,
+			TTL: c.config.TTL, Folder: c.env.Storage, FS: c.env.Disk, Own: c.env.Own, Logger: c.env.Logger, Fatal: c.env.Fatal,
 			Received: func(n int) { c.env.Counts.Received("http", 1, n) },
 			Refused:  c.env.Counts.Dropped,
 		})

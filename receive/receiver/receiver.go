@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
 
@@ -62,6 +63,9 @@ type Env struct {
 	// Storage is a folder of the receiver's own for what must survive a
 	// restart; empty without --storage.path. It exists and is private.
 	Storage string
+	// Disk is what Storage lies on, and all in it must be opened through: it
+	// follows no links. Nil: the real one.
+	Disk fsx.FS
 	// Own is this bridge's name in what it uploads; see receive.SetOptions.
 	Own string
 	// Fatal ends the program; see receive.SetOptions.

@@ -90,7 +90,7 @@ func (s *Spool) appendAside(lines []byte) (at int64, err error) {
 	s.aside.Lock()
 	defer s.aside.Unlock()
 	path := s.path + ".refused"
-	info, err := os.Stat(path)
+	info, err := s.fs.Lstat(path)
 	size := int64(0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -103,7 +103,7 @@ func (s *Spool) appendAside(lines []byte) (at int64, err error) {
 	default:
 		size = info.Size()
 	}
-	whole, err := endsLine(path, size)
+	whole, err := s.endsLine(path, size)
 	if err != nil {
 		return 0, err
 	}
@@ -146,11 +146,11 @@ func (s *Spool) cutAside(size int64) error {
 }
 
 // endsLine says whether what is appended to a file of that size begins a line.
-func endsLine(path string, size int64) (bool, error) {
+func (s *Spool) endsLine(path string, size int64) (bool, error) {
 	if size == 0 {
 		return true, nil
 	}
-	f, err := os.Open(path)
+	f, err := s.fs.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return false, err
 	}

@@ -91,9 +91,9 @@ func (s *Spool) lose(reason string, items uint64, msg string, keyvals ...any) {
 func (s *Spool) putAside(why error) error {
 	items := s.items()
 	if !s.begun {
-		items = max(1, readable(s.path))
+		items = max(1, s.readable())
 	}
-	aside, err := store.AsideName(s.path)
+	aside, err := store.AsideName(s.fs, s.path)
 	if err == nil {
 		err = s.fs.Rename(s.path, aside)
 	}
@@ -105,8 +105,8 @@ func (s *Spool) putAside(why error) error {
 }
 
 // readable counts the items of a damaged file's entries that can be read.
-func readable(path string) (items uint64) {
-	f, err := os.Open(path)
+func (s *Spool) readable() (items uint64) {
+	f, err := s.fs.OpenFile(s.path, os.O_RDONLY, 0)
 	if err != nil {
 		return 0
 	}

@@ -29,17 +29,17 @@ type AsideLine struct {
 // ReadAside reads what was set aside beside a spool, the oldest first. A line
 // that is none, such as the last one of a disk that was full, is given with its
 // text alone.
-func ReadAside(path string, each func(AsideLine) error) error {
+func ReadAside(disk fsx.FS, path string, each func(AsideLine) error) error {
 	for _, name := range asideFiles(path) {
-		if err := readAsideFile(name, each); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := readAsideFile(disk, name, each); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-func readAsideFile(name string, each func(AsideLine) error) error {
-	f, err := os.Open(name)
+func readAsideFile(disk fsx.FS, name string, each func(AsideLine) error) error {
+	f, err := disk.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Spool) Restore(former func(*Aside) error) (back, left int, err error) {
 	var kept []byte
 	var lines []Aside
 	var room int64
-	err = ReadAside(s.path, func(line AsideLine) error {
+	err = ReadAside(s.fs, s.path, func(line AsideLine) error {
 		a := line.Aside
 		if a.Entry == nil && former(&a) != nil {
 			kept = append(append(kept, bytes.TrimSuffix(line.text, []byte("\n"))...), '\n')

@@ -20,8 +20,12 @@ import (
 // It follows the bytes of files that are opened for writing alone. One that is
 // opened for reading and writing is a database's, which syncs it by itself.
 type Disk struct {
-	fsx.OS
+	fsx.FS
+	*disk
+}
 
+// disk is what a Disk knows, and all that are Within it.
+type disk struct {
 	mu    sync.Mutex
 	aside string // a folder for what may have to come back
 	saved int
@@ -41,8 +45,25 @@ type written struct{ synced int64 }
 // NewDisk makes a Disk. It needs a folder of its own, on the file system that
 // it is used for.
 func NewDisk(aside string) *Disk {
-	return &Disk{aside: aside, files: make(map[string]*written)}
+	return &Disk{fsx.OS{}, &disk{aside: aside, files: make(map[string]*written)}}
 }
+
+// Within gives the same for what lies in a folder.
+func (d *Disk) Within(folder string) (fsx.Folder, error) {
+	inner, err := d.FS.Within(folder)
+	if err != nil {
+		return nil, err
+	}
+	return &within{Disk{inner, d.disk}, inner}, nil
+}
+
+// within is a Disk of what lies in a folder.
+type within struct {
+	Disk
+	folder fsx.Folder
+}
+
+func (w *within) Close() error { return w.folder.Close() }
 
 // OpenFile opens a file.
 func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
@@ -50,7 +71,7 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, erro
 	defer d.mu.Unlock()
 	info, err := os.Lstat(name)
 	made := errors.Is(err, fs.ErrNotExist)
-	f, err := d.OS.OpenFile(name, flag, perm)
+	f, err := d.FS.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +92,7 @@ func (d *Disk) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, erro
 func (d *Disk) Mkdir(name string, perm fs.FileMode) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.OS.Mkdir(name, perm); err != nil {
+	if err := d.FS.Mkdir(name, perm); err != nil {
 		return err
 	}
 	d.note(name, func() error { return os.RemoveAll(name) })
@@ -86,7 +107,7 @@ func (d *Disk) Rename(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.OS.Rename(from, to); err != nil {
+	if err := d.FS.Rename(from, to); err != nil {
 		return err
 	}
 	if w := d.files[from]; w != nil {
@@ -105,7 +126,7 @@ func (d *Disk) Remove(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.OS.Remove(name); err != nil {
+	if err := d.FS.Remove(name); err != nil {
 		return err
 	}
 	delete(d.files, name)
@@ -124,7 +145,7 @@ func (d *Disk) Sync(f *os.File) error {
 	if w := d.files[f.Name()]; w != nil {
 		w.synced = info.Size()
 	}
-	return d.OS.Sync(f)
+	return d.FS.Sync(f)
 }
 
 // SyncDir syncs a folder's names.
@@ -138,7 +159,7 @@ func (d *Disk) SyncDir(folder string) error {
 		}
 	}
 	d.names = left
-	return d.OS.SyncDir(folder)
+	return d.FS.SyncDir(folder)
 }
 
 // Crash takes back what was not synced. Who uses the files must have let go of
