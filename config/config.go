@@ -55,7 +55,7 @@ type Global struct {
 	Interval time.Duration `yaml:"interval" min:"1s" unset:"'60s'" doc:"how often a script runs that does not declare a period"`
 	// 0 when left out.
 	Timeout       time.Duration `yaml:"timeout" min:"1ms" unset:"'5s'" doc:"how long a run of a script may take that does not declare a 'maxruntime'"`
-	MaxConcurrent int           `yaml:"max_concurrent" default:"16" min:"1" doc:"how many scripts run at once. Others wait in the order in which they were due; the waiting time is a metric"`
+	MaxConcurrent int           `yaml:"max_concurrent" default:"16" min:"1" doc:"how many scripts run at once. Others wait in the order in which they were due; the waiting time is a metric. [Probes](probe.md#runs) use at most half of it"`
 	AverageWindow time.Duration `yaml:"average_window" default:"5m" min:"1s" doc:"what a metric with calctype Average is averaged over"`
 	// TrustedPaths is first, since what is read after it is held against it.
 	TrustedPaths []string          `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`

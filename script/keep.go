@@ -25,9 +25,13 @@ const (
 func (u *worker) keep(k dialect.Keeper) {
 	var backoff time.Duration
 	due := time.Now()
-	for u.sleep(due) && u.pool.runs.acquire(u.ctx) {
+	for u.sleep(due) {
+		wanted, mine := u.begin(due)
+		if mine == nil {
+			return
+		}
 		started := time.Now()
-		if disabled := u.liveOnce(k, started.Sub(due)); disabled {
+		if disabled := u.liveOnce(k, mine, started.Sub(wanted)); disabled {
 			<-u.ctx.Done()
 		}
 		if u.ctx.Err() != nil {
@@ -43,11 +47,11 @@ func (u *worker) keep(k dialect.Keeper) {
 
 // liveOnce is one life of the script, from start to end. The caller has taken a
 // place, which it gives back. It tells whether the script wants no other.
-func (u *worker) liveOnce(k dialect.Keeper, waited time.Duration) (disabled bool) {
+func (u *worker) liveOnce(k dialect.Keeper, mine *place, waited time.Duration) (disabled bool) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
-	leave := sync.OnceFunc(u.pool.runs.release)
+	leave := sync.OnceFunc(mine.release)
 	defer leave()
 	defer time.AfterFunc(keepStart, leave).Stop()
 	hear := func(t *dialect.Result, next State) {
@@ -121,11 +125,12 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 		running.Go(func() {
 			defer u.stop()
 			defer k.Close()
-			if !p.runs.acquire(ctx) {
+			mine := p.runs.forTurn(ctx)
+			if mine == nil {
 				errs[i] = fmt.Errorf("was not looked at: %w", context.Cause(ctx))
 				return
 			}
-			defer p.runs.release()
+			defer mine.release()
 			errs[i] = k.Inspect(ctx, u.exec)
 		})
 	}

@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +21,7 @@ type Pool struct {
 	logger   log.Logger
 	launcher *process.Launcher
 	base     time.Time
-	runs     *semaphore
+	runs     *places
 
 	// supervisor has those at work, in the order of the configuration.
 	supervisor *supervise.Supervisor[*worker]
@@ -43,7 +42,7 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		logger:   logger,
 		launcher: process.NewLauncher(logger),
 		base:     time.Now(),
-		runs:     newSemaphore(maxConcurrent),
+		runs:     newPlaces(maxConcurrent),
 		// A script never fails in the supervisor's eyes: the worker itself starts it
 		// again.
 		supervisor: supervise.New[*worker](supervise.Options{}),
@@ -120,73 +119,6 @@ func (p *Pool) Running() int { running, _ := p.runs.count(); return running }
 // Waiting is how many scripts are due and wait for a free place.
 func (p *Pool) Waiting() int { _, waiting := p.runs.count(); return waiting }
 
-// semaphore bounds the runs that go on at once: first come, first served, so that
-// no script can be overtaken for ever.
-type semaphore struct {
-	mu      sync.Mutex
-	limit   int
-	running int
-	queue   []chan struct{} // closed when the place is given
-}
-
-func newSemaphore(limit int) *semaphore { return &semaphore{limit: limit} }
-
-// acquire waits for a place. It reports false when ctx ended first.
-func (p *semaphore) acquire(ctx context.Context) bool {
-	p.mu.Lock()
-	if p.running < p.limit && len(p.queue) == 0 {
-		p.running++
-		p.mu.Unlock()
-		return true
-	}
-	mine := make(chan struct{})
-	p.queue = append(p.queue, mine)
-	p.mu.Unlock()
-	select {
-	case <-mine:
-		return true
-	case <-ctx.Done():
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := slices.Index(p.queue, mine); i >= 0 {
-		p.queue = slices.Delete(p.queue, i, i+1)
-		return false
-	}
-	p.running-- // it was given at the same time
-	p.grant()
-	return false
-}
-
-func (p *semaphore) release() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.running--
-	p.grant()
-}
-
-func (p *semaphore) resize(limit int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.limit = limit
-	p.grant()
-}
-
-func (p *semaphore) count() (running, waiting int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.running, len(p.queue)
-}
-
-// grant hands free places to those who wait. The caller holds p.mu.
-func (p *semaphore) grant() {
-	for p.running < p.limit && len(p.queue) > 0 {
-		close(p.queue[0])
-		p.queue = p.queue[1:]
-		p.running++
-	}
-}
-
 // Once runs each of scripts one time, as many at once as there are places, and
 // gives what people may see of them, in order. Called again with the same
 // scripts it goes on with what their Runners keep; of one that is kept alive it
@@ -215,9 +147,9 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			_, kept := u.runner.(dialect.Keeper)
 			if kept {
 				u.nextRun()
-			} else if p.runs.acquire(u.ctx) {
+			} else if mine := p.runs.forTurn(u.ctx); mine != nil {
 				u.stderr = newStderrLog(u.logger) // each round shows its own
-				u.runOnce(0)
+				u.runOnce(mine, 0)
 			}
 			if views[i] = u.snapshot(); kept {
 				u.stderr.forget()

@@ -16,6 +16,10 @@ import (
 const (
 	// probeFresh is how long after its end a run still answers those who ask.
 	probeFresh = time.Second
+	// ownEvery is how long it is at least from the start of one of the script's own
+	// runs to the next that a request may begin: who has no login decides how often
+	// that is asked for.
+	ownEvery = 5 * time.Second
 	// probesMax bounds the runs with parameters of one script that are under
 	// way, waiting for a place included.
 	probesMax = 64
@@ -67,12 +71,12 @@ func (f *probeRun) wait(ctx context.Context) (*record.Batch, error) {
 
 // Probe gives what a run of the script said that ended less than a second ago,
 // or else runs it now and waits for the end: through the pool like any other
-// run, once for all who ask meanwhile. query is what a request says; of it the
+// run, but behind the turns of the schedule, and once for all who ask meanwhile. query is what a request says; of it the
 // script's parameters are taken and the rest is left.
 //
 // A run with no value but defaults is one of the script's own: a run under way
-// is waited for, its batch goes to the sink, and the schedule stays as it was.
-// It goes on when ctx ends. A run with other values has a Runner of its own
+// is waited for, its batch goes to the sink, and the schedule stays as it was. It
+// answers for five seconds from its start, too. It goes on when ctx ends. A run with other values has a Runner of its own
 // and is for those who asked alone: its batch goes to no sink, and it is ended
 // when nobody waits for it any more.
 //
@@ -118,7 +122,7 @@ func (u *worker) probe(ctx context.Context, query map[string][]string) (*record.
 // or due, or has the loop take the next one now.
 func (u *worker) askRun(ctx context.Context) (*record.Batch, error) {
 	u.mu.Lock()
-	if u.last != nil && time.Since(u.last.Time) < probeFresh {
+	if u.last != nil && (time.Since(u.last.Time) < probeFresh || time.Since(u.last.Run.Start) < ownEvery) {
 		defer u.mu.Unlock()
 		return u.last, nil
 	}
@@ -188,9 +192,9 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 		batch   *record.Batch
 		verdict *Verdict
 	)
-	if u.pool.runs.acquire(ctx) {
+	if mine := u.pool.runs.forRequest(ctx, nil); mine != nil {
 		g := u.newProbeWorker(ctx, s)
-		turn, batch, verdict = g.execute(time.Since(asked))
+		turn, batch, verdict = g.execute(mine, time.Since(asked))
 		g.runner.Close()
 	}
 	u.mu.Lock()

@@ -145,11 +145,14 @@ func TestProbeIsShared(t *testing.T) {
 	})
 }
 
-// The last run answers for a second, one under way is waited for, and so is
-// the first.
+// The last run answers for a second from its end, and for five from its start, so that
+// who asks all the time does not have it run all the time; one under way is waited
+// for, and so is the first.
 func TestProbeFresh(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
-		pl := &player{play: lasting(2 * time.Second)}
+		pl := &player{play: func(ctx context.Context, n int) *dialect.Result {
+			return lasting(time.Duration(2+n/3*6)*time.Second)(ctx, n)
+		}}
 		p.Reload(t.Context(), []*Script{probed("s", time.Hour, pl)}, 16)
 		for _, c := range []struct {
 			pause, took time.Duration
@@ -157,9 +160,11 @@ func TestProbeFresh(t *testing.T) {
 		}{
 			{0, 2 * time.Second, 1},
 			{0, 0, 1},
-			{999 * time.Millisecond, 0, 1},
+			{2999 * time.Millisecond, 0, 1},
 			{time.Millisecond, 2 * time.Second, 2},
-			{time.Minute, 2 * time.Second, 3},
+			{time.Minute, 8 * time.Second, 3},
+			{999 * time.Millisecond, 0, 3},
+			{time.Millisecond, 8 * time.Second, 4},
 		} {
 			time.Sleep(c.pause)
 			a := ask(t.Context(), p, "s", nil)
@@ -171,7 +176,7 @@ func TestProbeFresh(t *testing.T) {
 				t.Errorf("after %s: answered after %s, %d runs, %v", c.pause, a.at, pl.count(), a.err)
 			}
 		}
-		if len(m.runs("s")) != 3 {
+		if len(m.runs("s")) != 4 {
 			t.Errorf("%d batches came to the sink", len(m.runs("s")))
 		}
 	})
@@ -276,16 +281,16 @@ func TestProbeRefused(t *testing.T) {
 // A value has a run of its own: shared by those who ask for the same, beside
 // the others, and not put into the sink.
 func TestProbeWithParameters(t *testing.T) {
-	inPool(t, 2, func(t *testing.T, p *Pool, m *memory) {
+	inPool(t, 4, func(t *testing.T, p *Pool, m *memory) {
 		g := newProbeRunners(lasting(2 * time.Second))
-		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+', default: home}}")}, 2)
+		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+', default: home}}")}, 4)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		var all []*asked
 		for i := range 40 {
 			all = append(all, ask(t.Context(), p, "s", to([]string{"a", "b", "c", "home"}[i%4])))
 		}
-		time.Sleep(4 * time.Second) // two places for four commands
+		time.Sleep(4 * time.Second) // two places, half of them all, for four commands
 		synctest.Wait()
 		for i, a := range all {
 			if !a.done || a.err != nil || a.batch != all[i%4].batch || a.batch.Source.Name != "s" {
@@ -366,7 +371,7 @@ func TestProbeIsBounded(t *testing.T) {
 			all = append(all, ask(t.Context(), p, "s", to(fmt.Sprint(i))))
 		}
 		synctest.Wait()
-		if p.Running() != 16 || p.Waiting() != probesMax-16 {
+		if p.Running() != 8 || p.Waiting() != probesMax-8 {
 			t.Errorf("%d run, %d wait", p.Running(), p.Waiting())
 		}
 		time.Sleep(10 * time.Second)

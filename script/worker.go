@@ -127,20 +127,34 @@ func (u *worker) repeat() {
 	first := true
 	due := u.slots.begin(time.Now(), u.judge.interval)
 	for u.sleep(due) {
-		wanted := due
-		if now := time.Now(); now.Before(due) { // somebody asked
-			wanted = now
-		}
-		if !u.pool.runs.acquire(u.ctx) {
+		wanted, mine := u.begin(due)
+		if mine == nil {
 			break
 		}
-		retry := u.runOnce(time.Since(wanted))
+		retry := u.runOnce(mine, time.Since(wanted))
 		if u.ctx.Err() != nil {
 			break
 		}
 		due = u.plan(due, wanted, retry, first)
 		first = false
 	}
+}
+
+// begin takes a place for a run, and says from when on it was wanted: its slot, or
+// when somebody asked for it before that. The place is nil when the worker is to
+// end.
+func (u *worker) begin(due time.Time) (wanted time.Time, mine *place) {
+	now := time.Now()
+	if !now.Before(due) {
+		return due, u.pool.runs.forTurn(u.ctx)
+	}
+	slot := time.NewTimer(due.Sub(now))
+	defer slot.Stop()
+	mine = u.pool.runs.forRequest(u.ctx, slot.C)
+	if !time.Now().Before(due) {
+		return due, mine // it waited until then
+	}
+	return now, mine
 }
 
 // sleep waits until due, or until somebody asks for a run, and reports whether
@@ -205,12 +219,12 @@ func (u *worker) overran(now time.Time, skipped int) {
 // place, which execute gives back: a sink that takes long is nobody else's wait. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
-func (u *worker) runOnce(waited time.Duration) (retry time.Duration) {
+func (u *worker) runOnce(mine *place, waited time.Duration) (retry time.Duration) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 
-	turn, batch, verdict := u.execute(waited)
+	turn, batch, verdict := u.execute(mine, waited)
 	if batch == nil {
 		return 0
 	}
@@ -248,9 +262,9 @@ func (u *worker) publish(turn *dialect.Result, batch *record.Batch, verdict *Ver
 // by a reload or the end, which says nothing of the script. The place that the
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
-func (u *worker) execute(waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
+func (u *worker) execute(mine *place, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
 	turn := u.runner.Run(u.ctx, u.exec)
-	u.pool.runs.release()
+	mine.release()
 	u.stderr.flush()
 	if u.ctx.Err() != nil && u.interrupted(turn) {
 		return turn, nil, nil
