@@ -28,6 +28,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"scriptbridge/internal/repeat"
 	"scriptbridge/record"
 )
 
@@ -63,7 +64,7 @@ type Collector struct {
 	changed  map[*source]struct{} // other sources that a Put changed
 	unlogged []func() error       // lines to log when the lock is free
 
-	missing missing
+	missing repeat.State // metrics of the process, which every scrape finds missing
 }
 
 type sourceKey struct {

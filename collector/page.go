@@ -9,13 +9,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/go-kit/log"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-
-	"scriptbridge/internal/repeat"
 )
 
 // accepted are the formats that a scrape can ask for; text is what it gets
@@ -85,25 +81,12 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 				errs = append(errs, fmt.Errorf("%s: %w", mf.GetName(), err))
 			}
 		}
-		c.missing.log(c.logger, errors.Join(errs...))
+		c.missing.Log(c.logger, errors.Join(errs...), "some process-wide metrics are left out of the page", "all process-wide metrics are on the page again")
 	}
 	if f.FormatType() == expfmt.TypeOpenMetrics {
 		buf.WriteString("# EOF\n")
 	}
 	return buf.Bytes()
-}
-
-// missing is what the log has of metrics that cannot be on the page: as every
-// scrape finds them missing, each is told once.
-type missing struct {
-	mu    sync.Mutex
-	state repeat.State
-}
-
-func (m *missing) log(logger log.Logger, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.state.Log(logger, err, "some process-wide metrics are left out of the page", "all process-wide metrics are on the page again")
 }
 
 // untangle makes families of their own of counters that OpenMetrics would give

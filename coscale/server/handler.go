@@ -19,6 +19,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,7 +86,6 @@ type Handler struct {
 
 	toldLoop atomic.Int64 // when a ring was told of, in Unix nanoseconds
 
-	keeping sync.Mutex
 	trouble repeat.State // why requests were not kept
 }
 
@@ -230,8 +230,6 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, bo
 // kept notes whether what a request brought could be kept. Clients come back
 // with what could not, again and again, so each reason is told once.
 func (h *Handler) kept(err error) {
-	h.keeping.Lock()
-	defer h.keeping.Unlock()
 	h.trouble.Log(h.logger, err, "requests to CoScale's API cannot be kept", "requests to CoScale's API are kept again")
 }
 
@@ -293,10 +291,8 @@ func noPath(c *call) error { return notFound("There is nothing at %.200s.", c.UR
 
 // only refuses other methods than these.
 func (c *call) only(methods ...string) error {
-	for _, m := range methods {
-		if c.Method == m {
-			return nil
-		}
+	if slices.Contains(methods, c.Method) {
+		return nil
 	}
 	return c.not(fmt.Sprintf("%.20s is not for this path; it takes %s.", c.Method, strings.Join(methods, ", ")), methods...)
 }

@@ -23,8 +23,9 @@ const (
 )
 
 // State is what is wrong with one thing, as far as the log knows. The zero value
-// is ready: nothing is wrong. It is not safe for concurrent use.
+// is ready: nothing is wrong. It is safe for concurrent use.
 type State struct {
+	mu    sync.Mutex
 	wrong map[string]*trouble
 	told  []time.Time // the last Most
 	left  int         // what was not told since, for there was too much
@@ -52,6 +53,13 @@ type News struct {
 // and told then, if it is still there. over says that nothing is wrong any more,
 // and that this is to be told.
 func (s *State) Update(now time.Time, texts ...string) (news []News, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.update(now, texts)
+}
+
+// update is Update. The caller holds mu.
+func (s *State) update(now time.Time, texts []string) (news []News, over bool) {
 	for text, t := range s.wrong {
 		if slices.Contains(texts, text) {
 			continue
@@ -102,7 +110,9 @@ func (s *State) Log(logger log.Logger, err error, failed, well string) {
 	for i, e := range errs {
 		texts[i] = e.Error()
 	}
-	news, over := s.Update(time.Now(), texts...)
+	s.mu.Lock()
+	defer s.mu.Unlock() // until it is said, so that what is over is said last
+	news, over := s.update(time.Now(), texts)
 	for _, n := range news {
 		level.Error(logger).Log(n.With("msg", failed, "err", errs[n.Index])...)
 	}
@@ -129,7 +139,6 @@ func NewStdLog(logger log.Logger) *stdlog.Logger {
 
 type stdLog struct {
 	logger log.Logger
-	mu     sync.Mutex
 	state  State
 }
 
@@ -139,8 +148,6 @@ func (l *stdLog) Write(p []byte) (int, error) {
 		level.Error(l.logger).Log("msg", text)
 		return len(p), nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	news, _ := l.state.Update(time.Now(), text)
 	for _, n := range news {
 		level.Warn(l.logger).Log(n.With("msg", text)...)
