@@ -37,11 +37,11 @@ func main() {
 // exitCode is the code that the program ends with after run has returned err,
 // which it tells where nobody has.
 func exitCode(err error, stderr io.Writer) int {
-	var wrapped *cli.ExitError
+	wrapped, ok := errors.AsType[*cli.ExitError](err)
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &wrapped):
+	case ok:
 		return wrapped.Code
 	case !errors.Is(err, cli.ErrAlreadyPrinted):
 		printWithin(lastLines, stderr, "scriptbridge: "+err.Error()+"\n")

@@ -148,8 +148,8 @@ func (p *pusher) send(ctx context.Context, points []coscale.TextPoint) {
 
 // isRefusal says whether the server found fault with what was sent.
 func isRefusal(err error) bool {
-	var status *coscale.StatusError
-	return errors.As(err, &status) && !status.Login && status.Status >= 400 && status.Status < 500 &&
+	status, ok := errors.AsType[*coscale.StatusError](err)
+	return ok && !status.Login && status.Status >= 400 && status.Status < 500 &&
 		status.Status != http.StatusUnauthorized && status.Status != http.StatusTooManyRequests
 }
 

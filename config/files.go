@@ -125,8 +125,7 @@ func readRegular(file string) ([]byte, *yamltree.Problem) {
 // Unreadable words why the file path, which the message names, cannot be read,
 // and what there is to do about it; remedy may be empty.
 func Unreadable(path string, err error) (problem, remedy string) {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
 	switch {

@@ -16,8 +16,8 @@ import (
 // ListenRemedy says what there is to do about an error of listening on an
 // address; setting is where another one can be given. Empty for other errors.
 func ListenRemedy(err error, setting string) string {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "listen" || strings.HasPrefix(op.Net, "unix") {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Op != "listen" || strings.HasPrefix(op.Net, "unix") {
 		return ""
 	}
 	switch {

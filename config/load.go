@@ -188,10 +188,9 @@ func Guarded[T any](file string, do func() (T, error)) (result T, err error) {
 		result, err = do()
 		return err
 	})
-	if fault := (*panics.Error)(nil); errors.As(err, &fault) {
-		if located := (*Error)(nil); !errors.As(err, &located) {
-			err = &Error{Position: Position{File: file}, Problem: err.Error(), Cause: err}
-		}
+	_, fault := errors.AsType[*panics.Error](err)
+	if _, located := errors.AsType[*Error](err); fault && !located {
+		err = &Error{Position: Position{File: file}, Problem: err.Error(), Cause: err}
 	}
 	return result, err
 }

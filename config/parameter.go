@@ -130,7 +130,7 @@ func (p *Parameter) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read 
 	switch {
 	case f.Key == "pattern":
 		form, err := regexp.Compile(p.Pattern)
-		if se := (*syntax.Error)(nil); errors.As(err, &se) {
+		if se, ok := errors.AsType[*syntax.Error](err); ok {
 			e.failKey(f, yamltree.Problemf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
 			return
 		}

@@ -198,7 +198,7 @@ func checkMatch(e *entry, line int, match string, isRegex bool) {
 	if isRegex {
 		if _, err := regexp.Compile(match); err != nil {
 			why := err.Error()
-			if s := new(syntax.Error); errors.As(err, &s) {
+			if s, ok := errors.AsType[*syntax.Error](err); ok {
 				why = fmt.Sprintf("%s in %q", s.Code, s.Expr)
 			}
 			e.fail(line, `write a \ in front of a (, [, * or + that stands for itself`, "match is no regular expression: %s", why)

@@ -100,8 +100,7 @@ func (c *Client) Create(ctx context.Context, kind Kind, o any) (int64, error) {
 
 // isDuplicate says whether an object of the name is there already, and which.
 func isDuplicate(err error) (id int64, ok bool) {
-	var status *StatusError
-	if errors.As(err, &status) && status.Status == http.StatusConflict && status.Type == Duplicate && status.ID > 0 {
+	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusConflict && status.Type == Duplicate && status.ID > 0 {
 		return status.ID, true
 	}
 	return 0, false
@@ -127,8 +126,7 @@ func (c *Client) Find(ctx context.Context, kind Kind, name string) (id int64, fo
 // repeated.
 func (c *Client) Link(ctx context.Context, groups Kind, group int64, members Kind, member int64) error {
 	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/%s/%d/", groups, group, members, member), nil, new(linkAnswer))
-	var status *StatusError
-	if errors.As(err, &status) && status.Status == http.StatusConflict && !status.Foreign && status.Type != disabled {
+	if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusConflict && !status.Foreign && status.Type != disabled {
 		return nil // it is linked already; coscale-cli takes it so too
 	}
 	return err

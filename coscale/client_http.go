@@ -40,8 +40,7 @@ func (c *Client) call(ctx context.Context, method, path string, f form, into ans
 		return err
 	}
 	err = c.send(ctx, method, path, f, s, into)
-	var status *StatusError
-	if !errors.As(err, &status) || status.Status != http.StatusUnauthorized {
+	if status, ok := errors.AsType[*StatusError](err); !ok || status.Status != http.StatusUnauthorized {
 		return err
 	}
 	if s, err = c.begun(ctx, s.token); err != nil {
@@ -87,8 +86,7 @@ func (c *Client) begun(ctx context.Context, stale string) (session, error) {
 	}
 	var made loginAnswer
 	err = c.send(ctx, http.MethodPost, "login/", form{{"accessToken", access}}, session{access: access}, &made)
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		status.Login = true
 		return session{}, status
 	}

@@ -179,8 +179,7 @@ func duplicate(noun string, id int64) error {
 // asAPIError finds the answer in an error; one that has none is ours, and is
 // not the client's business.
 func asAPIError(err error) *apiError {
-	var e *apiError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*apiError](err); ok {
 		return e
 	}
 	return &apiError{status: http.StatusServiceUnavailable, body: coscale.ErrorBody{Msg: "This cannot be kept now; send it again later."}, reason: "unavailable"}

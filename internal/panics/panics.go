@@ -40,9 +40,8 @@ func Try(f func() error) (err error) {
 // StackOf is where the first fault among joined and wrapped errors is; empty
 // when there is none.
 func StackOf(err error) string {
-	var e *Error
-	if !errors.As(err, &e) {
-		return ""
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Stack
 	}
-	return e.Stack
+	return ""
 }

@@ -161,9 +161,8 @@ func Check(disk fsx.FS, path string) error {
 
 // named gives an error the path that it is about, unless it has it.
 func named(path string, err error) error {
-	var known *fs.PathError
-	var newer *NewerError
-	if errors.As(err, &known) && known.Path == path || errors.As(err, &newer) {
+	known, ok := errors.AsType[*fs.PathError](err)
+	if _, newer := errors.AsType[*NewerError](err); newer || ok && known.Path == path {
 		return err
 	}
 	return fmt.Errorf("%s: %w", path, err)

@@ -38,9 +38,8 @@ func verify(f io.ReaderAt, size int64, path string, row func(bucket string, key,
 // damaged makes an error one of damage, unless it is the system's or tells of a
 // newer version.
 func damaged(err error) error {
-	var path *os.PathError
-	var newer *NewerError
-	if err == nil || errors.As(err, &newer) || errors.As(err, &path) {
+	_, path := errors.AsType[*os.PathError](err)
+	if _, newer := errors.AsType[*NewerError](err); newer || path || err == nil {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -23,10 +23,7 @@ type Policy struct {
 // Fault says who else may change a file, or what is on the way to it; nil where
 // nobody may, or where it cannot be looked at, which is for its reader to say.
 func (p Policy) Fault(path string) *Error {
-	var e *Error
-	if !errors.As(p.File(path), &e) {
-		return nil
-	}
+	e, _ := errors.AsType[*Error](p.File(path))
 	return e
 }
 

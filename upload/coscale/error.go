@@ -15,12 +15,11 @@ func (e *outageError) Unwrap() error { return e.error }
 
 // general says whether an error is of the whole, and not of what was sent.
 func general(err error) bool {
-	var none *api.NoAnswerError
-	if errors.As(err, &none) {
+	if none, ok := errors.AsType[*api.NoAnswerError](err); ok {
 		return none.Unsaid
 	}
-	var status *api.StatusError
-	if !errors.As(err, &status) {
+	status, ok := errors.AsType[*api.StatusError](err)
+	if !ok {
 		return false
 	}
 	switch status.Status {
@@ -33,8 +32,8 @@ func general(err error) bool {
 // busy says whether the server wants to be left alone for a while: as a whole, as
 // it seems.
 func busy(err error) bool {
-	var status *api.StatusError
-	return errors.As(err, &status) && status.RetryAfter > 0
+	status, ok := errors.AsType[*api.StatusError](err)
+	return ok && status.RetryAfter > 0
 }
 
 // ofServer says whether an error is of the other end, and not of our disk.
@@ -54,12 +53,11 @@ func timedOut(err error) bool {
 
 // refusal says whether an answer is the API's own and final word.
 func refusal(err error) bool {
-	var some *api.RefusedError
-	if errors.As(err, &some) {
+	if _, ok := errors.AsType[*api.RefusedError](err); ok {
 		return true
 	}
-	var status *api.StatusError
-	if !errors.As(err, &status) || status.Foreign || status.Login || status.Status < 400 || status.Status > 499 {
+	status, ok := errors.AsType[*api.StatusError](err)
+	if !ok || status.Foreign || status.Login || status.Status < 400 || status.Status > 499 {
 		return false
 	}
 	switch status.Status {
@@ -69,15 +67,6 @@ func refusal(err error) bool {
 		return false
 	}
 	return true
-}
-
-// alike is what errors have in common that say the same.
-func alike(err error) string {
-	var known interface{ Alike() string }
-	if errors.As(err, &known) {
-		return known.Alike()
-	}
-	return err.Error()
 }
 
 // busyMost is for how many passes in a row nothing else is tried when the server
@@ -102,16 +91,16 @@ func (p *pass) ends(ctx context.Context, err error) error {
 }
 
 func isConflict(err error) bool {
-	var status *api.StatusError
-	return errors.As(err, &status) && !status.Login && !status.Foreign && status.Status == http.StatusConflict
+	status, ok := errors.AsType[*api.StatusError](err)
+	return ok && !status.Login && !status.Foreign && status.Status == http.StatusConflict
 }
 
 func isNotFound(err error) bool {
-	var status *api.StatusError
-	return errors.As(err, &status) && !status.Foreign && status.Status == http.StatusNotFound
+	status, ok := errors.AsType[*api.StatusError](err)
+	return ok && !status.Foreign && status.Status == http.StatusNotFound
 }
 
 func isLoop(err error) bool {
-	var status *api.StatusError
-	return errors.As(err, &status) && !status.Login && !status.Foreign && status.Type == api.LoopType
+	status, ok := errors.AsType[*api.StatusError](err)
+	return ok && !status.Login && !status.Foreign && status.Type == api.LoopType
 }

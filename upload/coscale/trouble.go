@@ -138,7 +138,7 @@ func (p *pass) doubt(c class, key string, err error) *trouble {
 	} else {
 		p.again++
 	}
-	if words := alike(err); t.refused && l.words == words {
+	if words := spool.ReasonOf(err); t.refused && l.words == words {
 		l.alike++
 	} else if t.refused {
 		l.alike, l.words = 1, words

@@ -185,8 +185,7 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	}
 	p := u.newPass()
 	err = p.walk(ctx, now)
-	var out *outageError
-	if err != nil && !errors.As(err, &out) {
+	if _, outage := errors.AsType[*outageError](err); err != nil && !outage {
 		return next, err
 	}
 	return p.end(err, now, next), u.staying

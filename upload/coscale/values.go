@@ -327,6 +327,6 @@ func dimensionsOf(labels []record.Label) map[string]string {
 
 // isTooLarge says whether a call is to be made smaller, whoever wants it.
 func isTooLarge(err error) bool {
-	var status *api.StatusError
-	return errors.As(err, &status) && status.Status == http.StatusRequestEntityTooLarge
+	status, ok := errors.AsType[*api.StatusError](err)
+	return ok && status.Status == http.StatusRequestEntityTooLarge
 }

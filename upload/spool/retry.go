@@ -36,7 +36,7 @@ const mostTold = 20
 
 // fresh says whether the reason of an error is to be logged now.
 func (t *told) fresh(err error) bool {
-	reason := reasonOf(err)
+	reason := ReasonOf(err)
 	if (*t)[reason] || len(*t) == mostTold {
 		return false
 	}
@@ -102,18 +102,17 @@ func (s *Spool) Retry(ctx context.Context, attempt func(context.Context) error) 
 	}
 }
 
-// reasonOf is an error without what differs from one attempt to the next.
-func reasonOf(err error) string {
+// ReasonOf is an error without what differs from one attempt to the next. It may
+// say so itself, by a method Alike.
+func ReasonOf(err error) string {
 	var known interface{ Alike() string }
 	if errors.As(err, &known) {
 		return known.Alike()
 	}
-	var request *url.Error // whose text has what was asked
-	if errors.As(err, &request) {
+	if request, ok := errors.AsType[*url.Error](err); ok { // whose text has what was asked
 		err = request.Err
 	}
-	var network *net.OpError // whose text has our own port
-	if errors.As(err, &network) {
+	if network, ok := errors.AsType[*net.OpError](err); ok { // whose text has our own port
 		return fmt.Sprintf("%s %s: %v", network.Op, network.Net, network.Err)
 	}
 	return err.Error()

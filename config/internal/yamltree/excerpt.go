@@ -114,7 +114,7 @@ func (e *excerpted) Error() string {
 	texts := make([]string, len(errs))
 	for i, one := range errs {
 		texts[i] = one.Error()
-		if e := (*Error)(nil); errors.As(one, &e) && e.Excerpt != "" {
+		if e, ok := errors.AsType[*Error](one); ok && e.Excerpt != "" {
 			texts[i] = strings.Replace(texts[i], e.Error(), e.text(e.Remedy+e.Quoted), 1) + "\n" + e.Excerpt
 		}
 	}

@@ -31,8 +31,7 @@ func newSyntaxError(text []byte, err error) *syntaxError {
 	for i := range s.lines {
 		s.lines[i] = strings.TrimSuffix(s.lines[i], "\r")
 	}
-	var known yaml.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[yaml.Error](err); ok {
 		s.message, s.token = known.GetMessage(), known.GetToken()
 	}
 	s.problem = oneLine(s.message)
