@@ -51,6 +51,7 @@ type bridge struct {
 	sources  *sources
 	uploads  *upload.Set
 	reloader *reloader
+	service  *service
 	storage  *storage // nil without --storage.path
 
 	hangup   <-chan os.Signal
@@ -105,7 +106,9 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	b.sources = &sources{b.pool, receive.NewSet(receivers)}
 	b.sources.register(registry)
 	registry.MustRegister(b.uploads)
-	b.reloader = &reloader{file: f.configFile, trusted: f.trusted(false), web: port, logger: logger, sources: b.sources, uploads: b.uploads, page: page, stream: streams.events, current: set}
+	b.service = newService(logger)
+	b.service.status = b.status
+	b.reloader = &reloader{file: f.configFile, trusted: f.trusted(false), web: port, logger: logger, sources: b.sources, uploads: b.uploads, page: page, stream: streams.events, service: b.service, current: set}
 	b.reloader.register(registry)
 	return b, nil
 }
@@ -145,6 +148,7 @@ func (b *bridge) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.service.works = func() error { return b.works(handler) }
 	server, listening := newServer(handler, b.logger)
 	g := &rungroup.Group{}
 	// When the group ends, it stops its members in this order.
@@ -207,9 +211,12 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 		if err := b.reloader.begin(b.over); err != nil {
 			return err
 		}
+		b.service.ready()
+		go b.service.watch(b.over)
 		b.keepUp()
 		return nil
 	}, func(error) {
+		b.service.stop()
 		b.end()
 		b.sources.close()
 	})

@@ -4,7 +4,8 @@
 // main.go and commandline.go have the flags. bridge.go wires everything
 // together and ends it in order: serve.go has the web port, receivers.go what
 // receivers share it for, probe.go the page of a probe, events.go the two log
-// streams, signals.go the signals, storage*.go the folder of --storage.path.
+// streams, signals.go the signals, service.go what systemd is told, storage*.go the
+// folder of --storage.path.
 // reload.go puts a configuration into force, and check.go is the command check.
 package main
 

@@ -99,6 +99,7 @@ const patience = 30 * time.Second
 //	unescape FILE…            turn \r and \xNN in the files into what they mean
 //	hup, terminate            SIGHUP; SIGTERM and wait: it must end well and leave nothing running
 //	unchanged OUTPUT PAGE SCRIPT  the page shows the exposition that a script printed
+//	manager PATH|@NAME        be the service manager of the next bridges; the file notified has what it is told
 //	leftovers                 nothing that a script started is running
 //	slow FILE                 whoever opens the file waits, until ! slow FILE, which waits for somebody who does, as slow -awaited FILE
 //	slowfiles STATSD FILE…    reload while each file cannot be read, and see that all is answered; StatsD listens on the port $STATSD
@@ -147,6 +148,7 @@ func TestScenarios(t *testing.T) {
 			"hup":         cmdHup,
 			"terminate":   cmdTerminate,
 			"leftovers":   cmdLeftovers,
+			"manager":     cmdManager,
 			"unchanged":   cmdUnchanged,
 			"slow":        cmdSlow,
 			"slowfiles":   cmdSlowFiles,
@@ -200,7 +202,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	full := append([]string{"--config.file=" + args[0], "--web.listen-address=" + address}, args[1:]...)
 	b.cmd = exec.Command(program, full...)
 	b.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"} {
 		b.cmd.Env = append(b.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	b.cmd.Stdout, b.cmd.Stderr = output(ts, b.stdout, events), output(ts, b.stderr, logFile)

@@ -79,6 +79,7 @@ type reloader struct {
 	uploads *upload.Set
 	page    *collector.Collector
 	stream  *eventStream
+	service *service
 
 	successful, at prometheus.Gauge
 
@@ -119,6 +120,10 @@ func (r *reloader) begin(ctx context.Context) error {
 func (r *reloader) reload(ctx context.Context, asked bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if asked {
+		r.service.reloading()
+		defer r.service.ready()
+	}
 	w, err := fsx.Do(ctx, r.read)
 	unchanged := err == nil && !asked && w.equal(r.current)
 	if err == nil && !unchanged {

@@ -126,6 +126,13 @@ func (p *places) count() (taken, waiting int) {
 	return p.taken, len(p.turns) + len(p.request)
 }
 
+// free reports whether there is a place for a turn of the schedule.
+func (p *places) free() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.taken < p.limit
+}
+
 // grant hands free places to those who wait. The caller holds p.mu.
 func (p *places) grant() {
 	for p.taken < p.limit {

@@ -112,6 +112,22 @@ func (p *Pool) Late() (names []string) {
 // SinkErrors is how many batches a sink could not take since the start.
 func (p *Pool) SinkErrors() uint64 { return p.sinkErrors.Load() }
 
+// Stalled names a script that has been due for longer than patience, that there is
+// a free place for, and that does not run: a fault of ours. It is "" where there
+// is none.
+func (p *Pool) Stalled(patience time.Duration) string {
+	if p.closed.Load() || !p.runs.free() {
+		return ""
+	}
+	for _, u := range p.supervisor.All() {
+		v := u.snapshot()
+		if (v.State == Idle || v.State == Waiting) && !v.Next.IsZero() && time.Since(v.Next) > patience {
+			return u.script.Name
+		}
+	}
+	return ""
+}
+
 // Running is how many scripts run at this moment, and Waiting how many wait
 // for a free place.
 func (p *Pool) Running() int { running, _ := p.runs.count(); return running }

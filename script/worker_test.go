@@ -299,3 +299,40 @@ func TestSettleEnvironment(t *testing.T) {
 		t.Errorf("the script gets %q", c.Env)
 	}
 }
+
+// Who waits for a place that another has is not stalled, however long; who waits
+// although there is one is.
+func TestStalled(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, _ *memory) {
+		long := &player{play: lasting(3 * time.Hour)}
+		short := &player{play: lasting(time.Second)}
+		p.Reload(t.Context(), []*Script{newTestScript("long", time.Hour, long)}, 1)
+		synctest.Wait()
+		p.Reload(t.Context(), []*Script{newTestScript("long", time.Hour, long), newTestScript("short", time.Minute, short)}, 1)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if name := p.Stalled(time.Minute); name != "" || short.count() != 0 {
+			t.Errorf("%q is stalled, and short ran %d times", name, short.count())
+		}
+		p.Reload(t.Context(), []*Script{newTestScript("short", time.Minute, short)}, 1)
+		for range 100 {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if name := p.Stalled(time.Minute); name != "" {
+				t.Fatalf("%q is stalled, though it ran %d times", name, short.count())
+			}
+		}
+		// A fault of ours: it is forgotten who waits.
+		taken := p.runs.forTurn(t.Context())
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		p.runs.turns = nil
+		taken.release()
+		if name := p.Stalled(time.Hour); name != "" {
+			t.Errorf("%q is stalled after minutes", name)
+		}
+		if name := p.Stalled(time.Minute); name != "short" {
+			t.Errorf("%q is stalled, not short", name)
+		}
+	})
+}

@@ -17,6 +17,10 @@ var supervisors = []string{
 	"RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "LOGS_DIRECTORY", "CONFIGURATION_DIRECTORY",
 }
 
+// protocols are those of them that a service manager gives to one process alone: no
+// configuration passes them on.
+var protocols = []string{"LISTEN_", "WATCHDOG_", "NOTIFY_SOCKET"}
+
 // handedOn are the variables that another user's script is given, as cron and
 // sudo do.
 var handedOn = []string{"PATH", "LANG", "LC_", "TZ", "TERM"}
@@ -33,12 +37,13 @@ func named(variable string, list []string) bool {
 // but what is meant for the bridge. A script with an account of its own sees a
 // few variables, those of its account, and the ones that pass names.
 func Environment(env []string, account *Account, pass []string) []string {
+	passed := func(v string) bool { return slices.Contains(pass, nameOf(v)) && !named(v, protocols) }
 	if account == nil {
-		return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return named(v, supervisors) && !slices.Contains(pass, nameOf(v)) })
+		return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return named(v, supervisors) && !passed(v) })
 	}
 	own := account.Env()
 	kept := slices.DeleteFunc(slices.Clone(env), func(v string) bool {
-		return !slices.Contains(pass, nameOf(v)) && (!named(v, handedOn) || named(v, supervisors))
+		return !passed(v) && (!named(v, handedOn) || named(v, supervisors))
 	})
 	kept = slices.DeleteFunc(kept, func(v string) bool {
 		return slices.ContainsFunc(own, func(o string) bool { return nameOf(o) == nameOf(v) })

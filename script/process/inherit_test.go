@@ -34,8 +34,11 @@ func TestEnvironment(t *testing.T) {
 	}{
 		{"ours", nil, nil, ours},
 		{"another's", alice, nil, append(few[:len(few):len(few)], login...)},
-		{"another's, with more", alice, []string{"HTTP_PROXY", "NOTIFY_SOCKET", "HOME", "MISSING"},
-			append([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb", "HTTP_PROXY=http://u:p@h"}, login...)},
+		{"another's, with more", alice, []string{"HTTP_PROXY", "CREDENTIALS_DIRECTORY", "HOME", "MISSING"},
+			append([]string{"PATH=/bin", "CREDENTIALS_DIRECTORY=/run/c", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb", "HTTP_PROXY=http://u:p@h"}, login...)},
+		// They speak in the name of one process: no other one may have them.
+		{"another's, with what nobody is given", alice, []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"}, append(few[:len(few):len(few)], login...)},
+		{"ours, with what nobody is given", nil, []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "LISTEN_PID"}, ours},
 		{"ours, with what is the supervisor's", nil, []string{"INVOCATION_ID"}, append([]string{"PATH=/bin", "INVOCATION_ID=x"}, ours[1:]...)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
