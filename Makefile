@@ -78,6 +78,11 @@ e2e: export SCRIPTBRIDGE_FAULTS ?= short
 e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
 	$(GO) test -count=1 $(TESTFLAGS) ./e2e
 
+.PHONY: units
+units: export SCRIPTBRIDGE_E2E ?= required
+units: ## check the systemd units, and run the bridge with their rights (as root; Debian: systemd)
+	$(GO) test -count=1 $(TESTFLAGS) -run '^TestUnit' .
+
 # What was acknowledged must have arrived, whatever breaks: it writes the table of
 # docs/reliability.md, each row when it is known.
 .PHONY: faults
