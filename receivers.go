@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v2"
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
@@ -31,25 +33,81 @@ func (p webPort) usable() error {
 	if p.WebConfigFile == "" {
 		return nil
 	}
-	if p.trusted != nil {
-		if e := p.trusted.Fault(p.WebConfigFile); e != nil {
-			return fmt.Errorf("--web.config.file: %s %s (%s, or start with --config.trusted-path=%s)", p.WebConfigFile, e.Obeyed(), e.Remedy(), e.Component)
-		}
+	if err := p.obeyed(); err != nil {
+		return err
 	}
 	text, err := fsx.ReadFile(p.WebConfigFile)
 	if err != nil {
-		if _, remedy := config.Unreadable(p.WebConfigFile, err); remedy != "" {
-			return fmt.Errorf("--web.config.file: %w (%s)", err, remedy)
-		}
-		return fmt.Errorf("--web.config.file: %w", err)
+		return webFileError("", p.WebConfigFile, err)
 	}
 	if err := config.CheckWebConfig(p.WebConfigFile, text); err != nil {
 		return err
+	}
+	for _, named := range p.named(text) {
+		f, err := fsx.Open(named.path)
+		if err != nil {
+			return webFileError(named.key+": ", named.path, err)
+		}
+		f.Close()
 	}
 	if err := toolkit.Validate(p.WebConfigFile); err != nil {
 		return fmt.Errorf("--web.config.file: %s: %w", p.WebConfigFile, err)
 	}
 	return nil
+}
+
+func webFileError(key, path string, err error) error {
+	if _, remedy := config.Unreadable(path, err); remedy != "" {
+		return fmt.Errorf("--web.config.file: %s%w (%s)", key, err, remedy)
+	}
+	return fmt.Errorf("--web.config.file: %s%w", key, err)
+}
+
+// obeyed says why root must not obey --web.config.file, or a file that it names.
+// That one cannot be read is for its reader to say.
+func (p webPort) obeyed() error {
+	if p.WebConfigFile == "" || p.trusted == nil {
+		return nil
+	}
+	ask := func(key, path string) error {
+		e := p.trusted.Fault(path)
+		if e == nil {
+			return nil
+		}
+		return fmt.Errorf("--web.config.file: %s%s %s (%s, or start with --config.trusted-path=%s)", key, path, e.Obeyed(), e.Remedy(), e.Component)
+	}
+	if err := ask("", p.WebConfigFile); err != nil {
+		return err
+	}
+	text, err := fsx.ReadFile(p.WebConfigFile)
+	if err != nil {
+		return nil
+	}
+	for _, named := range p.named(text) {
+		if err := ask(named.key+": ", named.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// webFile is one that --web.config.file names.
+type webFile struct{ key, path string }
+
+// named gives the files that the text of --web.config.file names, as
+// exporter-toolkit finds them: it reads the text with this package.
+func (p webPort) named(text []byte) (files []webFile) {
+	var c struct {
+		TLS toolkit.TLSConfig `yaml:"tls_server_config"`
+	}
+	_ = yaml.Unmarshal(text, &c) // what is wrong with it, the toolkit says
+	c.TLS.SetDirectory(filepath.Dir(p.WebConfigFile))
+	for _, f := range []webFile{{"cert_file", c.TLS.TLSCertPath}, {"key_file", c.TLS.TLSKeyPath}, {"client_ca_file", c.TLS.ClientCAs}} {
+		if f.path != "" {
+			files = append(files, f)
+		}
+	}
+	return files
 }
 
 // validate says which endpoints of the receivers cannot be on the web port. What

@@ -161,7 +161,7 @@ func (r *reloader) read() (*desired, error) {
 		return nil, err
 	}
 	return config.Guarded(r.file, func() (*desired, error) {
-		return w, errors.Join(r.web.validate(w.Config), r.uploads.Validate(w.Config))
+		return w, errors.Join(r.web.obeyed(), r.web.validate(w.Config), r.uploads.Validate(w.Config))
 	})
 }
 
