@@ -26,6 +26,7 @@ import (
 
 	"scriptbridge/cli"
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
 )
 
@@ -56,7 +57,7 @@ func printWithin(patience time.Duration, w io.Writer, text string) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		fmt.Fprint(w, text)
+		fmt.Fprint(texts.Terminal(w), text)
 	}()
 	select {
 	case <-written:
@@ -109,23 +110,26 @@ const (
 )
 
 // run is the whole program: it returns when ctx has ended, or when there is
-// nothing more to do.
+// nothing more to do. What commands print, whosever text it is, moves no cursor; of
+// serve the logs see to that.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f, cmd, err := parseArgs(args, stdout, stderr)
+	f, cmd, err := parseArgs(args, texts.Terminal(stdout), texts.Terminal(stderr))
 	if err != nil {
 		return err
 	}
+	raw := [2]io.Writer{stdout, stderr}
 	switch cmd.Name {
 	case "": // help or the version, which has been printed
 		return nil
 	case commandServe:
 	case commandWrap:
 		signalsOf(ctx).leave()
+		stderr = texts.Terminal(stderr)
 	default:
-		stdout = signalsOf(ctx).end(stdout)
+		stdout, stderr = texts.Terminal(signalsOf(ctx).end(stdout)), texts.Terminal(stderr)
 	}
 	err = cmd.Run(ctx, &cli.Env{
-		ConfigFile: f.configFile, Trusted: f.trusted(false), Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr,
+		ConfigFile: f.configFile, Trusted: f.trusted(false), Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr, Raw: raw,
 		Registry: processRegistry, Logger: func() log.Logger { return newLogger(stderr, f.logLevel, f.logFormat) },
 		OpenStorage: openSpools, BeforeEnd: signalsOf(ctx).beforeEnd,
 	})
@@ -201,8 +205,9 @@ func newLogger(w io.Writer, allow, format string) log.Logger {
 }
 
 func newFormatLogger(w io.Writer, format string) log.Logger {
+	w = texts.LogLines(w)
 	if format == "json" {
-		return log.NewJSONLogger(log.NewSyncWriter(w))
+		return log.NewJSONLogger(w)
 	}
-	return log.NewLogfmtLogger(log.NewSyncWriter(w))
+	return log.NewLogfmtLogger(w)
 }

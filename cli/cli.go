@@ -24,7 +24,9 @@ type Env struct {
 	Trusted        *trust.Policy
 	Args           []string // what stands behind --; nil: there is no --
 	Stdin          io.Reader
-	Stdout, Stderr io.Writer
+	Stdout, Stderr io.Writer // for people: what a terminal would obey is shown
+	// Raw are standard output and error as they are, for a command that is run.
+	Raw [2]io.Writer
 	// Registry makes one that has the metrics of the process itself, whose names
 	// no script may have.
 	Registry func() *prometheus.Registry

@@ -32,9 +32,7 @@ func (r *tryReport) round(views []script.View, events []string) (failed, refused
 		n := r.script(&views[i])
 		failed, refused = failed || views[i].Last.Err != nil, refused || n > 0
 	}
-	var text strings.Builder
-	r.page.WritePage(&text, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // memory
-	fmt.Fprint(r.w, strings.Map(texts.ControlPicture, text.String()))
+	r.page.WritePage(r.w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // as above
 	for _, e := range events {
 		fmt.Fprint(r.w, "# event: ", e)
 	}

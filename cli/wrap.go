@@ -49,7 +49,7 @@ func wrap(ctx context.Context, f *wrapFlags, e *Env) error {
 	defer cancel()
 	began := make(chan error, 1)
 	go func() { began <- r.begin(beginning) }()
-	code, err := process.Wrap(e.Args, e.Stdin, e.Stdout, e.Stderr)
+	code, err := process.Wrap(e.Args, e.Stdin, e.Raw[0], e.Raw[1])
 	end := time.Now()
 	if err != nil {
 		fmt.Fprintln(e.Stderr, "scriptbridge: wrap:", err)

@@ -3,11 +3,9 @@ package coscale
 import (
 	"encoding/json"
 	"fmt"
-	"html"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,6 +174,12 @@ func (e *StatusError) answer() string {
 // cut is the beginning of a message, on one line.
 func cut(message string) string { return texts.Shorten(texts.OneLine(message), maxMessage) }
 
+// told is what may be told of a message: without the secrets, and no more of it
+// than can be worth looking through.
+func told(message string, secrets []string) string {
+	return texts.Hide(texts.OneLine(texts.Cut(message, 64<<10)), secrets...)
+}
+
 // readAnswer reads the answer to a request into into, or says what it is
 // instead. whole: there is no more of its body.
 func (c *Client) readAnswer(method, path string, resp *http.Response, body []byte, whole bool, into answer, secrets []string) error {
@@ -194,9 +198,9 @@ func (c *Client) readAnswer(method, path string, resp *http.Response, body []byt
 		e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
-		e.Moved = hide(c.moved(path, resp), secrets)
+		e.Moved = texts.Hide(c.moved(path, resp), secrets...)
 	}
-	if e.Msg = hide(e.Msg, secrets); e.Foreign {
+	if e.Msg = told(e.Msg, secrets); e.Foreign {
 		e.Msg = cut(e.Msg)
 	}
 	if !whole {
@@ -231,28 +235,4 @@ func retryAfter(text string, now time.Time) time.Duration {
 		return max(0, at.Sub(now))
 	}
 	return 0
-}
-
-// hidden stands for a secret, wherever the other side repeats one.
-const hidden = "<secret>"
-
-// hide takes secrets out of a text, in the forms in which a page may repeat
-// what it was sent.
-func hide(text string, secrets []string) string {
-	var forms []string
-	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(s) // a string never fails
-		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), string(quoted[1:len(quoted)-1]))
-	}
-	// The longest first, and all at once: one may be a part of another, or of
-	// what stands for it.
-	slices.SortStableFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, form := range forms {
-		pairs = append(pairs, form, hidden)
-	}
-	return strings.NewReplacer(pairs...).Replace(text)
 }

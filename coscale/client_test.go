@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -420,6 +421,29 @@ func TestLoginFails(t *testing.T) {
 	}
 }
 
+// A server that repeats what it was sent spells it as it likes.
+func TestSecretSpelledOtherwise(t *testing.T) {
+	const access = "S3cr+et/tok=="
+	for _, echo := range []string{"S3cr+et/tok==", "S3cr%2Bet%2Ftok%3D%3D", "S3cr%2bet%2ftok%3d%3d", `S3cr\u002bet\/tok\u003d=`, "UzNjcitldC90b2s9PQ==", "dXNlcjpTM2NyK2V0L3Rvaz09"} {
+		for _, page := range []bool{true, false} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusBadRequest)
+				if page {
+					fmt.Fprintf(w, "<p>%s</p>", echo)
+				} else {
+					json.NewEncoder(w).Encode(map[string]string{"msg": "<p>" + echo + "</p>"})
+				}
+			}))
+			client := NewClient(ClientOptions{URL: server.URL, AppID: "A", Token: func() (string, error) { return access, nil }})
+			err := client.InsertData(t.Context(), nil)
+			server.Close()
+			if err == nil || !strings.HasSuffix(err.Error(), ": <p><secret></p>") {
+				t.Errorf("%s: %v", echo, err)
+			}
+		}
+	}
+}
+
 // TestRedirect: where it leads is told, and what to write where it is the API
 // that has moved.
 func TestRedirect(t *testing.T) {
@@ -465,19 +489,6 @@ func TestUnsaid(t *testing.T) {
 		var none *NoAnswerError
 		if !errors.As(err, &none) || none.Unsaid != c.unsaid {
 			t.Errorf("%s: %v", c.url, err)
-		}
-	}
-}
-
-func TestHide(t *testing.T) {
-	for _, c := range []struct{ text, want string }{
-		{"a secret and an abc", "a <secret> and an <secret>"},
-		{"abcd abc", "<secret> <secret>"},
-		{"a+b%26%22 a b&\" a%20b&%22 a b&amp;&#34;", "<secret> <secret> <secret> <secret>"},
-		{`{"a b\u0026\""}`, `{"<secret>"}`},
-	} {
-		if got := hide(c.text, []string{"", "abc", "secret", "abcd", `a b&"`}); got != c.want {
-			t.Errorf("%s: %s, not %s", c.text, got, c.want)
 		}
 	}
 }

@@ -224,7 +224,7 @@ func (s *Server) render(w http.ResponseWriter, code int, t *template.Template, d
 // headers of one, nosniff among them.
 func plain(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, text, code)
+	http.Error(w, texts.Visible(text), code)
 }
 
 func serveStyle(w http.ResponseWriter, _ *http.Request) {
@@ -247,7 +247,7 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 		if more := len(late) - most; more > 0 {
 			text += fmt.Sprintf(" and %d more", more)
 		}
-		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready; it waits for "+texts.Visible(text))
+		plain(w, http.StatusServiceUnavailable, "scriptbridge is not ready; it waits for "+text)
 		return
 	}
 	plain(w, http.StatusOK, "scriptbridge is ready")

@@ -1,10 +1,9 @@
 // Package texts is what several packages do with the texts of others: cut them
-// and make them safe to look at (texts.go), and take JSON objects apart in
-// their order (json.go).
+// (texts.go), make them safe to look at (visible.go), take secrets out of them
+// (hide.go), and take JSON objects apart in their order (json.go).
 package texts
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -46,61 +45,11 @@ func OneLine(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// Visible makes a text safe to look at on an HTML page: control characters
-// become their pictures (␛), other characters that have no shape or turn the
-// reading direction become their number, and what is not UTF-8 becomes U+FFFD.
-// Newlines and tabs stay.
-func Visible(s string) string {
-	if isPlain(s) {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s) + 16)
-	for _, r := range s {
-		switch {
-		case r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case r < ' ':
-			b.WriteRune('␀' + r)
-		case r == 0x7f:
-			b.WriteRune('␡')
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp):
-			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
-		default:
-			b.WriteRune(r) // U+FFFD for each byte that is not UTF-8
-		}
-	}
-	return b.String()
-}
-
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c >= utf8.RuneSelf || c == 0x7f || c < ' ' && c != '\n' && c != '\t' {
-			return false
-		}
-	}
-	return true
-}
-
 // Printable escapes what would move a terminal's cursor or break a comment.
 func Printable(s string) string {
 	q := strconv.Quote(s)
 	// A quote and a backslash do neither, and may be part of what to type.
 	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(q[1 : len(q)-1])
-}
-
-// ControlPicture is for strings.Map over what goes to a terminal, line by line:
-// it shows a control character, which a terminal would obey, as a picture.
-func ControlPicture(r rune) rune {
-	switch {
-	case r == '\n':
-		return r
-	case r < ' ':
-		return '␀' + r
-	case r >= 0x7f && r < 0xa0:
-		return utf8.RuneError
-	}
-	return r
 }
 
 // Count is a number with its noun, whose plural takes an s.

@@ -3,44 +3,8 @@ package texts
 import (
 	"strings"
 	"testing"
-	"unicode"
 	"unicode/utf8"
 )
-
-func TestVisible(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain\ttext\n":                "plain\ttext\n",
-		"\x1b[31mred\x1b[0m":           "␛[31mred␛[0m",
-		"a\x00b\r\x7f":                 "a␀b␍␡",
-		"caf\xe9 \xff\xfe":             "caf\uFFFD \uFFFD\uFFFD",
-		"naïve 日本 😀":                   "naïve 日本 😀",
-		"user\u202egpj.exe":            "user⟨U+202E⟩gpj.exe",
-		"\u0085\u2028\ufeffzero\u200b": "⟨U+0085⟩⟨U+2028⟩⟨U+FEFF⟩zero⟨U+200B⟩",
-	} {
-		if got := Visible(in); got != want {
-			t.Errorf("Visible(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzVisible(f *testing.F) {
-	f.Add("plain")
-	f.Add("\x1b]0;title\x07\xff\u202e")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := Visible(s)
-		if !utf8.ValidString(got) {
-			t.Fatalf("%q is not UTF-8", got)
-		}
-		for _, r := range got {
-			if r != '\n' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
-				t.Fatalf("%q holds %U", got, r)
-			}
-		}
-		if again := Visible(got); again != got {
-			t.Fatalf("%q becomes %q", got, again)
-		}
-	})
-}
 
 func TestShorten(t *testing.T) {
 	for _, c := range []struct {
@@ -89,9 +53,6 @@ func TestPrintable(t *testing.T) {
 		if got := Printable(in); got != want {
 			t.Errorf("Printable(%q) = %q, want %q", in, got, want)
 		}
-	}
-	if got := strings.Map(ControlPicture, "a\x1b\t\x7f\u0085é\n"); got != "a␛␉\ufffd\ufffdé\n" {
-		t.Errorf("%q", got)
 	}
 }
 

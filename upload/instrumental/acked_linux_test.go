@@ -38,7 +38,7 @@ func TestEndUnacknowledged(t *testing.T) {
 	if err := other.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ending(conn, bufio.NewReader(conn)); !errors.Is(err, errEarly) {
+	if err := ending(conn, &answers{r: bufio.NewReader(conn)}); !errors.Is(err, errEarly) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -66,7 +66,7 @@ func (c *collectorClient) Send(ctx context.Context, lines []string) error {
 	// A cancelled ctx ends whatever read or write is under way.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	reader := bufio.NewReaderSize(conn, 4096)
+	reader := &answers{r: bufio.NewReaderSize(conn, 4096)}
 	if err := c.greet(conn, reader); err != nil {
 		return err
 	}
@@ -100,11 +100,12 @@ func (c *collectorClient) dial(ctx context.Context) (net.Conn, error) {
 
 // greet sends both lines at once, as most clients do, and reads an ok for
 // each, in whatever pieces they come.
-func (c *collectorClient) greet(conn net.Conn, reader *bufio.Reader) error {
+func (c *collectorClient) greet(conn net.Conn, reader *answers) error {
 	key, err := c.Key()
 	if err != nil {
 		return err
 	}
+	reader.key = key
 	if key == "" || strings.ContainsAny(key, " \t\r\n") {
 		return errors.New("the API key is empty or has a blank in it, which the protocol cannot say")
 	}
@@ -117,12 +118,12 @@ func (c *collectorClient) greet(conn net.Conn, reader *bufio.Reader) error {
 		return fmt.Errorf("greeting the collector: %w", err)
 	}
 	for _, step := range []string{"hello", "authenticate"} {
-		answer, err := readLine(reader)
+		answer, err := reader.line()
 		if err != nil {
 			return fmt.Errorf("waiting for the collector's answer to %s: %w", step, err)
 		}
 		if answer != okLine {
-			return &refusedError{step, texts.Cut(strings.ToValidUTF8(answer, "\uFFFD"), 100)}
+			return &refusedError{step, reader.told(answer)}
 		}
 	}
 	return nil
@@ -139,15 +140,26 @@ func word(s string) string {
 // okLine is all that a collector ever says that is good.
 const okLine = "ok"
 
-// readLine reads a line, of one that is too long its beginning. What breaks off
-// in the middle is none.
-func readLine(reader *bufio.Reader) (string, error) {
-	line, err := reader.ReadSlice('\n')
+// answers are what the collector says.
+type answers struct {
+	r   *bufio.Reader
+	key string // which is not to be told
+}
+
+// told is what may be told of an answer.
+func (a *answers) told(answer string) string {
+	return texts.Cut(texts.Hide(strings.ToValidUTF8(answer, "\uFFFD"), a.key), 100)
+}
+
+// line reads a line, of one that is too long its beginning. What breaks off in
+// the middle is none.
+func (a *answers) line() (string, error) {
+	line, err := a.r.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return string(line), nil
 	case err != nil && len(line) > 0:
-		return "", fmt.Errorf("it broke off after %q: %w", line, err)
+		return "", fmt.Errorf("it broke off after %q: %w", a.told(string(line)), err)
 	case errors.Is(err, io.ErrUnexpectedEOF): // TLS without close_notify: the plain end of the connection
 		return "", io.EOF
 	case err != nil:
@@ -159,15 +171,15 @@ func readLine(reader *bufio.Reader) (string, error) {
 
 // rest reads what the collector says behind the greeting until it ends the
 // connection: nothing, or another ok or so.
-func rest(reader *bufio.Reader) error {
+func (a *answers) rest() error {
 	for range mostAnswers {
-		switch line, err := readLine(reader); {
+		switch line, err := a.line(); {
 		case err == io.EOF: //nolint:errorlint // one that is wrapped came in the middle of a line
 			return nil
 		case err != nil:
 			return err
 		case line != okLine:
-			return fmt.Errorf("it said %q", texts.Cut(strings.ToValidUTF8(line, "\uFFFD"), 100))
+			return fmt.Errorf("it said %q", a.told(line))
 		}
 	}
 	return errors.New("it goes on saying ok")
@@ -182,8 +194,8 @@ var errEarly = errors.New("it ended the connection before all was said")
 // ending reads until the collector ends the connection, and tells whether it can
 // have done so because of what we said. An end that comes while its machine has
 // not acknowledged all of ours was on its way before.
-func ending(conn net.Conn, reader *bufio.Reader) error {
-	if err := rest(reader); err != nil {
+func ending(conn net.Conn, reader *answers) error {
+	if err := reader.rest(); err != nil {
 		return err
 	}
 	if unacknowledged(conn) > 0 {

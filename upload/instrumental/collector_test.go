@@ -194,6 +194,10 @@ func TestSendBelieves(t *testing.T) {
 		"ok and a blank":       {say("ok \n"), `the collector answered "ok " to hello`},
 		"ok and two CR":        {say("ok\r\r\n"), `the collector answered "ok\r" to hello`},
 		"a web server":         {say("HTTP/1.1 400 Bad Request\r\n\r\n"), `the collector answered "HTTP/1.1 400 Bad Request" to hello`},
+		"the key, repeated":    {say("ok\nunknown key S3cr+et/tok== here\n"), `the collector answered "unknown key <secret> here" to authenticate`},
+		"the key in a URL":     {say("ok\nsee ?key=S3cr%2bet%2Ftok%3d%3D\n"), `the collector answered "see ?key=<secret>" to authenticate`},
+		"the key, late":        {say("ok\nok\nthat was S3cr+et/tok==\n"), kept + `it said "that was <secret>"`},
+		"half a line of it":    {half("ok\nS3cr+et/tok=="), `waiting for the collector's answer to authenticate: it broke off after "<secret>": EOF`},
 		"an endless word":      {say(strings.Repeat("ok", 4096)), `the collector answered "` + strings.Repeat("ok", 50) + `" to hello`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -211,7 +215,7 @@ func TestSendBelieves(t *testing.T) {
 					conn.Close()
 				}
 			}()
-			collector := &collectorClient{Address: l.Addr().String(), Key: func() (string, error) { return "k", nil }, endTimeout: 50 * time.Millisecond}
+			collector := &collectorClient{Address: l.Addr().String(), Key: func() (string, error) { return "S3cr+et/tok==", nil }, endTimeout: 50 * time.Millisecond}
 			if c.want == "" {
 				collector.endTimeout = 0
 			}

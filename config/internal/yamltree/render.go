@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"scriptbridge/internal/texts"
 )
 
 // Text is a scalar that is a string.
@@ -48,7 +50,7 @@ func (r *renderer) block(v *Value, indent string) {
 }
 
 // Hidden stands in the place of a secret.
-const Hidden = "<secret>"
+const Hidden = texts.Hidden
 
 // secretWords are in the names of secrets.
 const secretWords = `(?i:pass|pwd|secret|token|credential|key|auth|bearer)` //nolint:gosec // words, none of them a secret
