@@ -25,15 +25,28 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"scriptbridge/cli"
+	"scriptbridge/internal/limits"
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
 )
 
 func main() {
-	if code := execute(os.Args[1:]); code != 0 {
+	if code := start(os.Args); code != 0 {
 		os.Exit(code)
 	}
+}
+
+// start is the program, or in a process that it has started itself the helper
+// which starts a script under limits.
+func start(args []string) int {
+	if !limits.Called(args) {
+		return execute(args[1:])
+	}
+	if err := limits.Main(); err != nil {
+		printWithin(lastLines, os.Stderr, "scriptbridge: "+err.Error()+"\n")
+	}
+	return 1
 }
 
 // exitCode is the code that the program ends with after run has returned err,

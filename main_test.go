@@ -27,12 +27,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"scriptbridge/internal/limits"
 	"scriptbridge/internal/trust/trusttest"
 )
 
 // TestMain registers the program itself as a command, so that a scenario runs
 // what people run.
 func TestMain(m *testing.M) {
+	if limits.Called(os.Args) { // a run of these tests has started us for a script
+		os.Exit(start(os.Args))
+	}
 	testscript.Main(tidy{m}, map[string]func(){
 		"scriptbridge": func() {
 			os.Exit(execute(os.Args[1:]))

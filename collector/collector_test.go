@@ -153,6 +153,7 @@ func TestExpiry(t *testing.T) {
 			`scriptbridge_script_runs_total{script="s",result="error"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="killed"} 0`,
+			`scriptbridge_script_runs_total{script="s",result="limit"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="ok"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="timeout"} 0`,
 			`scriptbridge_script_series{script="s"} 1`,

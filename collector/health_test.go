@@ -45,6 +45,7 @@ func TestHealth(t *testing.T) {
 		`scriptbridge_script_runs_total{script="s",result="error"} 1`,
 		`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
 		`scriptbridge_script_runs_total{script="s",result="killed"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="limit"} 0`,
 		`scriptbridge_script_runs_total{script="s",result="ok"} 1`,
 		`scriptbridge_script_runs_total{script="s",result="timeout"} 0`,
 		`scriptbridge_script_series{script="s"} 2`,

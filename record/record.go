@@ -257,11 +257,12 @@ const (
 	Error   Result = "error"   // exit code other than 0, or it could not be started
 	Timeout Result = "timeout" // it ran longer than it may
 	Killed  Result = "killed"  // a signal that was not ours, or too much output
+	Limit   Result = "limit"   // it reached one of the limits that the configuration sets
 	Invalid Result = "invalid" // it ended well, but what it said could not be read at all
 )
 
 // Results lists all verdicts in the order in which they are shown.
-func Results() []Result { return []Result{OK, Error, Timeout, Killed, Invalid} }
+func Results() []Result { return []Result{OK, Error, Timeout, Killed, Limit, Invalid} }
 
 // Run is what one turn of a script cost and how it ended.
 type Run struct {

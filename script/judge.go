@@ -22,6 +22,7 @@ type Verdict struct {
 	Duration time.Duration
 	Waited   time.Duration
 	Result   record.Result
+	Limit    string // the one that was reached, where Result is record.Limit
 	ExitCode int
 	Err      error               // why it is not OK
 	Lines    []*record.LineError // what could not be read, at most linesKept
@@ -104,6 +105,7 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 	}
 	j.overruns = 0
 	var outcomeErr error
+	var limit string
 	end := time.Now()
 	for _, o := range t.Outcomes {
 		run.User += o.User
@@ -111,7 +113,7 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 		run.MaxRSS = max(run.MaxRSS, o.MaxRSS)
 		run.Stdout += o.StdoutBytes
 		run.Stderr += o.StderrBytes
-		run.Result, run.ExitCode, outcomeErr = o.Result, o.ExitCode, o.Err
+		run.Result, run.ExitCode, outcomeErr, limit = o.Result, o.ExitCode, o.Err, o.Limit
 		run.Start, run.Duration, end = o.Start, o.End.Sub(o.Start), o.End
 	}
 	if t.ExitCodeIsValue && run.Result == record.Error && run.ExitCode > 0 {
@@ -121,7 +123,7 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 		run.Result = t.Failure
 	}
 	v := &Verdict{
-		Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
+		Limit: limit, Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
 		Lines: record.LineErrors(t.Err), Samples: len(t.Samples), Events: len(t.Events),
 	}
 	v.count()

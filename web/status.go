@@ -298,6 +298,8 @@ func why(v *script.Verdict, timeout time.Duration) string {
 		return "ran longer than its timeout of " + span(timeout)
 	case v.Result == record.Killed:
 		return "ended by a signal, or for too much output"
+	case v.Result == record.Limit:
+		return "reached a limit: " + v.Limit
 	case v.Result == record.Invalid:
 		return "what it printed could not be read"
 	case v.ExitCode > 0:

@@ -231,6 +231,7 @@ func TestWhy(t *testing.T) {
 		"failed":                               {Result: record.Error},
 		"ran longer than its timeout of 1 min": {Result: record.Timeout, ExitCode: -1},
 		"ended by a signal, or for too much output": {Result: record.Killed, ExitCode: -1},
+		"reached a limit: cpu":                      {Result: record.Limit, Limit: "cpu", ExitCode: -1},
 		"what it printed could not be read":         {Result: record.Invalid},
 	} {
 		if got := why(&v, time.Minute); got != want {

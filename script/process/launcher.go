@@ -27,6 +27,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/limits"
 	"scriptbridge/record"
 )
 
@@ -44,8 +45,10 @@ type Outcome struct {
 	ExitCode int   // -1 when it did not exit by itself
 	Signal   int   // what it died of where that was not our doing; 0: nothing
 	Err      error // nil exactly when Result is OK; a sentence for people
-	Start    time.Time
-	End      time.Time // when the main process had ended
+	// Limit is the key under limits that was reached, where Result is record.Limit.
+	Limit string
+	Start time.Time
+	End   time.Time // when the main process had ended
 	// User, System and MaxRSS (bytes) are the kernel's accounting of the
 	// process and of those of its children that it waited for. MaxRSS is at
 	// least what it says, and 0 when the kernel does not know it (see maxRSS
@@ -61,11 +64,16 @@ type Outcome struct {
 type Command struct {
 	Args      []string
 	Dir       string
-	Env       []string      // complete; the launcher adds its mark
-	Account   *Account      // nil: as ourselves
+	Env       []string // complete; the launcher adds its mark
+	Account   *Account // nil: as ourselves
+	Group     *uint32  // its primary group; nil: that of the account
+	Limits    limits.Settings
 	Stdin     []byte        // nil: /dev/null
 	Timeout   time.Duration // 0: none
 	MaxOutput int64         // bytes of standard output; one more ends the run
+	// MaxWritten bounds standard output and error together, as limits.output does;
+	// 0: it does not.
+	MaxWritten int64
 	// Stdout, if not nil, is called for each line of standard output, as
 	// Stderr is, and none of it is kept.
 	Stdout func(line []byte)
@@ -165,8 +173,9 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 		l.reaped(p)
 		state := p.finish(!c.Keep || stopped != nil)
 		s.cut()
-		o.account(state)
+		o.account(state, p.helper)
 		o.MaxRSS = max(o.MaxRSS, <-peak)
+		o.reached(&c.Limits)
 	}
 	o.take(s, &c, stopped)
 	return o
@@ -180,13 +189,13 @@ func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {
 		o.ExitCode, o.Signal = -1, 0 // even where it had one: it is our doing
-	} else if s.stdout.over() { // the last of it came after its end
-		stopped = tooMuch(c)
+	} else if s.stdout.over() || s.written.over() { // the last of it came after its end
+		stopped = tooMuch(c, s)
 	} else if s.messages.err != nil { // likewise
-		stopped = &stop{record.Invalid, s.messages.err}
+		stopped = &stop{result: record.Invalid, err: s.messages.err}
 	}
 	if stopped != nil {
-		o.Result, o.Err = stopped.result, stopped.err
+		o.Result, o.Err, o.Limit = stopped.result, stopped.err, stopped.limit
 	}
 }
 
@@ -194,11 +203,20 @@ func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
 type stop struct {
 	result record.Result
 	err    error
+	limit  string // which one was reached, where result is record.Limit
 }
 
-func tooMuch(c *Command) *stop {
-	return &stop{record.Killed, fmt.Errorf("wrote more than %v on standard output (max_output): "+
+func tooMuch(c *Command, s *streams) *stop {
+	if s.written.over() {
+		return atLimit("output", fmt.Sprintf("wrote more than its limit of %v", units.Base2Bytes(c.MaxWritten)))
+	}
+	return &stop{result: record.Killed, err: fmt.Errorf("wrote more than %v on standard output (max_output): "+
 		"make it print less, or raise max_output", units.Base2Bytes(c.MaxOutput))}
+}
+
+// atLimit is the verdict on a run that has reached a limit of the configuration.
+func atLimit(name, what string) *stop {
+	return &stop{record.Limit, fmt.Errorf("%s (limits: %s): make it need less, or raise the limit", what, name), name}
 }
 
 // supervise waits until the main process has ended, sets o.End to when it did,
@@ -219,13 +237,15 @@ func (l *Launcher) supervise(ctx context.Context, c *Command, p *process,
 	case o.End = <-ended:
 		return nil
 	case <-expired:
-		why = &stop{record.Timeout, fmt.Errorf("was ended after its timeout of %v", c.Timeout)}
+		why = &stop{result: record.Timeout, err: fmt.Errorf("was ended after its timeout of %v", c.Timeout)}
 	case <-ctx.Done():
-		why = &stop{record.Killed, fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
+		why = &stop{result: record.Killed, err: fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
 	case <-s.stdout.full:
-		why = tooMuch(c)
+		why = tooMuch(c, s)
+	case <-s.written.full:
+		why = tooMuch(c, s)
 	case <-s.messages.broken:
-		why = &stop{record.Invalid, s.messages.err}
+		why = &stop{result: record.Invalid, err: s.messages.err}
 	}
 	for _, end := range []func(){p.terminate, p.kill} {
 		end()
@@ -244,8 +264,9 @@ func (l *Launcher) supervise(ctx context.Context, c *Command, p *process,
 	return why
 }
 
-// account takes over how the process ended and what it cost.
-func (o *Outcome) account(state *os.ProcessState) {
+// account takes over how the process ended and what it cost, without what the
+// helper had cost that it was before.
+func (o *Outcome) account(state *os.ProcessState, helper limits.Usage) {
 	o.Result, o.Err = verdict(state)
 	if state == nil {
 		return
@@ -254,7 +275,17 @@ func (o *Outcome) account(state *os.ProcessState) {
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		o.Signal = int(status.Signal())
 	}
-	o.User, o.System, o.MaxRSS = state.UserTime(), state.SystemTime(), maxRSS(state)
+	o.User, o.System = max(0, state.UserTime()-helper.User), max(0, state.SystemTime()-helper.System)
+	o.MaxRSS = maxRSS(state, helper.MaxRSS)
+}
+
+// reached finds the limit that ended a process where the kernel tells. What a limit
+// of memory, processes or files forbids, only the script sees.
+func (o *Outcome) reached(l *limits.Settings) {
+	if l.OutOfTime(o.Signal, o.ExitCode, o.User+o.System) {
+		stopped := atLimit("cpu", fmt.Sprintf("used up its limit of %v of CPU time", l.CPU))
+		o.Result, o.Err, o.Limit = stopped.result, stopped.err, stopped.limit
+	}
 }
 
 // watchPeak looks at a running process until over is closed, less and less

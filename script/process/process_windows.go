@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/limits"
 )
 
 // This file has been compiled and vetted but never run.
@@ -27,8 +28,9 @@ func (r *reaper) sweep() {}
 
 // process is one started command in its job.
 type process struct {
-	cmd *exec.Cmd
-	job windows.Handle
+	cmd    *exec.Cmd
+	job    windows.Handle
+	helper limits.Usage // nothing: there is none here
 }
 
 // start starts c; a PowerShell script is given to powershell, as
@@ -104,7 +106,7 @@ func (p *process) finish(killGroup bool) *os.ProcessState {
 }
 
 // maxRSS is not known here.
-func maxRSS(*os.ProcessState) int64 { return 0 }
+func maxRSS(*os.ProcessState, int64) int64 { return 0 }
 
 // ResolveProgram finds args0, the first word of a command; path is not looked
 // at: os/exec knows the rules of this system and its own PATH.
@@ -131,9 +133,17 @@ func (g *Guard) CheckObeyed(string) error { return nil }
 // CheckFolder has nothing to say: modes tell nothing here.
 func (g *Guard) CheckFolder(string) error { return nil }
 
+// CheckLimits has nothing to say: the configuration refuses what cannot hold here.
+func (g *Guard) CheckLimits(*limits.Settings) error { return nil }
+
 // LookupAccount fails: scripts run as whoever runs the bridge.
 func LookupAccount(name string) (*Account, error) {
 	return nil, fmt.Errorf("user %q: not supported on Windows, where scripts run as scriptbridge itself does", name)
+}
+
+// LookupGroup fails: a process has no group here.
+func LookupGroup(name string) (uint32, error) {
+	return 0, fmt.Errorf("group %q: not supported on Windows", name)
 }
 
 // peakOf cannot look at a process that still runs.

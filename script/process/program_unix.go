@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"scriptbridge/internal/limits"
 	"scriptbridge/internal/trust"
 )
 
@@ -121,6 +122,14 @@ func (g *Guard) asRoot() bool {
 	return os.Geteuid() == 0
 }
 
+// CheckLimits says which limit would not hold.
+func (g *Guard) CheckLimits(l *limits.Settings) error {
+	if l.Processes > 0 && g.asRoot() {
+		return errors.New("limits: processes does not bind root, whom the kernel exempts: give the script a user, or leave it out")
+	}
+	return nil
+}
+
 // file says why root should not run one file. That it cannot be looked at is for
 // the start to say.
 func (g *Guard) file(file string) error {
@@ -218,6 +227,27 @@ func LookupAccount(name string) (*Account, error) {
 	}
 	a.UID, a.GID = uint32(uid), uint32(gid)
 	return a, nil
+}
+
+// LookupGroup finds a group by name, or else by number.
+func LookupGroup(name string) (uint32, error) {
+	g, err := user.LookupGroup(name)
+	if _, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil {
+		g, err = user.LookupGroupId(name)
+	}
+	var unknownName user.UnknownGroupError
+	var unknownID user.UnknownGroupIdError
+	if errors.As(err, &unknownName) || errors.As(err, &unknownID) {
+		return 0, fmt.Errorf("group %q is unknown on this machine: correct group:, or make the group", name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("group %q: %w", name, err)
+	}
+	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("group %q: gid: %w", name, err)
+	}
+	return uint32(gid), nil
 }
 
 // shellOf gives the login shell of a user; that of most where it is not known, as

@@ -10,8 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
+
+	"scriptbridge/internal/limits"
 )
 
 // start starts c. A program that the kernel does not know how to run, such as
@@ -44,6 +47,9 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 	if errors.Is(err, syscall.ENOEXEC) && isText(path) {
 		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.Args[1:]...), f)
 	}
+	if limit := (*limits.Error)(nil); errors.As(err, &limit) {
+		return nil, limit
+	}
 	if err != nil {
 		return nil, explain(err, c, path)
 	}
@@ -54,12 +60,69 @@ func (l *Launcher) startAs(c *Command, path string, args []string, f files) (*pr
 	cmd := newCmd(c, path, args, f)
 	// A session of its own is a process group too, one that no process of
 	// another run can join, and it has no terminal to ask for passwords.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	// Who is that user already need not switch, and unless root cannot.
-	if a := c.Account; a != nil && (os.Geteuid() == 0 || uint32(os.Geteuid()) != a.UID) {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: a.UID, Gid: a.GID, Groups: a.Groups}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.credential()}
+	if c.Limits != (limits.Settings{}) {
+		return l.startUnder(c, cmd)
 	}
 	return given(l.reaper.start, cmd, c.Keep)
+}
+
+// credential is whom the kernel is to run c as; nil: as ourselves. Who is that user
+// already need not switch, and unless root cannot.
+func (c *Command) credential() *syscall.Credential {
+	own := &syscall.Credential{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid()), NoSetGroups: true}
+	as := *own
+	if a := c.Account; a != nil && (os.Geteuid() == 0 || own.Uid != a.UID) {
+		as = syscall.Credential{Uid: a.UID, Gid: a.GID, Groups: a.Groups}
+	}
+	if c.Group != nil {
+		as.Gid = *c.Group
+	}
+	if as.NoSetGroups && as.Gid == own.Gid {
+		return nil
+	}
+	return &as
+}
+
+// helperTime is how long our own program may take to become another one.
+const helperTime = 30 * time.Second
+
+// startUnder starts cmd by way of the helper that sets its limits. As root the
+// helper takes the account only when it has set what only root may.
+func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
+	ours, theirs, err := limits.Open()
+	if err != nil {
+		return nil, &limits.Error{Err: err}
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	program := &limits.Program{Path: cmd.Path, Dir: cmd.Dir, Settings: c.Limits, Args: limits.Bytes(cmd.Args)}
+	program.Env = limits.Bytes(slices.DeleteFunc(cmd.Environ(), func(v string) bool { return nameOf(v) == runMark }))
+	if id := cmd.SysProcAttr.Credential; id != nil && os.Geteuid() == 0 {
+		program.ID = &limits.ID{UID: id.Uid, GID: id.Gid, Groups: id.Groups, SetGroups: !id.NoSetGroups}
+		cmd.SysProcAttr.Credential = nil
+	}
+	cmd.Path, cmd.Args, cmd.Dir, cmd.Env = limits.Self, []string{limits.Name}, "", []string{}
+	third := (*os.File)(nil)
+	if len(cmd.ExtraFiles) > 0 {
+		third = cmd.ExtraFiles[0]
+	}
+	cmd.ExtraFiles = []*os.File{third, theirs}
+	p, err := given(l.reaper.start, cmd, c.Keep)
+	if cmd.SysProcAttr.Credential != nil && errors.Is(err, syscall.EPERM) { // of switching users
+		return nil, err
+	}
+	if err != nil {
+		return nil, &limits.Error{Err: fmt.Errorf("the bridge's own program cannot be started: %w", Bare(err))}
+	}
+	theirs.Close()
+	if p.helper, err = limits.Become(ours, program, helperTime); err != nil {
+		p.kill()
+		p.wait()
+		p.finish(true)
+		return nil, err
+	}
+	return p, nil
 }
 
 func notDir(err error) error {
@@ -83,6 +146,10 @@ func explain(err error, c *Command, path string) error {
 	if c.Account != nil && os.Geteuid() != 0 && errors.Is(err, syscall.EPERM) {
 		return fmt.Errorf("cannot be started as user %s: %w (only root may switch users: "+
 			"run scriptbridge as root, or leave out user)", c.Account.Name, err)
+	}
+	if c.Group != nil && os.Geteuid() != 0 && errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("cannot be started with another group: %w (only root may switch groups: "+
+			"run scriptbridge as root, or leave out group)", err)
 	}
 	known := checkExecutable(path)
 	if known == nil {
@@ -142,8 +209,8 @@ func (p *process) kill() { syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 
 // maxRSS gives the largest resident size in bytes; 0 when it is unknown. Go
 // starts a child in its own memory (vfork), and Linux then accounts this
-// process's peak to the child: below that, nothing can be known.
-func maxRSS(state *os.ProcessState) int64 {
+// process's peak to the child, as that of a helper: below these, nothing can be known.
+func maxRSS(state *os.ProcessState, helper int64) int64 {
 	usage, ok := state.SysUsage().(*syscall.Rusage)
 	if !ok {
 		return 0
@@ -155,7 +222,7 @@ func maxRSS(state *os.ProcessState) int64 {
 		return int64(usage.Maxrss) << 10
 	}
 	var own syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) != nil || usage.Maxrss <= own.Maxrss {
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) != nil || int64(usage.Maxrss) <= max(int64(own.Maxrss), helper>>10) {
 		return 0
 	}
 	return int64(usage.Maxrss) << 10
@@ -165,5 +232,6 @@ func maxRSS(state *os.ProcessState) int64 {
 type process struct {
 	cmd    *exec.Cmd
 	reaper *reaper
-	id     uint64 // of the run; 0 where the system has no use for it
+	id     uint64       // of the run; 0 where the system has no use for it
+	helper limits.Usage // what it had cost when it became the script; see limits
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/units"
@@ -31,6 +32,7 @@ type streams struct {
 	printed  lines // standard output, where it has a hook
 	stderr   lines
 	messages messages // descriptor 3
+	written  budget   // of standard output and error
 
 	idle chan struct{} // closed when the output's pipes are at their end
 	all  sync.WaitGroup
@@ -44,6 +46,7 @@ func newStreams(c *Command) (*streams, error) {
 		printed:  lines{hook: c.Stdout},
 		stderr:   lines{hook: c.Stderr},
 		messages: messages{hook: c.Message, broken: make(chan struct{})},
+		written:  budget{max: c.MaxWritten, full: make(chan struct{})},
 		idle:     make(chan struct{}),
 	}
 	for i := range s.theirs {
@@ -86,8 +89,8 @@ func (s *streams) begin(started bool) {
 	if s.printed.hook != nil {
 		take = s.printed.take
 	}
-	outputs.Go(func() { pump(s.ours[1], take) })
-	outputs.Go(func() { pump(s.ours[2], s.stderr.take) })
+	outputs.Go(func() { pump(s.ours[1], s.written.counted(take)) })
+	outputs.Go(func() { pump(s.ours[2], s.written.counted(s.stderr.take)) })
 	if r := s.ours[3]; r != nil {
 		outputs.Go(func() { pump(r, s.messages.take) })
 	}
@@ -186,6 +189,30 @@ func (c *capture) close() {
 
 // over reports whether more than max bytes came.
 func (c *capture) over() bool { return c.bytes > c.max }
+
+// budget counts what streams carry together.
+type budget struct {
+	max  int64         // 0: as much as they like
+	full chan struct{} // closed when more than max bytes have come
+	used atomic.Int64
+}
+
+// counted is take, with all that it takes counted before.
+func (b *budget) counted(take func([]byte)) func([]byte) {
+	if b.max == 0 {
+		return take
+	}
+	return func(p []byte) {
+		now := b.used.Add(int64(len(p)))
+		if before := now - int64(len(p)); before <= b.max && now > b.max {
+			close(b.full)
+		}
+		take(p)
+	}
+}
+
+// over reports whether more than max bytes came.
+func (b *budget) over() bool { return b.max > 0 && b.used.Load() > b.max }
 
 // lines calls hook for every line that it takes and counts all bytes.
 type lines struct {

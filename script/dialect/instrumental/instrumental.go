@@ -229,7 +229,7 @@ func (p *past) status(raw bool) int {
 // remember keeps the run for the next one.
 func (r *runner) remember(o *process.Outcome, t *dialect.Result) {
 	r.past = &past{File: r.script.File, End: o.End.Unix(), ExitCode: o.ExitCode, Signal: o.Signal, output: o.Stdout}
-	if o.Signal == 0 && (o.Result == record.Timeout || o.Result == record.Killed) {
+	if o.Signal == 0 && o.ExitCode < 0 && (o.Result == record.Timeout || o.Result == record.Killed || o.Result == record.Limit) {
 		r.past.Signal = int(syscall.SIGKILL) // it was us
 	}
 	head, err := json.Marshal(r.past)
