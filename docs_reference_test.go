@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -297,7 +298,7 @@ func (s schemas) setting(of setting) object {
 
 // patterns are those of texts that have a format.
 var patterns = map[string]string{
-	"address": `:[0-9]+$`, "prefix": `^([a-z_][a-z0-9_]*)?$`, "url path": `^/.*[^/]$`, "name part": `^[A-Za-z0-9._-]*$`,
+	"address": `:[0-9]+$`, "prefix": `^([a-z_][a-z0-9_]*)?$`, "url path": `^/.*[^/]$`, "name part": `^[A-Za-z0-9._-]*$`, "umask": `^[0-7]+$`,
 	"label": `^[a-zA-Z_][a-zA-Z0-9_]*$`, "parameter": `^[a-zA-Z_][a-zA-Z0-9_]*$`, "variable": `^[^=]+$`,
 }
 
@@ -306,6 +307,17 @@ const (
 	bytesPattern    = `^[0-9.]+ ?([KMGTPE]i?)?B$`
 )
 
+// least is the least that a number may be, as far as a schema says so.
+func (s setting) least() int {
+	if s.tag.Get("zero") != "" {
+		return 0
+	}
+	if n, err := strconv.Atoi(s.tag.Get("min")); err == nil {
+		return n
+	}
+	return 1
+}
+
 func (s schemas) value(of setting, t reflect.Type) object {
 	switch {
 	case t == reflect.TypeFor[config.Options]():
@@ -313,17 +325,21 @@ func (s schemas) value(of setting, t reflect.Type) object {
 	case t == reflect.TypeFor[config.Raw]():
 		return object{}
 	case t == reflect.TypeFor[time.Duration]():
-		return object{"type": "string", "minLength": 2, "pattern": durationPattern}
+		schema := object{"type": "string", "minLength": 2, "pattern": durationPattern}
+		if of.tag.Get("zero") != "" {
+			return object{"anyOf": []object{schema, {"const": 0}}}
+		}
+		return schema
 	case len(of.words(s.t)) > 0:
 		return object{"enum": of.words(s.t)}
 	case of.tag.Get("unit") == "bytes":
-		return object{"type": []string{"integer", "string"}, "minimum": 1, "pattern": bytesPattern}
+		return object{"type": []string{"integer", "string"}, "minimum": of.least(), "pattern": bytesPattern}
 	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return object{"type": "boolean"}
 	case reflect.Int:
-		return object{"type": "integer", "minimum": 1}
+		return object{"type": "integer", "minimum": of.least()}
 	case reflect.String:
 		schema := s.text(of)
 		if t == reflect.TypeFor[config.Secret]() {

@@ -54,7 +54,7 @@ var everyKey = []place{
 	{"log", "EventLog", []placeKey{k("path", "events.log", "\"-\""), k("format", "logfmt", "json")}},
 	{"settings", "Settings", []placeKey{
 		k("dialect", "coscale", "scalyr"), k("interval", "1s", "10m"), k("timeout", "1ms", "1s"), k("prefix", `""`, "p"), k("labels", "{a: b}"),
-		k("env", "{A: b}"), k("env_file", "env"), k("pass_env", "[A, B]", "A"), k("user", "root", "nobody"), k("working_directory", ".", "nowhere"), k("max_age", "1s"), k("max_series", "1"), k("max_output", "1", "1MiB"),
+		k("env", "{A: b}"), k("env_file", "env"), k("pass_env", "[A, B]", "A"), k("user", "root", "nobody"), k("group", "root", "nogroup"), k("working_directory", ".", "nowhere"), k("max_age", "1s"), k("max_series", "1"), k("max_output", "1", "1MiB"),
 		k("average_window", "1s"), k("honor_timestamps", "true"), k("probe", "true"), k("descendants", "keep", "kill"), k("metrics", "{}"), k("options", "{}"),
 	}},
 	{"script", "Script", []placeKey{
@@ -115,6 +115,12 @@ var everyKey = []place{
 		k("action", "drop", "map"), k("match_metric_type", "counter"), k("scale", "0.001", "1e999"),
 	}},
 	{"quantile", "quantile", []placeKey{k("quantile", "0.5", "99"), k("error", "0.1")}},
+	{"confinement", "Confinement", []placeKey{
+		k("limits", "{}"), k("nice", "5", "-20", "0"), k("umask", "077", "'002'"), k("no_new_privileges", "true"),
+	}},
+	{"limits", "Limits", []placeKey{
+		k("cpu", "1s", "0", "1h"), k("memory", "64MiB", "0"), k("processes", "1", "99", "0"), k("files", "32", "4", "0"), k("output", "1KiB", "1", "0"),
+	}},
 }
 
 // oddValues are values that are good for nearly nothing.

@@ -24,7 +24,7 @@ type oddField struct{ name, value string }
 type oddEntry struct {
 	fields                       []oddField
 	options, parameters, metrics []oddField
-	metric, parameter            []oddField
+	metric, parameter, limits    []oddField
 }
 
 // fresh, in a step's last byte, begins another entry.
@@ -66,11 +66,14 @@ func (c *oddConfig) take(b []byte) {
 	switch {
 	case p.name == "discover":
 		c.entry(&c.discover, again, dialect, true).set(f)
-	case p.name == "script" || p.name == "settings":
+	case p.name == "script" || p.name == "settings" || p.name == "confinement":
 		c.entry(&c.scripts, again, dialect, false).set(f)
 	case p.name == "parameter":
 		e := c.entry(&c.scripts, again, dialect, false)
 		e.parameter = put(e.parameter, f)
+	case p.name == "limits":
+		e := c.entry(&c.scripts, again, dialect, false)
+		e.limits = put(e.limits, f)
 	case p.name == "metric":
 		e := c.entry(&c.scripts, again, dialect, false)
 		e.metric = put(e.metric, f)
@@ -138,6 +141,7 @@ func within(fields []oddField, name string, inner []oddField) []oddField {
 func (e *oddEntry) text() string {
 	fields := within(e.fields, "options", e.options)
 	fields = within(fields, "parameters", within(e.parameters, "p", e.parameter))
+	fields = within(fields, "limits", e.limits)
 	fields = within(fields, "metrics", within(e.metrics, "1", e.metric))
 	return flow(fields)
 }

@@ -135,7 +135,7 @@ func TestReloadEveryKey(t *testing.T) {
 	n := 0
 	for p, place := range everyKey {
 		dialects := 1
-		if slices.Contains([]string{"settings", "script", "discover", "parameter", "metric"}, place.name) {
+		if slices.Contains([]string{"settings", "script", "discover", "parameter", "metric", "confinement", "limits"}, place.name) {
 			dialects = len(o.dialects)
 		}
 		for i, key := range place.keys {

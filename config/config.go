@@ -17,6 +17,7 @@ package config
 
 import (
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -60,10 +61,30 @@ type Global struct {
 	// TrustedPaths is first, since what is read after it is held against it.
 	TrustedPaths []string          `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`
 	Labels       map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
+	Confinement  `yaml:",inline"`
 }
 
 func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
 	e.compareTimes(f.Value, g.Interval, g.Timeout)
+	e.checkConfinement(f.Value, runtime.GOOS)
+}
+
+// Confinement is what a script's processes may not do. What `global` says holds for
+// scripts that do not say otherwise.
+type Confinement struct {
+	Limits          Limits `yaml:"limits" doc:"what a run may use, see [security.md](security.md#limits)"`
+	Nice            int    `yaml:"nice" min:"-20" max:"19" unset:"the bridge's own" doc:"the niceness of its processes; below the bridge's own needs root, and 0 is the bridge's own"`
+	Umask           string `yaml:"umask" format:"umask" unset:"'022'" doc:"the umask that it starts with, in octal"`
+	NoNewPrivileges bool   `yaml:"no_new_privileges" default:"false" doc:"nothing that it starts has more rights than itself: 'sudo', 'su' and other set-user-ID programs do not work"`
+}
+
+// Limits are what one run may use; 0 is no limit.
+type Limits struct {
+	CPU       time.Duration `yaml:"cpu" min:"1s" zero:"true" unset:"none" doc:"CPU time of a run, in whole seconds"`
+	Memory    int64         `yaml:"memory" unit:"bytes" min:"1MiB" zero:"true" unset:"none" doc:"memory of a run"`
+	Processes int           `yaml:"processes" min:"1" max:"4194304" zero:"true" unset:"none" doc:"processes and threads of a run at once"`
+	Files     int           `yaml:"files" min:"4" max:"1048576" zero:"true" unset:"none" doc:"open files of each process, pipes and sockets too"`
+	Output    int64         `yaml:"output" unit:"bytes" min:"1" max:"1GiB" zero:"true" unset:"'max_output'" doc:"bytes on standard output and standard error together. Where it is given and 'max_output' is not, that is as much"`
 }
 
 // Settings is what a script and a discover entry have in common. A zero value
@@ -80,6 +101,7 @@ type Settings struct {
 	PassEnv          []string            `yaml:"pass_env" format:"variable name" doc:"variables of the bridge's own environment that the script is given besides those in [security.md](security.md#what-a-script-is-given)"`
 	EnvFile          string              `yaml:"env_file" format:"file" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
 	User             string              `yaml:"user" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
+	Group            string              `yaml:"group" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
 	WorkingDirectory string              `yaml:"working_directory" format:"path" first:"true" unset:"the script's own folder" doc:"where it runs"`
 	MaxAge           time.Duration       `yaml:"max_age" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them"`
 	MaxSeries        int                 `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
@@ -90,6 +112,7 @@ type Settings struct {
 	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon"`
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
+	Confinement      `yaml:",inline"`
 	// TrustedPaths are Global's, and those of the command line.
 	TrustedPaths []string
 }
@@ -97,11 +120,31 @@ type Settings struct {
 func (s *Settings) start(e *entry) {
 	s.Labels = maps.Clone(e.load.config.Global.Labels)
 	s.AverageWindow = e.load.config.Global.AverageWindow
+	s.Confinement = e.load.config.Global.Confinement
 	if t := e.load.trusted; t != nil {
 		s.TrustedPaths = t.Except
 	}
 	s.TrustedPaths = slices.Concat(s.TrustedPaths, e.load.config.Global.TrustedPaths)
 	s.Dialect = e.dialects.first()
+}
+
+// finish makes room for as much output as limits.output allows, where nothing else
+// is said of it. A script that runs all the time has no run to measure.
+func (s *Settings) finish(e *entry, f yamltree.Field, _ bool) {
+	e.checkConfinement(f.Value, runtime.GOOS)
+	if e.dialects.find(s.Dialect).Modules {
+		if own := f.Value.Get("limits"); own != nil {
+			for _, key := range []string{"cpu", "output"} {
+				if limit := own.Value.Get(key); limit != nil {
+					e.fail(limit.Line, "leave it out", "limits: %s is not for the dialect %s, whose scripts run all the time", key, s.Dialect)
+				}
+			}
+		}
+		s.Limits.CPU, s.Limits.Output = 0, 0
+	}
+	if s.Limits.Output > 0 && f.Value.Get("max_output") == nil {
+		s.MaxOutput = s.Limits.Output
+	}
 }
 
 // Script is one entry of `scripts`.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 func TestSecret(t *testing.T) {
@@ -258,6 +260,35 @@ func TestSuggest(t *testing.T) {
 		}
 		if got := suggest(key, names); got != want {
 			t.Errorf("suggest(%q) = %q, want %q", key, got, want)
+		}
+	}
+}
+
+// What a system has no means for is refused there, with each key and its line.
+func TestConfinementElsewhere(t *testing.T) {
+	r := new(yamltree.Report)
+	root := yamltree.Parse(r, "x", []byte("limits:\n  cpu: 1s\n  memory: 1MiB\n  output: 1KiB\nnice: 1\numask: 022\nno_new_privileges: true\ngroup: g\nuser: u\nlimit: {}\n"))
+	if len(r.Errs) > 0 {
+		t.Fatal(r.Errs)
+	}
+	linuxOnly := []string{"x:2: s: cpu", "x:3: s: memory", "x:5: s: nice", "x:6: s: umask", "x:7: s: no_new_privileges"}
+	for system, want := range map[string][]string{"linux": nil, "darwin": linuxOnly, "windows": append([]string{"x:8: s: group is not supported on Windows (leave it out)"}, linuxOnly...)} {
+		e := &entry{Report: new(yamltree.Report), file: "x", thing: "s"}
+		e.checkConfinement(root, system)
+		got := map[string]bool{}
+		for _, err := range e.Errs {
+			got[err.Error()] = true
+		}
+		for _, text := range want {
+			if !strings.Contains(text, "Windows") {
+				text += " is supported on Linux only (leave it out)"
+			}
+			if !got[text] {
+				t.Errorf("%s: no %q in %v", system, text, e.Errs)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %v", system, e.Errs)
 		}
 	}
 }

@@ -47,6 +47,7 @@ var formats = map[string]format{
 	"prefix":        {read: checked(checkPrefix)},
 	"url path":      {read: checked(checkURLPath)},
 	"name part":     {read: checked(checkNamePart)},
+	"umask":         {read: checked(checkUmask)},
 	"variable name": {read: checked(func(s string) *yamltree.Problem { return checkEnv(s, "") })},
 }
 
@@ -145,6 +146,20 @@ func checkURLPath(s string) *yamltree.Problem {
 		return yamltree.Problemf("write it like /collectd-post", "%q is not a plain path", s)
 	}
 	return nil
+}
+
+// checkUmask takes an octal number, as the shell's umask does.
+func checkUmask(s string) *yamltree.Problem {
+	if _, ok := (&Confinement{Umask: s}).Mask(); !ok {
+		return yamltree.Problemf("write it in octal, like 027", "%q is not a umask", s)
+	}
+	return nil
+}
+
+// Mask gives the umask as a number; false where there is none.
+func (c *Confinement) Mask() (mask uint32, ok bool) {
+	n, err := strconv.ParseUint(c.Umask, 8, 32)
+	return uint32(n), err == nil && n <= 0o777
 }
 
 // checkNamePart takes the beginning of a name that an upload sends.

@@ -18,7 +18,8 @@ import (
 //	default   what is read where the file is silent
 //	unset     for the reference: what holds then, if that is no value
 //	required  what to write where it is missing
-//	min, max  bounds, written as a value is; unit:"bytes" makes a number one of bytes
+//	min, max  bounds, written as a value is; unit:"bytes" makes a number one of bytes,
+//	          zero lets it be 0 as well, which is no limit
 //	words     all that it may be; for a bool, what stands for false and for true
 //	format    which of formats a text has, or of mapFormats the texts of a map
 //	empty     says that a text may be empty

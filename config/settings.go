@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +100,29 @@ func (e *entry) compareTimes(v *yamltree.Value, interval, timeout time.Duration)
 	}
 	e.Warn("%s: %s: timeout %s is longer than interval %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
 		Position{File: e.file, Line: line}, e.thing, model.Duration(timeout), model.Duration(interval))
+}
+
+// onlyLinux are the keys of a Confinement that only Linux can hold scripts to.
+var onlyLinux = []string{"cpu", "memory", "processes", "files", "nice", "umask", "no_new_privileges"}
+
+// checkConfinement refuses in a map of Settings, or of Global, what a system has no
+// means for.
+func (e *entry) checkConfinement(v *yamltree.Value, system string) {
+	if group := v.Get("group"); group != nil && system == "windows" {
+		e.fail(group.Line, "leave it out", "group is not supported on Windows")
+	}
+	if system == "linux" {
+		return
+	}
+	fields := v.Fields
+	if limits := v.Get("limits"); limits != nil {
+		fields = slices.Concat(fields, limits.Value.Fields)
+	}
+	for _, f := range fields {
+		if slices.Contains(onlyLinux, f.Key) {
+			e.fail(f.Line, "leave it out", "%s is supported on Linux only", f.Key)
+		}
+	}
 }
 
 // readModule names a module.

@@ -217,6 +217,7 @@ func (e *entry) single(k *key, v *yamltree.Value, to reflect.Value) (bool, *yaml
 // within holds a number against the bounds of its key.
 func (k *key) within(v *yamltree.Value, n int64) *yamltree.Problem {
 	switch {
+	case n == 0 && k.tag.Get("zero") != "":
 	case k.min != 0 && n < k.min:
 		text, what := v.Text, "is too small"
 		if k.typ == reflect.TypeFor[time.Duration]() {

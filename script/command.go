@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/limits"
 	"scriptbridge/internal/trust"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
@@ -43,12 +44,20 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		MaxOutput: s.MaxOutput,
 		Keep:      s.KeepDescendants,
 	}
+	s.confine(&c)
 	if s.User != "" {
 		a, err := process.LookupAccount(s.User)
 		if err != nil {
 			return c, err
 		}
 		c.Account = a
+	}
+	if s.Group != "" {
+		gid, err := process.LookupGroup(s.Group)
+		if err != nil {
+			return c, err
+		}
+		c.Group = &gid
 	}
 	env := process.Environment(os.Environ(), c.Account, s.PassEnv)
 	if s.EnvFile != "" {
@@ -74,6 +83,9 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		return c, err
 	}
 	guard := s.guard(&c)
+	if err := guard.CheckLimits(&c.Limits); err != nil {
+		return c, err
+	}
 	if err := guard.CheckProgram(program, true); err != nil {
 		return c, err
 	}
@@ -94,6 +106,18 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		return c, d.CheckPermissions(&s.Script, guard)
 	}
 	return c, nil
+}
+
+// confine has a command keep to what the configuration allows.
+func (s *Script) confine(c *process.Command) {
+	l := &s.Limits
+	c.MaxWritten = l.Output
+	c.Limits = limits.Settings{
+		CPU: l.CPU, Memory: l.Memory, Processes: l.Processes, Files: l.Files, Nice: s.Nice, NoNewPrivileges: s.NoNewPrivileges,
+	}
+	if mask, ok := s.Mask(); ok {
+		c.Limits.Umask = &mask
+	}
 }
 
 // guard says what of the command may be run.
