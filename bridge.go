@@ -85,7 +85,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		return nil, err
 	}
 	uploads := upload.NewSet(all.Types, logger, signalsOf(ctx).fatal)
-	out := record.Tee{page, record.NewEventLog(streams.events), uploads}
+	out := record.Tee{page, record.NewEventLog(streams.eventShares), uploads}
 	b := &bridge{
 		flags: f, logger: logger, port: port, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),

@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/lossy"
+	"scriptbridge/internal/share"
 )
 
 // lastLines is how long the end of the program waits for who reads its logs.
@@ -24,8 +25,11 @@ const lastLines = time.Second
 // who reads them.
 type logStreams struct {
 	stderr *lossy.Writer
-	logger log.Logger
+	logger log.Logger // what a script or receiver may add to it is bounded, by shares
+	shares *share.Logger
 	events *eventStream
+	// eventShares are events, with what a script or receiver may add to it bounded.
+	eventShares *share.Logger
 }
 
 // newLogStreams takes over stdout and stderr until close.
@@ -36,8 +40,12 @@ func newLogStreams(f *flags, stdout, stderr io.Writer) *logStreams {
 			level.Warn(s.logger).Log("msg", "lines of this log were dropped, since nobody read it", "dropped", dropped)
 		}
 	}})
-	s.logger = newLogger(s.stderr, f.logLevel, f.logFormat)
+	lines := newFormatLogger(s.stderr, f.logFormat)
+	unbounded := newLoggerTo(lines, f.logLevel)
+	s.shares = share.NewLog(lines, unbounded)
+	s.logger = newLoggerTo(s.shares, f.logLevel)
 	s.events = newEventStream(stdout, s.logger)
+	s.eventShares = share.NewEvents(s.events, unbounded)
 	return s
 }
 
@@ -47,16 +55,23 @@ func (s *logStreams) close() {
 	s.stderr.Close(lastLines)
 }
 
-// register shows what nobody has read.
+// register shows what nobody has read, and what was too much.
 func (s *logStreams) register(r prometheus.Registerer) {
-	dropped := func(stream string, count func() uint64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name:        "scriptbridge_log_dropped_total",
-			Help:        "Lines of the bridge's own log and of the event log that were dropped, since their destination was full, slow or gone.",
-			ConstLabels: prometheus.Labels{"stream": stream},
-		}, func() float64 { return float64(count()) })
+	count := func(name, help, stream string, count func() uint64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: name, Help: help, ConstLabels: prometheus.Labels{"stream": stream},
+		}, func() float64 { return float64(count()) }))
 	}
-	r.MustRegister(dropped("log", s.stderr.Dropped), dropped("events", s.events.drops.Count))
+	const (
+		dropped     = "scriptbridge_log_dropped_total"
+		droppedHelp = "Lines of the bridge's own log and of the event log that were dropped, since their destination was full, slow or gone."
+		left        = "scriptbridge_log_suppressed_total"
+		leftHelp    = "Lines of the bridge's own log and of the event log that were left out, since their script or receiver had had its share."
+	)
+	count(dropped, droppedHelp, "log", s.stderr.Dropped)
+	count(dropped, droppedHelp, "events", s.events.drops.Count)
+	count(left, leftHelp, "log", s.shares.Suppressed)
+	count(left, leftHelp, "events", s.eventShares.Suppressed)
 }
 
 // eventStream is where the event log writes: standard output or a file, in one

@@ -5,13 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"scriptbridge/internal/share"
+	"scriptbridge/internal/testkit"
 )
 
 // serveFiles starts the bridge in a folder with these files, of which those that begin
@@ -122,4 +128,97 @@ scripts:
 	if n := probes(); n != 2 {
 		t.Errorf("%d probes run in 2 of 4 places", n)
 	}
+}
+
+// Whatever scripts print and clients send without end, each of them adds a burst to the
+// log and then little, and the event log has its share of each; what is left out is
+// counted and told.
+func TestLogFlood(t *testing.T) {
+	const loop = "n=$(cat N.${0##*/} 2>/dev/null || echo 0); echo $((n + 1)) >N.${0##*/}\n"
+	script := func(declare, data string) string {
+		return "#!/bin/sh\n[ \"$1\" = -c ] && { echo '" + declare + "'; exit; }\n" + loop + "awk -v n=$n 'BEGIN { for (i = 0; i < 1000; i++) " + data + " }'\n"
+	}
+	socket := freePort(t)
+	began := time.Now()
+	p, url := serveFiles(t, map[string]string{
+		"scriptbridge.yml": fmt.Sprintf(`
+events: {log: {path: events.log}}
+global: {interval: 1s}
+receive: {statsd: {udp: "127.0.0.1:%d"}}
+scripts:
+  - {name: refused, command: ./refused.sh}
+  - {name: stderr, command: ./stderr.sh}
+  - {name: series, command: ./series.sh, dialect: prometheus, max_series: 10}
+  - {name: events, command: ./events.sh}
+`, socket),
+		"refused.sh": script(`{"metrics": [{"id": 1, "name": "A"}]}`, `printf "M%d 1\n", 5 + 1000*n + i`),
+		"stderr.sh":  script(`{"metrics": [{"id": 1, "name": "B"}]}`, `printf "word %d of run %d\n", i, n >"/dev/stderr"`),
+		"series.sh":  script("", `printf "series_%d_%d 1\n", n, i`),
+		"events.sh":  script(`{"events": [{"id": 1, "name": "E"}]}`, `printf "E1 1700000000 -1 \"event %d of run %d\" \"{}\" S\n", i, n`),
+	})
+	to, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", socket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	p.await("the receiver", func() bool { return value(t, url, `scriptbridge_receiver_up{receiver="statsd"}`) == 1 })
+	sent := 0
+	ran := func() bool {
+		for range 1000 {
+			text := fmt.Sprintf("event %d", sent)
+			if _, err := fmt.Fprintf(to, "_e{%d,4}:%s|text", len(text), text); err == nil {
+				sent++
+			}
+		}
+		for _, name := range []string{"refused", "stderr", "series", "events"} {
+			if value(t, url, fmt.Sprintf(`scriptbridge_script_runs_total{script=%q,result="ok"}`, name)) < 6 {
+				return false
+			}
+		}
+		return sent >= 20_000
+	}
+	testkit.Poll(t, "six runs of each", ran, p.out.String)
+	p.await("the events to be told of", func() bool {
+		return strings.Contains(p.out.String(), `msg="more events than the event log takes of one receiver"`)
+	})
+	log := p.out.String()
+	events, err := os.ReadFile(filepath.Join(p.dir, "events.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began).Seconds()
+	for _, name := range []string{"refused", "stderr", "series", "events"} {
+		lines := strings.Count(log, "script="+name+" ")
+		if most := share.Log.Burst + int(took/10) + 5; lines > most || lines < 20 && name != "events" {
+			t.Errorf("%s: %d lines in %.0f s, not 20 to %d", name, lines, took, most)
+		}
+		if !strings.Contains(log, fmt.Sprintf(`script=%s msg="more `, name)) {
+			t.Errorf("%s: the log does not tell what was left out", name)
+		}
+	}
+	if most := 4*25_000 + int(took*1000); len(log) > most {
+		t.Errorf("%d bytes in %.0f s, more than %d", len(log), took, most)
+	}
+	for _, source := range []string{" script=events ", " receiver=statsd "} {
+		lines := strings.Count(string(events), source)
+		if most := share.Events.Burst + int(took*10) + 1; lines > most || lines < share.Events.Burst {
+			t.Errorf("%d lines with%sin %.0f s, not %d to %d", lines, source, took, share.Events.Burst, most)
+		}
+	}
+	for _, stream := range []string{"log", "events"} {
+		if n := value(t, url, fmt.Sprintf(`scriptbridge_log_suppressed_total{stream=%q}`, stream)); n < 1000 {
+			t.Errorf("%v lines of the stream %s are counted", n, stream)
+		}
+	}
+}
+
+// freePort is a port that nobody has now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).Port
 }

@@ -212,7 +212,11 @@ func (f *flags) tellStack(err error, stderr io.Writer) {
 // newLogger makes the program's own log: ts, level and msg on every line, then
 // script, err and the rest.
 func newLogger(w io.Writer, allow, format string) log.Logger {
-	logger := newFormatLogger(w, format)
+	return newLoggerTo(newFormatLogger(w, format), allow)
+}
+
+// newLoggerTo makes one whose lines go to another logger, which writes them.
+func newLoggerTo(logger log.Logger, allow string) log.Logger {
 	logger = level.NewFilter(logger, level.Allow(level.ParseDefault(allow, level.InfoValue())))
 	return log.With(logger, "ts", log.TimestampFormat(func() time.Time { return time.Now().UTC() }, "2006-01-02T15:04:05.000Z"))
 }

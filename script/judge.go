@@ -72,7 +72,7 @@ type judge struct {
 }
 
 func newJudge(s *Script) *judge {
-	j := &judge{script: s, overrides: newOverrides(s.Metrics), once: newOnceLog()}
+	j := &judge{script: s, overrides: newOverrides(s.Metrics), once: new(onceLog)}
 	j.terms(nil)
 	return j
 }
@@ -192,13 +192,9 @@ func (j *judge) printsOther(o *process.Outcome) bool {
 // onceLog is what the log has of a script's output already. Its memory is bounded:
 // when it is full, everything is news again. It may be used by many goroutines.
 type onceLog struct {
-	share *share // of the log, for what is told of the output
-
 	mu    sync.Mutex
 	texts map[[2]string]bool
 }
-
-func newOnceLog() *onceLog { return &onceLog{share: newShare(linesBurst)} }
 
 // firstTime reports whether this was not said before.
 func (s *onceLog) firstTime(kind, text string) bool {

@@ -55,7 +55,6 @@ func (u *worker) liveOnce(k dialect.Keeper, mine *place, waited time.Duration) (
 	defer leave()
 	defer time.AfterFunc(keepStart, leave).Stop()
 	hear := func(t *dialect.Result, next State) {
-		u.stderr.flush()
 		batch, verdict := u.judge.judge(t, u.source.Load(), waited)
 		u.logVerdict(verdict, t)
 		u.publish(t, batch, verdict, next)
@@ -85,7 +84,6 @@ func (u *worker) liveOnce(k dialect.Keeper, mine *place, waited time.Duration) (
 func (u *worker) rest(t *dialect.Result) {
 	t.Warnings = append(t.Warnings, fmt.Sprintf("does not run: %v; it is started again when its configuration or its file has changed", t.Err))
 	t.Failure, t.Err = "", nil
-	u.stderr.flush()
 	batch, verdict := u.judge.judge(t, u.source.Load(), 0)
 	u.logVerdict(verdict, t)
 	u.putGone()

@@ -4,58 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/share"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
-// A burst of standard error is in the log, and of a flood that goes on six
-// lines a minute; every ten minutes the log says how many were left out.
-func TestStderrLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out textLog
-		l := newStderrLog(log.NewLogfmtLogger(&out))
-		const minutes, lines = 60, 200
-		for m := range minutes {
-			for i := range lines {
-				l.line(fmt.Appendf(nil, "line %d of minute %d\r\n", i, m))
-			}
-			l.flush()
-			if m == 0 && (out.count("line ") != stderrBurst || out.count(fmt.Sprintf("suppressed=%d", lines-stderrBurst)) != 1) {
-				t.Errorf("the first minute:\n%s", out.String())
-			}
-			time.Sleep(time.Minute)
-		}
-		if n := out.count("line "); n != stderrBurst+6*(minutes-1) {
-			t.Errorf("%d lines of an hour are in the log", n)
-		}
-		if n := out.count("suppressed="); n != 6 {
-			t.Errorf("that lines are left out is told %d times in an hour", n)
-		}
-		time.Sleep(10 * time.Minute)
-		l.line([]byte("line the last"))
-		l.flush()
-		told := out.count("line ")
-		for _, m := range regexp.MustCompile(`suppressed=(\d+)`).FindAllStringSubmatch(out.String(), -1) {
-			n, _ := strconv.Atoi(m[1])
-			told += n
-		}
-		if told != minutes*lines+1 {
-			t.Errorf("the log tells of %d lines of %d", told, minutes*lines+1)
-		}
-		tail := l.tail()
-		if len(tail) != stderrTail || tail[len(tail)-1] != "line the last" {
-			t.Errorf("the tail ends with %q", tail[len(tail)-1])
-		}
-	})
+// sharedLog is a log as the bridge has it.
+func sharedLog(out io.Writer) log.Logger {
+	own := log.NewLogfmtLogger(out)
+	return share.NewLog(own, own)
+}
+
+// The last lines of standard error are kept for the page, also those that the log
+// does not take.
+func TestStderrTail(t *testing.T) {
+	var out textLog
+	l := newStderrLog(sharedLog(&out))
+	for i := range 200 {
+		l.line(fmt.Appendf(nil, "line %d\r\n", i))
+	}
+	if n := out.count("level=info stream=stderr msg=\"line "); n != 200 { // of no script
+		t.Errorf("%d lines are in the log", n)
+	}
+	tail := l.tail()
+	if len(tail) != stderrTail || tail[0] != "line 150" || tail[stderrTail-1] != "line 199" {
+		t.Errorf("the tail is %q", tail)
+	}
 }
 
 // What scripts do over and over is in the log now and then, for an hour of runs
@@ -78,6 +60,7 @@ func TestLogRepeats(t *testing.T) {
 			turn.Err = errors.Join(errs...)
 		}
 	}
+	words := share.Log.Burst - share.Log.Kept
 	for _, c := range []struct {
 		name     string
 		play     func(ctx context.Context, n int) *dialect.Result
@@ -110,20 +93,20 @@ func TestLogRepeats(t *testing.T) {
 		}, "the script is well again", 1, 1, 2},
 		{"other lines are refused each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, refusing(n, 500))
-		}, "a line was refused", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
+		}, "a line was refused", share.Log.Burst, share.Log.Burst + 6*60, share.Log.Burst + 6*60 + 7},
 		{"the same lines are refused each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, refusing(1, 20))
 		}, "a line was refused", 20, 20, 20},
 		{"its dialect has much to tell", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, func(turn *dialect.Result) { turn.Log = make([]string, 51) })
-		}, "stream=stdout", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
+		}, "stream=stdout", words, words + 6*60, words + 6*60 + 7},
 		{"warns of something else each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, func(turn *dialect.Result) {
 				for i := range 20 {
 					turn.Warnings = append(turn.Warnings, fmt.Sprintf("warning %d of run %d", i, n))
 				}
 			})
-		}, "msg=\"warning ", linesBurst, linesBurst + 6*60, linesBurst + 6*60 + 7},
+		}, "msg=\"warning ", share.Log.Burst, share.Log.Burst + 6*60, share.Log.Burst + 6*60 + 7},
 		{"takes longer than its interval", lasting(90 * time.Second), "the script was due", 1, 1, 1},
 		{"takes longer than its interval now and then", func(ctx context.Context, n int) *dialect.Result {
 			return lasting(time.Duration(1+n%2*70)*time.Second)(ctx, n)
@@ -132,7 +115,7 @@ func TestLogRepeats(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out textLog
-				p := NewPool(&memory{}, log.NewLogfmtLogger(&out), 1)
+				p := NewPool(&memory{}, sharedLog(&out), 1)
 				defer p.Close()
 				p.Reload(t.Context(), []*Script{newTestScript("a", time.Minute, &player{play: c.play})}, 1)
 				time.Sleep(time.Hour)

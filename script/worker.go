@@ -265,7 +265,6 @@ func (u *worker) publish(turn *dialect.Result, batch *record.Batch, verdict *Ver
 func (u *worker) execute(mine *place, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
 	turn := u.runner.Run(u.ctx, u.exec)
 	mine.release()
-	u.stderr.flush()
 	if u.ctx.Err() != nil && u.interrupted(turn) {
 		return turn, nil, nil
 	}
@@ -328,30 +327,31 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 	}
 	news, over := u.judge.verdicts.Update(time.Now(), wrong...)
 	for _, n := range news {
-		if !u.forProbe || u.judge.once.firstTime("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
-			level.Error(u.logger).Log(n.With("msg", "the run failed", "result", v.Result, "err", v.Err)...)
+		fail := level.Error(u.logger)
+		if u.forProbe { // of which there are as many as others ask for
+			if !u.judge.once.firstTime("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
+				continue
+			}
+			fail = level.Warn(u.logger)
 		}
+		fail.Log(n.With("msg", "the run failed", "result", v.Result, "err", v.Err)...)
 	}
 	if over {
 		level.Info(u.logger).Log("msg", "the script is well again")
 	}
-	said := u.judge.once
 	for _, le := range v.Lines {
-		if said.firstTime(le.Reason, lineKey(le.Text)) && said.share.take() {
+		if u.judge.once.firstTime(le.Reason, lineKey(le.Text)) {
 			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
 		}
 	}
 	for _, line := range t.Log {
-		if said.share.take() {
-			level.Info(u.logger).Log("stream", "stdout", "msg", line)
-		}
+		level.Info(u.logger).Log("stream", "stdout", "msg", line)
 	}
 	for _, w := range t.Warnings {
-		if said.firstTime("warning", w) && said.share.take() {
+		if u.judge.once.firstTime("warning", w) {
 			level.Warn(u.logger).Log("msg", w)
 		}
 	}
-	said.share.flush(u.logger, "msg", "more is told of the script's output than the log takes; the script's page shows it")
 }
 
 // remember keeps what the status page shows. The caller holds u.mu.
