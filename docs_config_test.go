@@ -168,6 +168,12 @@ func provided(t *testing.T, text string) string {
 	t.Helper()
 	root := t.TempDir()
 	t.Setenv("HOME", root)
+	t.Setenv("CREDENTIALS_DIRECTORY", root+"/credentials")
+	for _, m := range regexp.MustCompile(`(\w+): "?\$\{CREDENTIALS_DIRECTORY\}(/[\w.-]+)`).FindAllStringSubmatch(text, -1) {
+		provide(t, m[1], root, "/credentials"+m[2])
+	}
+	// An account that the docs make.
+	text = regexp.MustCompile(`user: monitoring-\w+`).ReplaceAllString(text, "user: nobody")
 	path := regexp.MustCompile(`(^|[\s\['",:{])(/[\w.-]+(?:/[\w.-]+)*)`)
 	key := regexp.MustCompile(`(\w+): *[^:]*$`)
 	var changed strings.Builder
@@ -221,6 +227,8 @@ func provide(t *testing.T, key, root, path string) {
 		if err := makeCertificate(filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")); err != nil {
 			t.Fatal(err)
 		}
+	case "env_file":
+		write(t, file, "PASSWORD=secret\n", 0o600)
 	case "auth_file":
 		write(t, file, "collectd: secret\n", 0o600)
 	case "access_token_file", "access_tokens_file":
@@ -341,6 +349,7 @@ func TestDocsFlags(t *testing.T) {
 		"collector.textfile.directory", // node_exporter
 		"script.timeout-offset",        // script_exporter
 		"all", "no-update", "timeout",  // scripts
+		"home-dir", "no-create-home", "now", "shell", "system", // useradd, systemctl
 	}
 	flag := regexp.MustCompile(`(?:^|[^\w-])--((?:\[no-\])?[a-z][a-z0-9.-]*[a-z0-9])`)
 	var known []string

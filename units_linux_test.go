@@ -26,9 +26,17 @@ type unit map[string][]string
 
 func readUnit(t *testing.T, files ...string) unit {
 	t.Helper()
-	u := make(unit)
+	var texts []string
 	for _, file := range files {
-		for line := range strings.Lines(read(t, file)) {
+		texts = append(texts, read(t, file))
+	}
+	return unitOf(texts...)
+}
+
+func unitOf(texts ...string) unit {
+	u := make(unit)
+	for _, text := range texts {
+		for line := range strings.Lines(text) {
 			key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 			switch {
 			case !ok || strings.HasPrefix(key, "#"):
@@ -87,6 +95,7 @@ func verify(t *testing.T, file string, dropIns ...string) {
 	}
 	write(t, filepath.Join(folder, name), strings.ReplaceAll(text, installed, program), 0o600)
 	for i, text := range dropIns {
+		text = strings.ReplaceAll(text, installed, program)
 		if err := os.MkdirAll(filepath.Join(folder, name+".d"), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -108,16 +117,66 @@ func TestUnitsSyntax(t *testing.T) {
 	verify(t, ownUnit)
 	verify(t, rootUnit)
 	verify(t, ownUnit, read(t, sudoConf))
+	units := []unit{readUnit(t, ownUnit), readUnit(t, rootUnit)}
 	for _, b := range docBlocks(t) {
 		if b.lang == "ini" {
 			verify(t, ownUnit, b.text)
 			verify(t, rootUnit, b.text)
+			units = append(units, unitOf(read(t, ownUnit), b.text))
 		}
 	}
-	for _, file := range []string{ownUnit, rootUnit} {
-		line := strings.ReplaceAll(readUnit(t, file).the("ExecStart"), "%S", "/var/lib")
-		if _, _, err := parseArgs(strings.Fields(line)[1:], os.Stdout, os.Stderr); err != nil {
-			t.Errorf("%s: the program does not take its own flags: %v", file, err)
+	for _, u := range units {
+		if _, _, err := parseArgs(strings.Fields(u.the("ExecStart"))[1:], os.Stdout, os.Stderr); err != nil {
+			t.Errorf("the program does not take %s: %v", u.the("ExecStart"), err)
+		}
+	}
+}
+
+// What the docs have root type makes the accounts, the files and the unit that they
+// speak of, here below a folder in the place of /.
+func TestUnitsInstall(t *testing.T) {
+	needs(t, "systemctl", "systemd")
+	needs(t, "useradd", "passwd")
+	if os.Geteuid() != 0 {
+		t.Skip("only root can install")
+	}
+	root := t.TempDir()
+	for _, folder := range []string{"etc/systemd/system", "lib/systemd/system"} {
+		if err := os.MkdirAll(filepath.Join(root, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"passwd", "group"} {
+		write(t, filepath.Join(root, "etc", file), "", 0o644)
+	}
+	var script strings.Builder
+	for _, b := range docBlocks(t) {
+		if b.page == "docs/security.md" && b.lang == "sh" {
+			script.WriteString(b.text)
+		}
+	}
+	text := strings.NewReplacer(
+		"useradd ", "useradd --prefix="+root+" ",
+		"systemctl enable --now ", "systemctl --root="+root+" enable ",
+		" /etc/", " "+root+"/etc/",
+		"-m 0644 scriptbridge.yml", "-m 0644 examples/scriptbridge.yml",
+	).Replace(script.String())
+	if out, err := exec.Command("sh", "-euc", text).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, text)
+	}
+	accounts := read(t, filepath.Join(root, "etc/passwd"))
+	users := []string{readUnit(t, ownUnit).the("User")}
+	for _, m := range regexp.MustCompile(`user: (monitoring-\w+)`).FindAllStringSubmatch(read(t, "docs/security.md"), -1) {
+		users = append(users, m[1])
+	}
+	for _, user := range users {
+		if !strings.Contains("\n"+accounts, "\n"+user+":") {
+			t.Errorf("nothing makes the account %s", user)
+		}
+	}
+	for _, file := range []string{"etc/scriptbridge/scriptbridge.yml", "etc/systemd/system/multi-user.target.wants/scriptbridge.service"} {
+		if _, err := os.Lstat(filepath.Join(root, file)); err != nil {
+			t.Error(err)
 		}
 	}
 }
@@ -151,7 +210,7 @@ func confined(t *testing.T, u unit, folder string, args ...string) *exec.Cmd {
 		write(t, full[1], read(t, "testdata/units/syscalls.py"), 0o644)
 	}
 	full = append(full, "setpriv", "--bounding-set="+caps, "--inh-caps=-all")
-	if u.the("User") != "" {
+	if u.the("User") != "root" {
 		full = append(full, "--reuid=65534", "--regid=65534", "--clear-groups")
 	}
 	if u.the("NoNewPrivileges") == "yes" {
@@ -223,7 +282,7 @@ func confinedBridge(t *testing.T, u unit, folder, program, config string, wanted
 		t.Fatal(err)
 	}
 	defer manager.Close()
-	if u.the("User") != "" {
+	if u.the("User") != "root" {
 		for _, path := range []string{state, socket} {
 			if err := os.Chown(path, 65534, 65534); err != nil {
 				t.Fatal(err)

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -68,11 +70,38 @@ func readPath(e *entry, s string) (string, *yamltree.Problem) {
 // readFile reads the path of a file, or of a folder of files, that the bridge
 // obeys: as root it obeys nothing that others may change.
 func readFile(e *entry, s string) (string, *yamltree.Problem) {
+	s, p := inCredentials(s)
+	if p != nil {
+		return s, p
+	}
 	path := fsx.Absolute(e.folder, s)
 	if e.load == nil {
 		return path, nil
 	}
 	return path, e.load.obeyed(path, wayOut)
+}
+
+// credentials is the variable that systemd names the folder of a unit's credentials
+// by, which nobody else may read (LoadCredential=). It is the one variable that
+// means something in the configuration.
+const credentials = "CREDENTIALS_DIRECTORY"
+
+// inCredentials gives the path of a file that is named as one in that folder; any
+// other it leaves as it is.
+func inCredentials(s string) (string, *yamltree.Problem) {
+	name, ok := strings.CutPrefix(s, "${"+credentials+"}/")
+	if !ok {
+		name, ok = strings.CutPrefix(s, "$"+credentials+"/")
+	}
+	if !ok {
+		return s, nil
+	}
+	folder := os.Getenv(credentials)
+	if !filepath.IsAbs(folder) {
+		return s, yamltree.Problemf("it is set in a unit with LoadCredential=; elsewhere name the file by its path",
+			"is a credential, but %s names no folder", credentials)
+	}
+	return filepath.Join(folder, name), nil
 }
 
 // readAddress reads HOST:PORT. Without a host it is loopback: what is received is
