@@ -313,16 +313,14 @@ func (u *Uploader) tidy(now time.Time) error {
 	var events []known
 	err := u.spool.View(func(tx *spool.Tx) error {
 		old, events = nil, nil
-		tx.Each("previous/", func(key string, b []byte) bool {
+		for key, b := range tx.Each("previous/") {
 			if _, ok := readPrevious(b); !ok || previousTime(b) < limit {
 				old = append(old, key)
 			}
-			return true
-		})
-		tx.Each(eventPrefix, func(key string, _ []byte) bool {
+		}
+		for key := range tx.Each(eventPrefix) {
 			events = append(events, known{key, readMark(tx, key)})
-			return true
-		})
+		}
 		return nil
 	})
 	if err != nil {
@@ -337,5 +335,5 @@ func (u *Uploader) tidy(now time.Time) error {
 	if len(old) == 0 {
 		return nil
 	}
-	return u.spool.Update(func(tx *spool.Tx) error { return remove(tx, old) })
+	return u.spool.Update(func(tx *spool.Tx) error { return tx.Delete(old...) })
 }

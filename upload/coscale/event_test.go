@@ -189,8 +189,12 @@ func (r *rig) marks() int {
 	r.t.Helper()
 	n := 0
 	err := r.spool.View(func(tx *spool.Tx) error {
-		tx.Each(eventPrefix, func(string, []byte) bool { n++; return true })
-		tx.Each(claimPrefix, func(string, []byte) bool { n++; return true })
+		for range tx.Each(eventPrefix) {
+			n++
+		}
+		for range tx.Each(claimPrefix) {
+			n++
+		}
 		return nil
 	})
 	if err != nil {

@@ -134,8 +134,10 @@ func (u *Uploader) forget(why error) (bool, error) {
 	u.canary = nil
 	return true, u.spool.Update(func(tx *spool.Tx) error {
 		var keys []string
-		tx.Each(idPrefix, func(key string, _ []byte) bool { keys = append(keys, key); return true })
-		return remove(tx, keys)
+		for key := range tx.Each(idPrefix) {
+			keys = append(keys, key)
+		}
+		return tx.Delete(keys...)
 	})
 }
 

@@ -21,23 +21,16 @@ func (u *Uploader) forgetSource(s *record.Source) error {
 	var keys []string
 	err := u.spool.View(func(tx *spool.Tx) error {
 		keys = nil
-		tx.Each(prefix, func(key string, _ []byte) bool { keys = append(keys, key); return true })
+		for key := range tx.Each(prefix) {
+			keys = append(keys, key)
+		}
 		return nil
 	})
 	if err == nil && len(keys) > 0 {
-		err = u.spool.Update(func(tx *spool.Tx) error { return remove(tx, keys) })
+		err = u.spool.Update(func(tx *spool.Tx) error { return tx.Delete(keys...) })
 	}
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
-	}
-	return nil
-}
-
-func remove(tx *spool.Tx, keys []string) error {
-	for _, key := range keys {
-		if err := tx.Delete(key); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -230,19 +230,13 @@ func (u *Uploader) forget(now time.Time) error {
 		var old []string
 		for prefix, age := range map[string]time.Duration{"event/": eventsKept, "last/": 7 * 24 * time.Hour} {
 			limit := now.Add(-age).Unix()
-			tx.Each(prefix, func(key string, value []byte) bool {
+			for key, value := range tx.Each(prefix) {
 				if len(value) != 16 || int64(binary.BigEndian.Uint64(value[8:])) < limit {
 					old = append(old, key)
 				}
-				return true
-			})
-		}
-		for _, key := range old {
-			if err := tx.Delete(key); err != nil {
-				return err
 			}
 		}
-		return nil
+		return tx.Delete(old...)
 	})
 }
 

@@ -231,7 +231,9 @@ func marks(t *testing.T, s *spool.Spool) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
 	if err := s.View(func(tx *spool.Tx) error {
-		tx.Each("", func(key string, value []byte) bool { all[key] = string(value); return true })
+		for key, value := range tx.Each("") {
+			all[key] = string(value)
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -138,7 +138,8 @@ func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) 
 		for !stop.Load() {
 			s.Stats()
 			_ = s.View(func(tx *Tx) error {
-				tx.Each("key/", func(string, []byte) bool { return true })
+				for range tx.Each("key/") {
+				}
 				return nil
 			})
 		}

@@ -122,7 +122,9 @@ func TestShrinkHoldsNobodyUp(t *testing.T) {
 		}
 		state := make(map[string]string)
 		if err := s.View(func(tx *Tx) error {
-			tx.Each("", func(key string, value []byte) bool { state[key] = string(value); return true })
+			for key, value := range tx.Each("") {
+				state[key] = string(value)
+			}
 			return nil
 		}); err != nil {
 			t.Fatal(err)

@@ -172,7 +172,9 @@ func TestStateAndEntriesLastTogether(t *testing.T) {
 	want(t, "entries", texts(t, s), wantEntries)
 	var keys []string
 	err := s.View(func(tx *Tx) error {
-		tx.Each("last/", func(key string, _ []byte) bool { keys = append(keys, key); return true })
+		for key := range tx.Each("last/") {
+			keys = append(keys, key)
+		}
 		return nil
 	})
 	if err != nil {

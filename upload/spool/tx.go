@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"iter"
 	"math"
 	"os"
 	"time"
@@ -212,22 +213,26 @@ func (t *Tx) Set(key string, value []byte) error {
 	return t.state.Put([]byte(key), value)
 }
 
-// Delete forgets a key.
-func (t *Tx) Delete(key string) error {
-	if t.Get(key) == nil {
-		return nil
+// Delete forgets keys.
+func (t *Tx) Delete(keys ...string) error {
+	for _, key := range keys {
+		if t.Get(key) == nil {
+			continue
+		}
+		t.touch(true, key)
+		if err := t.state.Delete([]byte(key)); err != nil {
+			return err
+		}
 	}
-	t.touch(true, key)
-	return t.state.Delete([]byte(key))
+	return nil
 }
 
-// Each gives every key that begins so, in order, until f returns false. The
-// state must not be changed meanwhile.
-func (t *Tx) Each(prefix string, f func(key string, value []byte) bool) {
-	c := t.state.Cursor()
-	for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
-		if !f(string(k), v) {
-			return
+// Each gives every key that begins so, in order, with its value. The state must
+// not be changed meanwhile.
+func (t *Tx) Each(prefix string) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		c := t.state.Cursor()
+		for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)) && yield(string(k), v); k, v = c.Next() {
 		}
 	}
 }
