@@ -28,7 +28,7 @@ type Set struct {
 	storage func(name string) (string, error)
 
 	supervisor *supervise.Supervisor[*upload] // has those at work, in the order of the table
-	sinks      sinks                          // are the same
+	sinks      atomic.Pointer[record.Tee]     // are the same
 }
 
 // NewSet returns a Set of no upload yet. fatal ends the program; see
@@ -90,15 +90,28 @@ func (u *Set) specs(cfg *config.Upload) (specs []supervise.Spec[*upload]) {
 
 // Put puts a batch into each upload at once, so that none waits for the disk of
 // another.
-func (u *Set) Put(b *record.Batch) error { return u.sinks.Put(b) }
+func (u *Set) Put(b *record.Batch) error {
+	sinks := u.sinks.Load()
+	if sinks == nil {
+		return nil
+	}
+	errs := make([]error, len(*sinks))
+	var putting sync.WaitGroup
+	for i, one := range *sinks {
+		putting.Go(func() { errs[i] = one.Put(b) })
+	}
+	putting.Wait()
+	return errors.Join(errs...)
+}
 
-// use has batches go to the uploads at work.
+// use has batches go to the uploads at work from now on. One that is on its way
+// may still come to those before.
 func (u *Set) use() {
 	var tee record.Tee
 	for _, one := range u.list() {
 		tee = append(tee, one)
 	}
-	u.sinks.use(tee)
+	u.sinks.Store(&tee)
 }
 
 func (u *Set) list() []*upload { return u.supervisor.All() }
@@ -107,30 +120,7 @@ func (u *Set) list() []*upload { return u.supervisor.All() }
 func (u *Set) Close() {
 	patience, cancel := context.WithTimeout(context.Background(), fsx.Patience)
 	defer cancel()
-	for _, one := range u.supervisor.Close(patience, func() { u.sinks.use(nil) }) {
+	for _, one := range u.supervisor.Close(patience, func() { u.sinks.Store(nil) }) {
 		one.leave()
 	}
 }
-
-// sinks are those of a Set's uploads, which a reload may exchange.
-type sinks struct {
-	uploads atomic.Pointer[record.Tee]
-}
-
-func (s *sinks) Put(b *record.Batch) error {
-	uploads := s.uploads.Load()
-	if uploads == nil {
-		return nil
-	}
-	errs := make([]error, len(*uploads))
-	var putting sync.WaitGroup
-	for i, one := range *uploads {
-		putting.Go(func() { errs[i] = one.Put(b) })
-	}
-	putting.Wait()
-	return errors.Join(errs...)
-}
-
-// use has batches go to these uploads from now on. One that is on its way may
-// still come to those before.
-func (s *sinks) use(uploads record.Tee) { s.uploads.Store(&uploads) }

@@ -85,11 +85,11 @@ func TestSinks(t *testing.T) {
 	if err := s.Put(named("a")); err != nil {
 		t.Error(err)
 	}
-	set.sinks.use(record.Tee{slow, broken})
+	set.sinks.Store(&record.Tee{slow, broken})
 	put := make(chan error)
 	go func() { put <- s.Put(named("b")) }()
 	testkit.Await(t, "the others to have it", func() bool { return len(broken.all()) == 1 && len(page.all()) == 2 })
-	set.sinks.use(nil)
+	set.sinks.Store(nil)
 	if err := s.Put(named("c")); err != nil {
 		t.Error(err)
 	}
