@@ -138,18 +138,19 @@ func (c *Collector) conflicting(name string, kind kindOf) []*family {
 // batch. What has no type wins nothing and loses nothing: it follows.
 func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	name := m.family
-	if b := s.blocks[name]; b != nil && b.metric.id == m.id {
-		return b, nil
+	own := s.blocks[name]
+	if own != nil && own.metric.id == m.id {
+		return own, nil
 	}
 	if f := c.names[name]; f != nil && f.builtin {
 		return nil, s.reservedBy(m, f)
 	}
-	if b := s.blocks[name]; b != nil && !b.replaceable(whole) {
-		return nil, s.duplicateName(m, b.metric.id)
-	}
 	var yielding []*block // the source's own
-	if b := s.blocks[name]; b != nil {
-		yielding = append(yielding, b)
+	if own != nil {
+		if !own.replaceable(whole) {
+			return nil, s.duplicateName(m, own.metric.id)
+		}
+		yielding = append(yielding, own)
 	}
 	for _, f := range c.conflicting(name, m.id.kind) {
 		if f.builtin {
@@ -204,10 +205,15 @@ func (b *block) replaceable(whole bool) bool {
 // evict ends a family for the sake of one that s brings, and tells the other
 // sources why.
 func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal) {
-	// Those without a type go first: they would take the names again.
-	untyped := func(b *block) bool { return b.untyped() }
-	blocks := slices.DeleteFunc(slices.Clone(f.blocks), untyped)
-	for _, b := range slices.Concat(slices.DeleteFunc(slices.Clone(f.blocks), func(b *block) bool { return !untyped(b) }), blocks) {
+	var typed, all []*block
+	for _, b := range f.blocks {
+		if b.untyped() { // which go first: they would take the names again
+			all = append(all, b)
+		} else {
+			typed = append(typed, b)
+		}
+	}
+	for _, b := range append(all, typed...) {
 		if b.source != s {
 			c.evicted(b.source, b.metric.id.name, b.lines(), why(b.source))
 		}
