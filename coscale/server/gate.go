@@ -85,10 +85,8 @@ func (g *gate) delay(ctx context.Context) bool {
 		return false
 	}
 	defer func() { <-g.delayed }()
-	wait := time.NewTimer(failureDelay)
-	defer wait.Stop()
 	select {
-	case <-wait.C:
+	case <-time.After(failureDelay):
 	case <-ctx.Done():
 	}
 	return true

@@ -150,11 +150,9 @@ func (w *Writer) Close(patience time.Duration) bool {
 	w.closed = true
 	w.mu.Unlock()
 	w.signal()
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
 	select {
 	case <-w.done:
-	case <-timeout.C:
+	case <-time.After(patience):
 		w.giveUp.Do(func() { close(w.quit) })
 	}
 	w.mu.Lock()
@@ -236,11 +234,9 @@ func (w *Writer) write(line []byte) bool {
 		if n > 0 {
 			pause = retryFirst
 		}
-		timer := time.NewTimer(pause)
 		select {
-		case <-timer.C:
+		case <-time.After(pause):
 		case <-w.quit:
-			timer.Stop()
 			return false
 		}
 	}

@@ -313,14 +313,12 @@ func (s *Supervisor[U]) run(w, predecessor *worker[U]) {
 		if delay = min(max(2*delay, s.o.First), s.o.Most); up.Load() {
 			delay = s.o.First
 		}
-		wait := time.NewTimer(delay)
 		select {
-		case <-wait.C:
+		case <-time.After(delay):
 		case <-w.changed:
 			delay = 0
 		case <-w.ctx.Done():
 		}
-		wait.Stop()
 		if w.ctx.Err() != nil {
 			break
 		}

@@ -78,14 +78,11 @@ func (r *Retrier) Again(err error) bool {
 	r.counts.Failed(r.name, 1)
 	r.tell(err)
 	r.pause = min(max(firstPause, 2*r.pause), maxPause)
-	wait := time.NewTimer(r.pause)
-	defer wait.Stop()
 	select {
-	case <-wait.C:
-		return true
-	case <-r.stopped:
-		return true // which then gives the error of a listener that was stopped
+	case <-time.After(r.pause):
+	case <-r.stopped: // trying then gives the error of a listener that was stopped
 	}
+	return true
 }
 
 // Well says that something came.

@@ -212,14 +212,12 @@ func end(ctx context.Context, conn net.Conn, ended <-chan error, within time.Dur
 	if !ok {
 		return fmt.Errorf("%T cannot be closed on one side", conn)
 	}
-	early := time.NewTimer(earlyTimeout)
-	defer early.Stop()
 	select {
 	case err := <-ended:
 		return broken(ctx, cmp.Or(err, errEarly))
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-early.C:
+	case <-time.After(earlyTimeout):
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return err
