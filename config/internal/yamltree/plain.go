@@ -10,21 +10,28 @@ import (
 	"strings"
 )
 
+// Plain gives what encoding/json would: nil, bool, int64, float64, string,
+// []any, map[string]any. A number that Go cannot read is a string.
+func (v *Value) Plain() any { return v.plain(plainNumber) }
+
 // Exact is Plain with a json.Number for every number, in all its digits.
-func (v *Value) Exact() any {
+func (v *Value) Exact() any { return v.plain(exactNumber) }
+
+// plain is Plain, with numbers as number makes them of their texts.
+func (v *Value) plain(number func(text string) any) any {
 	switch {
 	case v == nil || v.Kind == Null:
 		return nil
 	case v.Kind == List:
 		items := make([]any, len(v.Items))
 		for i, item := range v.Items {
-			items[i] = item.Exact()
+			items[i] = item.plain(number)
 		}
 		return items
 	case v.Kind == Map:
 		fields := make(map[string]any, len(v.Fields))
 		for _, f := range v.Fields {
-			fields[f.Key] = f.Value.Exact()
+			fields[f.Key] = f.Value.plain(number)
 		}
 		return fields
 	case v.str:
@@ -33,26 +40,40 @@ func (v *Value) Exact() any {
 	if b, p := v.Bool(); p == nil {
 		return b
 	}
-	if c := (v.Text + " ")[0]; (c == '-' || '0' <= c && c <= '9') && json.Valid([]byte(v.Text)) {
-		return json.Number(v.Text)
+	return number(v.Text)
+}
+
+func plainNumber(text string) any {
+	if n, err := strconv.ParseInt(text, 0, 64); err == nil {
+		return n
 	}
-	if n, ok := new(big.Int).SetString(v.Text, 0); ok {
+	if x, err := strconv.ParseFloat(text, 64); err == nil {
+		return x
+	}
+	return text
+}
+
+func exactNumber(text string) any {
+	if c := (text + " ")[0]; (c == '-' || '0' <= c && c <= '9') && json.Valid([]byte(text)) {
+		return json.Number(text)
+	}
+	if n, ok := new(big.Int).SetString(text, 0); ok {
 		return json.Number(n.String())
 	}
-	switch strings.ToLower(strings.TrimLeft(v.Text, "+-")) {
+	switch strings.ToLower(strings.TrimLeft(text, "+-")) {
 	case ".inf":
-		return infinity(v.Text[0] == '-')
+		return infinity(text[0] == '-')
 	case ".nan":
 		return "NaN"
 	}
-	x, err := strconv.ParseFloat(v.Text, 64)
+	x, err := strconv.ParseFloat(text, 64)
 	if errors.Is(err, strconv.ErrRange) {
 		return infinity(x < 0)
 	}
-	if text, bad := json.Marshal(x); err == nil && bad == nil {
-		return json.Number(text)
+	if number, bad := json.Marshal(x); err == nil && bad == nil {
+		return json.Number(number)
 	}
-	return v.Text
+	return text
 }
 
 func infinity(negative bool) json.Number {
@@ -91,38 +112,4 @@ func Of(x any) *Value {
 		return v
 	}
 	panic("config: With takes what encoding/json gives")
-}
-
-// Plain gives what encoding/json would: nil, bool, int64, float64, string,
-// []any, map[string]any. A number that Go cannot read is a string.
-func (v *Value) Plain() any {
-	switch v.Kind {
-	case Null:
-		return nil
-	case List:
-		items := make([]any, len(v.Items))
-		for i, item := range v.Items {
-			items[i] = item.Plain()
-		}
-		return items
-	case Map:
-		fields := make(map[string]any, len(v.Fields))
-		for _, f := range v.Fields {
-			fields[f.Key] = f.Value.Plain()
-		}
-		return fields
-	}
-	if v.str {
-		return v.Text
-	}
-	if b, p := v.Bool(); p == nil {
-		return b
-	}
-	if n, err := strconv.ParseInt(v.Text, 0, 64); err == nil {
-		return n
-	}
-	if x, err := strconv.ParseFloat(v.Text, 64); err == nil {
-		return x
-	}
-	return v.Text
 }
