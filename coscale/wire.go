@@ -161,47 +161,14 @@ type Histogram struct {
 	Values  []float64
 }
 
-// MarshalJSON writes [time,value] or [time,[samples,width,[values]]].
+// MarshalJSON writes [time,value] or [time,[samples,width,[values]]]. NaN and
+// infinity are an error.
 func (p Point) MarshalJSON() ([]byte, error) {
-	b := append([]byte{'['}, strconv.FormatInt(p.Time, 10)...)
-	b = append(b, ',')
-	var err error
-	if h := p.Histogram; h == nil {
-		b, err = appendNumber(b, p.Value)
-	} else {
-		b, err = appendHistogram(b, h)
+	if h := p.Histogram; h != nil {
+		return json.Marshal([]any{p.Time, []any{h.Samples, h.Width, append([]float64{}, h.Values...)}})
 	}
-	return append(b, ']'), err
-}
-
-func appendHistogram(b []byte, h *Histogram) ([]byte, error) {
-	b, err := appendNumber(append(b, '['), h.Samples)
-	if err != nil {
-		return b, err
-	}
-	if b, err = appendNumber(append(b, ','), h.Width); err != nil {
-		return b, err
-	}
-	b = append(b, ',', '[')
-	for i, v := range h.Values {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if b, err = appendNumber(b, v); err != nil {
-			return b, err
-		}
-	}
-	return append(b, ']', ']'), nil
-}
-
-// appendNumber writes a number as encoding/json does; NaN and infinity are
-// none.
-func appendNumber(b []byte, v float64) ([]byte, error) {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return b, fmt.Errorf("%v is no number of JSON", v)
-	}
-	text, err := json.Marshal(v)
-	return append(b, text...), err
+	value, err := json.Marshal(p.Value)
+	return fmt.Appendf(nil, "[%d,%s]", p.Time, value), err
 }
 
 // UnmarshalJSON reads what MarshalJSON writes, and the flat histograms of old
