@@ -6,6 +6,16 @@ import (
 	"errors"
 )
 
+// JSON is encoding/json's text of a value, on one line, in which <, > and & stand
+// as they are.
+func JSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
 // Member is one of the members of a JSON object.
 type Member struct {
 	Name  string

@@ -1,6 +1,6 @@
 // Package texts is what several packages do with the texts of others: cut them
 // (texts.go), make them safe to look at (visible.go), take secrets out of them
-// (hide.go), and take JSON objects apart in their order (json.go).
+// (hide.go), write JSON, and take its objects apart in their order (json.go).
 package texts
 
 import (

@@ -1,7 +1,6 @@
 package coscale
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	api "scriptbridge/coscale"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -242,11 +242,8 @@ func attributeText(all []record.Label) string {
 }
 
 func appendText(b []byte, s string) []byte {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string never fails
-	return append(b, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})...)
+	text, _ := texts.JSON(s) // a string never fails
+	return append(b, text...)
 }
 
 // changeEvent makes the server's event what data says, unless it is already.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"scriptbridge/internal/texts"
 )
 
 // valueKind is what a value is to Python.
@@ -43,13 +45,8 @@ func (v fieldValue) line() string {
 	if v.kind != kindText {
 		return v.text
 	}
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if e.Encode(v.text) != nil { // which no string does
-		return `""`
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	text, _ := texts.JSON(v.text) // a string never fails
+	return string(text)
 }
 
 // Not finite, as Python writes it to JSON and to text.
