@@ -90,8 +90,7 @@ func readEntries(form fields, subject string) ([]entry, error) {
 		points += len(e.Points)
 	}
 	if points > maxPoints {
-		return nil, &apiError{status: http.StatusRequestEntityTooLarge, reason: "too_large",
-			body: coscale.ErrorBody{Msg: fmt.Sprintf("there are %d points, more than %d; send them in parts", points, maxPoints)}}
+		return nil, refusal(http.StatusRequestEntityTooLarge, "too_large", "", "there are %d points, more than %d; send them in parts", points, maxPoints)
 	}
 	return entries, nil
 }

@@ -62,7 +62,7 @@ func fieldsOf(values url.Values) fields {
 // says, since curl calls everything a form; none is an empty form.
 func readForm(r *http.Request, limit int64) (fields, error) {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return nil, &apiError{status: http.StatusUnsupportedMediaType, body: coscale.ErrorBody{Msg: fmt.Sprintf("a body with Content-Encoding %.40q is not read", enc)}}
+		return nil, refusal(http.StatusUnsupportedMediaType, "", "", "a body with Content-Encoding %.40q is not read", enc)
 	}
 	body, err := readBounded(r.Body, limit)
 	if err != nil {
@@ -144,10 +144,15 @@ type apiError struct {
 	reason string // that it is counted by; empty: it is not
 }
 
+// refusal is an answer that is not a success; reason and kind may be empty.
+func refusal(status int, reason, kind, format string, args ...any) error {
+	return &apiError{status, coscale.ErrorBody{Msg: fmt.Sprintf(format, args...), Type: kind}, reason}
+}
+
 func (e *apiError) Error() string { return e.body.Msg }
 
 func badRequest(format string, args ...any) error {
-	return &apiError{status: http.StatusBadRequest, body: coscale.ErrorBody{Msg: fmt.Sprintf(format, args...)}, reason: "malformed"}
+	return refusal(http.StatusBadRequest, "malformed", "", format, args...)
 }
 
 func tooLarge(what string, limit int64) error {
@@ -155,21 +160,17 @@ func tooLarge(what string, limit int64) error {
 	if limit < 1<<20 {
 		size = fmt.Sprintf("%d KiB", limit>>10)
 	}
-	return &apiError{
-		status: http.StatusRequestEntityTooLarge,
-		body:   coscale.ErrorBody{Msg: fmt.Sprintf("%s has more than %s; send it in parts", what, size)},
-		reason: "too_large",
-	}
+	return refusal(http.StatusRequestEntityTooLarge, "too_large", "", "%s has more than %s; send it in parts", what, size)
 }
 
 func notFound(format string, args ...any) error {
-	return &apiError{status: http.StatusNotFound, body: coscale.ErrorBody{Msg: fmt.Sprintf(format, args...)}}
+	return refusal(http.StatusNotFound, "", "", format, args...)
 }
 
 // conflict is a 409; the type is free of DUPLICATE, which clients take for a
 // success, and of DISABLED.
 func conflict(kind, format string, args ...any) error {
-	return &apiError{status: http.StatusConflict, body: coscale.ErrorBody{Msg: fmt.Sprintf(format, args...), Type: kind}}
+	return refusal(http.StatusConflict, "", kind, format, args...)
 }
 
 func duplicate(noun string, id int64) error {

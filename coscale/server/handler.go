@@ -12,8 +12,6 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -32,6 +30,7 @@ import (
 	"scriptbridge/coscale"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -180,13 +179,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // encodeAnswer writes JSON; what we answer always can be.
 func encodeAnswer(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	text, err := texts.JSON(v)
+	if err != nil {
 		return []byte(`{"msg":"the answer cannot be written"}`)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return text
 }
 
 type countingBody struct {
@@ -300,7 +297,7 @@ func (c *call) only(methods ...string) error {
 // not says that a method is none of those that a path takes.
 func (c *call) not(msg string, methods ...string) error {
 	c.w.Header().Set("Allow", strings.Join(methods, ", "))
-	return &apiError{status: http.StatusMethodNotAllowed, body: coscale.ErrorBody{Msg: msg}}
+	return refusal(http.StatusMethodNotAllowed, "", "", "%s", msg)
 }
 
 // login answers with a session. A failure is never a 401, which sends the
@@ -310,9 +307,7 @@ func (h *Handler) login(c *call, field string) (any, error) {
 		return nil, err
 	}
 	if h.looped(c) {
-		return nil, &apiError{status: http.StatusBadRequest, body: coscale.ErrorBody{
-			Msg: "This is the bridge that uploads, and what it sends would come back for ever; its upload needs another url.", Type: coscale.LoopType,
-		}}
+		return nil, refusal(http.StatusBadRequest, "", coscale.LoopType, "This is the bridge that uploads, and what it sends would come back for ever; its upload needs another url.")
 	}
 	form, err := c.form(maxLogin)
 	if err != nil {
@@ -337,7 +332,7 @@ func (h *Handler) admit(c *call) error {
 	case good:
 		return nil
 	case issued: // who has logged in before does so again, without a wait
-		return &apiError{status: http.StatusUnauthorized, body: coscale.ErrorBody{Msg: "The session has ended; log in again.", Type: "AUTHENTICATION"}}
+		return refusal(http.StatusUnauthorized, "", "AUTHENTICATION", "The session has ended; log in again.")
 	}
 	return h.fail(c, http.StatusUnauthorized, "Log in first.")
 }
@@ -345,9 +340,9 @@ func (h *Handler) admit(c *call) error {
 // fail makes the answer to who is not let in, and waits before it.
 func (h *Handler) fail(c *call, status int, msg string) error {
 	if !h.gate.delay(c.Context()) {
-		return &apiError{status: http.StatusTooManyRequests, body: coscale.ErrorBody{Msg: "Too many fail to log in at this time."}, reason: "busy"}
+		return refusal(http.StatusTooManyRequests, "busy", "", "Too many fail to log in at this time.")
 	}
-	return &apiError{status: status, body: coscale.ErrorBody{Msg: msg, Type: "AUTHENTICATION"}, reason: "auth"}
+	return refusal(status, "auth", "AUTHENTICATION", "%s", msg)
 }
 
 // applicationID is that of the one application there is.

@@ -333,9 +333,5 @@ func (r *registry) membersOf(group coscale.Kind, id int64, kind coscale.Kind) []
 }
 
 func full(format string, args ...any) error {
-	return &apiError{
-		status: http.StatusForbidden,
-		body:   coscale.ErrorBody{Msg: fmt.Sprintf(format, args...) + "; remove some", Type: "FULL"},
-		reason: "full",
-	}
+	return refusal(http.StatusForbidden, "full", "FULL", format+"; remove some", args...)
 }
