@@ -27,21 +27,22 @@ type CountsView struct {
 func (c *Counts) Received(listener string, packets, bytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.packets == nil {
-		c.packets, c.bytes = make(map[string]uint64), make(map[string]uint64)
+	count(&c.packets, listener, packets)
+	count(&c.bytes, listener, bytes)
+}
+
+func count(by *map[string]uint64, key string, n int) {
+	if *by == nil {
+		*by = make(map[string]uint64)
 	}
-	c.packets[listener] += uint64(packets)
-	c.bytes[listener] += uint64(bytes)
+	(*by)[key] += uint64(n)
 }
 
 // Failed counts how often the system kept a listener from taking what comes.
 func (c *Counts) Failed(listener string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed == nil {
-		c.failed = make(map[string]uint64)
-	}
-	c.failed[listener] += uint64(n)
+	count(&c.failed, listener, n)
 }
 
 // Dropped counts what was lost and is in no batch: overload, and what was not
@@ -49,10 +50,7 @@ func (c *Counts) Failed(listener string, n int) {
 func (c *Counts) Dropped(reason string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.dropped == nil {
-		c.dropped = make(map[string]uint64)
-	}
-	c.dropped[reason] += uint64(n)
+	count(&c.dropped, reason, n)
 }
 
 // View gives a copy.

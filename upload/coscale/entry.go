@@ -141,10 +141,7 @@ func readEntry(text []byte) (v *values, e *event, err error) {
 	return v, e, err
 }
 
-// decodeValues reads what encode wrote of values that came through no bridge,
-// after the letter.
-func decodeValues(text []byte) (*values, error) { return readValues(text, false) }
-
+// readValues reads what encode wrote, after the letter.
 func readValues(text []byte, passed bool) (*values, error) {
 	r := entryReader{rest: text}
 	for range r.count(1) {
@@ -202,18 +199,12 @@ func (r *entryReader) fail() {
 	r.bad, r.rest = true, nil
 }
 
-func (r *entryReader) uint() uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 {
-		r.fail()
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
+func (r *entryReader) uint() uint64 { return varint(r, binary.Uvarint) }
 
-func (r *entryReader) int() int64 {
-	n, size := binary.Varint(r.rest)
+func (r *entryReader) int() int64 { return varint(r, binary.Varint) }
+
+func varint[T int64 | uint64](r *entryReader, read func([]byte) (T, int)) T {
+	n, size := read(r.rest)
 	if size <= 0 {
 		r.fail()
 		return 0

@@ -287,7 +287,7 @@ func TestObservationsPut(t *testing.T) {
 // An entry of former versions, which knew the shapes 0 and 1 only.
 func TestFormerEntry(t *testing.T) {
 	const former = "v\f\aTraffic\t - Custom\x03b/s\fwhat goes by\x06DOUBLE\x03a/b\x02IO\x04Load\x00\tinterface\x04eth0\x04db-1\x02\x00\x01\x02\x03\x04\x05\x06<\x00\a\b\b\b\x04\b\b\xac\x02\x01\x03\x00\x00\b\x01\t\n\x80\u011f\xd5\f\x00\x00\x00\x00\x00\x00\xf8?\x01\x01\v\x00\x01\x00\x00\x00\x00\x00\x00\x00\xc0\x00\x03\b\x00\x80\x80\x80\x80\x80@\x9cu\x00\x88<\xe47~"
-	got, err := decodeValues([]byte(former)[1:])
+	got, err := readValues([]byte(former)[1:], false)
 	if err != nil {
 		t.Fatal(err)
 	}

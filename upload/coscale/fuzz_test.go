@@ -54,11 +54,11 @@ func FuzzEntry(f *testing.F) {
 			}
 			return
 		}
-		v, err := decodeValues(text[1:])
+		v, err := readValues(text[1:], false)
 		if err != nil {
 			return
 		}
-		again, err := decodeValues(v.encode()[1:])
+		again, err := readValues(v.encode()[1:], false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func FuzzEntry(f *testing.F) {
 
 func TestEntry(t *testing.T) {
 	v := exampleValues()
-	got, err := decodeValues(v.encode()[1:])
+	got, err := readValues(v.encode()[1:], false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestEntry(t *testing.T) {
 	}
 	text := v.encode()
 	for n := 1; n < len(text); n++ {
-		if _, err := decodeValues(text[1:n]); err == nil {
+		if _, err := readValues(text[1:n], false); err == nil {
 			t.Errorf("%d bytes of %d were read", n, len(text))
 		}
 	}
