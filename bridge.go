@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/receive"
 	"scriptbridge/record"
@@ -46,6 +48,7 @@ type bridge struct {
 	flags    *flags
 	logger   log.Logger
 	port     webPort
+	guard    *access.Guard
 	page     *collector.Collector
 	pool     *script.Pool
 	sources  *sources
@@ -76,6 +79,10 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	if err := errors.Join(port.usable(), port.validate(set.Config)); err != nil {
 		return nil, err
 	}
+	guard, err := access.NewGuard(f.serve.allowedHosts, logger)
+	if err != nil {
+		return nil, fmt.Errorf("--web.allowed-host: %w", err)
+	}
 	level.Info(logger).Log("msg", "starting scriptbridge", "version", version.Info(), "build", version.BuildContext(), "config", f.configFile)
 
 	registry := processRegistry()
@@ -87,7 +94,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	uploads := upload.NewSet(all.Types, logger, signalsOf(ctx).fatal)
 	out := record.Tee{page, record.NewEventLog(streams.eventShares), uploads}
 	b := &bridge{
-		flags: f, logger: logger, port: port, page: page,
+		flags: f, logger: logger, port: port, guard: guard, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),
 		uploads: uploads,
 		quit:    make(chan struct{}),
@@ -95,7 +102,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	}
 	signalsOf(ctx).beforeEnd(b.pool.Kill)
 	b.over, b.end = context.WithCancel(ctx)
-	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden, Fatal: signalsOf(ctx).fatal}
+	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden, Guard: guard, Fatal: signalsOf(ctx).fatal}
 	if err := b.store(&receivers); err != nil {
 		return nil, err
 	}
@@ -149,7 +156,7 @@ func (b *bridge) run(ctx context.Context) error {
 		return err
 	}
 	b.service.works = func() error { return b.works(handler) }
-	server, listening := newServer(handler, b.logger)
+	server, listening := newServer(handler, b.port.Authenticated, b.logger)
 	g := &rungroup.Group{}
 	// When the group ends, it stops its members in this order.
 	b.addSources(g, listening)
@@ -187,13 +194,14 @@ func (b *bridge) handler() (http.Handler, error) {
 		Reload:        func() error { return b.reloader.reload(b.over, true) },
 		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
 		ConfigStatus:  b.reloader.status,
+		Guard:         b.guard,
 		WebConfigFile: b.port.WebConfigFile,
 		Version:       version.Version,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return b.sources.receivers.Handler(withProbes(b.pool, pages)), nil
+	return b.sources.receivers.Handler(withProbes(b.pool, b.guard, pages)), nil
 }
 
 // addSources starts the scripts and receivers as soon as the listeners are

@@ -88,6 +88,7 @@ type flags struct {
 	serve struct {
 		web           *toolkit.FlagConfig
 		telemetryPath string
+		allowedHosts  []string
 		lifecycle     bool
 		autoReload    time.Duration
 		storage       string
@@ -186,6 +187,7 @@ func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
 	cmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
 	f.serve.web = kingpinflag.AddFlags(cmd, addressDefault)
 	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
+	cmd.Flag("web.allowed-host", "A host name by which clients ask for a loopback listener, besides localhost and those that /etc/hosts gives to a loopback address; repeatable. See docs/security.md.").PlaceHolder("NAME").StringsVar(&f.serve.allowedHosts)
 	cmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
 	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
 	cmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)

@@ -18,6 +18,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
+	"scriptbridge/internal/access"
 	"scriptbridge/record"
 	"scriptbridge/script"
 )
@@ -46,10 +47,11 @@ type pages interface {
 	NotFound(w http.ResponseWriter, r *http.Request, text string)
 }
 
-// withProbes puts /probe and /discovery before the other endpoints.
-func withProbes(pool probed, others pages) http.Handler {
+// withProbes puts /probe and /discovery before the other endpoints. A page of
+// another site must not run scripts.
+func withProbes(pool probed, guard *access.Guard, others pages) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /probe", func(w http.ResponseWriter, r *http.Request) { serveProbe(w, r, pool, others) })
+	mux.HandleFunc("GET /probe", guard.Handler(func(w http.ResponseWriter, r *http.Request) { serveProbe(w, r, pool, others) }))
 	mux.HandleFunc("GET /discovery", func(w http.ResponseWriter, r *http.Request) { serveDiscovery(w, r, pool) })
 	mux.Handle("/", others)
 	return mux

@@ -25,11 +25,11 @@ import (
 	slgk "github.com/tjhop/slog-gokit"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/script"
-	"scriptbridge/web"
 )
 
 // readyAfter is how long one script's first turn may keep /-/ready from
@@ -77,13 +77,13 @@ func lateness(r *reloader, s *sources) func() []string {
 	}
 }
 
-// newServer makes the web side's server. The channel is closed when the first
-// listener is open.
-func newServer(handler http.Handler, logger log.Logger) (*http.Server, <-chan struct{}) {
+// newServer makes the web side's server, where known says who has logged in. The
+// channel is closed when the first listener is open.
+func newServer(handler http.Handler, known func(*http.Request) bool, logger log.Logger) (*http.Server, <-chan struct{}) {
 	listening := make(chan struct{})
 	var once sync.Once
 	return &http.Server{
-		Handler:           handler,
+		Handler:           access.NoSniff(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      writeTimeout,
@@ -92,9 +92,9 @@ func newServer(handler http.Handler, logger log.Logger) (*http.Server, <-chan st
 		ErrorLog:          repeat.NewStdLog(logger),
 		BaseContext: func(l net.Listener) context.Context {
 			once.Do(func() { close(listening) })
-			return web.BaseContext(l)
+			return access.WithLogin(access.BaseContext(l), known)
 		},
-		ConnContext: web.ConnContext,
+		ConnContext: access.ConnContext,
 	}, listening
 }
 

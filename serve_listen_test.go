@@ -45,7 +45,7 @@ func TestWebPortOutlasts(t *testing.T) {
 	}
 	address := listeners[0].Addr().String()
 	listeners[0] = &short{listeners[0], []error{syscall.ENOBUFS, syscall.ENOMEM, syscall.EMFILE}}
-	server, _ := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }), logger)
+	server, _ := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }), nil, logger)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(outlasting(listeners, logger)[0]) }()
 	answer, err := http.Get("http://" + address)

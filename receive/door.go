@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"scriptbridge/receive/coscaleapi"
+	"scriptbridge/receive/receiver"
 )
 
 // Handler answers what the endpoints of the receivers at work are asked, and
@@ -12,7 +13,6 @@ import (
 // 404 is the last word for many. What nobody answers under /api/ gets an error
 // as CoScale's clients read it.
 func (s *Set) Handler(next http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, one := range s.present() {
 			e, leave, ok := one.enter(r.URL.Path, w)
@@ -26,7 +26,16 @@ func (s *Set) Handler(next http.Handler) http.Handler {
 					return
 				}
 			}
-			guard.Handler(e.Handler).ServeHTTP(w, r)
+			switch why := s.Guard.Refused(r); {
+			case why == "":
+				e.Handler.ServeHTTP(w, r)
+				return
+			case coscaleapi.Owns(r.URL.Path):
+				coscaleapi.Forbidden(w, why)
+			default:
+				http.Error(w, why, http.StatusForbidden)
+			}
+			one.env.Counts.Dropped(receiver.Forbidden, 1)
 			return
 		}
 		switch {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/joined"
 	"scriptbridge/internal/supervise"
@@ -44,6 +45,8 @@ type SetOptions struct {
 	// Hidden says why a request may not see what is private; empty when it
 	// may. Nil: nobody may.
 	Hidden func(*http.Request) string
+	// Guard keeps out who may not push; nil: access.Guard's.
+	Guard *access.Guard
 	// Own is this bridge's name in what it uploads, which must not come back to
 	// where it is from; empty where it has none.
 	Own string

@@ -52,7 +52,7 @@ var errOver = errors.New("the receiver has ended")
 func (s *Set) newWorker(t receiver.Type, src *record.Source, r *config.Receive) *worker {
 	w := &worker{set: s, typ: t, config: r, door: receiver.NewDoor(), logger: log.With(s.Logger, "receiver", t.Name)}
 	w.limited = receiver.NewLimitedLogger(w.logger)
-	w.env = receiver.Env{Source: src, Sink: w, Logger: w.logger, Own: s.Own, Fatal: s.Fatal, Counts: s.countsOf(t.Name), Opened: w.opened}
+	w.env = receiver.Env{Source: src, Sink: w, Logger: w.logger, Own: s.Own, Guard: s.Guard, Fatal: s.Fatal, Counts: s.countsOf(t.Name), Opened: w.opened}
 	return w
 }
 

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/peer"
 )
 
@@ -90,7 +90,7 @@ func TestPrivate(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Host = c.host
 			if c.listener != nil {
-				r = r.WithContext(from(BaseContext(bound{addr: c.listener}), c.peer, c.err))
+				r = r.WithContext(from(access.BaseContext(bound{addr: c.listener}), c.peer, c.err))
 			}
 			if c.old {
 				r.ProtoMajor, r.ProtoMinor = 1, 0
@@ -139,7 +139,7 @@ func TestPrivateServed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := &http.Server{Handler: handler(t, o), BaseContext: BaseContext, ConnContext: ConnContext}
+			server := &http.Server{Handler: handler(t, o), BaseContext: access.BaseContext, ConnContext: access.ConnContext}
 			ended := make(chan error, 1)
 			go func() {
 				ended <- toolkit.Serve(l, server, &toolkit.FlagConfig{WebConfigFile: &c.file}, slog.New(slog.DiscardHandler))
@@ -174,19 +174,6 @@ func TestPrivateServed(t *testing.T) {
 				t.Errorf("standard error shown: %v, want %v", got, c.private)
 			}
 		})
-	}
-}
-
-// A TLS listener gives the address of the one beneath it.
-func TestBaseContextTLS(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	got := BaseContext(tls.NewListener(l, nil)).Value(listenerKey{})
-	if got != l.Addr() {
-		t.Errorf("address %v, want %v", got, l.Addr())
 	}
 }
 

@@ -29,6 +29,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
 	"scriptbridge/record"
@@ -80,6 +81,8 @@ type Options struct {
 	// ConfigStatus tells of the last attempt to read the configuration: when
 	// it was, and what was wrong with the file where it was refused.
 	ConfigStatus func() (ok bool, at time.Time, err error)
+	// Guard keeps out who may not reload or quit; nil: access.Guard's.
+	Guard *access.Guard
 	// WebConfigFile is that of Gate.
 	WebConfigFile string
 	Version       string
@@ -108,8 +111,8 @@ var missingHTML string
 var endpoints = []string{"/-", "/scripts", "/receivers", "/probe", "/discovery", "/api"}
 
 // Server answers at all endpoints but /probe, /discovery and /api: the caller
-// mounts those before it. Its http.Server needs BaseContext, or no page is
-// private.
+// mounts those before it. Its http.Server needs access.BaseContext, or no
+// page is private.
 type Server struct {
 	Options
 	handler   http.Handler
@@ -156,7 +159,7 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /-/ready", s.serveReady)
 	mux.HandleFunc("POST /-/reload", s.lifecycle(s.serveReload))
 	mux.HandleFunc("POST /-/quit", s.lifecycle(s.serveQuit))
-	s.handler = http.NewCrossOriginProtection().Handler(s.withMissing(mux))
+	s.handler = access.NoSniff(s.withMissing(mux))
 	return s, nil
 }
 
@@ -213,7 +216,6 @@ func (s *Server) render(w http.ResponseWriter, code int, t *template.Template, d
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	h.Set("Content-Security-Policy",
 		"default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
@@ -221,7 +223,7 @@ func (s *Server) render(w http.ResponseWriter, code int, t *template.Template, d
 }
 
 // plain answers with a text, be it an error or not: http.Error sets the
-// headers of one, nosniff among them.
+// headers of one.
 func plain(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	http.Error(w, texts.Visible(text), code)
@@ -231,7 +233,6 @@ func serveStyle(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/css; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(styleSheet)))
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = w.Write(styleSheet)
 }
@@ -255,19 +256,26 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 
 // lifecycle lets a request through only where the operator allowed it.
 func (s *Server) lifecycle(next http.HandlerFunc) http.HandlerFunc {
+	guarded := s.Guard.Handler(func(w http.ResponseWriter, r *http.Request) {
+		level.Info(s.Logger).Log("msg", "asked over HTTP", "path", r.URL.Path, "remote", r.RemoteAddr)
+		next(w, r)
+	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.Lifecycle {
 			plain(w, http.StatusForbidden, "this is switched off; start scriptbridge with --web.enable-lifecycle to allow it")
 			return
 		}
-		level.Info(s.Logger).Log("msg", "asked over HTTP", "path", r.URL.Path, "remote", r.RemoteAddr)
-		next(w, r)
+		guarded(w, r)
 	}
 }
 
-func (s *Server) serveReload(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
 	if err := s.Reload(); err != nil {
-		plain(w, http.StatusInternalServerError, "not reloaded, the previous configuration stays in use:\n"+err.Error())
+		why := "; the log says why"
+		if s.gate.Hidden(r) == "" { // it quotes files
+			why = ":\n" + err.Error()
+		}
+		plain(w, http.StatusInternalServerError, "not reloaded, the previous configuration stays in use"+why)
 		return
 	}
 	plain(w, http.StatusOK, "reloaded")

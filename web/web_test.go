@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/html"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/access"
 	"scriptbridge/script"
 )
 
@@ -40,12 +41,12 @@ func handler(t testing.TB, o Options) http.Handler {
 func request(method, target string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = "localhost"
-	return r.WithContext(from(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}), uint32(os.Geteuid()), nil))
+	return r.WithContext(from(access.BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}), uint32(os.Geteuid()), nil))
 }
 
 // from says who is at the other end.
 func from(ctx context.Context, uid uint32, err error) context.Context {
-	return context.WithValue(ctx, peerKey{}, func() (uint32, error) { return uid, err })
+	return access.WithPeer(ctx, func() (uint32, error) { return uid, err })
 }
 
 // browser is a request that asks for a page.
@@ -58,7 +59,7 @@ func browser(method, target string) *http.Request {
 // stranger is one that may not.
 func stranger(method, target string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
-	return r.WithContext(BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4zero}}))
+	return r.WithContext(access.BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4zero}}))
 }
 
 func answer(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
@@ -185,12 +186,18 @@ func TestLifecycle(t *testing.T) {
 	}
 
 	o.Lifecycle = true
+	const crossSite = "a page of another site asked for this in a browser\n"
 	foreign := request("POST", "/-/quit")
 	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
-	check("quit from a foreign page", foreign, 403, "cross-origin request detected from Sec-Fetch-Site header\n")
+	check("quit from a foreign page", foreign, 403, crossSite)
 	old := request("POST", "/-/reload")
 	old.Header.Set("Origin", "https://evil.example")
-	check("reload from a foreign page in an old browser", old, 403, "cross-origin request detected, and/or browser is out of date: Sec-Fetch-Site is missing, and Origin does not match Host\n")
+	check("reload from a foreign page in an old browser", old, 403, crossSite)
+	rebound := request("POST", "/-/reload")
+	rebound.Host = "evil.example"
+	rebound.Header.Set("Origin", "http://evil.example")
+	rebound.Header.Set("Sec-Fetch-Site", "same-origin")
+	check("reload by a name that was made to lead here", rebound, 403, "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and /etc/hosts can give it other names\n")
 	if calls != "" {
 		t.Fatalf("calls from foreign pages: %s", calls)
 	}
@@ -199,8 +206,11 @@ func TestLifecycle(t *testing.T) {
 	reloadErr = errors.Join(errors.New("a.yml:3: interval 0s is too short"), errors.New("a.yml:9: unknown key comand"))
 	check("reload, refused", request("POST", "/-/reload"), 500,
 		"not reloaded, the previous configuration stays in use:\na.yml:3: interval 0s is too short\na.yml:9: unknown key comand\n")
+	remote := request("POST", "/-/reload")
+	check("reload, refused, where all may ask", remote.WithContext(access.BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4zero}})), 500,
+		"not reloaded, the previous configuration stays in use; the log says why\n")
 	check("quit", request("POST", "/-/quit"), 200, "quitting\n")
-	if calls != "reload reload quit " {
+	if calls != "reload reload reload quit " {
 		t.Errorf("calls: %q", calls)
 	}
 }

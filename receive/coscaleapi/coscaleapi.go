@@ -19,6 +19,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/coscale"
 	"scriptbridge/coscale/server"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive/receiver"
@@ -43,7 +44,7 @@ func section(r *config.Receive) *receiver.Section {
 }
 
 // refusals are the handler's words for requests that it does not let in.
-var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable", "loop"}
+var refusals = []string{"auth", "busy", "malformed", "too_large", "full", "unavailable", "loop", receiver.Forbidden}
 
 // api answers clients of CoScale's API, on addresses of its own or
 // on the web port.
@@ -166,7 +167,8 @@ func closeAll(listeners []net.Listener) {
 func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.Handler) error {
 	d := receiver.NewDoor()
 	server := &http.Server{
-		Handler: d.Handler(handler, NotOpen),
+		Handler:     access.NoSniff(c.guarded(d.Handler(handler, NotOpen))),
+		BaseContext: access.BaseContext,
 		// As those of the web port: whatever a client does, it ends.
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -193,6 +195,18 @@ func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.
 		server.Close()
 	}
 	return err
+}
+
+// guarded lets through what may have an effect.
+func (c *api) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why := c.env.Guard.Refused(r); why != "" {
+			c.env.Counts.Dropped(receiver.Forbidden, 1)
+			Forbidden(w, why)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Endpoints gives the API's path on the web port, when it has no address of
@@ -238,6 +252,9 @@ func NotOpen(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Retry-After", "5")
 	writeError(w, http.StatusServiceUnavailable, "the receiver is not open")
 }
+
+// Forbidden tells a client why it is not let in.
+func Forbidden(w http.ResponseWriter, why string) { writeError(w, http.StatusForbidden, why) }
 
 // NoReceiver tells a client that nobody answers its path.
 func NoReceiver(w http.ResponseWriter, _ *http.Request) {

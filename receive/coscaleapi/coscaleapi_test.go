@@ -253,7 +253,7 @@ func endWithSlowClient(t *testing.T, own bool) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /api/v1/app/shop/login/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n")
+	fmt.Fprintf(conn, "POST /api/v1/app/shop/login/ HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n")
 	line, err := bufio.NewReader(conn).ReadString('\n') // the request is inside, and its body is asked for
 	if err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("%q, %v", line, err)

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// Forbidden is the reason that requests are counted by which access.Guard refuses.
+const Forbidden = "forbidden"
+
 // LeaveWithin is how long a request may go on reading and writing when its
 // receiver is to end.
 const LeaveWithin = 2 * time.Second
@@ -72,7 +75,6 @@ func (d *Door) Shut() {
 // Handler lets requests in to one handler while the door is open; all others
 // get the answer of closed.
 func (d *Door) Handler(h http.Handler, closed http.HandlerFunc) http.Handler {
-	h = http.NewCrossOriginProtection().Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, leave, ok := d.Enter(r.URL.Path, w)
 		if !ok {

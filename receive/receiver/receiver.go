@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
@@ -68,6 +69,9 @@ type Env struct {
 	Disk fsx.FS
 	// Own is this bridge's name in what it uploads; see receive.SetOptions.
 	Own string
+	// Guard keeps out who may not push, where the receiver answers requests on
+	// addresses of its own.
+	Guard *access.Guard
 	// Fatal ends the program; see receive.SetOptions.
 	Fatal func(error)
 	// Counts outlive the receiver. Count 0 of what is known beforehand, so

@@ -1,0 +1,128 @@
+// Package access tells of a request over HTTP how it came (access.go): through
+// which listener, by which name, from which user of this machine, by a proxy; and
+// decides whether it may have an effect (guard.go).
+package access
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+
+	"scriptbridge/internal/peer"
+)
+
+type listenerKey struct{}
+
+// BaseContext is for http.Server.BaseContext: each request then carries the
+// address that its listener is bound to. The connection's own address would
+// not do, since a listener on every address is reached by 127.0.0.1 too.
+func BaseContext(l net.Listener) context.Context {
+	return context.WithValue(context.Background(), listenerKey{}, l.Addr())
+}
+
+type peerKey struct{}
+
+// ConnContext is for http.Server.ConnContext: each request then knows who is at the
+// other end of its connection. That is looked up when it is asked for.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return WithPeer(ctx, func() (uint32, error) { return peer.UID(c) })
+}
+
+// WithPeer says how to look up who is at the other end of a request's connection.
+func WithPeer(ctx context.Context, uid func() (uint32, error)) context.Context {
+	return context.WithValue(ctx, peerKey{}, uid)
+}
+
+type loginKey struct{}
+
+// WithLogin says which requests come from somebody who has logged in. Without it
+// none does.
+func WithLogin(ctx context.Context, known func(*http.Request) bool) context.Context {
+	return context.WithValue(ctx, loginKey{}, known)
+}
+
+func loggedIn(r *http.Request) bool {
+	known, ok := r.Context().Value(loginKey{}).(func(*http.Request) bool)
+	return ok && known(r)
+}
+
+// ByLoopback reports whether a request came through a listener that no other
+// machine reaches: on a loopback address, or a unix socket. Its server needs
+// BaseContext.
+func ByLoopback(r *http.Request) bool {
+	addr, _ := r.Context().Value(listenerKey{}).(net.Addr)
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	}
+	return false
+}
+
+// ByOwnUser reports whether root or our own user is at the other end, and not
+// a proxy's account or any other one. Where the system does not tell, whoever
+// reaches a loopback listener is taken for one of them.
+func ByOwnUser(r *http.Request) bool {
+	ask, ok := r.Context().Value(peerKey{}).(func() (uint32, error))
+	if !ok {
+		return false
+	}
+	uid, err := ask()
+	return errors.Is(err, peer.ErrUnsupported) || err == nil && (uid == 0 || int(uid) == os.Geteuid())
+}
+
+// ByProxy reports whether a proxy passed a request on: it says so, or it speaks
+// a version that no browser has spoken for long, as nginx does by itself.
+func ByProxy(r *http.Request) bool {
+	if !r.ProtoAtLeast(1, 1) {
+		return true
+	}
+	for name := range r.Header {
+		switch name {
+		case "Forwarded", "Via", "X-Real-Ip", "True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip":
+			return true
+		}
+		if strings.HasPrefix(name, "X-Forwarded-") || strings.HasPrefix(name, "Cf-") {
+			return true
+		}
+	}
+	return false
+}
+
+// ByLocalName reports whether a request's Host header names this machine's
+// loopback. A foreign page may have its own name resolve to 127.0.0.1 and so reach
+// what its reader's browser can reach.
+func ByLocalName(r *http.Request) bool {
+	host := hostOf(r)
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// hostOf is a request's Host header without the port, in the form in which names
+// are compared.
+func hostOf(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return plainName(host)
+}
+
+func plainName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// NoSniff has no browser take an answer for another kind of content than its header
+// says.
+func NoSniff(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
