@@ -178,12 +178,13 @@ func texts(list [][]byte) []string {
 	return all
 }
 
-// OutOfTime reports whether a program that ended so, after so much processor time,
-// had used up its limit. Shells tell of a signal to what they waited for by 128 and
-// its number.
+// OutOfTime reports whether a run that ended so, after all of its processes had used
+// so much, has reached its limit. The kernel ends a process a little before that,
+// since what the helper used counts for it; shells tell of a signal to what they
+// waited for by 128 and its number.
 func (s *Settings) OutOfTime(signal, exitCode int, used time.Duration) bool {
-	by := func(n syscall.Signal) bool { return signal == int(n) || exitCode == 128+int(n) }
-	return s.CPU > 0 && (by(syscall.SIGXCPU) || by(syscall.SIGKILL) && used >= s.CPU)
+	const spent = int(syscall.SIGXCPU)
+	return s.CPU > 0 && (used >= s.CPU || signal == spent || exitCode == 128+spent)
 }
 
 // Open makes the socket that a helper is spoken to by.

@@ -18,8 +18,8 @@ import (
 
 // Settings are what a program starts under. The zero value changes nothing.
 type Settings struct {
-	// CPU is the processor time of each process: at the end of it it is sent
-	// SIGXCPU, and SIGKILL a second later. The kernel counts in whole seconds.
+	// CPU is the processor time of all processes. One that uses as much alone is sent
+	// SIGXCPU, and SIGKILL a second later; for that the kernel counts whole seconds.
 	CPU time.Duration
 	// Memory is the data of each process in bytes: its heap, its stacks and what
 	// else it maps for itself.
@@ -81,7 +81,7 @@ func (e *Error) Error() string {
 	case e.What == "":
 		return fmt.Sprintf("limits: %v", e.Err)
 	case errors.Is(e.Err, syscall.EACCES) && strings.HasPrefix(e.What, "nice"):
-		return fmt.Sprintf("limits: %s: %v (only root may go below the niceness of the bridge)", e.What, e.Err)
+		return fmt.Sprintf("limits: %s: %v (below the niceness of the bridge needs root, and in a unit of systemd CAP_SYS_NICE)", e.What, e.Err)
 	}
 	return fmt.Sprintf("limits: %s: %v", e.What, e.Err)
 }

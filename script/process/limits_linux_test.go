@@ -67,6 +67,9 @@ func TestLimits(t *testing.T) {
 			ending{"1\n", record.Limit, -1, "used up its limit of 500ms of CPU time (limits: cpu): make it need less, or raise the limit"}, "cpu"},
 		{"cpu, of a child", under(limits.Settings{CPU: seconds}, "sh -c '"+burn+"'; exit $?"), ending{"", record.Limit, 152, spent(1)}, "cpu"},
 		{"cpu, with the signal ignored", under(limits.Settings{CPU: seconds}, "trap '' XCPU; "+burn), ending{"", record.Limit, -1, spent(1)}, "cpu"},
+		{"cpu, in sum", under(limits.Settings{CPU: seconds}, "for i in 1 2 3; do python3 -c 'import time\nwhile time.process_time() < 0.5: pass'; done; echo done"),
+			ending{"done\n", record.Limit, 0, spent(1)}, "cpu"},
+		{"cpu, not all", under(limits.Settings{CPU: 60 * seconds}, "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done"), ending{"", record.OK, 0, ""}, ""},
 		{"cpu, killed by somebody", under(limits.Settings{CPU: 60 * seconds}, "kill -KILL $$"),
 			ending{"", record.Killed, -1, "was killed by signal killed (by the kernel for want of memory, or by somebody)"}, ""},
 		{"memory", under(limits.Settings{Memory: 64 << 20}, "python3 -c 'x = bytearray(200<<20)' 2>&1 | tail -n 1"), ending{"MemoryError\n", record.OK, 0, ""}, ""},
@@ -182,18 +185,22 @@ cat
 // The helper may have any size and take its time: neither is the script's.
 func TestLimitsMeasureTheScript(t *testing.T) {
 	l := testLauncher(t)
-	var most int64
-	var used time.Duration
-	for range 3 { // whether there is time to look is chance
-		o := l.Run(t.Context(), under(limits.Settings{Files: 64}, "read x < /proc/self/stat; sleep 0.2"))
-		checkEnding(t, o, ending{"", record.OK, 0, ""})
-		most, used = max(most, o.MaxRSS), max(used, o.User+o.System)
+	measured := func(set limits.Settings) (least time.Duration, most int64) {
+		least = time.Hour
+		for range 8 { // whether there is time to look, and who else is in the cache, is chance
+			o := l.Run(t.Context(), under(set, "read x < /proc/self/stat; sleep 0.05"))
+			checkEnding(t, o, ending{"", record.OK, 0, ""})
+			least, most = min(least, o.User+o.System), max(most, o.MaxRSS)
+		}
+		return least, most
 	}
+	bare, _ := measured(limits.Settings{})
+	used, most := measured(limits.Settings{Files: 64})
 	if most == 0 || most > 6<<20 {
 		t.Errorf("a shell has used %d bytes", most)
 	}
-	if used > 100*time.Millisecond {
-		t.Errorf("a shell has used %v", used)
+	if used > bare+3*time.Millisecond {
+		t.Errorf("a shell has used %v, and without limits %v", used, bare)
 	}
 }
 
@@ -210,7 +217,7 @@ func TestLimitsFail(t *testing.T) {
 		change func(*Command)
 		err    string
 	}{
-		{func(c *Command) { c.Limits.Nice = -5 }, "limits: nice -5: permission denied (only root may go below the niceness of the bridge)"},
+		{func(c *Command) { c.Limits.Nice = -5 }, "limits: nice -5: permission denied (below the niceness of the bridge needs root, and in a unit of systemd CAP_SYS_NICE)"},
 		{func(c *Command) { c.Group = &daemon }, "cannot be started with another group: operation not permitted (only root may switch groups: run scriptbridge as root, or leave out group)"},
 		{func(c *Command) { c.Account = &Account{Name: "root"} }, "cannot be started as user root: operation not permitted (only root may switch users: run scriptbridge as root, or leave out user)"},
 	} {
