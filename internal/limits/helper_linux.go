@@ -53,10 +53,16 @@ func Main() error {
 		return fmt.Errorf("only scriptbridge itself starts %q: %w", Name, err)
 	}
 	var p Program
-	if err := json.NewDecoder(io.LimitReader(conn, maxOrder)).Decode(&p); err != nil {
+	order := json.NewDecoder(io.LimitReader(conn, maxOrder))
+	if err := order.Decode(&p); err != nil {
 		return fmt.Errorf("what to start under limits: %w", err)
 	}
-	what, err := p.become(conn)
+	what, err := p.become(func() error {
+		if err := json.NewEncoder(conn).Encode(answer{Usage: ownUsage()}); err != nil {
+			return err
+		}
+		return order.Decode(new(struct{})) // the bridge has seen to the rest
+	})
 	a := answer{What: what}
 	if !errors.As(err, &a.Errno) {
 		a.Errno = syscall.EINVAL
@@ -78,8 +84,8 @@ func fromParent() error {
 }
 
 // become sets what there is to set, the limits last, and starts the program in
-// this process. It tells what failed.
-func (p *Program) become(conn io.Writer) (what string, err error) {
+// this process. ready says that the time for that has come. It tells what failed.
+func (p *Program) become(ready func() error) (what string, err error) {
 	if p.Umask != nil {
 		unix.Umask(int(*p.Umask))
 	}
@@ -104,7 +110,7 @@ func (p *Program) become(conn io.Writer) (what string, err error) {
 		}
 	}
 	args, env := texts(p.Args), append(texts(p.Env), os.Environ()...)
-	if err := json.NewEncoder(conn).Encode(answer{Usage: ownUsage()}); err != nil {
+	if err := ready(); err != nil {
 		return "", err
 	}
 	if what, err := p.bound(); err != nil {
@@ -201,14 +207,16 @@ func Open() (ours, theirs *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "helper"), os.NewFile(uintptr(fds[1]), "bridge"), nil
 }
 
-// Become has a helper become the program, and returns when it has. A program that
-// cannot be run is the error of the kernel alone, what cannot be set an *Error.
-// Then the helper is about to end, and somebody must wait for it.
-func Become(ours *os.File, p *Program, patience time.Duration) (Usage, error) {
+// Become has a helper become the program, and returns when it has. When the helper
+// is ready for that it calls ready, which sees to what is to hold for the program and
+// not for the helper. A program that cannot be run is the error of the kernel alone,
+// what cannot be set an *Error. Then somebody must end the helper and wait for it.
+func Become(ours *os.File, p *Program, patience time.Duration, ready func() error) (Usage, error) {
 	if err := ours.SetDeadline(time.Now().Add(patience)); err != nil {
 		return Usage{}, &Error{Err: err}
 	}
-	if err := json.NewEncoder(ours).Encode(p); err != nil {
+	to := json.NewEncoder(ours)
+	if err := to.Encode(p); err != nil {
 		return Usage{}, &Error{Err: fmt.Errorf("the helper that sets them could not be told: %w", err)}
 	}
 	from := json.NewDecoder(ours)
@@ -218,6 +226,12 @@ func Become(ours *os.File, p *Program, patience time.Duration) (Usage, error) {
 	}
 	if first.What != "" {
 		return Usage{}, first.err()
+	}
+	if err := ready(); err != nil {
+		return Usage{}, err
+	}
+	if err := to.Encode(struct{}{}); err != nil {
+		return Usage{}, &Error{Err: fmt.Errorf("the helper that sets them ended: %w", err)}
 	}
 	switch err := from.Decode(&last); {
 	case errors.Is(err, io.EOF):

@@ -30,6 +30,6 @@ func (s *Settings) OutOfTime(signal, exitCode int, used time.Duration) bool { re
 func Open() (ours, theirs *os.File, err error) { return nil, nil, errors.ErrUnsupported }
 
 // Become is never called.
-func Become(*os.File, *Program, time.Duration) (Usage, error) {
+func Become(*os.File, *Program, time.Duration, func() error) (Usage, error) {
 	return Usage{}, errors.ErrUnsupported
 }

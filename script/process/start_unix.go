@@ -116,7 +116,7 @@ func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
 		return nil, &limits.Error{Err: fmt.Errorf("the bridge's own program cannot be started: %w", Bare(err))}
 	}
 	theirs.Close()
-	if p.helper, err = limits.Become(ours, program, helperTime); err != nil {
+	if p.helper, err = limits.Become(ours, program, helperTime, func() error { return nil }); err != nil {
 		p.kill()
 		p.wait()
 		p.finish(true)
