@@ -22,20 +22,8 @@ const (
 	summary
 )
 
-func kindOfType(t record.Type) kindOf {
-	switch t {
-	case record.Gauge:
-		return gauge
-	case record.Counter:
-		return counter
-	case record.Histogram:
-		return histogram
-	case record.Summary:
-		return summary
-	default:
-		return unknown
-	}
-}
+// kindOfType has the types that are not unknown on the page.
+var kindOfType = map[record.Type]kindOf{record.Gauge: gauge, record.Counter: counter, record.Histogram: histogram, record.Summary: summary}
 
 // family is all series of one name, of however many sources.
 type family struct {
@@ -90,14 +78,7 @@ func (k kindOf) noun() string {
 
 // suffix is what the name of every sample has that its family's has not.
 func (k kindOf) suffix() string {
-	switch k {
-	case counter:
-		return "_total"
-	case info:
-		return "_info"
-	default:
-		return ""
-	}
+	return [...]string{counter: "_total", info: "_info", summary: ""}[k]
 }
 
 // compare orders blocks as on the page: by family, then as their sources rank.

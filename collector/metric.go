@@ -111,7 +111,7 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 			name = meta.Name
 			shown = name
 		}
-		if kind := kindOfType(typ); !observed && partsOf(kind) != nil {
+		if kind := kindOfType[typ]; !observed && partsOf[kind] != nil {
 			family, rest, ok := cutPart(name, meta.Name, kind)
 			if !ok {
 				typ = record.Unknown
@@ -130,14 +130,14 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 		}
 	}
 	m.help = texts.Cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
-	m.id.name, m.id.kind = name, kindOfType(typ)
+	m.id.name, m.id.kind = name, kindOfType[typ]
 	if observed {
 		m.bounds = boundsOf(meta)
 		m.id.kind, typ = m.bounds.kind, record.Unknown // which the name does not show
 	}
 	m.sample, m.unit = mapName(s.prefix, shown, unit, typ, m.id.id)
 	m.family = strings.TrimSuffix(m.sample, m.id.kind.suffix())
-	if partsOf(m.id.kind) != nil && !observed {
+	if partsOf[m.id.kind] != nil && !observed {
 		m.keepPart(m.family, end)
 	}
 	return m

@@ -62,7 +62,7 @@ func mapName(prefix, name, unit string, typ record.Type, id string) (sample, sho
 	if err != nil { // it is of names with nothing left, which there are none of here
 		sample = "metric"
 	}
-	if family := strings.TrimSuffix(sample, kindOfType(typ).suffix()); !strings.HasSuffix(family, "_"+shown) {
+	if family := strings.TrimSuffix(sample, kindOfType[typ].suffix()); !strings.HasSuffix(family, "_"+shown) {
 		shown = ""
 	}
 	return sample, shown

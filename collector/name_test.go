@@ -167,7 +167,7 @@ func FuzzName(f *testing.F) {
 		prefix = validPrefix(prefix)
 		typ %= 3
 		sample, shown := mapName(prefix, name, unit, record.Type(typ), id)
-		family, ok := strings.CutSuffix(sample, kindOfType(record.Type(typ)).suffix())
+		family, ok := strings.CutSuffix(sample, kindOfType[record.Type(typ)].suffix())
 		if !ok || !validFamily.MatchString(family) || prefix != "" && !strings.HasPrefix(family, prefix+"_") {
 			t.Errorf("not a name: %q", sample)
 		}

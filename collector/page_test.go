@@ -119,8 +119,8 @@ func isPart(name, family string, typ model.MetricType) bool {
 		return name == strings.TrimSuffix(family, "_total")+"_created"
 	}
 	suffix, ok := strings.CutPrefix(name, family)
-	return ok && (typ == model.MetricTypeSummary && slices.Contains(partsOf(summary), suffix) ||
-		typ == model.MetricTypeHistogram && slices.Contains(partsOf(histogram), suffix))
+	return ok && (typ == model.MetricTypeSummary && slices.Contains(partsOf[summary], suffix) ||
+		typ == model.MetricTypeHistogram && slices.Contains(partsOf[histogram], suffix))
 }
 
 // pages gives both pages, without the registry's families, parsed.

@@ -62,7 +62,7 @@ func (c *Collector) admitProcess(families []*dto.MetricFamily) ([]*dto.MetricFam
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	families = slices.DeleteFunc(families, func(mf *dto.MetricFamily) bool {
-		f := &family{name: mf.GetName(), kind: kindOfProcess(mf.GetType())}
+		f := &family{name: mf.GetName(), kind: kindOfProcess[mf.GetType()]}
 		f.name = strings.TrimSuffix(f.name, f.kind.suffix())
 		if c.reserve(f) {
 			return false
@@ -95,17 +95,7 @@ func (c *Collector) reserve(f *family) bool {
 	return true
 }
 
-func kindOfProcess(t dto.MetricType) kindOf {
-	switch t {
-	case dto.MetricType_COUNTER:
-		return counter
-	case dto.MetricType_GAUGE:
-		return gauge
-	case dto.MetricType_SUMMARY:
-		return summary
-	case dto.MetricType_HISTOGRAM:
-		return histogram
-	default:
-		return unknown
-	}
+// kindOfProcess has client_golang's types that are not unknown on the page.
+var kindOfProcess = map[dto.MetricType]kindOf{
+	dto.MetricType_COUNTER: counter, dto.MetricType_GAUGE: gauge, dto.MetricType_SUMMARY: summary, dto.MetricType_HISTOGRAM: histogram,
 }

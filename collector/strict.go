@@ -209,10 +209,10 @@ func (d *distribution) strict() bool {
 func partOf(kind kindOf, se *series) (end string, bound float64, spelling string) {
 	_, part, ok := cutKey(se)
 	bound = math.NaN()
-	if partsOf(kind) == nil || !ok {
+	if partsOf[kind] == nil || !ok {
 		return "", bound, ""
 	}
-	end = partsOf(kind)[part[0]]
+	end = partsOf[kind][part[0]]
 	if len(part) != 1+1+8 || part[1] != 0 { // see appendBound
 		return end, bound, ""
 	}
@@ -227,7 +227,7 @@ func isCount(v float64) bool { return v >= 0 && v == math.Trunc(v) && !math.IsIn
 // appendLoose appends a whole family as unknown ones, one for each name of its
 // samples.
 func (f *family) appendLoose(dst []byte) []byte {
-	ends := partsOf(f.kind)
+	ends := partsOf[f.kind]
 	switch f.kind {
 	case counter:
 		ends = []string{"_total", "_created"}

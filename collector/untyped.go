@@ -49,8 +49,8 @@ func (m *metric) memberOf(family string, kind kindOf) *metric {
 	switch {
 	case !ok:
 		return nil
-	case partsOf(kind) != nil:
-		if !slices.Contains(partsOf(kind), end) || kind == histogram && end == "" { // which has no sample of that name
+	case partsOf[kind] != nil:
+		if !slices.Contains(partsOf[kind], end) || kind == histogram && end == "" { // which has no sample of that name
 			return nil
 		}
 		as.keepPart(family, end)

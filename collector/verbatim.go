@@ -57,9 +57,9 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 		if f, ok := strings.CutSuffix(m.sample, "_info"); ok && f != "" {
 			m.id.kind, m.family = info, f
 		}
-	case partsOf(kindOfType(typ)) != nil:
-		if family, end, ok := cutPart(m.sample, family, kindOfType(typ)); ok {
-			m.id.kind = kindOfType(typ)
+	case partsOf[kindOfType[typ]] != nil:
+		if family, end, ok := cutPart(m.sample, family, kindOfType[typ]); ok {
+			m.id.kind = kindOfType[typ]
 			m.keepPart(family, end)
 		}
 	}
@@ -95,22 +95,16 @@ func createdPart(family string) *part { return &part{group: family + "_total", r
 
 // partsOf are the ends that the names of a kind's samples can have, in the
 // order in which a page has them; nil where all have one name.
-func partsOf(kind kindOf) []string {
-	switch kind {
-	case histogram:
-		return []string{"", "_bucket", "_sum", "_count", "_created"}
-	case summary:
-		return []string{"", "_sum", "_count", "_created"}
-	default:
-		return nil
-	}
+var partsOf = map[kindOf][]string{
+	histogram: {"", "_bucket", "_sum", "_count", "_created"},
+	summary:   {"", "_sum", "_count", "_created"},
 }
 
 // cutPart cuts a name into that of its family and the end of one of the parts
 // of a kind; ok is false, and the name left whole, where it is named like none.
 func cutPart(name, family string, kind kindOf) (before, end string, ok bool) {
 	end, ok = strings.CutPrefix(name, family)
-	if !ok || !slices.Contains(partsOf(kind), end) {
+	if !ok || !slices.Contains(partsOf[kind], end) {
 		return name, "", false
 	}
 	return family, end, true
@@ -123,7 +117,7 @@ func (m *metric) keepPart(family, end string) {
 		bound = model.BucketLabel
 	}
 	m.family, m.sample = family, family+end
-	m.part = &part{group: family, rank: byte(slices.Index(partsOf(m.id.kind), end)), bound: bound}
+	m.part = &part{group: family, rank: byte(slices.Index(partsOf[m.id.kind], end)), bound: bound}
 }
 
 // keyEnd begins what a key has behind a text. It stands in no text: those are
