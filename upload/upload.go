@@ -31,7 +31,8 @@ type upload struct {
 
 	ctx     context.Context // ends when it is to end
 	trouble repeat.State
-	tried   chan struct{} // closed when its spool was opened, or could not be, for the first time
+	tried   chan struct{} // closed when its spool was opened, or could not be, for the first time:
+	tryDone func()        // by this
 
 	mu       sync.Mutex // guards what follows; never held while anything slow is done
 	settings *Settings
@@ -53,9 +54,10 @@ type upload struct {
 }
 
 func (u *Set) newUpload(ctx context.Context, name string, settings *Settings) *upload {
+	tried := make(chan struct{})
 	return &upload{
 		name: name, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal, disk: u.disk,
-		ctx: ctx, tried: make(chan struct{}), settings: settings, lost: make(map[string]uint64), silent: make(map[*keeping]bool),
+		ctx: ctx, tried: tried, tryDone: sync.OnceFunc(func() { close(tried) }), settings: settings, lost: make(map[string]uint64), silent: make(map[*keeping]bool),
 	}
 }
 
@@ -202,7 +204,7 @@ func (o *upload) fail(err error) {
 	o.mu.Lock()
 	held := o.held
 	o.err, o.held, o.holds = err, nil, 0
-	o.wasTried()
+	o.tryDone()
 	o.mu.Unlock()
 	lost := 0
 	for _, b := range held {
@@ -210,13 +212,6 @@ func (o *upload) fail(err error) {
 		o.lose(b, err)
 	}
 	o.tellLost(lost, whileOpened, err)
-}
-
-// wasTried has those go on who wait. The caller holds o.mu.
-func (o *upload) wasTried() {
-	if !o.isTried() {
-		close(o.tried)
-	}
 }
 
 func (o *upload) isTried() bool {
@@ -244,7 +239,7 @@ func (o *upload) begin(settings *Settings, sp *spool.Spool, sink Uploader) bool 
 	}
 	sp.SetMaxBytes(settings.MaxBytes)
 	o.spool, o.sink, o.err = sp, sink, nil
-	o.wasTried()
+	o.tryDone()
 	return true
 }
 
