@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,8 +99,7 @@ func decodeConfig(out []byte) (*declaration, []string, error) {
 	declaration := new(declaration)
 	if err := decoder.Decode(declaration); err != nil {
 		offset := len(out)
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			offset = min(start+int(syntax.Offset), len(out))
 		} else if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("it ends too early")
@@ -261,12 +261,7 @@ func (b *configBuilder) dimensions(raw []byte, d *declaredMetric) ([]declaredDim
 }
 
 func findDimension(all []declaredDimension, id uint64) int {
-	for i := range all {
-		if all[i].id == id {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(all, func(d declaredDimension) bool { return d.id == id })
 }
 
 // types decides what kind of number the metric is.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"scriptbridge/internal/texts"
@@ -172,11 +173,9 @@ func decodeAttributes(object []byte) ([]record.Label, error) {
 }
 
 func setLabel(all []record.Label, l record.Label) []record.Label {
-	for i := range all {
-		if all[i].Name == l.Name {
-			all[i] = l
-			return all
-		}
+	if i := slices.IndexFunc(all, func(o record.Label) bool { return o.Name == l.Name }); i >= 0 {
+		all[i] = l
+		return all
 	}
 	return append(all, l)
 }

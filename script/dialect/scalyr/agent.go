@@ -106,8 +106,7 @@ func (a *agentConfig) fragments(folders []string) (paths []string) {
 	for _, folder := range folders {
 		// ReadDir sorts; a folder that is missing has no files.
 		entries, err := os.ReadDir(folder)
-		var pe *fs.PathError
-		if errors.As(err, &pe) && !errors.Is(err, fs.ErrNotExist) {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok && !errors.Is(err, fs.ErrNotExist) {
 			a.passOver(folder, pe.Err.Error())
 		}
 		for _, e := range entries {
