@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/cli"
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
 	"scriptbridge/record"
@@ -42,7 +43,10 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		}
 	}
 	for _, file := range files {
-		w, err := load(file, false, f.trusted(f.check.as == "root"))
+		w, err := fsx.Do(ctx, func() (*desired, error) { return load(file, false, f.trusted(f.check.as == "root")) })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		var found findings
 		if err == nil {
 			for _, s := range w.Scripts {

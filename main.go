@@ -147,6 +147,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		Registry: processRegistry, Logger: func() log.Logger { return newLogger(stderr, f.logLevel, f.logFormat) },
 		OpenStorage: openSpools, BeforeEnd: signalsOf(ctx).beforeEnd,
 	})
+	if cmd.Name != commandServe && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return cli.ErrAlreadyPrinted // who has ended it knows
+	}
 	f.tellStack(err, stderr)
 	return err
 }

@@ -21,8 +21,10 @@ type signals struct {
 	broken chan error     // why the program must end at once
 
 	mu     sync.Mutex
-	mute   bool     // ends are another's business
-	urgent []func() // what must be done before the program ends at once
+	first  os.Signal // the first one of ends
+	cuts   bool      // what it ends is cut short, and no success
+	mute   bool      // ends are another's business
+	urgent []func()  // what must be done before the program ends at once
 }
 
 type signalsKey struct{}
@@ -44,6 +46,7 @@ func catchSignals(ctx context.Context) (context.Context, *signals) {
 			switch {
 			case s.muted():
 			case ctx.Err() == nil:
+				s.began(got)
 				cancel()
 			case got != syscall.SIGPIPE: // of which there is one for each line that is still written
 				select {
@@ -54,6 +57,13 @@ func catchSignals(ctx context.Context) (context.Context, *signals) {
 		}
 	}()
 	return ctx, s
+}
+
+// began notes what has asked for the end.
+func (s *signals) began(got os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.first = got
 }
 
 // signalsOf gives the signals that ctx knows of; in a test, none.
@@ -74,11 +84,15 @@ func (s *signals) reload() <-chan os.Signal {
 
 // end has the end of the terminal, and of who reads what is written to the
 // writer that it gives, end the program as SIGTERM does. (The signal SIGPIPE does
-// not say which pipe it is about: it may be a script's.)
+// not say which pipe it is about: it may be a script's.) What has not done its work
+// by then has failed: see codeOf.
 func (s *signals) end(w io.Writer) io.Writer {
 	if s.ends == nil {
 		return w
 	}
+	s.mu.Lock()
+	s.cuts = true
+	s.mu.Unlock()
 	go func() { s.ends <- <-s.hangup }()
 	return readOutput{w, s}
 }
@@ -150,8 +164,24 @@ func execute(args []string) int {
 	ctx, s := catchSignals(context.Background())
 	stampVersion()
 	code := make(chan int, 1)
-	go func() { code <- exitCode(run(ctx, args, os.Stdout, os.Stderr), os.Stderr) }()
+	go func() { code <- s.codeOf(exitCode(run(ctx, args, os.Stdout, os.Stderr), os.Stderr)) }()
 	return s.wait(code, os.Stderr)
+}
+
+// codeOf gives the exit code of a program that would end with code: where a signal
+// cut it short, that is as a shell has it.
+func (s *signals) codeOf(code int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code == 0 || s.first == nil || !s.cuts {
+		return code
+	}
+	return codeBySignal(s.first)
+}
+
+func codeBySignal(s os.Signal) int {
+	number, _ := s.(syscall.Signal)
+	return 128 + int(number)
 }
 
 // wait gives the program's exit code when it has come to its end, or must. After a
@@ -164,8 +194,7 @@ func (s *signals) wait(code <-chan int, stderr io.Writer) int {
 		return c
 	case got := <-s.second:
 		s.hurry()
-		number, _ := got.(syscall.Signal)
-		return 128 + int(number)
+		return codeBySignal(got)
 	case why := <-s.broken:
 		s.hurry()
 		return exitCode(why, stderr)

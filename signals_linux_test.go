@@ -282,13 +282,13 @@ func TestTerminalGoes(t *testing.T) {
 		p := startProcess(t, stubbornFolder(t), "try")
 		p.awaitFile("running")
 		p.signal(syscall.SIGHUP)
-		p.ends(0)
+		p.ends(129)
 	})
 	t.Run("try, while it guesses", func(t *testing.T) {
 		p := startProcess(t, stubbornFolder(t), "try", "--", "./stubborn.sh")
 		p.awaitFile("running")
 		p.signal(syscall.SIGHUP)
-		p.ends(0)
+		p.ends(129)
 		if text := p.out.String(); text != "" {
 			t.Errorf("it printed:\n%s", text)
 		}
@@ -314,7 +314,7 @@ func TestTerminalGoes(t *testing.T) {
 		p := startProcess(t, monitor(t, "while True: time.sleep(0.1)\n"), "check")
 		p.awaitFile("running")
 		p.signal(syscall.SIGHUP)
-		p.ends(1)
+		p.ends(129)
 	})
 	t.Run("reader", func(t *testing.T) {
 		dir := monitor(t, "class Mon(ScalyrMonitor):\n    def gather_sample(self):\n        self._logger.emit_value('a', 1)\n")
@@ -338,8 +338,83 @@ func TestTerminalGoes(t *testing.T) {
 			}
 		}
 		read.Close()
-		p.ends(0)
+		p.ends(141)
 	})
+}
+
+// leased has whoever opens a file wait, as for a disk that does not answer; what it
+// gives tells whether somebody does.
+func leased(t *testing.T, file string) (opened func() bool) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Fatal(err)
+	}
+	return func() bool {
+		kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
+		return err == nil && kind != unix.F_WRLCK
+	}
+}
+
+// A signal cuts a command short: to a shell that is no success, whichever signal
+// and command it is, and whatever the command waits for.
+func TestSignalIsNoSuccess(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		args  []string
+		ready string // a file that tells that it waits
+	}{
+		{"try", []string{"try"}, "running"},
+		{"try at an interval", []string{"try", "--interval=1h"}, "running"},
+		{"try, while it guesses", []string{"try", "--", "./stubborn.sh"}, "running"},
+		{"try, which reads a file", []string{"try", "--config.file=slow"}, ""},
+		{"check, which reads a file", []string{"check", "slow"}, ""},
+		{"push, which reads its input", []string{"push", "--api.app-id=a", "--api.token-file=token"}, ""},
+	} {
+		for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+			t.Run(c.name+" "+s.String(), func(t *testing.T) {
+				dir := stubbornFolder(t)
+				write(t, filepath.Join(dir, "token"), "open-sesame-open-sesame\n", 0o600)
+				write(t, filepath.Join(dir, "slow"), "", 0o600)
+				opened := leased(t, filepath.Join(dir, "slow"))
+				p := &programRun{t: t, cmd: exec.Command("scriptbridge", c.args...), dir: dir, done: make(chan struct{})}
+				p.cmd.Dir = dir
+				p.cmd.Env = append(os.Environ(), "SCENARIO="+dir)
+				p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+				input, hold, err := os.Pipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer hold.Close()
+				p.cmd.Stdin = input
+				p.start()
+				switch {
+				case c.ready != "":
+					p.awaitFile(c.ready)
+				case strings.Contains(c.name, "file"):
+					p.await("it to open the file", opened)
+				default:
+					if _, err := hold.WriteString("#"); err != nil {
+						t.Fatal(err)
+					}
+					p.await("it to read", func() bool {
+						n, err := unix.IoctlGetInt(int(input.Fd()), unix.TIOCINQ)
+						return err == nil && n == 0
+					})
+				}
+				input.Close()
+				p.signal(s)
+				p.ends(128 + int(s))
+				if text := p.out.String(); text != "" {
+					t.Errorf("it printed:\n%s", text)
+				}
+			})
+		}
+	}
 }
 
 // What is fatal ends the program at once, whatever it waits for: scripts are ended,

@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 )
 
@@ -54,7 +55,7 @@ func push(ctx context.Context, f *pushFlags, stdin io.Reader, stderr io.Writer) 
 	}
 	text := strings.Join(f.data, "\n")
 	if len(f.data) == 0 {
-		all, err := io.ReadAll(stdin)
+		all, err := fsx.Do(ctx, func() ([]byte, error) { return io.ReadAll(stdin) })
 		if err != nil {
 			return fmt.Errorf("push: standard input: %w", err)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -51,13 +52,13 @@ func Try(app *kingpin.Application) Command {
 }
 
 // run runs scripts once, or at an interval until ctx ends, and prints what
-// came of it. All that is not the page itself is printed as comments, so that
+// came of it. When ctx ends, it gives its error. All that is not the page itself is printed as comments, so that
 // the output is a page that promtool reads.
 func (t *try) run(ctx context.Context) error {
 	l, err := config.Guarded("", func() (*script.Loaded, error) { return t.load(ctx) })
 	switch {
 	case ctx.Err() != nil:
-		return nil
+		return ctx.Err()
 	case err != nil:
 		return err
 	}
@@ -81,7 +82,7 @@ func (t *try) run(ctx context.Context) error {
 	for {
 		views := pool.Once(ctx, scripts)
 		if ctx.Err() != nil {
-			return nil
+			return ctx.Err()
 		}
 		failed, refused := out.round(views, events.take())
 		if t.interval == 0 {
@@ -94,7 +95,7 @@ func (t *try) run(ctx context.Context) error {
 		case <-time.After(pause):
 			fmt.Fprintln(t.Stdout)
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		}
 	}
 }
@@ -111,7 +112,9 @@ func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 		}
 		return t.command(ctx)
 	}
-	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) { return script.Load(all.Dialects, t.ConfigFile, true, t.Trusted) })
+	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) {
+		return fsx.Do(ctx, func() (*script.Loaded, error) { return script.Load(all.Dialects, t.ConfigFile, true, t.Trusted) })
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -37,13 +37,17 @@ func Uploads(app *kingpin.Application) []Command {
 	cmd.Command("refused", "List what was refused, by upload and reason.")
 	retry := cmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
 	retry.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&u.name)
-	with := func(run func() error) func(context.Context, *Env) error {
-		return func(_ context.Context, e *Env) error {
+	return []Command{
+		{Name: "uploads refused", Run: func(ctx context.Context, e *Env) error {
 			u.Env = e
-			return run()
-		}
+			_, err := fsx.Do(ctx, func() (any, error) { return nil, u.list() })
+			return err
+		}},
+		{Name: "uploads retry", Run: func(_ context.Context, e *Env) error {
+			u.Env = e
+			return u.retry() // not by halves
+		}},
 	}
-	return []Command{{Name: "uploads refused", Run: with(u.list)}, {Name: "uploads retry", Run: with(u.retry)}}
 }
 
 // uploadsFolder opens that of a storage folder which must be there: a wrong path
