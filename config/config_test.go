@@ -161,7 +161,7 @@ scripts:
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if err := (Options{}).Decode(&got); err != nil || !(Options{}).IsZero() || o.IsZero() {
+	if err := (Options{}).Decode(&got); err != nil || o.root == nil {
 		t.Errorf("no options: %v", err)
 	}
 }
@@ -232,7 +232,7 @@ func TestOptionsFrom(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if o, err := OptionsFrom(nil); err != nil || !o.IsZero() {
+	if o, err := OptionsFrom(nil); err != nil || o.root != nil {
 		t.Errorf("nothing: %v, %v", o, err)
 	}
 	_, err = OptionsFrom(map[string]string{"a": "[", "b": "*x"})

@@ -40,9 +40,6 @@ func OptionsFrom(texts map[string]string) (Options, error) {
 	return Options{root: root}, nil
 }
 
-// IsZero reports whether there are no options.
-func (o Options) IsZero() bool { return o.root == nil }
-
 // written is what the options say, wherever they stand.
 func (o Options) written() string {
 	if o.root == nil {

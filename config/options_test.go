@@ -65,7 +65,7 @@ func TestOptionsWith(t *testing.T) {
 	if again, _ := OptionsFrom(map[string]string{"keep": "1", "replace": "[1]"}); o.written() != again.written() {
 		t.Error("With has changed what it was called on")
 	}
-	if !(Options{}).With(nil).IsZero() {
+	if (Options{}).With(nil).root != nil {
 		t.Error("nothing with nothing is something")
 	}
 }

@@ -106,22 +106,6 @@ func isDuplicate(err error) (id int64, ok bool) {
 	return 0, false
 }
 
-// Find looks for an object by its name. Groups have names that are unique
-// under one parent only: the first of the name is found.
-func (c *Client) Find(ctx context.Context, kind Kind, name string) (id int64, found bool, err error) {
-	var all listing[Dimension, *Dimension] // what all kinds have: an id and a name
-	path := string(kind) + "/?selectByName=" + url.QueryEscape(name)
-	if err := c.call(ctx, http.MethodGet, path, nil, &all); err != nil {
-		return 0, false, err
-	}
-	for _, o := range all {
-		if o.Name == name {
-			return o.ID, true, nil
-		}
-	}
-	return 0, false, nil
-}
-
 // Link puts a member into a group, or a dimension to a metric. It may be
 // repeated.
 func (c *Client) Link(ctx context.Context, groups Kind, group int64, members Kind, member int64) error {

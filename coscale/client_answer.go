@@ -84,8 +84,6 @@ func (l *listing[T, P]) good() bool {
 	return *l != nil
 }
 
-func (d *Dimension) good() bool { return d.ID > 0 }
-
 // insertAnswer tells what became of the points of a call.
 type insertAnswer struct {
 	Msg     string    `json:"msg"`

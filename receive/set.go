@@ -175,9 +175,6 @@ func (s *Set) Views() []View {
 	return views
 }
 
-// Ready reports whether every receiver is up.
-func (s *Set) Ready() bool { return len(s.Late()) == 0 }
-
 // Late names the receivers that are not up.
 func (s *Set) Late() (names []string) {
 	for _, w := range s.present() {

@@ -42,7 +42,7 @@ func TestReloadWaitsForFiles(t *testing.T) {
 					return err == nil && kind != unix.F_WRLCK
 				})
 				testkit.Promptly(t, "what asks the receivers", func() {
-					if v := r.set.Views(); len(v) != 1 || !r.set.Ready() {
+					if v := r.set.Views(); len(v) != 1 || len(r.set.Late()) > 0 {
 						t.Errorf("views: %+v", v)
 					}
 					resp, err := http.Get(r.web.URL + "/any")

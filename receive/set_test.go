@@ -156,7 +156,7 @@ func TestReloadByDifference(t *testing.T) {
 		}
 		b.Reload(t.Context(), all())
 		differ(t, "the start", b.happened(), []string{"collectd is made", "coscale is made", "statsd is made"})
-		if !b.Ready() {
+		if len(b.Late()) > 0 {
 			t.Error("not ready")
 		}
 		source := &record.Source{
@@ -272,7 +272,7 @@ func TestDownAndUp(t *testing.T) {
 			}
 		}
 		wantView(View{Name: "statsd", Error: "port 8125 is taken"})
-		if b.Ready() {
+		if len(b.Late()) == 0 {
 			t.Error("ready")
 		}
 		tries := func(after ...time.Duration) {
@@ -524,7 +524,7 @@ func TestTrialHoldsNobodyUp(t *testing.T) {
 	<-trying
 	h := b.Handler(http.NotFoundHandler())
 	testkit.Promptly(t, "what asks the receivers", func() {
-		if v := b.Views(); len(v) != 1 || !v[0].Up || !b.Ready() {
+		if v := b.Views(); len(v) != 1 || !v[0].Up || len(b.Late()) > 0 {
 			t.Errorf("views: %+v", v)
 		}
 		w := httptest.NewRecorder()
@@ -562,7 +562,7 @@ func TestMakeHoldsNobodyUp(t *testing.T) {
 	}()
 	<-making
 	testkit.Promptly(t, "what asks the receivers", func() {
-		if v := b.Views(); len(v) != 1 || v[0].Up || v[0].Error != "" || b.Ready() {
+		if v := b.Views(); len(v) != 1 || v[0].Up || v[0].Error != "" || len(b.Late()) == 0 {
 			t.Errorf("views: %+v", v)
 		}
 	})

@@ -96,9 +96,6 @@ func (p *Pool) Kill() {
 	p.unpacked.remove(p.logger)
 }
 
-// Ready reports whether every script has had its first run.
-func (p *Pool) Ready() bool { return len(p.Late()) == 0 }
-
 // Late names the scripts that have not had their first run.
 func (p *Pool) Late() (names []string) {
 	for _, u := range p.supervisor.All() {

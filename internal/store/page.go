@@ -28,8 +28,7 @@ const (
 	freelistPage = 0x10
 	bucketFlag   = 0x01 // of a leaf's element
 
-	noFreelist = ^uint64(0)
-	longList   = 0xffff // of a freelist: the first element is its length
+	longList = 0xffff // of a freelist: the first element is its length
 )
 
 var native = binary.NativeEndian

@@ -48,7 +48,7 @@ func begin(t *testing.T, c *config.Receive) *running {
 	r.web = httptest.NewServer(r.Handler(http.NotFoundHandler()))
 	t.Cleanup(r.web.Close)
 	r.Reload(t.Context(), c)
-	if !r.Ready() {
+	if len(r.Late()) > 0 {
 		t.Fatalf("%+v\n%s", r.Views(), &r.log)
 	}
 	return r
@@ -181,7 +181,7 @@ func TestWithoutStorage(t *testing.T) {
 	set := receive.NewSet(receive.SetOptions{Sink: new(receivertest.Sink), Logger: log.NewLogfmtLogger(&lines)})
 	defer set.Close()
 	set.Reload(t.Context(), receivertest.CoScaleConfig(t, t.TempDir()))
-	if want := `msg="without --storage.path the ids that clients are given change at a restart"`; !strings.Contains(lines.String(), want) || !set.Ready() {
+	if want := `msg="without --storage.path the ids that clients are given change at a restart"`; !strings.Contains(lines.String(), want) || len(set.Late()) > 0 {
 		t.Errorf("log:\n%s", lines.String())
 	}
 }

@@ -43,7 +43,6 @@ type message struct {
 
 	Time     float64 `json:"time"` // batch
 	Duration float64 `json:"duration"`
-	Gather   bool    `json:"gather"`
 	More     bool    `json:"more"`
 	Error    string  `json:"error"`
 	Records  []entry `json:"records"`
