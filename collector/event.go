@@ -107,7 +107,7 @@ func (c *Collector) putEvents(s *source, b *record.Batch, now instant) {
 func (c *Collector) putEvent(s *source, e *record.Event, at time.Time, now instant) {
 	again := s.events.seen.Again(e.ID, at)
 	if !again && !c.countEvent(s, e.Name, 1) {
-		c.refuse(s, &record.Sample{Name: e.Name, Line: e.Line}, tooManyEvents())
+		c.refuse(s, &record.Sample{Name: e.Name, Line: e.Line}, tooManyEvents)
 		return
 	}
 	shown := &event{Event: *e, id: eventText(e.ID), content: e.Identify(s.def), received: now, open: e.Stop.IsZero()}

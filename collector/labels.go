@@ -175,7 +175,7 @@ func (s *source) appendSeries(dst []byte, name string, m *metric, smp *record.Sa
 	}
 	lay := s.labelLayout(m, smp)
 	if lay.refused {
-		return dst, labelNameTooLong()
+		return dst, labelNameTooLong
 	}
 	dst = append(dst, name...)
 	open := byte('{')

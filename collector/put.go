@@ -136,10 +136,10 @@ func (c *Collector) apply(p *put, m *metric, se *series, smp *record.Sample) *re
 	case p.source.def.Verbatim && p.batch.Complete && se.batch == p.source.batch:
 		return printedTwice(se)
 	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
-		return endlessSum()
+		return endlessSum
 	case smp.Op == record.Observe:
 		if !c.observe(p, se, smp) {
-			return endlessSum()
+			return endlessSum
 		}
 	case !p.late(se, smp):
 		c.update(p, m, se, smp)
@@ -149,17 +149,20 @@ func (c *Collector) apply(p *put, m *metric, se *series, smp *record.Sample) *re
 
 // badValue refuses what a sum, once it has taken it in, would never get rid of.
 func badValue(smp *record.Sample) *refusal {
+	endless := math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0)
 	switch {
 	case smp.Op == record.Set:
 		return nil
-	case math.IsNaN(smp.Value) || math.IsInf(smp.Value, 0):
-		return endlessAdd(smp.Op)
+	case endless && smp.Op == record.Observe:
+		return endlessObserve
+	case endless:
+		return endlessAdd
 	case smp.Op == record.Add && smp.Value < 0:
-		return negativeAdd()
+		return negativeAdd
 	case smp.Op == record.Observe && !(smp.Weight >= 0 && smp.Weight <= math.MaxFloat64):
 		return badWeight(smp.Weight)
 	case smp.Op == record.Observe && math.IsInf(smp.Value*smp.Weight, 0):
-		return endlessSum()
+		return endlessSum
 	}
 	return nil
 }
@@ -242,7 +245,7 @@ func (c *Collector) endDuplicates(p *put, b *block, m *metric) *refusal {
 		case other == nil:
 			return nil
 		case other.block == b:
-			return observedAndSet()
+			return observedAndSet
 		case other.block.source.compare(p.source) < 0:
 			if len(b.series) == 0 {
 				c.drop(b)

@@ -80,10 +80,6 @@ func valueTooLong(label string, n int) *refusal {
 	return &refusal{"too_long", fmt.Sprintf("the value of the label %s has %d bytes, more than %d; let the script shorten it", label, n, maxValue)}
 }
 
-func labelNameTooLong() *refusal {
-	return &refusal{"too_long", fmt.Sprintf("a label's name has more than %d bytes; let the script shorten it", maxName)}
-}
-
 func tooManyLabels(smp *record.Sample) *refusal {
 	return &refusal{"too_long", fmt.Sprintf("it has %d labels, more than %d; let the script leave some out", len(smp.Labels), maxLabels)}
 }
@@ -122,32 +118,20 @@ func tooManySeries(limit int) *refusal {
 	return &refusal{"max_series", fmt.Sprintf("there are %d series already; let the source send fewer, or raise `max_series`", limit)}
 }
 
-func tooManyEvents() *refusal {
-	return &refusal{"max_series", fmt.Sprintf("there are %d different events already; let the source name fewer, and put what differs into attributes", maxEventNames)}
-}
-
-func negativeAdd() *refusal {
-	return &refusal{"negative", "a COUNT cannot go down; let the script print what was added, or declare the metric a GAUGE"}
-}
-
-func endlessAdd(op record.Op) *refusal {
-	if op == record.Observe {
-		return &refusal{"not_finite", "a summary or histogram that once takes in NaN or infinity can never be read again; let the sender leave it out"}
-	}
-	return &refusal{"not_finite", "a COUNT that once adds NaN or infinity can never be read again; let the script leave the line out"}
-}
-
-func endlessSum() *refusal {
-	return &refusal{"not_finite", "its sum would become infinite; let the sender use a larger unit"}
-}
-
 func badWeight(weight float64) *refusal {
 	return &refusal{"bad_weight", fmt.Sprintf("an observation cannot count %v times; let the sender give a sample rate above 0 and up to 1", weight)}
 }
 
-func observedAndSet() *refusal {
-	return &refusal{"duplicate", "the source sends the same series ready-made and as observations, and what came first stays; give one of them another name"}
-}
+// Refusals that are the same for all.
+var (
+	labelNameTooLong = &refusal{"too_long", fmt.Sprintf("a label's name has more than %d bytes; let the script shorten it", maxName)}
+	tooManyEvents    = &refusal{"max_series", fmt.Sprintf("there are %d different events already; let the source name fewer, and put what differs into attributes", maxEventNames)}
+	negativeAdd      = &refusal{"negative", "a COUNT cannot go down; let the script print what was added, or declare the metric a GAUGE"}
+	endlessAdd       = &refusal{"not_finite", "a COUNT that once adds NaN or infinity can never be read again; let the script leave the line out"}
+	endlessObserve   = &refusal{"not_finite", "a summary or histogram that once takes in NaN or infinity can never be read again; let the sender leave it out"}
+	endlessSum       = &refusal{"not_finite", "its sum would become infinite; let the sender use a larger unit"}
+	observedAndSet   = &refusal{"duplicate", "the source sends the same series ready-made and as observations, and what came first stays; give one of them another name"}
+)
 
 // String names a metric for people.
 func (id metricID) String() string {

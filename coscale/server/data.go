@@ -121,7 +121,7 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	}
 	h.added.keep(in.added, true, c.now)
 	h.recent.keep(in.recent, c.now)
-	return in.answer(), nil
+	return coscale.StoredAnswer(in.points, in.refused, in.first, in.parts), nil
 }
 
 // newBatch makes a batch, with a declaration when that is due, of what came
@@ -345,9 +345,4 @@ func (in *intake) name(reason string, entry, point, n int, why error) {
 		part.Points = []int{point}
 	}
 	in.parts = append(in.parts, part)
-}
-
-// answer says what became of the points.
-func (in *intake) answer() any {
-	return coscale.StoredAnswer(in.points, in.refused, in.first, in.parts)
 }
