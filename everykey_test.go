@@ -48,7 +48,7 @@ var everyKey = []place{
 		k("upload", "{}"), k("textfile", "{}"),
 	}},
 	{"global", "Global", []placeKey{
-		k("interval", "1s", "1h"), k("timeout", "1ms", "5s"), k("max_concurrent", "1", "99"), k("average_window", "1m"), k("labels", "{a: b}"), k("trusted_paths", "[/usr/local/bin, x]"),
+		k("interval", "1s", "1h"), k("timeout", "1ms", "5s"), k("max_concurrent", "1", "99"), k("average_window", "1m"), k("text_labels", "keep", "drop"), k("labels", "{a: b}"), k("trusted_paths", "[/usr/local/bin, x]"),
 	}},
 	{"events", "Events", []placeKey{k("retention", "10m"), k("log", "{}")}},
 	{"log", "EventLog", []placeKey{k("path", "events.log", "\"-\""), k("format", "logfmt", "json")}},

@@ -145,11 +145,15 @@ func (c *Collector) showEvent(s *source, shown *event) {
 	which := s.eventLabels(
 		record.Label{Name: "event", Value: eventText(e.Name)},
 		record.Label{Name: "event_id", Value: shown.id})
-	described := s.eventLabels(
-		record.Label{Name: "event", Value: eventText(e.Name)},
-		record.Label{Name: "event_id", Value: shown.id},
-		record.Label{Name: "subject", Value: e.Subject.Kind.String()},
-		record.Label{Name: "message", Value: eventText(e.Message)})
+	words := []record.Label{
+		{Name: "event", Value: eventText(e.Name)},
+		{Name: "event_id", Value: shown.id},
+		{Name: "subject", Value: e.Subject.Kind.String()},
+	}
+	if !s.def.DropTexts {
+		words = append(words, record.Label{Name: "message", Value: eventText(e.Message)})
+	}
+	described := s.eventLabels(words...)
 	if e.Subject.Name != "" {
 		described = append(described, record.Label{Name: e.Subject.Kind.String(), Value: eventText(e.Subject.Name)})
 	}

@@ -60,6 +60,7 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 // is left for the second pass: putSample returns false.
 func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	s := p.source
+	smp = s.withoutText(smp)
 	m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
 	refused := m.refused
 	if refused == nil {
@@ -91,6 +92,17 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		c.refuse(p.source, smp, refused)
 	}
 	return true
+}
+
+// withoutText is a sample without the label that is a text for people, where the
+// source's are not to be on the page.
+func (s *source) withoutText(smp *record.Sample) *record.Sample {
+	if !s.def.DropTexts || smp.Meta == nil || smp.Meta.Text == "" {
+		return smp
+	}
+	bare := *smp
+	bare.Labels = slices.DeleteFunc(slices.Clone(smp.Labels), func(l record.Label) bool { return l.Name == smp.Meta.Text })
+	return &bare
 }
 
 // exceeds says whether the source would have too many series with one of the

@@ -116,7 +116,7 @@ func (s *source) forget(se *series) {
 // what would change every text ends the old series. Those of events go on under
 // their new texts: nobody sends them again.
 func (c *Collector) redefine(s *source, def *record.Source) {
-	renamed := s.def.Prefix != def.Prefix || s.def.Verbatim != def.Verbatim || !slices.Equal(s.def.Labels, def.Labels)
+	renamed := s.def.Prefix != def.Prefix || s.def.Verbatim != def.Verbatim || s.def.DropTexts != def.DropTexts || !slices.Equal(s.def.Labels, def.Labels)
 	moved := s.def.Rank != def.Rank
 	if renamed {
 		for _, b := range s.blocks {

@@ -59,9 +59,11 @@ type Global struct {
 	MaxConcurrent int           `yaml:"max_concurrent" default:"16" min:"1" doc:"how many scripts run at once. Others wait in the order in which they were due; the waiting time is a metric. [Probes](probe.md#runs) use at most half of it"`
 	AverageWindow time.Duration `yaml:"average_window" default:"5m" min:"1s" doc:"what a metric with calctype Average is averaged over"`
 	// TrustedPaths is first, since what is read after it is held against it.
-	TrustedPaths []string          `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`
-	Labels       map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
-	Confinement  `yaml:",inline"`
+	TrustedPaths []string `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`
+	// DropTexts goes with each script and with Receive.
+	DropTexts   bool              `yaml:"text_labels" words:"keep drop" default:"keep" doc:"'drop' leaves texts that are written for people out of '/metrics' and '/probe', which everybody may read who reaches the port: the messages of events, the text of a Nagios plugin, texts of Scalyr's monitors that 'text_values' makes an info. Logs, uploads and private pages have them all the same"`
+	Labels      map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
+	Confinement `yaml:",inline"`
 }
 
 func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
@@ -113,13 +115,16 @@ type Settings struct {
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
 	Confinement      `yaml:",inline"`
-	// TrustedPaths are Global's, and those of the command line.
+	// TrustedPaths are Global's, and those of the command line; DropTexts is
+	// Global's.
 	TrustedPaths []string
+	DropTexts    bool
 }
 
 func (s *Settings) start(e *entry) {
 	s.Labels = maps.Clone(e.load.config.Global.Labels)
 	s.AverageWindow = e.load.config.Global.AverageWindow
+	s.DropTexts = e.load.config.Global.DropTexts
 	s.Confinement = e.load.config.Global.Confinement
 	if t := e.load.trusted; t != nil {
 		s.TrustedPaths = t.Except

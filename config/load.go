@@ -95,6 +95,7 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 	if len(l.config.Scripts)+len(l.config.Discover) == 0 && l.config.Receive == (Receive{}) {
 		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover, and nothing under receive", file))
 	}
+	l.config.Receive.DropTexts = l.config.Global.DropTexts
 	return l
 }
 

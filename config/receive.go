@@ -14,6 +14,8 @@ type Receive struct {
 	CoScale  *ReceiveCoScale  `yaml:"coscale" doc:"clients of CoScale's API"`
 	StatsD   *ReceiveStatsD   `yaml:"statsd" doc:"StatsD and DogStatsD"`
 	Collectd *ReceiveCollectd `yaml:"collectd" doc:"collectd"`
+	// DropTexts is Global's.
+	DropTexts bool
 }
 
 // ReceiveCoScale is a receiver for clients of CoScale's API.

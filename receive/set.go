@@ -141,8 +141,8 @@ func (s *Set) specs(r *config.Receive) []supervise.Spec[*worker] {
 	var specs []supervise.Spec[*worker]
 	for i, t := range s.types {
 		if p := t.Section(r); p != nil {
-			specs = append(specs, supervise.Spec[*worker]{Key: t.Name, Fingerprint: p.Fingerprint(), New: func(context.Context) *worker {
-				return s.newWorker(t, sourceOf(t, i, p), r)
+			specs = append(specs, supervise.Spec[*worker]{Key: t.Name, Fingerprint: p.Fingerprint(r), New: func(context.Context) *worker {
+				return s.newWorker(t, sourceOf(t, i, p, r), r)
 			}})
 		}
 	}
@@ -223,10 +223,10 @@ func (s *Set) countsOf(name string) *receiver.Counts {
 }
 
 // sourceOf makes a receiver's source; line is its kind's in the table.
-func sourceOf(t receiver.Type, line int, p *receiver.Section) *record.Source {
+func sourceOf(t receiver.Type, line int, p *receiver.Section, r *config.Receive) *record.Source {
 	src := &record.Source{
 		Kind: record.Receiver, Name: t.Name, Rank: firstRank + line,
-		Prefix: t.Prefix, Verbatim: t.Verbatim, WholeNames: t.WholeNames, Acknowledged: t.Acknowledges, MaxSeries: p.MaxSeries,
+		Prefix: t.Prefix, Verbatim: t.Verbatim, WholeNames: t.WholeNames, Acknowledged: t.Acknowledges, MaxSeries: p.MaxSeries, DropTexts: r.DropTexts,
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Labels)) {
 		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.Labels[name]})
@@ -259,7 +259,7 @@ func Check(r *config.Receive) []Problem {
 		if p == nil {
 			continue
 		}
-		for _, err := range joined.Split(trial(t, sourceOf(t, i, p), r)) {
+		for _, err := range joined.Split(trial(t, sourceOf(t, i, p, r), r)) {
 			problems = append(problems, Problem{t.Name, err})
 		}
 	}
@@ -281,7 +281,7 @@ func Fingerprint(r *config.Receive) string {
 	var all []any
 	for _, t := range types {
 		if p := t.Section(r); p != nil {
-			all = append(all, t.Name, p.Fingerprint())
+			all = append(all, t.Name, p.Fingerprint(r))
 		}
 	}
 	return config.Fingerprint(nil, all...)

@@ -48,6 +48,9 @@ type Source struct {
 	// WholeNames says that the names of metrics and events are whole: who chose
 	// them speaks of more than one source, and the source's name is no part.
 	WholeNames bool
+	// DropTexts says that no text which is written for people is on a page that
+	// everybody may read: no message of an event, no label that Meta.Text names.
+	DropTexts bool
 	// Acknowledged says that whoever sent a batch is told when every sink has
 	// it safe, and sends it no more then.
 	Acknowledged bool
@@ -211,6 +214,8 @@ type Meta struct {
 	Tags   string
 	// Dimensions are the names of the labels it may carry, as declared.
 	Dimensions []string
+	// Text names the label whose value is a text for people; empty for none.
+	Text string
 	// Native is what it was to the program in whose place the source stands; nil
 	// where there is none.
 	Native *Native

@@ -176,6 +176,7 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		AverageWindow:   c.AverageWindow,
 		HonorTimestamps: c.HonorTimestamps,
 		Verbatim:        traits.Verbatim,
+		DropTexts:       c.DropTexts,
 	}
 	// Whether its Runner can be made is found out here, where nothing has
 	// changed yet.

@@ -115,4 +115,6 @@ type Section struct {
 }
 
 // Fingerprint tells apart what is made of sections. It reads their files.
-func (s *Section) Fingerprint() string { return config.Fingerprint(s.Files, s.Config) }
+func (s *Section) Fingerprint(r *config.Receive) string {
+	return config.Fingerprint(s.Files, s.Config, r.DropTexts)
+}

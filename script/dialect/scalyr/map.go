@@ -321,7 +321,7 @@ func (m *mapper) value(name string, v fieldValue, labels []record.Label, at time
 		}
 		if how == textInfo {
 			series := name + "_info"
-			m.sample(series, m.undeclared(series, "The text of "+name+"."), 1, append(labels, record.Label{Name: "text", Value: v.text}), at)
+			m.sample(series, m.undeclared(series+"\x00text", "The text of "+name+"."), 1, append(labels, record.Label{Name: textLabel, Value: v.text}), at)
 			return
 		}
 		m.state(name, v.text, labels, at)
@@ -382,12 +382,15 @@ func (m *mapper) undeclared(key, help string) *record.Meta {
 	if meta := m.metas[key]; meta != nil {
 		return meta
 	}
-	name, _, isState := strings.Cut(key, "\x00")
+	name, kind, _ := strings.Cut(key, "\x00")
 	meta := &record.Meta{Name: name, Help: help, Dimensions: []string{"monitor", "monitor_id"}}
 	if help == "" {
 		meta.Help = fmt.Sprintf("%s of %s, which does not declare it.", name, m.monitor)
 	}
-	if isState {
+	switch kind {
+	case "text":
+		meta.Text = textLabel
+	case "state":
 		meta.Type = record.Gauge
 		meta.Help = fmt.Sprintf("Which text %s of %s has: 1 for the present one.", name, m.monitor)
 	}

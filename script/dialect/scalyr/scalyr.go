@@ -79,6 +79,9 @@ const (
 	textInfo    = "info"
 )
 
+// textLabel is the label of a text that is shown as an info.
+const textLabel = "text"
+
 // Prepare reads the options.
 func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 	o, settings, err := readOptions(given)
