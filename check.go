@@ -15,7 +15,9 @@ import (
 	"scriptbridge/cli"
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/joined"
 	"scriptbridge/internal/texts"
+	"scriptbridge/internal/trust"
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -135,21 +137,7 @@ func (f *flags) checkStorage() error {
 // checkScripts looks for what keeps scripts from running on this machine, and
 // for what may.
 func checkScripts(ctx context.Context, w *desired) (problems []error, warnings []string) {
-	var sound []*script.Script
-	at := func(s *script.Script, err error) error { return s.Pos.Wrap(fmt.Sprintf("script %q", s.Name), err) }
-	for _, s := range w.Scripts {
-		err := s.Check()
-		if err != nil {
-			problems = append(problems, at(s, err))
-		} else if s.IsKept() {
-			sound = append(sound, s)
-		}
-		for _, text := range s.Suspicions() {
-			if err == nil || !strings.Contains(err.Error(), text) {
-				warnings = append(warnings, at(s, errors.New(text)).Error())
-			}
-		}
-	}
+	sound, problems, warnings := checkStarts(w)
 	if len(sound) == 0 {
 		return problems, warnings
 	}
@@ -158,10 +146,45 @@ func checkScripts(ctx context.Context, w *desired) (problems []error, warnings [
 	signalsOf(ctx).beforeEnd(pool.Kill)
 	for i, err := range pool.Inspect(ctx, sound) {
 		if err != nil {
-			problems = append(problems, at(sound[i], err))
+			problems = append(problems, ofScript(sound[i], err))
 		}
 	}
 	return problems, warnings
+}
+
+// ofScript says where in the configuration the script stands that has an error.
+func ofScript(s *script.Script, err error) error {
+	return s.Pos.Wrap(fmt.Sprintf("script %q", s.Name), err)
+}
+
+// checkStarts is checkScripts without running anything; it leaves those that can
+// only be known by that.
+func checkStarts(w *desired) (left []*script.Script, problems []error, warnings []string) {
+	for _, s := range w.Scripts {
+		err := s.Check()
+		if err != nil {
+			problems = append(problems, ofScript(s, err))
+		} else if s.IsKept() {
+			left = append(left, s)
+		}
+		for _, text := range s.Suspicions() {
+			if err == nil || !strings.Contains(err.Error(), text) {
+				warnings = append(warnings, ofScript(s, errors.New(text)).Error())
+			}
+		}
+	}
+	return left, problems, warnings
+}
+
+// examine says what is wrong with a configuration and the scripts and files that
+// it names, as far as that is known without running anything.
+func examine(file string, trusted *trust.Policy) []error {
+	w, err := load(file, false, trusted)
+	if err != nil {
+		return joined.Split(err)
+	}
+	_, problems, _ := checkStarts(w)
+	return slices.Concat(w.Problems, problems, checkReceivers(w))
 }
 
 // checkFolders finds folders of scripts none of which is executable.

@@ -62,7 +62,7 @@ func (b block) commands() map[string]string {
 	if b.lang == "ini" { // of a unit: TestUnitsSyntax has those
 		return all
 	}
-	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|push|serve|try|wrap|--).*`).FindAllString(b.text, -1) {
+	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|init|push|serve|try|wrap|--).*`).FindAllString(b.text, -1) {
 		all[m] = ""
 	}
 	return all
@@ -92,6 +92,23 @@ func TestDocsCommands(t *testing.T) {
 		},
 		"scriptbridge check": func(t *testing.T, _ string) { program(t, examples, "check") },
 		"scriptbridge try":   func(t *testing.T, _ string) { program(t, examples, "try") },
+		"scriptbridge init": func(t *testing.T, _ string) {
+			dir, blocks := t.TempDir(), docBlocks(t)
+			for name, text := range map[string]string{
+				"etc/nagios/nrpe.cfg":               strings.Repeat("#\n", 9) + "command[check_load]=/usr/lib/nagios/plugins/check_load\ncommand[check_users]=/usr/lib/nagios/plugins/check_load -w 1\ncommand[check_raid]=/usr/lib/nagios/plugins/check_raid\n",
+				"usr/lib/nagios/plugins/check_load": "#!/bin/sh\n",
+			} {
+				file := filepath.Join(dir, "root", name)
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				write(t, file, text, 0o755)
+			}
+			told := program(t, dir, "init", "--root=root")
+			if !slices.ContainsFunc(blocks, func(b block) bool { return b.page == "docs/init.md" && strings.HasPrefix(told, b.text) }) {
+				t.Errorf("docs/init.md shows another summary than:\n%s", told)
+			}
+		},
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},

@@ -145,7 +145,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	err = cmd.Run(ctx, &cli.Env{
 		ConfigFile: f.configFile, Trusted: f.trusted(false), Args: f.args, Stdin: os.Stdin, Stdout: stdout, Stderr: stderr, Raw: raw,
 		Registry: processRegistry, Logger: func() log.Logger { return newLogger(stderr, f.logLevel, f.logFormat) },
-		OpenStorage: openSpools, BeforeEnd: signalsOf(ctx).beforeEnd,
+		OpenStorage: openSpools, BeforeEnd: signalsOf(ctx).beforeEnd, Examine: examine,
 	})
 	if cmd.Name != commandServe && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return cli.ErrAlreadyPrinted // who has ended it knows
@@ -167,7 +167,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	commands := slices.Concat(
 		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app)},
 		cli.Uploads(app),
-		[]cli.Command{cli.Push(app), cli.Wrap(app)},
+		[]cli.Command{cli.Push(app), cli.Wrap(app), cli.Init(app)},
 	)
 	if i := slices.Index(args, "--"); i >= 0 {
 		args, f.args = args[:i], args[i+1:]

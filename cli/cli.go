@@ -1,6 +1,6 @@
 // Package cli has the commands that end by themselves: try (try.go,
-// try_report.go), uploads (uploads.go), push (push.go) and wrap (wrap.go). They
-// print to the writers that they are given, and return errors. api.go has the
+// try_report.go), uploads (uploads.go), push (push.go), wrap (wrap.go) and init
+// (init.go). They print to the writers that they are given, and return errors. api.go has the
 // flags of those that are clients of CoScale's API.
 package cli
 
@@ -33,6 +33,9 @@ type Env struct {
 	Logger   func() log.Logger // makes the program's own log
 	// OpenStorage takes a storage folder, until Release is called.
 	OpenStorage func(folder string, trusted *trust.Policy) (*Storage, error)
+	// Examine says what is wrong with a configuration and the files that it names,
+	// without running anything.
+	Examine func(file string, trusted *trust.Policy) []error
 	// BeforeEnd has f called before a second signal ends the program.
 	BeforeEnd func(f func())
 }

@@ -13,6 +13,42 @@ import (
 	"scriptbridge/config/internal/yamltree"
 )
 
+// Value is one thing of a YAML file, which knows its line.
+type Value = yamltree.Value
+
+// ParseYAML reads a file that is not ours, within the bounds of one that is. The
+// error is a joined list of *Error.
+func ParseYAML(file string, text []byte) (*Value, error) {
+	var r yamltree.Report
+	v := yamltree.Parse(&r, file, text)
+	return v, r.Join(nil)
+}
+
+// RenderYAML writes a value as block YAML.
+func RenderYAML(v *Value) string { return yamltree.Render(v, false) }
+
+// TextValue is a value that is a string, BareValue one that is a number or the
+// like.
+func TextValue(text string) *Value { return yamltree.Text(text) }
+
+// BareValue is TextValue's other.
+func BareValue(text string) *Value { return yamltree.Bare(text) }
+
+// MapValue is an empty map, ListValue a list of strings.
+func MapValue() *Value { return &Value{Kind: yamltree.Map} }
+
+// ListValue is MapValue's other.
+func ListValue(texts []string) *Value {
+	v := &Value{Kind: yamltree.List}
+	for _, text := range texts {
+		v.Items = append(v.Items, TextValue(text))
+	}
+	return v
+}
+
+// IsSecretName reports whether what has this name is likely a secret.
+func IsSecretName(name string) bool { return yamltree.IsSecretName(name) }
+
 // YAML gives s as an entry of `scripts` would say it, defaults filled in,
 // secrets hidden: the texts of env, and options whose key speaks of a
 // password, a token or the like. The command is shown as it is.

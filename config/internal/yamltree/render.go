@@ -65,10 +65,13 @@ var (
 	secretLast = regexp.MustCompile(secretWords + `[A-Za-z0-9_.-]*(?:["']?[ \t]*[=,]?|["'][ \t]*:)[ \t]*\r?$`)
 )
 
+// IsSecretName reports whether what has this name is likely a secret.
+func IsSecretName(name string) bool { return secretWord.MatchString(name) }
+
 // secretKey reports whether key's text is likely a secret; a file's name is
 // none.
 func secretKey(key string) bool {
-	return secretWord.MatchString(key) && !strings.HasSuffix(key, "_file")
+	return IsSecretName(key) && !strings.HasSuffix(key, "_file")
 }
 
 // rest writes what follows a key or a dash.

@@ -1,0 +1,317 @@
+package takeover
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/prometheus/common/model"
+
+	"scriptbridge/config"
+	"scriptbridge/config/cmdline"
+	"scriptbridge/internal/texts"
+	"scriptbridge/takeover/host"
+)
+
+// place is where something stands; line 0 is the whole file.
+type place struct {
+	file string
+	line int
+}
+
+func (p place) String() string {
+	if p.line == 0 {
+		return p.file
+	}
+	return fmt.Sprintf("%s:%d", p.file, p.line)
+}
+
+// finding is what is found of one tool.
+type finding struct {
+	Options
+	tool    Tool
+	known   *seen
+	files   []string
+	entries []*entry
+	left    []left
+}
+
+// left is something that was not taken over.
+type left struct {
+	at   place
+	text string
+}
+
+// The sections of the configuration that an entry can be in.
+const (
+	scripts  = "scripts"
+	discover = "discover"
+	statsd   = "statsd"
+	collectd = "collectd"
+)
+
+// entry is one entry of the configuration.
+type entry struct {
+	section string
+	at      place
+	what    string // what it is in the old tool; empty for its name here
+	name    string
+	value   *config.Value
+	notes   []string
+	words   []string // of a script's command
+	user    string   // whom it runs as; empty for the bridge's own
+	off     string   // why it is commented out; empty where it is not
+	offer   bool     // it was never run as it stands: it is only an offer
+}
+
+// seen is what all tools together have found.
+type seen struct {
+	commands map[string]*entry // by words and dialect
+	plugins  map[string]bool   // files that some entry runs
+}
+
+// note adds a sentence for the reader.
+func (e *entry) note(format string, args ...any) *entry {
+	e.notes = append(e.notes, fmt.Sprintf(format, args...))
+	return e
+}
+
+// refuse has the entry commented out. The first reason counts.
+func (e *entry) refuse(format string, args ...any) *entry {
+	if e.off == "" {
+		e.off = fmt.Sprintf(format, args...)
+	}
+	return e
+}
+
+// set adds a key.
+func (e *entry) set(key string, v *config.Value) *entry {
+	if v != nil {
+		e.value.Add(key, v)
+	}
+	return e
+}
+
+func (e *entry) setText(key, text string) *entry {
+	if text != "" {
+		e.set(key, config.TextValue(text))
+	}
+	return e
+}
+
+// setDuration adds a duration, unless it is 0.
+func (e *entry) setDuration(key string, d time.Duration) *entry {
+	if d > 0 {
+		e.set(key, config.BareValue(model.Duration(d.Round(time.Millisecond)).String()))
+	}
+	return e
+}
+
+// mapOf is a map of one key.
+func mapOf(key string, v *config.Value) *config.Value {
+	m := config.MapValue()
+	m.Add(key, v)
+	return m
+}
+
+// read gives the text of a file of the tool; ok is false where it is not there or
+// cannot be read, of which the second is told.
+func (f *finding) read(file string) (text string, ok bool) {
+	text, err := f.Host.Read(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", false
+	case err != nil:
+		f.leave(place{file: file}, "%s", err)
+		return "", false
+	}
+	if slices.Contains(f.files, file) {
+		return "", false // it includes itself, or is known by two names
+	}
+	f.files = append(f.files, file)
+	return text, true
+}
+
+// known files are those at known places that exist, and those that the command
+// line names.
+func (f *finding) places(known ...string) (files []string) {
+	files = slices.Clone(f.From[f.tool.Name])
+	for _, pattern := range known {
+		for _, file := range f.Host.Glob(pattern) {
+			if is, _ := f.Host.IsFile(file); is && !slices.Contains(files, file) {
+				files = append(files, file)
+			}
+		}
+	}
+	return files
+}
+
+// leave tells what is not taken over.
+func (f *finding) leave(at place, format string, args ...any) {
+	f.left = append(f.left, left{at, host.OneLine(fmt.Sprintf(format, args...))})
+}
+
+func (f *finding) add(section string, at place) *entry {
+	e := &entry{section: section, at: at, value: config.MapValue()}
+	f.entries = append(f.entries, e)
+	return e
+}
+
+// script adds a script that runs words, in a dialect. Its name is that in the old
+// tool, or another one where that is taken or cannot be a name here.
+func (f *finding) script(at place, name, dialect string, words []string) *entry {
+	e := f.add(scripts, at)
+	e.what = name
+	if len(words) == 0 {
+		return e.refuse("it has no command")
+	}
+	e.words = words
+	e.name = cleanName(name)
+	e.setText("name", e.name)
+	e.set("command", command(words))
+	if dialect != "coscale" {
+		e.setText("dialect", dialect)
+	}
+	f.known.took(e, dialect)
+	return e
+}
+
+// shellScript is script for a line that a shell read; sh where none is named.
+func (f *finding) shellScript(at place, name, dialect, line string, shell ...string) *entry {
+	words, plain := host.Words(line)
+	if plain || strings.TrimSpace(line) == "" {
+		return f.script(at, name, dialect, words)
+	}
+	return f.script(at, name, dialect, []string{cmp.Or(append(shell, "sh")...), "-c", line})
+}
+
+// runAs has an entry run as the account that it ran as in the old tool.
+func (f *finding) runAs(e *entry, account string) *entry {
+	root := account == "root" || account == "0"
+	switch {
+	case account == "" || root && f.AsRoot:
+		return e
+	case root:
+		return e.note("It ran as root.")
+	case !f.AsRoot:
+		return e.note("It ran as %s. user: %s needs a bridge that runs as root.", account, account)
+	}
+	if _, known := f.Host.Account(account); !known {
+		return e.refuse("it ran as %s, and there is no such account", account)
+	}
+	e.user = account
+	return e.setText("user", account)
+}
+
+// cleanName makes a name that the configuration takes.
+func cleanName(wanted string) string {
+	name := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return '_'
+		}
+		return r
+	}, wanted))
+	return cmp.Or(texts.Cut(name, 100), "script")
+}
+
+// nameAll gives each script a name of its own: those that run first, in their order.
+func nameAll(all []*finding) {
+	taken := make(map[string]bool)
+	for _, off := range []bool{false, true} {
+		for _, f := range all {
+			for _, e := range f.entries {
+				field := e.value.Get("name")
+				if field == nil || e.offer || off != (e.off != "") {
+					continue
+				}
+				name := e.name
+				for n := 2; taken[e.name]; n++ {
+					e.name = fmt.Sprintf("%s-%d", name, n)
+				}
+				taken[e.name] = true
+				field.Value.Text = e.name
+				for i := range e.notes {
+					e.notes[i] = strings.ReplaceAll(e.notes[i], nameMark, url.QueryEscape(e.name))
+				}
+			}
+		}
+	}
+}
+
+// nameMark stands in a note for the name that the script has in the end.
+const nameMark = "{name}"
+
+// took notes what an entry runs. One that another entry runs already is commented
+// out: it would be measured twice.
+func (s *seen) took(e *entry, dialect string) {
+	if s.commands == nil {
+		s.commands, s.plugins = make(map[string]*entry), make(map[string]bool)
+	}
+	for _, word := range e.words {
+		if path.IsAbs(word) {
+			s.plugins[word] = true
+		}
+	}
+	key := dialect + "\x00" + strings.Join(e.words, "\x00")
+	if other := s.commands[key]; other != nil {
+		e.refuse("%s has the same command", other.at)
+		return
+	}
+	s.commands[key] = e
+}
+
+// command writes words as one line where that is read as the same words.
+func command(words []string) *config.Value {
+	line := strings.Join(words, " ")
+	if again, err := cmdline.Parse(line); err == nil && slices.Equal(again, words) {
+		return config.TextValue(line)
+	}
+	return config.ListValue(words)
+}
+
+// stem is the name of a file without its folder and its last extension.
+func stem(file string) string {
+	base := path.Base(file)
+	if name := strings.TrimSuffix(base, path.Ext(base)); name != "" {
+		return name
+	}
+	return base
+}
+
+// nameOf names a script by its command.
+func nameOf(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	if s, err := config.NewScript("", words, "/", config.Settings{}); err == nil {
+		return s.Name
+	}
+	return stem(words[0])
+}
+
+// environment adds variables. Those that are likely secrets are left out of a text
+// that others will see.
+func (f *finding) environment(e *entry, vars map[string]string) {
+	if len(vars) == 0 {
+		return
+	}
+	env := config.MapValue()
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if f.Hide && config.IsSecretName(name) {
+			e.refuse("the value of its variable %s is likely a secret, which is not printed (--output=FILE writes it into a file for its owner alone)", name)
+			continue
+		}
+		env.Add(name, config.TextValue(vars[name]))
+	}
+	if len(env.Fields) > 0 {
+		e.set("env", env)
+	}
+}

@@ -1,0 +1,308 @@
+// Package host is a machine as one looks at it to find out what runs there: the
+// files below a root folder, in which links lead as they would on that machine
+// (host.go), the flags of its services (unit.go), and command lines as a shell
+// reads them (shell.go). Nothing is run and nothing is written; what is read is
+// bounded in size and number.
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/texts"
+	"scriptbridge/internal/trust"
+)
+
+// Bounds of what is read.
+const (
+	maxFile   = 1 << 20
+	maxFiles  = 2000
+	maxFolder = 5000 // entries of a folder
+	maxLinks  = 40
+)
+
+// Host is a machine. Paths are its own: absolute, with slashes.
+type Host struct {
+	root     string // where its / is
+	files    int    // that were read
+	denied   []string
+	accounts map[uint32]string
+}
+
+// New gives the machine whose / is at root.
+func New(root string) (*Host, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder", root)
+	}
+	return &Host{root: root}, nil
+}
+
+// IsOther reports whether the machine is another one than that which we run on.
+func (h *Host) IsOther() bool { return filepath.Dir(h.root) != h.root }
+
+// Place gives where a path of the machine is for us, with all links followed as
+// the machine would: none leads out of its root.
+func (h *Host) Place(name string) (string, error) {
+	at, rest, links := h.root, split(name), maxLinks
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		if part == ".." {
+			if at != h.root {
+				at = filepath.Dir(at)
+			}
+			continue
+		}
+		next := filepath.Join(at, part)
+		info, err := os.Lstat(next)
+		if err != nil {
+			return "", err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		if links--; links < 0 {
+			return "", fmt.Errorf("%s: too many symbolic links", name)
+		}
+		target, err := os.Readlink(next)
+		if err != nil {
+			return "", err
+		}
+		if target = filepath.ToSlash(target); path.IsAbs(target) {
+			at = h.root
+		}
+		rest = append(split(target), rest...)
+	}
+	return at, nil
+}
+
+func split(name string) []string {
+	return slices.DeleteFunc(strings.Split(name, "/"), func(part string) bool { return part == "" || part == "." })
+}
+
+// errMany says that no more files are read.
+var errMany = fmt.Errorf("is not read: more than %d files were", maxFiles)
+
+// Read gives the text of a file. The error is fs.ErrNotExist for one that is not
+// there, and else goes on after the file's name.
+func (h *Host) Read(name string) (string, error) {
+	place, err := h.Place(name)
+	if err != nil {
+		return "", reason(err)
+	}
+	if h.files++; h.files > maxFiles {
+		return "", errMany
+	}
+	info, err := os.Stat(place)
+	if err != nil {
+		return "", reason(err)
+	}
+	if info.Mode().IsRegular() && info.Size() > maxFile {
+		return "", fmt.Errorf("is not read: it has more than %d MiB", maxFile>>20)
+	}
+	text, err := fsx.ReadFile(place)
+	if err != nil {
+		return "", reason(err)
+	}
+	if len(text) > maxFile {
+		return "", fmt.Errorf("is not read: it has more than %d MiB", maxFile>>20)
+	}
+	return strings.ToValidUTF8(string(text), "\ufffd"), nil
+}
+
+// reason is an error without the path that it happened with.
+func reason(err error) error {
+	var e *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fs.ErrNotExist
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("cannot be read: permission denied")
+	case errors.As(err, &e):
+		return fmt.Errorf("cannot be read: %w", e.Err)
+	}
+	return err
+}
+
+// Exists reports whether there is anything at a path.
+func (h *Host) Exists(name string) bool {
+	_, err := h.Place(name)
+	return err == nil
+}
+
+// IsFile reports whether there is a regular file, and whether it can be executed.
+func (h *Host) IsFile(name string) (is, executable bool) {
+	place, err := h.Place(name)
+	if err != nil {
+		return false, false
+	}
+	info, err := os.Stat(place)
+	if err != nil || !info.Mode().IsRegular() {
+		return false, false
+	}
+	return true, info.Mode()&0o111 != 0
+}
+
+// IsFolder reports whether there is a folder.
+func (h *Host) IsFolder(name string) bool {
+	place, err := h.Place(name)
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(place)
+	return err == nil && info.IsDir()
+}
+
+// List gives the names in a folder, sorted; none where there is no such folder.
+func (h *Host) List(folder string) []string {
+	place, err := h.Place(folder)
+	if err != nil {
+		return nil
+	}
+	entries, err := os.ReadDir(place)
+	if errors.Is(err, fs.ErrPermission) && !slices.Contains(h.denied, folder) {
+		h.denied = append(h.denied, folder)
+	}
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries[:min(len(entries), maxFolder)] {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// Denied are the folders so far that could not be looked into.
+func (h *Host) Denied() []string { return h.denied }
+
+// Files gives the regular files of a folder whose names match a pattern of
+// path.Match, sorted, with their paths.
+func (h *Host) Files(folder, pattern string) (files []string) {
+	for _, name := range h.List(folder) {
+		if ok, _ := path.Match(pattern, name); !ok {
+			continue
+		}
+		if is, _ := h.IsFile(path.Join(folder, name)); is {
+			files = append(files, path.Join(folder, name))
+		}
+	}
+	return files
+}
+
+// Glob gives the paths that match a pattern, whose wildcards may stand in any
+// part.
+func (h *Host) Glob(pattern string) (names []string) {
+	found := []string{"/"}
+	for _, part := range split(pattern) {
+		var next []string
+		for _, folder := range found {
+			if !strings.ContainsAny(part, `*?[`) {
+				next = append(next, path.Join(folder, part))
+				continue
+			}
+			for _, name := range h.List(folder) {
+				if ok, _ := path.Match(part, name); ok && (name[0] != '.' || part[0] == '.') {
+					next = append(next, path.Join(folder, name))
+				}
+			}
+		}
+		found = next
+	}
+	return slices.DeleteFunc(found, func(name string) bool { return !h.Exists(name) })
+}
+
+// Owner gives the account to which a file belongs, and its number; "" where the
+// machine has none of that number.
+func (h *Host) Owner(name string) (account string, uid uint32, ok bool) {
+	place, err := h.Place(name)
+	if err != nil {
+		return "", 0, false
+	}
+	info, err := os.Stat(place)
+	if err != nil {
+		return "", 0, false
+	}
+	if uid, ok = ownerOf(info); !ok {
+		return "", 0, false
+	}
+	return h.accountsByNumber()[uid], uid, true
+}
+
+// Account gives the number of an account of the machine.
+func (h *Host) Account(name string) (uid uint32, ok bool) {
+	for n, account := range h.accountsByNumber() {
+		if account == name {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// accountsByNumber are those of /etc/passwd.
+func (h *Host) accountsByNumber() map[uint32]string {
+	if h.accounts != nil {
+		return h.accounts
+	}
+	h.accounts = make(map[uint32]string)
+	text, _ := h.Read("/etc/passwd")
+	for line := range strings.SplitSeq(text, "\n") {
+		part := strings.Split(line, ":")
+		if len(part) < 3 {
+			continue
+		}
+		n, err := strconv.ParseUint(part[2], 10, 32)
+		if _, taken := h.accounts[uint32(n)]; err == nil && !taken {
+			h.accounts[uint32(n)] = part[0]
+		}
+	}
+	return h.accounts
+}
+
+// Fault says who else than root and a user may change a file; nil for nobody.
+// What lies above the machine's root is nobody's business.
+func (h *Host) Fault(name string, uids []uint32, trusted []string) *trust.Error {
+	policy := trust.Policy{UIDs: uids, Except: slices.Clone(trusted)}
+	for at := h.root; h.IsOther(); at = filepath.Dir(at) {
+		policy.Except = append(policy.Except, at)
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	place := filepath.Join(h.root, filepath.FromSlash(name))
+	if h.IsOther() { // its links lead elsewhere for us
+		var err error
+		if place, err = h.Place(name); err != nil {
+			return nil
+		}
+	}
+	e := policy.Fault(place)
+	if e != nil && h.IsOther() {
+		e.Component = "/" + filepath.ToSlash(strings.TrimPrefix(strings.TrimPrefix(e.Component, h.root), string(filepath.Separator)))
+		e.Path = name
+	}
+	return e
+}
+
+// OneLine is a text of a file as a comment can have it: one line, not too long.
+func OneLine(text string) string { return texts.Shorten(texts.OneLine(text), 300) }

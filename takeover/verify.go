@@ -1,0 +1,117 @@
+package takeover
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"scriptbridge/config"
+)
+
+// settle comments out what must not be obeyed, or leads nowhere.
+func settle(all []*finding, o Options) {
+	for _, f := range all {
+		for _, e := range f.entries {
+			if e.off != "" {
+				continue
+			}
+			e.settleTrust(o)
+			if e.section == scripts {
+				e.settleCommand(o)
+			}
+			if o.Host.IsOther() {
+				for _, key := range []string{"directory", "agent_config", "env_file", "mapping_config"} {
+					if field := e.value.Get(key); field != nil && !o.Host.Exists(field.Value.Text) {
+						e.refuse("%s does not exist", field.Value.Text)
+					}
+				}
+			}
+		}
+		slices.SortStableFunc(f.left, func(a, b left) int {
+			return cmp.Or(slices.Index(f.files, a.at.file)-slices.Index(f.files, b.at.file), a.at.line-b.at.line)
+		})
+	}
+	nameAll(all)
+}
+
+// settleTrust: who may change the file that an entry comes from decides what runs.
+func (e *entry) settleTrust(o Options) {
+	if !o.AsRoot {
+		return
+	}
+	var uids []uint32
+	if uid, ok := o.Host.Account(e.user); ok {
+		uids = append(uids, uid)
+	}
+	if fault := o.Host.Fault(e.at.file, uids, o.Trusted); fault != nil {
+		e.refuse("the file would be obeyed by root, but %s may change it, since %s (look at the entry, and take its # away)", fault.Who, fault.State())
+	}
+}
+
+// nowhere is the folder in which relative paths begin.
+const nowhere = "/no folder"
+
+// settleCommand looks for a program that cannot be found by its path.
+func (e *entry) settleCommand(o Options) {
+	s, err := config.NewScript(e.name, e.words, nowhere, config.Settings{})
+	if err != nil {
+		return // the examination says why
+	}
+	for _, file := range []string{s.Command[0], s.OwnFile()} {
+		if strings.HasPrefix(file, nowhere+"/") {
+			e.refuse("the path %s is relative to a folder that is not known", strings.TrimPrefix(file, nowhere+"/"))
+			return
+		}
+		if !o.Host.IsOther() || !path.IsAbs(file) {
+			continue
+		}
+		if is, _ := o.Host.IsFile(file); !is {
+			e.refuse("%s does not exist", file)
+		}
+	}
+}
+
+// maxRounds bounds the examinations: each comments out at least one entry.
+const maxRounds = 100
+
+var atLine = regexp.MustCompile(`^:([0-9]+)(?::[0-9]+)?: `)
+
+// verify comments out what the program's own reading of the configuration refuses.
+func verify(all []*finding, o Options) error {
+	for range maxRounds {
+		text, owners := compose(all)
+		file, errs := o.Examine(text)
+		if len(errs) == 0 {
+			return nil
+		}
+		progress := false
+		for _, err := range errs {
+			message := strings.TrimPrefix(err.Error(), file)
+			m := atLine.FindStringSubmatch(message)
+			if m == nil {
+				continue
+			}
+			n, _ := strconv.Atoi(m[1])
+			if n < 1 || n > len(owners) || owners[n-1] == nil {
+				continue
+			}
+			reason := thing.ReplaceAllString(strings.TrimPrefix(message, m[0]), "")
+			// Where another entry stands changes.
+			owners[n-1].refuse("%s", regexp.MustCompile(` \(`+regexp.QuoteMeta(file)+`:[0-9]+\)`).ReplaceAllString(reason, ""))
+			progress = true
+		}
+		if !progress {
+			return fmt.Errorf("the configuration that was made is not valid, which is a mistake of scriptbridge: %w", errors.Join(errs...))
+		}
+	}
+	return errors.New("the configuration that was made is not valid, which is a mistake of scriptbridge")
+}
+
+// thing is what an error of the configuration begins with, which the entry says
+// already.
+var thing = regexp.MustCompile(`^(?:(?:scripts|discover)\[[0-9]+\](?: "(?:[^"\\]|\\.)*")?|script "(?:[^"\\]|\\.)*"|discover|receive: (?:statsd|collectd)): `)
