@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/script/process"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 	"scriptbridge/web"
@@ -172,11 +174,38 @@ func (b *bridge) run(ctx context.Context) error {
 		}
 		return nil
 	}, func(error) { close(ended) })
+	b.pool.Contain()
 	if err := g.Run(); err != nil {
 		return err
 	}
-	level.Info(b.logger).Log("msg", "stopped; nothing is left running")
+	logStopped(b.logger, b.pool.Left())
 	return nil
+}
+
+// logStopped tells what goes on when the bridge has ended.
+func logStopped(logger log.Logger, left []process.Leftover) {
+	const most = 20 // named in one line
+	var names []string
+	kept := 0
+	for i, p := range left {
+		if p.Kept {
+			kept++
+		}
+		if i < most {
+			names = append(names, fmt.Sprintf("%d (%s)", p.PID, p.Command))
+		}
+	}
+	if len(left) > most {
+		names = append(names, fmt.Sprintf("and %d more", len(left)-most))
+	}
+	switch named := strings.Join(names, ", "); {
+	case len(left) == 0:
+		level.Info(logger).Log("msg", "stopped; nothing is left running")
+	case kept == len(left):
+		level.Info(logger).Log("msg", "stopped; what scripts with descendants: keep have started goes on", "processes", named)
+	default:
+		level.Warn(logger).Log("msg", "stopped; processes that scripts started, or may have, are left running", "processes", named)
+	}
 }
 
 // handler is what the web port answers.

@@ -142,6 +142,7 @@ func checkScripts(ctx context.Context, w *desired) (problems []error, warnings [
 		return problems, warnings
 	}
 	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), w.Config.Global.MaxConcurrent)
+	pool.Contain()
 	defer pool.Close()
 	signalsOf(ctx).beforeEnd(pool.Kill)
 	for i, err := range pool.Inspect(ctx, sound) {

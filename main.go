@@ -29,6 +29,7 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
+	"scriptbridge/script/process"
 )
 
 func main() {
@@ -131,6 +132,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	process.DenyDebugging()
 	raw := [2]io.Writer{stdout, stderr}
 	switch cmd.Name {
 	case "": // help or the version, which has been printed

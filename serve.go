@@ -30,6 +30,7 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/script"
+	"scriptbridge/script/process"
 )
 
 // readyAfter is how long one script's first turn may keep /-/ready from
@@ -240,10 +241,32 @@ func (s *sources) register(r prometheus.Registerer) {
 			Name: "scriptbridge_scripts_waiting",
 			Help: "Scripts that are due and wait for a free place among global.max_concurrent.",
 		}, func() float64 { return float64(pool.Waiting()) }),
+		containmentMetric{pool},
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "scriptbridge_sink_errors_total",
 			Help: "Batches that a sink could not take, such as an upload whose disk is full.",
 		}, func() float64 { return float64(pool.SinkErrors() + s.receivers.SinkErrors()) }),
 		receiverMetrics{s.receivers.Views},
 	)
+}
+
+// containmentMetric says what keeps the processes of a run together.
+type containmentMetric struct{ pool *script.Pool }
+
+var runsContained = prometheus.NewDesc("scriptbridge_runs_contained",
+	"What keeps the processes of a run together, so that all of them end with it: 1 for what does, 0 for what else could on this system.", []string{"by"}, nil)
+
+// Describe gives the one family.
+func (containmentMetric) Describe(ch chan<- *prometheus.Desc) { ch <- runsContained }
+
+// Collect gives one series for each that there may be.
+func (m containmentMetric) Collect(ch chan<- prometheus.Metric) {
+	now := m.pool.Containment()
+	for _, c := range process.Containments() {
+		value := 0.0
+		if c == now {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(runsContained, prometheus.GaugeValue, value, string(c))
+	}
 }

@@ -73,6 +73,7 @@ func (t *try) run(ctx context.Context) error {
 		}
 	}
 	pool := script.NewPool(record.Tee{page, events}, logger, cfg.Global.MaxConcurrent)
+	pool.Contain()
 	defer pool.Close()
 	t.BeforeEnd(pool.Kill)
 	for _, err := range l.Problems {
@@ -190,6 +191,7 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 // guess says which dialect a command seems to speak.
 func (t *try) guess(ctx context.Context, c *config.Script) (dialect, why string, err error) {
 	pool := script.NewPool(record.Tee{}, log.NewNopLogger(), 1)
+	pool.Contain()
 	defer pool.Close()
 	t.BeforeEnd(pool.Kill)
 	dialect, why, err = pool.Guess(ctx, all.Dialects, c)

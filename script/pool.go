@@ -81,6 +81,21 @@ func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int)
 	applied.Ended(ctx)
 }
 
+// Contain has every run end for sure, as far as this system lets us: see
+// process.Launcher.Contain. It belongs before the first run, in a program that
+// starts processes by this Pool alone.
+func (p *Pool) Contain() { p.launcher.Contain() }
+
+// Containment is what keeps the processes of a run together.
+type Containment = process.Containment
+
+// Containment says what that is here.
+func (p *Pool) Containment() Containment { return p.launcher.Containment() }
+
+// Left lists the processes that scripts left behind and that still live. It
+// belongs after Close.
+func (p *Pool) Left() []process.Leftover { return p.launcher.Left() }
+
 // Close stops every script, kills whatever any of them left behind, and
 // returns when that is done. Values stay in the sinks.
 func (p *Pool) Close() {

@@ -26,6 +26,8 @@ type fakes struct {
 
 func (f *fakes) Views() []script.View { return f.views }
 
+func (f *fakes) Containment() script.Containment { return "process_group" }
+
 func (f *fakes) View(name string) (script.View, bool) {
 	for _, v := range f.views {
 		if v.Script.Name == name {

@@ -62,7 +62,7 @@ func TestStatusReceivers(t *testing.T) {
 		_, o := pushed(time.Now())
 		h := handler(t, o)
 		doc := page(t, h, request("GET", "/"))
-		if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 3 receivers (1 down), 2 uploads (1 down), 1,204 series. Configuration read 3 h ago."; got != want {
+		if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 3 receivers (1 down), 2 uploads (1 down), 1,204 series. Configuration read 3 h ago. Runs are contained by process groups."; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		want := [][]string{

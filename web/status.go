@@ -51,6 +51,8 @@ type statusPage struct {
 	Filters []filterLink
 	Scripts table
 	Config  configLine
+	// Contained is by what the processes of a run are kept together.
+	Contained string
 
 	Receivers, Uploads table
 	Others             []other
@@ -237,6 +239,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	series += s.receiverTable(&p, private, now)
 	s.uploadTable(&p, private, now)
 	p.Series = number(series)
+	p.Contained = strings.ReplaceAll(strings.TrimSuffix(string(s.Scripts.Containment()), "s"), "_", " ") + "s"
 
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}

@@ -94,7 +94,7 @@ func TestStatus(t *testing.T) {
 			if diff := cmp.Diff(c.want, rows(doc)); diff != "" {
 				t.Errorf("%s: %s", c.name, diff)
 			}
-			if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 1,202 series. Configuration read 3 h ago."; got != want {
+			if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 1,202 series. Configuration read 3 h ago. Runs are contained by process groups."; got != want {
 				t.Errorf("%s: %q, want %q", c.name, got, want)
 			}
 			want := []string{"5 all", "2 failing", "2 with refused lines", "2 ok", "1 not yet run", "1 running", "1 waiting"}
@@ -218,7 +218,7 @@ func TestStatusConfigRefused(t *testing.T) {
 		if got := text(find(doc, "div.box")[0]); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
-		if got, want := text(find(doc, "p.lead")[0]), "1 script, 2 series. Configuration refused 3 min ago."; got != want {
+		if got, want := text(find(doc, "p.lead")[0]), "1 script, 2 series. Configuration refused 3 min ago. Runs are contained by process groups."; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

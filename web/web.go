@@ -43,6 +43,8 @@ type Scripts interface {
 	Views() []script.View
 	// View gives one; false when there is none of that name.
 	View(name string) (script.View, bool)
+	// Containment says what keeps the processes of a run together.
+	Containment() script.Containment
 }
 
 // Page is the metrics page as seen from here, what the collector made of each

@@ -10,6 +10,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/trust"
 )
 
 // NotInPathError says that no folder of PATH has a program.
@@ -60,3 +61,10 @@ var shells = []string{"sh", "ash", "bash", "dash", "ksh", "zsh"}
 
 // IsShell reports whether a program, by name or path, is a shell.
 func IsShell(program string) bool { return slices.Contains(shells, filepath.Base(program)) }
+
+// Guard says what may be run, as whom, and whose files root obeys.
+type Guard struct {
+	RunAs     *Account // nil: as ourselves
+	Policy    trust.Policy
+	Path, Dir string // where env looks for programs, and where they run
+}

@@ -26,6 +26,7 @@ func (l *Launcher) Kill() {
 	case <-done:
 	case <-time.After(drainTime + sweepTime):
 	}
+	l.reaper.close()
 }
 
 // begin says that a run may start a process, unless everything ends.
@@ -55,3 +56,39 @@ func (l *Launcher) reaped(p *process) {
 	defer l.mu.Unlock()
 	delete(l.running, p)
 }
+
+// Containment is what keeps the processes of a run together, so that they end with
+// it.
+type Containment string
+
+// What that may be: on Linux one of the first two, on other systems the process
+// group, and on Windows a job object.
+const (
+	ByCgroup       Containment = "cgroup"
+	ByMarks        Containment = "marks"
+	ByProcessGroup Containment = "process_group"
+	ByJobObject    Containment = "job_object"
+)
+
+// Containments are all that there are on this system.
+func Containments() []Containment { return containments() }
+
+// Contain has runs end for sure, as far as this system lets us. It is for a program
+// whose only launcher this is, and which starts no processes in any other way:
+// what then becomes its child has come from a run. It belongs before the first run.
+func (l *Launcher) Contain() { l.reaper.contain() }
+
+// Containment says what keeps the processes of a run together: that of the run that
+// was started last, or else of the next.
+func (l *Launcher) Containment() Containment { return l.reaper.containment() }
+
+// Leftover is a process that a run has left behind.
+type Leftover struct {
+	PID     int
+	Command string
+	Kept    bool // since its script may (descendants: keep)
+}
+
+// Left lists what runs that have ended left behind and what still lives, as far as
+// the system can tell. It belongs after Close.
+func (l *Launcher) Left() []Leftover { return l.reaper.left() }

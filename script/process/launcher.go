@@ -3,11 +3,13 @@
 //
 // launcher.go runs one command to its end: start_unix.go or process_windows.go
 // starts it with what it inherits (inherit.go), streams.go reads what it prints
-// (utf16.go), kill.go ends it, and reaper_*.go and proc_linux.go what it leaves
-// behind. wrap*.go runs a command for the command wrap.
+// (utf16.go), kill.go ends it, and reaper_*.go what it leaves behind; on Linux
+// marks_linux.go has what that is known by, leftover_linux.go what does not go
+// easily, and proc_linux.go what is read of other processes. wrap*.go runs a
+// command for the command wrap.
 //
 // The rest tells, without running anything, whether a program can and may be
-// run: find.go, program_unix.go, interpreter_unix.go and guard.go, with
+// run: find.go, program_unix.go, interpreter_unix.go, with
 // remedies by remedy_unix.go.
 package process
 
@@ -27,6 +29,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/cgroup"
 	"scriptbridge/internal/limits"
 	"scriptbridge/record"
 )
@@ -122,7 +125,7 @@ func NewLauncher(logger log.Logger) *Launcher {
 
 // Close kills and reaps whatever ended runs left behind and is still ours;
 // what runs with Keep left goes on. It belongs after the last run has returned.
-func (l *Launcher) Close() { l.reaper.sweep() }
+func (l *Launcher) Close() { l.reaper.close() }
 
 // Run runs c to its end and never returns nil. It comes back soon after ctx
 // has ended; context.Cause(ctx) is then the reason given.
@@ -171,10 +174,11 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 	} else {
 		s.drain(drainTime)
 		l.reaped(p)
-		state := p.finish(!c.Keep || stopped != nil)
+		state, used := p.finish(!c.Keep || stopped != nil)
 		s.cut()
 		o.account(state, p.helper)
 		o.MaxRSS = max(o.MaxRSS, <-peak)
+		o.accountGroup(used, p.helper)
 		o.reached(&c.Limits)
 	}
 	o.take(s, &c, stopped)
@@ -285,6 +289,17 @@ func (o *Outcome) reached(l *limits.Settings) {
 	if l.OutOfTime(o.Signal, o.ExitCode, o.User+o.System) {
 		stopped := atLimit("cpu", fmt.Sprintf("used up its limit of %v of CPU time", l.CPU))
 		o.Result, o.Err, o.Limit = stopped.result, stopped.err, stopped.limit
+	}
+}
+
+// accountGroup takes over what all processes of the run have used, where the system
+// counts that.
+func (o *Outcome) accountGroup(used cgroup.Usage, helper limits.Usage) {
+	if used.User+used.System > 0 {
+		o.User, o.System = max(0, used.User-helper.User), max(0, used.System-helper.System)
+	}
+	if used.Peak > helper.MaxRSS {
+		o.MaxRSS = used.Peak
 	}
 }
 

@@ -107,16 +107,35 @@ func argless(pid int) bool {
 	return err == nil && len(args) == 0
 }
 
-// parentOf reads the fourth field of stat; the second, the name, may contain
-// anything: the third follows the last parenthesis.
+// parentOf gives the parent of a process; 0 for none.
 func parentOf(pid int) int {
+	_, parent := statOf(pid)
+	return parent
+}
+
+// exited reports whether a process is a zombie, or gone.
+func exited(pid int) bool {
+	state, _ := statOf(pid)
+	return state == "" || state == "Z" || state == "X"
+}
+
+// statOf reads the third and the fourth field of stat: the state and the parent.
+// The second, the name, may contain anything: the third follows the last
+// parenthesis.
+func statOf(pid int) (state string, parent int) {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 2 {
-		return 0
+		return "", 0
 	}
-	parent, _ := strconv.Atoi(string(fields[1]))
-	return parent
+	parent, _ = strconv.Atoi(string(fields[1]))
+	return string(fields[0]), parent
+}
+
+// commOf gives the name of a process.
+func commOf(pid int) string {
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return strings.TrimSpace(string(name))
 }
 
 // peakOf gives the largest resident size that a process has had, in bytes; 0

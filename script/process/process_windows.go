@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/windows"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/cgroup"
 	"scriptbridge/internal/limits"
 )
 
@@ -24,7 +25,15 @@ type reaper struct{}
 
 func newReaper(log.Logger) *reaper { return &reaper{} }
 
-func (r *reaper) sweep() {}
+func (r *reaper) close() {}
+
+func (r *reaper) contain() {}
+
+func containments() []Containment { return []Containment{ByJobObject} }
+
+func (r *reaper) containment() Containment { return ByJobObject }
+
+func (r *reaper) left() []Leftover { return nil }
 
 // process is one started command in its job.
 type process struct {
@@ -97,12 +106,12 @@ func (p *process) kill() { windows.TerminateJobObject(p.job, 1) }
 
 // finish ends what is left of the run, if asked to, and tells how the main
 // process ended.
-func (p *process) finish(killGroup bool) *os.ProcessState {
+func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
 	if killGroup {
 		p.kill()
 	}
 	windows.CloseHandle(p.job)
-	return p.cmd.ProcessState
+	return p.cmd.ProcessState, cgroup.Usage{}
 }
 
 // maxRSS is not known here.
@@ -157,3 +166,10 @@ func Warnings(*config.Script, string) []string { return nil }
 
 // Interpreter is not looked for.
 func Interpreter(*config.Script, string) string { return "" }
+
+// DenyDebugging has nothing to do here.
+func DenyDebugging() {}
+
+// atTerminal: Ctrl-C reaches all processes of a console, and there is no other
+// way to send one.
+func atTerminal() bool { return true }

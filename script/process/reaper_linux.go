@@ -6,16 +6,24 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"golang.org/x/sys/unix"
+
+	"scriptbridge/internal/cgroup"
+	"scriptbridge/internal/limits"
 )
 
-// The reaper rests on three things that Linux gives.
+// The reaper rests on four things that Linux gives.
+//
+// Where cgroups of version 2 may be written, each run starts in a group of its
+// own (internal/cgroup), and ends with it: nothing that is in the group survives,
+// whatever it did. What follows is for systems where they may not, and for those
+// who can leave their group since they may write the tree themselves.
 //
 // This process is a child subreaper: whoever descends from a run and loses its
 // parent becomes our child. When the main process of a run has ended, each of
@@ -25,45 +33,38 @@ import (
 // A child's number is not given away before it is reaped, and nobody but us
 // reaps it. So a signal to a child, or to its group, never hits a stranger.
 //
-// Every process inherits its resource limits. The soft limit on the time that
-// a real-time process may run without a pause, in microseconds, carries the
-// run's id: one of some 70 000 years, which limits nobody. A script can clear
-// its environment, but hardly thinks of this, and the limits of any process
-// can be read by anybody. The environment carries the id as well: for people,
-// and for systems that do not let us set the limit.
-//
-// What carries no mark is not ours to kill: a container's first process has
-// children that it did not start.
-
-// An id is idBit, a part of 20 bits that tells this reaper from others, a bit
-// for runs that may leave something behind, and a number that counts.
-const (
-	idBit   = 1 << 61
-	keepBit = 1 << 40
-	ownBits = idBit | (keepBit<<1)*(1<<20-1)
-)
+// Each run has a mark, which its processes inherit (marks_linux.go). A child
+// without one descends from a run as well, and one that has rid itself of its
+// mark, of its session and of its environment means to outlive it: which run that
+// was cannot be told any more, so it ends with the next one that does. Only if
+// something else may have become our child are those left alone: see contain.
 
 // stormTime is how long children are killed one generation after the other
 // before the whole machine is searched for their descendants.
 const stormTime = 20 * time.Millisecond
 
-// limitLock is held while this process's own limit is not its own, from before
-// a start to after it. A limit belongs to the whole process, and so does its
-// lock: two launchers (in tests) must not start at once.
-var limitLock sync.Mutex
-
 type reaper struct {
 	logger log.Logger
-	base   uint64 // what all ids have in common
-	limits bool   // limits carry the mark
-	// strangers: unmarked zombies are reaped as well, either since init has
-	// to, or since without limits a zombie has no mark that could be read.
+	base   uint64       // what all ids have in common
+	limits bool         // limits carry the mark
+	tree   *cgroup.Tree // where runs have their groups; nil: nowhere
+	// alone: what has no mark descends from a run, since nobody else can have
+	// become our child.
+	alone bool
+	// before are the children that this process had before it was the bridge.
+	before map[int]bool
+	// strangers: unmarked zombies are reaped as well, either since nobody else
+	// would, or since without limits a zombie has no mark that could be read.
 	strangers bool
+	grouped   atomic.Bool // the last run that was started is in a group of its own
 
-	mu    sync.Mutex
-	count uint64
-	live  map[uint64]int // main process by run, 0 while it is being started
-	stuck map[int]bool   // children that survived SIGKILL
+	mu     sync.Mutex
+	count  uint64
+	live   map[uint64]int  // main process by run, 0 while it is being started
+	kept   bool            // a run that may leave something behind was started
+	stuck  map[int]bool    // children that survived SIGKILL
+	groups []*cgroup.Group // of ended runs, that could not be removed yet
+	closed bool            // the tree is
 }
 
 func newReaper(logger log.Logger) *reaper {
@@ -84,34 +85,6 @@ func newReaper(logger log.Logger) *reaper {
 	return r
 }
 
-// tryLimit finds out whether a limit can be set and then read.
-func (r *reaper) tryLimit() error {
-	limitLock.Lock()
-	defer limitLock.Unlock()
-	restore, err := borrowLimit(r.base)
-	if err != nil {
-		return err
-	}
-	defer restore()
-	if got := limitOf(os.Getpid()); got != r.base {
-		return fmt.Errorf("it was set to %d but reads %d", r.base, got)
-	}
-	r.limits = true
-	return nil
-}
-
-// borrowLimit sets our own soft limit to id until restore is called.
-func borrowLimit(id uint64) (restore func(), err error) {
-	var own unix.Rlimit
-	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &own); err != nil {
-		return nil, err
-	}
-	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: id, Max: own.Max}, nil); err != nil {
-		return nil, err
-	}
-	return func() { _ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &own, nil) }, nil
-}
-
 // start starts cmd as a new run. It may block for as long as the kernel needs
 // to open the program, and so do all other starts.
 func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
@@ -120,24 +93,35 @@ func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
 	id, prefix := r.base|r.count&(keepBit-1), ""
 	if keep {
 		id, prefix = id|keepBit, "keep-"
+		r.kept = true
 	}
 	r.live[id] = 0
 	r.mu.Unlock()
 	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s%x", runMark, prefix, id))
 
-	err := r.startMarked(cmd, id)
+	group := r.newGroup(id, keep)
+	err := r.startMarked(cmd, id, group)
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
 		delete(r.live, id)
+		r.remove(group)
 		return nil, err
 	}
 	r.live[id] = cmd.Process.Pid
-	return &process{cmd: cmd, reaper: r, id: id}, nil
+	return &process{cmd: cmd, reaper: r, id: id, group: group}, nil
 }
 
-func (r *reaper) startMarked(cmd *exec.Cmd, id uint64) error {
+func (r *reaper) startMarked(cmd *exec.Cmd, id uint64, group *cgroup.Group) error {
+	if group != nil {
+		dir, err := group.Open()
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+	}
 	limitLock.Lock()
 	defer limitLock.Unlock()
 	if r.limits {
@@ -155,11 +139,29 @@ func (p *process) wait() {
 	}
 }
 
+// process is one started command, the leader of a session and a group.
+type process struct {
+	cmd    *exec.Cmd
+	reaper *reaper
+	id     uint64
+	group  *cgroup.Group // nil: none
+	helper limits.Usage  // what it had cost when it became the script; see limits
+}
+
+// kill ends the run's group, unless it may leave something behind, and the main
+// process and its process group in any case.
+func (p *process) kill() {
+	if p.group != nil && p.id&keepBit == 0 {
+		_ = p.group.Kill() // what it does not reach is found by its mark
+	}
+	p.killProcesses()
+}
+
 // finish kills what is left of the group, if asked to, reaps the main process,
 // which must have ended, and then kills and reaps what left the group, unless
-// the run may leave something behind. It tells how the main process ended; nil
-// if that is not known.
-func (p *process) finish(killGroup bool) *os.ProcessState {
+// the run may leave something behind. It tells how the main process ended, nil
+// if that is not known, and what the run's cgroup has used.
+func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
 	if killGroup {
 		p.kill()
 	}
@@ -169,14 +171,33 @@ func (p *process) finish(killGroup bool) *os.ProcessState {
 	delete(r.live, p.id)
 	r.mu.Unlock()
 	r.sweep()
-	return p.cmd.ProcessState
+	if p.group == nil {
+		return p.cmd.ProcessState, cgroup.Usage{}
+	}
+	used := p.group.Usage()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remove(p.group)
+	return p.cmd.ProcessState, used
+}
+
+// close ends what is left of all runs that may leave nothing behind.
+func (r *reaper) close() {
+	r.sweep()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tree != nil && !r.closed {
+		r.closed = true
+		_ = r.tree.Close() // left tells what is in it still
+	}
 }
 
 // sweep kills and reaps all that ended runs left behind. It returns when
 // nothing is left, or after sweepTime; what then still lives is logged once
 // and not waited for again.
 func (r *reaper) sweep() {
-	pause := 50 * time.Microsecond
+	pause := time.Duration(0)
+	var slow func()
 	for start := time.Now(); ; {
 		left := r.pass()
 		took := time.Since(start)
@@ -187,10 +208,14 @@ func (r *reaper) sweep() {
 			r.giveUp(left)
 			return
 		case took > stormTime:
+			if pause = 0; slow == nil {
+				slow = hurry()
+				defer slow()
+			}
 			r.endStorm(start.Add(sweepTime))
 		}
 		time.Sleep(pause)
-		pause = min(2*pause, 5*time.Millisecond)
+		pause = min(2*pause+50*time.Microsecond, 5*time.Millisecond)
 	}
 }
 
@@ -200,25 +225,42 @@ func (r *reaper) pass() (dying []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, pid := range children() {
+		if r.isMain(pid) {
+			continue
+		}
+		if r.mayReapAll() && r.reap(pid) {
+			dying = append(dying, pid)
+			continue
+		}
+		if r.lonely() {
+			r.killWithGroup(pid, 0)
+			if !r.stuck[pid] {
+				dying = append(dying, pid)
+			}
+			continue
+		}
 		id := r.owner(pid)
 		inExec := id == 0 && !r.limits && argless(pid)
 		if id == 0 && !r.limits && !inExec {
 			// The exec that hid the mark may have ended between the two looks.
 			id = r.owner(pid)
 		}
-		ended := r.ended(id)
-		switch {
-		case r.awaited(pid, id), id == 0 && !r.strangers:
+		if r.awaited(pid, id) {
+			// It may be the main process of a run that is being started, or not.
+			if id == 0 && r.alone && !r.stuck[pid] {
+				dying = append(dying, pid)
+			}
 			continue
-		case ended:
-			r.killWithGroup(pid)
 		}
-		reaped, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil)
-		if reaped == pid {
-			delete(r.stuck, pid)
+		if id == 0 && !r.strangers {
+			continue
+		}
+		ended := r.over(pid)
+		if ended {
+			r.killWithGroup(pid, id)
 		}
 		// Without limits, who is dying or in an exec shows no mark.
-		unsure := id == 0 && !r.limits && (reaped == pid || inExec)
+		unsure := r.reap(pid) && id == 0 && !r.limits || inExec
 		if !r.stuck[pid] && (ended || unsure) {
 			dying = append(dying, pid)
 		}
@@ -226,44 +268,22 @@ func (r *reaper) pass() (dying []int) {
 	return dying
 }
 
-// endStorm ends processes that fork faster than pass gets down to them, or
-// that replace those it kills. All are stopped, however deep in the tree, until
-// none is left that could fork; then they are killed.
-func (r *reaper) endStorm(deadline time.Time) {
-	seen := make(map[int]bool)
-	for r.signalEnded(unix.SIGSTOP, seen) && time.Now().Before(deadline) {
-	}
-	r.signalEnded(unix.SIGKILL, make(map[int]bool))
-}
+// lonely reports whether any child descends from a run that is over and may not
+// leave anything behind, without a look at it.
+func (r *reaper) lonely() bool { return r.alone && !r.kept && len(r.live) == 0 }
 
-// signalEnded signals whatever on this machine belongs to an ended run, but
-// for those seen before, and reports whether there was anything. A pidfd makes
-// sure that the process signalled is the one whose mark was read.
-func (r *reaper) signalEnded(signal unix.Signal, seen map[int]bool) (found bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, pid := range processes() {
-		if seen[pid] {
-			continue
-		}
-		seen[pid] = true
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			continue
-		}
-		if r.ended(r.owner(pid)) {
-			found = unix.PidfdSendSignal(fd, signal, nil, 0) == nil || found
-		}
-		unix.Close(fd)
-	}
-	return found
-}
+// mayReapAll reports whether whoever is dead and no main process may be reaped
+// without a look at it: there may be thousands. Not while something is being
+// started: what comes to nothing is waited for by os/exec.
+func (r *reaper) mayReapAll() bool { return r.before != nil && !r.isMain(0) }
 
-// ended reports whether id is a run of ours that is over and may not leave
-// anything behind.
-func (r *reaper) ended(id uint64) bool {
-	_, live := r.live[id]
-	return id != 0 && !live && id&keepBit == 0
+// reap reaps a child if it is dead.
+func (r *reaper) reap(pid int) bool {
+	reaped, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	if reaped == pid {
+		delete(r.stuck, pid)
+	}
+	return reaped == pid
 }
 
 // awaited reports whether os/exec waits for pid, a process of run id, or may
@@ -278,41 +298,23 @@ func (r *reaper) awaited(pid int, id uint64) bool {
 	return false
 }
 
-// killWithGroup kills a child and its group: in a group, unlike one by one, no
-// fork outruns the signal. All members belong to the same run, since a run has
-// a session of its own and groups do not reach across sessions.
-func (r *reaper) killWithGroup(pid int) {
-	if group, err := unix.Getpgid(pid); err == nil && group > 1 && group != unix.Getpgrp() {
+// isMain reports whether pid is the main process of a run.
+func (r *reaper) isMain(pid int) bool {
+	for _, main := range r.live {
+		if main == pid {
+			return true
+		}
+	}
+	return false
+}
+
+// killWithGroup kills a child of run id and its group: in a group, unlike one by
+// one, no fork outruns the signal. All members belong to the same run, since a run
+// has a session of its own and groups do not reach across sessions. Of a child
+// whose run is not known that cannot be said.
+func (r *reaper) killWithGroup(pid int, id uint64) {
+	if group, err := unix.Getpgid(pid); id != 0 && err == nil && group > 1 && group != unix.Getpgrp() {
 		unix.Kill(-group, unix.SIGKILL)
 	}
 	unix.Kill(pid, unix.SIGKILL)
-}
-
-func (r *reaper) giveUp(pids []int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, pid := range pids {
-		err := unix.Kill(pid, 0)
-		if r.stuck[pid] || errors.Is(err, unix.ESRCH) {
-			continue // another sweep met it, or it is reaped
-		}
-		r.stuck[pid] = true
-		if r.owner(pid) == 0 {
-			continue // it was unsure, and is a stranger
-		}
-		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		level.Error(r.logger).Log("msg", "a process that a run left behind cannot be killed",
-			"pid", pid, "command", strings.TrimSpace(string(name)), "err", err)
-	}
-}
-
-// owner gives the id of the run that pid belongs to; 0 for none of ours.
-func (r *reaper) owner(pid int) uint64 {
-	if id := limitOf(pid); id&ownBits == r.base {
-		return id
-	}
-	if id := markOf(pid); id&ownBits == r.base {
-		return id
-	}
-	return 0
 }

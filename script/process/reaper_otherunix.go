@@ -7,6 +7,9 @@ import (
 	"os/exec"
 
 	"github.com/go-kit/log"
+
+	"scriptbridge/internal/cgroup"
+	"scriptbridge/internal/limits"
 )
 
 // reaper has nothing to do here: what leaves its process group cannot be found
@@ -18,10 +21,29 @@ func newReaper(log.Logger) *reaper {
 	return &reaper{}
 }
 
+// DenyDebugging has nothing to do here.
+func DenyDebugging() {}
+
 // dropInheritable has nothing to do: there are no capabilities.
 func dropInheritable() {}
 
-func (r *reaper) sweep() {}
+func (r *reaper) close() {}
+
+func (r *reaper) contain() {}
+
+func containments() []Containment { return []Containment{ByProcessGroup} }
+
+func (r *reaper) containment() Containment { return ByProcessGroup }
+
+func (r *reaper) left() []Leftover { return nil }
+
+// process is one started command, the leader of a session and a group.
+type process struct {
+	cmd    *exec.Cmd
+	helper limits.Usage // nothing: there is no helper
+}
+
+func (p *process) kill() { p.killProcesses() }
 
 func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
 	cmd.Env = append(cmd.Env, runMark+"=1")
@@ -34,11 +56,11 @@ func (p *process) wait() { p.cmd.Wait() }
 
 // finish kills what is left of the group, if asked to, and tells how the main
 // process ended.
-func (p *process) finish(killGroup bool) *os.ProcessState {
+func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
 	if killGroup {
 		p.kill()
 	}
-	return p.cmd.ProcessState
+	return p.cmd.ProcessState, cgroup.Usage{}
 }
 
 // peakOf cannot look at a process that still runs.

@@ -203,9 +203,9 @@ func (p *process) terminate() {
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT)
 }
 
-// kill ends the process group. The kernel sees to it that no fork of a member
-// escapes.
-func (p *process) kill() { syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+// killProcesses ends the process group. The kernel sees to it that no fork of a
+// member escapes.
+func (p *process) killProcesses() { syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 
 // maxRSS gives the largest resident size in bytes; 0 when it is unknown. Go
 // starts a child in its own memory (vfork), and Linux then accounts this
@@ -226,12 +226,4 @@ func maxRSS(state *os.ProcessState, helper int64) int64 {
 		return 0
 	}
 	return int64(usage.Maxrss) << 10
-}
-
-// process is one started command, the leader of a session and a group.
-type process struct {
-	cmd    *exec.Cmd
-	reaper *reaper
-	id     uint64       // of the run; 0 where the system has no use for it
-	helper limits.Usage // what it had cost when it became the script; see limits
 }

@@ -1,0 +1,212 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/go-kit/log/level"
+	"golang.org/x/sys/unix"
+
+	"scriptbridge/internal/cgroup"
+)
+
+// Every process inherits its resource limits. The soft limit on the time that
+// a real-time process may run without a pause, in microseconds, carries the
+// run's id: one of some 70 000 years, which limits nobody. A script can clear
+// its environment, but hardly thinks of this, and the limits of any process
+// can be read by anybody. The environment carries the id as well: for people,
+// and for systems that do not let us set the limit. Where a run has a cgroup of
+// its own, that is the mark that counts: it is the one that cannot be changed.
+
+// An id is idBit, a part of 20 bits that tells this reaper from others, a bit
+// for runs that may leave something behind, and a number that counts.
+const (
+	idBit   = 1 << 61
+	keepBit = 1 << 40
+	ownBits = idBit | (keepBit<<1)*(1<<20-1)
+)
+
+// limitLock is held while this process's own limit is not its own, from before
+// a start to after it. A limit belongs to the whole process, and so does its
+// lock: two launchers (in tests) must not start at once.
+var limitLock sync.Mutex
+
+// tryLimit finds out whether a limit can be set and then read.
+func (r *reaper) tryLimit() error {
+	limitLock.Lock()
+	defer limitLock.Unlock()
+	restore, err := borrowLimit(r.base)
+	if err != nil {
+		return err
+	}
+	defer restore()
+	if got := limitOf(os.Getpid()); got != r.base {
+		return fmt.Errorf("it was set to %d but reads %d", r.base, got)
+	}
+	r.limits = true
+	return nil
+}
+
+// borrowLimit sets our own soft limit to id until restore is called.
+func borrowLimit(id uint64) (restore func(), err error) {
+	var own unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, nil, &own); err != nil {
+		return nil, err
+	}
+	if err := unix.Prlimit(0, unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: id, Max: own.Max}, nil); err != nil {
+		return nil, err
+	}
+	return func() { _ = unix.Prlimit(0, unix.RLIMIT_RTTIME, &own, nil) }, nil
+}
+
+// owner gives the id of the run that pid belongs to by its mark; 0 for none.
+func (r *reaper) owner(pid int) uint64 {
+	if r.tree != nil {
+		if id, ok := r.tree.Of(pid); ok && id&ownBits == r.base {
+			return id
+		}
+	}
+	if r.limits {
+		if id := limitOf(pid); id&ownBits == r.base {
+			return id
+		}
+	}
+	if id := markOf(pid); id&ownBits == r.base {
+		return id
+	}
+	return 0
+}
+
+// ended reports whether id is a run of ours that is over and may not leave
+// anything behind. Who gives itself the mark of runs that may, where there were
+// none, is not believed.
+func (r *reaper) ended(id uint64) bool {
+	_, live := r.live[id]
+	return id != 0 && !live && (id&keepBit == 0 || !r.kept)
+}
+
+// over reports whether a process descends from a run that is over and may not
+// leave anything behind: by its mark, or else by that of the nearest of those
+// that it descends from. What has none, down to our own child, has left its run,
+// which cannot be known any more. It is let live only while it is in the session
+// of a run that goes on, and where that run may be one that may leave something
+// behind.
+func (r *reaper) over(pid int) bool {
+	if r.lonely() && parentOf(pid) == os.Getpid() {
+		return true
+	}
+	for at, us := pid, os.Getpid(); at > 1 && at != us; {
+		if id := r.owner(at); id != 0 {
+			return r.ended(id)
+		}
+		if !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) {
+			return false
+		}
+		parent := parentOf(at)
+		if parent == us {
+			return true
+		}
+		at = parent
+	}
+	return false
+}
+
+// inSession reports whether a process is in the session of a run that goes on:
+// nobody can enter it from outside.
+func (r *reaper) inSession(pid int) bool {
+	session, err := unix.Getsid(pid)
+	return err == nil && r.isMain(session)
+}
+
+// contain makes groups for runs where that is possible, and takes each child that
+// has no mark for one that descends from a run. Two kinds of strangers would be
+// taken for one, too: what somebody who uses the namespace of a container has left
+// to its first process, and what the children had left that this process had
+// before it was the bridge. Where there may be such, what has no mark is let live.
+func (r *reaper) contain() {
+	r.before = make(map[int]bool)
+	for _, pid := range children() {
+		r.before[pid] = true
+	}
+	r.alone = os.Getpid() != 1 && len(r.before) == 0
+	r.strangers = true // nobody else waits for any
+	if !r.alone {
+		level.Info(r.logger).Log("msg", "what leaves its run and clears its mark is let live: this process may adopt what no run has started", "pid", os.Getpid(), "children", len(r.before))
+	}
+	tree, err := cgroup.Open()
+	if err == nil {
+		if err = r.tryGroup(tree); err != nil {
+			_ = tree.Close()
+		}
+	}
+	if err != nil {
+		level.Info(r.logger).Log("msg", "runs are contained by marks", "err", err)
+		return
+	}
+	r.tree = tree
+	r.grouped.Store(true)
+	level.Info(r.logger).Log("msg", "runs are contained by cgroups", "folder", tree.Folder(), "controllers", strings.Join(tree.Controllers(), ","))
+	if len(tree.Ended) > 0 {
+		level.Warn(r.logger).Log("msg", "ended what runs of a bridge that was killed had left", "processes", len(tree.Ended))
+	}
+}
+
+func containments() []Containment { return []Containment{ByCgroup, ByMarks} }
+
+func (r *reaper) containment() Containment {
+	if r.grouped.Load() {
+		return ByCgroup
+	}
+	return ByMarks
+}
+
+// tryGroup finds out whether a process can be started in a group: filters of
+// system calls, in containers, may forbid it. No program has an empty name, so
+// that nothing comes of the process.
+func (r *reaper) tryGroup(tree *cgroup.Tree) error {
+	g, err := tree.New(r.base, false)
+	if err != nil {
+		return err
+	}
+	defer g.Remove() //nolint:errcheck // it goes with the tree
+	dir, err := g.Open()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	_, err = syscall.ForkExec("", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}})
+	if errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return fmt.Errorf("a process cannot be started in a cgroup: %w", err)
+}
+
+// newGroup makes the group of a run; nil where that is not possible.
+func (r *reaper) newGroup(id uint64, keep bool) *cgroup.Group {
+	if r.tree == nil {
+		return nil
+	}
+	g, err := r.tree.New(id, keep)
+	if before := r.grouped.Swap(err == nil); before && err != nil {
+		level.Warn(r.logger).Log("msg", "no cgroup can be made any more; runs are contained by marks", "err", err)
+	}
+	if err != nil {
+		return nil
+	}
+	return g
+}
+
+// remove removes the group of a run that has ended, and those that could not be
+// removed before: in what was killed something may still be dying, and in what is
+// kept something may live for long.
+func (r *reaper) remove(group *cgroup.Group) {
+	if group != nil {
+		r.groups = append(r.groups, group)
+	}
+	r.groups = slices.DeleteFunc(r.groups, func(g *cgroup.Group) bool { return g.Remove() == nil })
+}
