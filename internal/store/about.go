@@ -55,19 +55,16 @@ func (a *about) newer(path string) error {
 // write makes the buckets and says whose file it is, where that is news. A disk
 // that is full keeps nobody from using what is there.
 func (a *about) write(f *File) error {
-	missing := errors.New("a bucket is missing")
+	whole := true
 	err := f.View(func(tx *bolt.Tx) error {
 		for _, name := range a.Buckets {
-			if tx.Bucket([]byte(name)) == nil {
-				return missing
-			}
+			whole = whole && tx.Bucket([]byte(name)) != nil
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, missing) {
+	if err != nil {
 		return err
 	}
-	whole := err == nil
 	if whole && a.format != nil && (a.version == "" || a.version == string(a.used)) {
 		return nil
 	}

@@ -73,7 +73,6 @@ type Uploader struct {
 	untagged  map[string]time.Time
 	conflict  time.Time // when one was taken for a refusal last
 	tidied    time.Time // when the state was tidied last
-	shrinker  spool.Shrinker
 	staying   error     // why something stays that was to be set aside
 	toldAhead time.Time // when a clock that was wrong was told of last
 	toldLoop  time.Time // and a ring of bridges
@@ -181,7 +180,7 @@ func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
 	if !ok || !first.Before(u.slot(now.Add(-u.grace))) && first.Before(now.Add(aheadMost)) {
 		u.troubles.drop(func(*trouble) bool { return true })
 		u.spool.Works()
-		return next, u.shrinker.Shrink(u.spool, now)
+		return next, u.spool.Shrink(now)
 	}
 	p := u.newPass()
 	err = p.walk(ctx, now)

@@ -102,7 +102,6 @@ func (u *Uploader) Run(ctx context.Context) error {
 	u.wake() // for what was kept before
 	tidied := u.o.Now()
 	var disk repeat.State
-	var shrinker spool.Shrinker
 	for {
 		select {
 		case <-ctx.Done():
@@ -119,7 +118,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 			err = u.forget(now)
 		}
 		if err == nil {
-			err = shrinker.Shrink(u.o.Spool, u.o.Now())
+			err = u.o.Spool.Shrink(u.o.Now())
 		}
 		switch {
 		case ctx.Err() != nil:

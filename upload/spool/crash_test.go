@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"scriptbridge/internal/fsx/fsxtest"
 )
@@ -22,7 +23,7 @@ func TestCrash(t *testing.T) {
 		"a file that was written anew": func(t *testing.T, s *Spool) []string {
 			put(t, s, at(0), 1, "kept")
 			crowd(t, s, 24<<20)
-			if err := s.Shrink(); err != nil {
+			if err := s.Shrink(time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			put(t, s, at(1), 1, "new")
@@ -123,7 +124,7 @@ func TestNameNotOnDisk(t *testing.T) {
 	put(t, s, at(0), 1, "kept")
 	crowd(t, s, 24<<20)
 	disk.err = errors.New("no sync")
-	if err := s.Shrink(); !errors.Is(err, disk.err) {
+	if err := s.Shrink(time.Now()); !errors.Is(err, disk.err) {
 		t.Errorf("Shrink: %v", err)
 	}
 	add := func(data string) error {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-kit/log"
 )
@@ -55,7 +56,7 @@ func TestFolderMoved(t *testing.T) {
 			if _, _, err := s.First(); err == nil || err.Error() != lost {
 				t.Errorf("First: %v", err)
 			}
-			if err := s.Shrink(); err == nil || err.Error() != lost {
+			if err := s.Shrink(time.Now()); err == nil || err.Error() != lost {
 				t.Errorf("Shrink: %v", err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"runtime"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -23,13 +24,30 @@ const (
 
 // Shrink gives room back to the disk that the file has no use for: the store
 // uses free pages again but never gives one back, and writes a list of them at
-// each commit. It does nothing while the file is small, or not mostly free.
+// each commit. It does nothing while the file is small, or not mostly free, nor for
+// an hour after it failed: on a full disk the whole copy would be in vain each time.
 //
 // It takes as long as what is left in the file takes to copy, and holds nobody
 // up for that: what changes meanwhile is noted, and copied again at the end.
-func (s *Spool) Shrink() error {
+func (s *Spool) Shrink(now time.Time) error {
 	s.shrinking.Lock()
 	defer s.shrinking.Unlock()
+	if since := now.Sub(s.shrinkFailed); since >= 0 && since < shrinkAgain {
+		return nil
+	}
+	s.shrinkFailed = time.Time{}
+	err := s.shrink()
+	if err != nil && !errors.Is(err, ErrClosed) {
+		s.shrinkFailed = now
+	}
+	return err
+}
+
+// shrinkAgain is for how long Shrink is not tried again after it failed.
+const shrinkAgain = time.Hour
+
+// shrink is Shrink. The caller holds shrinking.
+func (s *Spool) shrink() error {
 	if wanted, err := s.mostlyFree(); err != nil || !wanted {
 		return err
 	}

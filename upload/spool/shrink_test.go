@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/store"
@@ -74,7 +75,7 @@ func TestShrinkHoldsNobodyUp(t *testing.T) {
 	disk.opening = func() { close(begun); <-go1 }
 	disk.renaming = func() { after = updates } // under the lock of updates
 	shrunk := make(chan error, 1)
-	go func() { shrunk <- s.Shrink() }()
+	go func() { shrunk <- s.Shrink(time.Now()) }()
 	<-begun
 	entries, err := s.Read("", forever, 1<<30)
 	if err != nil || len(entries) != 12 {
@@ -160,7 +161,7 @@ func TestShrinkInUse(t *testing.T) {
 	}
 	crowd(t, s, 64<<20)
 	shrunk := make(chan error, 1)
-	go func() { shrunk <- s.Shrink() }()
+	go func() { shrunk <- s.Shrink(time.Now()) }()
 	keys := slices.Sorted(maps.Keys(model))
 	var news []string
 	for done, last := false, false; !last; {
@@ -220,7 +221,7 @@ func TestShrinkAndClose(t *testing.T) {
 	put(t, s, at(0), 1, "kept")
 	crowd(t, s, 24<<20)
 	shrunk := make(chan error, 1)
-	go func() { shrunk <- s.Shrink() }()
+	go func() { shrunk <- s.Shrink(time.Now()) }()
 	<-begun
 	testkit.Promptly(t, "Close", func() {
 		if err := s.Close(); err != nil {
@@ -252,7 +253,7 @@ func TestShrinkAndDamage(t *testing.T) {
 	s = open(t, Options{Path: file(t), FS: disk})
 	put(t, s, at(0), 1, "old")
 	crowd(t, s, 24<<20)
-	if err := s.Shrink(); err != nil {
+	if err := s.Shrink(time.Now()); err != nil {
 		t.Error(err)
 	}
 	put(t, s, at(1), 1, "new")
@@ -263,7 +264,7 @@ func TestShrinkAndDamage(t *testing.T) {
 	}
 	put(t, s, at(2), 1, strings.Repeat("x", 1<<20))
 	s.Update(func(tx *Tx) error { return tx.Remove(Key(newKey(at(2), 2))) })
-	if err := s.Shrink(); err != nil { // it is small
+	if err := s.Shrink(time.Now()); err != nil { // it is small
 		t.Error(err)
 	}
 	if now, err := os.Stat(s.path); err != nil || !os.SameFile(before, now) {

@@ -6,7 +6,7 @@
 //
 // spool.go opens and closes, tx.go is what a transaction can do, commit.go
 // brings the transactions of many callers to disk with one sync, stats.go
-// counts. shrink.go and seldom.go give space back, lost.go deals with files
+// counts. shrink.go gives space back, lost.go deals with files
 // that are of no use any more. aside.go keeps what was refused for good, and
 // restore.go queues it again. retry.go has the pauses between attempts.
 package spool
@@ -99,7 +99,9 @@ type Spool struct {
 	refusedSince time.Time
 
 	aside     sync.Mutex // held while the file of refused things is written
-	shrinking sync.Mutex // held for a Shrink
+	shrinking sync.Mutex // held for a Shrink, and guards:
+	// shrinkFailed is when it failed last; zero: it did not.
+	shrinkFailed time.Time
 }
 
 // total is what is in the queue.

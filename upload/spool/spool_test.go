@@ -289,7 +289,7 @@ func TestShrink(t *testing.T) {
 	for i := range 24 {
 		put(t, s, at(i), 1, data)
 	}
-	if err := s.Shrink(); err != nil { // it is full
+	if err := s.Shrink(time.Now()); err != nil { // it is full
 		t.Fatal(err)
 	}
 	if info, _ := os.Stat(path); info.Size() < 24<<20 {
@@ -310,7 +310,7 @@ func TestShrink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Shrink(); err != nil {
+	if err := s.Shrink(time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if info, _ := os.Stat(path); info.Size() > 2<<20 {
@@ -344,7 +344,7 @@ func TestShrinkState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Shrink(); err != nil {
+	if err := s.Shrink(time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.Stat(path)

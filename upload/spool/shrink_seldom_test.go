@@ -25,19 +25,18 @@ func (d *failing) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, e
 	return d.OS.OpenFile(name, flag, perm)
 }
 
-// TestShrinker: a copy that failed is not made again before an hour is over.
-func TestShrinker(t *testing.T) {
+// TestShrinkSeldom: a copy that failed is not made again before an hour is over.
+func TestShrinkSeldom(t *testing.T) {
 	tries, fails := 0, errors.New("the disk is full")
 	path, disk := file(t), &failing{}
 	disk.opening = func() error { tries++; return fails }
 	s := open(t, Options{Path: path, FS: disk})
 	crowd(t, s, 24<<20)
-	var r Shrinker
 	for minute, want := range []int{0: 1, 1: 1, 59: 1, 60: 2, 61: 2, 119: 2} {
 		if want == 0 {
 			continue
 		}
-		if err := r.Shrink(s, at(60*minute)); err != nil && !errors.Is(err, fails) {
+		if err := s.Shrink(at(60 * minute)); err != nil && !errors.Is(err, fails) {
 			t.Fatal(err)
 		}
 		if tries != want {
@@ -45,7 +44,7 @@ func TestShrinker(t *testing.T) {
 		}
 	}
 	fails = nil
-	if err := r.Shrink(s, at(60*120)); err != nil {
+	if err := s.Shrink(at(60 * 120)); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() >= small {
