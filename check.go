@@ -35,6 +35,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	}
 	port := webPort{
 		Gate:          web.Gate{WebConfigFile: f.check.webConfig, Logger: log.NewNopLogger()},
+		addresses:     f.check.addresses,
 		telemetryPath: telemetryDefault, trusted: f.trusted(f.check.as == "root"),
 	}
 	failed := false
@@ -95,7 +96,7 @@ func (w *desired) examine(ctx context.Context, port webPort, storage string) fin
 	problems, warnings := checkScripts(ctx, w)
 	found := findings{
 		problems: slices.Concat(w.Problems, problems, checkReceivers(w), all.Types.Check(w.Config)),
-		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config)),
+		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config), port.inClear(w.Config)),
 	}
 	if err := port.validate(w.Config); err != nil {
 		found.problems = append(found.problems, err)

@@ -99,6 +99,7 @@ type flags struct {
 		as        string
 		strict    bool
 		webConfig string
+		addresses []string
 		storage   string
 	}
 	args []string // what stands behind --; nil: there is no --
@@ -204,6 +205,7 @@ func (f *flags) checkCommand(app *kingpin.Application) cli.Command {
 	cmd.Flag("as", "Say what would be wrong if root ran it: whose files it would obey.").PlaceHolder("root").EnumVar(&f.check.as, "root")
 	cmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
 	cmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
+	cmd.Flag("web.listen-address", "An address that serve gets with this flag, to check what is open on it; repeatable.").PlaceHolder("ADDRESS").StringsVar(&f.check.addresses)
 	cmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)
 	cmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
 	return cli.Command{Name: "check", Run: func(ctx context.Context, e *cli.Env) error { return check(ctx, f, e.Stdout, e.Stderr) }}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
@@ -149,6 +150,58 @@ func (p webPort) mayBeLoopback() bool {
 		host, _, err := net.SplitHostPort(address)
 		return err != nil || config.IsLoopback(host)
 	})
+}
+
+// reachable gives the addresses, as far as they are known, that other machines
+// reach.
+func reachable(addresses []string) (all []string) {
+	for _, address := range addresses {
+		if host, _, err := net.SplitHostPort(address); err == nil && !strings.HasPrefix(address, "vsock:") && !config.IsLoopback(host) {
+			all = append(all, address)
+		}
+	}
+	return all
+}
+
+// hasTLS reports whether --web.config.file sets up TLS.
+func (p webPort) hasTLS() bool {
+	if p.WebConfigFile == "" {
+		return false
+	}
+	text, err := fsx.ReadFile(p.WebConfigFile)
+	var c toolkit.Config
+	_ = yaml.Unmarshal(text, &c) // what is wrong with it, the toolkit says
+	return err == nil && (c.TLSConfig.TLSCertPath != "" || c.TLSConfig.TLSCert != "")
+}
+
+// inClear warns of receivers to which clients send a secret that others can read on
+// its way.
+func (p webPort) inClear(cfg *config.Config) (warnings []string) {
+	warn := func(receiver, secret, where, remedy string, addresses []string) {
+		if len(addresses) > 0 {
+			warnings = append(warnings, (&config.Error{
+				Position: cfg.At["receive."+receiver], Thing: "receive: " + receiver, Remedy: remedy,
+				Problem: fmt.Sprintf("%s %s without TLS: its clients send %s in clear text over the network", where, strings.Join(addresses, ", "), secret),
+			}).Error())
+		}
+	}
+	open := reachable(p.addresses)
+	if p.hasTLS() {
+		open = nil
+	}
+	const onWeb = "is on the web port at"
+	if c := cfg.Receive.CoScale; c != nil {
+		switch {
+		case len(c.Listen) == 0:
+			warn("coscale", "access tokens", onWeb, "give it listen and tls, or set up TLS in the file of --web.config.file", open)
+		case c.TLS == (config.TLS{}):
+			warn("coscale", "access tokens", "listens on", "give it tls, or a loopback address", reachable(c.Listen))
+		}
+	}
+	if c := cfg.Receive.Collectd; c != nil && c.HTTPPath != "" {
+		warn("collectd", "passwords", onWeb, "set up TLS in the file of --web.config.file", open)
+	}
+	return warnings
 }
 
 // receiverMetrics are what the page says of receivers beside their health.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -191,7 +192,7 @@ func (r *reloader) succeed(ctx context.Context, w *desired) error {
 }
 
 func (r *reloader) enforce(ctx context.Context, w *desired) {
-	for _, text := range w.Config.Warnings {
+	for _, text := range slices.Concat(w.Config.Warnings, r.web.inClear(w.Config)) {
 		level.Warn(r.logger).Log("msg", text)
 	}
 	for _, folder := range w.Made {
