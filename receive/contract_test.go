@@ -26,7 +26,7 @@ func TestEveryTypeHasAContract(t *testing.T) {
 		names = append(names, typ.Name)
 	}
 	slices.Sort(names)
-	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(receivertest.Contracts())), cmpEmpty); diff != "" {
+	if diff := cmp.Diff(names, slices.Sorted(maps.Keys(contracts)), cmpEmpty); diff != "" {
 		t.Errorf("types and contracts (-types +contracts):\n%s", diff)
 	}
 }
@@ -44,10 +44,10 @@ type running struct {
 }
 
 // forEachType runs a test of what all receivers promise.
-func forEachType(t *testing.T, test func(t *testing.T, c receivertest.Contract, r *running)) {
+func forEachType(t *testing.T, test func(t *testing.T, c contract, r *running)) {
 	for _, typ := range types {
 		t.Run(typ.Name, func(t *testing.T) {
-			c, ok := receivertest.Contracts()[typ.Name]
+			c, ok := contracts[typ.Name]
 			if !ok {
 				t.Fatal("it has no entry in contracts")
 			}
@@ -56,7 +56,7 @@ func forEachType(t *testing.T, test func(t *testing.T, c receivertest.Contract, 
 	}
 }
 
-func start(t *testing.T, c receivertest.Contract) *running {
+func start(t *testing.T, c contract) *running {
 	t.Helper()
 	folder := t.TempDir()
 	r := &running{config: c.Config(t, folder), sink: new(receivertest.Sink), log: new(testkit.Buffer)}
@@ -99,7 +99,7 @@ func (r *running) addresses() receivertest.Addresses { return r.set.Views()[0].A
 
 // Good messages survive bad ones, with the same values.
 func TestGoodMessagesSurvive(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		var mixed []string
 		for i, m := range c.Good {
 			mixed = append(mixed, c.Bad[i%len(c.Bad)], m)
@@ -114,7 +114,7 @@ func TestGoodMessagesSurvive(t *testing.T) {
 
 // Whatever comes, the receiver goes on.
 func TestGarbageMessages(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		all := slices.Concat(c.Good, c.Bad)
 		garbage := []string{"", "\n", "\x00", "\xff\xfe", " ", "{", "}", "[", "null", "{}", "[]", ":", "|", strings.Repeat("x", 1<<15), strings.Repeat("[", 1<<15), strings.Repeat("\n", 1<<10)}
 		random := rand.New(rand.NewPCG(1, 2))
@@ -146,7 +146,7 @@ func TestGarbageMessages(t *testing.T) {
 
 // What is too much is dropped and counted, and the receiver goes on.
 func TestOverload(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		reason := c.Overload(t, r.addresses())
 		r.poll(t, "the counter of "+reason, func() bool { return r.set.Views()[0].Counts.Dropped[reason] > 0 })
 		r.sink.Lines() // forget them
@@ -157,7 +157,7 @@ func TestOverload(t *testing.T) {
 
 // It ends promptly, and what it took before is put.
 func TestEndPutsTheRest(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		c.Send(t, r.addresses(), c.Good...)
 		// It has them, and may not have put them.
 		r.poll(t, "the messages to arrive", func() bool {
@@ -181,7 +181,7 @@ func TestEndPutsTheRest(t *testing.T) {
 // A reload that changes nothing leaves it alone: its sockets, its clients and
 // its series.
 func TestReloadLeavesItAlone(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		before := r.set.Views()[0]
 		again := *r.config // another one that says the same
 		r.set.Reload(t.Context(), &again)
@@ -203,7 +203,7 @@ func TestReloadLeavesItAlone(t *testing.T) {
 // The files that make reads are in the part, so that a reload sees them change;
 // and a receiver whose files are missing is a problem of check.
 func TestMissingFiles(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		for _, typ := range types {
 			p := typ.Section(r.config)
 			if p == nil {
@@ -230,7 +230,7 @@ func TestMissingFiles(t *testing.T) {
 // A receiver whose listener is of no use any more is made anew; its series of
 // errors is there from the start.
 func TestListenErrorsFromTheStart(t *testing.T) {
-	forEachType(t, func(t *testing.T, _ receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, _ contract, r *running) {
 		v := r.set.Views()[0]
 		for _, a := range v.Addresses {
 			network, _, _ := strings.Cut(a, " ")

@@ -26,7 +26,7 @@ const shortOf = "RECEIVE_SHORT_OF_DESCRIPTORS"
 // rest as soon as it has some again. No receiver goes down for it.
 func TestNoDescriptors(t *testing.T) {
 	if kind := os.Getenv(shortOf); kind != "" {
-		runWithoutDescriptors(t, receivertest.Contracts()[kind])
+		runWithoutDescriptors(t, contracts[kind])
 		return
 	}
 	for _, typ := range types {
@@ -53,7 +53,7 @@ func TestNoDescriptors(t *testing.T) {
 					break
 				}
 			}
-			c := receivertest.Contracts()[typ.Name]
+			c := contracts[typ.Name]
 			c.Send(t, addresses, c.Good...)
 			for lines.Scan() {
 				said.WriteString(lines.Text() + "\n")
@@ -65,7 +65,7 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
-func runWithoutDescriptors(t *testing.T, c receivertest.Contract) {
+func runWithoutDescriptors(t *testing.T, c contract) {
 	r := start(t, c)
 	view := r.set.Views()[0]
 	fill := takeDescriptors(t)

@@ -5,8 +5,6 @@ import (
 	"os"
 	"testing"
 
-	"scriptbridge/receive/receivertest"
-
 	"scriptbridge/internal/testkit"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +13,7 @@ import (
 // While a reload waits for a file, of whichever receiver, all else goes on: we
 // hold a lease on it (fcntl(2), F_SETLEASE), for which whoever opens it waits.
 func TestReloadWaitsForFiles(t *testing.T) {
-	forEachType(t, func(t *testing.T, c receivertest.Contract, r *running) {
+	forEachType(t, func(t *testing.T, c contract, r *running) {
 		for _, typ := range types {
 			p := typ.Section(r.config)
 			if p == nil {

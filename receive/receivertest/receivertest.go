@@ -1,6 +1,5 @@
 // Package receivertest has what the tests of receivers share: a sink that
-// remembers, cases in files, a receiver at work without a Set, and for each type
-// of receiver a contract with its clients.
+// remembers, cases in files, and what clients send (collectd.go, coscaleapi.go).
 package receivertest
 
 import (
@@ -110,13 +109,19 @@ func (s *Sink) Refused() []string {
 	return reasons
 }
 
-// SinkFunc is a function that takes batches.
-type SinkFunc func(*record.Batch)
+// Addresses are where a receiver listens, as Receiver.Addresses has them.
+type Addresses []string
 
-// Put calls it.
-func (f SinkFunc) Put(b *record.Batch) error {
-	f(b)
-	return nil
+// Of gives the one of a network, such as udp.
+func (a Addresses) Of(t testing.TB, network string) string {
+	t.Helper()
+	for _, one := range a {
+		if at, ok := strings.CutPrefix(one, network+" "); ok {
+			return at
+		}
+	}
+	t.Fatalf("it does not listen on %s: %v", network, a)
+	return ""
 }
 
 // Dial connects until the test ends.

@@ -29,7 +29,7 @@ import (
 
 // receiverAt is a receiver that listens there, and puts what comes at once: how
 // often it does is for tests with a clock of their own.
-func receiverAt(t *testing.T, c *config.ReceiveStatsD) *receivertest.Running {
+func receiverAt(t *testing.T, c *config.ReceiveStatsD) *running {
 	t.Helper()
 	if c.TTL == 0 {
 		c.TTL = time.Minute
@@ -43,7 +43,7 @@ func receiverAt(t *testing.T, c *config.ReceiveStatsD) *receivertest.Running {
 		made.(*statsd).every = 10 * time.Millisecond
 		return made, nil
 	}
-	return receivertest.Run(t, hasty, &config.Receive{StatsD: c}, nil)
+	return run(t, hasty, &config.Receive{StatsD: c}, nil)
 }
 
 // Lines of a connection: cut anywhere, ended by CRLF, too long, and the last
@@ -111,7 +111,7 @@ func TestUnixgram(t *testing.T) {
 	if err := clearSocket(path); err == nil || err.Error() != path+" is in use: another program listens on it" {
 		t.Errorf("a second listener: %v", err)
 	}
-	r.Stop(t)
+	r.stop(t)
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("the socket is there at the end: %v", err)
 	}
@@ -157,7 +157,7 @@ func TestPutsOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var puts []string
-		sink := record.Tee{receivertest.SinkFunc(func(b *record.Batch) {
+		sink := record.Tee{sinkFunc(func(b *record.Batch) {
 			if b.Declared != nil {
 				puts = append(puts, fmt.Sprintf("%v: declared %s", time.Since(began), b.Declared.Events[0].Name))
 				return

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"scriptbridge/config"
-	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
 )
 
@@ -56,7 +55,7 @@ func TestStorm(t *testing.T) {
 	events -= events % inPacket
 	var put atomic.Uint64 // events in batches
 	var batches, largest atomic.Int64
-	sink := receivertest.SinkFunc(func(b *record.Batch) {
+	sink := sinkFunc(func(b *record.Batch) {
 		n := 0.0
 		for i := range b.Samples {
 			n += b.Samples[i].Value
@@ -65,7 +64,7 @@ func TestStorm(t *testing.T) {
 		batches.Add(1)
 		largest.Store(max(largest.Load(), int64(len(b.Samples))))
 	})
-	r := receivertest.Run(t, Type, &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "127.0.0.1:0", TTL: time.Minute, MaxSeries: 10_000}}, sink)
+	r := run(t, Type, &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "127.0.0.1:0", TTL: time.Minute, MaxSeries: 10_000}}, sink)
 	var packets [][]byte
 	for p := range names / inPacket { // 12 000 names, of which 2 000 are too many
 		var packet []byte
@@ -183,7 +182,7 @@ func BenchmarkSocket(b *testing.B) {
 	for _, size := range []int{64, 1432, 8192} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			packets, lines := stormPackets(size)
-			r := receivertest.Run(b, Type, &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "127.0.0.1:0", TTL: time.Minute, MaxSeries: 10_000}}, record.Tee{})
+			r := run(b, Type, &config.Receive{StatsD: &config.ReceiveStatsD{UDP: "127.0.0.1:0", TTL: time.Minute, MaxSeries: 10_000}}, record.Tee{})
 			c, err := net.Dial("udp", r.Address(b, "udp"))
 			if err != nil {
 				b.Fatal(err)

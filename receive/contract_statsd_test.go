@@ -1,4 +1,4 @@
-package receivertest
+package receive
 
 import (
 	"io"
@@ -9,20 +9,21 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/receive/receivertest"
 )
 
 // statsdContract holds StatsD to what all receivers promise: every third
 // message comes by another way.
-var statsdContract = Contract{
+var statsdContract = contract{
 	Config: func(t *testing.T, folder string) *config.Receive {
 		mapping := filepath.Join(folder, "mapping.yml")
-		WriteFile(t, mapping, "mappings:\n- match: web.*.hits\n  name: web_hits_total\n  labels: {page: $1}\n")
+		receivertest.WriteFile(t, mapping, "mappings:\n- match: web.*.hits\n  name: web_hits_total\n  labels: {page: $1}\n")
 		return &config.Receive{StatsD: &config.ReceiveStatsD{
 			UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Unixgram: filepath.Join(folder, "statsd.sock"),
 			MappingConfig: mapping, TTL: time.Minute, MaxSeries: 1000,
 		}}
 	},
-	Send: func(t *testing.T, to Addresses, messages ...string) {
+	Send: func(t *testing.T, to receivertest.Addresses, messages ...string) {
 		for i, m := range messages {
 			network := []string{"udp", "unixgram", "tcp"}[i%3]
 			if network == "tcp" {
@@ -49,9 +50,9 @@ var statsdContract = Contract{
 		"web.index.hits", "web.index.hits:x|c", "queue:1|gg|#kind:mail", "time:nan|ms", "users:ann|c",
 		"web.index.hits:-1|c", "_sc|disk|9", "_e{9,9}:short|one", "\xff:1|c", "time:1|ms|@no", "",
 	},
-	Overload: func(t *testing.T, to Addresses) string {
+	Overload: func(t *testing.T, to receivertest.Addresses) string {
 		// In one packet, between whose lines nothing is put.
-		io.WriteString(Dial(t, "udp", to.Of(t, "udp")), strings.Repeat("_e{1,1}:a|b\n", 2000))
+		io.WriteString(receivertest.Dial(t, "udp", to.Of(t, "udp")), strings.Repeat("_e{1,1}:a|b\n", 2000))
 		return "overload"
 	},
 }

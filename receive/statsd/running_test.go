@@ -1,4 +1,4 @@
-package receivertest
+package statsd
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/testkit"
 	"scriptbridge/receive/receiver"
+	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
 )
 
-// Running is one receiver at work by itself, without a Set.
-type Running struct {
-	*Sink  // empty where Run was given another one
-	Counts *receiver.Counts
-	log    testkit.Buffer
+// running is one receiver at work by itself, without a Set.
+type running struct {
+	*receivertest.Sink // empty where run was given another one
+	Counts             *receiver.Counts
+	log                testkit.Buffer
 
 	receiver receiver.Receiver
 	cancel   context.CancelFunc
@@ -25,11 +26,11 @@ type Running struct {
 	err      error // of Run, once it has ended
 }
 
-// Run makes a receiver as the configuration says, and has it work until the test
+// run makes a receiver as the configuration says, and has it work until the test
 // ends. A nil sink is the Sink of what it returns.
-func Run(t testing.TB, typ receiver.Type, c *config.Receive, sink record.Sink) *Running {
+func run(t testing.TB, typ receiver.Type, c *config.Receive, sink record.Sink) *running {
 	t.Helper()
-	r := &Running{Sink: new(Sink), Counts: new(receiver.Counts), ended: make(chan struct{})}
+	r := &running{Sink: new(receivertest.Sink), Counts: new(receiver.Counts), ended: make(chan struct{})}
 	if sink == nil {
 		sink = r.Sink
 	}
@@ -48,7 +49,7 @@ func Run(t testing.TB, typ receiver.Type, c *config.Receive, sink record.Sink) *
 		defer close(r.ended)
 		r.err = made.Run(ctx)
 	}()
-	t.Cleanup(func() { r.Stop(t) })
+	t.Cleanup(func() { r.stop(t) })
 	select {
 	case <-opened:
 	case <-r.ended:
@@ -57,8 +58,8 @@ func Run(t testing.TB, typ receiver.Type, c *config.Receive, sink record.Sink) *
 	return r
 }
 
-// Stop has it end, which it must do well.
-func (r *Running) Stop(t testing.TB) {
+// stop has it end, which it must do well.
+func (r *running) stop(t testing.TB) {
 	r.cancel()
 	<-r.ended
 	if r.err != nil {
@@ -67,15 +68,24 @@ func (r *Running) Stop(t testing.TB) {
 }
 
 // Address gives where it listens by a network's word, such as udp.
-func (r *Running) Address(t testing.TB, network string) string {
+func (r *running) Address(t testing.TB, network string) string {
 	t.Helper()
-	return Addresses(r.receiver.Addresses()).Of(t, network)
+	return receivertest.Addresses(r.receiver.Addresses()).Of(t, network)
 }
 
 // Poll waits until ask says so.
-func (r *Running) Poll(t testing.TB, what string, ask func() bool) {
+func (r *running) Poll(t testing.TB, what string, ask func() bool) {
 	t.Helper()
 	testkit.Poll(t, what, ask, func() string {
 		return fmt.Sprintf("state:\n%v\ncounts: %+v\nlog:\n%s", r.State(), r.Counts.View(), &r.log)
 	})
+}
+
+// sinkFunc is a function that takes batches.
+type sinkFunc func(*record.Batch)
+
+// Put calls it.
+func (f sinkFunc) Put(b *record.Batch) error {
+	f(b)
+	return nil
 }
