@@ -63,7 +63,8 @@ func executable(info fs.FileInfo) bool {
 // are skipped, blanks around key and value too. A value may stand in quotes;
 // in double ones a backslash escapes \ " $ and `, elsewhere it is an ordinary
 // character. The last line of a key wins. A file that others may read is
-// refused. Errors never show a value; all lines are judged.
+// refused. Errors never show a value; all lines are judged, until a hundred are
+// wrong.
 func ReadEnvFile(file string) (map[string]Secret, error) {
 	data, err := readPrivate(file)
 	if err != nil {
@@ -79,6 +80,10 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 			continue
 		}
 		name, value, err := envLine(text)
+		if err != nil && len(r.Errs) == mostWrong {
+			r.Errs = append(r.Errs, &Error{Position: Position{File: file, Line: line}, Problem: "other lines are wrong too, and are not looked at"})
+			break
+		}
 		if err != nil {
 			r.Errs = append(r.Errs, &Error{
 				Position: Position{File: file, Line: line},
@@ -94,6 +99,9 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 	}
 	return env, nil
 }
+
+// mostWrong is how many lines of one file are told that are wrong.
+const mostWrong = 100
 
 // readPrivate reads a regular file that others may not read.
 func readPrivate(file string) ([]byte, error) {

@@ -84,6 +84,9 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 			remedy = strings.TrimPrefix(remedy+" --config.file names another one", " ")
 			remedy += "; to begin with, one line will do: scripts: [{command: /path/to/script}]"
 		}
+		if errors.Is(err, fsx.ErrTooLarge) {
+			remedy = "divide it, and name the parts under include"
+		}
 		l.fail(file, 0, remedy, "%s", problem)
 		return l
 	}

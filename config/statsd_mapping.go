@@ -21,6 +21,10 @@ import (
 // the first. What it takes is not ours to refuse, but for the few things that it
 // finds out too late, or never.
 
+// CheckBounds says that YAML goes beyond what a file may hold, which is asked before
+// another parser reads it: a few kilobytes can take all memory.
+func CheckBounds(file string, text []byte) error { return yamltree.Bounded(filepath.Clean(file), text) }
+
 // CheckStatsDMapping reports everything that is wrong with a mapping file, each
 // with its line and a remedy. file is its path; taken says that the mapper takes
 // it, so that only what that lets pass can be wrong.

@@ -145,22 +145,15 @@ func (s *Script) obeyed(file string) error {
 	return fmt.Errorf("env_file %s %s: %s, or list %s under global.trusted_paths", file, e.Obeyed(), e.Remedy(), e.Component)
 }
 
+// setSecrets puts variables behind those of env that have other names.
 func setSecrets(env []string, vars map[string]config.Secret) []string {
+	env = slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		_, set := vars[name]
+		return set
+	})
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		env = setEnv(env, name+"="+vars[name].Reveal())
-	}
-	return env
-}
-
-// setEnv puts each NAME=VALUE in the place of an earlier one of that name.
-func setEnv(env []string, pairs ...string) []string {
-	for _, pair := range pairs {
-		name, _, _ := strings.Cut(pair, "=")
-		env = slices.DeleteFunc(env, func(e string) bool {
-			n, _, _ := strings.Cut(e, "=")
-			return n == name
-		})
-		env = append(env, pair)
+		env = append(env, name+"="+vars[name].Reveal())
 	}
 	return env
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v2"
 
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/fsx"
@@ -77,6 +77,7 @@ func (g Gate) users() (map[string]string, error) {
 	var file struct {
 		Users map[string]string `yaml:"basic_auth_users"`
 	}
+	// By the package that exporter-toolkit reads it with, which bounds how deep it goes.
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		// Not the error itself: it quotes the file.
 		return nil, fmt.Errorf("%s is not the YAML it should be", g.WebConfigFile)

@@ -18,15 +18,15 @@ import (
 )
 
 // Most is the most that ReadFile reads, in bytes. No file that a person writes
-// for us is as large.
-const Most = 64 << 20
+// for us is as large, and to parse a larger one may take all memory.
+const Most = 2 << 20
 
 // Errors of what is no file to read: a pipe or a device may never end, and what
 // is read again at a reload must be there again.
 var (
 	ErrFolder    = errors.New("is a folder")
 	ErrIrregular = errors.New("is not a regular file")
-	ErrTooLarge  = errors.New("has more than 64 MiB")
+	ErrTooLarge  = errors.New("has more than 2 MiB")
 )
 
 // Open opens a regular file for reading; a link to one will do. Errors are
@@ -69,13 +69,11 @@ func readable(info fs.FileInfo) error {
 		return ErrFolder
 	case !info.Mode().IsRegular():
 		return ErrIrregular
-	case info.Size() > Most:
-		return ErrTooLarge
 	}
 	return nil
 }
 
-// ReadFile reads all of what Open opens.
+// ReadFile reads all of what Open opens, which is no more than Most.
 func ReadFile(name string) ([]byte, error) {
 	f, err := Open(name)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestOpen(t *testing.T) {
 		{good, "text"},
 		{link, "text"},
 		{folder, "open " + folder + ": is a folder"},
-		{large, "open " + large + ": has more than 64 MiB"},
+		{large, "read " + large + ": has more than 2 MiB"},
 		{os.DevNull, "open " + os.DevNull + ": is not a regular file"},
 		{folder + "/missing", "open " + folder + "/missing: no such file or directory"},
 	} {

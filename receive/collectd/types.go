@@ -2,6 +2,7 @@ package collectd
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -48,13 +49,15 @@ func loadTypesDB(files []string, logger log.Logger) (typesDB, error) {
 }
 
 func (t typesDB) readFile(name string) error {
-	f, err := fsx.Open(name)
+	text, err := fsx.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("types_db: %w", err)
 	}
-	defer f.Close()
-	return t.read(f, name)
+	return t.read(bytes.NewReader(text), name)
 }
+
+// mostWrong is how many lines of one file are told that cannot be read.
+const mostWrong = 100
 
 // read takes in one file; name is for its errors, one for each line that cannot
 // be read.
@@ -62,7 +65,12 @@ func (t typesDB) read(r io.Reader, name string) error {
 	var errs []error
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
-		if err := t.readLine(lines.Text()); err != nil {
+		err := t.readLine(lines.Text())
+		if err != nil && len(errs) == mostWrong {
+			errs = append(errs, fmt.Errorf("%s:%d: other lines cannot be read either, and are not looked at", name, n))
+			break
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("%s:%d: %w", name, n, err))
 		}
 	}

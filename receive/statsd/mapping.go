@@ -43,6 +43,9 @@ func loadMapping(path string, ttl time.Duration) (*mapping, error) {
 // mapper takes it decides; what is wrong with it, and what that program finds out
 // only when a metric comes, is told in our words.
 func parseMapping(path string, text []byte, ttl time.Duration) (*mapping, error) {
+	if err := config.CheckBounds(path, text); err != nil {
+		return nil, err
+	}
 	m := &mapping{mapper: new(mapper.MetricMapper), ttl: ttl}
 	refused := m.mapper.InitFromYAMLString(string(text))
 	err := config.CheckStatsDMapping(path, text, refused == nil)

@@ -27,12 +27,16 @@ type syntaxError struct {
 // newSyntaxError words an error of the parser. What it is not known how to word
 // stays as the parser says it.
 func newSyntaxError(text []byte, err error) *syntaxError {
-	s := &syntaxError{lines: strings.Split(string(text), "\n"), message: err.Error()}
+	s := &syntaxError{lines: strings.Split(string(text), "\n")}
 	for i := range s.lines {
 		s.lines[i] = strings.TrimSuffix(s.lines[i], "\r")
 	}
+	// Its own text has a part of the file, made in time that grows with the square
+	// of the tokens.
 	if known, ok := errors.AsType[yaml.Error](err); ok {
 		s.message, s.token = known.GetMessage(), known.GetToken()
+	} else {
+		s.message = err.Error()
 	}
 	s.problem = oneLine(s.message)
 	if s.token == nil || s.token.Position == nil {

@@ -131,6 +131,19 @@ func Parse(r *Report, file string, data []byte) *Value {
 	return root
 }
 
+// Bounded says that a text goes beyond what a file may hold, before another parser
+// than this one reads it.
+func Bounded(file string, data []byte) error {
+	var r Report
+	b := &builder{Report: &r, file: file}
+	if len(data) > maxFile {
+		b.fail(0, "", "has more than %d MiB", maxFile>>20)
+	} else if _, line, problem := tokens(string(bytes.ToValidUTF8(data, nil))); problem != "" {
+		b.fail(line, "", "%s", problem)
+	}
+	return r.Join(nil)
+}
+
 // oneLine makes the parser's message one line: it names tabs as they are.
 func oneLine(message string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(message, "\t", `\t`)), " ")

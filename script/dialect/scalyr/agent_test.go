@@ -193,7 +193,7 @@ func TestDiscoverScalyrPassesOver(t *testing.T) {
 discover: DIR/agent.json is passed over: not a directory
 discover: DIR/agent.d/dangling.json is passed over: there is no such file
 discover: DIR/agent.d/folder.json is passed over: is a folder
-discover: DIR/agent.d/huge.json is passed over: has more than 64 MiB
+discover: DIR/agent.d/huge.json is passed over: has more than 2 MiB
 discover: DIR/agent.d/loop.json is passed over: too many levels of symbolic links
 discover: DIR/agent.d/socket.json is passed over: is not a regular file
 one

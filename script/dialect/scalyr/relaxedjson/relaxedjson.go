@@ -15,6 +15,9 @@ import (
 // maxRelaxedDepth bounds how deep lists and objects may stand in one another.
 const maxRelaxedDepth = 200
 
+// maxRelaxedEntries bounds those of one list or object, as in the configuration.
+const maxRelaxedEntries = 10_000
+
 // maxRelaxedNumber bounds the characters of a number, as the agent does: Python
 // refuses to read one of some thousand digits.
 const maxRelaxedNumber = 100
@@ -144,14 +147,14 @@ func (p *relaxed) word() string {
 }
 
 // more passes over what stands between two elements and tells whether another
-// one follows before close. A comma may be missing where the next element is
+// one follows the first n before closing. A comma may be missing where the next element is
 // the first thing of its line.
-func (p *relaxed) more(first bool, closing byte) (bool, error) {
+func (p *relaxed) more(n int, closing byte) (bool, error) {
 	if err := p.blanks(); err != nil {
 		return false, err
 	}
 	comma := false
-	if !first && p.peek() == ',' {
+	if n > 0 && p.peek() == ',' {
 		comma = true
 		p.at++
 		if err := p.blanks(); err != nil {
@@ -164,7 +167,9 @@ func (p *relaxed) more(first bool, closing byte) (bool, error) {
 		return false, nil
 	case p.at == len(p.text):
 		return false, p.fail("the text ends before a %c", closing)
-	case first || comma || p.opensLine():
+	case n == maxRelaxedEntries:
+		return false, p.fail("a list or object has more than %d entries", n)
+	case n == 0 || comma || p.opensLine():
 		return true, nil
 	}
 	return false, p.fail("a comma is missing before %s", p.next())
@@ -179,8 +184,8 @@ func (p *relaxed) opensLine() bool {
 func (p *relaxed) object(depth int) (any, error) {
 	p.at++
 	members := make(map[string]any)
-	for first := true; ; first = false {
-		more, err := p.more(first, '}')
+	for n := 0; ; n++ {
+		more, err := p.more(n, '}')
 		if err != nil || !more {
 			return members, err
 		}
@@ -218,8 +223,8 @@ func (p *relaxed) key() (string, error) {
 func (p *relaxed) list(depth int) (any, error) {
 	p.at++
 	items := []any{}
-	for first := true; ; first = false {
-		more, err := p.more(first, ']')
+	for n := 0; ; n++ {
+		more, err := p.more(n, ']')
 		if err != nil || !more {
 			return items, err
 		}

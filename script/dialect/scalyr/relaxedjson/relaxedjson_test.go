@@ -63,6 +63,9 @@ func TestRelaxedJSON(t *testing.T) {
 		{strings.Repeat("1", 101), `line 1: a number has more than 100 characters`},
 		{"\xff", `the text is not UTF-8`},
 		{strings.Repeat("[", 1000), `line 1: lists and objects are nested more than 200 deep`},
+		{strings.Repeat(`{"a": `, 100_000), `line 1: lists and objects are nested more than 200 deep`},
+		{"[\n" + strings.Repeat("1\n", 10_001), `line 10002: a list or object has more than 10000 entries`},
+		{"{" + strings.Repeat(`"a": 1,`, 10_001), `line 1: a list or object has more than 10000 entries`},
 	} {
 		got := ""
 		if v, err := Parse([]byte(test.text)); err != nil {
