@@ -83,9 +83,6 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		return c, err
 	}
 	guard := s.guard(&c)
-	if err := guard.CheckLimits(&c.Limits); err != nil {
-		return c, err
-	}
 	if err := guard.CheckProgram(program, true); err != nil {
 		return c, err
 	}

@@ -29,4 +29,13 @@ type Usage struct {
 	// Peak is the largest memory at one time, in bytes, page cache included; 0 where
 	// the memory controller is not there.
 	Peak int64
+	// Reached is the limit that the group has run into: Memory or Processes, or ""
+	// for none.
+	Reached string
 }
+
+// The limits of a group that can be reached.
+const (
+	Memory    = "memory"
+	Processes = "processes"
+)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -189,8 +190,50 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%s: told to be missing: %v, but %v", controller, told, err)
 		}
 	}
-	if g.Reached() != "" {
-		t.Errorf("a limit was reached by nobody: %s", g.Reached())
+	if reached := g.Usage().Reached; reached != "" {
+		t.Errorf("a limit was reached by nobody: %s", reached)
+	}
+}
+
+// What the controllers' files are called and what stands in them, for machines that
+// have them not: a folder with such files is written and read as a group is.
+func TestLimitFiles(t *testing.T) {
+	g := &Group{folder: t.TempDir()}
+	put := func(file, text string) {
+		if err := os.WriteFile(filepath.Join(g.folder, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, text := range map[string]string{
+		"cgroup.controllers": "cpu memory pids\n", "memory.max": "", "memory.swap.max": "", "memory.oom.group": "", "pids.max": "",
+		"memory.events": "low 0\nhigh 0\nmax 7\noom 0\noom_kill 0\noom_group_kill 0\n", "pids.events": "max 0\n", "memory.peak": "4096\n",
+		"cpu.stat": "usage_usec 30\nuser_usec 10\nsystem_usec 20\n", "cgroup.threads": "7\n8\n9\n", "cgroup.procs": "",
+	} {
+		put(file, text)
+	}
+	missing, err := g.Limit(Limits{Memory: 32 << 20, Processes: 10})
+	if err != nil || len(missing) > 0 {
+		t.Errorf("missing %v, %v", missing, err)
+	}
+	if err := g.Enter(123); err != nil {
+		t.Error(err)
+	}
+	for file, want := range map[string]string{"memory.max": "33554432", "memory.swap.max": "0", "memory.oom.group": "1", "pids.max": "10", "cgroup.procs": "123"} {
+		if got := strings.Join(words(g.folder, file), " "); got != want {
+			t.Errorf("%s has %q, not %q", file, got, want)
+		}
+	}
+	want := Usage{User: 10 * time.Microsecond, System: 20 * time.Microsecond, Peak: 4096}
+	if got := g.Usage(); got != want || g.Tasks() != 3 {
+		t.Errorf("used %+v by %d", got, g.Tasks())
+	}
+	put("pids.events", "max 1\n")
+	if got := g.Usage().Reached; got != Processes {
+		t.Errorf("reached %q", got)
+	}
+	put("memory.events", "oom 1\noom_kill 1\n")
+	if got := g.Usage().Reached; got != Memory {
+		t.Errorf("reached %q", got)
 	}
 }
 

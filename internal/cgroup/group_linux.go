@@ -43,6 +43,14 @@ func (g *Group) Limit(l Limits) (missing []string, err error) {
 	return missing, err
 }
 
+// Enter puts a process into the group. What it has used so far was not the group's.
+func (g *Group) Enter(pid int) error {
+	return write(g.folder, "cgroup.procs", strconv.Itoa(pid))
+}
+
+// Tasks is how many processes and threads there are in the group.
+func (g *Group) Tasks() int { return len(words(g.folder, "cgroup.threads")) }
+
 // Kill sends SIGKILL to all that is in the group and below it, at once, and what
 // is being forked is not forgotten. It does not wait for their end.
 func (g *Group) Kill() error { return write(g.folder, "cgroup.kill", "1") }
@@ -50,14 +58,12 @@ func (g *Group) Kill() error { return write(g.folder, "cgroup.kill", "1") }
 // Populated reports whether anything in the group lives; zombies do not.
 func (g *Group) Populated() bool { return g.number("cgroup.events", "populated") != 0 }
 
-// Reached names the limit that the group has run into: "memory", "processes", or
-// "" for none.
-func (g *Group) Reached() string {
+func (g *Group) reached() string {
 	switch {
 	case g.number("memory.events", "oom_kill") > 0 || g.number("memory.events", "oom_group_kill") > 0:
-		return "memory"
+		return Memory
 	case g.number("pids.events", "max") > 0:
-		return "processes"
+		return Processes
 	}
 	return ""
 }
@@ -71,6 +77,8 @@ func (g *Group) Usage() Usage {
 		User:   time.Duration(spent["user_usec"]) * time.Microsecond,
 		System: time.Duration(spent["system_usec"]) * time.Microsecond,
 		Peak:   bytes,
+
+		Reached: g.reached(),
 	}
 }
 

@@ -169,7 +169,7 @@ func TestSuperviseUnkillable(t *testing.T) {
 		defer cancel()
 		var o Outcome
 		never := make(chan time.Time)
-		why := l.supervise(ctx, &c, p, new(streams), never, &o)
+		why := l.supervise(ctx, &c, p, new(streams), never, nil, &o)
 		if why == nil || why.result != record.Timeout || !o.End.IsZero() {
 			t.Errorf("got %+v, end %v; want a timeout and no end", why, o.End)
 		}

@@ -1,10 +1,12 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"scriptbridge/internal/cgroup"
 	"scriptbridge/internal/limits"
 	"scriptbridge/record"
 )
@@ -55,26 +58,16 @@ func TestLimits(t *testing.T) {
 	spent := func(n int) string {
 		return fmt.Sprintf("used up its limit of %ds of CPU time (limits: cpu): make it need less, or raise the limit", n)
 	}
-	l := testLauncher(t)
-	for _, test := range []struct {
-		name  string
-		c     Command
-		want  ending
-		limit string
-	}{
+	tests := []limitTest{
 		{"cpu", under(limits.Settings{CPU: seconds}, burn), ending{"", record.Limit, -1, spent(1)}, "cpu"},
 		{"cpu, of a part of a second", under(limits.Settings{CPU: seconds / 2}, "ulimit -t; "+burn),
 			ending{"1\n", record.Limit, -1, "used up its limit of 500ms of CPU time (limits: cpu): make it need less, or raise the limit"}, "cpu"},
 		{"cpu, of a child", under(limits.Settings{CPU: seconds}, "sh -c '"+burn+"'; exit $?"), ending{"", record.Limit, 152, spent(1)}, "cpu"},
 		{"cpu, with the signal ignored", under(limits.Settings{CPU: seconds}, "trap '' XCPU; "+burn), ending{"", record.Limit, -1, spent(1)}, "cpu"},
-		{"cpu, in sum", under(limits.Settings{CPU: seconds}, "for i in 1 2 3; do python3 -c 'import time\nwhile time.process_time() < 0.5: pass'; done; echo done"),
-			ending{"done\n", record.Limit, 0, spent(1)}, "cpu"},
 		{"cpu, not all", under(limits.Settings{CPU: 60 * seconds}, "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); done"), ending{"", record.OK, 0, ""}, ""},
 		{"cpu, killed by somebody", under(limits.Settings{CPU: 60 * seconds}, "kill -KILL $$"),
 			ending{"", record.Killed, -1, "was killed by signal killed (by the kernel for want of memory, or by somebody)"}, ""},
-		{"memory", under(limits.Settings{Memory: 64 << 20}, "python3 -c 'x = bytearray(200<<20)' 2>&1 | tail -n 1"), ending{"MemoryError\n", record.OK, 0, ""}, ""},
 		{"memory, enough", under(limits.Settings{Memory: 64 << 20}, "python3 -c 'x = bytearray(8<<20); print(len(x))'"), ending{"8388608\n", record.OK, 0, ""}, ""},
-		{"processes", asNobody(t, under(limits.Settings{Processes: 1}, "echo a; (echo b) 2>&1")), ending{"a\n", record.Error, 2, "exited with code 2"}, ""},
 		{"files", under(limits.Settings{Files: 20}, "python3 -c 'x = [open(\"/dev/null\") for i in range(20)]' 2>&1 | tail -n 1"),
 			ending{"OSError: [Errno 24] Too many open files: '/dev/null'\n", record.OK, 0, ""}, ""},
 		{"files, and no way back", under(limits.Settings{Files: 10}, "ulimit -n; ulimit -Hn"), ending{"10\n10\n", record.OK, 0, ""}, ""},
@@ -85,16 +78,110 @@ func TestLimits(t *testing.T) {
 		{"nice", under(limits.Settings{Nice: 7}, "nice"), ending{"7\n", record.OK, 0, ""}, ""},
 		{"no_new_privileges", under(limits.Settings{NoNewPrivileges: true}, "grep NoNewPrivs /proc/self/status"), ending{"NoNewPrivs:\t1\n", record.OK, 0, ""}, ""},
 		{"nice below our own, of another user", asNobody(t, under(limits.Settings{Nice: -5}, "nice; id -u")), ending{"-5\n65534\n", record.OK, 0, ""}, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			o := l.Run(t.Context(), test.c)
-			checkEnding(t, o, test.want)
-			if o.Limit != test.limit {
-				t.Errorf("the limit %q was reached, not %q", o.Limit, test.limit)
-			}
-		})
 	}
+	t.Run("marks", func(t *testing.T) { runLimits(t, testLauncher(t), tests) })
+	t.Run("cgroup", func(t *testing.T) { runLimits(t, grouped(t), tests) })
+}
+
+// grouped is a launcher whose runs have cgroups.
+func grouped(t *testing.T) *Launcher {
+	t.Helper()
+	l := testLauncher(t)
+	l.Contain()
+	if l.Containment() != ByCgroup {
+		t.Skip("no cgroup of version 2 may be written here")
+	}
+	return l
+}
+
+// limitTest is a command, and the limit that it reaches.
+type limitTest struct {
+	name  string
+	c     Command
+	want  ending
+	limit string
+}
+
+// runLimits runs commands at the same time.
+func runLimits(t *testing.T, l *Launcher, tests []limitTest) {
+	t.Run("", func(t *testing.T) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				o := l.Run(t.Context(), test.c)
+				checkEnding(t, o, test.want)
+				if o.Limit != test.limit {
+					t.Errorf("the limit %q was reached, not %q", o.Limit, test.limit)
+				}
+			})
+		}
+	})
+	checkNothingLeft(t, l)
+}
+
+// Where a run has a cgroup, limits hold for all of its processes together, and for
+// root as well.
+func TestLimitsOfGroup(t *testing.T) {
+	runLimits(t, grouped(t), []limitTest{
+		{"cpu, of processes without end", under(limits.Settings{CPU: time.Second}, "while :; do sh -c 'i=0; while [ $i -lt 10000 ]; do i=$((i+1)); done'; done"),
+			ending{"", record.Limit, -1, "used up its limit of 1s of CPU time (limits: cpu): make it need less, or raise the limit"}, "cpu"},
+		{"cpu, of processes that have left", under(limits.Settings{CPU: time.Second}, "for i in 1 2 3; do setsid sh -c 'while :; do :; done' & done; exec sleep 600"),
+			ending{"", record.Limit, -1, "used up its limit of 1s of CPU time (limits: cpu): make it need less, or raise the limit"}, "cpu"},
+		{"processes", under(limits.Settings{Processes: 5}, "while :; do setsid sleep 600 & sleep 0.01; done"),
+			ending{"", record.Limit, -1, "had as many processes and threads as its limit of 5 allows, and wanted more (limits: processes): make it need less, or raise the limit"}, "processes"},
+		{"threads", under(limits.Settings{Processes: 5}, "exec python3 -c 'import threading, time\nfor i in range(9): threading.Thread(target=time.sleep, args=(600,)).start()'"),
+			ending{"", record.Limit, -1, "had as many processes and threads as its limit of 5 allows, and wanted more (limits: processes): make it need less, or raise the limit"}, "processes"},
+		{"processes, as many as it may", under(limits.Settings{Processes: 5}, "for i in 1 2 3; do sleep 0.3 & done; wait; echo done"), ending{"done\n", record.OK, 0, ""}, ""},
+	})
+}
+
+// What a run's cgroup ran into is the verdict, however its main process ended.
+func TestLimitReachedByGroup(t *testing.T) {
+	set := limits.Settings{Memory: 64 << 20, Processes: 5, CPU: time.Second}
+	for _, test := range []struct{ reached, limit, err string }{
+		{cgroup.Memory, "memory", "needed more than its limit of 64MiB of memory (limits: memory): make it need less, or raise the limit"},
+		{cgroup.Processes, "processes", "had as many processes and threads as its limit of 5 allows, and wanted more (limits: processes): make it need less, or raise the limit"},
+		{"", "", "exited with code 1"},
+	} {
+		o := &Outcome{Result: record.Error, ExitCode: 1, Err: errors.New("exited with code 1")}
+		o.reached(&set, test.reached)
+		if o.Limit != test.limit || o.Err.Error() != test.err || (o.Result == record.Limit) != (test.limit != "") {
+			t.Errorf("%q: %+v", test.reached, o)
+		}
+	}
+}
+
+// What the kernel's controllers hold is held by them, and told: memory by an end for
+// want of it, processes by a fork that fails.
+func TestLimitsByControllers(t *testing.T) {
+	l := grouped(t)
+	if !slices.Contains(l.reaper.tree.Controllers(), "memory") || !slices.Contains(l.reaper.tree.Controllers(), "pids") {
+		t.Skip("the controllers memory and pids of cgroups are not to be had here")
+	}
+	runLimits(t, l, []limitTest{
+		{"memory", under(limits.Settings{Memory: 64 << 20}, "python3 -c 'x = b\"x\" * (200<<20)'; echo done"),
+			ending{"", record.Limit, -1, "needed more than its limit of 64MiB of memory (limits: memory): make it need less, or raise the limit"}, "memory"},
+		{"memory, enough", under(limits.Settings{Memory: 64 << 20}, "echo done"), ending{"done\n", record.OK, 0, ""}, ""},
+		{"processes", under(limits.Settings{Processes: 5}, "exec python3 -c 'import os, time\nfor i in range(9):\n  if not os.fork(): time.sleep(600)' 2>/dev/null"),
+			ending{"", record.Limit, 1, "had as many processes and threads as its limit of 5 allows, and wanted more (limits: processes): make it need less, or raise the limit"}, "processes"},
+	})
+}
+
+// Without a cgroup memory and processes are limited by errors that the script sees,
+// and what the processes of a run have used together is known at its end. Nothing limits the number of root's, and a script that would not be limited is
+// not started.
+func TestLimitsWithoutGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root is exempt")
+	}
+	const why = "limits: processes: root is exempt from it where runs have no cgroups: give the script a user, or leave it out"
+	runLimits(t, testLauncher(t), []limitTest{
+		{"cpu", under(limits.Settings{CPU: time.Second}, "for i in 1 2 3; do python3 -c 'import time\nwhile time.process_time() < 0.5: pass'; done; echo done"),
+			ending{"done\n", record.Limit, 0, "used up its limit of 1s of CPU time (limits: cpu): make it need less, or raise the limit"}, "cpu"},
+		{"processes of root", under(limits.Settings{Processes: 5}, "echo ran"), ending{"", record.Error, -1, why}, ""},
+		{"processes", asNobody(t, under(limits.Settings{Processes: 1}, "echo a; (echo b) 2>&1")), ending{"a\n", record.Error, 2, "exited with code 2"}, ""},
+		{"memory", under(limits.Settings{Memory: 64 << 20}, "python3 -c 'x = bytearray(200<<20)' 2>&1 | tail -n 1"), ending{"MemoryError\n", record.OK, 0, ""}, ""},
+	})
 }
 
 // ownFiles is the limit on descriptors that a script is given which asks for none.

@@ -142,8 +142,8 @@ func (g *Guard) CheckObeyed(string) error { return nil }
 // CheckFolder has nothing to say: modes tell nothing here.
 func (g *Guard) CheckFolder(string) error { return nil }
 
-// CheckLimits has nothing to say: the configuration refuses what cannot hold here.
-func (g *Guard) CheckLimits(*limits.Settings) error { return nil }
+// watchLimits has nothing to do: limits are not supported.
+func (p *process) watchLimits(*limits.Settings, <-chan struct{}, chan<- *stop) {}
 
 // LookupAccount fails: scripts run as whoever runs the bridge.
 func LookupAccount(name string) (*Account, error) {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"scriptbridge/internal/limits"
 	"scriptbridge/internal/trust"
 )
 
@@ -120,14 +119,6 @@ func (g *Guard) asRoot() bool {
 		return g.RunAs.UID == 0
 	}
 	return os.Geteuid() == 0
-}
-
-// CheckLimits says which limit would not hold.
-func (g *Guard) CheckLimits(l *limits.Settings) error {
-	if l.Processes > 0 && g.asRoot() {
-		return errors.New("limits: processes does not bind root, whom the kernel exempts: give the script a user, or leave it out")
-	}
-	return nil
 }
 
 // file says why root should not run one file. That it cannot be looked at is for

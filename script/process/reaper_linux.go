@@ -114,7 +114,7 @@ func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
 }
 
 func (r *reaper) startMarked(cmd *exec.Cmd, id uint64, group *cgroup.Group) error {
-	if group != nil {
+	if group != nil && cmd.Path != limits.Self { // the helper enters when it becomes the script
 		dir, err := group.Open()
 		if err != nil {
 			return err
@@ -146,6 +146,7 @@ type process struct {
 	id     uint64
 	group  *cgroup.Group // nil: none
 	helper limits.Usage  // what it had cost when it became the script; see limits
+	tasks  int           // the most that the group may have, where we must see to it
 }
 
 // kill ends the run's group, unless it may leave something behind, and the main

@@ -40,8 +40,15 @@ func (r *reaper) left() []Leftover { return nil }
 // process is one started command, the leader of a session and a group.
 type process struct {
 	cmd    *exec.Cmd
-	helper limits.Usage // nothing: there is no helper
+	helper limits.Usage // nothing: there is none here
 }
+
+// hold, enter and watchLimits have nothing to do: limits are not supported.
+func (p *process) hold(*limits.Settings, bool) error { return nil }
+
+func (p *process) enter() error { return nil }
+
+func (p *process) watchLimits(*limits.Settings, <-chan struct{}, chan<- *stop) {}
 
 func (p *process) kill() { p.killProcesses() }
 

@@ -84,6 +84,14 @@ func (c *Command) credential() *syscall.Credential {
 	return &as
 }
 
+// asRoot reports whether it is root who runs c.
+func (c *Command) asRoot() bool {
+	if c.Account != nil {
+		return c.Account.UID == 0
+	}
+	return os.Geteuid() == 0
+}
+
 // helperTime is how long our own program may take to become another one.
 const helperTime = 30 * time.Second
 
@@ -116,7 +124,11 @@ func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
 		return nil, &limits.Error{Err: fmt.Errorf("the bridge's own program cannot be started: %w", Bare(err))}
 	}
 	theirs.Close()
-	if p.helper, err = limits.Become(ours, program, helperTime, func() error { return nil }); err != nil {
+	err = p.hold(&program.Settings, c.asRoot())
+	if err == nil {
+		p.helper, err = limits.Become(ours, program, helperTime, p.enter)
+	}
+	if err != nil {
 		p.kill()
 		p.wait()
 		p.finish(true)

@@ -1,4 +1,4 @@
-package process
+package texts
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ func inUTF16(text string, order binary.AppendByteOrder) []byte {
 func TestFromUTF16(t *testing.T) {
 	for _, text := range []string{"", "a 1\r\nb{x=\"ü€😀\"} 2\r\n", "\ufeff"} {
 		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
-			if got := string(fromUTF16(inUTF16(text, order))); got != text {
+			if got := string(FromUTF16(inUTF16(text, order))); got != text {
 				t.Errorf("%v: %q is read as %q", order, text, got)
 			}
 		}
@@ -33,7 +33,7 @@ func TestFromUTF16(t *testing.T) {
 		"\xff\xfe\x3d\xd8":      "\ufffd", // half a pair
 		"\xff\xfe\x3d\xd8a\x00": "\ufffda",
 	} {
-		if got := string(fromUTF16([]byte(in))); got != want {
+		if got := string(FromUTF16([]byte(in))); got != want {
 			t.Errorf("%q is read as %q, want %q", in, got, want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestFromUTF16(t *testing.T) {
 func FuzzFromUTF16(f *testing.F) {
 	f.Add([]byte("\xff\xfea\x00\x3d\xd8\x00\xde"))
 	f.Fuzz(func(t *testing.T, out []byte) {
-		text := fromUTF16(out)
+		text := FromUTF16(out)
 		if marked := bytes.HasPrefix(out, []byte("\xff\xfe")) || bytes.HasPrefix(out, []byte("\xfe\xff")); marked && !utf8.Valid(text) || !marked && !bytes.Equal(text, out) {
 			t.Errorf("%q is read as %q", out, text)
 		}

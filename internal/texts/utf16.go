@@ -1,4 +1,4 @@
-package process
+package texts
 
 import (
 	"bytes"
@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// fromUTF16 gives an output in UTF-8 that begins with the byte order mark of
+// FromUTF16 gives an output in UTF-8 that begins with the byte order mark of
 // UTF-16, as what PowerShell wrote to a file does; any other as it is.
-func fromUTF16(out []byte) []byte {
+func FromUTF16(out []byte) []byte {
 	var order binary.ByteOrder = binary.LittleEndian
 	rest, ok := bytes.CutPrefix(out, []byte("\xff\xfe"))
 	if !ok {

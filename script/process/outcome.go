@@ -1,0 +1,173 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/units"
+
+	"scriptbridge/internal/cgroup"
+	"scriptbridge/internal/limits"
+	"scriptbridge/internal/texts"
+	"scriptbridge/record"
+)
+
+// Outcome is how one process ended and what it cost.
+type Outcome struct {
+	Args []string
+	// Stdout is all that it wrote, up to the script's max_output. After too
+	// much output or a timeout it holds what had come by then.
+	Stdout []byte
+	// Stderr is the beginning of its standard error, whole lines of some
+	// 4 KiB. Only the pool fills it in, by way of Command.Stderr.
+	Stderr []byte
+	// Result is OK exactly when it exited with 0.
+	Result   record.Result
+	ExitCode int   // -1 when it did not exit by itself
+	Signal   int   // what it died of where that was not our doing; 0: nothing
+	Err      error // nil exactly when Result is OK; a sentence for people
+	// Limit is the key under limits that was reached, where Result is record.Limit.
+	Limit string
+	Start time.Time
+	End   time.Time // when the main process had ended
+	// User, System and MaxRSS (bytes) are the kernel's accounting of the
+	// process and of those of its children that it waited for. MaxRSS is at
+	// least what it says, and 0 when the kernel does not know it (see maxRSS
+	// and watchPeak).
+	User, System time.Duration
+	MaxRSS       int64
+	// StdoutBytes and StderrBytes were written; Stderr's lines went to the
+	// command's own hook.
+	StdoutBytes, StderrBytes int64
+}
+
+// take takes over what came of the streams, and why the run was not left to end
+// by itself.
+func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
+	o.Stdout, o.StdoutBytes = texts.FromUTF16(s.stdout.data), s.stdout.bytes
+	o.StdoutBytes += s.printed.bytes
+	o.StderrBytes = s.stderr.bytes
+	if stopped != nil {
+		o.ExitCode, o.Signal = -1, 0 // even where it had one: it is our doing
+	} else if s.stdout.over() || s.written.over() { // the last of it came after its end
+		stopped = tooMuch(c, s)
+	} else if s.messages.err != nil { // likewise
+		stopped = &stop{result: record.Invalid, err: s.messages.err}
+	}
+	if stopped != nil {
+		o.Result, o.Err, o.Limit = stopped.result, stopped.err, stopped.limit
+	}
+}
+
+// stop is why a run was not left to end by itself.
+type stop struct {
+	result record.Result
+	err    error
+	limit  string // which one was reached, where result is record.Limit
+	atOnce bool   // it is not asked to end: meanwhile it would do more of the same
+}
+
+func tooMuch(c *Command, s *streams) *stop {
+	if s.written.over() {
+		return atLimit("output", fmt.Sprintf("wrote more than its limit of %v", units.Base2Bytes(c.MaxWritten)))
+	}
+	return &stop{result: record.Killed, err: fmt.Errorf("wrote more than %v on standard output (max_output): "+
+		"make it print less, or raise max_output", units.Base2Bytes(c.MaxOutput))}
+}
+
+// atLimit is the verdict on a run that has reached a limit of the configuration.
+func atLimit(name, what string) *stop {
+	return &stop{result: record.Limit, err: fmt.Errorf("%s (limits: %s): make it need less, or raise the limit", what, name), limit: name}
+}
+
+// account takes over how the process ended and what it cost, without what the
+// helper had cost that it was before.
+func (o *Outcome) account(state *os.ProcessState, helper limits.Usage) {
+	o.Result, o.Err = verdict(state)
+	if state == nil {
+		return
+	}
+	o.ExitCode = state.ExitCode()
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		o.Signal = int(status.Signal())
+	}
+	o.User, o.System = max(0, state.UserTime()-helper.User), max(0, state.SystemTime()-helper.System)
+	o.MaxRSS = maxRSS(state, helper.MaxRSS)
+}
+
+// reached finds the limit that the run has reached, as far as the kernel tells: what
+// it forbids by a limit of one process, only the script sees. grouped is what the
+// cgroup of the run ran into.
+func (o *Outcome) reached(l *limits.Settings, grouped string) {
+	var stopped *stop
+	switch {
+	case grouped == cgroup.Memory:
+		stopped = atLimit("memory", fmt.Sprintf("needed more than its limit of %v of memory", units.Base2Bytes(l.Memory)))
+	case grouped == cgroup.Processes:
+		stopped = tooMany(l)
+	case l.OutOfTime(o.Signal, o.ExitCode, o.User+o.System):
+		stopped = outOfTime(l)
+	default:
+		return
+	}
+	o.Result, o.Err, o.Limit = stopped.result, stopped.err, stopped.limit
+}
+
+func outOfTime(l *limits.Settings) *stop {
+	return atLimit("cpu", fmt.Sprintf("used up its limit of %v of CPU time", l.CPU))
+}
+
+func tooMany(l *limits.Settings) *stop {
+	stopped := atLimit("processes", fmt.Sprintf("had as many processes and threads as its limit of %d allows, and wanted more", l.Processes))
+	stopped.atOnce = true
+	return stopped
+}
+
+// accountGroup takes over what all processes of the run have used, where the system
+// counts that.
+func (o *Outcome) accountGroup(used cgroup.Usage) {
+	if used.User+used.System > 0 {
+		o.User, o.System = used.User, used.System
+	}
+	if used.Peak > 0 {
+		o.MaxRSS = used.Peak
+	}
+}
+
+// watchPeak looks at a running process until over is closed, less and less
+// often, and gives the largest resident size in bytes that the kernel noted
+// for it; 0 when there was no time to look. It is what is known of a process
+// that was smaller than the bridge (see maxRSS).
+func watchPeak(pid int, over <-chan struct{}) (peak int64) {
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-over:
+			timer.Stop()
+			return peak
+		case <-timer.C:
+			peak = max(peak, peakOf(pid))
+		}
+	}
+}
+
+// verdict judges a process that was left to end by itself.
+func verdict(state *os.ProcessState) (record.Result, error) {
+	if state == nil {
+		return record.Error, errors.New("its end was not seen: something else in this process waited for it")
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		err := fmt.Errorf("was killed by signal %v", status.Signal())
+		if status.Signal() == syscall.SIGKILL {
+			err = fmt.Errorf("%w (by the kernel for want of memory, or by somebody)", err)
+		}
+		return record.Killed, err
+	}
+	if code := state.ExitCode(); code != 0 {
+		return record.Error, fmt.Errorf("exited with code %d", code)
+	}
+	return record.OK, nil
+}
