@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
@@ -31,7 +32,7 @@ func testMerge(t testing.TB, ttl time.Duration) *merge {
 
 // Every case, from packets and requests to batches.
 func TestPairs(t *testing.T) {
-	receivertest.Pairs(t, "cases", func(t *testing.T, a *txtar.Archive) string { return play(t, a) })
+	cases.Run(t, "testdata/cases", func(t *testing.T, a *txtar.Archive, _ string) string { return play(t, a) }, "want")
 }
 
 func play(t testing.TB, a *txtar.Archive) string {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
@@ -162,7 +163,7 @@ func TestTold(t *testing.T) {
 // FuzzJSON: whatever a request holds, it makes no panic, and no more
 // than it has bytes.
 func FuzzJSON(f *testing.F) {
-	for _, a := range receivertest.Cases(f, "cases") {
+	for _, a := range cases.All(f, "testdata/cases") {
 		for _, file := range a.Files {
 			if file.Name == "json" {
 				f.Add(file.Data)

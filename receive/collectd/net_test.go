@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/receive/receivertest"
 
 	"collectd.org/api"
@@ -118,7 +119,7 @@ func libraryPacket(t testing.TB, secure func(*network.Buffer)) []byte {
 // FuzzPacket: whatever a packet holds, reading it ends, makes no more
 // of it than there are bytes, and finds all that the library finds in it.
 func FuzzPacket(f *testing.F) {
-	for _, a := range receivertest.Cases(f, "cases") {
+	for _, a := range cases.All(f, "testdata/cases") {
 		for _, file := range a.Files {
 			if file.Name == "packet" {
 				f.Add(receivertest.CollectdPacket(f, string(file.Data)))

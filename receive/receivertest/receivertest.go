@@ -1,24 +1,17 @@
 // Package receivertest has what the tests of receivers share: a sink that
-// remembers, cases in files, and what clients send (collectd.go, coscaleapi.go).
+// remembers, and what clients send (collectd.go, coscaleapi.go).
 package receivertest
 
 import (
-	"flag"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"scriptbridge/record"
 )
-
-var update = flag.Bool("update", false, "write the want parts of testdata anew")
 
 // Sink is a sink that remembers.
 type Sink struct {
@@ -141,50 +134,4 @@ func WriteFile(t testing.TB, name, text string) {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Cases are testdata/FOLDER/*.txtar, by path.
-func Cases(t testing.TB, folder string) map[string]*txtar.Archive {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/" + folder + "/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	cases := make(map[string]*txtar.Archive)
-	for _, path := range paths {
-		if cases[path], err = txtar.ParseFile(path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cases
-}
-
-// Pairs holds what got makes of each case against the case's `want`; with the
-// flag -update it writes that anew.
-func Pairs(t *testing.T, folder string, got func(t *testing.T, a *txtar.Archive) string) {
-	for path, a := range Cases(t, folder) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			text := got(t, a)
-			want := File(a, "want")
-			if *update {
-				want.Data = []byte(text)
-				if err := os.WriteFile(path, txtar.Format(a), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(string(want.Data), text); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
-}
-
-// File is a file of an archive; an empty one when it is not there.
-func File(a *txtar.Archive, name string) *txtar.File {
-	for i := range a.Files {
-		if a.Files[i].Name == name {
-			return &a.Files[i]
-		}
-	}
-	return &txtar.File{}
 }

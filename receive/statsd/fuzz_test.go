@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/statsd_exporter/pkg/event"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/receive/receiver"
-	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
 )
 
@@ -66,13 +65,14 @@ func checkBatches(t *testing.T, batches []*record.Batch) {
 // FuzzPacket takes any packet: nothing panics, what comes of it is sound,
 // and good lines behind it are worth what they are worth alone.
 func FuzzPacket(f *testing.F) {
-	for _, a := range receivertest.Cases(f, "cases") {
-		f.Add(receivertest.File(a, "in").Data)
+	for _, a := range cases.All(f, "testdata/cases") {
+		f.Add(cases.Part(a.Archive, "in"))
 	}
 	var mappings []*mapping
-	for _, name := range []string{"mapping-observers", "mapping-glob"} {
-		a := receivertest.Cases(f, "cases")[filepath.Join("testdata", "cases", name+".txtar")]
-		mappings = append(mappings, mergeOf(f, string(receivertest.File(a, "mapping.yml").Data)).mapping)
+	for _, a := range cases.All(f, "testdata/cases") {
+		if a.Name == "mapping-observers" || a.Name == "mapping-glob" {
+			mappings = append(mappings, mergeOf(f, string(cases.Part(a.Archive, "mapping.yml"))).mapping)
+		}
 	}
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		if bytes.Contains(packet, []byte("zz")) || len(packet) > 1<<16 {
@@ -198,10 +198,10 @@ func weReads(mapping *mapping, line string) map[string]float64 {
 // FuzzMapping takes any mapping file and any name: a file that is read
 // makes sound names of it.
 func FuzzMapping(f *testing.F) {
-	for _, a := range receivertest.Cases(f, "cases") {
-		if mapping := receivertest.File(a, "mapping.yml"); mapping.Name != "" {
-			name, _, _ := strings.Cut(string(receivertest.File(a, "in").Data), ":")
-			f.Add(string(mapping.Data), name)
+	for _, a := range cases.All(f, "testdata/cases") {
+		if mapping := cases.Part(a.Archive, "mapping.yml"); mapping != nil {
+			name, _, _ := strings.Cut(string(cases.Part(a.Archive, "in")), ":")
+			f.Add(string(mapping), name)
 		}
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {

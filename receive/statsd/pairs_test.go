@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/receive/receiver"
-	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
 )
 
@@ -32,11 +32,11 @@ func mergeOf(t testing.TB, mapping string) *merge {
 
 // Every case, from a packet to the batches that it becomes.
 func TestPairs(t *testing.T) {
-	receivertest.Pairs(t, "cases", func(t *testing.T, a *txtar.Archive) string {
-		m := mergeOf(t, string(receivertest.File(a, "mapping.yml").Data))
-		m.packet(receivertest.File(a, "in").Data, epoch)
+	cases.Run(t, "testdata/cases", func(t *testing.T, a *txtar.Archive, _ string) string {
+		m := mergeOf(t, string(cases.Part(a, "mapping.yml")))
+		m.packet(cases.Part(a, "in"), epoch)
 		return describe(m.flush(epoch), m.counts)
-	})
+	}, "want")
 }
 
 // describe writes batches down.

@@ -3,7 +3,6 @@ package statsd
 import (
 	"bytes"
 	"math"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,7 @@ import (
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
 
 	"scriptbridge/collector"
-	"scriptbridge/receive/receivertest"
+	"scriptbridge/internal/testkit/cases"
 )
 
 // peer is statsd_exporter, put together as its main does.
@@ -88,13 +87,13 @@ func (p *peer) page(t testing.TB, packet string) string {
 // cases are those of testdata/statsd that have a file named peer.
 func TestPeer(t *testing.T) {
 	compared := 0
-	for path, a := range receivertest.Cases(t, "cases") {
-		if receivertest.File(a, "peer").Name == "" {
+	for _, a := range cases.All(t, "testdata/cases") {
+		if cases.Part(a.Archive, "peer") == nil {
 			continue
 		}
 		compared++
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			mapping, packet := string(receivertest.File(a, "mapping.yml").Data), receivertest.File(a, "in").Data
+		t.Run(a.Name, func(t *testing.T) {
+			mapping, packet := string(cases.Part(a.Archive, "mapping.yml")), cases.Part(a.Archive, "in")
 			m := mergeOf(t, mapping)
 			m.packet(packet, epoch)
 			c := collector.New(collector.Options{Registry: prometheus.NewRegistry()})

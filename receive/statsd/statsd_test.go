@@ -22,6 +22,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
@@ -490,8 +491,8 @@ func TestMadeUpNames(t *testing.T) {
 // a line of its own, with its place and a remedy. The cases are
 // testdata/mapping-errors.
 func TestMappingErrors(t *testing.T) {
-	receivertest.Pairs(t, "mapping-errors", func(t *testing.T, a *txtar.Archive) string {
-		_, err := parseMapping("mapping.yml", receivertest.File(a, "mapping.yml").Data, time.Minute)
+	cases.Run(t, "testdata/mapping-errors", func(t *testing.T, a *txtar.Archive, _ string) string {
+		_, err := parseMapping("mapping.yml", cases.Part(a, "mapping.yml"), time.Minute)
 		if err == nil {
 			return "taken\n"
 		}
@@ -501,7 +502,7 @@ func TestMappingErrors(t *testing.T) {
 			}
 		}
 		return err.Error() + "\n"
-	})
+	}, "want")
 }
 
 func TestMappingMissing(t *testing.T) {

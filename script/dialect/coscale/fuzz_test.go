@@ -8,19 +8,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
-	"scriptbridge/script/dialect/dialecttest"
 )
 
 func FuzzCoscaleConfig(f *testing.F) {
-	for _, path := range dialecttest.Cases(f) {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(dialecttest.Part(a, "config"))
+	for _, c := range cases.All(f, "testdata") {
+		f.Add(cases.Part(c.Archive, "config"))
 	}
 	f.Fuzz(func(t *testing.T, out []byte) {
 		c, err := parseConfig(out)
@@ -60,12 +55,8 @@ const fuzzConfig = `{"metrics": [
 var garbage = []byte("\nM\nM1\nM1 \"1:a\nM2 \"9:a\" 1\nM0 1M0 2\nM77 1\nE\nE1 0 0\nE1 0 0 \"a\" \"{\"\nMore \"{}\"\nE0 x 0 \"\" \"{}\"\n\xff\x00\n")
 
 func FuzzCoscaleData(f *testing.F) {
-	for _, path := range dialecttest.Cases(f) {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(dialecttest.Part(a, "output"))
+	for _, c := range cases.All(f, "testdata") {
+		f.Add(cases.Part(c.Archive, "output"))
 	}
 	c, err := parseConfig([]byte(fuzzConfig))
 	if err != nil {

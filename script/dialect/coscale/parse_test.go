@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect/dialecttest"
 )
@@ -19,8 +20,8 @@ var runEnd = time.Unix(1_700_000_000, 700_000_000)
 // TestCoscaleParse reads every testdata/*.txtar: `config` is what -c
 // printed, `output` what -d printed, `want` what was understood of them.
 func TestCoscaleParse(t *testing.T) {
-	dialecttest.Pairs(t, func(_ *testing.T, a *txtar.Archive, _ string) string {
-		return dump(dialecttest.Part(a, "config"), dialecttest.Part(a, "output"))
+	cases.Run(t, "testdata", func(_ *testing.T, a *txtar.Archive, _ string) string {
+		return dump(cases.Part(a, "config"), cases.Part(a, "output"))
 	}, "want")
 }
 

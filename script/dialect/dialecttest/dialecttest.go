@@ -1,5 +1,5 @@
-// Package dialecttest has what the dialects' tests share: ends of processes, and
-// pairs of an output and what is made of it.
+// Package dialecttest has what the tests of dialects share: ends of processes, and
+// texts of what a parser made.
 package dialecttest
 
 import (

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect/dialecttest"
 )
@@ -22,8 +23,8 @@ func newParser(lenient bool) *parser {
 // what a script printed, `want` what was understood of it and `want.lenient`
 // what lenient_numbers makes of it.
 func TestInstrumentalParse(t *testing.T) {
-	dialecttest.Pairs(t, func(_ *testing.T, a *txtar.Archive, want string) string {
-		return dump(newParser(want == "want.lenient"), dialecttest.Part(a, "output"))
+	cases.Run(t, "testdata", func(_ *testing.T, a *txtar.Archive, want string) string {
+		return dump(newParser(want == "want.lenient"), cases.Part(a, "output"))
 	}, "want", "want.lenient")
 }
 
@@ -129,13 +130,9 @@ func TestRubyFloat(t *testing.T) {
 }
 
 func FuzzInstrumental(f *testing.F) {
-	for _, path := range dialecttest.Cases(f) {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(dialecttest.Part(a, "output"), false)
-		f.Add(dialecttest.Part(a, "output"), true)
+	for _, c := range cases.All(f, "testdata") {
+		f.Add(cases.Part(c.Archive, "output"), false)
+		f.Add(cases.Part(c.Archive, "output"), true)
 	}
 	garbage := []byte("\none\na b c d\nx 1 now\n\xff\x00\nx 1e999\n")
 	f.Fuzz(func(t *testing.T, out []byte, lenient bool) {

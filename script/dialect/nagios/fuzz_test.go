@@ -8,23 +8,18 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/internal/units"
 	"scriptbridge/record"
-	"scriptbridge/script/dialect/dialecttest"
 )
 
 // garbage is performance data that makes no sample.
 const garbage = " bad = =1 ''=1 'x'y x=1,5 x=abc x=U x=1.2.3 "
 
 func FuzzNagios(f *testing.F) {
-	for _, path := range dialecttest.Cases(f) {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		state, out := caseOf(f, a)
+	for _, c := range cases.All(f, "testdata") {
+		state, out := caseOf(f, c.Archive)
 		f.Add(state, out)
 	}
 	f.Fuzz(func(t *testing.T, state int, out []byte) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect/dialecttest"
 )
@@ -15,7 +16,7 @@ import (
 // TestNagiosParse reads every testdata/*.txtar: `exit` is the exit code,
 // `output` what the plugin printed, `want` what was understood of it.
 func TestNagiosParse(t *testing.T) {
-	dialecttest.Pairs(t, func(t *testing.T, a *txtar.Archive, _ string) string {
+	cases.Run(t, "testdata", func(t *testing.T, a *txtar.Archive, _ string) string {
 		return dump(caseOf(t, a))
 	}, "want")
 }
@@ -23,11 +24,11 @@ func TestNagiosParse(t *testing.T) {
 // caseOf gives the parts of a case.
 func caseOf(t testing.TB, a *txtar.Archive) (state int, output []byte) {
 	t.Helper()
-	state, err := strconv.Atoi(strings.TrimSpace(string(dialecttest.Part(a, "exit"))))
+	state, err := strconv.Atoi(strings.TrimSpace(string(cases.Part(a, "exit"))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state, dialecttest.Part(a, "output")
+	return state, cases.Part(a, "output")
 }
 
 // dump shows all that was understood, one thing a line.

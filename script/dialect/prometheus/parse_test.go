@@ -7,6 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect/dialecttest"
 )
@@ -14,8 +15,8 @@ import (
 // TestPrometheusParse reads every testdata/*.txtar: `output` is what
 // a script printed, `want` what was understood of it.
 func TestPrometheusParse(t *testing.T) {
-	dialecttest.Pairs(t, func(_ *testing.T, a *txtar.Archive, _ string) string {
-		return dump(dialecttest.Part(a, "output"))
+	cases.Run(t, "testdata", func(_ *testing.T, a *txtar.Archive, _ string) string {
+		return dump(cases.Part(a, "output"))
 	}, "want")
 }
 

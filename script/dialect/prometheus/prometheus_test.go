@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
@@ -192,12 +192,8 @@ var garbage = []byte("\n9 lives\na{b=\"c} 1\nb{c=\"d\"\nfoo-bar 1\nx 1 2 3 4\n#\
 // FuzzPrometheus holds the parser to what any output may ask of it, and, line
 // by line, to Prometheus's own parser: what both read, they read alike.
 func FuzzPrometheus(f *testing.F) {
-	for _, path := range dialecttest.Cases(f) {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(dialecttest.Part(a, "output"))
+	for _, c := range cases.All(f, "testdata") {
+		f.Add(cases.Part(c.Archive, "output"))
 	}
 	f.Fuzz(func(t *testing.T, out []byte) {
 		samples, metas, err := parse(out, 1000, nil)

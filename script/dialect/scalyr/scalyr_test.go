@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing/synctest"
 
+	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/dialect/dialecttest"
@@ -72,10 +73,10 @@ func newSession(t testing.TB, options map[string]string, b *strings.Builder) *mo
 // script's, `messages` what the host says of its monitor, `want` the runs that
 // are made of it.
 func TestScalyrMessages(t *testing.T) {
-	dialecttest.Pairs(t, func(t *testing.T, a *txtar.Archive, _ string) string {
+	cases.Run(t, "testdata", func(t *testing.T, a *txtar.Archive, _ string) string {
 		var b strings.Builder
 		l := newSession(t, optionsOf(a), &b)
-		for line := range bytes.Lines(dialecttest.Part(a, "messages")) {
+		for line := range bytes.Lines(cases.Part(a, "messages")) {
 			if err := l.message(bytes.TrimSpace(line)); err != nil {
 				fmt.Fprintf(&b, "broken: %v\n", err)
 				break
@@ -91,7 +92,7 @@ func TestScalyrMessages(t *testing.T) {
 
 func optionsOf(a *txtar.Archive) map[string]string {
 	options := make(map[string]string)
-	for line := range strings.Lines(string(dialecttest.Part(a, "options"))) {
+	for line := range strings.Lines(string(cases.Part(a, "options"))) {
 		key, value, _ := strings.Cut(line, ":")
 		options[key] = strings.TrimSpace(value)
 	}
@@ -142,12 +143,8 @@ func dump(b *strings.Builder, t *dialect.Result) {
 // FuzzScalyrMessages: whatever stands on descriptor 3, nothing panics, what is
 // not JSON is told, and what has been said in front of it is not lost.
 func FuzzScalyrMessages(f *testing.F) {
-	for _, path := range dialecttest.Cases(f) {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(dialecttest.Part(a, "messages"))
+	for _, c := range cases.All(f, "testdata") {
+		f.Add(cases.Part(c.Archive, "messages"))
 	}
 	var shown strings.Builder
 	template := newSession(f, map[string]string{"text_values": "{pi: numeric, state: state, info: info}"}, &shown)

@@ -1,4 +1,6 @@
-package dialecttest
+// Package cases is for tests whose cases are txtar files with what goes in and
+// what is wanted. The flag -update writes what is wanted anew.
+package cases
 
 import (
 	"flag"
@@ -16,24 +18,43 @@ import (
 
 var update = flag.Bool("update", false, "write the want parts of testdata anew")
 
-// Pairs holds every testdata/*.txtar against what the parser makes of
-// it: each of its parts that are named in wants, of which it has one at least,
-// is compared with what got gives for the archive and that name.
-func Pairs(t *testing.T, got func(t *testing.T, a *txtar.Archive, want string) string, wants ...string) {
-	for _, path := range Cases(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+// Case is one file.
+type Case struct {
+	Name string
+	*txtar.Archive
+}
+
+// All are the cases of a folder, of which there is one at least.
+func All(t testing.TB, folder string) (all []Case) {
+	t.Helper()
+	paths, err := filepath.Glob(folder + "/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, path := range paths {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Case{strings.TrimSuffix(filepath.Base(path), ".txtar"), a})
+	}
+	return all
+}
+
+// Run holds every case of a folder against what is made of it: each of its parts
+// that are named in wants, of which it has one at least, is compared with what got
+// gives for the archive and that name.
+func Run(t *testing.T, folder string, got func(t *testing.T, a *txtar.Archive, want string) string, wants ...string) {
+	for _, c := range All(t, folder) {
+		t.Run(c.Name, func(t *testing.T) {
 			found := false
-			for i := range a.Files {
-				f := &a.Files[i]
+			for i := range c.Files {
+				f := &c.Files[i]
 				if !slices.Contains(wants, f.Name) {
 					continue
 				}
 				found = true
-				text := got(t, a, f.Name)
+				text := got(t, c.Archive, f.Name)
 				if *update {
 					f.Data = []byte(text)
 				}
@@ -45,22 +66,12 @@ func Pairs(t *testing.T, got func(t *testing.T, a *txtar.Archive, want string) s
 				t.Error("nothing is wanted of it")
 			}
 			if *update {
-				if err := os.WriteFile(path, txtar.Format(a), 0o644); err != nil {
+				if err := os.WriteFile(filepath.Join(folder, c.Name+".txtar"), txtar.Format(c.Archive), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
 		})
 	}
-}
-
-// Cases are the paths of a package's txtar files.
-func Cases(t testing.TB) []string {
-	t.Helper()
-	paths, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	return paths
 }
 
 // escaped are the bytes that a txtar file cannot show.
