@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type finding struct {
 	files   []string
 	entries []*entry
 	left    []left
+	entered map[string]bool // files and folders, by where they are
 }
 
 // left is something that was not taken over.
@@ -133,11 +135,25 @@ func (f *finding) read(file string) (text string, ok bool) {
 		f.leave(place{file: file}, "%s", err)
 		return "", false
 	}
-	if slices.Contains(f.files, file) {
-		return "", false // it includes itself, or is known by two names
+	if !f.enter(file) {
+		return "", false
 	}
 	f.files = append(f.files, file)
 	return text, true
+}
+
+// enter reports whether a file or folder is one that the tool's files have not led
+// to before, by this or another name.
+func (f *finding) enter(name string) bool {
+	at, err := f.Host.Place(name)
+	if err != nil || f.entered[at] {
+		return false
+	}
+	if f.entered == nil {
+		f.entered = make(map[string]bool)
+	}
+	f.entered[at] = true
+	return true
 }
 
 // known files are those at known places that exist, and those that the command
@@ -249,6 +265,9 @@ func nameAll(all []*finding) {
 // nameMark stands in a note for the name that the script has in the end.
 const nameMark = "{name}"
 
+// pathForm is a path in a word, which may be code of a shell.
+var pathForm = regexp.MustCompile("/[^\\s'\"|;&<>()`]+")
+
 // took notes what an entry runs. One that another entry runs already is commented
 // out: it would be measured twice.
 func (s *seen) took(e *entry, dialect string) {
@@ -256,8 +275,8 @@ func (s *seen) took(e *entry, dialect string) {
 		s.commands, s.plugins = make(map[string]*entry), make(map[string]bool)
 	}
 	for _, word := range e.words {
-		if path.IsAbs(word) {
-			s.plugins[word] = true
+		for _, file := range pathForm.FindAllString(word, -1) {
+			s.plugins[file] = true
 		}
 	}
 	key := dialect + "\x00" + strings.Join(e.words, "\x00")
@@ -305,6 +324,10 @@ func (f *finding) environment(e *entry, vars map[string]string) {
 	}
 	env := config.MapValue()
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if name == "" || strings.Contains(name, "=") {
+			e.note("%q cannot be the name of a variable, and is left out.", name)
+			continue
+		}
 		if f.Hide && config.IsSecretName(name) {
 			e.refuse("the value of its variable %s is likely a secret, which is not printed (--output=FILE writes it into a file for its owner alone)", name)
 			continue
@@ -313,5 +336,26 @@ func (f *finding) environment(e *entry, vars map[string]string) {
 	}
 	if len(env.Fields) > 0 {
 		e.set("env", env)
+	}
+}
+
+// labelForm is what can be the name of a label; some are taken.
+var (
+	labelForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	noLabels  = []string{"script", "le", "quantile"}
+)
+
+// labels adds labels, but for those that cannot be such.
+func (e *entry) labels(all map[string]string) {
+	labels := config.MapValue()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !labelForm.MatchString(name) || strings.HasPrefix(name, "__") || slices.Contains(noLabels, name) {
+			e.note("%q cannot be the name of a label, and is left out.", name)
+			continue
+		}
+		labels.Add(name, config.TextValue(all[name]))
+	}
+	if len(labels.Fields) > 0 {
+		e.set("labels", labels)
 	}
 }

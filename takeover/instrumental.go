@@ -23,7 +23,7 @@ func findInstrumental(f *finding) {
 		f.files = append(f.files, s.File)
 		if _, folder := instrumentalFlags(s.Words); folder != "" {
 			every, _ := instrumentalFlags(s.Words)
-			add(instrumentalFolder{path: folder, at: place{file: s.File}, interval: every})
+			add(instrumentalFolder{path: folder, at: place{file: s.File}, interval: every, off: !slices.Contains(s.Words, "-e") && !slices.Contains(s.Words, "--enable-scripts")})
 		}
 	}
 	for _, folder := range slices.Concat(f.From["instrumental"], []string{
@@ -44,6 +44,7 @@ type instrumentalFolder struct {
 	path     string
 	at       place
 	interval string // in seconds
+	off      bool   // the service was told to run none
 }
 
 // instrumentalFlags are those that say what the agents ran.
@@ -77,6 +78,9 @@ func (f *finding) instrumentalFolder(d instrumentalFolder) {
 	e.setText("directory", d.path).setText("dialect", "instrumental")
 	if d.at.file != d.path {
 		e.note("Named by %s.", d.at)
+	}
+	if d.off {
+		e.note("The service has no flag -e, so that the agent did not run them.")
 	}
 	e.setDuration("interval", seconds(d.interval))
 	// The agent ran only what belonged to its own user.

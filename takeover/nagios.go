@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type nagios struct {
 	minute    float64           // seconds of a unit of time
 	commands  map[string]nagiosObject
 	hosts     map[string]nagiosObject
+	groups    map[string]nagiosObject // of hosts
 	templates map[string]nagiosObject // by type and name
 	services  []nagiosObject
 }
@@ -35,7 +37,7 @@ type nagiosObject struct {
 func findNagios(f *finding) {
 	n := &nagios{
 		finding: f, macros: make(map[string]string), minute: 60,
-		commands: make(map[string]nagiosObject), hosts: make(map[string]nagiosObject), templates: make(map[string]nagiosObject),
+		commands: make(map[string]nagiosObject), hosts: make(map[string]nagiosObject), groups: make(map[string]nagiosObject), templates: make(map[string]nagiosObject),
 	}
 	for _, file := range f.places("/etc/nagios4/nagios.cfg", "/etc/nagios3/nagios.cfg", "/etc/nagios/nagios.cfg", "/usr/local/nagios/etc/nagios.cfg", "/etc/icinga/icinga.cfg", "/etc/naemon/naemon.cfg") {
 		n.file(file)
@@ -123,10 +125,9 @@ func (n *nagios) setting(at place, line string) {
 }
 
 func (n *nagios) folder(folder string) {
-	if n.depth++; n.depth > maxIncludes {
+	if !n.enter(folder) {
 		return
 	}
-	defer func() { n.depth-- }()
 	for _, name := range n.Host.List(folder) {
 		file := path.Join(folder, name)
 		switch is, _ := n.Host.IsFile(file); {
@@ -146,9 +147,11 @@ func (n *nagios) define(o nagiosObject) {
 	case "command":
 		n.commands[o.keys["command_name"]] = o
 	case "host":
-		if name := o.keys["host_name"]; name != "" {
+		if name := o.keys["host_name"]; name != "" && o.keys["register"] != "0" {
 			n.hosts[name] = o
 		}
+	case "hostgroup":
+		n.groups[o.keys["hostgroup_name"]] = o
 	case "service":
 		if o.keys["register"] != "0" {
 			n.services = append(n.services, o)
@@ -185,17 +188,11 @@ func (n *nagios) service(s nagiosObject, used map[string]bool) {
 		n.leave(s.at, "service %q: there is no command %q", description, args[0])
 		return
 	}
-	if groups := n.get(s, "hostgroup_name", 0); groups != "" {
-		n.leave(s.at, "service %q: the hosts of the group %s are not looked up; write an entry for each", description, groups)
+	hosts := n.hostsOf(s)
+	if len(hosts) == 0 {
+		n.leave(s.at, "service %q: none of its hosts is found", description)
 	}
-	for host := range strings.SplitSeq(n.get(s, "host_name", 0), ",") {
-		if host = strings.TrimSpace(host); host == "" || host[0] == '!' {
-			continue
-		}
-		if host == "*" {
-			n.leave(s.at, "service %q: it is for all hosts; write an entry for each", description)
-			continue
-		}
+	for _, host := range hosts {
 		used[args[0]] = true
 		line, missing := n.expand(c.keys["command_line"], s, host, args)
 		e := n.shellScript(s.at, host+"-"+strings.Join(strings.Fields(description), "_"), "nagios", line)
@@ -213,6 +210,72 @@ func (n *nagios) service(s nagiosObject, used map[string]bool) {
 		e.set("labels", mapOf("host", config.TextValue(host)))
 		e.note("command %s is defined at %s.", args[0], c.at)
 	}
+}
+
+// names gives the names in a list.
+func names(list string) (all []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// hostsOf gives the hosts of a service: those that it names, and those of its
+// groups, but for those behind a !.
+func (n *nagios) hostsOf(s nagiosObject) (hosts []string) {
+	var not []string
+	for _, name := range names(n.get(s, "host_name", 0)) {
+		switch {
+		case name == "*":
+			hosts = append(hosts, sortedKeysOf(n.hosts)...)
+		case name[0] == '!':
+			not = append(not, name[1:])
+		default:
+			hosts = append(hosts, name)
+		}
+	}
+	for _, group := range names(n.get(s, "hostgroup_name", 0)) {
+		if without, ok := strings.CutPrefix(group, "!"); ok {
+			not = append(not, n.members(without, 0)...)
+		} else if group == "*" {
+			hosts = append(hosts, sortedKeysOf(n.hosts)...)
+		} else {
+			hosts = append(hosts, n.members(group, 0)...)
+		}
+	}
+	seen := make(map[string]bool)
+	return slices.DeleteFunc(hosts, func(host string) bool {
+		again := seen[host]
+		seen[host] = true
+		return again || slices.Contains(not, host)
+	})
+}
+
+// members gives the hosts of a group.
+func (n *nagios) members(group string, depth int) (hosts []string) {
+	if depth > maxIncludes {
+		return nil
+	}
+	g := n.groups[group]
+	for _, host := range names(g.keys["members"]) {
+		if host == "*" {
+			hosts = append(hosts, sortedKeysOf(n.hosts)...)
+		} else {
+			hosts = append(hosts, host)
+		}
+	}
+	for _, inner := range names(g.keys["hostgroup_members"]) {
+		hosts = append(hosts, n.members(inner, depth+1)...)
+	}
+	for _, host := range sortedKeysOf(n.hosts) {
+		of := strings.TrimPrefix(n.get(n.hosts[host], "hostgroups", 0), "+")
+		if slices.Contains(names(of), group) {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 var nagiosMacro = regexp.MustCompile(`\$([A-Za-z0-9_]*)\$`)

@@ -61,10 +61,14 @@ func (n *nrpe) file(file string) {
 		return
 	}
 	defer func() { n.depth-- }()
-	number := 0
+	number, before := 0, ""
 	for line := range strings.SplitSeq(text, "\n") {
 		number++
-		line = strings.TrimSpace(line)
+		line = before + strings.TrimSpace(line)
+		if before = ""; strings.HasSuffix(line, `\`) && !strings.HasSuffix(line, `\\`) { // it goes on
+			before = strings.TrimSuffix(line, `\`)
+			continue
+		}
 		key, value, ok := strings.Cut(line, "=")
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
@@ -91,10 +95,9 @@ func (n *nrpe) file(file string) {
 
 // folder reads all .cfg files in a folder and in those in it.
 func (n *nrpe) folder(folder string) {
-	if n.depth++; n.depth > maxIncludes {
+	if !n.enter(folder) {
 		return
 	}
-	defer func() { n.depth-- }()
 	for _, name := range n.Host.List(folder) {
 		file := path.Join(folder, name)
 		switch is, _ := n.Host.IsFile(file); {

@@ -3,6 +3,8 @@ package takeover
 import (
 	"errors"
 	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,6 +97,9 @@ func list(v *config.Value, key string) (all []string) {
 	return all
 }
 
+// braced is what a script that may be probed takes for a parameter.
+var braced = regexp.MustCompile(`\{[a-zA-Z_][a-zA-Z0-9_]*\}`)
+
 // exporterScript takes over one script, which ran in a folder.
 func (f *finding) exporterScript(at place, v *config.Value, dir, user string) {
 	name, words := single(v, "name"), append(list(v, "command"), list(v, "args")...)
@@ -131,7 +136,11 @@ func (f *finding) exporterScript(at place, v *config.Value, dir, user string) {
 	if dialect == "prometheus" && keepsFailed && !shell {
 		e.set("options", mapOf("use_failed_output", config.BareValue("true")))
 	}
-	e.set("probe", config.BareValue("true"))
+	if slices.ContainsFunc(words, braced.MatchString) {
+		e.note("A request cannot run it (probe: true), since {…} in a command would then be a parameter.")
+	} else {
+		e.set("probe", config.BareValue("true"))
+	}
 	if !asRoot {
 		f.runAs(e, user)
 	}

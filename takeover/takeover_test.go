@@ -66,13 +66,8 @@ func TestPairs(t *testing.T) {
 func initIn(t *testing.T, root string, trusted *trust.Policy, flags ...string) (text, told string, err error) {
 	t.Helper()
 	output := filepath.Join(t.TempDir(), "scriptbridge.yml")
-	app := kingpin.New("scriptbridge", "")
-	command := cli.Init(app)
-	if _, err := app.Parse(append([]string{"init", "--root=" + root, "--output=" + output}, flags...)); err != nil {
-		t.Fatal(err)
-	}
-	var stdout bytes.Buffer
-	if err := command.Run(t.Context(), &cli.Env{Trusted: trusted, Stdout: &stdout, Stderr: &stdout}); err != nil {
+	told, err = initCommand(t, root, trusted, output, flags...)
+	if err != nil {
 		return "", "", err
 	}
 	made, err := os.ReadFile(output)
@@ -82,7 +77,20 @@ func initIn(t *testing.T, root string, trusted *trust.Policy, flags ...string) (
 	if info, err := os.Stat(output); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("it has mode %v, %v", info.Mode(), err)
 	}
-	return string(made), strings.ReplaceAll(stdout.String(), output, "scriptbridge.yml"), nil
+	return string(made), strings.ReplaceAll(told, output, "scriptbridge.yml"), nil
+}
+
+// initCommand is the command, and what it prints.
+func initCommand(t *testing.T, root string, trusted *trust.Policy, output string, flags ...string) (printed string, err error) {
+	t.Helper()
+	app := kingpin.New("scriptbridge", "")
+	command := cli.Init(app)
+	if _, err := app.Parse(append([]string{"init", "--root=" + root, "--output=" + output}, flags...)); err != nil {
+		t.Fatal(err)
+	}
+	var stdout bytes.Buffer
+	err = command.Run(t.Context(), &cli.Env{Trusted: trusted, Stdout: &stdout, Stderr: &stdout})
+	return stdout.String(), err
 }
 
 // unpack makes files of an archive, those that begin with #! executable. A text

@@ -241,13 +241,12 @@ func (f *finding) telegrafScript(at place, t map[string]any, dialect, interval, 
 	}
 	e.setDuration("timeout", timeout)
 	f.environment(e, assignments(t["environment"]))
-	if tags, ok := t["tags"].(map[string]any); ok && len(tags) > 0 {
-		labels := config.MapValue()
-		for _, key := range sortedKeys(tags) {
-			labels.Add(key, config.TextValue(fmt.Sprint(tags[key])))
-		}
-		e.set("labels", labels)
+	tags, _ := t["tags"].(map[string]any)
+	labels := make(map[string]string)
+	for key, value := range tags {
+		labels[key] = fmt.Sprint(value)
 	}
+	e.labels(labels)
 	if t["ignore_error"] == true && dialect == "prometheus" {
 		e.set("options", mapOf("use_failed_output", config.BareValue("true")))
 	}

@@ -33,8 +33,10 @@ const (
 type Host struct {
 	root     string // where its / is
 	files    int    // that were read
+	folders  int    // likewise
 	denied   []string
 	accounts map[uint32]string
+	homes    map[string]string
 }
 
 // New gives the machine whose / is at root.
@@ -179,6 +181,9 @@ func (h *Host) List(folder string) []string {
 	if err != nil {
 		return nil
 	}
+	if h.folders++; h.folders > maxFiles {
+		return nil
+	}
 	entries, err := os.ReadDir(place)
 	if errors.Is(err, fs.ErrPermission) && !slices.Contains(h.denied, folder) {
 		h.denied = append(h.denied, folder)
@@ -259,18 +264,25 @@ func (h *Host) Account(name string) (uid uint32, ok bool) {
 	return 0, false
 }
 
+// Home gives the home folder of an account; "" for none.
+func (h *Host) Home(name string) string {
+	h.accountsByNumber()
+	return h.homes[name]
+}
+
 // accountsByNumber are those of /etc/passwd.
 func (h *Host) accountsByNumber() map[uint32]string {
 	if h.accounts != nil {
 		return h.accounts
 	}
-	h.accounts = make(map[uint32]string)
+	h.accounts, h.homes = make(map[uint32]string), make(map[string]string)
 	text, _ := h.Read("/etc/passwd")
 	for line := range strings.SplitSeq(text, "\n") {
 		part := strings.Split(line, ":")
-		if len(part) < 3 {
+		if len(part) < 6 {
 			continue
 		}
+		h.homes[part[0]] = part[5]
 		n, err := strconv.ParseUint(part[2], 10, 32)
 		if _, taken := h.accounts[uint32(n)]; err == nil && !taken {
 			h.accounts[uint32(n)] = part[0]

@@ -98,17 +98,21 @@ func TestGlob(t *testing.T) {
 
 func TestServices(t *testing.T) {
 	h := newHost(t, map[string]string{
-		"etc/default/x":                 "# ARGS=none\nexport ARGS=\"--a=$B --c \\\n 'two words'\"\nB=late\n",
-		"lib/systemd/system/x.service":  "[Service]\nUser=root\nExecStart=/bin/old\n",
-		"etc/systemd/system/x.service":  "[Service]\nEnvironment=\"C=1 2\" D=3\nEnvironmentFile=-/etc/default/x\nEnvironmentFile=-/etc/default/none\nUser=me\nWorkingDirectory=/srv\n#ExecStart=/bin/no\nExecStart=-/bin/x $ARGS ${D} --e ${C} \\\n  --last\n",
-		"etc/init.d/y":                  "#!/bin/sh\nDIR=/opt/y\nARGS=\"-s ${DIR}/s -u me\"\n",
-		"usr/lib/systemd/system/z@.xxx": "",
+		"etc/default/x":                         "# ARGS=none\nexport ARGS=\"--a=$B --c \\\n 'two words'\"\nB=late\n",
+		"lib/systemd/system/x.service":          "[Service]\nUser=root\nExecStart=/bin/old\n",
+		"etc/systemd/system/x.service":          "[Service]\nEnvironment=\"C=1 2\" D=3\nEnvironmentFile=-/etc/default/x\nEnvironmentFile=-/etc/default/none\nUser=me\nWorkingDirectory=/srv\n#ExecStart=/bin/no\nExecStart=-/bin/x $ARGS ${D} --e ${C} \\\n  --last\n",
+		"lib/systemd/system/w.service":          "[Service]\nExecStart=/bin/w --old\nUser=a\n",
+		"lib/systemd/system/w.service.d/1.conf": "[Service]\nUser=b\n",
+		"etc/systemd/system/w.service.d/o.conf": "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exec /bin/w --new=1'\nUser=c\n",
+		"etc/init.d/y":                          "#!/bin/sh\nDIR=/opt/y\nARGS=\"-s ${DIR}/s -u me\"\n",
+		"usr/lib/systemd/system/z@.xxx":         "",
 	})
 	want := []Service{
 		{File: "/etc/systemd/system/x.service", User: "me", Dir: "/srv", Words: []string{"/bin/x", "--a=$B", "--c", "two words", "3", "--e", "1", "2", "--last"}},
 		{File: "/etc/init.d/y", Words: []string{"/opt/y", "-s", "/opt/y/s", "-u", "me"}},
+		{File: "/lib/systemd/system/w.service", User: "c", Words: []string{"exec", "/bin/w", "--new=1"}},
 	}
-	if diff := cmp.Diff(want, h.Services("x", "y", "z")); diff != "" {
+	if diff := cmp.Diff(want, h.Services("x", "y", "w", "z")); diff != "" {
 		t.Error(diff)
 	}
 	if value, ok := Flag(want[0].Words, "--a"); value != "$B" || !ok {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -24,7 +25,7 @@ func (h *Host) Services(names ...string) (services []Service) {
 		for _, folder := range unitFolders {
 			file := path.Join(folder, name+".service")
 			if text, err := h.Read(file); err == nil {
-				services = append(services, h.unit(file, text)...)
+				services = append(services, h.unit(file, text+h.dropIns(name))...)
 				break
 			}
 		}
@@ -34,6 +35,18 @@ func (h *Host) Services(names ...string) (services []Service) {
 		}
 	}
 	return services
+}
+
+// dropIns gives the texts that change a unit, those of vendors first.
+func (h *Host) dropIns(name string) (text string) {
+	for _, folder := range slices.Backward(unitFolders) {
+		for _, file := range h.Files(path.Join(folder, name+".service.d"), "*.conf") {
+			if part, err := h.Read(file); err == nil {
+				text += "\n" + part
+			}
+		}
+	}
+	return text
 }
 
 // unit reads a unit.
@@ -62,6 +75,10 @@ func (h *Host) unit(file, text string) (services []Service) {
 		case "EnvironmentFile":
 			h.variables(strings.TrimPrefix(value, "-"), vars)
 		case "ExecStart":
+			if value == "" { // what was said so far does not count
+				lines = nil
+				continue
+			}
 			lines = append(lines, strings.TrimLeft(value, "@-:+!"))
 		}
 	}
@@ -131,6 +148,9 @@ func replace(text string, vars map[string]string) string {
 // each of which may be several words.
 func expand(line string, vars map[string]string) []string {
 	words, _ := Words(replace(line, vars))
+	if len(words) == 3 && words[1] == "-c" { // a shell's code
+		words, _ = Words(words[2])
+	}
 	return words
 }
 
