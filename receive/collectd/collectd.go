@@ -2,7 +2,8 @@
 // auth.go), its write_http (http.go), and its unixsock, which is polled
 // (sock.go). types.go reads the files of types, names.go decides on names and
 // types, event.go makes events of notifications, merge.go gathers what comes
-// until the sink takes it.
+// until the sink takes it, fresh.go keeps out of it what was recorded and is sent
+// again.
 package collectd
 
 import (
@@ -71,11 +72,12 @@ func newReceiver(r *config.Receive, env receiver.Env) (receiver.Receiver, error)
 	if err := errors.Join(errTypes, errUsers); err != nil {
 		return nil, err
 	}
-	for _, reason := range []string{"kernel", "max_series", "overload", "request", unauthorized} {
+	for _, reason := range []string{"kernel", "max_series", "overload", "request", unauthorized, tooOld, tooNew, replayed} {
 		env.Counts.Dropped(reason, 0)
 	}
 	c.reader = packetReader{users: users, least: securityLevels[c.config.SecurityLevel]}
 	c.merge = newMerge(env.Source, env.Counts, c.config.Interval, c.config.TTL, types)
+	c.merge.timed = c.reader.least > levelNone
 	return c, nil
 }
 

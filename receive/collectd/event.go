@@ -15,6 +15,7 @@ type notification struct {
 	ends     time.Time // zero: not said
 	severity string
 	message  string
+	secured  bool // as in valueList
 	// alert is what write_http calls the notification in place of its type.
 	alert string
 }
@@ -92,6 +93,7 @@ type lastEvent struct {
 	event    record.Event
 	severity string
 	came     time.Time
+	newest   time.Time // of the secured notifications of the subject
 }
 
 // events makes the events of a notification. A failure or warning is an open
@@ -105,7 +107,15 @@ func (c *notifications) events(source *record.Source, n *notification, now time.
 		n.message = strings.Clone(strings.ToValidUTF8(n.message[:maxMessage], ""))
 	}
 	var events []record.Event
+	newest := time.Time{}
+	if n.secured {
+		newest = n.time
+	}
 	if last := c.last[n.subject()]; last != nil {
+		if newest.Before(last.newest) {
+			newest = last.newest
+		}
+		last.newest = newest
 		open := last.event.Stop.IsZero()
 		over := !stop.IsZero() && n.severity != "okay"
 		same := last.severity == n.severity && last.event.Message == n.message
@@ -137,11 +147,18 @@ func (c *notifications) events(source *record.Source, n *notification, now time.
 	if c.last == nil {
 		c.last = make(map[subjectKey]*lastEvent)
 	}
-	c.last[n.subject()] = &lastEvent{e, n.severity, now}
+	c.last[n.subject()] = &lastEvent{e, n.severity, now, newest}
 	if len(c.last) > maxSubjects {
 		c.forgetOldest()
 	}
 	return append(events, e)
+}
+
+// replayed reports whether a secured notification is no later than one that came
+// before.
+func (c *notifications) replayed(n *notification) bool {
+	last := c.last[n.subject()]
+	return n.secured && last != nil && !last.newest.IsZero() && !n.time.After(last.newest)
 }
 
 // span is from when to when a notification holds; no stop where it goes on, as

@@ -40,6 +40,7 @@ type merge struct {
 	types    typesDB
 	interval time.Duration // of values that do not tell theirs
 	ttl      time.Duration // of all values; 0: two intervals of each
+	timed    bool          // what is secured must tell its time
 	limit    int           // of series
 	// wake has an element while there is something to take.
 	wake chan struct{}
@@ -91,6 +92,8 @@ type series struct {
 	list    uint64    // the one that it was in last
 	age     time.Duration
 	ends    time.Time // nobody speaks of it any more
+	newest  time.Time // of the secured values, of which only a later one is taken
+	known   time.Time // until then newest must be: what is older is too old then
 }
 
 func newMerge(source *record.Source, counts *receiver.Counts, interval, ttl time.Duration, types typesDB) *merge {
@@ -130,7 +133,11 @@ func (m *merge) list(l *valueList) {
 		m.warn("types "+l.typ, "data sources have no names", err)
 	}
 	now := time.Now()
+	if l.secured && !m.timely(&l.identifier, l.time, l.interval, now) {
+		return
+	}
 	m.lists++
+	again := false
 	for i, v := range l.values {
 		ds := l.dsName(i, m.types)
 		switch {
@@ -152,6 +159,10 @@ func (m *merge) list(l *valueList) {
 			continue
 		}
 		s.list = m.lists
+		if l.secured && !s.later(l.time, m.window(l.interval)) {
+			again = true
+			continue
+		}
 		if s.update(v, l.time, now) {
 			s.age = m.age(l.interval)
 			s.ends = now.Add(s.age)
@@ -161,6 +172,7 @@ func (m *merge) list(l *valueList) {
 			}
 		}
 	}
+	m.keepOutAgain(again, &l.identifier)
 }
 
 // update takes in a value, which waits for its Put then. It reports false for one
@@ -263,8 +275,7 @@ func (m *merge) reject(reason string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if reason == unauthorized {
-		m.counts.Dropped(reason, 1)
-		m.warn(reason, "something is not let in", err)
+		m.keepOut(reason, err)
 	} else {
 		m.refuse(reason, err)
 	}
@@ -305,15 +316,21 @@ func (m *merge) notice(n notification) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.awake()
-	if err := n.check(); err != nil {
+	now := time.Now()
+	switch err := n.check(); {
+	case err != nil:
 		m.refuse(malformed, err)
+		return
+	case n.secured && !m.timely(&n.identifier, n.time, 0, now):
+		return
+	case m.keepOutAgain(m.notices.replayed(&n), &n.identifier):
 		return
 	}
 	if len(m.events) >= maxEvents {
 		m.counts.Dropped("overload", 1)
 		return
 	}
-	m.events = append(m.events, m.notices.events(m.source, &n, time.Now())...)
+	m.events = append(m.events, m.notices.events(m.source, &n, now)...)
 }
 
 // drain gives all that has come since it was called last, as batches of one
@@ -365,7 +382,7 @@ func (m *merge) byAge(now time.Time) []*record.Batch {
 func (m *merge) clean(now time.Time) {
 	m.sweep = now.Add(sweepInterval)
 	for _, s := range m.series {
-		if !s.ends.After(now) {
+		if !s.ends.After(now) && !s.known.After(now) {
 			m.forget(s)
 		}
 	}

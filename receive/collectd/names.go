@@ -85,6 +85,7 @@ type valueList struct {
 	interval time.Duration // to the next one; 0: not said
 	values   []dsValue
 	names    []string // of the data sources; nil: as types.db says
+	secured  bool     // signed or encrypted: an old one may have been sent again by anybody
 }
 
 // dsValue is the value of one data source; NaN when there is none.

@@ -175,6 +175,7 @@ func (s *packetState) part(typ uint16, payload []byte, level securityLevel) erro
 			s.consumer.reject(unauthorized, errTooPlain)
 			return nil
 		}
+		s.current.secured = level != levelNone
 		if typ == partValues {
 			s.values(payload)
 		} else {
@@ -280,6 +281,6 @@ func (s *packetState) message(b []byte) {
 	case !ok:
 		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: there is no severity %d", s.current.host, s.severity))
 	default:
-		s.consumer.notice(notification{identifier: s.current.identifier, time: s.current.time, severity: severity, message: text})
+		s.consumer.notice(notification{identifier: s.current.identifier, time: s.current.time, severity: severity, message: text, secured: s.current.secured})
 	}
 }
