@@ -42,6 +42,19 @@ func BenchmarkInsertData(b *testing.B) {
 	}
 }
 
+// BenchmarkTooManyPoints sends one point too many, in a single entry.
+func BenchmarkTooManyPoints(b *testing.B) {
+	h, _ := newTestHandler(b, "", func(o *HandlerOptions) { o.Sink = nullSink{} })
+	session := h.testSession()
+	body := "cdata=" + url.QueryEscape(packed(`[{"m":211,"s":"a","d":[`+strings.Repeat("[0,1],", maxPoints)+`[0,1]]}]`))
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := ask(h, "POST", "/api/v1/app/A/data/", session, formType, body); w.Code != 413 {
+			b.Fatal(w.Body)
+		}
+	}
+}
+
 // BenchmarkCreate makes metrics one by one, each synced to disk before it is
 // answered.
 func BenchmarkCreate(b *testing.B) {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"strings"
@@ -27,20 +29,28 @@ func TestHandlerSizes(t *testing.T) {
 	}{
 		{"a bomb", "/data/", "cdata=" + url.QueryEscape(packed(strings.Repeat(" ", maxGunzip+1))), `413 {"msg":"the JSON in cdata has more than 10 MiB; send it in parts"}`},
 		{"the most that is unpacked", "/data/", "cdata=" + url.QueryEscape(packed("[]"+strings.Repeat(" ", maxGunzip-2))), `200 {"msg":"0 points stored"}`},
-		{"too much cdata", "/data/", "cdata=" + strings.Repeat("A", maxCdata+1), `413 {"msg":"cdata has more than 16 MiB; send it in parts"}`},
-		{"too much data", "/data/", "data=" + strings.Repeat("1", maxData), `413 {"msg":"the body has more than 32 MiB; send it in parts"}`},
-		{"too many points", "/data/", "data=" + manyPoints, `413 {"msg":"there are 1000001 points, more than 1000000; send them in parts"}`},
+		{"too much cdata", "/data/", "cdata=" + url.QueryEscape(base64.StdEncoding.EncodeToString(bytes.Repeat(gzipped(""), maxCdata/4*3/len(gzipped(""))+1))), `413 {"msg":"cdata has more than 16 MiB; send it in parts"}`},
+		{"too much data", "/data/", "data=[" + strings.Repeat(` {"x":"`+strings.Repeat("x", 1000)+`"},`, maxData/1000), `413 {"msg":"the body has more than 32 MiB; send it in parts"}`},
+		{"too many points", "/data/", "data=" + manyPoints, `413 {"msg":"there are more than 1000000 points; send them in parts"}`},
+		{"too many points in a JSON object", "/data/", `{"source":"a","data":` + manyPoints + "}", `413 {"msg":"there are more than 1000000 points; send them in parts"}`},
+		{"too many points in a text in JSON", "/data/", fmt.Sprintf(`{"data":%q}`, manyPoints), `413 {"msg":"there are more than 1000000 points; send them in parts"}`},
+		{"too many points in a list", "/data/", manyPoints, `413 {"msg":"there are more than 1000000 points; send them in parts"}`},
+		{"too many values of histograms", "/data/", `data=[{"m":211,"s":"a","d":[` + strings.Repeat(`[0,[1,1,[`+strings.Repeat("1,", 9999)+"1]]],", 100) + `[0,1]]}]`, `413 {"msg":"there are more than 1000000 points; send them in parts"}`},
+		{"too many entries", "/data/", "data=[" + strings.Repeat("{},", maxEntries) + "{}]", `413 {"msg":"there are more than 250000 entries and values of dimensions; send them in parts"}`},
+		{"too many dimensions", "/data/", "data=[" + strings.Repeat(`{"dv":{"a":"b","c":"d"}},`, maxEntries/3) + `{},{}]`, `413 {"msg":"there are more than 250000 entries and values of dimensions; send them in parts"}`},
+		{"too long a point", "/data/", `data=[{"m":211,"s":"a","d":[[0,[1,1,[` + strings.Repeat("1,", maxValue) + `1]]]]}]`, `413 {"msg":"a value has more than 64 KiB; send it in parts"}`},
+		{"too long a name of a field", "/data/", strings.Repeat("x", maxName+1) + "=1", `400 {"msg":"the form cannot be read: a name has more than 1024 bytes"}`},
 		{"too long an object", "/metrics/", "name=" + strings.Repeat("x", maxBody), `413 {"msg":"the body has more than 1 MiB; send it in parts"}`},
 		{"too long a name", "/metrics/", "name=" + strings.Repeat("x", maxNameField+1), `400 {"msg":"the name has 1025 bytes, more than 1024"}`},
 		{"too long a text", "/metrics/", "name=x&description=" + strings.Repeat("x", maxField+1), `400 {"msg":"description has 16385 bytes, more than 16384"}`},
-		{"too deep", "/data/", "data=" + strings.Repeat("[", 20000), `400 {"msg":"the data cannot be read: invalid character '[' exceeded max depth"}`},
+		{"too deep", "/data/", "data=" + strings.Repeat("[", 20000), `400 {"msg":"the data cannot be read: unexpected end of JSON input"}`},
 	} {
 		w := ask(h, "POST", "/api/v1/app/A"+c.path, h.testSession(), formType, c.body)
 		if got := fmt.Sprintf("%d %s", w.Code, w.Body); got != c.want {
 			t.Errorf("%s: %.200s, want %s", c.name, got, c.want)
 		}
 	}
-	if refused["too_large"] != 5 || refused["malformed"] != 3 {
+	if refused["too_large"] != 12 || refused["malformed"] != 4 {
 		t.Errorf("refused: %v", refused)
 	}
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -15,10 +14,6 @@ import (
 	"scriptbridge/coscale"
 	"scriptbridge/record"
 )
-
-// maxPoints bounds the points of one request. The CLI's largest call, 8 MiB of
-// JSON, holds some 700 000 at most.
-const maxPoints = 1_000_000
 
 // routeData finds what a path below data means: points that are sent, or values
 // that are asked for.
@@ -43,85 +38,77 @@ func (h *Handler) routeData(c *call, path []string) (any, error) {
 	return nil, noPath(c)
 }
 
-// entry is one of the data array: with m, s and d, as all known clients send it,
-// or with the words of the vendor's Swagger description.
-type entry struct {
-	coscale.Data
-	MetricID  int64           `json:"metricId"`  // for m,
-	SubjectID string          `json:"subjectId"` // s
-	Values    []coscale.Point `json:"data"`      // and d
-}
-
-// readEntries reads the data array of a request; subject is what entries speak
-// of that do not say so.
-func readEntries(form fields, subject string) ([]entry, error) {
-	text := []byte(form.get("data"))
-	if cdata, ok := form.lookup("cdata"); ok {
-		if len(cdata) > maxCdata {
-			return nil, tooLarge("cdata", maxCdata)
-		}
-		var err error
-		if text, err = gunzipData(cdata); err != nil {
-			return nil, err
+// readData reads the data of a request; subject is what entries speak of that do not
+// say so.
+func readData(c *call, subject string) ([]entry, error) {
+	if err := c.plain(); err != nil {
+		return nil, err
+	}
+	body := dataBody{r: c.body}
+	if err := body.read(); err != nil {
+		return nil, err
+	}
+	if subject == "" && body.source != "" { // as the CLI of 2015 sends it
+		if _, _, err := coscale.ParseSubject(body.source); err == nil {
+			subject = body.source // for others say in it who they are
 		}
 	}
-	if len(text) == 0 {
-		return nil, badRequest("there is neither data nor cdata")
-	}
-	var entries []entry
-	if err := json.Unmarshal(text, &entries); err != nil {
-		return nil, badRequest("the data cannot be read: %v", err)
-	}
-	points := 0
+	entries := body.data.entries
 	for i := range entries {
-		e := &entries[i]
-		if e.Metric == 0 {
-			e.Metric = e.MetricID
+		if entries[i].subject == "" {
+			entries[i].subject = subject
 		}
-		if e.Subject == "" {
-			e.Subject = e.SubjectID
-		}
-		if e.Subject == "" {
-			e.Subject = subject
-		}
-		if len(e.Points) == 0 {
-			e.Points = e.Values
-		}
-		points += len(e.Points)
-	}
-	if points > maxPoints {
-		return nil, refusal(http.StatusRequestEntityTooLarge, "too_large", "", "there are %d points, more than %d; send them in parts", points, maxPoints)
 	}
 	return entries, nil
 }
 
-// insertData takes points: all that can be used are in one batch.
+// insertData takes points: all that can be used are in one batch, unless they are very
+// many. What was put stays put when a later batch is not taken: the client sends all
+// again, and what is there is known by its time.
 func (h *Handler) insertData(c *call, subject string) (any, error) {
-	form, err := c.form(maxData)
+	c.begin(maxData)
+	leave, err := c.place()
 	if err != nil {
 		return nil, err
 	}
-	if source := form.get("source"); subject == "" && source != "" { // as the CLI of 2015 sends it
-		if _, _, err := coscale.ParseSubject(source); err == nil {
-			subject = source // for others say in it who they are
-		}
-	}
-	entries, err := readEntries(form, subject)
+	defer leave()
+	entries, err := readData(c, subject)
 	if err != nil {
 		return nil, err
 	}
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	in := h.take(c, entries)
-	if in.points > 0 || in.batch.Err != nil {
-		if err := h.put(in.batch); err != nil {
-			h.added.keep(in.added, false, c.now) // some sinks have it
+	in := &intake{h: h, now: c.now, bridge: len(c.via) > 0, via: c.via}
+	for len(entries) > 0 {
+		n := together(entries)
+		if err := in.put(entries[:n]); err != nil {
 			return nil, err
 		}
+		clear(entries[:n]) // whose memory is free then
+		entries = entries[n:]
 	}
-	h.added.keep(in.added, true, c.now)
-	h.recent.keep(in.recent, c.now)
 	return coscale.StoredAnswer(in.points, in.refused, in.first, in.parts), nil
+}
+
+// maxTogether is about how many points are put at once: a sample takes several times
+// the memory of its point.
+const maxTogether = 50_000
+
+// together gives how many of entries are put at once.
+func together(entries []entry) int {
+	points := 0
+	for n := range entries {
+		points += len(entries[n].points)
+		for i := range entries[n].points {
+			if h := entries[n].points[i].Histogram; h != nil {
+				points += len(h.Values)
+			}
+		}
+		if points >= maxTogether {
+			return n + 1
+		}
+	}
+	return len(entries)
 }
 
 // newBatch makes a batch, with a declaration when that is due, of what came
@@ -143,89 +130,102 @@ func (h *Handler) put(b *record.Batch) error {
 	return nil
 }
 
-// intake is one request's points on their way into a batch.
+// intake is one request's points on their way into batches.
 type intake struct {
 	h       *Handler
 	now     time.Time
+	via     []string
 	bridge  bool // it comes from one, which reads more than words
-	batch   *record.Batch
-	points  int // in the batch, a histogram counted as one
+	points  int  // in all batches, a histogram counted as one
 	refused int
-	reasons map[string]*record.LineError
 	first   error // that refused any
 	parts   []coscale.Refusal
-	named   int // points that parts name
+	named   int    // points that parts name
+	key     []byte // scratch
 
-	added  map[addedPoint]struct{}
-	recent []recentPoint
-	key    []byte // scratch
+	// Of the batch that is made:
+	batch   *record.Batch
+	reasons map[string]*record.LineError
+	added   map[addedPoint]struct{}
+	recent  []recentPoint
 }
 
-// take makes the batch of a request's entries. The caller holds putting.
-func (h *Handler) take(c *call, entries []entry) *intake {
-	in := &intake{
-		h: h, now: c.now, bridge: len(c.via) > 0, batch: h.newBatch(c.now, c.via),
-		reasons: make(map[string]*record.LineError), added: make(map[addedPoint]struct{}),
+// put makes a batch of entries and hands it to the sink. The caller holds putting.
+func (in *intake) put(entries []entry) error {
+	before := in.points
+	in.take(entries)
+	if in.points > before || in.batch.Err != nil {
+		if err := in.h.put(in.batch); err != nil {
+			in.h.added.keep(in.added, false, in.now) // some sinks have it
+			return err
+		}
 	}
-	h.registry.mu.Lock()
-	defer h.registry.mu.Unlock()
+	in.h.added.keep(in.added, true, in.now)
+	in.h.recent.keep(in.recent, in.now)
+	return nil
+}
+
+// take makes the batch of entries. The caller holds putting.
+func (in *intake) take(entries []entry) {
+	in.batch = in.h.newBatch(in.now, in.via)
+	in.reasons, in.added, in.recent = make(map[string]*record.LineError), make(map[addedPoint]struct{}), nil
+	in.h.registry.mu.Lock()
+	defer in.h.registry.mu.Unlock()
 	n := 0
 	for i := range entries {
-		n += len(entries[i].Points)
+		n += len(entries[i].points)
 	}
 	in.batch.Samples = make([]record.Sample, 0, n)
 	for i := range entries {
-		in.entry(i, &entries[i].Data)
+		in.entry(&entries[i])
 	}
 	// A series' points may be spread over entries.
 	byTime := func(a, b record.Sample) int { return a.Time.Compare(b.Time) }
 	if !slices.IsSortedFunc(in.batch.Samples, byTime) {
 		slices.SortStableFunc(in.batch.Samples, byTime)
 	}
-	return in
 }
 
-// entry takes the points of one metric, subject and set of dimensions, which
-// are the call's number i.
-func (in *intake) entry(i int, d *coscale.Data) {
+// entry takes the points of one metric, subject and set of dimensions.
+func (in *intake) entry(e *entry) {
 	r := in.h.registry
-	meta := r.meta(d.Metric)
+	meta := r.meta(e.metric)
 	if meta == nil {
-		in.refuse(coscale.UnknownMetric, i, allPoints, d, fmt.Errorf("there is no metric %d", d.Metric))
+		in.refuse(coscale.UnknownMetric, e, allPoints, fmt.Errorf("there is no metric %d", e.metric))
 		return
 	}
-	subject, known := r.subject(d.Subject) // the number of one that is not there is a name as good as any
-	switch _, _, err := coscale.ParseSubject(d.Subject); {
+	subject, known := r.subject(e.subject) // the number of one that is not there is a name as good as any
+	switch _, _, err := coscale.ParseSubject(e.subject); {
 	case err != nil:
-		in.refuse("subject", i, allPoints, d, err)
+		in.refuse("subject", e, allPoints, err)
 		return
 	case !known && in.bridge: // but a bridge has the name, and makes it again
-		in.refuse(coscale.UnknownSubject, i, allPoints, d, fmt.Errorf("there is no subject %.40s", d.Subject))
+		in.refuse(coscale.UnknownSubject, e, allPoints, fmt.Errorf("there is no subject %.40s", e.subject))
 		return
 	}
-	labels := labelsOf(d.Dimensions, meta.Dimensions)
-	key := in.seriesKey(d.Metric, subject, labels)
-	for j, p := range d.Points {
+	labels := labelsOf(e.dimensions, meta.Dimensions)
+	key := in.seriesKey(e.metric, subject, labels)
+	for j, p := range e.points {
 		at, err := checkTime(p.Time, in.now)
 		if err != nil {
-			in.refuse("time", i, j, d, err)
+			in.refuse("time", e, j, err)
 			continue
 		}
 		smp := record.Sample{Name: meta.Name, Labels: labels, Value: p.Value, Time: time.Unix(at, 0), Subject: subject, Meta: meta}
 		switch {
 		case (p.Histogram != nil) != (meta.Type == record.Summary):
-			in.refuse("datatype", i, j, d, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
+			in.refuse("datatype", e, j, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
 			continue
 		case p.Histogram != nil:
 			if err := in.histogram(&smp, p.Histogram, addedPoint{key, at}); err != nil {
-				in.refuse("histogram", i, j, d, err)
+				in.refuse("histogram", e, j, err)
 				continue
 			}
 		case math.IsNaN(p.Value) || math.IsInf(p.Value, 0):
-			in.refuse("value", i, j, d, fmt.Errorf("%v is no value", p.Value))
+			in.refuse("value", e, j, fmt.Errorf("%v is no value", p.Value))
 			continue
 		case meta.Datatype == "COUNT" && p.Value < 0:
-			in.refuse("negative", i, j, d, fmt.Errorf("a COUNT cannot go down, as by %v; send a GAUGE", p.Value))
+			in.refuse("negative", e, j, fmt.Errorf("a COUNT cannot go down, as by %v; send a GAUGE", p.Value))
 			continue
 		default:
 			if meta.Datatype == "COUNT" {
@@ -233,7 +233,7 @@ func (in *intake) entry(i int, d *coscale.Data) {
 			} else {
 				in.batch.Samples = append(in.batch.Samples, smp)
 			}
-			in.recent = append(in.recent, recentPoint{recentKey{d.Metric, subject}, key, at, p.Value})
+			in.recent = append(in.recent, recentPoint{recentKey{e.metric, subject}, key, at, p.Value})
 		}
 		in.points++
 	}
@@ -241,24 +241,20 @@ func (in *intake) entry(i int, d *coscale.Data) {
 
 // labelsOf are the values of dimensions: those that the metric is linked to in
 // that order, then the others by name.
-func labelsOf(values map[string]string, linked []string) []record.Label {
+func labelsOf(values []record.Label, linked []string) []record.Label {
 	if len(values) == 0 {
 		return nil
 	}
 	labels := make([]record.Label, 0, len(values))
 	for _, name := range linked {
-		if value, ok := values[name]; ok {
-			labels = append(labels, record.Label{Name: name, Value: value})
+		if i := slices.IndexFunc(values, func(l record.Label) bool { return l.Name == name }); i >= 0 {
+			labels = append(labels, values[i])
 		}
 	}
-	known := len(labels)
-	if known < len(values) {
-		for name, value := range values {
-			if !slices.Contains(linked, name) {
-				labels = append(labels, record.Label{Name: name, Value: value})
-			}
+	for _, l := range values {
+		if !slices.Contains(linked, l.Name) {
+			labels = append(labels, l)
 		}
-		slices.SortFunc(labels[known:], func(a, b record.Label) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return labels
 }
@@ -296,12 +292,12 @@ func (in *intake) add(smp *record.Sample, p addedPoint) {
 // allPoints stands for every point of an entry.
 const allPoints = -1
 
-// refuse counts points that are not taken, one of an entry, by its number, or
-// all; and tells sinks of them: once for each reason, with the number.
-func (in *intake) refuse(reason string, entry, point int, d *coscale.Data, why error) {
+// refuse counts points that are not taken, one of an entry or of a part of one, by its
+// number in that, or all; and tells sinks of them: once for each reason, with the number.
+func (in *intake) refuse(reason string, of *entry, point int, why error) {
 	n := 1
 	if point == allPoints {
-		n = len(d.Points)
+		n = len(of.points)
 	}
 	if n == 0 {
 		return
@@ -310,12 +306,12 @@ func (in *intake) refuse(reason string, entry, point int, d *coscale.Data, why e
 	if in.first == nil {
 		in.first = why
 	}
-	in.name(reason, entry, point, n, why)
+	in.name(reason, of, point, n, why)
 	if e := in.reasons[reason]; e != nil {
 		e.More += n
 		return
 	}
-	e := &record.LineError{Text: fmt.Sprintf("m %d, s %.40q", d.Metric, d.Subject), Reason: reason, Err: why, More: n - 1}
+	e := &record.LineError{Text: fmt.Sprintf("m %d, s %.40q", of.metric, of.subject), Reason: reason, Err: why, More: n - 1}
 	in.reasons[reason] = e
 	in.batch.Err = errors.Join(in.batch.Err, e)
 }
@@ -329,20 +325,24 @@ const (
 )
 
 // name notes which points were refused, for who reads more than words.
-func (in *intake) name(reason string, entry, point, n int, why error) {
+func (in *intake) name(reason string, of *entry, point, n int, why error) {
 	if !in.bridge || len(in.parts) == maxRefusals || in.named >= maxRefusedPoints {
 		return
 	}
 	in.named += n
-	if last := len(in.parts) - 1; point != allPoints && last >= 0 {
-		if p := &in.parts[last]; p.Index == entry && p.Reason == reason && len(p.Points) > 0 {
-			p.Points = append(p.Points, point)
+	if last := len(in.parts) - 1; last >= 0 {
+		p := &in.parts[last]
+		switch same := p.Index == of.number && p.Reason == reason; {
+		case same && point == allPoints && len(p.Points) == 0:
+			return // another part of the same
+		case same && point != allPoints && len(p.Points) > 0:
+			p.Points = append(p.Points, of.first+point)
 			return
 		}
 	}
-	part := coscale.Refusal{Index: entry, Reason: reason, Msg: fmt.Sprintf("%.*s", maxRefusedMsg, why)}
+	part := coscale.Refusal{Index: of.number, Reason: reason, Msg: fmt.Sprintf("%.*s", maxRefusedMsg, why)}
 	if point != allPoints {
-		part.Points = []int{point}
+		part.Points = []int{of.first + point}
 	}
 	in.parts = append(in.parts, part)
 }

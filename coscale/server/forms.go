@@ -2,8 +2,6 @@ package server
 
 import (
 	"bytes"
-	"compress/gzip"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,11 +12,12 @@ import (
 	"strings"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/admit"
 )
 
 // Bounds of what a client may send.
 const (
-	maxLogin  = 64 << 10 // bytes of a login's body, which anybody may send
+	maxLogin  = 8 << 10  // bytes of a login's body, which anybody may send
 	maxBody   = 1 << 20  // bytes of a body that holds no data
 	maxData   = 32 << 20 // bytes of one that does
 	maxCdata  = 16 << 20 // bytes of a form with cdata
@@ -58,13 +57,28 @@ func fieldsOf(values url.Values) fields {
 	return f
 }
 
-// readForm reads the body of a request: urlencoded or JSON, whatever its header
-// says, since curl calls everything a form; none is an empty form.
-func readForm(r *http.Request, limit int64) (fields, error) {
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return nil, refusal(http.StatusUnsupportedMediaType, "", "", "a body with Content-Encoding %.40q is not read", enc)
+// plain refuses a body that is packed.
+func (c *call) plain() error {
+	if enc := c.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return refusal(http.StatusUnsupportedMediaType, "", "", "a body with Content-Encoding %.40q is not read", enc)
 	}
-	body, err := readBounded(r.Body, limit)
+	return nil
+}
+
+// form reads the body of a request: urlencoded or JSON, whatever its header says, since
+// curl calls everything a form; none is an empty form.
+func (c *call) form(limit int64) (fields, error) {
+	if err := c.plain(); err != nil {
+		return nil, err
+	}
+	if small := c.begin(limit); !small {
+		leave, err := c.place()
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	body, err := io.ReadAll(c.body)
 	if err != nil {
 		return nil, err
 	}
@@ -79,16 +93,24 @@ func readForm(r *http.Request, limit int64) (fields, error) {
 	return fieldsOf(values), nil
 }
 
-// readBounded reads all of a body, if that is not too much.
-func readBounded(body io.Reader, limit int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(body, limit+1))
-	switch {
-	case err != nil:
-		return nil, badRequest("the body cannot be read: %v", err)
-	case int64(len(data)) > limit:
-		return nil, tooLarge("the body", limit)
+// begin waits for the beginning of the body: all of it when it is small.
+func (c *call) begin(limit int64) (small bool) {
+	body := newBoundedReader(namedReader{c.Body, "the body cannot be read"}, "the body", limit)
+	c.body, small = admit.Begin(body, c.ContentLength)
+	return small
+}
+
+// maxReading is how many bodies are taken apart at once: what they become is many times
+// their size.
+const maxReading = 4
+
+// place waits for one to take the body apart.
+func (c *call) place() (leave func(), err error) {
+	leave, ok := c.h.places.Take(c.Context())
+	if !ok {
+		err = refusal(http.StatusServiceUnavailable, "busy", "", "Too many send data at this time; send it again later.")
 	}
-	return data, nil
+	return leave, err
 }
 
 // readJSONForm reads the fields of a JSON object. What is in one and is no text
@@ -116,25 +138,56 @@ func readJSONForm(text []byte) (fields, error) {
 	return f, nil
 }
 
-// gunzipData gives the JSON in cdata: base64 of gzip. A + that a client did not
-// escape comes as a blank.
-func gunzipData(cdata string) ([]byte, error) {
-	packed, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(cdata, " ", "+"))
-	if err != nil {
-		return nil, badRequest("cdata is no base64: %v", err)
+// boundedReader gives at most so many bytes of something.
+type boundedReader struct {
+	r     io.Reader
+	left  int64
+	what  string
+	limit int64
+}
+
+func newBoundedReader(r io.Reader, what string, limit int64) *boundedReader {
+	return &boundedReader{r: r, left: limit, what: what, limit: limit}
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		return 0, tooLarge(b.what, b.limit)
 	}
-	unzip, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, badRequest("cdata is no gzip: %v", err)
+	return n, err
+}
+
+// namedReader says what could not be read.
+type namedReader struct {
+	r    io.Reader
+	what string
+}
+
+func (n namedReader) Read(p []byte) (int, error) {
+	got, err := n.r.Read(p)
+	return got, n.name(err)
+}
+
+func (n namedReader) name(err error) error {
+	var ours *apiError
+	if err == nil || err == io.EOF || errors.As(err, &ours) { //nolint:errorlint // io.Reader says io.EOF itself
+		return err
 	}
-	text, err := io.ReadAll(io.LimitReader(unzip, maxGunzip+1))
-	switch {
-	case err != nil:
-		return nil, badRequest("cdata is no gzip: %v", err)
-	case len(text) > maxGunzip:
-		return nil, tooLarge("the JSON in cdata", maxGunzip)
+	return badRequest("%s: %v", n.what, err)
+}
+
+// unescaped are blanks that were a + which the client did not escape.
+type unescaped struct{ io.Reader }
+
+func (u unescaped) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	for i := range p[:n] {
+		if p[i] == ' ' {
+			p[i] = '+'
+		}
 	}
-	return text, nil
+	return n, err
 }
 
 // apiError is an answer that is not a success.

@@ -31,7 +31,7 @@ func TestHandlerGate(t *testing.T) {
 			{"a wrong password", "POST", "/api/v1/users/login/", "", "email=a&password=b", testNow, `400 {"msg":"Invalid email or password.","type":"AUTHENTICATION"}`, failureDelay},
 			{"another application's login", "POST", "/api/v1/app/B/login/", "", "accessToken=other", testNow, `404 {"msg":"There is no such application here.","type":"AUTHENTICATION"}`, failureDelay},
 			{"a login by GET", "GET", login, "", "", testNow, `405 {"msg":"GET is not for this path; it takes POST."}`, 0},
-			{"too long a login", "POST", login, "", "accessToken=" + strings.Repeat("x", maxLogin), testNow, `413 {"msg":"the body has more than 64 KiB; send it in parts"}`, 0},
+			{"too long a login", "POST", login, "", "accessToken=" + strings.Repeat("x", maxLogin), testNow, `413 {"msg":"the body has more than 8 KiB; send it in parts"}`, 0},
 			{"a session", "GET", "/api/v1/app/A/alerts/", good, "", testNow, `200 []`, 0},
 			{"a session to its last second", "GET", "/api/v1/app/A/alerts/", good, "", testNow.Add(sessionLife - time.Second), `200 []`, 0},
 			{"a session of before", "GET", "/api/v1/app/A/alerts/", good, "", testNow.Add(sessionLife), `401 {"msg":"The session has ended; log in again.","type":"AUTHENTICATION"}`, 0},

@@ -12,6 +12,7 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"hash/maphash"
 	"io"
@@ -28,6 +29,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/admit"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/texts"
@@ -73,6 +75,7 @@ type Handler struct {
 	o        HandlerOptions
 	logger   log.Logger
 	gate     *gate
+	places   admit.Places // for bodies that are taken apart
 	registry *registry
 	clock    func() time.Time
 
@@ -91,7 +94,7 @@ type Handler struct {
 // NewHandler makes a Handler; it reads Folder and fails when that cannot be
 // used, such as while another process does.
 func NewHandler(o HandlerOptions) (*Handler, error) {
-	h := &Handler{o: o, logger: o.Logger, clock: time.Now, added: addedPoints{seed: maphash.MakeSeed()}}
+	h := &Handler{o: o, logger: o.Logger, clock: time.Now, places: make(admit.Places, maxReading), added: addedPoints{seed: maphash.MakeSeed()}}
 	if h.logger == nil {
 		h.logger = log.NewNopLogger()
 	}
@@ -126,6 +129,8 @@ func (h *Handler) Declare() error {
 // call is one request on its way to its answer.
 type call struct {
 	*http.Request
+	h     *Handler
+	body  *bufio.Reader // once it is read
 	w     http.ResponseWriter
 	query fields
 	now   time.Time
@@ -137,9 +142,6 @@ type call struct {
 func (c *call) within(d time.Duration) {
 	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(d))
 }
-
-// form reads the body.
-func (c *call) form(limit int64) (fields, error) { return readForm(c.Request, limit) }
 
 // How long a client may take for its body.
 const (
@@ -205,7 +207,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, bo
 			status, body = http.StatusInternalServerError, coscale.ErrorBody{Msg: "the request failed here; the log says why"}
 		}
 	}()
-	c := &call{Request: r, w: w, query: fieldsOf(r.URL.Query()), now: h.clock(), via: parseVia(r.Header.Values(coscale.ViaHeader))}
+	c := &call{Request: r, h: h, w: w, query: fieldsOf(r.URL.Query()), now: h.clock(), via: parseVia(r.Header.Values(coscale.ViaHeader))}
 	c.within(bodyTime)
 	answer, err := h.route(c)
 	if err == nil {
@@ -218,7 +220,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (status int, bo
 	if e.reason != "" {
 		h.refused(e.reason)
 	}
-	if e.status == http.StatusServiceUnavailable {
+	if e.reason == "unavailable" {
 		h.kept(err)
 	}
 	return e.status, e.body

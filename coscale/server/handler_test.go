@@ -245,12 +245,14 @@ func playRequest(t *testing.T, h *Handler, sink *heardSink, text string) string 
 }
 
 // packed is the JSON as cdata holds it.
-func packed(text string) string {
+func packed(text string) string { return base64.StdEncoding.EncodeToString(gzipped(text)) }
+
+func gzipped(text string) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	z.Write([]byte(text))
 	z.Close()
-	return base64.StdEncoding.EncodeToString(b.Bytes())
+	return b.Bytes()
 }
 
 // TestHandlerRestart closes a handler and opens its folder again.

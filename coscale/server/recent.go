@@ -143,8 +143,13 @@ type querySeries struct {
 	AggregateSubjects bool
 }
 
-// maxWanted bounds the series of one answer.
+// maxWanted bounds the series of one answer, and the subjects whose values they are
+// made of.
 const maxWanted = 1000
+
+func tooManyWanted() error {
+	return badRequest("that is more than %d series; ask for them in parts", maxWanted)
+}
 
 // getData answers with recent values: exactly one element for each metric and
 // subject that is asked for, or one for all of its subjects where these are to
@@ -168,7 +173,7 @@ func (h *Handler) getData(c *call, summary bool) (any, error) {
 	start, stop := fromNow(ask.Start, c.now), fromNow(ask.Stop, c.now)
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	answer := []any{}
+	answer, asked := []any{}, 0
 	for i := range ask.IDs {
 		id := &ask.IDs[i]
 		view, err := id.view(h.registry.find(coscale.Metrics, id.MetricID))
@@ -181,7 +186,10 @@ func (h *Handler) getData(c *call, summary bool) (any, error) {
 		}
 		for _, subjects := range splitSubjects(id.Subjects, id.SubjectIDs, id.AggregateSubjects) {
 			if len(answer) >= maxWanted {
-				return nil, badRequest("that is more than %d series; ask for them in parts", maxWanted)
+				return nil, tooManyWanted()
+			}
+			if asked += len(subjects.names); asked > maxWanted {
+				return nil, tooManyWanted()
 			}
 			keys, err := h.recentKeys(id.MetricID, subjects.names)
 			if err != nil {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/admit"
 )
 
 // This file reads what collectd's plugin write_http posts with Format "JSON".
@@ -20,6 +22,9 @@ import (
 // maxBody is how large a request may be, in bytes. write_http sends at
 // most its BufferSize, which is 4 KiB by default.
 const maxBody = 4 << 20
+
+// maxReading is how many requests that are not small are read at once.
+const maxReading = 4
 
 // ServeHTTP takes a request of write_http. It is answered when its values are
 // taken in; what is wrong with some of them is told as it is for packets.
@@ -33,7 +38,18 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "send it as it is, without Content-Encoding", http.StatusUnsupportedMediaType)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	reader, small := admit.Begin(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
+	if !small {
+		leave, ok := c.reading.Take(r.Context())
+		if !ok {
+			c.env.Counts.Dropped("request", 1)
+			w.Header().Set("Retry-After", "10")
+			http.Error(w, "too many send at this time; send it again later", http.StatusServiceUnavailable)
+			return
+		}
+		defer leave()
+	}
+	body, err := io.ReadAll(reader)
 	c.env.Counts.Received("http", 1, len(body))
 	if err != nil {
 		c.env.Counts.Dropped("request", 1)

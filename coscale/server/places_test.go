@@ -1,0 +1,102 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"scriptbridge/internal/admit"
+)
+
+// Four requests at once are taken apart; others wait for a while, and are then asked to come
+// again. A slow client with few data is none of the four, and nor is one who asks for
+// something else.
+func TestDataPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := make(map[string]int)
+		h, _ := newTestHandler(t, "", func(o *HandlerOptions) {
+			o.Sink = nullSink{}
+			o.Refused = func(reason string, n int) { refused[reason] += n }
+		})
+		must(t, h, "POST", "/metrics/", "name=Heat")
+		session := h.testSession()
+		const good = `data=[{"m":211,"s":"a","d":[[0,1]]}]`
+		send := func(path string, body io.Reader) (*httptest.ResponseRecorder, chan struct{}) {
+			r := httptest.NewRequest("POST", "/api/v1/app/A"+path, body)
+			r.Header.Set("HTTPAuthorization", session)
+			w, done := httptest.NewRecorder(), make(chan struct{})
+			go func() {
+				h.ServeHTTP(w, r)
+				close(done)
+			}()
+			synctest.Wait()
+			return w, done
+		}
+		var slow []*io.PipeWriter
+		begin := func(path, text string) chan struct{} {
+			r, w := io.Pipe()
+			_, done := send(path, r)
+			go w.Write([]byte(text))
+			synctest.Wait()
+			slow = append(slow, w)
+			return done
+		}
+		for range 10 {
+			begin("/data/", good)
+			begin("/events/", "name=x")
+		}
+		if n := len(h.places); n != 0 {
+			t.Errorf("%d places are taken by few data", n)
+		}
+		filler := strings.Repeat(" ", admit.Small)
+		begin("/events/", "name="+filler)
+		last := begin("/data/", "data="+filler)
+		begin("/data/", "data="+filler)
+		begin("/data/", "data="+filler)
+		if n := len(h.places); n != maxReading {
+			t.Fatalf("%d places are taken", n)
+		}
+		start := time.Now()
+		w, done := send("/data/", strings.NewReader(good))
+		<-done
+		if got := fmt.Sprintf("%d %s %s", w.Code, w.Header().Get("Retry-After"), w.Body); got != `503 10 {"msg":"Too many send data at this time; send it again later."}` || time.Since(start) != admit.Wait {
+			t.Errorf("%s after %s", got, time.Since(start))
+		}
+		if refused["busy"] != 1 {
+			t.Errorf("counted: %v", refused)
+		}
+		w, done = send("/data/", strings.NewReader(good))
+		time.Sleep(time.Second)
+		slow[len(slow)-3].CloseWithError(io.ErrUnexpectedEOF) // one of the four gives up
+		<-last
+		<-done
+		if w.Code != 200 {
+			t.Errorf("who has waited for a place: %d %s", w.Code, w.Body)
+		}
+		for _, w := range slow {
+			w.Close()
+		}
+		synctest.Wait()
+		if n := len(h.places); n != 0 {
+			t.Errorf("%d places are taken at the end", n)
+		}
+	})
+}
+
+// What is asked back is made of so many series at most.
+func TestWantedSubjects(t *testing.T) {
+	h, _ := newTestHandler(t, "", nil)
+	must(t, h, "POST", "/metrics/", "name=Heat")
+	for _, together := range []bool{false, true} {
+		subjects := strings.Repeat("a,", maxWanted) + "a"
+		w := ask(h, "POST", "/api/v1/app/A/data/dimension/getCalculated/", h.testSession(), formType,
+			fmt.Sprintf(`data={"start":-60,"stop":0,"ids":[{"metricId":211,"subjects":%q,"aggregateSubjects":%t}]}`, subjects, together))
+		if got, want := fmt.Sprintf("%d %s", w.Code, w.Body), `400 {"msg":"that is more than 1000 series; ask for them in parts"}`; got != want {
+			t.Errorf("together %t: %.200s, want %s", together, got, want)
+		}
+	}
+}
