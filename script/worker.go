@@ -148,9 +148,7 @@ func (u *worker) begin(due time.Time) (wanted time.Time, mine *place) {
 	if !now.Before(due) {
 		return due, u.pool.runs.forTurn(u.ctx)
 	}
-	slot := time.NewTimer(due.Sub(now))
-	defer slot.Stop()
-	mine = u.pool.runs.forRequest(u.ctx, slot.C)
+	mine = u.pool.runs.forRequest(u.ctx, time.After(due.Sub(now)))
 	if !time.Now().Before(due) {
 		return due, mine // it waited until then
 	}
@@ -166,10 +164,8 @@ func (u *worker) sleep(due time.Time) bool {
 		u.view.State = Idle
 	}
 	u.mu.Unlock()
-	wait := time.NewTimer(time.Until(due))
-	defer wait.Stop()
 	select {
-	case <-wait.C:
+	case <-time.After(time.Until(due)):
 	case <-u.asked:
 	case <-u.ctx.Done():
 		return false

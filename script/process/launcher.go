@@ -163,9 +163,7 @@ func (l *Launcher) supervise(ctx context.Context, c *Command, p *process,
 	s *streams, ended <-chan time.Time, limit <-chan *stop, o *Outcome) *stop {
 	var expired <-chan time.Time
 	if c.Timeout > 0 {
-		timer := time.NewTimer(c.Timeout)
-		defer timer.Stop()
-		expired = timer.C
+		expired = time.After(c.Timeout)
 	}
 	var why *stop
 	select {

@@ -143,12 +143,10 @@ func (o *Outcome) accountGroup(used cgroup.Usage) {
 // that was smaller than the bridge (see maxRSS).
 func watchPeak(pid int, over <-chan struct{}) (peak int64) {
 	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
-		timer := time.NewTimer(pause)
 		select {
 		case <-over:
-			timer.Stop()
 			return peak
-		case <-timer.C:
+		case <-time.After(pause):
 			peak = max(peak, peakOf(pid))
 		}
 	}

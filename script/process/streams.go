@@ -109,11 +109,9 @@ func (s *streams) begin(started bool) {
 // drain waits for the end of the output, which a descendant may hold open,
 // but no longer than limit.
 func (s *streams) drain(limit time.Duration) {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
 	select {
 	case <-s.idle:
-	case <-timer.C:
+	case <-time.After(limit):
 	}
 }
 
