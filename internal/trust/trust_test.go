@@ -3,7 +3,6 @@
 package trust
 
 import (
-	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -12,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"scriptbridge/internal/testkit"
 )
 
 // Users and groups of nobody else.
@@ -235,18 +234,6 @@ func (d *disk) link(name, target string, uid int) string {
 // acl lets alice have the permissions of perm by an access control list.
 func (d *disk) acl(path string, perm uint16) string {
 	d.t.Helper()
-	const nobody = 0xffffffff
-	list := binary.LittleEndian.AppendUint32(nil, 2)
-	for _, entry := range []struct {
-		tag, perm uint16
-		id        uint32
-	}{{1, 7, nobody}, {2, perm, alice}, {4, 5, nobody}, {16, perm, nobody}, {32, 5, nobody}} {
-		list = binary.LittleEndian.AppendUint16(list, entry.tag)
-		list = binary.LittleEndian.AppendUint16(list, entry.perm)
-		list = binary.LittleEndian.AppendUint32(list, entry.id)
-	}
-	if err := unix.Setxattr(path, "system.posix_acl_access", list, 0); err != nil {
-		d.t.Skipf("no access control lists here: %v", err)
-	}
+	testkit.ACL(d.t, path, alice, perm)
 	return path
 }
