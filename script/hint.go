@@ -23,8 +23,10 @@ func (s *Script) Suspicions() []string {
 	if d, ok := s.dialect.(dialect.Warner); ok {
 		texts = append(texts, d.Warnings(s.Script.Script)...)
 	}
-	if doubt := s.doubtUser(os.Geteuid()); doubt != "" {
-		texts = append(texts, doubt)
+	for _, doubt := range []string{s.doubtUser(os.Geteuid()), s.doubtGroup(os.Geteuid(), os.Getegid())} {
+		if doubt != "" {
+			texts = append(texts, doubt)
+		}
 	}
 	if syntax := s.shellSyntax(); syntax != "" {
 		texts = append(texts, syntax)
@@ -47,6 +49,17 @@ func (s *Script) doubtUser(uid int) string {
 		return ""
 	}
 	return fmt.Sprintf("user %s needs a bridge that runs as root, which this check does not, so that it cannot see whether the script can run", s.User)
+}
+
+// doubtGroup says the same of a group; gid is that of who asks.
+func (s *Script) doubtGroup(uid, gid int) string {
+	if s.Group == "" || uid <= 0 { // root, or Windows
+		return ""
+	}
+	if group, err := process.LookupGroup(s.Group); err != nil || int(group) == gid {
+		return ""
+	}
+	return fmt.Sprintf("group %s needs a bridge that runs as root, which this check does not", s.Group)
 }
 
 // hints are what may be the reason that a run went wrong, beyond what the run

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"scriptbridge/internal/cgroup"
 	"scriptbridge/internal/limits"
@@ -75,7 +76,7 @@ func TestLimits(t *testing.T) {
 			ending{fmt.Sprintf("unlimited\nunlimited\n%s\n0022\n", ownFiles(t)), record.OK, 0, ""}, ""},
 		{"umask", under(limits.Settings{Umask: octal(0o027)}, "umask"), ending{"0027\n", record.OK, 0, ""}, ""},
 		{"umask 0", under(limits.Settings{Umask: octal(0)}, "umask"), ending{"0000\n", record.OK, 0, ""}, ""},
-		{"nice", under(limits.Settings{Nice: 7}, "nice"), ending{"7\n", record.OK, 0, ""}, ""},
+		{"nice", under(limits.Settings{Nice: 19}, "nice"), ending{"19\n", record.OK, 0, ""}, ""},
 		{"no_new_privileges", under(limits.Settings{NoNewPrivileges: true}, "grep NoNewPrivs /proc/self/status"), ending{"NoNewPrivs:\t1\n", record.OK, 0, ""}, ""},
 		{"nice below our own, of another user", asNobody(t, under(limits.Settings{Nice: -5}, "nice; id -u")), ending{"-5\n65534\n", record.OK, 0, ""}, ""},
 	}
@@ -295,7 +296,7 @@ func TestLimitsMeasureTheScript(t *testing.T) {
 // nothing is left of the helper.
 func TestLimitsFail(t *testing.T) {
 	if os.Geteuid() == 0 {
-		again(t, 0o755, &syscall.Credential{Uid: 65534, Gid: 65534})
+		again(t, 0o755, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
 		return
 	}
 	l := testLauncher(t)
@@ -336,8 +337,32 @@ func TestLimitsOfAnotherUser(t *testing.T) {
 	checkEnding(t, testLauncher(t).Run(t.Context(), c), ending{"65534\n65534\n64\n1\n", record.OK, 0, ""})
 }
 
+// A bridge that is not root but may switch users does so before it starts itself:
+// then the user must be able to do that.
+func TestLimitsByCapabilities(t *testing.T) {
+	if os.Geteuid() == 0 {
+		again(t, 0o755, &syscall.SysProcAttr{
+			Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+			AmbientCaps: []uintptr{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_KILL},
+		})
+		return
+	}
+	if os.Getenv("SCRIPTBRIDGE_TEST_AGAIN") == "" {
+		t.Skip("only root has capabilities to give")
+	}
+	l := testLauncher(t)
+	c := under(limits.Settings{Files: 64, Nice: 19, Umask: octal(0o077)}, "id -u; id -g; id -G; ulimit -n; nice; umask; grep CapEff /proc/self/status")
+	c.Dir, c.Account = "/", &Account{Name: "daemon", UID: 1, GID: 1, Groups: []uint32{1, 2}}
+	checkEnding(t, l.Run(t.Context(), c), ending{"1\n1\n1 2\n64\n19\n0077\nCapEff:\t0000000000000000\n", record.OK, 0, ""})
+	if err := os.Chmod(os.Args[0], 0o700); err != nil {
+		t.Fatal(err)
+	}
+	checkEnding(t, l.Run(t.Context(), c), ending{"", record.Error, -1, "limits: the bridge's own program cannot be started: permission denied (user daemon may not execute it)"})
+	checkNothingLeft(t, l)
+}
+
 // again runs the test in a program and a folder of a mode, as somebody.
-func again(t *testing.T, mode os.FileMode, as *syscall.Credential) {
+func again(t *testing.T, mode os.FileMode, as *syscall.SysProcAttr) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "private")
 	if err != nil {
@@ -355,9 +380,14 @@ func again(t *testing.T, mode os.FileMode, as *syscall.Credential) {
 	if err := os.Chmod(dir, mode); err != nil {
 		t.Fatal(err)
 	}
+	if as != nil {
+		if err := os.Chown(program, int(as.Credential.Uid), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cmd := exec.Command(program, "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Dir, cmd.Env = "/", append(os.Environ(), "SCRIPTBRIDGE_TEST_AGAIN=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	cmd.SysProcAttr = as
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -121,7 +121,11 @@ func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, &limits.Error{Err: fmt.Errorf("the bridge's own program cannot be started: %w", Bare(err))}
+		err = fmt.Errorf("the bridge's own program cannot be started: %w", Bare(err))
+		if c.Account != nil && errors.Is(err, syscall.EACCES) {
+			err = fmt.Errorf("%w (user %s may not execute it)", err, c.Account.Name)
+		}
+		return nil, &limits.Error{Err: err}
 	}
 	theirs.Close()
 	err = p.hold(&program.Settings, c.asRoot())
