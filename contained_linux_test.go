@@ -273,3 +273,59 @@ func TestContainedAfterKill(t *testing.T) {
 		})
 	}
 }
+
+// As the first process of a container the bridge starts itself once more, so that
+// what others leave to the first process is not taken for a run's, and the other way
+// round. Signals reach it all the same.
+func TestContainedFirstProcess(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("no python3, in which the script is written")
+	}
+	for _, c := range containers(t) {
+		if c.user || c.group != "" || os.Geteuid() != 0 {
+			continue
+		}
+		if c.wrap = append(c.wrap, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"); exec.Command(c.wrap[0], append(c.wrap[1:], "true")...).Run() != nil {
+			t.Skip("no namespace can be made here")
+		}
+		t.Run(c.name, func(t *testing.T) {
+			dir := c.folder(t, map[string]string{
+				"escapes":          escapes,
+				"scriptbridge.yml": "scripts: [{command: ./escapes, dialect: nagios, interval: 1h}]\n",
+			})
+			p := c.start(t, dir, "--web.listen-address=127.0.0.1:0")
+			p.logs("Listening on")
+			child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.cmd.Process.Pid))
+			first, _ := strconv.Atoi(strings.TrimSpace(string(child)))
+			if err != nil || first == 0 {
+				t.Skipf("the kernel does not list children: %q, %v", child, err)
+			}
+			within := func(script string) string {
+				out, _ := exec.Command("nsenter", "-t", strconv.Itoa(first), "-p", "-m", "sh", "-c", script).CombinedOutput()
+				return strings.TrimSpace(string(out))
+			}
+			// As docker exec does, whose process leaves a child to the first one.
+			stranger := within("setsid sleep 86400 >/dev/null 2>&1 & echo $!")
+			dead := within("setsid true >/dev/null 2>&1 & echo $!")
+			p.await("the escape to be over", func() bool {
+				return strings.Contains(p.get("/metrics"), `scriptbridge_script_last_run_timestamp_seconds{script="escapes"}`)
+			})
+			if got := within("grep ^PPid: /proc/" + stranger + "/status"); got != "PPid:\t1" {
+				t.Errorf("the stranger %s: %s", stranger, got)
+			}
+			if got := within("grep -sc . /proc/" + dead + "/status"); got != "" {
+				t.Errorf("the dead stranger %s was not reaped", dead)
+			}
+			if escaped := within("grep -salzE '[w]hile :; do sleep 1; done|[o]s.fork' /proc/[0-9]*/cmdline | wc -l"); escaped != "0" {
+				t.Errorf("%s escaped", escaped)
+			}
+			_ = unix.Kill(first, unix.SIGHUP)
+			p.logs("the configuration was reloaded")
+			_ = unix.Kill(first, unix.SIGTERM)
+			p.ends(0)
+			if !strings.Contains(p.out.String(), "stopped; nothing is left running") {
+				t.Errorf("it did not end well:\n%s", p.out.String())
+			}
+		})
+	}
+}

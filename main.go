@@ -29,7 +29,6 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
-	"scriptbridge/script/process"
 )
 
 func main() {
@@ -133,7 +132,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	process.DenyDebugging()
 	raw := [2]io.Writer{stdout, stderr}
 	switch cmd.Name {
 	case "": // help or the version, which has been printed

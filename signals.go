@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+
+	"scriptbridge/script/process"
 )
 
 // signals are what the system tells the program. They are caught from the very
@@ -161,6 +163,10 @@ func (s *signals) hurry() {
 // execute runs the whole program as its main function does, and gives its exit
 // code.
 func execute(args []string) int {
+	process.DenyDebugging()
+	if code, was := process.AsFirst(); was {
+		return code
+	}
 	ctx, s := catchSignals(context.Background())
 	stampVersion()
 	code := make(chan int, 1)

@@ -93,7 +93,17 @@ func (g *Group) Remove() error {
 }
 
 // removeTree removes a group and those below it, and kills what is still in them.
+// Who may make groups may have made more than can be removed in a moment.
 func removeTree(folder string) error {
+	most := 1000
+	return removeSome(folder, &most)
+}
+
+// removeSome removes at most so many groups.
+func removeSome(folder string, most *int) error {
+	if *most--; *most < 0 {
+		return errors.New("there are more")
+	}
 	err := os.Remove(folder)
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -103,8 +113,8 @@ func removeTree(folder string) error {
 	}
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
-		if e.IsDir() {
-			_ = removeTree(filepath.Join(folder, e.Name()))
+		if e.IsDir() && *most > 0 {
+			_ = removeSome(filepath.Join(folder, e.Name()), most)
 		}
 	}
 	return os.Remove(folder)

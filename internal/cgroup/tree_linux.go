@@ -82,7 +82,7 @@ func openIn(p place, wanted []string) (*Tree, error) {
 func (t *Tree) open() (err error) {
 	// Without it (Linux before 5.14) a group cannot be ended for sure.
 	if _, err := os.Stat(filepath.Join(t.folder, "cgroup.kill")); err != nil {
-		return err
+		return fmt.Errorf("%w (Linux has it since 5.14)", err)
 	}
 	if err := os.Chmod(t.folder, 0o755); err != nil { //nolint:gosec // G302: a script may look at its own group
 		return err

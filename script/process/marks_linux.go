@@ -125,19 +125,19 @@ func (r *reaper) inSession(pid int) bool {
 
 // contain makes groups for runs where that is possible, and takes each child that
 // has no mark for one that descends from a run. Two kinds of strangers would be
-// taken for one, too: what somebody who uses the namespace of a container has left
-// to its first process, and what the children had left that this process had
-// before it was the bridge. Where there may be such, what has no mark is let live.
+// taken for one, too: what the children had left that this process had before it
+// was the bridge, and, if it is the first one of a container after all (see
+// AsFirst), what others have left to that. Where there may be such, what has no
+// mark is let live.
 func (r *reaper) contain() {
 	r.before = make(map[int]bool)
 	for _, pid := range children() {
-		r.before[pid] = true
+		if !exited(pid) || !r.reap(pid) { // nobody else would
+			r.before[pid] = true
+		}
 	}
 	r.alone = os.Getpid() != 1 && len(r.before) == 0
 	r.strangers = true // nobody else waits for any
-	if !r.alone {
-		level.Info(r.logger).Log("msg", "what leaves its run and clears its mark is let live: this process may adopt what no run has started", "pid", os.Getpid(), "children", len(r.before))
-	}
 	tree, err := cgroup.Open()
 	if err == nil {
 		if err = r.tryGroup(tree); err != nil {
@@ -146,6 +146,10 @@ func (r *reaper) contain() {
 	}
 	if err != nil {
 		level.Info(r.logger).Log("msg", "runs are contained by marks", "err", err)
+		if !r.alone {
+			level.Warn(r.logger).Log("msg", "a process that rids itself of the mark of its run can outlive it, since it might be one that no run has started: "+
+				"start the bridge as a process that has no children and is not the first one", "children", len(r.before))
+		}
 		return
 	}
 	r.tree = tree
@@ -205,8 +209,15 @@ func (r *reaper) newGroup(id uint64, keep bool) *cgroup.Group {
 // removed before: in what was killed something may still be dying, and in what is
 // kept something may live for long.
 func (r *reaper) remove(group *cgroup.Group) {
-	if group != nil {
-		r.groups = append(r.groups, group)
+	if group == nil {
+		return
 	}
-	r.groups = slices.DeleteFunc(r.groups, func(g *cgroup.Group) bool { return g.Remove() == nil })
+	r.mu.Lock()
+	groups := append(r.groups, group)
+	r.groups = nil // two must not remove the same
+	r.mu.Unlock()
+	groups = slices.DeleteFunc(groups, func(g *cgroup.Group) bool { return g.Remove() == nil })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.groups = append(r.groups, groups...)
 }

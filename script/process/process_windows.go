@@ -170,6 +170,9 @@ func Interpreter(*config.Script, string) string { return "" }
 // DenyDebugging has nothing to do here.
 func DenyDebugging() {}
 
+// AsFirst: there is no such process.
+func AsFirst() (code int, was bool) { return 0, false }
+
 // atTerminal: Ctrl-C reaches all processes of a console, and there is no other
 // way to send one.
 func atTerminal() bool { return true }

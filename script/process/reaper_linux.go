@@ -102,13 +102,15 @@ func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
 	group := r.newGroup(id, keep)
 	err := r.startMarked(cmd, id, group)
 
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if err != nil {
-		delete(r.live, id)
 		r.remove(group)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.live, id)
 		return nil, err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.live[id] = cmd.Process.Pid
 	return &process{cmd: cmd, reaper: r, id: id, group: group}, nil
 }
@@ -176,8 +178,6 @@ func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
 		return p.cmd.ProcessState, cgroup.Usage{}
 	}
 	used := p.group.Usage()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.remove(p.group)
 	return p.cmd.ProcessState, used
 }
