@@ -121,13 +121,15 @@ func readAddress(_ *entry, s string) (string, *yamltree.Problem) {
 }
 
 // checkName takes what can be shown: names are a label's value, words on the
-// status page and in the log.
+// status page and in the log, and the end of the address of the script's page.
 func checkName(name string) *yamltree.Problem {
 	switch {
 	case name == "":
 		return yamltree.Problemf("give it a value", "is empty")
 	case strings.TrimSpace(name) != name:
 		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
+	case name == "." || name == ".." || name == "/":
+		return yamltree.Problemf("give another name:", "%q cannot be the end of an address, and so have a page", name)
 	case len(name) > longestName:
 		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
