@@ -108,27 +108,31 @@ func (f *finding) cronLine(at place, line, user string, env map[string]string) {
 		f.leave(at, "%s: %s", job.name, job.why)
 		return
 	}
-	e := f.shellScript(at, job.name, "prometheus", job.code, job.shell)
 	interval, odd := intervalOf(schedule)
+	text := strings.Join(schedule, " ")
+	e := f.textfileJob(at, job, interval, text, env)
+	if odd && interval > 0 {
+		e.note("Its schedule was %s.", text)
+	}
+	f.runAs(e, account).note("Remove the line and the file.")
+}
+
+// textfileJob takes over a job that wrote a file for the collector.
+func (f *finding) textfileJob(at place, job job, interval time.Duration, schedule string, env map[string]string) *entry {
+	e := f.shellScript(at, job.name, "prometheus", job.code, job.shell)
 	if interval == 0 {
-		e.refuse("the schedule %s is no interval: set interval to how often it is to run", strings.Join(schedule, " "))
+		e.refuse("the schedule %s is no interval: set interval to how often it is to run", schedule)
 		e.setDuration("interval", time.Hour)
 	} else {
-		e.setDuration("interval", interval)
+		e.setDuration("interval", max(interval, time.Second))
 	}
-	if odd {
-		e.note("Its schedule was %s.", strings.Join(schedule, " "))
-	}
-	// cron has no limit; a run that takes longer than this is hardly meant to.
+	// It had no limit; a run that takes longer than this is hardly meant to.
 	e.setDuration("timeout", min(max(interval, time.Minute), 10*time.Minute))
-	if job.dir != "" {
-		e.setText("working_directory", job.dir)
-	}
+	e.setText("working_directory", job.dir)
 	vars := maps.Clone(env)
 	delete(vars, "SHELL")
 	f.environment(e, vars)
-	e.note("It wrote %s, which node_exporter shows as long as the file is there: remove the line and the file.", job.file)
-	f.runAs(e, account)
+	return e.note("It wrote %s, which node_exporter shows as long as the file is there.", job.file)
 }
 
 // unescapedPercent reports whether there is a % that ends the command.

@@ -17,7 +17,8 @@ type nagios struct {
 	*finding
 	depth     int
 	macros    map[string]string // $USERn$
-	minute    float64           // seconds of a unit of time
+	user      string
+	minute    float64 // seconds of a unit of time
 	commands  map[string]nagiosObject
 	hosts     map[string]nagiosObject
 	groups    map[string]nagiosObject // of hosts
@@ -119,6 +120,8 @@ func (n *nagios) setting(at place, line string) {
 		if s, err := strconv.ParseFloat(value, 64); err == nil && s > 0 {
 			n.minute = s
 		}
+	case key == "nagios_user" || key == "icinga_user" || key == "naemon_user":
+		n.user = value
 	case strings.HasPrefix(key, "$USER"):
 		n.macros[strings.Trim(key, "$")] = value
 	}
@@ -208,6 +211,7 @@ func (n *nagios) service(s nagiosObject, used map[string]bool) {
 			e.setDuration("interval", max(time.Duration(x*n.minute*float64(time.Second)), time.Second))
 		}
 		e.set("labels", mapOf("host", config.TextValue(host)))
+		n.runAs(e, n.user)
 		e.note("command %s is defined at %s.", args[0], c.at)
 	}
 }

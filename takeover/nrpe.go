@@ -29,8 +29,15 @@ type nrpeCommand struct {
 
 func findNRPE(f *finding) {
 	known := []string{"/etc/nagios/nrpe.cfg", "/etc/nrpe.cfg", "/etc/nrpe/nrpe.cfg", "/etc/icinga/nrpe.cfg", "/usr/local/nagios/etc/nrpe.cfg", "/usr/local/etc/nrpe.cfg", "/usr/local/etc/nagios/nrpe.cfg"}
+	user := ""
+	for _, s := range f.Host.Services("nagios-nrpe-server", "nrpe", "nrped") {
+		if file, ok := host.Flag(s.Words, "-c", "--config"); ok {
+			known = append(known, file)
+		}
+		user = s.User
+	}
 	for _, file := range f.places(known...) {
-		n := &nrpe{finding: f, settings: make(map[string]string)}
+		n := &nrpe{finding: f, settings: map[string]string{"nrpe_user": user}}
 		n.file(file)
 		for i, c := range n.commands {
 			later := slices.IndexFunc(n.commands[i+1:], func(other nrpeCommand) bool { return other.name == c.name })

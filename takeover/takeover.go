@@ -33,6 +33,7 @@ var Tools = []Tool{
 	{"icinga2", "Icinga 2", findIcinga2},
 	{"telegraf", "telegraf", findTelegraf},
 	{"cron", "cron", findCron},
+	{"systemd", "timers of systemd", findTimers},
 	{"collectd", "collectd", findCollectd},
 	{"statsd_exporter", "statsd_exporter", findStatsDExporter},
 	{"plugins", "folders of Nagios plugins", findPlugins}, // last: those that nobody above runs

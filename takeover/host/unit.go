@@ -1,7 +1,9 @@
 package host
 
 import (
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -22,12 +24,8 @@ var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/l
 // of the program or of its service.
 func (h *Host) Services(names ...string) (services []Service) {
 	for _, name := range names {
-		for _, folder := range unitFolders {
-			file := path.Join(folder, name+".service")
-			if text, err := h.Read(file); err == nil {
-				services = append(services, h.unit(file, text+h.dropIns(name))...)
-				break
-			}
+		if u := h.Unit(name + ".service"); u != nil {
+			services = append(services, h.services(u)...)
 		}
 		file := path.Join("/etc/init.d", name)
 		if text, err := h.Read(file); err == nil {
@@ -37,57 +35,158 @@ func (h *Host) Services(names ...string) (services []Service) {
 	return services
 }
 
-// dropIns gives the texts that change a unit, those of vendors first.
-func (h *Host) dropIns(name string) (text string) {
-	for _, folder := range slices.Backward(unitFolders) {
-		for _, file := range h.Files(path.Join(folder, name+".service.d"), "*.conf") {
-			if part, err := h.Read(file); err == nil {
-				text += "\n" + part
+// Unit is a unit of systemd, with what changes it.
+type Unit struct {
+	File     string
+	Settings []Setting
+}
+
+// Setting is one line of a unit.
+type Setting struct {
+	File       string
+	Line       int
+	Key, Value string
+}
+
+// Get gives the last value of a key; "" for none.
+func (u *Unit) Get(key string) (value string) {
+	for _, s := range u.Settings {
+		if s.Key == key {
+			value = s.Value
+		}
+	}
+	return value
+}
+
+// Units gives the names of all units of a kind, such as ".timer", sorted.
+func (h *Host) Units(kind string) (names []string) {
+	for _, folder := range unitFolders {
+		for _, file := range h.Files(folder, "*"+kind) {
+			if name := path.Base(file); !slices.Contains(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	return text
+	slices.Sort(names)
+	return names
 }
 
-// unit reads a unit.
-func (h *Host) unit(file, text string) (services []Service) {
-	vars := make(map[string]string)
-	s := Service{File: file}
-	var lines []string
-	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\\\n", " "), "\n") {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
-		if !ok || strings.HasPrefix(key, "#") || strings.HasPrefix(key, ";") {
+// Unit reads a unit: the administrator's, or else a vendor's; nil where there is
+// none, or one that is masked.
+func (h *Host) Unit(name string) *Unit {
+	for _, folder := range unitFolders {
+		file := path.Join(folder, name)
+		if h.isMasked(file) {
+			return nil
+		}
+		text, err := h.Read(file)
+		if err != nil {
 			continue
 		}
-		value = strings.TrimSpace(value)
-		switch strings.TrimSpace(key) {
-		case "User":
-			s.User = value
-		case "WorkingDirectory":
-			s.Dir = strings.TrimPrefix(value, "-")
+		u := &Unit{File: file}
+		u.add(file, text)
+		for _, folder := range slices.Backward(unitFolders) {
+			for _, part := range h.Files(path.Join(folder, name+".d"), "*.conf") {
+				if text, err := h.Read(part); err == nil {
+					u.add(part, text)
+				}
+			}
+		}
+		return u
+	}
+	return nil
+}
+
+// isMasked reports whether a unit is a link to /dev/null.
+func (h *Host) isMasked(file string) bool {
+	folder, err := h.Place(path.Dir(file))
+	if err != nil {
+		return false
+	}
+	target, err := os.Readlink(filepath.Join(folder, path.Base(file)))
+	return err == nil && target == "/dev/null"
+}
+
+// IsEnabled reports whether a unit is started with another one.
+func (h *Host) IsEnabled(name string) bool {
+	for _, folder := range unitFolders {
+		if len(h.Glob(path.Join(folder, "*.wants", name))) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (u *Unit) add(file, text string) {
+	number, from, before := 0, 0, ""
+	for line := range strings.SplitSeq(text, "\n") {
+		number++
+		if line = strings.TrimSpace(line); before == "" {
+			from = number
+			if strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+				continue
+			}
+		}
+		if rest, goesOn := strings.CutSuffix(line, `\`); goesOn {
+			before += rest + " "
+			continue
+		}
+		key, value, ok := strings.Cut(before+line, "=")
+		if before = ""; ok {
+			u.Settings = append(u.Settings, Setting{file, from, strings.TrimSpace(key), strings.TrimSpace(value)})
+		}
+	}
+}
+
+// Variables are those of a unit's own, and of the files that it names.
+func (h *Host) Variables(u *Unit) map[string]string {
+	vars := make(map[string]string)
+	for _, s := range u.Settings {
+		switch s.Key {
 		case "Environment":
-			words, _ := Words(value)
+			words, _ := Words(s.Value)
 			for _, word := range words {
 				if name, of, ok := strings.Cut(word, "="); ok {
 					vars[name] = of
 				}
 			}
 		case "EnvironmentFile":
-			h.variables(strings.TrimPrefix(value, "-"), vars)
-		case "ExecStart":
-			if value == "" { // what was said so far does not count
-				lines = nil
-				continue
-			}
-			lines = append(lines, strings.TrimLeft(value, "@-:+!"))
+			h.variables(strings.TrimPrefix(s.Value, "-"), vars)
 		}
 	}
-	if s.User == "root" {
-		s.User = ""
+	return vars
+}
+
+// User is whom a unit's program runs as; "" for root.
+func (u *Unit) User() string {
+	if user := u.Get("User"); user != "root" && user != "0" {
+		return user
 	}
-	for _, line := range lines {
-		s.Words = expand(line, vars)
-		services = append(services, s)
+	return ""
+}
+
+// Starts are the command lines of a unit.
+func (u *Unit) Starts() (lines []Setting) {
+	for _, s := range u.Settings {
+		switch {
+		case s.Key != "ExecStart":
+		case s.Value == "": // what was said so far does not count
+			lines = nil
+		default:
+			s.Value = strings.TrimLeft(s.Value, "@-:+!")
+			lines = append(lines, s)
+		}
+	}
+	return lines
+}
+
+// services gives what a unit starts.
+func (h *Host) services(u *Unit) (services []Service) {
+	vars := h.Variables(u)
+	for _, line := range u.Starts() {
+		services = append(services, Service{
+			File: u.File, User: u.User(), Dir: strings.TrimPrefix(u.Get("WorkingDirectory"), "-"), Words: expand(line.Value, vars),
+		})
 	}
 	return services
 }
