@@ -103,11 +103,7 @@ func groupOf(se *series) string {
 
 // cutKey cuts a series' key where its part begins, if it has one.
 func cutKey(se *series) (group, part string, ok bool) {
-	key := se.key()
-	if i := strings.IndexByte(key, keyEnd); i >= 0 {
-		return key[:i], key[i+1:], true
-	}
-	return key, "", false
+	return strings.Cut(se.key(), "\xff") // keyEnd
 }
 
 // strictGroup judges the series of one group, which stand in the order of their
