@@ -82,7 +82,7 @@ type Confinement struct {
 
 // Limits are what one run may use; 0 is no limit.
 type Limits struct {
-	CPU       time.Duration `yaml:"cpu" min:"1s" zero:"true" unset:"none" doc:"CPU time of a run, in whole seconds"`
+	CPU       time.Duration `yaml:"cpu" min:"1s" zero:"true" unset:"none" doc:"CPU time of a run; see [security.md](security.md#limits) for this and the others"`
 	Memory    int64         `yaml:"memory" unit:"bytes" min:"1MiB" zero:"true" unset:"none" doc:"memory of a run"`
 	Processes int           `yaml:"processes" min:"1" max:"4194304" zero:"true" unset:"none" doc:"processes and threads of a run at once"`
 	Files     int           `yaml:"files" min:"4" max:"1048576" zero:"true" unset:"none" doc:"open files of each process, pipes and sockets too"`

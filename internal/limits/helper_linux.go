@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -93,6 +94,7 @@ func (p *Program) become(ready func() error) (what string, err error) {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, p.Nice); err != nil {
 			return fmt.Sprintf("nice %d", p.Nice), err
 		}
+		niceSession(p.Nice)
 	}
 	if p.ID != nil {
 		if err := p.ID.take(); err != nil {
@@ -117,6 +119,19 @@ func (p *Program) become(ready func() error) (what string, err error) {
 		return what, err
 	}
 	return whatExec, syscall.Exec(p.Path, args, env)
+}
+
+// niceSession gives our session the niceness as well, where the kernel shares the
+// processors between sessions first (sched_autogroup) and that of a process counts
+// only within its own. Who is not root may ask for that ten times a second only.
+func niceSession(nice int) {
+	for range 20 {
+		err := os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, int64(nice), 10), 0)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return // what cannot be set has no file, or is not ours
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // take makes this process the account's.

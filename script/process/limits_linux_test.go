@@ -136,6 +136,32 @@ func TestLimitsOfGroup(t *testing.T) {
 	})
 }
 
+// The niceness counts against other sessions too.
+func TestNiceSession(t *testing.T) {
+	if on, _ := os.ReadFile("/proc/sys/kernel/sched_autogroup_enabled"); string(on) != "1\n" {
+		t.Skip("sched_autogroup is not on here")
+	}
+	const show = "sed 's/.* nice/nice/' /proc/self/autogroup"
+	l := testLauncher(t)
+	checkEnding(t, l.Run(t.Context(), under(limits.Settings{Nice: 19}, show)), ending{"nice 19\n", record.OK, 0, ""})
+	checkEnding(t, l.Run(t.Context(), under(limits.Settings{Files: 64}, show)), ending{"nice 0\n", record.OK, 0, ""})
+}
+
+// A run that reached a limit and then its timeout has the limit for its verdict.
+func TestLimitBeforeTimeout(t *testing.T) {
+	o := &Outcome{ExitCode: 1}
+	o.reached(&limits.Settings{Processes: 5}, cgroup.Processes)
+	o.take(new(streams), new(Command), &stop{result: record.Timeout, err: errors.New("was ended after its timeout of 1s")})
+	if o.Limit != "processes" || o.Result != record.Limit || o.ExitCode != -1 {
+		t.Errorf("%+v", o)
+	}
+	o = &Outcome{ExitCode: 1}
+	o.take(new(streams), new(Command), &stop{result: record.Timeout, err: errors.New("was ended after its timeout of 1s")})
+	if o.Limit != "" || o.Result != record.Timeout {
+		t.Errorf("%+v", o)
+	}
+}
+
 // What a run's cgroup ran into is the verdict, however its main process ended.
 func TestLimitReachedByGroup(t *testing.T) {
 	set := limits.Settings{Memory: 64 << 20, Processes: 5, CPU: time.Second}

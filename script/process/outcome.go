@@ -52,6 +52,9 @@ func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {
 		o.ExitCode, o.Signal = -1, 0 // even where it had one: it is our doing
+		if stopped.result == record.Timeout && o.Limit != "" {
+			return // it is the limit that the script could not do with
+		}
 	} else if s.stdout.over() || s.written.over() { // the last of it came after its end
 		stopped = tooMuch(c, s)
 	} else if s.messages.err != nil { // likewise
