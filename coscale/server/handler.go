@@ -176,7 +176,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		header.Set("Retry-After", "10")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // whoever does not wait for it will ask again
+	_, _ = w.Write(text) //nolint:gosec // it is JSON, and nobody sniffs; whoever does not wait for it will ask again
 }
 
 // encodeAnswer writes JSON; what we answer always can be.
