@@ -135,7 +135,7 @@ func (f *finding) coscaleFolder(folder string) {
 	f.files = append(f.files, folder)
 	if whole && !named {
 		e := f.add(discover, place{file: folder})
-		e.what = folder
+		e.what, e.finds = folder, stems(own)
 		e.setText("directory", folder)
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -72,6 +71,7 @@ type entry struct {
 	user    string   // whom it runs as; empty for the bridge's own
 	off     string   // why it is commented out; empty where it is not
 	offer   bool     // it was never run as it stands: it is only an offer
+	finds   []string // names of the scripts that an entry of discover finds
 }
 
 // seen is what all tools together have found.
@@ -189,12 +189,19 @@ func (f *finding) script(at place, name, dialect string, words []string) *entry 
 	if len(words) == 0 {
 		return e.refuse("it has no command")
 	}
+	hidden := false
+	if f.Hide {
+		words, hidden = hideSecrets(words)
+	}
 	e.words = words
 	e.name = cleanName(name)
 	e.setText("name", e.name)
 	e.set("command", command(words))
 	if dialect != "coscale" {
 		e.setText("dialect", dialect)
+	}
+	if hidden {
+		e.refuse("its command seems to have a secret, which is not printed (--output=FILE writes it into a file for its owner alone)")
 	}
 	f.known.took(e, dialect)
 	return e
@@ -241,6 +248,13 @@ func cleanName(wanted string) string {
 // nameAll gives each script a name of its own: those that run first, in their order.
 func nameAll(all []*finding) {
 	taken := make(map[string]bool)
+	for _, f := range all {
+		for _, e := range f.entries {
+			for _, name := range e.finds {
+				taken[name] = true // a folder would lose its script, and be refused
+			}
+		}
+	}
 	for _, off := range []bool{false, true} {
 		for _, f := range all {
 			for _, e := range f.entries {
@@ -305,6 +319,13 @@ func stem(file string) string {
 	return base
 }
 
+func stems(files []string) (names []string) {
+	for _, file := range files {
+		names = append(names, stem(file))
+	}
+	return names
+}
+
 // nameOf names a script by its command.
 func nameOf(words []string) string {
 	if len(words) == 0 {
@@ -314,48 +335,4 @@ func nameOf(words []string) string {
 		return s.Name
 	}
 	return stem(words[0])
-}
-
-// environment adds variables. Those that are likely secrets are left out of a text
-// that others will see.
-func (f *finding) environment(e *entry, vars map[string]string) {
-	if len(vars) == 0 {
-		return
-	}
-	env := config.MapValue()
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
-		if name == "" || strings.Contains(name, "=") {
-			e.note("%q cannot be the name of a variable, and is left out.", name)
-			continue
-		}
-		if f.Hide && config.IsSecretName(name) {
-			e.refuse("the value of its variable %s is likely a secret, which is not printed (--output=FILE writes it into a file for its owner alone)", name)
-			continue
-		}
-		env.Add(name, config.TextValue(vars[name]))
-	}
-	if len(env.Fields) > 0 {
-		e.set("env", env)
-	}
-}
-
-// labelForm is what can be the name of a label; some are taken.
-var (
-	labelForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	noLabels  = []string{"script", "le", "quantile"}
-)
-
-// labels adds labels, but for those that cannot be such.
-func (e *entry) labels(all map[string]string) {
-	labels := config.MapValue()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !labelForm.MatchString(name) || strings.HasPrefix(name, "__") || slices.Contains(noLabels, name) {
-			e.note("%q cannot be the name of a label, and is left out.", name)
-			continue
-		}
-		labels.Add(name, config.TextValue(all[name]))
-	}
-	if len(labels.Fields) > 0 {
-		e.set("labels", labels)
-	}
 }

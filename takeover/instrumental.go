@@ -74,7 +74,7 @@ func (f *finding) instrumentalFolder(d instrumentalFolder) {
 	}
 	f.files = append(f.files, d.path)
 	e := f.add(discover, place{file: d.path})
-	e.what = d.path
+	e.what, e.finds = d.path, stems(all)
 	e.setText("directory", d.path).setText("dialect", "instrumental")
 	if d.at.file != d.path {
 		e.note("Named by %s.", d.at)

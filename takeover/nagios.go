@@ -315,6 +315,9 @@ func (n *nagios) expand(line string, s nagiosObject, host string, args []string)
 // macro gives the value of a macro that is none of the command's arguments.
 func (n *nagios) macro(name string, s, h nagiosObject, host string) (string, bool) {
 	value := n.macros[name]
+	if value != "" && n.Hide && name != "USER1" { // the first is the folder of plugins, the others are passwords
+		return secret, true
+	}
 	switch name {
 	case "HOSTNAME":
 		return host, true

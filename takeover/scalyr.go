@@ -79,6 +79,9 @@ func (s *scalyrAgent) takeOver(file string) {
 	}
 	e := s.add(discover, place{file: file})
 	e.what = file
+	for _, module := range s.modules {
+		e.finds = append(e.finds, module[strings.LastIndexByte(module, '.')+1:])
+	}
 	e.setText("dialect", "scalyr").setText("agent_config", file)
 	e.note("Runs %s, each in a Python process. check starts each of them, without a sample.", strings.Join(s.modules, ", "))
 	if !slices.ContainsFunc(s.modules, func(module string) bool { return isOf(module, ofAgentPackage) }) {

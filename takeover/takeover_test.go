@@ -2,9 +2,11 @@ package takeover_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +61,85 @@ func TestPairs(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestPrinted: what is printed has none of the secrets that all pairs have, and is a
+// configuration all the same.
+func TestPrinted(t *testing.T) {
+	pairs, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := 0
+	for _, pair := range pairs {
+		archive, err := txtar.ParseFile(pair)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, secrets := t.TempDir(), regexp.MustCompile(`s3cret|hunter2`)
+		unpack(t, root, slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return !strings.HasPrefix(f.Name, "root/") }))
+		flags := strings.Fields(strings.ReplaceAll(string(archive.Comment), "as-root", ""))
+		printed, err := initCommand(t, root, nil, "-", flags...)
+		if at := secrets.FindStringIndex(printed); err != nil || at != nil {
+			t.Errorf("%s: %v, %s", pair, err, printed)
+		}
+		if made, _, err := initIn(t, root, nil, flags...); err == nil && secrets.MatchString(made) {
+			hidden++
+		}
+	}
+	if hidden < 3 {
+		t.Errorf("only %d pairs have secrets", hidden)
+	}
+}
+
+// TestForeign: on another root too, root obeys no file that others may change, whoever
+// owns what lies above that root; a user's own crontab is his.
+func TestForeign(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files to others")
+	}
+	above := t.TempDir()
+	root := filepath.Join(above, "image")
+	script := "#!/bin/sh\n"
+	unpack(t, root, []txtar.File{
+		{Name: "etc/passwd", Data: []byte("root:x:0:0::/root:/bin/sh\nann:x:61001:61001::/home/ann:/bin/sh\nbob:x:61002:61002::/home/bob:/bin/sh\n")},
+		{Name: "opt/x.sh", Data: []byte(script)},
+		{Name: "etc/nagios/nrpe.cfg", Data: []byte("command[nrpe]=/opt/x.sh\n")},
+		{Name: "etc/cron.d/link", Data: []byte("link /srv/cron")},
+		{Name: "srv/cron", Data: []byte("* * * * * root /opt/x.sh 1 > /var/lib/n/link.prom\n")},
+		{Name: "etc/cron.d/plain", Data: []byte("* * * * * ann /opt/x.sh 2 > /var/lib/n/plain.prom\n")},
+		{Name: "var/spool/cron/crontabs/ann", Data: []byte("* * * * * /opt/x.sh 3 > /var/lib/n/ann.prom\n")},
+		{Name: "var/spool/cron/crontabs/bob", Data: []byte("* * * * * /opt/x.sh 4 > /var/lib/n/bob.prom\n")},
+	})
+	own := func(name string, uid int, mode os.FileMode) {
+		t.Helper()
+		if err := errors.Join(os.Chown(filepath.Join(above, name), uid, 0), os.Chmod(filepath.Join(above, name), mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own(".", 61001, 0o777)
+	own("image", 61001, 0o777)
+	own("image/var/spool/cron/crontabs", 0, 0o730|os.ModeSticky)
+	own("image/var/spool/cron/crontabs/ann", 61001, 0o600)
+	own("image/var/spool/cron/crontabs/bob", 61001, 0o600)
+	own("image/srv", 0, 0o777)
+	own("image/etc/cron.d/plain", 0, 0o664)
+	made, _, err := initIn(t, root, new(trust.Policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"nrpe": "", "ann": "",
+		"link":  "everyone may change it, since /srv is writable by everyone",
+		"plain": "group root may change it, since /etc/cron.d/plain is writable by group root",
+		"bob":   "61001 may change it, since /var/spool/cron/crontabs/bob belongs to 61001",
+	} {
+		active := strings.Contains(made, "\n  - name: "+name+"\n")
+		said := strings.Contains(strings.Join(strings.Fields(strings.ReplaceAll(made, "\n  #", "")), " "), "Not taken over: "+name+": the file would be obeyed by root, but "+want)
+		if active != (want == "") || said != (want != "") {
+			t.Errorf("%s: %v, %v in\n%s", name, active, said, made)
+		}
 	}
 }
 

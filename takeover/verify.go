@@ -13,9 +13,18 @@ import (
 	"scriptbridge/config"
 )
 
+// maxEntries bounds what a configuration has: its file is bounded too.
+const maxEntries = 5000
+
 // settle comments out what must not be obeyed, or leads nowhere.
 func settle(all []*finding, o Options) {
+	count := 0
 	for _, f := range all {
+		if room := max(maxEntries-count, 0); len(f.entries) > room {
+			f.leave(f.entries[room].at, "this entry and %d others: a configuration has at most %d here (include: takes further files)", len(f.entries)-room-1, maxEntries)
+			f.entries = f.entries[:room]
+		}
+		count += len(f.entries)
 		for _, e := range f.entries {
 			if e.off != "" {
 				continue
