@@ -157,33 +157,44 @@ func (p *programRun) storm(s syscall.Signal) (end func()) {
 
 var serveArgs = []string{"--web.listen-address=127.0.0.1:0", "--storage.path=storage"}
 
-// held is a lock on the storage folder: a start waits for it, before it listens.
-func held(t *testing.T, dir string) (release func()) {
+// heldLock is a lock on the storage folder: a start waits for it, before it listens.
+type heldLock struct {
+	lock   *os.File
+	opened int // an inotify descriptor: who may not look into the bridge sees so how far it has come
+}
+
+func held(t *testing.T, dir string) *heldLock {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(dir, "storage"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "storage", "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	name := filepath.Join(dir, "storage", "lock")
+	lock, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = fsx.Lock(lock)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func() { lock.Close() }
+	opened, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err == nil {
+		_, err = unix.InotifyAddWatch(opened, name, unix.IN_OPEN)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(opened) })
+	return &heldLock{lock, opened}
 }
 
+func (l *heldLock) release() { l.lock.Close() }
+
 // awaitLock waits until a start has come as far as the lock.
-func (p *programRun) awaitLock() {
+func (p *programRun) awaitLock(l *heldLock) {
 	p.t.Helper()
 	p.await("the start to open the lock", func() bool {
-		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
-		for _, f := range files {
-			if to, err := os.Readlink(f); err == nil && to == filepath.Join(p.dir, "storage", "lock") {
-				return true
-			}
-		}
-		return false
+		n, err := unix.Read(l.opened, make([]byte, unix.SizeofInotifyEvent+unix.NAME_MAX+1))
+		return err == nil && n > 0
 	})
 }
 
@@ -192,14 +203,14 @@ func (p *programRun) awaitLock() {
 // nothing, and never ends the program with a script left behind.
 func TestHangupAtAnyMoment(t *testing.T) {
 	dir := stubbornFolder(t)
-	release := held(t, dir)
+	lock := held(t, dir)
 	p := startProcess(t, dir, serveArgs...)
-	p.awaitLock()
+	p.awaitLock(lock)
 	if strings.Contains(p.out.String(), "Listening on") {
 		t.Fatal("the port is open already")
 	}
 	end := p.storm(syscall.SIGHUP)
-	release()
+	lock.release()
 	p.logs("the configuration is in force")
 	p.logs("the configuration was reloaded")
 	p.awaitFile("running")
@@ -217,11 +228,11 @@ func TestTerminateAtStart(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(s.String(), func(t *testing.T) {
 			dir := stubbornFolder(t)
-			release := held(t, dir)
+			lock := held(t, dir)
 			p := startProcess(t, dir, serveArgs...)
-			p.awaitLock()
+			p.awaitLock(lock)
 			p.signal(s)
-			release()
+			lock.release()
 			p.ends(0)
 			if fileExists(filepath.Join(dir, "running")) {
 				t.Error("a script ran")
