@@ -210,6 +210,32 @@ print("done")
 	})
 }
 
+// Nor is what has its mark and is in the midst of an exec, when it cannot be seen.
+func TestRunEndsNoOtherInExec(t *testing.T) {
+	again := processtest.WriteScript(t, "again", "#!/bin/sh\nexec $0 $1\n", 0o755)
+	forEachContainment(t, func(t *testing.T, l *Launcher) {
+		tag := processtest.Tag()
+		ctx, end := context.WithCancelCause(t.Context())
+		over := make(chan *Outcome)
+		go func() {
+			over <- l.Run(ctx, shell(fmt.Sprintf("for i in 1 2 3; do setsid sh -c '%s %s &' >/dev/null 2>&1; done; exec sleep 600", again, tag)))
+		}()
+		awaitCount(t, tag, 3)
+		for range 40 {
+			checkEnding(t, l.Run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 & echo a")), ending{"a\n", record.OK, 0, ""})
+		}
+		awaitCount(t, tag, 3)
+		end(errors.New("the test is over"))
+		if o := <-over; o.Result != record.Killed {
+			t.Errorf("outcome %+v", o)
+		}
+		if pids := processtest.Holding(tag); len(pids) > 0 {
+			t.Errorf("processes %v live", pids)
+		}
+		checkNothingLeft(t, l)
+	})
+}
+
 // What a run may leave behind goes on after the end of the bridge, which tells it;
 // without marks it may be such a run's and goes on as well, unless a cgroup says
 // whose it is.
@@ -274,6 +300,54 @@ func TestContainLeavesStrangersAlone(t *testing.T) {
 		late.Wait()
 		if err := stranger.Process.Signal(unix.Signal(0)); err != nil {
 			t.Errorf("the stranger: %v", err)
+		}
+	})
+}
+
+// Runs at the same time keep apart, also when each leaves behind what has no mark,
+// and all are ended at once when everything is.
+func TestContainedRunsConcurrently(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3, which escapes")
+	}
+	forEachContainment(t, func(t *testing.T, l *Launcher) {
+		tag := processtest.Tag()
+		var over sync.WaitGroup
+		for i := range 12 {
+			over.Go(func() {
+				for range 3 {
+					c := Command{Args: []string{python, "-c", escape + "if escape(-1): stay()\nprint(sys.stdin.read())", tag}, MaxOutput: 100, Stdin: fmt.Append(nil, i)}
+					if got := endingOf(l.Run(t.Context(), c)); got != (ending{fmt.Sprintln(i), record.OK, 0, ""}) {
+						t.Errorf("run %d: %+v", i, got)
+					}
+				}
+			})
+		}
+		over.Wait()
+		if pids := processtest.Holding(tag); len(pids) > 0 {
+			t.Errorf("processes %v live", pids)
+		}
+		checkNothingLeft(t, l)
+		for range 8 {
+			over.Go(func() {
+				c := Command{Args: []string{python, "-c", escape + "if escape(-1): stay()\ntime.sleep(1000)", tag}, MaxOutput: 100}
+				if o := l.Run(t.Context(), c); o.Result != record.Killed {
+					t.Errorf("a run ended with %s, %v", o.Result, o.Err)
+				}
+			})
+		}
+		awaitCount(t, tag, 16)
+		l.Kill()
+		over.Wait()
+		if pids := processtest.Holding(tag); len(pids) > 0 {
+			t.Errorf("processes %v live", pids)
+		}
+		checkNothingLeft(t, l)
+		l.reaper.mu.Lock()
+		defer l.reaper.mu.Unlock()
+		if len(l.reaper.live) != 0 || len(l.reaper.stuck) != 0 || len(l.reaper.groups) != 0 {
+			t.Errorf("runs %v live, %v are stuck, groups %v are left", l.reaper.live, l.reaper.stuck, l.reaper.groups)
 		}
 	})
 }

@@ -82,6 +82,18 @@ func (r *reaper) owner(pid int) uint64 {
 	return 0
 }
 
+// look gives the owner of a process, and says whether it is sure to be: without
+// limits, who is in an exec shows no mark.
+func (r *reaper) look(pid int) (id uint64, sure bool) {
+	if id = r.owner(pid); id != 0 || r.limits {
+		return id, true
+	}
+	if argless(pid) {
+		return 0, false
+	}
+	return r.owner(pid), true // the exec may have ended between the two looks
+}
+
 // ended reports whether id is a run of ours that is over and may not leave
 // anything behind. Who gives itself the mark of runs that may, where there were
 // none, is not believed.
@@ -101,10 +113,11 @@ func (r *reaper) over(pid int) bool {
 		return true
 	}
 	for at, us := pid, os.Getpid(); at > 1 && at != us; {
-		if id := r.owner(at); id != 0 {
+		id, sure := r.look(at)
+		if id != 0 {
 			return r.ended(id)
 		}
-		if !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) {
+		if !sure || !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) {
 			return false
 		}
 		parent := parentOf(at)

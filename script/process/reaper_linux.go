@@ -240,12 +240,7 @@ func (r *reaper) pass() (dying []int) {
 			}
 			continue
 		}
-		id := r.owner(pid)
-		inExec := id == 0 && !r.limits && argless(pid)
-		if id == 0 && !r.limits && !inExec {
-			// The exec that hid the mark may have ended between the two looks.
-			id = r.owner(pid)
-		}
+		id, sure := r.look(pid)
 		if r.awaited(pid, id) {
 			// It may be the main process of a run that is being started, or not.
 			if id == 0 && r.alone && !r.stuck[pid] {
@@ -260,9 +255,9 @@ func (r *reaper) pass() (dying []int) {
 		if ended {
 			r.killWithGroup(pid, id)
 		}
-		// Without limits, who is dying or in an exec shows no mark.
-		unsure := r.reap(pid) && id == 0 && !r.limits || inExec
-		if !r.stuck[pid] && (ended || unsure) {
+		// Without limits, who is dying shows no mark either.
+		unmarked := r.reap(pid) && id == 0 && !r.limits
+		if !r.stuck[pid] && (ended || unmarked || !sure) {
 			dying = append(dying, pid)
 		}
 	}
