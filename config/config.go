@@ -111,7 +111,7 @@ type Settings struct {
 	AverageWindow    time.Duration       `yaml:"average_window" min:"1s" unset:"'global''s" doc:"what a metric with calctype Average is averaged over"`
 	HonorTimestamps  bool                `yaml:"honor_timestamps" default:"false" doc:"put the script's own timestamps on the page"`
 	Probe            bool                `yaml:"probe" default:"false" doc:"allow '/probe' to run the script ([probe.md](probe.md))"`
-	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon"`
+	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon. While something lives of 16 of its runs it is not started again"`
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
 	Confinement      `yaml:",inline"`

@@ -43,6 +43,7 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		Dir:       s.Dir,
 		MaxOutput: s.MaxOutput,
 		Keep:      s.KeepDescendants,
+		Owner:     s.Name,
 	}
 	s.confine(&c)
 	if s.User != "" {

@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -39,11 +40,34 @@ func (l *Launcher) begin() bool {
 	return !l.dead
 }
 
+// mostKept is of how many of an owner's runs something may live on. A script that
+// starts a daemon has left one; one that starts another with each run would fill the
+// machine.
+const mostKept = 16
+
+// mayKeep says why no further run may leave something behind. Where the system does
+// not tell what lives on, nothing is said.
+func (l *Launcher) mayKeep(c *Command) error {
+	if !c.Keep {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.kept[c.Owner] = l.reaper.alive(l.kept[c.Owner])
+	if n := len(l.kept[c.Owner]); n >= mostKept {
+		return fmt.Errorf("%d earlier runs have left processes that still run (end those that are not needed, or leave out descendants: keep)", n)
+	}
+	return nil
+}
+
 // has notes that a main process has started.
-func (l *Launcher) has(p *process) {
+func (l *Launcher) has(p *process, c *Command) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running[p] = true
+	if c.Keep {
+		l.kept[c.Owner] = append(l.kept[c.Owner], p)
+	}
 	if l.dead {
 		p.kill()
 	}

@@ -52,6 +52,8 @@ type Command struct {
 	// than maxMessage bytes, or an error that it returns, ends the run.
 	Message func(line []byte) error
 	Keep    bool // leave what the run leaves behind alone
+	// Owner is whose runs with Keep are counted together: see mostKept.
+	Owner string
 	// Stderr is called for each line, without its end and cut at 4 KiB;
 	// never twice at once and never after Run has returned; it must not keep
 	// the line. May be nil.
@@ -79,15 +81,16 @@ type Launcher struct {
 	reaper *reaper // of what leaves its process group; each system's own
 
 	mu      sync.Mutex
-	dead    bool              // by kill
-	running map[*process]bool // main processes that may not have ended
-	runs    sync.WaitGroup    // calls of run that may have started one
+	dead    bool                  // by kill
+	running map[*process]bool     // main processes that may not have ended
+	kept    map[string][]*process // runs with Keep by owner, whose processes may live on
+	runs    sync.WaitGroup        // calls of run that may have started one
 }
 
 // NewLauncher makes a launcher. On Linux the whole program becomes a child
 // subreaper: descendants that lose their parent become our children.
 func NewLauncher(logger log.Logger) *Launcher {
-	return &Launcher{logger: logger, reaper: newReaper(logger), running: make(map[*process]bool)}
+	return &Launcher{logger: logger, reaper: newReaper(logger), running: make(map[*process]bool), kept: make(map[string][]*process)}
 }
 
 // Close kills and reaps whatever ended runs left behind and is still ours;
@@ -109,6 +112,9 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 		return fail(record.Killed, fmt.Errorf("was not started: %w", errDead))
 	}
 	defer l.runs.Done()
+	if err := l.mayKeep(&c); err != nil {
+		return fail(record.Error, fmt.Errorf("was not started: %w", err))
+	}
 	s, err := newStreams(&c)
 	if err != nil {
 		return fail(record.Error, fmt.Errorf("cannot be started: %w", err))
@@ -118,7 +124,7 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 	if err != nil {
 		return fail(record.Error, err)
 	}
-	l.has(p)
+	l.has(p, &c)
 
 	ended := make(chan time.Time, 1)
 	over := make(chan struct{})

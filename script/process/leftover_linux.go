@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -97,6 +98,23 @@ func (r *reaper) giveUp(pids []int) {
 		level.Error(r.logger).Log("msg", "a process that a run left behind cannot be killed",
 			"pid", pid, "command", commOf(pid), "err", err)
 	}
+}
+
+// alive gives those of runs of which something lives. Of what a run has left, each
+// process is our child or descends from one that is.
+func (r *reaper) alive(runs []*process) []*process {
+	if len(runs) == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lives := make(map[uint64]bool)
+	for _, pid := range children() {
+		if !exited(pid) {
+			lives[r.owner(pid)] = true
+		}
+	}
+	return slices.DeleteFunc(runs, func(p *process) bool { return !lives[p.id] })
 }
 
 // left lists what still lives of runs that have ended, as far as it is our child.

@@ -35,6 +35,8 @@ func (r *reaper) containment() Containment { return ByJobObject }
 
 func (r *reaper) left() []Leftover { return nil }
 
+func (r *reaper) alive([]*process) []*process { return nil }
+
 // process is one started command in its job.
 type process struct {
 	cmd    *exec.Cmd

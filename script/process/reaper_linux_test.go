@@ -230,6 +230,41 @@ func TestRunKeeps(t *testing.T) {
 	})
 }
 
+// A script that starts another daemon with each run is not started for ever; others
+// are, and so is it when some of its daemons have ended.
+func TestRunKeepsABoundedNumber(t *testing.T) {
+	forEachMark(t, func(t *testing.T, l *Launcher) {
+		tag := processtest.Tag()
+		c := shell("setsid sleep " + tag + " >/dev/null 2>&1 & echo started")
+		c.Keep, c.Owner = true, "one"
+		for range mostKept {
+			checkEnding(t, l.Run(t.Context(), c), ending{"started\n", record.OK, 0, ""})
+		}
+		for range 2 {
+			checkEnding(t, l.Run(t.Context(), c), ending{"", record.Error, -1, "was not started: 16 earlier runs have left processes that still run (end those that are not needed, or leave out descendants: keep)"})
+		}
+		if pids := processtest.Holding(tag); len(pids) != mostKept {
+			t.Errorf("%d processes live", len(pids))
+		}
+		quiet := shell("echo nothing is left")
+		quiet.Keep, quiet.Owner = true, "another"
+		for range mostKept + 1 {
+			checkEnding(t, l.Run(t.Context(), quiet), ending{"nothing is left\n", record.OK, 0, ""})
+		}
+		end := func(pid int) {
+			unix.Kill(pid, unix.SIGKILL)
+			unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		}
+		end(processtest.Holding(tag)[0])
+		checkEnding(t, l.Run(t.Context(), c), ending{"started\n", record.OK, 0, ""})
+		for _, pid := range processtest.Holding(tag) {
+			end(pid)
+		}
+		l.Run(t.Context(), shell(""))
+		checkNothingLeft(t, l)
+	})
+}
+
 // A timeout ends a kept run's group nevertheless.
 func TestRunKeepsNotAfterTimeout(t *testing.T) {
 	l := testLauncher(t)

@@ -37,6 +37,8 @@ func (r *reaper) containment() Containment { return ByProcessGroup }
 
 func (r *reaper) left() []Leftover { return nil }
 
+func (r *reaper) alive([]*process) []*process { return nil }
+
 // process is one started command, the leader of a session and a group.
 type process struct {
 	cmd    *exec.Cmd
