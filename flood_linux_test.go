@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -291,6 +292,46 @@ func TestDataFlood(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A hundred clients that guess tokens, as fast as they can, are looked at ten times and then
+// once in six seconds.
+func TestGuessFlood(t *testing.T) {
+	began := time.Now()
+	p, url := serveFiles(t, map[string]string{
+		"scriptbridge.yml": "receive: {coscale: {app_id: shop, access_tokens_file: tokens}}\n",
+		"tokens":           accessToken + "\n",
+	})
+	logIn(t, url, accessToken)
+	var clients sync.WaitGroup
+	var looked, refused atomic.Int64
+	for i := range 100 {
+		clients.Go(func() {
+			for n := range 20 {
+				answer, err := http.PostForm(url+"/api/v1/app/shop/login/", neturl.Values{"accessToken": {fmt.Sprint(i, n)}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answer.Body.Close()
+				switch answer.StatusCode {
+				case http.StatusBadRequest:
+					looked.Add(1)
+				case http.StatusTooManyRequests:
+					refused.Add(1)
+				default:
+					t.Error(answer.Status)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	most := 10 + int64(time.Since(began)/(6*time.Second)) + 1
+	// Of those that are looked at some find no place to wait in, and get the same answer as the others.
+	if n := looked.Load(); n > most || n+refused.Load() != 2000 {
+		t.Errorf("%d of 2000 are looked at, more than %d", n, most)
+	}
+	p.logs(fmt.Sprintf(`receiver=coscale msg="logins to CoScale's API are refused for a while, since so many have failed" client="uid %d"`, os.Geteuid()))
 }
 
 // makeMetric gives the id of a new one.

@@ -21,7 +21,7 @@ type Receive struct {
 // ReceiveCoScale is a receiver for clients of CoScale's API.
 type ReceiveCoScale struct {
 	AppID            string        `yaml:"app_id" required:"write the id that the clients have" doc:"the application's id that the clients have"`
-	AccessTokensFile string        `yaml:"access_tokens_file" format:"file" required:"name a file with one token in each line, not readable by others" doc:"a file with one access token per line, not readable by others; a reload notices changes in it"` // see ReadSecrets
+	AccessTokensFile string        `yaml:"access_tokens_file" format:"file" required:"name a file with one token in each line, not readable by others" doc:"a file with one access token per line, each of at least 16 characters, not readable by others; a reload notices changes in it"` // see ReadSecrets
 	TTL              time.Duration `yaml:"ttl" default:"5m" min:"1s" doc:"how long a series stays after its last value was received"`
 	// Listen are addresses of its own; empty: the web port.
 	Listen    []string          `yaml:"listen" format:"address" unset:"the web port" doc:"one or several separate addresses that serve only the API. Some clients can only reach port 80 or 443. The web port cannot be used when '--web.config.file' has users, because the clients cannot log in there"`

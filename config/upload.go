@@ -3,11 +3,13 @@ package config
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
@@ -106,16 +108,36 @@ func SecretOf(file string) func() (string, error) {
 // ReadSecrets reads a file of secrets, one a line; empty lines and those that
 // begin with # are skipped. A file that others may read is refused, and so is
 // one that holds none. No error shows one.
-func ReadSecrets(file string) ([]Secret, error) {
+func ReadSecrets(file string) ([]Secret, error) { return readSecrets(file, 0) }
+
+// leastToken is how many characters a token has that lets others in.
+const leastToken = 16
+
+// ReadTokens is ReadSecrets for those that let others in: one that can be guessed is refused.
+func ReadTokens(file string) ([]Secret, error) { return readSecrets(file, leastToken) }
+
+func readSecrets(file string, least int) ([]Secret, error) {
 	data, err := readPrivate(file)
 	if err != nil {
 		return nil, err
 	}
 	var secrets []Secret
+	var short []error
+	number := 0
 	for line := range bytes.Lines(data) {
-		if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' {
-			secrets = append(secrets, Secret(text))
+		number++
+		text := bytes.TrimSpace(line)
+		if len(text) == 0 || text[0] == '#' {
+			continue
 		}
+		if n := utf8.RuneCount(text); n < least {
+			short = append(short, &Error{
+				Position: Position{File: file, Line: number},
+				Problem:  fmt.Sprintf("the access token is too short: others can guess one of fewer than %d characters", least),
+				Remedy:   "write a longer one in its place, such as what `openssl rand -hex 16` prints, and give it to those who use this one",
+			})
+		}
+		secrets = append(secrets, Secret(text))
 	}
 	if len(secrets) == 0 {
 		return nil, &Error{
@@ -124,5 +146,5 @@ func ReadSecrets(file string) ([]Secret, error) {
 			Remedy:   "write the secret into it, in a line of its own",
 		}
 	}
-	return secrets, nil
+	return secrets, errors.Join(short...)
 }

@@ -18,7 +18,7 @@ func TestCoScaleCLI(t *testing.T) {
 		t.Skip("COSCALE_CLI does not name a coscale-cli")
 	}
 	dir := t.TempDir()
-	token := write(t, dir, "token", "open-sesame\n")
+	token := write(t, dir, "token", "open-sesame-open-sesame\n")
 	if err := os.Chmod(token, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestCoScaleCLI(t *testing.T) {
 		{`event updatedata --name Backups --dataid 1 --stopTime 0 --attribute {"exitCode":0}`, `"version":2`},
 		{`alert list`, `[]`},
 	} {
-		args := append(strings.Fields(step.args), "--api-url", "http://"+b.address, "--app-id", "shop", "--access-token", "open-sesame", "--rawOutput")
+		args := append(strings.Fields(step.args), "--api-url", "http://"+b.address, "--app-id", "shop", "--access-token", "open-sesame-open-sesame", "--rawOutput")
 		out, err := exec.Command(cli, args...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), step.want) {
 			t.Errorf("%s: %v\n%s", step.args, err, out)

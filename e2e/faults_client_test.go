@@ -117,7 +117,7 @@ func (c *apiClient) ask(ctx context.Context, path string, form url.Values, into 
 func (c *apiClient) ready(ctx context.Context) error {
 	if c.token == "" {
 		var answer struct{ Token string }
-		if err := c.ask(ctx, "login/", url.Values{"accessToken": {"open-sesame"}}, &answer); err != nil {
+		if err := c.ask(ctx, "login/", url.Values{"accessToken": {"open-sesame-open-sesame"}}, &answer); err != nil {
 			return err
 		}
 		c.token = answer.Token

@@ -113,7 +113,7 @@ func newPeer(t *testing.T) *peer {
 	t.Helper()
 	p := &peer{points: make(map[string]int), events: make(map[string]int)}
 	api, err := server.NewHandler(server.HandlerOptions{
-		AppID: "shop", Tokens: []string{"open-sesame"}, Folder: t.TempDir(), TTL: time.Hour,
+		AppID: "shop", Tokens: []string{"open-sesame-open-sesame"}, Folder: t.TempDir(), TTL: time.Hour,
 		Source: &record.Source{Kind: record.Receiver, Name: "coscale"}, Sink: p,
 	})
 	if err != nil {
@@ -276,7 +276,7 @@ func slow(d time.Duration) fault {
 // secretFile writes the token that all in a lab share.
 func secretFile(t *testing.T, dir string) {
 	t.Helper()
-	chmod(t, write(t, dir, "token", "open-sesame\n"), 0o600)
+	chmod(t, write(t, dir, "token", "open-sesame-open-sesame\n"), 0o600)
 }
 
 func refusedFile(storage string) string { return filepath.Join(storage, "uploads", "coscale.refused") }

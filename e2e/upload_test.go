@@ -15,7 +15,7 @@ import (
 // was away. One bridge is both ends of CoScale's API.
 func TestUpload(t *testing.T) {
 	dir := t.TempDir()
-	token := write(t, dir, "token", "open-sesame\n")
+	token := write(t, dir, "token", "open-sesame-open-sesame\n")
 	if err := os.Chmod(token, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ upload: {coscale: {url: "http://%s", app_id: shop, access_token_file: token, ser
 // as CoScale's backend of the daemon sent it: a rate, a last value, percentiles.
 func TestUploadStatsD(t *testing.T) {
 	dir := t.TempDir()
-	token := write(t, dir, "token", "open-sesame\n")
+	token := write(t, dir, "token", "open-sesame-open-sesame\n")
 	if err := os.Chmod(token, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ var coscaleContract = contract{
 	Bad:  []string{"", "[", `[{"m":1,"s":"s1","d":[[0,1]],"dv":{"Queue":"a"b"}}]`, `[{"m":1,"s":"s1","d":[[1000,1]]}]`, `[{"m":"x"}]`, "{}"},
 	Overload: func(t *testing.T, to receivertest.Addresses) string {
 		c := newAPIClient(t, to)
-		c.post("data/", url.Values{"data": {strings.Repeat("0", 33<<20)}})
+		c.post("data/", url.Values{"data": {"[" + strings.Repeat(" ", 33<<20)}})
 		return "too_large"
 	},
 }

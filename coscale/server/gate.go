@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,12 @@ const (
 	failureDelay = 800 * time.Millisecond
 	// maxDelayed bounds how many wait at a time.
 	maxDelayed = 64
+	// A client may fail so often to log in, and once more with each failureEvery. Until
+	// then it is answered without a look at its token.
+	maxFailures  = 10
+	failureEvery = 6 * time.Second
+	// maxFailing bounds half of the clients whose failures are remembered.
+	maxFailing = 5000
 )
 
 // gate lets clients in. A session's token holds its end and a code over it that
@@ -29,8 +36,9 @@ type gate struct {
 	secret []byte
 	// keys are one for each access token, all of one length, so that comparing
 	// them tells nothing of the token's.
-	keys    [][]byte
-	delayed chan struct{}
+	keys     [][]byte
+	delayed  chan struct{}
+	failures failures
 }
 
 func newGate(secret []byte, accessTokens []string) *gate {
@@ -90,4 +98,41 @@ func (g *gate) delay(ctx context.Context) bool {
 	case <-ctx.Done():
 	}
 	return true
+}
+
+// failures are the logins that failed of late, by client, as far as they count yet. The
+// zero value is ready.
+type failures struct {
+	mu         sync.Mutex
+	young, old map[string]failed // of the last minute, or of fewer when they are many; and before that
+	since      time.Time         // when young began
+}
+
+type failed struct {
+	often float64 // as of
+	at    time.Time
+}
+
+// try lets a client log in; blocked says that it has failed too often for that, and
+// first that it has just now.
+func (f *failures) try(client string, now time.Time, login func() bool) (blocked, first bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now.Sub(f.since) >= maxFailures*failureEvery || len(f.young) >= maxFailing {
+		f.young, f.old, f.since = make(map[string]failed), f.young, now
+	}
+	one, ok := f.young[client]
+	if !ok {
+		one = f.old[client]
+	}
+	one.often = max(0, one.often-max(0, now.Sub(one.at)).Seconds()/failureEvery.Seconds())
+	if one.often > maxFailures-1 {
+		return true, false
+	}
+	if login() {
+		return false, false
+	}
+	one.often, one.at = one.often+1, now
+	f.young[client] = one
+	return false, one.often > maxFailures-1
 }

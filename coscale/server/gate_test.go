@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,7 +121,9 @@ func TestLoginLoop(t *testing.T) {
 		start, n := time.Now(), 0
 		for ; time.Since(start) < time.Minute; n++ {
 			asked := time.Now()
-			ask(h, "POST", "/api/v1/app/A/login/", "", formType, "accessToken=wrong")
+			if w := ask(h, "POST", "/api/v1/app/A/login/", "", formType, "accessToken=wrong"); w.Code == 401 {
+				t.Fatal("it is told to log in again")
+			}
 			if waited := time.Since(asked); waited > 950*time.Millisecond {
 				t.Fatalf("an answer came after %v", waited)
 			}
@@ -157,5 +160,101 @@ func TestTokenTakenAway(t *testing.T) {
 	}
 	if issued, good := after.check(b, testNow); !issued || !good {
 		t.Error("b's session ended")
+	}
+}
+
+// TestGuessing has a client try many tokens, at once and over time: few are looked at, and
+// the right one is not let in either until some time has passed. Others notice nothing.
+func TestGuessing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHandler(t, "", nil)
+		h.clock = time.Now
+		from := func(address, path, body string) int {
+			r := httptest.NewRequest("POST", "/api/v1/"+path, strings.NewReader(body))
+			r.RemoteAddr = address
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w.Code
+		}
+		statuses := make(map[int]int)
+		var mu sync.Mutex
+		guess := func(n int) {
+			var all sync.WaitGroup
+			for i := range n {
+				all.Go(func() {
+					path, body := "app/A/login/", fmt.Sprintf("accessToken=guess-%d", i)
+					switch i % 3 {
+					case 1:
+						path, body = "users/login/", fmt.Sprintf("email=a&password=guess-%d", i)
+					case 2:
+						path = fmt.Sprintf("app/%d/login/", i)
+					}
+					status := from("[2001:db8::"+strconv.FormatInt(int64(1+i), 16)+"]:1", path, body)
+					mu.Lock()
+					defer mu.Unlock()
+					statuses[status]++
+				})
+			}
+			all.Wait()
+		}
+		guess(1000)
+		if looked := statuses[400] + statuses[404]; looked != maxFailures || statuses[429] != 1000-maxFailures {
+			t.Errorf("at once: %v", statuses)
+		}
+		const right = "accessToken=other"
+		if status := from("[2001:db8::ffff]:1", "app/A/login/", right); status != 429 {
+			t.Errorf("the right token behind the guesses: %d", status)
+		}
+		for _, other := range []string{"[2001:db8:0:1::1]:1", "192.0.2.7:1", "127.0.0.1:1"} {
+			if status := from(other, "app/A/login/", right); status != 200 {
+				t.Errorf("%s: %d", other, status)
+			}
+		}
+		clear(statuses)
+		begin := time.Now()
+		for time.Since(begin) < 10*time.Minute {
+			guess(10)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if looked := statuses[400] + statuses[404]; looked < 95 || looked > 101 {
+			t.Errorf("in ten minutes: %v", statuses)
+		}
+		time.Sleep(failureEvery)
+		if status := from("[2001:db8::ffff]:1", "app/A/login/", right); status != 200 {
+			t.Errorf("the right token a moment later: %d", status)
+		}
+	})
+}
+
+// TestManyRightLogins: coscale-cli logs in for each of its runs, of which a job may make
+// many.
+func TestManyRightLogins(t *testing.T) {
+	h, _ := newTestHandler(t, "", nil)
+	for range 10 * maxFailures {
+		if w := ask(h, "POST", "/api/v1/app/A/login/", "", formType, "accessToken=other"); w.Code != 200 {
+			t.Fatal(w.Code, w.Body)
+		}
+	}
+}
+
+// TestFailuresAreBounded: who has many addresses takes no more memory for them.
+func TestFailuresAreBounded(t *testing.T) {
+	var f failures
+	for i := range 10 * maxFailing {
+		f.try(strconv.Itoa(i), testNow, func() bool { return false })
+	}
+	if n := len(f.young) + len(f.old); n > 2*maxFailing {
+		t.Errorf("%d clients are remembered", n)
+	}
+	f.try("x", testNow.Add(time.Hour), func() bool { return false })
+	f.try("x", testNow.Add(2*time.Hour), func() bool { return false })
+	if n := len(f.young) + len(f.old); n > 2 {
+		t.Errorf("%d clients are remembered two hours later", n)
+	}
+	for range maxFailures {
+		f.try("y", testNow.Add(3*time.Hour), func() bool { return false })
+	}
+	if blocked, _ := f.try("y", testNow.Add(2*time.Hour), func() bool { return true }); !blocked {
+		t.Error("a clock that goes back opens the door")
 	}
 }

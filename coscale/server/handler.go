@@ -29,6 +29,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/access"
 	"scriptbridge/internal/admit"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
@@ -88,6 +89,7 @@ type Handler struct {
 
 	toldLoop atomic.Int64 // when a ring was told of, in Unix nanoseconds
 
+	guesses repeat.State // clients that failed too often to log in
 	trouble repeat.State // why requests were not kept
 }
 
@@ -259,6 +261,9 @@ func (h *Handler) route(c *call) (any, error) {
 	mine := path[1] == h.o.AppID
 	if path = path[2:]; len(path) == 1 && path[0] == "login" {
 		if !mine {
+			if err := h.attempt(c, func() bool { return false }); err != nil {
+				return nil, err
+			}
 			return nil, h.fail(c, http.StatusNotFound, "There is no such application here.")
 		}
 		return h.login(c, "accessToken")
@@ -315,7 +320,15 @@ func (h *Handler) login(c *call, field string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if token := h.gate.login(form.get(field), c.now); token != "" {
+	var token string
+	err = h.attempt(c, func() bool {
+		token = h.gate.login(form.get(field), c.now)
+		return token != ""
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case token != "":
 		return struct {
 			Token string `json:"token"`
 		}{token}, nil
@@ -325,6 +338,22 @@ func (h *Handler) login(c *call, field string) (any, error) {
 		msg = "Invalid email or password."
 	}
 	return nil, h.fail(c, http.StatusBadRequest, msg)
+}
+
+// attempt lets a client try to log in, unless it has failed too often.
+func (h *Handler) attempt(c *call, login func() bool) error {
+	client := access.Client(c.Request)
+	blocked, first := h.gate.failures.try(client, c.now, login)
+	if first {
+		news, _ := h.guesses.Update(time.Now(), client)
+		for _, n := range news {
+			level.Warn(h.logger).Log(n.With("msg", "logins to CoScale's API are refused for a while, since so many have failed", "client", client)...)
+		}
+	}
+	if !blocked {
+		return nil
+	}
+	return h.fail(c, http.StatusTooManyRequests, "Too many logins from this address have failed; wait a minute.")
 }
 
 // admit lets through who has a session.

@@ -65,7 +65,7 @@ func newReceiver(r *config.Receive, env receiver.Env) (receiver.Receiver, error)
 	for _, reason := range refusals {
 		env.Counts.Dropped(reason, 0)
 	}
-	secrets, err := config.ReadSecrets(c.config.AccessTokensFile)
+	secrets, err := config.ReadTokens(c.config.AccessTokensFile)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +169,7 @@ func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.
 	server := &http.Server{
 		Handler:     access.NoSniff(c.guarded(d.Handler(handler, NotOpen))),
 		BaseContext: access.BaseContext,
+		ConnContext: access.ConnContext,
 		// As those of the web port: whatever a client does, it ends.
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,

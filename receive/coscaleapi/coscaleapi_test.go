@@ -94,12 +94,12 @@ func TestTokensChange(t *testing.T) {
 	folder := t.TempDir()
 	c := receivertest.CoScaleConfig(t, folder)
 	r := begin(t, c)
-	receivertest.WriteFile(t, filepath.Join(folder, "tokens"), "another\n")
+	receivertest.WriteFile(t, filepath.Join(folder, "tokens"), "another-token-of-the-shop\n")
 	if code := loginTo(t, http.DefaultClient, r.web.URL, receivertest.CoScaleToken); code != 200 {
 		t.Errorf("the old token before a reload: %d", code)
 	}
 	r.Reload(t.Context(), c)
-	if code := loginTo(t, http.DefaultClient, r.web.URL, "another"); code != 200 {
+	if code := loginTo(t, http.DefaultClient, r.web.URL, "another-token-of-the-shop"); code != 200 {
 		t.Errorf("the new token: %d", code)
 	}
 	if code := loginTo(t, http.DefaultClient, r.web.URL, receivertest.CoScaleToken); code != 400 {

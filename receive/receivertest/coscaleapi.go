@@ -8,7 +8,7 @@ import (
 )
 
 // CoScaleToken is the access token that CoScaleConfig lets in.
-const CoScaleToken = "open-sesame"
+const CoScaleToken = "open-sesame-open-sesame"
 
 // CoScaleConfig is a receiver on a port of its own, or on the web port.
 func CoScaleConfig(t *testing.T, folder string, listen ...string) *config.Receive {
