@@ -34,7 +34,7 @@ func settle(all []*finding, o Options) {
 				e.settleCommand(o)
 			}
 			if o.Host.IsOther() {
-				for _, key := range []string{"directory", "agent_config", "env_file", "mapping_config"} {
+				for _, key := range []string{"directory", "agent_config", "mapping_config", "auth_file"} {
 					if field := e.value.Get(key); field != nil && !o.Host.Exists(field.Value.Text) {
 						e.refuse("%s does not exist", field.Value.Text)
 					}
@@ -62,6 +62,9 @@ func (e *entry) settleTrust(o Options) {
 	}
 }
 
+// programFolders are where programs are that are not named by their paths.
+var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
 // nowhere is the folder in which relative paths begin.
 const nowhere = "/no folder"
 
@@ -76,11 +79,12 @@ func (e *entry) settleCommand(o Options) {
 			e.refuse("the path %s is relative to a folder that is not known", strings.TrimPrefix(file, nowhere+"/"))
 			return
 		}
-		if !o.Host.IsOther() || !path.IsAbs(file) {
-			continue
-		}
-		if is, _ := o.Host.IsFile(file); !is {
+		switch is, _ := o.Host.IsFile(file); {
+		case !o.Host.IsOther() || file == "" || is: // this machine is looked at by the examination
+		case path.IsAbs(file):
 			e.refuse("%s does not exist", file)
+		case !slices.ContainsFunc(programFolders, func(folder string) bool { return o.Host.Exists(path.Join(folder, file)) }):
+			e.refuse("there is no program %s", file)
 		}
 	}
 }
