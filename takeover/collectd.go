@@ -44,6 +44,7 @@ func (c *collectdFile) file(file string) {
 	if !ok {
 		return
 	}
+	c.shared = append(c.shared, file)
 	if c.depth++; c.depth > maxIncludes {
 		return
 	}

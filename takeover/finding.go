@@ -42,6 +42,8 @@ type finding struct {
 	files   []string
 	entries []*entry
 	left    []left
+	// shared are files that have a part in what all entries say.
+	shared  []string
 	entered map[string]bool // files and folders, by where they are
 }
 
@@ -71,6 +73,7 @@ type entry struct {
 	user    string   // whom it runs as; empty for the bridge's own
 	off     string   // why it is commented out; empty where it is not
 	offer   bool     // it was never run as it stands: it is only an offer
+	sources []string // further files that it comes from
 	finds   []string // names of the scripts that an entry of discover finds
 }
 
@@ -154,6 +157,16 @@ func (f *finding) enter(name string) bool {
 	}
 	f.entered[at] = true
 	return true
+}
+
+// services finds what starts the tool. Their files have a part in all of its
+// entries.
+func (f *finding) services(names ...string) []host.Service {
+	all := f.Host.Services(names...)
+	for _, s := range all {
+		f.shared = append(f.shared, s.Files...)
+	}
+	return all
 }
 
 // known files are those at known places that exist, and those that the command

@@ -19,7 +19,7 @@ func findInstrumental(f *finding) {
 			folders = append(folders, d)
 		}
 	}
-	for _, s := range f.Host.Services("instrumentald", "instrument_server", "instrumental-tools", "instrumental_tools") {
+	for _, s := range f.services("instrumentald", "instrument_server", "instrumental-tools", "instrumental_tools") {
 		f.files = append(f.files, s.File)
 		if _, folder := instrumentalFlags(s.Words); folder != "" {
 			every, _ := instrumentalFlags(s.Words)

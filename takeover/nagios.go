@@ -70,6 +70,7 @@ func (n *nagios) file(file string) {
 	if !ok {
 		return
 	}
+	n.shared = append(n.shared, file)
 	if n.depth++; n.depth > maxIncludes {
 		return
 	}

@@ -30,7 +30,7 @@ type nrpeCommand struct {
 func findNRPE(f *finding) {
 	known := []string{"/etc/nagios/nrpe.cfg", "/etc/nrpe.cfg", "/etc/nrpe/nrpe.cfg", "/etc/icinga/nrpe.cfg", "/usr/local/nagios/etc/nrpe.cfg", "/usr/local/etc/nrpe.cfg", "/usr/local/etc/nagios/nrpe.cfg"}
 	user := ""
-	for _, s := range f.Host.Services("nagios-nrpe-server", "nrpe", "nrped") {
+	for _, s := range f.services("nagios-nrpe-server", "nrpe", "nrped") {
 		if file, ok := host.Flag(s.Words, "-c", "--config"); ok {
 			known = append(known, file)
 		}
@@ -63,6 +63,7 @@ func (n *nrpe) file(file string) {
 	if !ok {
 		return
 	}
+	n.shared = append(n.shared, file)
 	if n.depth++; n.depth > maxIncludes {
 		n.leave(place{file: file}, "is included too deep")
 		return

@@ -22,7 +22,7 @@ func findScriptExporter(f *finding) {
 	}
 	dirs := make(map[string]string)
 	user := ""
-	for _, s := range f.Host.Services("script_exporter", "script-exporter", "prometheus-script-exporter") {
+	for _, s := range f.services("script_exporter", "script-exporter", "prometheus-script-exporter") {
 		f.files = append(f.files, s.File)
 		user = s.User
 		file, ok := host.Flag(s.Words, "-config.file", "--config.file", "--config.files")

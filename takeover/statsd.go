@@ -12,7 +12,7 @@ import (
 // mapping file.
 func findStatsDExporter(f *finding) {
 	taken := false
-	for _, s := range f.Host.Services("statsd_exporter", "statsd-exporter", "prometheus-statsd-exporter") {
+	for _, s := range f.services("statsd_exporter", "statsd-exporter", "prometheus-statsd-exporter") {
 		f.files = append(f.files, s.File)
 		if !taken {
 			f.statsdService(s)

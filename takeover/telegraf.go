@@ -29,7 +29,7 @@ func findTelegraf(f *finding) {
 	if _, ok := f.Host.Account("telegraf"); ok {
 		user = "telegraf" // which its packages make
 	}
-	for _, s := range f.Host.Services("telegraf") {
+	for _, s := range f.services("telegraf") {
 		if file, ok := host.Flag(s.Words, "--config", "-config"); ok {
 			known = append(known, file)
 		}

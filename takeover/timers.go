@@ -57,6 +57,7 @@ func (f *finding) timer(start host.Setting, u, timer *host.Unit) *entry {
 		}
 	}
 	e := f.textfileJob(at, job, interval, schedule, f.Host.Variables(u))
+	e.sources = append(f.Host.FilesOf(u), f.Host.FilesOf(timer)...)
 	e.note("Disable %s, and remove the file.", timer.File)
 	for _, s := range append(timer.Settings, u.Settings...) {
 		if strings.HasPrefix(s.Key, "Condition") {

@@ -29,7 +29,7 @@ func settle(all []*finding, o Options) {
 			if e.off != "" {
 				continue
 			}
-			e.settleTrust(o)
+			e.settleTrust(o, slices.Concat([]string{e.at.file}, e.sources, f.shared))
 			if e.section == scripts {
 				e.settleCommand(o)
 			}
@@ -48,8 +48,9 @@ func settle(all []*finding, o Options) {
 	nameAll(all)
 }
 
-// settleTrust: who may change the file that an entry comes from decides what runs.
-func (e *entry) settleTrust(o Options) {
+// settleTrust: who may change one of the files that an entry comes from decides what
+// runs.
+func (e *entry) settleTrust(o Options, files []string) {
 	if !o.AsRoot {
 		return
 	}
@@ -57,8 +58,10 @@ func (e *entry) settleTrust(o Options) {
 	if uid, ok := o.Host.Account(e.user); ok {
 		uids = append(uids, uid)
 	}
-	if fault := o.Host.Fault(e.at.file, uids, o.Trusted); fault != nil {
-		e.refuse("the file would be obeyed by root, but %s may change it, since %s (look at the entry, and take its # away)", fault.Who, fault.State())
+	for _, file := range files {
+		if fault := o.Host.Fault(file, uids, o.Trusted); fault != nil {
+			e.refuse("%s would be obeyed by root, but %s may change it, since %s (look at the entry, and remove its #)", file, fault.Who, fault.State())
+		}
 	}
 }
 

@@ -108,9 +108,9 @@ func TestServices(t *testing.T) {
 		"usr/lib/systemd/system/z@.xxx":         "",
 	})
 	want := []Service{
-		{File: "/etc/systemd/system/x.service", User: "me", Dir: "/srv", Words: []string{"/bin/x", "--a=$B", "--c", "two words", "3", "--e", "1", "2", "--last"}},
-		{File: "/etc/init.d/y", Words: []string{"/opt/y", "-s", "/opt/y/s", "-u", "me"}},
-		{File: "/lib/systemd/system/w.service", User: "c", Words: []string{"exec", "/bin/w", "--new=1"}},
+		{File: "/etc/systemd/system/x.service", Files: []string{"/etc/systemd/system/x.service", "/etc/default/x"}, User: "me", Dir: "/srv", Words: []string{"/bin/x", "--a=$B", "--c", "two words", "3", "--e", "1", "2", "--last"}},
+		{File: "/etc/init.d/y", Files: []string{"/etc/init.d/y"}, Words: []string{"/opt/y", "-s", "/opt/y/s", "-u", "me"}},
+		{File: "/lib/systemd/system/w.service", Files: []string{"/lib/systemd/system/w.service", "/lib/systemd/system/w.service.d/1.conf", "/etc/systemd/system/w.service.d/o.conf"}, User: "c", Words: []string{"exec", "/bin/w", "--new=1"}},
 	}
 	if diff := cmp.Diff(want, h.Services("x", "y", "w", "z")); diff != "" {
 		t.Error(diff)

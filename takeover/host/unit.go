@@ -11,6 +11,7 @@ import (
 // Service is how a machine starts a program.
 type Service struct {
 	File  string   // that says so
+	Files []string // all that take part in it
 	Words []string // its command line; the program first
 	User  string   // "" for root
 	Dir   string   // its working directory, "" where that is not said
@@ -29,7 +30,7 @@ func (h *Host) Services(names ...string) (services []Service) {
 		}
 		file := path.Join("/etc/init.d", name)
 		if text, err := h.Read(file); err == nil {
-			services = append(services, Service{File: file, Words: h.initScript(text)})
+			services = append(services, Service{File: file, Files: []string{file}, Words: h.initScript(text)})
 		}
 	}
 	return services
@@ -157,6 +158,21 @@ func (h *Host) Variables(u *Unit) map[string]string {
 	return vars
 }
 
+// FilesOf are all files that say what a unit is.
+func (h *Host) FilesOf(u *Unit) []string {
+	files := []string{u.File}
+	for _, s := range u.Settings {
+		file := s.File
+		if s.Key == "EnvironmentFile" {
+			file = strings.TrimPrefix(s.Value, "-")
+		}
+		if !slices.Contains(files, file) && h.Exists(file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
 // User is whom a unit's program runs as; "" for root.
 func (u *Unit) User() string {
 	if user := u.Get("User"); user != "root" && user != "0" {
@@ -185,7 +201,7 @@ func (h *Host) services(u *Unit) (services []Service) {
 	vars := h.Variables(u)
 	for _, line := range u.Starts() {
 		services = append(services, Service{
-			File: u.File, User: u.User(), Dir: strings.TrimPrefix(u.Get("WorkingDirectory"), "-"), Words: expand(line.Value, vars),
+			File: u.File, Files: h.FilesOf(u), User: u.User(), Dir: strings.TrimPrefix(u.Get("WorkingDirectory"), "-"), Words: expand(line.Value, vars),
 		})
 	}
 	return services
