@@ -148,7 +148,7 @@ func (s *storage) take(patience time.Duration) error {
 		place, err = fsx.PlaceOf(lock, path)
 	}
 	if err != nil {
-		lock.Close()
+		_ = lock.Close() // nothing was written
 		return err
 	}
 	if err := lock.Truncate(0); err == nil {
@@ -167,7 +167,7 @@ func (s *storage) held() error {
 	if errors.Is(err, fsx.ErrRemoved) {
 		was, place := s.lock, s.place
 		if err = s.take(0); err == nil {
-			was.Close()
+			_ = was.Close() // what it held is for people only
 			place.Close()
 		}
 	}
@@ -179,9 +179,9 @@ func (s *storage) held() error {
 
 // close lets another process have the folder.
 func (s *storage) close() {
-	s.lock.Close()
+	_ = s.lock.Close() // what it holds is for people only
 	s.place.Close()
-	s.disk.Close()
+	_ = s.disk.Close() // a folder
 }
 
 // memory gives a script its file in the folder.
@@ -295,7 +295,7 @@ func (m *memoryFile) load() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	text, err := io.ReadAll(io.LimitReader(f, m.most+memoryOverhead+1))
 	switch {
 	case err != nil:
@@ -335,7 +335,7 @@ func (m *memoryFile) overwrites() error {
 	if err != nil {
 		return nil // there is nothing, or it is no file of ours
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	begin := make([]byte, len(memoryMark)+8)
 	n, _ := io.ReadFull(f, begin)
 	return m.newer(begin[:n])

@@ -37,7 +37,7 @@ func readBridge(disk fsx.FS, path string) (string, error) {
 	f, err := disk.OpenFile(path, os.O_RDONLY, 0)
 	switch {
 	case err == nil:
-		defer f.Close()
+		defer func() { _ = f.Close() }() // it is only read
 		text, err := io.ReadAll(io.LimitReader(f, 100))
 		if err != nil {
 			return "", err

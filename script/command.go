@@ -60,21 +60,9 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		}
 		c.Group = &gid
 	}
-	env := process.Environment(os.Environ(), c.Account, s.PassEnv)
-	if s.EnvFile != "" {
-		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
-			return c, &missingError{text: s.EnvFile + ": there is no such file", path: s.EnvFile}
-		}
-		if err := s.obeyed(s.EnvFile); err != nil {
-			return c, err
-		}
-		vars, err := config.ReadEnvFile(s.EnvFile)
-		if err != nil {
-			return c, err
-		}
-		env = setSecrets(env, vars)
+	if err := s.variables(&c); err != nil {
+		return c, err
 	}
-	c.Env = setSecrets(env, s.Env)
 	if err := checkDirectory(s.WorkingDirectory); err != nil {
 		return c, err
 	}
@@ -104,6 +92,26 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		return c, d.CheckPermissions(&s.Script, guard)
 	}
 	return c, nil
+}
+
+// variables gives a command its environment.
+func (s *Script) variables(c *process.Command) error {
+	env := process.Environment(os.Environ(), c.Account, s.PassEnv)
+	if s.EnvFile != "" {
+		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
+			return &missingError{text: s.EnvFile + ": there is no such file", path: s.EnvFile}
+		}
+		if err := s.obeyed(s.EnvFile); err != nil {
+			return err
+		}
+		vars, err := config.ReadEnvFile(s.EnvFile)
+		if err != nil {
+			return err
+		}
+		env = setSecrets(env, vars)
+	}
+	c.Env = setSecrets(env, s.Env)
+	return nil
 }
 
 // confine has a command keep to what the configuration allows.

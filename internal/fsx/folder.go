@@ -199,7 +199,7 @@ func openIn(dir *os.Root, name string, flag int, perm fs.FileMode) (*os.File, er
 		err = file.Truncate(0)
 	}
 	if err != nil {
-		file.Close()
+		_ = file.Close() // nothing was written
 		return nil, err
 	}
 	return file, nil

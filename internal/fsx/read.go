@@ -57,7 +57,7 @@ func Open(name string) (*os.File, error) {
 		err = readable(info)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close() // nothing was written
 		return fail(err)
 	}
 	return f, nil
@@ -79,8 +79,8 @@ func ReadFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return readAll(f)
+	text, err := readAll(f)
+	return text, errors.Join(err, f.Close())
 }
 
 func readAll(f *os.File) ([]byte, error) {
@@ -103,7 +103,7 @@ func Digest(names ...string) [sha256.Size]byte {
 		f, err := Open(name)
 		if err == nil {
 			_, err = io.Copy(one, io.LimitReader(f, Most))
-			f.Close()
+			err = errors.Join(err, f.Close())
 		}
 		fmt.Fprintf(all, "%q %x %v\n", name, one.Sum(nil), err)
 	}

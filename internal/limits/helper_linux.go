@@ -118,7 +118,7 @@ func (p *Program) become(ready func() error) (what string, err error) {
 	if what, err := p.bound(); err != nil {
 		return what, err
 	}
-	return whatExec, syscall.Exec(p.Path, args, env)
+	return whatExec, syscall.Exec(p.Path, args, env) //nolint:gosec // to start what it is told is all that this process is there for
 }
 
 // niceSession gives our session the niceness as well, where the kernel shares the

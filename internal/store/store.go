@@ -135,7 +135,7 @@ func Open(path string, o Options) (*File, error) {
 		}
 	}
 	if err != nil {
-		file.Close() // whatever became of the db
+		_ = file.Close() // whatever became of the db
 		if f.place != nil {
 			f.place.Close()
 		}
@@ -151,7 +151,7 @@ func Check(disk fsx.FS, path string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -309,8 +309,8 @@ func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if errors.Is(f.why, ErrDamaged) {
-		err = nil      // there is nothing left to lose,
-		f.file.Close() // and its lock goes with it
+		err = nil          // there is nothing left to lose,
+		_ = f.file.Close() // and its lock goes with it
 		f.release()
 	}
 	return errors.Join(err, f.place.Close())

@@ -71,7 +71,7 @@ func newReaper(logger log.Logger) *reaper {
 	keepDescriptors()
 	r := &reaper{
 		logger: logger,
-		base:   idBit | rand.Uint64()&ownBits,
+		base:   idBit | rand.Uint64()&ownBits, //nolint:gosec // a mark tells runs apart, and keeps no secret
 		live:   make(map[uint64]int),
 		stuck:  make(map[int]bool),
 	}

@@ -33,13 +33,13 @@ func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, e
 		}
 	}
 	defer signal.Stop(signals)
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // who calls wrap names the command
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	err = cmd.Start()
 	if errors.Is(err, syscall.ENOEXEC) {
 		// A script without a #! line; a shell would run it itself.
 		path := cmd.Path
-		cmd = exec.Command("/bin/sh", append([]string{path}, args[1:]...)...)
+		cmd = exec.Command("/bin/sh", append([]string{path}, args[1:]...)...) //nolint:gosec // as above
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 		err = cmd.Start()
 	}

@@ -154,7 +154,7 @@ func (s *Spool) endsLine(path string, size int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	var last [1]byte
 	_, err = f.ReadAt(last[:], size-1)
 	return last[0] == '\n', err

@@ -110,7 +110,7 @@ func (s *Spool) readable() (items uint64) {
 	if err != nil {
 		return 0
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	info, err := f.Stat()
 	if err != nil {
 		return 0

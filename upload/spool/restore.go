@@ -43,7 +43,7 @@ func readAsideFile(disk fsx.FS, name string, each func(AsideLine) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	in := bufio.NewReader(f)
 	for {
 		text, err := in.ReadBytes('\n')

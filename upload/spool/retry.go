@@ -125,7 +125,7 @@ func Pause(n int, err error) time.Duration {
 	if n < 10 {
 		most = min(most, firstPause<<n)
 	}
-	pause := most*3/4 + rand.N(most/4)
+	pause := most*3/4 + rand.N(most/4) //nolint:gosec // nothing depends on who knows it
 	var asked interface{ Wait() time.Duration }
 	if errors.As(err, &asked) {
 		pause = max(pause, min(asked.Wait(), mostAsked))
