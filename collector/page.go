@@ -27,12 +27,7 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.format = openMetrics
 	}
 	last := c.gather(wanted)
-
-	c.mu.Lock()
-	c.sweep()
-	p := c.layout.page(v)
-	c.mu.Unlock()
-
+	p := c.finished(v)
 	header := w.Header()
 	size := p.size + len(last)
 	if v.gzip {
@@ -60,6 +55,14 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_, _ = w.Write(last)
+}
+
+// finished is the page as it is now.
+func (c *Collector) finished(v variant) *page {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sweep()
+	return c.layout.page(v)
 }
 
 // gather gives the process-wide families, and the end of an OpenMetrics page.
@@ -119,8 +122,18 @@ func (c *Collector) WritePage(w io.Writer, f expfmt.Format, keep func(family str
 	if f.FormatType() == expfmt.TypeOpenMetrics {
 		as = openMetrics
 	}
-	var page []byte
+	page := c.chosen(as, keep)
+	if as == openMetrics {
+		page = append(page, "# EOF\n"...)
+	}
+	_, err := w.Write(page)
+	return err
+}
+
+// chosen are the families that keep takes, as they are now.
+func (c *Collector) chosen(as format, keep func(family string) bool) (page []byte) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.sweep()
 	c.layout.checkStrict()
 	for _, ch := range c.layout.chunks {
@@ -130,10 +143,5 @@ func (c *Collector) WritePage(w io.Writer, f expfmt.Format, keep func(family str
 			}
 		}
 	}
-	c.mu.Unlock()
-	if as == openMetrics {
-		page = append(page, "# EOF\n"...)
-	}
-	_, err := w.Write(page)
-	return err
+	return page
 }

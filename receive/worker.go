@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
@@ -114,14 +115,14 @@ func (w *worker) once(ctx context.Context) error {
 		d.Shut()
 		cancel()
 	})
-	err = r.Run(running)
+	err = panics.Try(func() error { return r.Run(running) })
 	ending()
 	d.Shut()
 	if err == nil && ctx.Err() == nil {
 		err = errors.New("it ended by itself")
 	}
 	if err != nil && ctx.Err() != nil {
-		level.Error(w.logger).Log("msg", "the receiver did not end well", "err", err)
+		level.Error(w.logger).Log(append([]any{"msg", "the receiver did not end well", "err", err}, panics.Place(err)...)...)
 	}
 	return err
 }
@@ -161,7 +162,7 @@ func (w *worker) fail(err error) {
 	w.logged = w.down
 	w.mu.Unlock()
 	if !known {
-		level.Error(w.logger).Log("msg", "the receiver is down, and tries again", "err", err)
+		level.Error(w.logger).Log(append([]any{"msg", "the receiver is down, and tries again", "err", err}, panics.Place(err)...)...)
 	}
 }
 

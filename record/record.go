@@ -11,6 +11,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"scriptbridge/internal/panics"
 )
 
 // Kind tells a script, which we run, from a receiver, which is pushed to.
@@ -358,14 +360,15 @@ type Sink interface {
 }
 
 // Tee is a Sink that puts every batch to each of its sinks, in order, and
-// joins their errors: one sink's failure never keeps a batch from the others.
+// joins their errors: one sink's failure never keeps a batch from the others, nor
+// does a panic, which is an error too.
 type Tee []Sink
 
 // Put calls every sink.
 func (t Tee) Put(b *Batch) error {
 	var errs []error
 	for _, s := range t {
-		if err := s.Put(b); err != nil {
+		if err := panics.Try(func() error { return s.Put(b) }); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -96,8 +96,8 @@ func (j *judge) announce(source *record.Source) *record.Batch {
 	return &record.Batch{Source: source, Time: time.Now()}
 }
 
-// judge decides on a run.
-func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
+// decide is judge without what may be the reason.
+func (j *judge) decide(t *dialect.Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
 	j.terms(t)
 	run := &record.Run{
 		Result: record.OK, Interval: j.interval, Timeout: j.timeout,
@@ -137,8 +137,6 @@ func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Dura
 	} else if failed != nil {
 		v.Err = fmt.Errorf("%w; %w", outcomeErr, failed)
 	}
-	j.advise(t, v)
-
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,

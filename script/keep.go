@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/script/dialect"
 )
 
@@ -60,12 +61,14 @@ func (u *worker) liveOnce(k dialect.Keeper, mine *place, waited time.Duration) (
 		u.publish(t, batch, verdict, next)
 		waited = 0
 	}
-	last := k.Keep(u.ctx, u.exec, dialect.Session{
-		Put: func(t *dialect.Result) {
-			leave()
-			hear(t, Running) // it goes on
-		},
-		Log: u.stderr.say,
+	last := attempt(u.exec, func(exec dialect.Exec) *dialect.Result {
+		return k.Keep(u.ctx, exec, dialect.Session{
+			Put: func(t *dialect.Result) {
+				leave()
+				hear(t, Running) // it goes on
+			},
+			Log: u.stderr.say,
+		})
 	})
 	leave() // as play does
 	switch {
@@ -129,7 +132,7 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 				return
 			}
 			defer mine.release()
-			errs[i] = k.Inspect(ctx, u.exec)
+			errs[i] = panics.Try(func() error { return k.Inspect(ctx, u.exec) })
 		})
 	}
 	running.Wait()

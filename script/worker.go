@@ -11,6 +11,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
@@ -228,30 +229,41 @@ func (u *worker) runOnce(mine *place, waited time.Duration) (retry time.Duration
 	return turn.RetryAfter
 }
 
-// put gives a batch to the sink. What the sink could not take is counted, and
-// told once.
-func (u *worker) put(b *record.Batch) {
+// put gives a batch to the sink.
+func (u *worker) put(b *record.Batch) { _ = u.offer(b) } // an error has been told
+
+// offer is put; what the sink could not take is counted, and told once.
+func (u *worker) offer(b *record.Batch) error {
 	err := u.pool.sink.Put(b)
 	if err != nil {
 		u.pool.sinkErrors.Add(1)
 	}
 	u.sinks.Log(u.logger, err, "a sink could not take what the script said", "all sinks take what the script says again")
+	return err
 }
 
 // publish puts what came of a run, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
 func (u *worker) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
-	u.put(batch)
-	u.mu.Lock()
-	u.remember(turn, batch, verdict)
-	u.view.State = next
-	u.finished(batch)
-	u.mu.Unlock()
+	if fault := u.offer(batch); panics.StackOf(fault) != "" {
+		batch, verdict = u.judge.judgeFault(fault, u.source.Load(), verdict.Waited)
+		u.logVerdict(verdict, turn)
+		u.put(batch)
+	}
+	u.show(turn, batch, verdict, next)
 	select {
 	case u.ran <- struct{}{}:
 	default:
 	}
+}
+
+func (u *worker) show(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.remember(turn, batch, verdict)
+	u.view.State = next
+	u.finished(batch)
 }
 
 // execute runs the script once and judges it. The batch is nil for a run cut short
@@ -259,7 +271,7 @@ func (u *worker) publish(turn *dialect.Result, batch *record.Batch, verdict *Ver
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
 func (u *worker) execute(mine *place, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
-	turn := u.runner.Run(u.ctx, u.exec)
+	turn := attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
 	mine.release()
 	if u.ctx.Err() != nil && u.interrupted(turn) {
 		return turn, nil, nil
@@ -330,7 +342,7 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 			}
 			fail = level.Warn(u.logger)
 		}
-		fail.Log(n.With("msg", "the run failed", "result", v.Result, "err", v.Err)...)
+		fail.Log(append(n.With("msg", "the run failed", "result", v.Result, "err", v.Err), panics.Place(v.Err)...)...)
 	}
 	if over {
 		level.Info(u.logger).Log("msg", "the script is well again")

@@ -10,6 +10,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/supervise"
 	"scriptbridge/record"
 )
@@ -98,7 +99,7 @@ func (u *Set) Put(b *record.Batch) error {
 	errs := make([]error, len(*sinks))
 	var putting sync.WaitGroup
 	for i, one := range *sinks {
-		putting.Go(func() { errs[i] = one.Put(b) })
+		putting.Go(func() { errs[i] = panics.Try(func() error { return one.Put(b) }) })
 	}
 	putting.Wait()
 	return errors.Join(errs...)

@@ -101,7 +101,10 @@ const retryAfter = 30 * time.Second
 // Run works until ctx, which is that of the upload, ends or the spool is of no
 // use any more.
 func (o *upload) Run(ctx context.Context, up func()) {
-	err := o.open()
+	err := panics.Try(o.open)
+	if panics.StackOf(err) != "" {
+		o.fail(err)
+	}
 	if err == nil {
 		up()
 		o.logTrouble(nil)
@@ -159,7 +162,7 @@ func (o *upload) flush(put func(*record.Batch) error, while string) {
 	o.mu.Unlock()
 	lost, why := 0, error(nil)
 	for _, b := range held {
-		if err := put(b); err != nil {
+		if err := panics.Try(func() error { return put(b) }); err != nil {
 			lost, why = lost+items(b), err
 			o.lose(b, err)
 		}
@@ -180,7 +183,7 @@ const (
 
 func (o *upload) tellLost(n int, while string, why error) {
 	if n > 0 {
-		level.Error(o.logger).Log("msg", "values that came while "+while+" are lost", "values", n, "err", why)
+		level.Error(o.logger).Log(append([]any{"msg", "values that came while " + while + " are lost", "values", n, "err", why}, panics.Place(why)...)...)
 	}
 }
 
@@ -253,7 +256,7 @@ func (o *upload) work() error {
 		ctx, cancel := context.WithCancel(o.ctx)
 		o.renewed = cancel
 		o.mu.Unlock()
-		err = sink.Run(ctx)
+		err = panics.Try(func() error { return sink.Run(ctx) })
 		cancel()
 	}
 	o.mu.Lock()

@@ -37,6 +37,15 @@ func Try(f func() error) (err error) {
 	return f()
 }
 
+// Place gives the key and value by which a line of the log tells where a fault is;
+// nothing for an error that is none.
+func Place(err error) []any {
+	if stack := StackOf(err); stack != "" {
+		return []any{"stack", stack}
+	}
+	return nil
+}
+
 // StackOf is where the first fault among joined and wrapped errors is; empty
 // when there is none.
 func StackOf(err error) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/internal/joined"
+	"scriptbridge/internal/panics"
 )
 
 const (
@@ -102,7 +103,7 @@ func (s *State) update(now time.Time, texts []string) (news []News, over bool) {
 }
 
 // Log tells, at level error, what is news of the errors that are joined in err,
-// each under the message failed; and, at level info, when there is none any
+// each under the message failed, with the place of a fault of ours; and, at level info, when there is none any
 // more.
 func (s *State) Log(logger log.Logger, err error, failed, well string) {
 	errs := joined.Split(err)
@@ -114,7 +115,7 @@ func (s *State) Log(logger log.Logger, err error, failed, well string) {
 	defer s.mu.Unlock() // until it is said, so that what is over is said last
 	news, over := s.update(time.Now(), texts)
 	for _, n := range news {
-		level.Error(logger).Log(n.With("msg", failed, "err", errs[n.Index])...)
+		level.Error(logger).Log(append(n.With("msg", failed, "err", errs[n.Index]), panics.Place(errs[n.Index])...)...)
 	}
 	if over {
 		level.Info(logger).Log("msg", well)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/receive/receiver"
 )
 
@@ -35,7 +36,7 @@ func (c *collectd) poll(ctx context.Context) {
 	ticker := time.NewTicker(c.config.Interval)
 	defer ticker.Stop()
 	for {
-		err := c.pollOnce(ctx)
+		err := panics.Try(func() error { return c.pollOnce(ctx) })
 		if ctx.Err() != nil {
 			return
 		}

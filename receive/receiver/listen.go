@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 )
 
@@ -60,8 +61,9 @@ type Retrier struct {
 	logger  log.Logger
 	stopped <-chan struct{} // ends a pause
 
-	pause time.Duration // the last one; 0 when all is well
-	told  repeat.State
+	pause  time.Duration // the last one; 0 when all is well
+	told   repeat.State
+	faults repeat.State
 }
 
 // NewRetrier makes one for the listener of that name, such as udp.
@@ -97,6 +99,24 @@ func (r *Retrier) tell(err error) {
 	r.told.Log(r.logger, err, "the system keeps the listener from taking what comes; it is tried again", "the listener takes what comes again")
 }
 
+// Faulty is the reason by which it is counted that something was lost to a fault of
+// ours.
+const Faulty = "fault"
+
+// Handle has something handled that was sent to the listener. A fault of ours in
+// that costs what was sent, and no more: whoever may send must not be able to end
+// the listener.
+func (r *Retrier) Handle(what func()) {
+	err := panics.Try(func() error {
+		what()
+		return nil
+	})
+	if err != nil {
+		r.counts.Dropped(Faulty, 1)
+		r.faults.Log(r.logger, err, "what was sent is lost", "")
+	}
+}
+
 // ReadPackets gives every packet of a socket to take, until the socket has a
 // deadline, and then those that wait already: who sent them before the end shall
 // not lose them. read is one of the socket's own methods, or like it.
@@ -113,10 +133,10 @@ func (r *Retrier) ReadPackets(c net.Conn, buf []byte, read func([]byte) (int, er
 			return err
 		}
 		r.Well()
-		take(buf[:n])
+		r.Handle(func() { take(buf[:n]) })
 	}
 	Drain(c, func() []byte { return buf }, func(n int) bool {
-		take(buf[:n])
+		r.Handle(func() { take(buf[:n]) })
 		return true
 	})
 	return nil

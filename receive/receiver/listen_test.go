@@ -199,3 +199,54 @@ func TestPacketsOutlastErrors(t *testing.T) {
 		t.Errorf("what does not pass: %v", err)
 	}
 }
+
+// What one has sent and leads to a fault of ours is lost, and no more.
+func TestPacketsOutlastFaults(t *testing.T) {
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	counts, said := new(receiver.Counts), new(testkit.Buffer)
+	retrier := receiver.NewRetrier("udp", receiver.Env{Counts: counts, Logger: log.NewLogfmtLogger(said)}, make(chan struct{}))
+	packets := make(chan string, 3)
+	ended := make(chan error)
+	read := func() {
+		ended <- retrier.ReadPackets(udp, make([]byte, 100), udp.Read, func(packet []byte) {
+			if packet[0] == 'x' {
+				panic("odd")
+			}
+			packets <- string(packet)
+		})
+	}
+	go read()
+	client := receivertest.Dial(t, "udp", udp.LocalAddr().String())
+	for _, packet := range []string{"a", "x1", "x2", "b"} {
+		client.Write([]byte(packet))
+	}
+	if got := <-packets + <-packets; got != "ab" {
+		t.Errorf("taken was %q", got)
+	}
+	udp.SetReadDeadline(receiver.LongAgo)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	// What waits at the end, too.
+	for _, packet := range []string{"x3", "c"} {
+		client.Write([]byte(packet))
+	}
+	udp.SetReadDeadline(receiver.LongAgo) // which the end has taken away
+	go read()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := <-packets; got != "c" {
+		t.Errorf("taken was %q", got)
+	}
+	if n := counts.View().Dropped[receiver.Faulty]; n != 3 {
+		t.Errorf("%d are counted", n)
+	}
+	if n := strings.Count(said.String(), `msg="what was sent is lost" err="this is a fault of scriptbridge itself: odd (please report it; --log.level=debug tells where it is)" stack="goroutine `); n != 1 {
+		t.Errorf("it is told %d times:\n%s", n, said)
+	}
+}

@@ -207,7 +207,7 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 				}
 				go func() {
 					defer open.remove(c)
-					s.readLines(c, open)
+					l.Handle(func() { s.readLines(c, open) })
 				}()
 			}
 		},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/panics"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
 )
@@ -107,7 +108,7 @@ func (s *statsd) Run(ctx context.Context) error {
 		case err = <-failed:
 			running--
 		case <-ticker.C:
-			s.put(listeners, lost)
+			err = s.put(listeners, lost)
 		}
 	}
 	for _, l := range listeners {
@@ -116,19 +117,22 @@ func (s *statsd) Run(ctx context.Context) error {
 	for range running {
 		err = errors.Join(err, <-failed)
 	}
-	s.put(listeners, lost)
+	err = errors.Join(err, s.put(listeners, lost))
 	for _, l := range listeners {
 		l.close()
 	}
 	return err
 }
 
-// put puts what came since the last time.
-func (s *statsd) put(listeners []*listener, lost []uint32) {
-	countLost(s.env.Counts, listeners, lost)
-	for _, b := range s.merge.flush(time.Now()) {
-		s.env.Sink.Put(b) //nolint:errcheck // it has been logged and counted
-	}
+// put puts what came since the last time. The error is a fault of ours.
+func (s *statsd) put(listeners []*listener, lost []uint32) error {
+	return panics.Try(func() error {
+		countLost(s.env.Counts, listeners, lost)
+		for _, b := range s.merge.flush(time.Now()) {
+			s.env.Sink.Put(b) //nolint:errcheck // it has been logged and counted
+		}
+		return nil
+	})
 }
 
 // countLost counts what the kernel has dropped since the last time; lost is

@@ -20,6 +20,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/record"
 	"scriptbridge/script/process/processtest"
 )
@@ -369,4 +370,28 @@ func BenchmarkRun(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A fault of ours in reading what a script writes ends that run alone.
+func TestRunFault(t *testing.T) {
+	const want = "this is a fault of scriptbridge itself: no such luck (please report it; --log.level=debug tells where it is)"
+	l := testLauncher(t)
+	for _, c := range []struct {
+		name, text string
+		hook       func(c *Command)
+	}{
+		{"a message", "echo x >&3; sleep 600", func(c *Command) { c.Message = func([]byte) error { panic("no such luck") } }},
+		{"standard output", "echo x; sleep 600", func(c *Command) { c.Stdout = func([]byte) { panic("no such luck") } }},
+		{"standard error", "echo x >&2; sleep 600", func(c *Command) { c.Stderr = func([]byte) { panic("no such luck") } }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			command := shell(c.text)
+			c.hook(&command)
+			o := l.Run(t.Context(), command)
+			if o.Result != record.Invalid || o.Err == nil || o.Err.Error() != want || panics.StackOf(o.Err) == "" {
+				t.Errorf("it ended with %s, %v", o.Result, o.Err)
+			}
+		})
+	}
+	checkEnding(t, l.Run(t.Context(), shell("echo well")), ending{"well\n", record.OK, 0, ""})
 }

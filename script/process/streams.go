@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/units"
+
+	"scriptbridge/internal/panics"
 )
 
 // Bounds on what is read of a process.
@@ -89,10 +91,10 @@ func (s *streams) begin(started bool) {
 	if s.printed.hook != nil {
 		take = s.printed.take
 	}
-	outputs.Go(func() { pump(s.ours[1], s.written.counted(take)) })
-	outputs.Go(func() { pump(s.ours[2], s.written.counted(s.stderr.take)) })
+	outputs.Go(func() { s.pump(s.ours[1], s.written.counted(take)) })
+	outputs.Go(func() { s.pump(s.ours[2], s.written.counted(s.stderr.take)) })
 	if r := s.ours[3]; r != nil {
-		outputs.Go(func() { pump(r, s.messages.take) })
+		outputs.Go(func() { s.pump(r, s.messages.take) })
 	}
 	s.all.Go(func() {
 		outputs.Wait()
@@ -136,10 +138,22 @@ func (s *streams) cut() {
 	}
 }
 
-// pump hands all of r to take until its end, a deadline or an error, and
-// closes it. take must not keep what it gets.
-func pump(r *os.File, take func([]byte)) {
+// pump is read, and closes r. A fault of ours in a hook ends the run, as a message
+// does that cannot be used.
+func (s *streams) pump(r *os.File, take func([]byte)) {
 	defer r.Close()
+	fault := panics.Try(func() error {
+		read(r, take)
+		return nil
+	})
+	if fault != nil {
+		s.messages.fault(fault)
+	}
+}
+
+// read hands all of r to take until its end, a deadline or an error. take must not
+// keep what it gets.
+func read(r *os.File, take func([]byte)) {
 	buf := make([]byte, 4<<10) // enough for most scripts; more for those that fill it
 	for {
 		n, err := r.Read(buf)
@@ -243,8 +257,9 @@ func (l *lines) take(p []byte) {
 }
 
 func (l *lines) flush() {
-	l.hook(bytes.TrimSuffix(l.line, []byte{'\r'}))
-	l.line = l.line[:0]
+	line := bytes.TrimSuffix(l.line, []byte{'\r'})
+	l.line = l.line[:0] // first: no line is given twice
+	l.hook(line)
 }
 
 // close flushes a last line without an end.
@@ -293,6 +308,16 @@ func (m *messages) take(p []byte) {
 	}
 }
 
+// fault is fail for what is wrong with any of the streams.
+func (m *messages) fault(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.fail(err)
+	}
+}
+
+// fail ends the run. The caller holds m.mu.
 func (m *messages) fail(err error) {
 	m.err, m.line = err, nil
 	close(m.broken)
