@@ -298,7 +298,11 @@ cat
 
 // The helper may have any size and take its time: neither is the script's.
 func TestLimitsMeasureTheScript(t *testing.T) {
-	l := testLauncher(t)
+	t.Run("marks", func(t *testing.T) { measureTheScript(t, testLauncher(t)) })
+	t.Run("cgroup", func(t *testing.T) { measureTheScript(t, grouped(t)) })
+}
+
+func measureTheScript(t *testing.T, l *Launcher) {
 	measured := func(set limits.Settings) (least time.Duration, most int64) {
 		least = time.Hour
 		for range 8 { // whether there is time to look, and who else is in the cache, is chance
