@@ -183,10 +183,13 @@ func (p *Program) bound() (what string, err error) {
 	return "", nil
 }
 
+// ownUsage is what this process has used, with memory for the little that it has yet
+// to do.
 func ownUsage() (u Usage) {
+	const yet = 2 << 20
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil {
-		u = Usage{time.Duration(usage.Utime.Nano()), time.Duration(usage.Stime.Nano()), int64(usage.Maxrss) << 10}
+		u = Usage{time.Duration(usage.Utime.Nano()), time.Duration(usage.Stime.Nano()), int64(usage.Maxrss)<<10 + yet}
 	}
 	return u
 }

@@ -186,17 +186,17 @@ func TestLimitsByControllers(t *testing.T) {
 		t.Skip("the controllers memory and pids of cgroups are not to be had here")
 	}
 	runLimits(t, l, []limitTest{
-		{"memory", under(limits.Settings{Memory: 64 << 20}, "python3 -c 'x = b\"x\" * (200<<20)'; echo done"),
+		{"memory", under(limits.Settings{Memory: 64 << 20}, "dd if=/dev/zero of=/dev/null bs=200M count=1; echo done"),
 			ending{"", record.Limit, -1, "needed more than its limit of 64MiB of memory (limits: memory): make it need less, or raise the limit"}, "memory"},
 		{"memory, enough", under(limits.Settings{Memory: 64 << 20}, "echo done"), ending{"done\n", record.OK, 0, ""}, ""},
-		{"processes", under(limits.Settings{Processes: 5}, "exec python3 -c 'import os, time\nfor i in range(9):\n  if not os.fork(): time.sleep(600)' 2>/dev/null"),
-			ending{"", record.Limit, 1, "had as many processes and threads as its limit of 5 allows, and wanted more (limits: processes): make it need less, or raise the limit"}, "processes"},
+		{"processes", under(limits.Settings{Processes: 5}, "for i in 1 2 3 4 5 6 7 8 9; do sleep 600 2>/dev/null & done"),
+			ending{"", record.Limit, 2, "had as many processes and threads as its limit of 5 allows, and wanted more (limits: processes): make it need less, or raise the limit"}, "processes"},
 	})
 }
 
 // Without a cgroup memory and processes are limited by errors that the script sees,
-// and what the processes of a run have used together is known at its end. Nothing limits the number of root's, and a script that would not be limited is
-// not started.
+// and what the processes of a run have used together is known at its end. Nothing
+// limits the number of root's, and a script that would not be limited is not started.
 func TestLimitsWithoutGroup(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root is exempt")
