@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/script/process/processtest"
 )
@@ -279,77 +280,57 @@ func TestContainedRunKeeps(t *testing.T) {
 	})
 }
 
-// Who was our child before is no run's, nor is, then, anybody without a mark.
+// Who was our child before is no run's, nor is what is in its session or in ours,
+// whenever it became our child; what escapes from a run is told from them.
 func TestContainLeavesStrangersAlone(t *testing.T) {
-	stranger := exec.Command("sleep", "600")
-	if err := stranger.Start(); err != nil {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3, which escapes")
+	}
+	dir := t.TempDir()
+	if err := unix.Mkfifo(filepath.Join(dir, "go"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { stranger.Process.Kill(); stranger.Wait() }()
+	before := processtest.Tag()
+	helper := exec.Command("setsid", "sh", "-c", fmt.Sprintf("sleep %s & (read x <go; sleep %[1]s & ); exec sleep %[1]s", before))
+	helper.Dir = dir
+	if err := helper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var release sync.Once
 	forEachContainment(t, func(t *testing.T, l *Launcher) {
 		late := exec.Command("sleep", "600")
 		if err := late.Start(); err != nil {
 			t.Fatal(err)
 		}
-		checkEnding(t, l.Run(t.Context(), shell("setsid sleep 600 >/dev/null 2>&1 &")), ending{"", record.OK, 0, ""})
-		l.Close()
-		if got := fmt.Sprint(l.Left()); got != fmt.Sprint([]Leftover{{late.Process.Pid, "sleep", false}}) {
-			t.Errorf("left %v", got)
-		}
-		late.Process.Kill()
-		late.Wait()
-		if err := stranger.Process.Signal(unix.Signal(0)); err != nil {
-			t.Errorf("the stranger: %v", err)
-		}
-	})
-}
-
-// Runs at the same time keep apart, also when each leaves behind what has no mark,
-// and all are ended at once when everything is.
-func TestContainedRunsConcurrently(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3, which escapes")
-	}
-	forEachContainment(t, func(t *testing.T, l *Launcher) {
+		defer func() { late.Process.Kill(); late.Wait() }()
+		release.Do(func() { // the helper leaves us a child, which the first launcher has not seen before
+			if err := os.WriteFile(filepath.Join(dir, "go"), []byte("x\n"), 0); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Await(t, "a child of the helper's", func() bool { return len(children()) == 3 })
+		})
 		tag := processtest.Tag()
-		var over sync.WaitGroup
-		for i := range 12 {
-			over.Go(func() {
-				for range 3 {
-					c := Command{Args: []string{python, "-c", escape + "if escape(-1): stay()\nprint(sys.stdin.read())", tag}, MaxOutput: 100, Stdin: fmt.Append(nil, i)}
-					if got := endingOf(l.Run(t.Context(), c)); got != (ending{fmt.Sprintln(i), record.OK, 0, ""}) {
-						t.Errorf("run %d: %+v", i, got)
-					}
-				}
-			})
+		c := Command{Args: []string{python, "-c", escape + "for i in range(9):\n  if escape(-1): stay()", tag}, MaxOutput: 1 << 20}
+		checkEnding(t, l.Run(t.Context(), c), ending{"", record.OK, 0, ""})
+		if escaped := processtest.Holding(tag); len(escaped) > 0 {
+			t.Errorf("processes %v live", escaped)
 		}
-		over.Wait()
-		if pids := processtest.Holding(tag); len(pids) > 0 {
-			t.Errorf("processes %v live", pids)
+		l.Close()
+		if left := l.Left(); len(left) > 0 {
+			t.Errorf("left %v", left)
 		}
-		checkNothingLeft(t, l)
-		for range 8 {
-			over.Go(func() {
-				c := Command{Args: []string{python, "-c", escape + "if escape(-1): stay()\ntime.sleep(1000)", tag}, MaxOutput: 100}
-				if o := l.Run(t.Context(), c); o.Result != record.Killed {
-					t.Errorf("a run ended with %s, %v", o.Result, o.Err)
-				}
-			})
+		if n := len(processtest.Holding(before)); n != 3 {
+			t.Errorf("%d of the helper's processes live, not 3", n)
 		}
-		awaitCount(t, tag, 16)
-		l.Kill()
-		over.Wait()
-		if pids := processtest.Holding(tag); len(pids) > 0 {
-			t.Errorf("processes %v live", pids)
-		}
-		checkNothingLeft(t, l)
-		l.reaper.mu.Lock()
-		defer l.reaper.mu.Unlock()
-		if len(l.reaper.live) != 0 || len(l.reaper.stuck) != 0 || len(l.reaper.groups) != 0 {
-			t.Errorf("runs %v live, %v are stuck, groups %v are left", l.reaper.live, l.reaper.stuck, l.reaper.groups)
+		if exited(late.Process.Pid) {
+			t.Error("the late one was ended")
 		}
 	})
+	for _, pid := range processtest.Holding(before) {
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, nil, 0, nil)
+	}
 }
 
 // A group is gone with its run, also with one that could not be started, and the

@@ -126,7 +126,7 @@ func (r *reaper) left() (all []Leftover) {
 	defer r.mu.Unlock()
 	for _, pid := range children() {
 		id := r.owner(pid)
-		if id == 0 && r.before[pid] || !r.isMain(pid) && exited(pid) {
+		if id == 0 && r.stranger(pid) || !r.isMain(pid) && exited(pid) {
 			continue
 		}
 		all = append(all, Leftover{PID: pid, Command: commOf(pid), Kept: id&keepBit != 0 && r.kept})

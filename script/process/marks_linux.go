@@ -109,7 +109,7 @@ func (r *reaper) ended(id uint64) bool {
 // of a run that goes on, and where that run may be one that may leave something
 // behind.
 func (r *reaper) over(pid int) bool {
-	if r.lonely() && parentOf(pid) == os.Getpid() {
+	if r.lonely(pid) && parentOf(pid) == os.Getpid() {
 		return true
 	}
 	for at, us := pid, os.Getpid(); at > 1 && at != us; {
@@ -117,7 +117,7 @@ func (r *reaper) over(pid int) bool {
 		if id != 0 {
 			return r.ended(id)
 		}
-		if !sure || !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) {
+		if !sure || !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) || r.stranger(at) {
 			return false
 		}
 		parent := parentOf(at)
@@ -129,6 +129,15 @@ func (r *reaper) over(pid int) bool {
 	return false
 }
 
+// stranger reports whether no run can have started a process: it is one of the
+// children that this process had before it was the bridge, or in the session of one
+// of them, or in our own. A run has a session of its own, and nobody who has left
+// one enters another that is there.
+func (r *reaper) stranger(pid int) bool {
+	session, err := unix.Getsid(pid)
+	return r.before[pid] || err == nil && (r.sessions[session] || r.before[session])
+}
+
 // inSession reports whether a process is in the session of a run that goes on:
 // nobody can enter it from outside.
 func (r *reaper) inSession(pid int) bool {
@@ -137,19 +146,18 @@ func (r *reaper) inSession(pid int) bool {
 }
 
 // contain makes groups for runs where that is possible, and takes each child that
-// has no mark for one that descends from a run. Two kinds of strangers would be
-// taken for one, too: what the children had left that this process had before it
-// was the bridge, and, if it is the first one of a container after all (see
-// AsFirst), what others have left to that. Where there may be such, what has no
-// mark is let live.
+// has no mark for one that descends from a run, unless it is a stranger. The first
+// process of a container has others that cannot be told from those; if it has to be
+// the bridge (see AsFirst), what has no mark is let live.
 func (r *reaper) contain() {
-	r.before = make(map[int]bool)
-	for _, pid := range children() {
-		if !exited(pid) || !r.reap(pid) { // nobody else would
-			r.before[pid] = true
+	r.before, r.sessions = make(map[int]bool), make(map[int]bool)
+	for _, pid := range append(children(), os.Getpid()) {
+		r.before[pid] = true
+		if session, err := unix.Getsid(pid); err == nil {
+			r.sessions[session] = true
 		}
 	}
-	r.alone = os.Getpid() != 1 && len(r.before) == 0
+	r.alone = os.Getpid() != 1
 	r.strangers = true // nobody else waits for any
 	tree, err := cgroup.Open()
 	if err == nil {
@@ -160,8 +168,7 @@ func (r *reaper) contain() {
 	if err != nil {
 		level.Info(r.logger).Log("msg", "runs are contained by marks", "err", err)
 		if !r.alone {
-			level.Warn(r.logger).Log("msg", "a process that rids itself of the mark of its run can outlive it, since it might be one that no run has started: "+
-				"start the bridge as a process that has no children and is not the first one", "children", len(r.before))
+			level.Warn(r.logger).Log("msg", "a process that rids itself of the mark of its run can outlive it: in the first process of a container it may be one that no run has started")
 		}
 		return
 	}

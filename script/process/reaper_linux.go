@@ -51,8 +51,9 @@ type reaper struct {
 	// alone: what has no mark descends from a run, since nobody else can have
 	// become our child.
 	alone bool
-	// before are the children that this process had before it was the bridge.
-	before map[int]bool
+	// before are the children that this process had before it was the bridge, and
+	// sessions theirs and its own.
+	before, sessions map[int]bool
 	// strangers: unmarked zombies are reaped as well, either since nobody else
 	// would, or since without limits a zombie has no mark that could be read.
 	strangers bool
@@ -233,7 +234,7 @@ func (r *reaper) pass() (dying []int) {
 			dying = append(dying, pid)
 			continue
 		}
-		if r.lonely() {
+		if r.lonely(pid) {
 			r.killWithGroup(pid, 0)
 			if !r.stuck[pid] {
 				dying = append(dying, pid)
@@ -243,7 +244,7 @@ func (r *reaper) pass() (dying []int) {
 		id, sure := r.look(pid)
 		if r.awaited(pid, id) {
 			// It may be the main process of a run that is being started, or not.
-			if id == 0 && r.alone && !r.stuck[pid] {
+			if id == 0 && r.alone && !r.stuck[pid] && !r.stranger(pid) {
 				dying = append(dying, pid)
 			}
 			continue
@@ -264,9 +265,11 @@ func (r *reaper) pass() (dying []int) {
 	return dying
 }
 
-// lonely reports whether any child descends from a run that is over and may not
-// leave anything behind, without a look at it.
-func (r *reaper) lonely() bool { return r.alone && !r.kept && len(r.live) == 0 }
+// lonely reports whether a child must descend from a run that is over and may not
+// leave anything behind, since there is no other.
+func (r *reaper) lonely(pid int) bool {
+	return r.alone && !r.kept && len(r.live) == 0 && !r.stranger(pid)
+}
 
 // mayReapAll reports whether whoever is dead and no main process may be reaped
 // without a look at it: there may be thousands. Not while something is being
@@ -278,6 +281,7 @@ func (r *reaper) reap(pid int) bool {
 	reaped, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil)
 	if reaped == pid {
 		delete(r.stuck, pid)
+		delete(r.before, pid)
 	}
 	return reaped == pid
 }
