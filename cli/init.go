@@ -28,6 +28,7 @@ type initialize struct {
 	*Env
 	root   string
 	from   []string
+	tools  []string
 	output string
 }
 
@@ -37,6 +38,7 @@ func Init(app *kingpin.Application) Command {
 	cmd := app.Command("init", "Write a configuration out of those of other tools on this machine: scripts and plugins that they run, and what is sent to them. Nothing is run, and nothing is overwritten.")
 	cmd.Flag("root", "Look at the machine whose / is this folder, such as a mounted image.").Default("/").PlaceHolder("DIR").StringVar(&i.root)
 	cmd.Flag("from", "A further file of a tool, as TOOL=FILE; repeatable. Tools are "+toolNames()+".").PlaceHolder("TOOL=FILE").StringsVar(&i.from)
+	cmd.Flag("tool", "Look for this tool alone; repeatable.").PlaceHolder("TOOL").StringsVar(&i.tools)
 	cmd.Flag("output", "The file to write; - prints, without secrets. By default that of --config.file.").PlaceHolder("FILE").StringVar(&i.output)
 	return Command{Name: "init", Run: func(_ context.Context, e *Env) error {
 		i.Env = e
@@ -53,6 +55,10 @@ func toolNames() string {
 		names = append(names, t.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+func isTool(name string) bool {
+	return slices.ContainsFunc(takeover.Tools, func(t takeover.Tool) bool { return t.Name == name })
 }
 
 func (i *initialize) run() error {
@@ -97,17 +103,22 @@ func (i *initialize) options() (o takeover.Options, err error) {
 	if err != nil {
 		return o, fmt.Errorf("--root=%s: %w", i.root, err)
 	}
-	o = takeover.Options{Host: h, From: make(map[string][]string), AsRoot: i.Trusted != nil, Hide: i.output == "-"}
+	o = takeover.Options{Host: h, From: make(map[string][]string), Only: i.tools, AsRoot: i.Trusted != nil, Hide: i.output == "-"}
 	if i.Trusted != nil {
 		o.Trusted = i.Trusted.Except
 	}
 	o.Examine = func(text string) (string, []error) { return i.examine(text, h.IsOther()) }
+	for _, tool := range i.tools {
+		if !isTool(tool) {
+			return o, fmt.Errorf("--tool=%s: %q is no tool that init knows (%s)", tool, tool, toolNames())
+		}
+	}
 	for _, from := range i.from {
 		tool, file, ok := strings.Cut(from, "=")
 		switch {
 		case !ok || file == "":
 			return o, fmt.Errorf("--from=%s names no file (write it like --from=nrpe=/opt/nrpe.cfg)", from)
-		case !slices.ContainsFunc(takeover.Tools, func(t takeover.Tool) bool { return t.Name == tool }):
+		case !isTool(tool):
 			return o, fmt.Errorf("--from=%s: %q is no tool that init knows (%s)", from, tool, toolNames())
 		}
 		if file = filepath.ToSlash(file); !strings.HasPrefix(file, "/") && !h.IsOther() {

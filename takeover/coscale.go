@@ -78,7 +78,7 @@ func (f *finding) coscalePlugin(file, text string, plugin map[string]any) {
 	if len(lines) == 0 {
 		f.leave(place{file, lineOf(text, kind)}, "plugin %s: it has no SCRIPT", kind)
 	}
-	for _, line := range lines {
+	for _, line := range lines[:min(len(lines), maxEntries)] {
 		line := strings.TrimSpace(fmt.Sprint(line))
 		words, err := cmdline.Parse(line)
 		at := place{file, lineOf(text, line)}

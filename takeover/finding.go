@@ -41,6 +41,7 @@ type finding struct {
 	known   *seen
 	files   []string
 	entries []*entry
+	dropped int // further entries, beyond what a configuration has
 	left    []left
 	// shared are files that have a part in what all entries say.
 	shared  []string
@@ -185,12 +186,22 @@ func (f *finding) places(known ...string) (files []string) {
 
 // leave tells what is not taken over.
 func (f *finding) leave(at place, format string, args ...any) {
+	switch {
+	case len(f.left) == maxLeft:
+		format, args = "and more, which are not told", nil
+	case len(f.left) > maxLeft:
+		return
+	}
 	f.left = append(f.left, left{at, host.OneLine(fmt.Sprintf(format, args...))})
 }
 
 func (f *finding) add(section string, at place) *entry {
 	e := &entry{section: section, at: at, value: config.MapValue()}
-	f.entries = append(f.entries, e)
+	if len(f.entries) > maxEntries {
+		f.dropped++ // and what becomes of it is nobody's
+	} else {
+		f.entries = append(f.entries, e)
+	}
 	return e
 }
 

@@ -39,10 +39,13 @@ func findNRPE(f *finding) {
 	for _, file := range f.places(known...) {
 		n := &nrpe{finding: f, settings: map[string]string{"nrpe_user": user}}
 		n.file(file)
-		for i, c := range n.commands {
-			later := slices.IndexFunc(n.commands[i+1:], func(other nrpeCommand) bool { return other.name == c.name })
-			if later >= 0 {
-				f.leave(c.at, "command[%s] is defined again at %s", c.name, n.commands[i+1+later].at)
+		last := make(map[string]place)
+		for _, c := range n.commands {
+			last[c.name] = c.at
+		}
+		for _, c := range n.commands {
+			if at := last[c.name]; at != c.at {
+				f.leave(c.at, "command[%s] is defined again at %s", c.name, at)
 				continue
 			}
 			n.command(c)

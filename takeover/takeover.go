@@ -11,6 +11,7 @@ package takeover
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"scriptbridge/takeover/host"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	Host *host.Host
 	// From are further files of tools, by the tool's name.
 	From map[string][]string
+	// Only are the names of the tools to look for; empty for all.
+	Only []string
 	// AsRoot says that the bridge will run as root: it can run scripts as others,
 	// and obeys nothing that others may change.
 	AsRoot bool
@@ -78,6 +81,9 @@ func Run(o Options) (*Result, error) {
 	var all []*finding
 	known, some := new(seen), false
 	for _, tool := range Tools {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, tool.Name) {
+			continue
+		}
 		f := &finding{tool: tool, Options: o, known: known}
 		denied := len(o.Host.Denied())
 		tool.find(f)

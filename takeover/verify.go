@@ -13,15 +13,20 @@ import (
 	"scriptbridge/config"
 )
 
-// maxEntries bounds what a configuration has: its file is bounded too.
-const maxEntries = 5000
+// Bounds of what a configuration has: its file is bounded too. maxLeft is for each
+// tool.
+const (
+	maxEntries = 5000
+	maxLeft    = 1000
+	maxText    = 2 << 20
+)
 
 // settle comments out what must not be obeyed, or leads nowhere.
 func settle(all []*finding, o Options) {
 	count := 0
 	for _, f := range all {
 		if room := max(maxEntries-count, 0); len(f.entries) > room {
-			f.leave(f.entries[room].at, "this entry and %d others: a configuration has at most %d here (include: takes further files)", len(f.entries)-room-1, maxEntries)
+			f.leave(f.entries[room].at, "this entry and %d others: a configuration has at most %d here (include: takes further files)", len(f.entries)-room-1+f.dropped, maxEntries)
 			f.entries = f.entries[:room]
 		}
 		count += len(f.entries)
@@ -101,6 +106,9 @@ var atLine = regexp.MustCompile(`^:([0-9]+)(?::[0-9]+)?: `)
 func verify(all []*finding, o Options) error {
 	for range maxRounds {
 		text, owners := compose(all)
+		if len(text) > maxText {
+			return fmt.Errorf("the configuration would have more than the %d MiB that a file may have (--tool=TOOL takes over one tool alone; include: takes further files)", maxText>>20)
+		}
 		file, errs := o.Examine(text)
 		if len(errs) == 0 {
 			return nil

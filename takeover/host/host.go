@@ -21,9 +21,8 @@ import (
 	"scriptbridge/internal/trust"
 )
 
-// Bounds of what is read.
+// Bounds of what is read; fsx has that of a file.
 const (
-	maxFile   = 1 << 20
 	maxFiles  = 2000
 	maxFolder = 5000 // entries of a folder
 	maxLinks  = 40
@@ -115,19 +114,9 @@ func (h *Host) Read(name string) (string, error) {
 	if h.files++; h.files > maxFiles {
 		return "", errMany
 	}
-	info, err := os.Stat(place)
-	if err != nil {
-		return "", reason(err)
-	}
-	if info.Mode().IsRegular() && info.Size() > maxFile {
-		return "", fmt.Errorf("is not read: it has more than %d MiB", maxFile>>20)
-	}
 	text, err := fsx.ReadFile(place)
 	if err != nil {
 		return "", reason(err)
-	}
-	if len(text) > maxFile {
-		return "", fmt.Errorf("is not read: it has more than %d MiB", maxFile>>20)
 	}
 	return strings.ToValidUTF8(string(text), "\ufffd"), nil
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/internal/fsx"
 )
 
 // newHost makes a root of files; a text "link TARGET" is a link.
@@ -62,14 +64,14 @@ func TestPlace(t *testing.T) {
 
 // TestRead: what is no file, or too large, is not read, nor more files than some.
 func TestRead(t *testing.T) {
-	h := newHost(t, map[string]string{"a": "text\xff", "large": strings.Repeat("x", maxFile+1), "d/x": ""})
+	h := newHost(t, map[string]string{"a": "text\xff", "large": strings.Repeat("x", fsx.Most+1), "d/x": ""})
 	if text, err := h.Read("/a"); text != "text\ufffd" || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
 	if _, err := h.Read("/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
-	for name, want := range map[string]string{"/large": "is not read: it has more than 1 MiB", "/d": "cannot be read: is a folder"} {
+	for name, want := range map[string]string{"/large": "cannot be read: has more than 2 MiB", "/d": "cannot be read: is a folder"} {
 		if _, err := h.Read(name); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", name, err)
 		}
