@@ -91,6 +91,7 @@ func TestCommandsPrintNothingNasty(t *testing.T) {
 		"world.yml": "scripts:\n  - {name: QUOTED, command: [\"./ESCAPED\"]}\nglobal: {labels: {l: QUOTED}}\n" +
 			"receive: {coscale: {app_id: x, access_tokens_file: QUOTED}}\n",
 		"store/uploads/coscale.refused": `{"time":"2026-11-26T10:00:00Z","error":QUOTED,"data":{}}` + "\n",
+		"host/etc/nagios/nrpe.cfg":      "command[aNASTY]=/usr/lib/nagios/plugins/check_x -s NASTY\ncommand[b]=NASTY\n",
 		"token":                         "a-secret-token-of-length\n",
 	})
 	t.Chdir(folder)
@@ -139,6 +140,9 @@ func TestCommandsPrintNothingNasty(t *testing.T) {
 		"wrap, missing":       append(append([]string{"wrap", "--category=c", "--message=m"}, api...), "--", "./"+nasty),
 		"uploads refused":     {"uploads", "--storage.path=store", "refused"},
 		"uploads retry":       {"uploads", "--storage.path=store", "retry", "--config.file=good.yml", nasty},
+		"init":                {"init", "--root=host", "--from=nrpe=/etc/nagios/nrpe.cfg", "--output=-"},
+		"init to a file":      {"init", "--root=host", "--from=nrpe=/etc/nagios/nrpe.cfg", "--output=" + nasty},
+		"init from no file":   {"init", "--root=host", "--from=nrpe=" + nasty, "--output=x"},
 		"serve":               {"serve", "--config.file=world.yml"},
 	} {
 		t.Run(name, func(t *testing.T) {

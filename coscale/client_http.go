@@ -136,5 +136,20 @@ func (c *Client) send(ctx context.Context, method, path string, f form, s sessio
 	if err != nil && resp.StatusCode == http.StatusOK {
 		return &NoAnswerError{fmt.Errorf("%s %s: reading the answer: %w", method, req.URL.Path, err), false}
 	}
-	return c.readAnswer(method, req.URL.Path, resp, text, err == nil && int64(len(text)) <= limit, into, []string{s.token, s.access})
+	return c.readAnswer(method, req.URL.Path, resp, text, err == nil && int64(len(text)) <= limit, into, []string{s.token, s.access, c.proxyPassword(req)})
+}
+
+// proxyPassword is that of the proxy a request goes through, which may repeat it;
+// empty for none.
+func (c *Client) proxyPassword(req *http.Request) string {
+	transport, ok := c.o.HTTP.Transport.(*http.Transport)
+	if !ok || transport.Proxy == nil {
+		return ""
+	}
+	proxy, err := transport.Proxy(req)
+	if err != nil || proxy == nil {
+		return ""
+	}
+	password, _ := proxy.User.Password()
+	return password
 }

@@ -436,6 +436,27 @@ func TestSecretSpelledOtherwise(t *testing.T) {
 	}
 }
 
+// A proxy repeats what is for itself: in base64, as it was sent.
+func TestProxyPassword(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+		fmt.Fprintf(w, "not good: Proxy-Authorization: %s", r.Header.Get("Proxy-Authorization"))
+	}))
+	defer proxy.Close()
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.User = url.UserPassword("bridge", "pass+word/1")
+	hc := NewHTTPClient(nil, time.Minute)
+	hc.Transport.(*http.Transport).Proxy = http.ProxyURL(at)
+	err = NewClient(ClientOptions{URL: "http://api.example", AppID: "A", HTTP: hc, Token: func() (string, error) { return testAccess, nil }}).InsertData(t.Context(), nil)
+	const want = "login: POST /api/v1/app/A/login/: 407 Proxy Authentication Required: the answer is not of this API: not good: Proxy-Authorization: Basic <secret>"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // TestRedirect: where it leads is told, and what to write where it is the API
 // that has moved.
 func TestRedirect(t *testing.T) {

@@ -220,7 +220,10 @@ func (s *statsd) readLines(c net.Conn, open *conns) {
 	l := lineReader{statsd: s, buf: make([]byte, maxLine)}
 	for open.extend(c) {
 		n, err := c.Read(l.buf[l.have:])
-		l.took(n, errors.Is(err, io.EOF))
+		if l.took(n, errors.Is(err, io.EOF)); l.foreign {
+			s.env.Counts.Dropped(receiver.Forbidden, 1)
+			return
+		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
@@ -230,7 +233,7 @@ func (s *statsd) readLines(c net.Conn, open *conns) {
 	}
 	receiver.Drain(c, func() []byte { return l.buf[l.have:] }, func(n int) bool {
 		l.took(n, n == 0)
-		return n > 0
+		return n > 0 && !l.foreign
 	})
 }
 
@@ -241,12 +244,37 @@ type lineReader struct {
 	buf  []byte
 	have int  // in buf; it is never full
 	skip bool // until the end of a line that is too long
+	// begun: the first line has been looked at; foreign: it is not StatsD's.
+	begun, foreign bool
+}
+
+// isRequest reports whether a connection begins with a request over HTTP: a page
+// of another site can have a browser send one anywhere, with lines for us in it.
+// whole says that the first line is there to its end.
+func isRequest(first []byte, whole bool) bool {
+	if whole {
+		first = bytes.TrimSuffix(first, []byte{'\r'})
+		return bytes.HasSuffix(first, []byte(" HTTP/1.1")) || bytes.HasSuffix(first, []byte(" HTTP/1.0"))
+	}
+	for _, method := range []string{"GET /", "HEAD /", "POST /", "PUT /", "OPTIONS /"} {
+		if bytes.HasPrefix(first, []byte(method)) {
+			return true
+		}
+	}
+	return false
 }
 
 // took takes n bytes that were read behind those that there are; last says that
 // no more will come.
 func (l *lineReader) took(n int, last bool) {
 	l.have += n
+	if first, _, whole := bytes.Cut(l.buf[:l.have], []byte{'\n'}); !l.begun && (whole || l.have == len(l.buf)) {
+		l.begun, l.foreign = true, isRequest(first, whole)
+	}
+	if l.foreign {
+		l.have = 0
+		return
+	}
 	end := bytes.LastIndexByte(l.buf[:l.have], '\n') + 1
 	if last {
 		end = l.have

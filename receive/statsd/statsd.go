@@ -43,7 +43,7 @@ type statsd struct {
 
 // dropReasons are why values are dropped, apart from lines that cannot be
 // read.
-var dropReasons = []string{"connections", "kernel", "mapping", "max_series", "overload"}
+var dropReasons = []string{"connections", "kernel", "mapping", "max_series", "overload", receiver.Forbidden}
 
 // flushInterval is how often what came is put.
 const flushInterval = time.Second

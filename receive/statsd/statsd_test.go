@@ -2,6 +2,7 @@ package statsd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +65,35 @@ func TestConnection(t *testing.T) {
 	r.Poll(t, "the long line to be refused", func() bool {
 		return cmp.Equal([]string{"too_long"}, r.Refused())
 	})
+}
+
+// What a browser sends for a page of another site is no connection of a client's,
+// however it is cut and however long its first line is.
+func TestBrowser(t *testing.T) {
+	r := receiverAt(t, &config.ReceiveStatsD{TCP: "127.0.0.1:0"})
+	for i, request := range [][]string{
+		{"POST / HTTP/1.1\r\nHost: 127.0.0.1:8125\r\nContent-Length: 8\r\n\r\nevil:1|c\n"},
+		{"PO", "ST / HT", "TP/1.1\r", "\nevil:1|c\n", "evil:1|c\n"},
+		{"GET /?x HTTP/1.0\nevil:1|c\n"},
+		{"POST /" + strings.Repeat("x", 2*maxLine), strings.Repeat("x", maxLine) + " HTTP/1.1\r\n\r\nevil:1|c\n"},
+	} {
+		c := receivertest.Dial(t, "tcp", r.Address(t, "tcp"))
+		for _, piece := range request {
+			io.WriteString(c, piece)
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Error(err)
+		}
+		r.Poll(t, "its count", func() bool { return r.Counts.View().Dropped[receiver.Forbidden] == uint64(i+1) })
+	}
+	c := receivertest.Dial(t, "tcp", r.Address(t, "tcp"))
+	io.WriteString(c, "GET /page:1|c\nPOST / HTTP/1.1\ngood:2|c\n")
+	r.Poll(t, "the good lines", func() bool { return r.State()["good{}"] == 2 })
+	for name := range r.State() {
+		if strings.Contains(name, "evil") {
+			t.Errorf("%s is taken", name)
+		}
+	}
 }
 
 // One connection too many is closed, the others go on.
