@@ -60,7 +60,7 @@ func AsFirst() (code int, was bool) {
 		defer tty.Close()
 		attr.Sys.Foreground, attr.Sys.Ctty = true, int(tty.Fd())
 	}
-	child, err := os.StartProcess(limits.Self, os.Args, attr) //nolint:gosec // it is this program, with the arguments that it was given
+	child, err := os.StartProcess(limits.Self, os.Args, attr) //nolint:gosec // G702: it is ourselves, with our own arguments //nolint:gosec // it is this program, with the arguments that it was given
 	if err != nil {
 		signal.Stop(signals)
 		return 0, false
