@@ -130,6 +130,9 @@ open(tag, "w").close()
 `
 	forEachContainment(t, func(t *testing.T, l *Launcher) {
 		for _, another := range []bool{false, true} {
+			if another && !l.reaper.limits {
+				continue // without limits it takes longer to see whose somebody is than to fork, unless we have priority
+			}
 			ctx, end := context.WithCancelCause(t.Context())
 			var other sync.WaitGroup
 			tag := processtest.Tag()
