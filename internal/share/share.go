@@ -50,7 +50,8 @@ const maxSources = 1000
 type Logger struct {
 	limits Limits
 	next   log.Logger
-	tell   func(source [2]string, suppressed int)
+	own    log.Logger
+	notice string // for own; %s is what kind of a source it is
 	all    bool
 
 	mu         sync.Mutex
@@ -70,23 +71,19 @@ type account struct {
 // share. Errors, and what is told at level info, do not: they are of the bridge, which
 // does not repeat itself.
 func NewLog(next, own log.Logger) *Logger {
-	return newLogger(Log, next, false, func(source [2]string, suppressed int) {
-		level.Warn(own).Log(source[0], source[1], "msg",
-			fmt.Sprintf("more lines than the log takes of one %s; its page shows the last ones", source[0]), "suppressed", suppressed)
-	})
+	return &Logger{
+		limits: Log, next: next, sources: make(map[[2]string]*account),
+		own: own, notice: "more lines than the log takes of one %s; its page shows the last ones",
+	}
 }
 
 // NewEvents makes an event log, all of whose lines take of the share. What it left out
 // is told to own, the bridge's own log.
 func NewEvents(next, own log.Logger) *Logger {
-	return newLogger(Events, next, true, func(source [2]string, suppressed int) {
-		level.Warn(own).Log(source[0], source[1], "msg",
-			fmt.Sprintf("more events than the event log takes of one %s", source[0]), "suppressed", suppressed)
-	})
-}
-
-func newLogger(limits Limits, next log.Logger, all bool, tell func([2]string, int)) *Logger {
-	return &Logger{limits: limits, next: next, all: all, tell: tell, sources: make(map[[2]string]*account)}
+	return &Logger{
+		limits: Events, next: next, sources: make(map[[2]string]*account), all: true,
+		own: own, notice: "more events than the event log takes of one %s",
+	}
 }
 
 // Suppressed is how many lines were left out.
@@ -149,18 +146,18 @@ func (l *Logger) take(one line, now time.Time) bool {
 	}
 	l.suppressed.Add(1)
 	if a.left++; a.left == 1 {
-		time.AfterFunc(max(firstNotice, a.told.Add(repeat.Quiet).Sub(now)), func() { l.notice(one.source, a) })
+		time.AfterFunc(max(firstNotice, a.told.Add(repeat.Quiet).Sub(now)), func() { l.tell(one.source, a) })
 	}
 	return false
 }
 
-// notice tells what was left out of a source's lines.
-func (l *Logger) notice(source [2]string, a *account) {
+// tell tells what was left out of a source's lines.
+func (l *Logger) tell(source [2]string, a *account) {
 	l.mu.Lock()
 	n := a.left
 	a.left, a.told = 0, time.Now()
 	l.mu.Unlock()
-	l.tell(source, n)
+	level.Warn(l.own).Log(source[0], source[1], "msg", fmt.Sprintf(l.notice, source[0]), "suppressed", n)
 }
 
 // forget makes room for one more source where there are many: those are forgotten
