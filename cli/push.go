@@ -125,7 +125,7 @@ func (p *pusher) send(ctx context.Context, points []coscale.TextPoint) {
 			p.leaveOut(1, "%s: %v", point.Text, err)
 			continue
 		}
-		key := fmt.Sprintf("%d %s %q", d.Metric, d.Subject, flat(d.Dimensions))
+		key := fmt.Sprintf("%d %s %q", d.Metric, d.Subject, d.Dimensions)
 		i, ok := at[key]
 		if !ok {
 			i = len(data)
@@ -179,14 +179,6 @@ func (p *pusher) count(err error, data ...coscale.Data) {
 		}
 		p.leaveOut(n, "%s%s: %v", what, texts.Count(n, "point"), err)
 	}
-}
-
-// flat is a map as one list, in an order.
-func flat(m map[string]string) (all []string) {
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		all = append(all, name, m[name])
-	}
-	return all
 }
 
 // resolve turns names into ids. What has a name that no server knows is made,

@@ -2,7 +2,6 @@ package receive
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -224,14 +223,11 @@ func (s *Set) countsOf(name string) *receiver.Counts {
 
 // sourceOf makes a receiver's source; line is its kind's in the table.
 func sourceOf(t receiver.Type, line int, p *receiver.Section, r *config.Receive) *record.Source {
-	src := &record.Source{
+	return &record.Source{
 		Kind: record.Receiver, Name: t.Name, Rank: firstRank + line,
 		Prefix: t.Prefix, Verbatim: t.Verbatim, WholeNames: t.WholeNames, Acknowledged: t.Acknowledges, MaxSeries: p.MaxSeries, DropTexts: r.DropTexts,
+		Labels: record.LabelsOf(p.Labels),
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Labels)) {
-		src.Labels = append(src.Labels, record.Label{Name: name, Value: p.Labels[name]})
-	}
-	return src
 }
 
 // Names gives the receivers that are configured, in the order of the table.

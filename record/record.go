@@ -9,6 +9,7 @@ package record
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -61,6 +62,15 @@ type Source struct {
 // Label is a name and a value. In a Sample both are as the source spelled
 // them; order is the source's.
 type Label struct{ Name, Value string }
+
+// LabelsOf are the labels of a map, in the order of their names.
+func LabelsOf(values map[string]string) []Label {
+	labels := slices.Grow([]Label(nil), len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		labels = append(labels, Label{name, values[name]})
+	}
+	return labels
+}
 
 // Batch is what one source had to say at one time. A sink must neither
 // change a batch nor keep its slices after Put has returned; Source, Meta and

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,7 +170,7 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		Name:            c.Name,
 		Rank:            len(r.scripts),
 		Prefix:          prefix,
-		Labels:          sortedLabels(c.Labels),
+		Labels:          record.LabelsOf(c.Labels),
 		MaxSeries:       c.MaxSeries,
 		AverageWindow:   c.AverageWindow,
 		HonorTimestamps: c.HonorTimestamps,
@@ -289,16 +288,6 @@ func firstOf(ds ...time.Duration) time.Duration {
 		}
 	}
 	return 0
-}
-
-// sortedLabels is in an order of its own, so that two loads of one file are
-// equal.
-func sortedLabels(by map[string]string) []record.Label {
-	labels := make([]record.Label, 0, len(by))
-	for _, name := range slices.Sorted(maps.Keys(by)) {
-		labels = append(labels, record.Label{Name: name, Value: by[name]})
-	}
-	return labels
 }
 
 // placeOf finds the script's own file, which there is none of where code stands

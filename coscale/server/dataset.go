@@ -8,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"scriptbridge/coscale"
@@ -101,7 +99,7 @@ func (d *dataset) list(in jsonstream.Scanner) error {
 				}
 			}
 		}
-		e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: labelsByName(w.Dimensions)}
+		e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: record.LabelsOf(w.Dimensions)}
 		if len(w.Points) == 0 {
 			w.Points = w.Values
 		}
@@ -140,7 +138,7 @@ func (d *dataset) long(in jsonstream.Scanner) error {
 	if len(points) == 0 {
 		points = values
 	}
-	e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: labelsByName(w.Dimensions)}
+	e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: record.LabelsOf(w.Dimensions)}
 	return d.add(e, points...)
 }
 
@@ -213,18 +211,6 @@ func readPoint(in jsonstream.Scanner) (p coscale.Point, err error) {
 		return p, json.Unmarshal(raw, &p) // which says why
 	}
 	return p, p.UnmarshalJSON(raw)
-}
-
-// labelsByName are the values of dimensions, in the order of the names.
-func labelsByName(values map[string]string) []record.Label {
-	if len(values) == 0 {
-		return nil
-	}
-	labels := make([]record.Label, 0, len(values))
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		labels = append(labels, record.Label{Name: name, Value: values[name]})
-	}
-	return labels
 }
 
 // tooMany is the answer to data that are too many for one request.

@@ -123,11 +123,8 @@ func (m *mapping) route(h *head) (r route, fault *lineFault) {
 		r.apply(p, made, labels)
 	}
 	r.name = mapper.EscapeMetricName(r.name)
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		if labels[name] != "" { // to Prometheus it is not there
-			r.labels = append(r.labels, record.Label{Name: name, Value: labels[name]})
-		}
-	}
+	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" }) // to Prometheus it is not there
+	r.labels = record.LabelsOf(labels)
 	help := r.meta.Help
 	r.meta = m.meta(h.kind, p)
 	r.meta.ID, r.meta.Name, r.meta.Help = r.metric, r.name, help

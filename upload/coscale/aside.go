@@ -3,8 +3,6 @@ package coscale
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	api "scriptbridge/coscale"
@@ -20,8 +18,6 @@ type asideSeries struct {
 	Name       string            `json:"name,omitempty"`
 	Dimensions map[string]string `json:"dimensions,omitempty"`
 	Points     []api.Point       `json:"points"` // Unix seconds, value
-
-	labels []record.Label
 }
 
 // aside is what is kept of a failure for good, in the slot that began at start.
@@ -93,14 +89,12 @@ func completeAside(a *spool.Aside) error {
 		subject = record.Subject{Kind: record.Application}
 	}
 	v := values{facts: []fact{f}}
-	for _, name := range slices.Sorted(maps.Keys(s.Dimensions)) {
-		s.labels = append(s.labels, record.Label{Name: name, Value: s.Dimensions[name]})
-	}
+	labels := record.LabelsOf(s.Dimensions)
 	for _, p := range s.Points {
 		if (p.Histogram != nil) != (f.aggregation == finished) {
 			return errEntry
 		}
-		one := value{subject: subject, labels: s.labels, time: p.Time, value: p.Value}
+		one := value{subject: subject, labels: labels, time: p.Time, value: p.Value}
 		if p.Histogram != nil {
 			one.observed = observedOf(p.Histogram)
 		}
