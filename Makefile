@@ -5,8 +5,9 @@
 .DEFAULT_GOAL := build
 GO ?= go
 
-# All packages but the end-to-end tests, which need a Prometheus: `make e2e`.
-PACKAGES = $(shell $(GO) list ./... | grep -v '/e2e$$')
+# All packages but the end-to-end tests, which need a Prometheus (`make e2e`), and
+# those of what is installed (`make packages-test`).
+PACKAGES = $(shell $(GO) list ./... | grep -v -e '/e2e$$' -e '/packaging$$')
 
 # --- Building ---------------------------------------------------------------
 
@@ -46,6 +47,39 @@ promu: ## build ./scriptbridge as a release does (.promu.yml)
 	$(PROMU) build
 tarball: promu ## pack ./scriptbridge and its files, into .tarballs/
 	$(PROMU) tarball
+
+# --- Packages ---------------------------------------------------------------
+
+# The version as dpkg and rpm compare it: what follows a tag is newer than it, and
+# without a tag everything is older than the first one.
+PACKAGE_VERSION ?= $(shell git describe --tags --dirty 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1.g/; s/-dirty$$/+dirty/' | grep '^[0-9]' || \
+	echo "0.0.0~$$(git rev-list --count HEAD).g$$(git rev-parse --short HEAD)")
+PACKAGE_ARCHS ?= amd64 arm64
+NFPM = $(GO) tool -modfile=tools/go.mod nfpm
+
+.PHONY: packages package-files
+packages: $(PACKAGE_ARCHS:%=package-%) ## deb and rpm packages for linux, into .packages/
+package-%: package-files
+	GOOS=linux GOARCH=$* $(GO_BUILD) -o .build/linux-$*/ .
+	for packager in deb rpm; do \
+		ARCH=$* PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config packaging/nfpm.yaml --packager $$packager --target .packages/ || exit 1; \
+	done
+# As root, with Debian's debootstrap and rpm. What a test would find old is removed.
+.PHONY: packages-test
+packages-test: export SCRIPTBRIDGE_E2E ?= required
+packages-test: ## install, upgrade and remove the packages in a Debian of its own (as root)
+	rm -rf .packages
+	$(MAKE) packages PACKAGE_ARCHS=$$($(GO) env GOARCH)
+	$(GO) test -count=1 $(TESTFLAGS) ./packaging
+# What is made for a package, in the same bytes each time.
+package-files: build
+	rm -rf .build/package && mkdir -p .build/package/doc .packages
+	./scriptbridge --help-man | gzip -9n >.build/package/scriptbridge.1.gz
+	./scriptbridge --completion-script-bash >.build/package/completion.bash
+	./scriptbridge --completion-script-zsh >.build/package/completion.zsh
+	sed 's|/usr/local/bin/|/usr/bin/|' examples/scriptbridge.service >.build/package/scriptbridge.service
+	git ls-files README.md CHANGELOG.md LICENSE SECURITY.md docs examples dashboards | tar -cT - | tar -x -C .build/package/doc
+	find .build/package/doc -type d -exec chmod 755 {} + && find .build/package/doc -type f -exec chmod u=rw,go=r,a+X {} +
 
 # --- Testing ----------------------------------------------------------------
 
@@ -145,7 +179,7 @@ fmt: lint-version ## format all Go files
 
 .PHONY: clean help
 clean: ## remove what was built
-	rm -rf scriptbridge scriptbridge.exe .build .tarballs .release
+	rm -rf scriptbridge scriptbridge.exe .build .packages .tarballs .release
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,6 @@
+# Completion for fish: the program itself knows its commands and flags.
+function __scriptbridge_complete
+    set -l words (commandline -opc) (commandline -ct)
+    scriptbridge --completion-bash $words[2..-1] 2>/dev/null
+end
+complete -c scriptbridge -a '(__scriptbridge_complete)'
