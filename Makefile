@@ -64,13 +64,6 @@ package-%: package-files
 	for packager in deb rpm; do \
 		ARCH=$* PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config packaging/nfpm.yaml --packager $$packager --target .packages/ || exit 1; \
 	done
-# As root, with Debian's debootstrap and rpm. What a test would find old is removed.
-.PHONY: packages-test
-packages-test: export SCRIPTBRIDGE_E2E ?= required
-packages-test: ## install, upgrade and remove the packages in a Debian of its own (as root)
-	rm -rf .packages
-	$(MAKE) packages PACKAGE_ARCHS=$$($(GO) env GOARCH)
-	$(GO) test -count=1 $(TESTFLAGS) ./packaging
 # What is made for a package, in the same bytes each time.
 package-files: build
 	rm -rf .build/package && mkdir -p .build/package/doc .packages
@@ -80,6 +73,53 @@ package-files: build
 	sed 's|/usr/local/bin/|/usr/bin/|' examples/scriptbridge.service >.build/package/scriptbridge.service
 	git ls-files README.md CHANGELOG.md LICENSE SECURITY.md docs examples dashboards | tar -cT - | tar -x -C .build/package/doc
 	find .build/package/doc -type d -exec chmod 755 {} + && find .build/package/doc -type f -exec chmod u=rw,go=r,a+X {} +
+
+# buildah or docker; BASE may be an image that is here already.
+BUILDAH    ?= buildah
+IMAGE      ?= localhost/scriptbridge
+IMAGE_ARCH ?= $(shell $(GO) env GOARCH)
+BASE       ?= docker.io/library/debian:bookworm-slim
+
+.PHONY: images push-images
+images: ## build the images: $(IMAGE):VERSION with sh and python3, and VERSION-static
+	GOOS=linux GOARCH=$(IMAGE_ARCH) $(GO_BUILD) -o .build/linux-$(IMAGE_ARCH)/ .
+	$(BUILDAH) build --network=host --build-arg BASE=$(BASE) --build-arg TARGETARCH=$(IMAGE_ARCH) -f packaging/Dockerfile \
+		--target full --tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest .
+	$(BUILDAH) build --network=host --build-arg BASE=$(BASE) --build-arg TARGETARCH=$(IMAGE_ARCH) -f packaging/Dockerfile \
+		--target static --tag $(IMAGE):$(VERSION)-static --tag $(IMAGE):latest-static .
+push-images: ## push what `make images` has built
+	for tag in $(VERSION) $(VERSION)-static latest latest-static; do $(BUILDAH) push $(IMAGE):$$tag || exit 1; done
+
+# What is tested is made anew. The chart's tests are a module of their own.
+.PHONY: packages-test chart
+packages-test: export SCRIPTBRIDGE_E2E ?= required
+packages-test: ## install, upgrade and remove the packages, and run the images, in a Debian of its own (as root; debootstrap, rpm, buildah, podman, runc)
+	rm -rf .packages
+	$(MAKE) packages PACKAGE_ARCHS=$$($(GO) env GOARCH)
+	$(GO) test -count=1 -timeout 30m $(TESTFLAGS) ./packaging
+chart: build ## lint the Helm chart and render it; `check` reads what it makes
+	rm -rf .build/chart && mkdir -p .build/chart/scripts
+	(umask 077; echo 0123456789abcdef0123456789abcdef >.build/chart/tokens)
+	cd packaging/chart/test && RENDERED=$(CURDIR)/.build/chart $(GO) test -count=1 $(TESTFLAGS) ./...
+	for f in .build/chart/*.yml; do \
+		sed -i 's|/opt/scriptbridge/scripts|$(CURDIR)/.build/chart/scripts|; s|/etc/scriptbridge-tokens/tokens|$(CURDIR)/.build/chart/tokens|' $$f && \
+		./scriptbridge check $$f || exit 1; \
+	done
+
+# --- Releases ---------------------------------------------------------------
+
+.PHONY: release release-notes sbom
+release: cross packages sbom release-notes ## all files of a release, into .release/
+	cp .packages/* .release/
+	for p in $(PLATFORMS); do GOOS=$${p%-*} GOARCH=$${p#*-} $(PROMU) tarball --prefix=.release .build/$$p || exit 1; done
+	cd .release && rm -f SHA256SUMS && sha256sum -- *.* >SHA256SUMS
+sbom: ## what the binary is made of, as CycloneDX
+	mkdir -p .release
+	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod app -json -licenses -output .release/scriptbridge.cdx.json .
+release-notes: ## the section of the CHANGELOG for this version, or what is not released yet
+	mkdir -p .release
+	awk -v version='$(VERSION)' '/^## / { on = index($$0, "[" version "]") } on' CHANGELOG.md >.release/notes.md
+	test -s .release/notes.md || awk '/^## / { on = /Unreleased/ } on' CHANGELOG.md >.release/notes.md
 
 # --- Testing ----------------------------------------------------------------
 
@@ -182,4 +222,4 @@ clean: ## remove what was built
 	rm -rf scriptbridge scriptbridge.exe .build .packages .tarballs .release
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

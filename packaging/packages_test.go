@@ -75,27 +75,38 @@ func run(t *testing.T, name string, args ...string) string {
 // root is a Debian in a folder.
 type root string
 
+// pristine is made by the first who needs it, and only copied.
+var pristine root
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "packaging")
+	if err != nil {
+		panic(err)
+	}
+	pristine = root(dir)
+	m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+}
+
 // debian makes one, of the packages that every Debian has.
 func debian(t *testing.T) root {
 	t.Helper()
-	mirror, _, _ := strings.Cut(run(t, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"), "\n")
-	release, err := os.ReadFile("/etc/os-release")
-	if err != nil {
-		t.Fatal(err)
-	}
-	codename := regexp.MustCompile(`(?m)^VERSION_CODENAME=(.*)$`).FindSubmatch(release)
-	if codename == nil {
-		t.Fatalf("/etc/os-release names no Debian:\n%s", release)
+	if _, err := os.Stat(pristine.path("/etc/debian_version")); err != nil {
+		mirror, _, _ := strings.Cut(run(t, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"), "\n")
+		release, err := os.ReadFile("/etc/os-release")
+		if err != nil {
+			t.Fatal(err)
+		}
+		codename := regexp.MustCompile(`(?m)^VERSION_CODENAME=(.*)$`).FindSubmatch(release)
+		if codename == nil {
+			t.Fatalf("/etc/os-release names no Debian:\n%s", release)
+		}
+		run(t, "debootstrap", "--variant=minbase", string(codename[1]), string(pristine), mirror)
 	}
 	dir := t.TempDir()
-	run(t, "debootstrap", "--variant=minbase", string(codename[1]), dir, mirror)
-	return root(dir)
-}
-
-// copied is another one like it.
-func (r root) copied(t *testing.T) root {
-	dir := t.TempDir()
-	run(t, "cp", "-a", string(r)+"/.", dir)
+	run(t, "cp", "-a", string(pristine)+"/.", dir)
 	return root(dir)
 }
 
@@ -221,9 +232,8 @@ func get(url string) string {
 
 func TestPackages(t *testing.T) {
 	needs(t, "debootstrap", "dpkg-deb", "rpm", "unshare", "chroot")
-	fresh := debian(t)
-	t.Run("deb", func(t *testing.T) { testDeb(t, fresh.copied(t)) })
-	t.Run("rpm", func(t *testing.T) { testRPM(t, fresh.copied(t)) })
+	t.Run("deb", func(t *testing.T) { testDeb(t, debian(t)) })
+	t.Run("rpm", func(t *testing.T) { testRPM(t, debian(t)) })
 }
 
 // installed are files of both packages.
