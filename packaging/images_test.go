@@ -18,11 +18,11 @@ func TestImages(t *testing.T) {
 	needs(t, "debootstrap", "buildah", "podman", "runc", "make")
 	store := t.TempDir()
 	own := []string{"--root=" + filepath.Join(store, "root"), "--runroot=" + filepath.Join(store, "run"), "--storage-driver=vfs"}
-	podman := func(args ...string) string { return run(t, "podman", append(own, args...)...) }
+	podman := func(t *testing.T, args ...string) string { return run(t, "podman", append(own, args...)...) }
 
 	tar := filepath.Join(store, "debian.tar")
 	run(t, "tar", "-C", string(debian(t)), "-cf", tar, ".")
-	podman("import", tar, "localhost/debian:test")
+	podman(t, "import", tar, "localhost/debian:test")
 	c := exec.Command("make", "-C", "..", "images", "IMAGE=localhost/scriptbridge", "VERSION=1.2.3", "BASE=localhost/debian:test", "IMAGE_ARCH="+runtime.GOARCH,
 		"BUILDAH=buildah "+strings.Join(own, " "))
 	c.Env = append(os.Environ(), "BUILDAH_ISOLATION=chroot")
@@ -43,11 +43,11 @@ func TestImages(t *testing.T) {
 	} {
 		t.Run(tag, func(t *testing.T) {
 			port := freePort(t)
-			id := strings.TrimSpace(podman("--runtime=runc", "run", "--detach", "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
+			id := strings.TrimSpace(podman(t, "--runtime=runc", "run", "--detach", "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
 				"--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", // of which more may not be had here
 				"--volume="+scripts+":/etc/scriptbridge/scripts:ro",
 				"localhost/scriptbridge:"+tag, fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port)))
-			defer podman("rm", "--force", "--time=10", id)
+			defer podman(t, "rm", "--force", "--time=10", id)
 			page := ""
 			testkit.Poll(t, "the script's series", func() bool {
 				page = get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
@@ -56,7 +56,7 @@ func TestImages(t *testing.T) {
 				log, _ := exec.Command("podman", append(own, "logs", id)...).CombinedOutput()
 				return "the page is\n" + page + "\nthe log\n" + string(log)
 			})
-			if got := podman("exec", id, "/usr/bin/scriptbridge", "check", "/etc/scriptbridge/scriptbridge.yml"); tag == "1.2.3" && !strings.Contains(got, "no errors") {
+			if got := podman(t, "exec", id, "/usr/bin/scriptbridge", "check", "/etc/scriptbridge/scriptbridge.yml"); tag == "1.2.3" && !strings.Contains(got, "no errors") {
 				t.Errorf("check: %s", got)
 			}
 		})

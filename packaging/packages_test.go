@@ -107,6 +107,9 @@ func debian(t *testing.T) root {
 	}
 	dir := t.TempDir()
 	run(t, "cp", "-a", string(pristine)+"/.", dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // it is everybody's /
+		t.Fatal(err)
+	}
 	return root(dir)
 }
 
