@@ -2,6 +2,7 @@ package script
 
 import (
 	"context"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type Pool struct {
 	logger   log.Logger
 	launcher *process.Launcher
 	base     time.Time
+	host     string // whose schedule is another one than that of other hosts
 	runs     *places
 
 	// supervisor has those at work, in the order of the configuration.
@@ -37,7 +39,9 @@ type Pool struct {
 // processes it starts, and on Linux makes this process adopt their
 // descendants. The sink and the logger stay the caller's.
 func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
+	host, _ := os.Hostname() // without a name all hosts are one
 	return &Pool{
+		host:     host,
 		sink:     sink,
 		logger:   logger,
 		launcher: process.NewLauncher(logger),

@@ -181,7 +181,7 @@ func TestSchedule(t *testing.T) {
 func TestScheduleKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		phase := func() time.Duration {
-			s := newSchedule(time.Now(), "disks")
+			s := newSchedule(time.Now(), "host", "disks")
 			return time.Duration(s.after(time.Now(), time.Minute).UnixNano() % int64(time.Minute))
 		}
 		before := phase()
@@ -190,6 +190,22 @@ func TestScheduleKeepsItsPlace(t *testing.T) {
 			t.Errorf("the slot moved from %s to %s in the minute", before, after)
 		}
 	})
+}
+
+// TestScheduleSpreadsHosts: a script that a thousand hosts have asks its database
+// all through the minute.
+func TestScheduleSpreadsHosts(t *testing.T) {
+	now := time.Now()
+	seconds := make([]int, 60)
+	for i := range 1000 {
+		s := newSchedule(now, fmt.Sprintf("web%03d.example.org", i), "disks")
+		seconds[s.after(now, time.Minute).Second()]++
+	}
+	for second, n := range seconds {
+		if n == 0 || n > 50 {
+			t.Errorf("%d of 1000 hosts run it in second %d", n, second)
+		}
+	}
 }
 
 func TestOverruns(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 )
 
 // schedule gives the slots of one script: every interval, at an offset that
-// spreads scripts over the interval and is the same for a name at every start.
+// spreads scripts over the interval, and hosts too: what one script asks of a
+// database, a thousand hosts must not ask in the same second. It is the same for a
+// host and a name at every start.
 // Slots are counted from base by the monotonic clock, so that a step of the
 // wall clock neither skips nor doubles a run. Aligned ones are at multiples of
 // the interval since the epoch, by the wall clock as it stands at the end of
@@ -18,9 +20,9 @@ type schedule struct {
 	aligned bool
 }
 
-func newSchedule(base time.Time, name string) schedule {
+func newSchedule(base time.Time, host, name string) schedule {
 	h := fnv.New64a()
-	h.Write([]byte(name))
+	h.Write([]byte(host + "\x00" + name))
 	// FNV's high bits hardly differ for short names; fold them.
 	sum := h.Sum64()
 	sum ^= sum >> 32

@@ -61,7 +61,7 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 	u := &worker{
 		pool:   p,
 		script: s,
-		slots:  newSchedule(p.base, s.Name),
+		slots:  newSchedule(p.base, p.host, s.Name),
 		runner: s.newRunner(&s.Script, m),
 		judge:  newJudge(s),
 		logger: log.With(p.logger, "script", s.Name),
