@@ -24,7 +24,7 @@ import (
 
 // ofOthers are the keys of configurations that other programs read: e2e has
 // promtool look at Prometheus's.
-var ofOthers = []string{"scrape_configs", "rule_files", "groups", "inhibit_rules", "apiVersion"}
+var ofOthers = []string{"scrape_configs", "metric_relabel_configs", "remote_write", "rule_files", "groups", "inhibit_rules", "apiVersion"}
 
 // TestDocsConfigurations checks every configuration that the docs show, with
 // the files that it names in a folder of the test's own. Where one of these is
@@ -350,6 +350,11 @@ func TestDocsFlags(t *testing.T) {
 		"script.timeout-offset",        // script_exporter
 		"all", "no-update", "timeout",  // scripts
 		"home-dir", "no-create-home", "now", "shell", "system", // useradd, systemctl
+		"agent",                   // Prometheus
+		"check", "ignore-missing", // sha256sum
+		"cap-drop", "detach", "network", "pid", "publish", "read-only", "volume", // podman
+		"values",                                          // helm
+		"completion-script-bash", "completion-script-zsh", // ours, which kingpin does not list
 	}
 	flag := regexp.MustCompile(`(?:^|[^\w-])--((?:\[no-\])?[a-z][a-z0-9.-]*[a-z0-9])`)
 	var known []string

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -90,8 +91,20 @@ func TestDocsCommands(t *testing.T) {
 				t.Errorf("the Makefile has no target test: %v", err)
 			}
 		},
-		"scriptbridge check": func(t *testing.T, _ string) { program(t, examples, "check") },
-		"scriptbridge try":   func(t *testing.T, _ string) { program(t, examples, "try") },
+		"scriptbridge check":                           func(t *testing.T, _ string) { program(t, examples, "check") },
+		"scriptbridge check %s":                        func(t *testing.T, _ string) { program(t, examples, "check", "scriptbridge.yml") },
+		"scriptbridge check --strict scriptbridge.yml": func(t *testing.T, _ string) { program(t, examples, "check", "--strict", "scriptbridge.yml") },
+		"scriptbridge --completion-script-bash >/etc/bash_completion.d/scriptbridge": func(t *testing.T, _ string) {
+			if got, err := exec.Command("scriptbridge", "--completion-script-bash").Output(); err != nil || !strings.Contains(string(got), "complete -F _scriptbridge_bash_autocomplete") {
+				t.Errorf("it printed:\n%s", got)
+			}
+		},
+		"scriptbridge --completion-script-zsh >/usr/local/share/zsh/site-functions/_scriptbridge": func(t *testing.T, _ string) {
+			if got, err := exec.Command("scriptbridge", "--completion-script-zsh").Output(); err != nil || !strings.HasPrefix(string(got), "#compdef scriptbridge\n") {
+				t.Errorf("it printed:\n%s", got)
+			}
+		},
+		"scriptbridge try": func(t *testing.T, _ string) { program(t, examples, "try") },
 		"scriptbridge init": func(t *testing.T, _ string) {
 			dir, blocks := t.TempDir(), docBlocks(t)
 			for name, text := range map[string]string{
