@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -191,15 +190,17 @@ func (r root) serve(t *testing.T) {
 	port := freePort(t)
 	r.write(t, "/etc/default/scriptbridge", fmt.Sprintf("ARGS=\"--web.listen-address=127.0.0.1:%d\"\n", port), 0o644)
 
-	c := r.command("setpriv", "--reuid=scriptbridge", "--regid=scriptbridge", "--init-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all",
-		"sh", "-c", ". /etc/default/scriptbridge; exec "+line)
+	// The first process stays root: the end of its parent is the end of one that is
+	// still who it was.
+	c := r.command("sh", "-c", "setpriv --reuid=scriptbridge --regid=scriptbridge --init-groups --no-new-privs --bounding-set=-all --inh-caps=-all "+
+		"sh -c '. /etc/default/scriptbridge; exec "+line+"' & wait")
 	var log testkit.Buffer
 	c.Stdout, c.Stderr = &log, &log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = c.Process.Signal(syscall.SIGKILL) // and, as --kill-child says, all of it
+		_ = c.Process.Kill() // and, as --kill-child says, all of it
 		_ = c.Wait()
 	})
 	page := ""
