@@ -201,4 +201,3 @@ func TestBadKind(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
-
