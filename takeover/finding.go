@@ -80,8 +80,7 @@ type entry struct {
 
 // seen is what all tools together have found.
 type seen struct {
-	commands map[string]*entry // by words and dialect
-	plugins  map[string]bool   // files that some entry runs
+	plugins map[string]bool // files that some entry runs
 }
 
 // note adds a sentence for the reader.
@@ -227,7 +226,7 @@ func (f *finding) script(at place, name, dialect string, words []string) *entry 
 	if hidden {
 		e.refuse("its command seems to have a secret, which is not printed (--output=FILE writes it into a file for its owner alone)")
 	}
-	f.known.took(e, dialect)
+	f.known.took(e)
 	return e
 }
 
@@ -306,23 +305,16 @@ const nameMark = "{name}"
 // pathForm is a path in a word, which may be code of a shell.
 var pathForm = regexp.MustCompile("/[^\\s'\"|;&<>()`]+")
 
-// took notes what an entry runs. One that another entry runs already is commented
-// out: it would be measured twice.
-func (s *seen) took(e *entry, dialect string) {
-	if s.commands == nil {
-		s.commands, s.plugins = make(map[string]*entry), make(map[string]bool)
+// took notes what an entry runs.
+func (s *seen) took(e *entry) {
+	if s.plugins == nil {
+		s.plugins = make(map[string]bool)
 	}
 	for _, word := range e.words {
 		for _, file := range pathForm.FindAllString(word, -1) {
 			s.plugins[file] = true
 		}
 	}
-	key := dialect + "\x00" + strings.Join(e.words, "\x00")
-	if other := s.commands[key]; other != nil {
-		e.refuse("%s has the same command", other.at)
-		return
-	}
-	s.commands[key] = e
 }
 
 // command writes words as one line where that is read as the same words.

@@ -1,6 +1,7 @@
 // Package takeover writes a configuration out of those of other tools that run
 // scripts: takeover.go has the table of tools, finding.go what is found of each,
-// verify.go comments out what would not work, write.go writes the file. Each tool
+// verify.go comments out what would not work, write.go writes the file; keys.go has
+// variables, labels and secrets. Each tool
 // is a file of its own, a function that reads the tool's files on a host.Host and
 // tells a finding what there is.
 //

@@ -50,7 +50,30 @@ func settle(all []*finding, o Options) {
 			return cmp.Or(slices.Index(f.files, a.at.file)-slices.Index(f.files, b.at.file), a.at.line-b.at.line)
 		})
 	}
+	settleTwice(all)
 	nameAll(all)
+}
+
+// settleTwice comments out what another entry runs already: it would be measured
+// twice.
+func settleTwice(all []*finding) {
+	first := make(map[string]*entry)
+	for _, f := range all {
+		for _, e := range f.entries {
+			if e.off != "" || e.section != scripts {
+				continue
+			}
+			key := strings.Join(e.words, "\x00")
+			if dialect := e.value.Get("dialect"); dialect != nil {
+				key = dialect.Value.Text + "\x00" + key
+			}
+			if other := first[key]; other != nil {
+				e.refuse("%s has the same command", other.at)
+			} else {
+				first[key] = e
+			}
+		}
+	}
 }
 
 // settleTrust: who may change one of the files that an entry comes from decides what
