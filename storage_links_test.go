@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"scriptbridge/coscale/server"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/trust"
 	"scriptbridge/upload/spool"
@@ -48,6 +49,17 @@ func TestStorageFollowsNoLink(t *testing.T) {
 			return err
 		})
 	}
+	ids := func(s *storage) error {
+		folder, err := s.receiver("coscale")
+		if err != nil {
+			return err
+		}
+		h, err := server.NewHandler(server.HandlerOptions{AppID: "A", Folder: folder, FS: s.disk})
+		if err != nil {
+			return err
+		}
+		return h.Close()
+	}
 	kept := filepath.Join("scripts", memoryName("a"))
 	tests := []struct {
 		name string // of the link
@@ -63,6 +75,7 @@ func TestStorageFollowsNoLink(t *testing.T) {
 		{"scripts", "folder", memory, "open LINK/" + memoryName("a") + ": REFUSED"},
 		{"receivers", "folder", func(s *storage) error { _, err := s.receiver("coscale"); return err }, "LINK: REFUSED"},
 		{"receivers/coscale", "folder", func(s *storage) error { _, err := s.receiver("coscale"); return err }, "LINK: REFUSED"},
+		{"receivers/coscale/ids.db", "file", ids, "open LINK: REFUSED"},
 		{"uploads", "folder", open, "LINK: REFUSED"},
 		{"uploads/coscale", "file", open, "spool: open LINK: REFUSED"},
 		{"uploads/coscale.tmp", "file", open, ""},
@@ -80,7 +93,9 @@ func TestStorageFollowsNoLink(t *testing.T) {
 			s := testStorage(t, filepath.Join(t.TempDir(), "state"))
 			link := filepath.Join(s.folder, test.name)
 			_ = os.Rename(link, link+".was")
-			_ = os.Mkdir(filepath.Dir(link), 0o700)
+			if err := os.MkdirAll(filepath.Dir(link), 0o700); err != nil {
+				t.Fatal(err)
+			}
 			if err := os.Symlink(filepath.Join(elsewhere, test.to), link); err != nil {
 				t.Fatal(err)
 			}

@@ -174,7 +174,7 @@ func (d *disk) renew(rows []change) error {
 // replace is renew.
 func (d *disk) replace(rows []change) error {
 	name := d.path + ".tmp"
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := d.fs.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	file, err := d.openIDs(name)
@@ -197,7 +197,7 @@ func (d *disk) exchange(file *store.File, rows []change) (aside string, err erro
 	if err := update(file, append(rows, change{otherBucket, secretKey, d.secret})); err != nil {
 		return "", err
 	}
-	switch _, err := os.Lstat(d.path); {
+	switch _, err := d.fs.Lstat(d.path); {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return "", err
@@ -207,10 +207,10 @@ func (d *disk) exchange(file *store.File, rows []change) (aside string, err erro
 		if aside, err = store.AsideName(d.fs, d.path); err != nil {
 			return "", err
 		}
-		if os.Link(d.path, aside) == nil {
+		if d.fs.Link(d.path, aside) == nil {
 			break
 		}
-		if err := os.Rename(d.path, aside); err != nil { // where there are no links
+		if err := d.fs.Rename(d.path, aside); err != nil { // where there are no links
 			return "", err
 		}
 	}

@@ -73,11 +73,17 @@ func (f *folder) Mkdir(path string, perm fs.FileMode) error {
 
 // Rename gives a file another name in the same folder.
 func (f *folder) Rename(from, to string) error {
-	err := syscall.Errno(syscall.EXDEV)
+	return f.within("rename", from, to, (*os.Root).Rename)
+}
+
+// Link gives a file another name in the same folder too.
+func (f *folder) Link(from, to string) error { return f.within("link", from, to, (*os.Root).Link) }
+
+func (f *folder) within(op, from, to string, do func(dir *os.Root, from, to string) error) error {
 	if filepath.Dir(from) != filepath.Dir(to) {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		return &os.LinkError{Op: op, Old: from, New: to, Err: syscall.EXDEV}
 	}
-	return f.at("rename", from, func(dir *os.Root, name string) error { return dir.Rename(name, filepath.Base(to)) })
+	return f.at(op, from, func(dir *os.Root, name string) error { return do(dir, name, filepath.Base(to)) })
 }
 
 func (f *folder) Remove(path string) error {

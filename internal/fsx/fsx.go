@@ -21,6 +21,8 @@ type FS interface {
 	Mkdir(name string, perm fs.FileMode) error
 	Rename(from, to string) error
 	Remove(name string) error
+	// Link gives a file another name too.
+	Link(from, to string) error
 	Lstat(name string) (fs.FileInfo, error)
 	// Sync brings what was written to a file to the disk, SyncDir the names in
 	// a folder: without it a file that was made or renamed may be gone after a
@@ -47,6 +49,9 @@ func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
 // Remove is os.Remove.
 func (OS) Remove(name string) error { return os.Remove(name) }
+
+// Link is os.Link.
+func (OS) Link(from, to string) error { return os.Link(from, to) }
 
 // Lstat is os.Lstat.
 func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }

@@ -118,6 +118,17 @@ func (d *Disk) Rename(from, to string) error {
 	return nil
 }
 
+// Link gives a file another name too, which may be lost.
+func (d *Disk) Link(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.FS.Link(from, to); err != nil {
+		return err
+	}
+	d.note(to, func() error { return os.Remove(to) })
+	return nil
+}
+
 // Remove removes a file, which may come back.
 func (d *Disk) Remove(name string) error {
 	d.mu.Lock()
