@@ -392,7 +392,7 @@ func TestUnitRoot(t *testing.T) {
 		return path
 	}
 	write(t, config, fmt.Sprintf(`scripts:
-  - {command: %s, user: nobody}
+  - {command: %s, user: nobody, nice: 19, umask: 077, no_new_privileges: true, limits: {files: 256, memory: 256MiB, cpu: 5s}}
   - {command: %s}
   - {command: %s, user: nobody}
   - {command: %s, user: nobody, timeout: 1s}
