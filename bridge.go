@@ -18,6 +18,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/internal/access"
+	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/receive"
 	"scriptbridge/record"
@@ -158,11 +159,12 @@ func (b *bridge) run(ctx context.Context) error {
 		return err
 	}
 	b.service.works = func() error { return b.works(handler) }
-	server, listening := newServer(handler, b.port.Authenticated, b.logger)
+	limiter := connlimit.New(connlimit.Most())
+	server, listening := newServer(handler, b.port.Authenticated, limiter, b.logger)
 	g := &rungroup.Group{}
 	// When the group ends, it stops its members in this order.
 	b.addSources(g, listening)
-	addServer(g, server, b.flags.serve.web, b.logger)
+	addServer(g, server, limiter, b.flags.serve.web, b.logger)
 	ended := make(chan struct{})
 	g.Add(func() error {
 		select {

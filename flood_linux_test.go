@@ -27,7 +27,14 @@ import (
 
 // serveFiles starts the bridge in a folder with these files, of which those that begin
 // with #! are programs, and gives the address of its web port.
-func serveFiles(t *testing.T, files map[string]string, args ...string) (p *programRun, url string) {
+func serveFiles(t *testing.T, files map[string]string) (p *programRun, url string) {
+	t.Helper()
+	return serveFilesBy(t, files, "scriptbridge")
+}
+
+// serveFilesBy is serveFiles where another program starts the bridge, which has its
+// arguments behind args.
+func serveFilesBy(t *testing.T, files map[string]string, program string, args ...string) (p *programRun, url string) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -39,7 +46,7 @@ func serveFiles(t *testing.T, files map[string]string, args ...string) (p *progr
 			t.Fatal(err)
 		}
 	}
-	p = startProcess(t, dir, append([]string{"serve", "--web.listen-address=127.0.0.1:0"}, args...)...)
+	p = startProgramIn(t, dir, program, append(args, "serve", "--web.listen-address=127.0.0.1:0")...)
 	p.await("where it listens", func() bool {
 		m := listeningOn.FindStringSubmatch(p.out.String())
 		if m != nil {
@@ -332,6 +339,75 @@ func TestGuessFlood(t *testing.T) {
 		t.Errorf("%d of 2000 are looked at, more than %d", n, most)
 	}
 	p.logs(fmt.Sprintf(`receiver=coscale msg="logins to CoScale's API are refused for a while, since so many have failed" client="uid %d"`, os.Geteuid()))
+}
+
+// Where there are few descriptors, connections that are opened and left neither keep others
+// out nor keep scripts from running, on any port.
+func TestConnectionFlood(t *testing.T) {
+	ports := []int{freePort(t), freePort(t)}
+	p, base := serveFilesBy(t, map[string]string{
+		"scriptbridge.yml": fmt.Sprintf(`
+scripts:
+  - {name: turns, command: ./turns.sh, dialect: prometheus, interval: 1s}
+receive:
+  coscale: {app_id: shop, access_tokens_file: tokens, listen: ["127.0.0.1:%d"]}
+  statsd: {tcp: "127.0.0.1:%d"}
+`, ports[0], ports[1]),
+		"tokens":   accessToken + "\n",
+		"turns.sh": "#!/bin/sh\necho turns 1 | cat\n",
+	}, "sh", "-c", `ulimit -n 200 && exec scriptbridge "$@"`, "sh")
+	p.await("the receivers", func() bool {
+		return value(t, base, `scriptbridge_receiver_up{receiver="statsd"}`)+value(t, base, `scriptbridge_receiver_up{receiver="coscale"}`) == 2
+	})
+	const turns = `scriptbridge_script_runs_total{script="turns",result="ok"}`
+	ok, all := value(t, base, turns), 0.0
+	for _, address := range []string{strings.TrimPrefix(base, "http://"), fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])} {
+		for i := range 400 {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			_, _ = io.WriteString(c, []string{"", "GET / HTTP/1.1\r\nHost: a\r\n", "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n", "x"}[i%4]) // which may not be taken
+		}
+	}
+	p.await("five turns", func() bool { return value(t, base, turns) >= ok+5 })
+	logIn(t, fmt.Sprintf("http://127.0.0.1:%d", ports[0]), accessToken)
+	for _, result := range []string{"error", "timeout", "killed", "invalid"} {
+		all += value(t, base, fmt.Sprintf(`scriptbridge_script_runs_total{script="turns",result=%q}`, result))
+	}
+	if all > 0 {
+		t.Errorf("%v turns failed:\n%s", all, p.out.String())
+	}
+	if strings.Contains(p.out.String(), "too many open files") {
+		t.Errorf("there were no descriptors:\n%s", p.out.String())
+	}
+}
+
+// What a client does wrong with TLS is a line like all others.
+func TestHandshakeErrors(t *testing.T) {
+	dir := t.TempDir()
+	if err := makeCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key")); err != nil {
+		t.Fatal(err)
+	}
+	p, base := serveFilesBy(t, map[string]string{
+		"scriptbridge.yml": "scripts: []\n",
+		"web.yml":          fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q}\n", filepath.Join(dir, "cert"), filepath.Join(dir, "key")),
+	}, "sh", "-c", `exec scriptbridge "$@" --web.config.file=web.yml`, "sh")
+	c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "nonsense, which is no handshake at all\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.logs(`msg="http: TLS handshake error from ` + c.LocalAddr().String())
+	for line := range strings.Lines(p.out.String()) {
+		if !strings.HasPrefix(line, "level=") {
+			t.Errorf("a line without structure: %s", line)
+		}
+	}
 }
 
 // makeMetric gives the id of a new one.

@@ -26,6 +26,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/access"
+	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive"
 	"scriptbridge/receive/receiver"
@@ -78,12 +79,12 @@ func lateness(r *reloader, s *sources) func() []string {
 	}
 }
 
-// newServer makes the web side's server, where known says who has logged in. The
-// channel is closed when the first listener is open.
-func newServer(handler http.Handler, known func(*http.Request) bool, logger log.Logger) (*http.Server, <-chan struct{}) {
+// newServer makes the web side's server, where known says who has logged in, and limiter
+// bounds the connections. The channel is closed when the first listener is open.
+func newServer(handler http.Handler, known func(*http.Request) bool, limiter *connlimit.Limiter, logger log.Logger) (*http.Server, <-chan struct{}) {
 	listening := make(chan struct{})
 	var once sync.Once
-	return &http.Server{
+	server := &http.Server{
 		Handler:           access.NoSniff(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
@@ -96,11 +97,13 @@ func newServer(handler http.Handler, known func(*http.Request) bool, logger log.
 			return access.WithLogin(access.BaseContext(l), known)
 		},
 		ConnContext: access.ConnContext,
-	}, listening
+	}
+	limiter.Serve(server)
+	return server, listening
 }
 
 // addServer adds the web side to the group.
-func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig, logger log.Logger) {
+func addServer(g *rungroup.Group, server *http.Server, limiter *connlimit.Limiter, flags *toolkit.FlagConfig, logger log.Logger) {
 	g.Add(func() error {
 		bridged := slog.New(slgk.NewGoKitHandler(withoutKeys(logger, "caller", "time"), slog.LevelInfo))
 		listeners, err := listen(flags)
@@ -108,7 +111,7 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 			return webError(err)
 		}
 		defer closeAll(listeners)
-		if err := toolkit.ServeMultiple(outlasting(listeners, logger), server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
+		if err := toolkit.ServeMultiple(bounded(outlasting(listeners, logger), limiter), server, flags, bridged); !errors.Is(err, http.ErrServerClosed) {
 			return webError(err)
 		}
 		return nil
@@ -124,10 +127,7 @@ func addServer(g *rungroup.Group, server *http.Server, flags *toolkit.FlagConfig
 // listen opens the web port, or takes what systemd gives.
 func listen(flags *toolkit.FlagConfig) (listeners []net.Listener, err error) {
 	if *flags.WebSystemdSocket {
-		if listeners, err = activation.Listeners(); err == nil && len(listeners) == 0 {
-			err = errors.New("no socket activation file descriptors found")
-		}
-		return listeners, err
+		return handedOver()
 	}
 	for _, address := range *flags.WebListenAddresses {
 		l, err := listenOn(address)
@@ -135,6 +135,24 @@ func listen(flags *toolkit.FlagConfig) (listeners []net.Listener, err error) {
 			closeAll(listeners)
 			return nil, err
 		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// handedOver takes the sockets that systemd gives.
+func handedOver() (listeners []net.Listener, err error) {
+	files := activation.Files(true)
+	if len(files) == 0 {
+		return nil, errors.New("no socket activation file descriptors found")
+	}
+	for _, f := range files {
+		l, err := net.FileListener(f)
+		if err != nil {
+			closeAll(listeners)
+			return nil, fmt.Errorf("LISTEN_FDS names the descriptor %d, which is no socket that listens (%w); let a systemd socket unit with ListenStream= start the program, or leave out --web.systemd-socket", f.Fd(), err)
+		}
+		_ = f.Close() // the listener has one of its own
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
@@ -172,6 +190,14 @@ func outlasting(listeners []net.Listener, logger log.Logger) []net.Listener {
 		patient[i] = receiver.NewListener(l, "web", receiver.Env{Counts: new(receiver.Counts), Logger: logger})
 	}
 	return patient
+}
+
+// bounded has a limiter bound what listeners accept.
+func bounded(listeners []net.Listener, limiter *connlimit.Limiter) []net.Listener {
+	for i, l := range listeners {
+		listeners[i] = limiter.Listener(l)
+	}
+	return listeners
 }
 
 // webError says what there is to do about a web port that cannot be opened.

@@ -12,6 +12,7 @@ import (
 	"github.com/go-kit/log"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/testkit"
 )
 
@@ -45,9 +46,10 @@ func TestWebPortOutlasts(t *testing.T) {
 	}
 	address := listeners[0].Addr().String()
 	listeners[0] = &short{listeners[0], []error{syscall.ENOBUFS, syscall.ENOMEM, syscall.EMFILE}}
-	server, _ := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }), nil, logger)
+	limiter := connlimit.New(10)
+	server, _ := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") }), nil, limiter, logger)
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(outlasting(listeners, logger)[0]) }()
+	go func() { ended <- server.Serve(bounded(outlasting(listeners, logger), limiter)[0]) }()
 	answer, err := http.Get("http://" + address)
 	if err != nil {
 		t.Fatalf("%v; the server ended with %v", err, <-ended)

@@ -31,7 +31,13 @@ type programRun struct {
 
 func startProcess(t *testing.T, dir string, args ...string) *programRun {
 	t.Helper()
-	p := &programRun{t: t, cmd: exec.Command("scriptbridge", args...), dir: dir, done: make(chan struct{})}
+	return startProgramIn(t, dir, "scriptbridge", args...)
+}
+
+// startProgramIn is startProcess where another program starts it.
+func startProgramIn(t *testing.T, dir, program string, args ...string) *programRun {
+	t.Helper()
+	p := &programRun{t: t, cmd: exec.Command(program, args...), dir: dir, done: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "SCENARIO="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out

@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/go-kit/log/level"
-	"golang.org/x/net/netutil"
 
 	"scriptbridge/config"
 	"scriptbridge/coscale"
 	"scriptbridge/coscale/server"
 	"scriptbridge/internal/access"
+	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/receive/receiver"
@@ -98,7 +98,8 @@ func readKeyPair(files config.TLS) (tls.Certificate, error) {
 
 // Run answers requests until ctx ends.
 func (c *api) Run(ctx context.Context) (err error) {
-	listeners, err := c.listen()
+	limiter := connlimit.New(connlimit.Most())
+	listeners, err := c.listen(limiter)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (c *api) Run(ctx context.Context) (err error) {
 		<-ctx.Done()
 		return nil
 	}
-	return c.serve(ctx, listeners, handler)
+	return c.serve(ctx, listeners, handler, limiter)
 }
 
 func (c *api) scheme() string {
@@ -135,19 +136,15 @@ func (c *api) scheme() string {
 	return "http"
 }
 
-// maxConnections bounds those that are open on an address of its own; whoever
-// comes after waits until one ends.
-const maxConnections = 512
-
 // listen opens the addresses of its own: all or none.
-func (c *api) listen() (listeners []net.Listener, err error) {
+func (c *api) listen(limiter *connlimit.Limiter) (listeners []net.Listener, err error) {
 	for _, address := range c.config.Listen {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			closeAll(listeners)
 			return nil, err
 		}
-		l = netutil.LimitListener(receiver.NewListener(l, "http", c.env), maxConnections)
+		l = limiter.Listener(receiver.NewListener(l, "http", c.env))
 		if c.tls != nil {
 			l = tls.NewListener(l, c.tls)
 		}
@@ -164,7 +161,7 @@ func closeAll(listeners []net.Listener) {
 
 // serve answers on listeners until ctx ends, or until one of them fails. It
 // returns when the last request has been answered.
-func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.Handler) error {
+func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.Handler, limiter *connlimit.Limiter) error {
 	d := receiver.NewDoor()
 	server := &http.Server{
 		Handler:     access.NoSniff(c.guarded(d.Handler(handler, NotOpen))),
@@ -178,6 +175,7 @@ func (c *api) serve(ctx context.Context, listeners []net.Listener, handler http.
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          repeat.NewStdLog(c.env.Logger),
 	}
+	limiter.Serve(server)
 	d.Open([]receiver.Endpoint{{Path: "/", Handler: handler}})
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {

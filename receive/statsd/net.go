@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"scriptbridge/internal/connlimit"
 	"scriptbridge/receive/receiver"
 )
 
@@ -24,7 +25,8 @@ const (
 	maxPacket = 64 << 10
 	// maxLine bounds a line of a connection.
 	maxLine = 16 << 10
-	// maxConns are open at once; one more is closed at once.
+	// maxConns are open at once, where there are descriptors for so many; one more is closed
+	// at once.
 	maxConns = 256
 	// idleTimeout is how long a connection may be silent.
 	idleTimeout = 10 * time.Minute
@@ -135,6 +137,7 @@ func (s *statsd) readPackets(name string, c packetConn, r *receiver.Retrier) err
 type conns struct {
 	mu     sync.Mutex
 	wg     sync.WaitGroup
+	most   int
 	open   map[net.Conn]bool
 	closed bool
 }
@@ -143,7 +146,7 @@ type conns struct {
 func (cs *conns) add(c net.Conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.closed || len(cs.open) >= maxConns {
+	if cs.closed || len(cs.open) >= cs.most {
 		return false
 	}
 	cs.open[c] = true
@@ -188,7 +191,7 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 	}
 	l := receiver.NewListener(bound, "tcp", s.env)
 	s.env.Counts.Received("tcp", 0, 0)
-	open := &conns{open: make(map[net.Conn]bool)}
+	open := &conns{most: min(maxConns, connlimit.Most()), open: make(map[net.Conn]bool)}
 	return &listener{
 		address: "tcp " + l.Addr().String(),
 		lost:    func() uint32 { return 0 },

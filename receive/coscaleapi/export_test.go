@@ -1,4 +1,0 @@
-package coscaleapi
-
-// MaxConnections is for the tests.
-const MaxConnections = maxConnections
