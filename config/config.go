@@ -61,7 +61,7 @@ type Global struct {
 	// TrustedPaths is first, since what is read after it is held against it.
 	TrustedPaths []string `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`
 	// DropTexts goes with each script and with Receive.
-	DropTexts   bool              `yaml:"text_labels" words:"keep drop" default:"keep" doc:"'drop' leaves texts that are written for people out of '/metrics' and '/probe', which everybody may read who reaches the port: the messages of events, the text of a Nagios plugin, texts of Scalyr's monitors that 'text_values' makes an info. Logs, uploads and private pages have them all the same"`
+	DropTexts   bool              `yaml:"text_labels" words:"keep drop" default:"keep" doc:"'drop' leaves texts that are written for people out of '/metrics' and '/probe', which everybody may read who reaches the port: the messages of events, the text of a plugin's check, texts that a dialect's 'text_values' makes an info. Logs, uploads and private pages have them all the same"`
 	Labels      map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
 	Confinement `yaml:",inline"`
 }
