@@ -161,14 +161,26 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 	} else {
 		s.File, s.Dir = placeOf(c)
 	}
+	s.Source = sourceOf(c, traits, len(r.scripts))
+	// Whether its Runner can be made is found out here, where nothing has
+	// changed yet.
+	trial := newRunner(&s.Script, dialect.Forgetful{})
+	_, s.kept = trial.(dialect.Keeper)
+	trial.Close()
+	return s, nil
+}
+
+// sourceOf is what the sinks know of a script; rank is its place in the order of
+// the configuration.
+func sourceOf(c *config.Script, traits dialect.Traits, rank int) *record.Source {
 	prefix := traits.Prefix
 	if c.Prefix != nil {
 		prefix = *c.Prefix
 	}
-	s.Source = &record.Source{
+	return &record.Source{
 		Kind:            record.Script,
 		Name:            c.Name,
-		Rank:            len(r.scripts),
+		Rank:            rank,
 		Prefix:          prefix,
 		Labels:          record.LabelsOf(c.Labels),
 		MaxSeries:       c.MaxSeries,
@@ -177,12 +189,6 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		Verbatim:        traits.Verbatim,
 		DropTexts:       c.DropTexts,
 	}
-	// Whether its Runner can be made is found out here, where nothing has
-	// changed yet.
-	trial := newRunner(&s.Script, dialect.Forgetful{})
-	_, s.kept = trial.(dialect.Keeper)
-	trial.Close()
-	return s, nil
 }
 
 // discoverAgent gives the scripts that an agent's configuration names. What is

@@ -13,8 +13,7 @@ import (
 	"scriptbridge/script/dialect"
 )
 
-// mapper makes samples of what a monitor emits. It
-// lives as long as the monitor's process.
+// mapper makes samples of what a monitor emits. It lives as long as its process.
 type mapper struct {
 	options *options
 	monitor string         // its short name
@@ -383,10 +382,8 @@ func (m *mapper) undeclared(key, help string) *record.Meta {
 		return meta
 	}
 	name, kind, _ := strings.Cut(key, "\x00")
+	help = cmp.Or(help, fmt.Sprintf("%s of %s, which does not declare it.", name, m.monitor))
 	meta := &record.Meta{Name: name, Help: help, Dimensions: []string{"monitor", "monitor_id"}}
-	if help == "" {
-		meta.Help = fmt.Sprintf("%s of %s, which does not declare it.", name, m.monitor)
-	}
 	switch kind {
 	case "text":
 		meta.Text = textLabel
