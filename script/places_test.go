@@ -112,6 +112,8 @@ func TestAskedRunBecomesDue(t *testing.T) {
 		p.Reload(t.Context(), []*Script{probed("own", time.Minute, pl), g.script(t, "{to: {pattern: '[a-z]+'}}")}, 2)
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
+		time.Sleep(time.Until(p.Views()[0].Next) + 5*time.Second) // so that the next slot is far enough
+		synctest.Wait()
 		ask(t.Context(), p, "s", to("a")) // has the one place that there is for requests
 		slot, before := p.Views()[0].Next, pl.count()
 		time.Sleep(time.Until(slot) - 10*time.Second)
