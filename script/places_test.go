@@ -49,7 +49,7 @@ func TestProbeFloodCostsNoTurn(t *testing.T) {
 					p.Reload(t.Context(), scripts, places)
 					time.Sleep(10 * time.Minute) // the first turns of all are over
 					synctest.Wait()
-					before, probes := pl.count(), len(g.started)
+					before, probes := pl.count(), g.count()
 					ctx, cancel := context.WithCancel(t.Context())
 					clients := flood(ctx, p, 80, own)
 					time.Sleep(2 * time.Minute)
@@ -62,7 +62,7 @@ func TestProbeFloodCostsNoTurn(t *testing.T) {
 							t.Fatalf("a turn waited %s; %d slots were skipped", b.Run.Wait, b.Run.Overruns)
 						}
 					}
-					if n := len(g.started) - probes; others == 0 && n < places/2*38 || n == 0 {
+					if n := g.count() - probes; others == 0 && n < places/2*38 || n == 0 {
 						t.Errorf("%d probes ran", n)
 					}
 					cancel()
@@ -95,8 +95,8 @@ func TestProbeFloodOnePlace(t *testing.T) {
 				}
 			}
 		}
-		if len(g.started) < 130 {
-			t.Errorf("%d probes ran in 8 minutes", len(g.started))
+		if g.count() < 130 {
+			t.Errorf("%d probes ran in 8 minutes", g.count())
 		}
 		cancel()
 		clients.Wait()
@@ -125,8 +125,8 @@ func TestAskedRunBecomesDue(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if !a.done || a.err != nil || pl.count() != before+1 || !pl.starts[before].Equal(slot) {
-			t.Errorf("answered %t (%v), %d runs, the last at %s; the slot is %s", a.done, a.err, pl.count()-before, pl.starts[len(pl.starts)-1], slot)
+		if !a.done || a.err != nil || pl.count() != before+1 || !pl.last().Equal(slot) {
+			t.Errorf("answered %t (%v), %d runs, the last at %s; the slot is %s", a.done, a.err, pl.count()-before, pl.last(), slot)
 		}
 		if runs := m.runs("own"); runs[len(runs)-1].Run.Wait != 0 {
 			t.Errorf("the turn waited %s", runs[len(runs)-1].Run.Wait)

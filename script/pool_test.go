@@ -79,6 +79,13 @@ func (p *player) count() int {
 	return len(p.starts)
 }
 
+// last is when the last run began.
+func (p *player) last() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.starts[len(p.starts)-1]
+}
+
 // lasting makes a play whose every run takes d and goes well.
 func lasting(d time.Duration) func(context.Context, int) *dialect.Result {
 	return func(ctx context.Context, n int) *dialect.Result {

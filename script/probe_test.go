@@ -66,6 +66,12 @@ func (g probeRunner) Run(ctx context.Context, _ dialect.Exec) *dialect.Result {
 	return t
 }
 
+func (g *probeRunners) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.started)
+}
+
 func newProbeRunners(play func(context.Context, int) *dialect.Result) *probeRunners {
 	return &probeRunners{running: make(map[string]int), play: play}
 }
