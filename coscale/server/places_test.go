@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,14 @@ import (
 // something else.
 func TestDataPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		refused := make(map[string]int)
+		var busy atomic.Int64
 		h, _ := newTestHandler(t, "", func(o *HandlerOptions) {
 			o.Sink = nullSink{}
-			o.Refused = func(reason string, n int) { refused[reason] += n }
+			o.Refused = func(reason string, n int) {
+				if reason == "busy" {
+					busy.Add(int64(n))
+				}
+			}
 		})
 		must(t, h, "POST", "/metrics/", "name=Heat")
 		session := h.testSession()
@@ -66,8 +71,8 @@ func TestDataPlaces(t *testing.T) {
 		if got := fmt.Sprintf("%d %s %s", w.Code, w.Header().Get("Retry-After"), w.Body); got != `503 10 {"msg":"Too many send data at this time; send it again later."}` || time.Since(start) != admit.Wait {
 			t.Errorf("%s after %s", got, time.Since(start))
 		}
-		if refused["busy"] != 1 {
-			t.Errorf("counted: %v", refused)
+		if n := busy.Load(); n != 1 {
+			t.Errorf("%d are counted", n)
 		}
 		w, done = send("/data/", strings.NewReader(good))
 		time.Sleep(time.Second)
