@@ -115,6 +115,10 @@ func TestAskedRunBecomesDue(t *testing.T) {
 		time.Sleep(time.Until(p.Views()[0].Next) + 5*time.Second) // so that the next slot is far enough
 		synctest.Wait()
 		ask(t.Context(), p, "s", to("a")) // has the one place that there is for requests
+		if next := time.Until(p.Views()[0].Next); next < 15*time.Second {
+			time.Sleep(next + 10*time.Second)
+			synctest.Wait()
+		}
 		slot, before := p.Views()[0].Next, pl.count()
 		time.Sleep(time.Until(slot) - 10*time.Second)
 		a := ask(t.Context(), p, "own", nil)
