@@ -110,9 +110,17 @@ func (r *reaper) alive(runs []*process) []*process {
 	defer r.mu.Unlock()
 	lives := make(map[uint64]bool)
 	for _, pid := range children() {
-		if !exited(pid) {
-			lives[r.owner(pid)] = true
+		if exited(pid) {
+			continue
 		}
+		id := r.owner(pid)
+		if id == 0 && !r.limits {
+			if argless(pid) {
+				return runs // in an exec it shows no mark: it may be of any of them
+			}
+			id = r.owner(pid) // the exec may have ended between the two looks
+		}
+		lives[id] = true
 	}
 	return slices.DeleteFunc(runs, func(p *process) bool { return !lives[p.id] })
 }

@@ -243,9 +243,6 @@ func TestRunKeepsABoundedNumber(t *testing.T) {
 		for range 2 {
 			checkEnding(t, l.Run(t.Context(), c), ending{"", record.Error, -1, "was not started: 16 earlier runs have left processes that still run (end those that are not needed, or leave out descendants: keep)"})
 		}
-		if pids := processtest.Holding(tag); len(pids) != mostKept {
-			t.Errorf("%d processes live", len(pids))
-		}
 		quiet := shell("echo nothing is left")
 		quiet.Keep, quiet.Owner = true, "another"
 		for range mostKept + 1 {
@@ -257,8 +254,11 @@ func TestRunKeepsABoundedNumber(t *testing.T) {
 		}
 		end(processtest.Holding(tag)[0])
 		checkEnding(t, l.Run(t.Context(), c), ending{"started\n", record.OK, 0, ""})
-		for _, pid := range processtest.Holding(tag) {
-			end(pid)
+		for left := mostKept; left > 0; { // one that is in an exec holds nothing for a moment
+			for _, pid := range processtest.Holding(tag) {
+				end(pid)
+				left--
+			}
 		}
 		l.Run(t.Context(), shell(""))
 		checkNothingLeft(t, l)
