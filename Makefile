@@ -138,6 +138,8 @@ test: vet test-python ## run the tests
 	$(GO) test $(RACE) $(TESTFLAGS) $(PACKAGES)
 	@# The race detector itself cannot read a damaged file.
 	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./upload/spool ./coscale/server
+	@# Nor does it tell how much memory the program takes without it.
+	$(GO) test $(TESTFLAGS) -run '^TestDataFlood' .
 test-python:
 	@command -v $(PYTHON) >/dev/null || \
 		{ echo "$(PYTHON) is missing: the tests of script/dialect/scalyr/python need Python 3.6 or newer"; exit 1; }
