@@ -65,6 +65,54 @@ func (c *Collector) finished(v variant) *page {
 	return c.layout.page(v)
 }
 
+// page gives the finished page, rendering what changed since the last one.
+func (l *layout) page(v variant) *page {
+	i := v.index()
+	if v.format == openMetrics {
+		l.checkStrict()
+	}
+	if l.pages[i] != nil {
+		return l.pages[i]
+	}
+	l.balance()
+	p := new(page)
+	for _, c := range l.chunks {
+		r := c.rendered[i]
+		if r == nil {
+			r = l.render(c, v)
+			c.rendered[i] = r
+		}
+		p.pieces = append(p.pieces, r.data)
+		p.size += len(r.data)
+		p.plain += r.size
+		p.crc = crcMultiply(r.pow, p.crc) ^ r.crc
+	}
+	if v.gzip { // small, and dear to write in pieces
+		p.pieces = [][]byte{bytes.Join(p.pieces, nil)}
+	}
+	l.pages[i] = p
+	return p
+}
+
+// render makes a chunk's bytes.
+func (l *layout) render(c *chunk, v variant) *rendered {
+	l.plain = l.plain[:0]
+	for _, b := range c.blocks {
+		l.plain = b.append(l.plain, v.format)
+	}
+	r := &rendered{size: len(l.plain)}
+	if !v.gzip {
+		r.data = bytes.Clone(l.plain)
+		return r
+	}
+	r.crc = crc32.ChecksumIEEE(l.plain)
+	r.pow = crcPower(len(l.plain))
+	packer := packers.Get().(*packer)
+	defer packers.Put(packer)
+	r.data = bytes.Clone(packer.pack(l.plain, false))
+	return r
+}
+
 // gather gives the process-wide families, and the end of an OpenMetrics page.
 // What of them cannot be had is left out and said in the log.
 func (c *Collector) gather(f expfmt.Format) []byte {

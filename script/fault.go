@@ -2,16 +2,14 @@ package script
 
 import (
 	"context"
-	"time"
 
 	"scriptbridge/internal/panics"
-	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
 )
 
-// A fault of ours that some script's output leads to is that script's failed run:
-// the bridge goes on, and so does the script.
+// A panic of ours that some script's output leads to is that script's failed run: the
+// bridge goes on, and so does the script. judge.go does the same for the verdict.
 
 // attempt has a dialect run a script. Where that panics, the result says so; it has
 // what the processes cost, and what the last one printed.
@@ -34,23 +32,4 @@ func attempt(exec dialect.Exec, run func(dialect.Exec) *dialect.Result) (t *dial
 		t.Output = ran[len(ran)-1].Stdout
 	}
 	return t
-}
-
-// judge decides on a run, for every dialect. A fault in that is the verdict.
-func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Duration) (b *record.Batch, v *Verdict) {
-	fault := panics.Try(func() error {
-		b, v = j.decide(t, source, waited)
-		j.advise(t, v)
-		return nil
-	})
-	if fault != nil {
-		return j.judgeFault(fault, source, waited)
-	}
-	return b, v
-}
-
-// judgeFault decides on a run that has led to a fault: of what it said nothing is
-// looked at any more.
-func (j *judge) judgeFault(fault error, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
-	return j.decide(&dialect.Result{Err: fault}, source, waited)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
@@ -96,7 +97,27 @@ func (j *judge) announce(source *record.Source) *record.Batch {
 	return &record.Batch{Source: source, Time: time.Now()}
 }
 
-// decide is judge without what may be the reason.
+// judge decides what a run was worth, for every dialect alike. A panic of ours in that
+// is the verdict.
+func (j *judge) judge(t *dialect.Result, source *record.Source, waited time.Duration) (b *record.Batch, v *Verdict) {
+	fault := panics.Try(func() error {
+		b, v = j.decide(t, source, waited)
+		j.advise(t, v)
+		return nil
+	})
+	if fault != nil {
+		return j.judgeFault(fault, source, waited)
+	}
+	return b, v
+}
+
+// judgeFault decides on a run that led to a panic of ours: what it said is not looked
+// at again.
+func (j *judge) judgeFault(fault error, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
+	return j.decide(&dialect.Result{Err: fault}, source, waited)
+}
+
+// decide makes the batch and the verdict; advise adds what may be the reason.
 func (j *judge) decide(t *dialect.Result, source *record.Source, waited time.Duration) (*record.Batch, *Verdict) {
 	j.terms(t)
 	run := &record.Run{
