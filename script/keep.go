@@ -12,9 +12,9 @@ import (
 
 // A kept script that has ended is started again after keepFirst, then after
 // twice as long each time, up to keepMost; one that lived for keepWell begins
-// anew. It holds a place among max_concurrent until it has spoken, but no
+// anew. It holds a permit of max_concurrent until it has spoken, but no
 // longer than keepStart: starts are what costs, and who lives for ever would
-// never give the place back.
+// never give the permit back.
 const (
 	keepFirst = time.Second
 	keepMost  = 5 * time.Minute
@@ -47,8 +47,8 @@ func (u *worker) keep(k dialect.Keeper) {
 }
 
 // liveOnce is one life of the script, from start to end. The caller has taken a
-// place, which it gives back. It tells whether the script wants no other.
-func (u *worker) liveOnce(k dialect.Keeper, mine *place, waited time.Duration) (disabled bool) {
+// permit, which it gives back. It tells whether the script wants no other.
+func (u *worker) liveOnce(k dialect.Keeper, mine *permit, waited time.Duration) (disabled bool) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
@@ -110,7 +110,7 @@ func (u *worker) nextRun() {
 }
 
 // Inspect has those of scripts that are kept alive look at their configuration,
-// as many at once as there are places. It gives an error for each of scripts,
+// as many at once as max_concurrent allows. It gives an error for each of scripts,
 // nil for one that has nothing to object or is not of this kind.
 func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 	errs := make([]error, len(scripts))
@@ -126,7 +126,7 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 		running.Go(func() {
 			defer u.stop()
 			defer k.Close()
-			mine := p.runs.forTurn(ctx)
+			mine := p.runs.acquire(ctx)
 			if mine == nil {
 				errs[i] = fmt.Errorf("was not looked at: %w", context.Cause(ctx))
 				return

@@ -23,7 +23,7 @@ type Pool struct {
 	launcher *process.Launcher
 	base     time.Time
 	host     string // whose schedule is another one than that of other hosts
-	runs     *places
+	runs     *semaphore
 
 	// supervisor has those at work, in the order of the configuration.
 	supervisor *supervise.Supervisor[*worker]
@@ -46,7 +46,7 @@ func NewPool(sink record.Sink, logger log.Logger, maxConcurrent int) *Pool {
 		logger:   logger,
 		launcher: process.NewLauncher(logger),
 		base:     time.Now(),
-		runs:     newPlaces(maxConcurrent),
+		runs:     newSemaphore(maxConcurrent),
 		// A script never fails in the supervisor's eyes: the worker itself starts it
 		// again.
 		supervisor: supervise.New[*worker](supervise.Options{}),
@@ -129,7 +129,7 @@ func (p *Pool) Late() (names []string) {
 func (p *Pool) SinkErrors() uint64 { return p.sinkErrors.Load() }
 
 // Stalled names a script that has been due for longer than patience, that there is
-// a free place for, and that does not run: a fault of ours. It is "" where there
+// a permit for, and that does not run: a fault of ours. It is "" where there
 // is none.
 func (p *Pool) Stalled(patience time.Duration) string {
 	if p.closed.Load() || !p.runs.free() {
@@ -145,13 +145,13 @@ func (p *Pool) Stalled(patience time.Duration) string {
 }
 
 // Running is how many scripts run at this moment, and Waiting how many wait
-// for a free place.
+// for a permit.
 func (p *Pool) Running() int { running, _ := p.runs.count(); return running }
 
-// Waiting is how many scripts are due and wait for a free place.
+// Waiting is how many scripts are due and wait for a permit.
 func (p *Pool) Waiting() int { _, waiting := p.runs.count(); return waiting }
 
-// Once runs each of scripts one time, as many at once as there are places, and
+// Once runs each of scripts one time, as many at once as max_concurrent allows, and
 // gives what people may see of them, in order. Called again with the same
 // scripts it goes on with what their Runners keep; of one that is kept alive it
 // waits for the next run that has not been given. It is the way of `try`; a
@@ -179,7 +179,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			_, kept := u.runner.(dialect.Keeper)
 			if kept {
 				u.nextRun()
-			} else if mine := p.runs.forTurn(u.ctx); mine != nil {
+			} else if mine := p.runs.acquire(u.ctx); mine != nil {
 				u.stderr = newStderrLog(u.logger) // each round shows its own
 				u.runOnce(mine, 0)
 			}

@@ -21,7 +21,7 @@ const (
 	// that is asked for.
 	ownEvery = 5 * time.Second
 	// probesMax bounds the runs with parameters of one script that are under
-	// way, waiting for a place included.
+	// way, waiting for a permit included.
 	probesMax = 64
 )
 
@@ -192,7 +192,7 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 		batch   *record.Batch
 		verdict *Verdict
 	)
-	if mine := u.pool.runs.forRequest(ctx, nil); mine != nil {
+	if mine := u.pool.runs.acquireForRequest(ctx, nil); mine != nil {
 		g := u.newProbeWorker(ctx, s)
 		turn, batch, verdict = g.execute(mine, time.Since(asked))
 		g.runner.Close()

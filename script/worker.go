@@ -141,15 +141,15 @@ func (u *worker) repeat() {
 	}
 }
 
-// begin takes a place for a run, and says from when on it was wanted: its slot, or
-// when somebody asked for it before that. The place is nil when the worker is to
+// begin waits for a permit for a run, and says from when on it was wanted: its slot, or
+// when somebody asked for it before that. The permit is nil when the worker is to
 // end.
-func (u *worker) begin(due time.Time) (wanted time.Time, mine *place) {
+func (u *worker) begin(due time.Time) (wanted time.Time, mine *permit) {
 	now := time.Now()
 	if !now.Before(due) {
-		return due, u.pool.runs.forTurn(u.ctx)
+		return due, u.pool.runs.acquire(u.ctx)
 	}
-	mine = u.pool.runs.forRequest(u.ctx, time.After(due.Sub(now)))
+	mine = u.pool.runs.acquireForRequest(u.ctx, time.After(due.Sub(now)))
 	if !time.Now().Before(due) {
 		return due, mine // it waited until then
 	}
@@ -212,11 +212,11 @@ func (u *worker) overran(now time.Time, skipped int) {
 	}
 }
 
-// runOnce runs the script once and puts what came of it. The caller has taken a
-// place, which execute gives back: a sink that takes long is nobody else's wait. It
+// runOnce runs the script once and puts what came of it. The caller has a
+// permit, which execute gives back: a sink that takes long is nobody else's wait. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
-func (u *worker) runOnce(mine *place, waited time.Duration) (retry time.Duration) {
+func (u *worker) runOnce(mine *permit, waited time.Duration) (retry time.Duration) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
@@ -267,10 +267,10 @@ func (u *worker) show(turn *dialect.Result, batch *record.Batch, verdict *Verdic
 }
 
 // execute runs the script once and judges it. The batch is nil for a run cut short
-// by a reload or the end, which says nothing of the script. The place that the
+// by a reload or the end, which says nothing of the script. The permit that the
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
-func (u *worker) execute(mine *place, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
+func (u *worker) execute(mine *permit, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
 	turn := attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
 	mine.release()
 	if u.ctx.Err() != nil && u.interrupted(turn) {

@@ -323,10 +323,10 @@ func TestStalled(t *testing.T) {
 			}
 		}
 		// A fault of ours: it is forgotten who waits.
-		taken := p.runs.forTurn(t.Context())
+		taken := p.runs.acquire(t.Context())
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		p.runs.turns = nil
+		p.runs.scheduled = nil
 		taken.release()
 		if name := p.Stalled(time.Hour); name != "" {
 			t.Errorf("%q is stalled after minutes", name)

@@ -145,19 +145,19 @@ func TestAskedRunBecomesDue(t *testing.T) {
 
 // Who leaves while waiting leaves no place taken, and nobody behind waits for it;
 // a smaller number of places counts from the next on.
-func TestPlaces(t *testing.T) {
+func TestSemaphore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaces(4)
+		p := newSemaphore(4)
 		for range 20 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			var mine [12]*place
+			var mine [12]*permit
 			var all sync.WaitGroup
 			for i := range mine {
 				all.Go(func() {
 					if i%2 == 0 {
-						mine[i] = p.forTurn(ctx)
+						mine[i] = p.acquire(ctx)
 					} else {
-						mine[i] = p.forRequest(ctx, nil)
+						mine[i] = p.acquireForRequest(ctx, nil)
 					}
 				})
 			}
@@ -178,11 +178,11 @@ func TestPlaces(t *testing.T) {
 			}
 			cancel()
 		}
-		a, b := p.forRequest(t.Context(), nil), p.forRequest(t.Context(), nil)
+		a, b := p.acquireForRequest(t.Context(), nil), p.acquireForRequest(t.Context(), nil)
 		p.resize(2)
 		a.release()
-		c := make(chan *place)
-		go func() { c <- p.forRequest(t.Context(), nil) }()
+		c := make(chan *permit)
+		go func() { c <- p.acquireForRequest(t.Context(), nil) }()
 		synctest.Wait()
 		if taken, waiting := p.count(); taken != 1 || waiting != 1 {
 			t.Errorf("after the resize %d are taken, %d wait", taken, waiting)
