@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -50,12 +51,9 @@ func (s *statsd) openUnixgram(_ context.Context, path string) (*listener, error)
 	if err != nil {
 		return nil, err
 	}
-	// As open as UDP on loopback: who may send is for the folder to say.
-	err = os.Chmod(path, 0o666) //nolint:gosec // see above
-	ours, statErr := os.Lstat(path)
-	if err = errors.Join(err, statErr); err != nil {
+	ours, err := openToAll(path)
+	if err != nil { // what is there may be anybody's
 		c.Close()
-		os.Remove(path) //nolint:errcheck // as below
 		return nil, err
 	}
 	l := s.packets("unixgram", c)
@@ -67,6 +65,26 @@ func (s *statsd) openUnixgram(_ context.Context, path string) (*listener, error)
 		}
 	}
 	return l, nil
+}
+
+// openToAll lets everybody send to the socket at a path, as to UDP on loopback: who
+// may is for the folder to say. The folder may be another user's, who has a link there
+// by now: that leads to no file that is made writable.
+func openToAll(path string) (os.FileInfo, error) {
+	folder, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	name := filepath.Base(path)
+	info, err := folder.Lstat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeSocket == 0:
+		return nil, fmt.Errorf("%s is no socket any more: something else was put in its place", path)
+	}
+	return info, folder.Chmod(name, 0o666)
 }
 
 // clearSocket removes a socket that was left behind: one that nobody listens

@@ -155,6 +155,36 @@ func TestUnixgram(t *testing.T) {
 	}
 }
 
+// Who may write the socket's folder may have put a link in its place before the mode
+// is changed: what it leads to keeps its own.
+func TestUnixgramReplaced(t *testing.T) {
+	folder, private := t.TempDir(), filepath.Join(t.TempDir(), "private")
+	within := filepath.Join(folder, "within")
+	for _, target := range []string{private, within, "within"} {
+		if err := os.WriteFile(filepath.Join(folder, "within"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(private, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, "socket")
+		if err := os.Symlink(target, path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openToAll(path); err == nil || err.Error() != path+" is no socket any more: something else was put in its place" {
+			t.Errorf("a link to %s: %v", target, err)
+		}
+		for _, file := range []string{private, within} {
+			if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+				t.Errorf("a link to %s: %s has mode %v, %v", target, file, info.Mode(), err)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A port that is taken is an error that names it, and nothing stays open.
 func TestPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
