@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (c *call) form(limit int64) (fields, error) {
 		return nil, err
 	}
 	if small := c.begin(limit); !small {
-		leave, err := c.place()
+		leave, err := c.place(small)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,8 @@ func (c *call) form(limit int64) (fields, error) {
 
 // begin waits for the beginning of the body: all of it when it is small.
 func (c *call) begin(limit int64) (small bool) {
-	body := newBoundedReader(namedReader{c.Body, "the body cannot be read"}, "the body", limit)
+	c.paced = &admit.Paced{R: c.Body}
+	body := newBoundedReader(namedReader{c.paced, "the body cannot be read"}, "the body", limit)
 	c.body, small = admit.Begin(body, c.ContentLength)
 	return small
 }
@@ -104,13 +106,30 @@ func (c *call) begin(limit int64) (small bool) {
 // their size.
 const maxReading = 4
 
-// place waits for one to take the body apart.
-func (c *call) place() (leave func(), err error) {
-	leave, ok := c.h.places.Take(c.Context())
-	if !ok {
-		err = refusal(http.StatusServiceUnavailable, "busy", "", "Too many send data at this time; send it again later.")
+// place waits for one to take the body apart. One of them is for small bodies only,
+// which are here already: nobody keeps others from sending such by being slow. Who is
+// slow does not keep his.
+func (c *call) place(small bool) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(c.Context(), admit.Wait)
+	defer cancel()
+	busy := refusal(http.StatusServiceUnavailable, "busy", "", "Too many send data at this time; send it again later.")
+	leaveLarge := func() {}
+	if !small {
+		var ok bool
+		if leaveLarge, ok = c.h.large.Take(ctx); !ok {
+			return nil, busy
+		}
 	}
-	return leave, err
+	leaveAll, ok := c.h.places.Take(ctx)
+	if !ok {
+		leaveLarge()
+		return nil, busy
+	}
+	c.paced.Hurry(c.w, c.until)
+	return func() {
+		leaveAll()
+		leaveLarge()
+	}, nil
 }
 
 // readJSONForm reads the fields of a JSON object. What is in one and is no text
@@ -173,6 +192,9 @@ func (n namedReader) name(err error) error {
 	var ours *apiError
 	if err == nil || err == io.EOF || errors.As(err, &ours) { //nolint:errorlint // io.Reader says io.EOF itself
 		return err
+	}
+	if errors.Is(err, admit.ErrSlow) {
+		return refusal(http.StatusServiceUnavailable, "busy", "", "%s: %v; send it again later.", n.what, err)
 	}
 	return badRequest("%s: %v", n.what, err)
 }

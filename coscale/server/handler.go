@@ -77,6 +77,7 @@ type Handler struct {
 	logger   log.Logger
 	gate     *gate
 	places   admit.Places // for bodies that are taken apart
+	large    admit.Places // of these, for those that are not small
 	registry *registry
 	clock    func() time.Time
 
@@ -96,7 +97,7 @@ type Handler struct {
 // NewHandler makes a Handler; it reads Folder and fails when that cannot be
 // used, such as while another process does.
 func NewHandler(o HandlerOptions) (*Handler, error) {
-	h := &Handler{o: o, logger: o.Logger, clock: time.Now, places: make(admit.Places, maxReading), added: addedPoints{seed: maphash.MakeSeed()}}
+	h := &Handler{o: o, logger: o.Logger, clock: time.Now, places: make(admit.Places, maxReading), large: make(admit.Places, maxReading-1), added: addedPoints{seed: maphash.MakeSeed()}}
 	if h.logger == nil {
 		h.logger = log.NewNopLogger()
 	}
@@ -133,6 +134,8 @@ type call struct {
 	*http.Request
 	h     *Handler
 	body  *bufio.Reader // once it is read
+	paced *admit.Paced  // where body comes from
+	until time.Time     // the body must have come
 	w     http.ResponseWriter
 	query fields
 	now   time.Time
@@ -142,7 +145,8 @@ type call struct {
 // within bounds the time from now in which the body must have come. Whoever
 // cannot (a recorder in a test) has no slow clients.
 func (c *call) within(d time.Duration) {
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(d))
+	c.until = time.Now().Add(d)
+	_ = http.NewResponseController(c.w).SetReadDeadline(c.until)
 }
 
 // How long a client may take for its body.

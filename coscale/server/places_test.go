@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -13,9 +15,9 @@ import (
 	"scriptbridge/internal/admit"
 )
 
-// Four requests at once are taken apart; others wait for a while, and are then asked to come
-// again. A slow client with few data is none of the four, and nor is one who asks for
-// something else.
+// Four requests at once are taken apart, three of them large ones; others wait for a while,
+// and are then asked to come again. A slow client with few data is none of the four, and nor
+// is one who asks for something else.
 func TestDataPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var busy atomic.Int64
@@ -61,12 +63,17 @@ func TestDataPlaces(t *testing.T) {
 		begin("/events/", "name="+filler)
 		last := begin("/data/", "data="+filler)
 		begin("/data/", "data="+filler)
-		begin("/data/", "data="+filler)
-		if n := len(h.places); n != maxReading {
+		if n := len(h.places); n != maxReading-1 {
 			t.Fatalf("%d places are taken", n)
 		}
 		start := time.Now()
 		w, done := send("/data/", strings.NewReader(good))
+		<-done
+		if w.Code != 200 || time.Since(start) != 0 {
+			t.Errorf("few data have no place of their own: %d %s after %s", w.Code, w.Body, time.Since(start))
+		}
+		big := "x=" + filler + "&" + good
+		w, done = send("/data/", strings.NewReader(big))
 		<-done
 		if got := fmt.Sprintf("%d %s %s", w.Code, w.Header().Get("Retry-After"), w.Body); got != `503 10 {"msg":"Too many send data at this time; send it again later."}` || time.Since(start) != admit.Wait {
 			t.Errorf("%s after %s", got, time.Since(start))
@@ -74,9 +81,9 @@ func TestDataPlaces(t *testing.T) {
 		if n := busy.Load(); n != 1 {
 			t.Errorf("%d are counted", n)
 		}
-		w, done = send("/data/", strings.NewReader(good))
+		w, done = send("/data/", strings.NewReader(big))
 		time.Sleep(time.Second)
-		slow[len(slow)-3].CloseWithError(io.ErrUnexpectedEOF) // one of the four gives up
+		slow[len(slow)-2].CloseWithError(io.ErrUnexpectedEOF) // one of the three gives up
 		<-last
 		<-done
 		if w.Code != 200 {
@@ -86,11 +93,74 @@ func TestDataPlaces(t *testing.T) {
 			w.Close()
 		}
 		synctest.Wait()
-		if n := len(h.places); n != 0 {
+		if n := len(h.places) + len(h.large); n != 0 {
 			t.Errorf("%d places are taken at the end", n)
 		}
 	})
 }
+
+// Who falls silent loses the place before those who wait for one are sent away.
+func TestDataPlacesSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHandler(t, "", func(o *HandlerOptions) { o.Sink = nullSink{} })
+		must(t, h, "POST", "/metrics/", "name=Heat")
+		l := make(pipeListener)
+		server := &http.Server{Handler: h}
+		go server.Serve(l)
+		defer server.Close()
+		send := func(body string, length int) net.Conn {
+			client, theirs := net.Pipe()
+			l <- theirs
+			go fmt.Fprintf(client, "POST /api/v1/app/A/data/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nHTTPAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s", h.testSession(), length, body)
+			synctest.Wait()
+			return client
+		}
+		status := func(c net.Conn) string {
+			answer, err := io.ReadAll(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, body, _ := strings.Cut(string(answer), "\r\n\r\n")
+			line, _, _ := strings.Cut(head, "\r\n")
+			return line + " " + body
+		}
+		filler := strings.Repeat(" ", admit.Small)
+		const good = `data=[{"m":211,"s":"a","d":[[0,1]]}]`
+		start := time.Now()
+		var silent []net.Conn
+		for range maxReading - 1 {
+			silent = append(silent, send("data="+filler, 10*admit.Small))
+		}
+		if n := len(h.places); n != maxReading-1 {
+			t.Fatalf("%d places are taken", n)
+		}
+		large := "x=" + filler + "&" + good
+		big := send(large, len(large))
+		if got := status(big); !strings.HasPrefix(got, "HTTP/1.1 200 OK ") || time.Since(start) != admit.Stall {
+			t.Errorf("who waits: %s after %s", got, time.Since(start))
+		}
+		for _, c := range silent {
+			if got := status(c); got != `HTTP/1.1 503 Service Unavailable {"msg":"the body cannot be read: it comes too slowly; send it again later."}` {
+				t.Errorf("who is silent: %s", got)
+			}
+		}
+	})
+}
+
+// pipeListener gives connections that a test makes.
+type pipeListener chan net.Conn
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	c, ok := <-l
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l pipeListener) Close() error { close(l); return nil }
+
+func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // What is asked back is made of so many series at most.
 func TestWantedSubjects(t *testing.T) {

@@ -5,7 +5,10 @@ package admit
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"net/http"
+	"os"
 	"time"
 )
 
@@ -42,4 +45,48 @@ func Begin(body io.Reader, length int64) (r *bufio.Reader, small bool) {
 	r = bufio.NewReaderSize(body, int(size))
 	_, err := r.Peek(r.Size()) // what is wrong will be told to who reads it
 	return r, err != nil
+}
+
+// Stall is how long a client that has a place may keep us waiting: less than Wait, so that
+// who comes for a place after one that is silent gets it. Each second of it comes back with
+// so many bytes as minRate.
+const (
+	Stall   = 4 * time.Second
+	minRate = 64 << 10
+)
+
+// ErrSlow is why the rest of a body is not waited for.
+var ErrSlow = errors.New("it comes too slowly")
+
+// Paced is a body that has to come at a certain pace once it has a place.
+type Paced struct {
+	R io.Reader
+
+	w    http.ResponseWriter // nil: there is time
+	left time.Duration       // of Stall
+	end  time.Time
+}
+
+// Hurry begins with that. w is the answer's; end is when the body must have come
+// anyway.
+func (p *Paced) Hurry(w http.ResponseWriter, end time.Time) { p.w, p.left, p.end = w, Stall, end }
+
+// Read waits no longer than there is time. What we do ourselves meanwhile does not
+// count.
+func (p *Paced) Read(b []byte) (int, error) {
+	if p.w == nil {
+		return p.R.Read(b)
+	}
+	begin := time.Now()
+	until := begin.Add(p.left)
+	if until.After(p.end) {
+		until = p.end
+	}
+	_ = http.NewResponseController(p.w).SetReadDeadline(until) // which a recorder in a test has not
+	n, err := p.R.Read(b)
+	p.left = min(Stall, p.left-time.Since(begin)+time.Duration(n)*time.Second/minRate)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrSlow
+	}
+	return n, err
 }

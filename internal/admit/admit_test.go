@@ -2,7 +2,10 @@ package admit
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,6 +40,53 @@ func TestPlaces(t *testing.T) {
 		}
 	})
 }
+
+// A body that has a place may be silent for Stall in all; what comes gives time back.
+func TestPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		p := &Paced{R: ours}
+		read := func(n int) error {
+			_, err := io.ReadFull(p, make([]byte, n))
+			return err
+		}
+		send := func(after time.Duration, n int) {
+			time.AfterFunc(after, func() { theirs.Write(make([]byte, n)) })
+		}
+		send(time.Hour, 10)
+		if err := read(10); err != nil {
+			t.Errorf("without a place: %v", err)
+		}
+		p.Hurry(pipeWriter{httptest.NewRecorder(), ours}, time.Now().Add(time.Hour))
+		for range 10 { // at the pace
+			send(time.Second, minRate)
+			if err := read(minRate); err != nil {
+				t.Fatalf("at the pace: %v", err)
+			}
+		}
+		time.Sleep(time.Minute) // which is our own time
+		send(Stall-1, minRate)
+		if err := read(minRate); err != nil {
+			t.Errorf("just in time: %v", err)
+		}
+		begin := time.Now()
+		send(time.Second, minRate/2)
+		if err := read(minRate); !errors.Is(err, ErrSlow) || time.Since(begin) != 1500*time.Millisecond+1 {
+			t.Errorf("silent: %v after %s", err, time.Since(begin))
+		}
+		p.Hurry(pipeWriter{httptest.NewRecorder(), ours}, time.Now().Add(time.Second))
+		if err := read(1); !errors.Is(err, ErrSlow) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
+type pipeWriter struct {
+	*httptest.ResponseRecorder
+	net.Conn
+}
+
+func (w pipeWriter) Write(p []byte) (int, error) { return w.ResponseRecorder.Write(p) }
 
 func TestBegin(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 17, Small - 1, Small, Small + 1, 3 * Small} {

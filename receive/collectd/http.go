@@ -26,6 +26,9 @@ const maxBody = 4 << 20
 // maxReading is how many requests that are not small are read at once.
 const maxReading = 4
 
+// bodyTime is how long one of those may take to come.
+const bodyTime = time.Minute
+
 // ServeHTTP takes a request of write_http. It is answered when its values are
 // taken in; what is wrong with some of them is told as it is for packets.
 func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +41,8 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "send it as it is, without Content-Encoding", http.StatusUnsupportedMediaType)
 		return
 	}
-	reader, small := admit.Begin(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
+	paced := &admit.Paced{R: r.Body}
+	reader, small := admit.Begin(http.MaxBytesReader(w, io.NopCloser(paced), maxBody), r.ContentLength)
 	if !small {
 		leave, ok := c.reading.Take(r.Context())
 		if !ok {
@@ -48,14 +52,19 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer leave()
+		paced.Hurry(w, time.Now().Add(bodyTime))
 	}
 	body, err := io.ReadAll(reader)
 	c.env.Counts.Received("http", 1, len(body))
 	if err != nil {
 		c.env.Counts.Dropped("request", 1)
 		status := http.StatusBadRequest
-		if errors.As(err, new(*http.MaxBytesError)) {
+		switch {
+		case errors.As(err, new(*http.MaxBytesError)):
 			status = http.StatusRequestEntityTooLarge
+		case errors.Is(err, admit.ErrSlow):
+			w.Header().Set("Retry-After", "10")
+			status = http.StatusServiceUnavailable
 		}
 		http.Error(w, err.Error(), status)
 		return
