@@ -109,13 +109,20 @@ chart: build ## lint the Helm chart and render it; `check` reads what it makes
 # --- Releases ---------------------------------------------------------------
 
 .PHONY: release release-notes sbom
-release: cross packages sbom release-notes ## all files of a release, into .release/
+release: ## all files of a release, into .release/
+	rm -rf .packages .release
+	$(MAKE) cross packages sbom release-notes
 	cp .packages/* .release/
-	for p in $(PLATFORMS); do GOOS=$${p%-*} GOARCH=$${p#*-} $(PROMU) tarball --prefix=.release .build/$$p || exit 1; done
+	for p in $(PLATFORMS); do \
+		name=scriptbridge-$(VERSION).$$p; rm -rf .build/tar && mkdir -p .build/tar/$$name && \
+		git ls-files LICENSE README.md CHANGELOG.md SECURITY.md docs examples dashboards packaging/completion.fish | tar -cT - | tar -x -C .build/tar/$$name && \
+		cp .build/$$p/* .build/tar/$$name/ && \
+		tar -czf .release/$$name.tar.gz --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -C .build/tar $$name || exit 1; \
+	done
 	cd .release && rm -f SHA256SUMS && sha256sum -- *.* >SHA256SUMS
-sbom: ## what the binary is made of, as CycloneDX
+sbom: build ## what the binary is made of, as CycloneDX
 	mkdir -p .release
-	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod app -json -licenses -output .release/scriptbridge.cdx.json .
+	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod bin -json -version '$(VERSION)' -output .release/scriptbridge.cdx.json scriptbridge
 release-notes: ## the section of the CHANGELOG for this version, or what is not released yet
 	mkdir -p .release
 	awk -v version='$(VERSION)' '/^## / { on = index($$0, "[" version "]") } on' CHANGELOG.md >.release/notes.md
