@@ -192,7 +192,7 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 		batch   *record.Batch
 		verdict *Verdict
 	)
-	if mine := u.pool.runs.acquireForRequest(ctx, nil); mine != nil {
+	if mine := u.pool.runs.acquireForRequest(ctx, s.Name, nil); mine != nil {
 		g := u.newProbeWorker(ctx, s)
 		turn, batch, verdict = g.execute(mine, time.Since(asked))
 		g.runner.Close()

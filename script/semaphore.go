@@ -10,13 +10,17 @@ import (
 // semaphore bounds the runs that go on at once. Runs of the schedule are served in the
 // order in which they came, and before every run that a request asked for. The latter may
 // be half of the limit, or one where that is less. So nobody who probes, however much,
-// keeps the schedule waiting for longer than one run.
+// keeps the schedule waiting for longer than one run. Of the scripts that are asked for,
+// the one is next that was so the longest time ago: nobody who probes one of them, however
+// much, keeps others from being probed for longer than one run.
 type semaphore struct {
 	mu        sync.Mutex
 	limit     int
 	taken     int
-	probes    int       // of those taken, for requests
-	scheduled []*permit // who wait
+	probes    int            // of those taken, for requests
+	given     int            // for requests in all
+	last      map[string]int // given when a script had its last one, as long as there are requests
+	scheduled []*permit      // who wait
 	requested []*permit
 }
 
@@ -24,10 +28,13 @@ type semaphore struct {
 type permit struct {
 	of        *semaphore
 	granted   chan struct{} // closed when it is given
+	script    string
 	forProbes bool
 }
 
-func newSemaphore(limit int) *semaphore { return &semaphore{limit: limit} }
+func newSemaphore(limit int) *semaphore {
+	return &semaphore{limit: limit, last: make(map[string]int)}
+}
 
 // acquire waits for a permit for a run of the schedule. It gives nil when ctx ended
 // first.
@@ -40,11 +47,11 @@ func (s *semaphore) acquire(ctx context.Context) *permit {
 	return mine.wait(ctx, nil)
 }
 
-// acquireForRequest waits for a permit for a run that a request asked for. When due fires
+// acquireForRequest waits for a permit for a run of a script that a request asked for. When due fires
 // while it waits, it is a run of the schedule from then on; nil never does. It gives nil
 // when ctx ended first.
-func (s *semaphore) acquireForRequest(ctx context.Context, due <-chan time.Time) *permit {
-	mine := &permit{of: s, granted: make(chan struct{}), forProbes: true}
+func (s *semaphore) acquireForRequest(ctx context.Context, script string, due <-chan time.Time) *permit {
+	mine := &permit{of: s, granted: make(chan struct{}), script: script, forProbes: true}
 	s.mu.Lock()
 	s.requested = append(s.requested, mine)
 	s.grant()
@@ -136,16 +143,33 @@ func (s *semaphore) free() bool {
 // grant gives permits to those who wait, as far as there are any. The caller holds s.mu.
 func (s *semaphore) grant() {
 	for s.taken < s.limit {
-		from := &s.scheduled
+		from, next := &s.scheduled, 0
 		if len(*from) == 0 {
 			from = &s.requested
 			if len(*from) == 0 || s.probes >= max(1, s.limit/2) {
 				return
 			}
+			next = s.nextRequested()
 			s.probes++
 		}
-		close((*from)[0].granted)
-		*from = slices.Delete(*from, 0, 1)
+		close((*from)[next].granted)
+		*from = slices.Delete(*from, next, next+1)
 		s.taken++
 	}
+}
+
+// nextRequested gives the first of the requests that wait for the script whose turn it
+// is. The caller holds s.mu.
+func (s *semaphore) nextRequested() (next int) {
+	for i, one := range s.requested {
+		if s.last[one.script] < s.last[s.requested[next].script] {
+			next = i
+		}
+	}
+	if s.probes == 0 && len(s.requested) == 1 { // nobody is to be remembered
+		clear(s.last)
+	}
+	s.given++
+	s.last[s.requested[next].script] = s.given
+	return next
 }

@@ -143,6 +143,36 @@ func TestAskedRunBecomesDue(t *testing.T) {
 	})
 }
 
+// Who has a script probed with many values at once keeps no other script's probes
+// waiting for longer than one run, however few places there are for them.
+func TestProbesByTurns(t *testing.T) {
+	for _, places := range []int{1, 2, 4, 5} {
+		t.Run(fmt.Sprint(places), func(t *testing.T) {
+			inPool(t, places, func(t *testing.T, p *Pool, _ *memory) {
+				const slow = 3 * time.Second
+				g, pl := newProbeRunners(lasting(slow)), &player{play: lasting(0)}
+				p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[0-9]+'}}"), probed("quick", 24*time.Hour, pl)}, places)
+				time.Sleep(10 * time.Minute)
+				for range 3 {
+					ctx, cancel := context.WithCancel(t.Context())
+					var all sync.WaitGroup
+					for i := range probesMax {
+						all.Go(func() { _, _ = p.Probe(ctx, "s", to(fmt.Sprint(i))) })
+					}
+					synctest.Wait()
+					begin := time.Now()
+					if _, err := p.Probe(t.Context(), "quick", nil); err != nil || time.Since(begin) > slow {
+						t.Errorf("another script's probe took %s, %v", time.Since(begin), err)
+					}
+					cancel()
+					all.Wait()
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}
+
 // Who leaves while waiting leaves no place taken, and nobody behind waits for it;
 // a smaller number of places counts from the next on.
 func TestSemaphore(t *testing.T) {
@@ -157,7 +187,7 @@ func TestSemaphore(t *testing.T) {
 					if i%2 == 0 {
 						mine[i] = p.acquire(ctx)
 					} else {
-						mine[i] = p.acquireForRequest(ctx, nil)
+						mine[i] = p.acquireForRequest(ctx, "s", nil)
 					}
 				})
 			}
@@ -178,11 +208,11 @@ func TestSemaphore(t *testing.T) {
 			}
 			cancel()
 		}
-		a, b := p.acquireForRequest(t.Context(), nil), p.acquireForRequest(t.Context(), nil)
+		a, b := p.acquireForRequest(t.Context(), "s", nil), p.acquireForRequest(t.Context(), "s", nil)
 		p.resize(2)
 		a.release()
 		c := make(chan *permit)
-		go func() { c <- p.acquireForRequest(t.Context(), nil) }()
+		go func() { c <- p.acquireForRequest(t.Context(), "s", nil) }()
 		synctest.Wait()
 		if taken, waiting := p.count(); taken != 1 || waiting != 1 {
 			t.Errorf("after the resize %d are taken, %d wait", taken, waiting)

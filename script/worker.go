@@ -149,7 +149,7 @@ func (u *worker) begin(due time.Time) (wanted time.Time, mine *permit) {
 	if !now.Before(due) {
 		return due, u.pool.runs.acquire(u.ctx)
 	}
-	mine = u.pool.runs.acquireForRequest(u.ctx, time.After(due.Sub(now)))
+	mine = u.pool.runs.acquireForRequest(u.ctx, u.script.Name, time.After(due.Sub(now)))
 	if !time.Now().Before(due) {
 		return due, mine // it waited until then
 	}
