@@ -76,14 +76,14 @@ func (i *initialize) run() error {
 	case result == nil:
 		return fmt.Errorf("nothing of the tools that init knows is in %s, so there is nothing to write; to begin with, one line will do: scripts: [{command: /path/to/script}] (files at other places are named by --from=TOOL=FILE)", i.root)
 	case i.output == "-":
-		fmt.Fprint(i.Stderr, texts.Visible(result.Told()))
+		fmt.Fprint(i.Stderr, texts.Visible(result.Report()))
 		fmt.Fprint(i.Stdout, result.Text)
 		return nil
 	}
 	if err := i.write(result.Text); err != nil {
 		return err
 	}
-	fmt.Fprint(i.Stdout, texts.Visible(result.Told()))
+	fmt.Fprint(i.Stdout, texts.Visible(result.Report()))
 	fmt.Fprintf(i.Stdout, "%s is written, for its owner alone\n", i.output)
 	if i.Trusted != nil {
 		if fault := i.Trusted.Fault(i.output); fault != nil {

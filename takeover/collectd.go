@@ -19,11 +19,11 @@ type collectdFile struct {
 	posts  []collectdAddress
 	types  []string
 	socket collectdAddress
-	first  place
+	first  position
 }
 
 type collectdAddress struct {
-	at      place
+	at      position
 	address string
 	listens bool
 	// Of the plugin network: its SecurityLevel, and the file with its passwords.
@@ -32,8 +32,8 @@ type collectdAddress struct {
 
 // findCollectd has the bridge receive what a collectd sends to its own machine.
 func findCollectd(f *finding) {
-	for _, file := range f.places("/etc/collectd/collectd.conf", "/etc/collectd.conf", "/opt/collectd/etc/collectd.conf", "/usr/local/etc/collectd.conf") {
-		c := &collectdFile{finding: f, first: place{file: file}}
+	for _, file := range f.knownFiles("/etc/collectd/collectd.conf", "/etc/collectd.conf", "/opt/collectd/etc/collectd.conf", "/usr/local/etc/collectd.conf") {
+		c := &collectdFile{finding: f, first: position{file: file}}
 		c.file(file)
 		c.takeOver()
 	}
@@ -57,17 +57,17 @@ func (c *collectdFile) file(file string) {
 			continue
 		}
 		if inner, ok := strings.CutPrefix(line, "<"); ok {
-			c.block(place{file, number}, strings.TrimSuffix(strings.TrimSpace(inner), ">"))
+			c.block(position{file, number}, strings.TrimSuffix(strings.TrimSpace(inner), ">"))
 			continue
 		}
 		if words, _ := host.Words(line); len(words) > 0 {
-			c.option(place{file, number}, strings.ToLower(words[0]), words[1:])
+			c.option(position{file, number}, strings.ToLower(words[0]), words[1:])
 		}
 	}
 }
 
 // block opens or closes one.
-func (c *collectdFile) block(at place, text string) {
+func (c *collectdFile) block(at position, text string) {
 	if strings.HasPrefix(text, "/") {
 		if n := len(c.blocks); n > 0 {
 			c.blocks = c.blocks[:n-1]
@@ -106,7 +106,7 @@ func (c *collectdFile) include(pattern, inFolder string) {
 }
 
 // network notes an address of the plugin network.
-func (c *collectdFile) network(at place, words []string, listens bool) {
+func (c *collectdFile) network(at position, words []string, listens bool) {
 	if len(words) == 0 {
 		return
 	}
@@ -117,12 +117,12 @@ func (c *collectdFile) network(at place, words []string, listens bool) {
 	c.udp = append(c.udp, collectdAddress{at: at, address: net.JoinHostPort(words[0], port), listens: listens})
 }
 
-func (c *collectdFile) post(at place, address string) {
+func (c *collectdFile) post(at position, address string) {
 	c.posts = append(c.posts, collectdAddress{at: at, address: address})
 }
 
 // option reads one option, wherever it stands.
-func (c *collectdFile) option(at place, key string, values []string) {
+func (c *collectdFile) option(at position, key string, values []string) {
 	if len(values) == 0 {
 		return
 	}
@@ -142,11 +142,11 @@ func (c *collectdFile) option(at place, key string, values []string) {
 	case block == "plugin unixsock" && key == "socketfile":
 		c.socket = collectdAddress{at: at, address: values[0]}
 	case block == "plugin exec" && (key == "exec" || key == "notificationexec"):
-		c.leave(at, "plugin exec: %s speaks collectd's own protocol (PUTVAL, PUTNOTIF): leave it to collectd, which sends what it prints", strings.Join(values[1:min(2, len(values))], ""))
+		c.skip(at, "plugin exec: %s speaks collectd's own protocol (PUTVAL, PUTNOTIF): leave it to collectd, which sends what it prints", strings.Join(values[1:min(2, len(values))], ""))
 	}
 }
 
-func (c *collectdFile) networkOption(at place, key string, values []string) {
+func (c *collectdFile) networkOption(at position, key string, values []string) {
 	inner := c.blocks[len(c.blocks)-1]
 	switch {
 	case key == "server" || key == "listen":
@@ -157,7 +157,7 @@ func (c *collectdFile) networkOption(at place, key string, values []string) {
 	case key == "authfile":
 		c.udp[len(c.udp)-1].auth = values[0]
 	case key == "password" && strings.HasPrefix(inner, "server"):
-		c.leave(at, "the password is not copied: for signed or encrypted packets write a file with USER: PASSWORD and mode 0600, and name it under auth_file, with security_level")
+		c.skip(at, "the password is not copied: for signed or encrypted packets write a file with USER: PASSWORD and mode 0600, and name it under auth_file, with security_level")
 	}
 }
 
@@ -169,14 +169,14 @@ func (c *collectdFile) takeOver() {
 	switch {
 	case c.socket.address == "":
 	case len(e.value.Fields) > 0:
-		c.leave(c.socket.at, "SocketFile: it answers with what collectd sends already")
+		c.skip(c.socket.at, "SocketFile: it answers with what collectd sends already")
 	default:
 		e.at = c.socket.at
 		e.setText("unixsock", c.socket.address)
 		e.note("collectd answers on this socket with rates, where packets have counters.")
 	}
 	if len(e.value.Fields) == 0 {
-		c.leave(c.first, "it sends nothing to this machine: have its plugin network send to 127.0.0.1, and set receive: {collectd: {udp: \"127.0.0.1:25826\"}}")
+		c.skip(c.first, "it sends nothing to this machine: have its plugin network send to 127.0.0.1, and set receive: {collectd: {udp: \"127.0.0.1:25826\"}}")
 		return
 	}
 	var types []string
@@ -184,7 +184,7 @@ func (c *collectdFile) takeOver() {
 		if c.Host.Exists(file) {
 			types = append(types, file)
 		} else {
-			c.leave(c.first, "TypesDB %s does not exist", file)
+			c.skip(c.first, "TypesDB %s does not exist", file)
 		}
 	}
 	if len(types) > 0 && (len(types) > 1 || types[0] != "/usr/share/collectd/types.db") {
@@ -219,11 +219,11 @@ func (c *collectdFile) takeUDP(e *entry) {
 		case chosen == i:
 			c.takeAddress(e, a)
 		case a.listens:
-			c.leave(a.at, "Listen %s: the bridge listens at one address", a.address)
+			c.skip(a.at, "Listen %s: the bridge listens at one address", a.address)
 		case isLoopback(a.address) || isGroup(a.address):
-			c.leave(a.at, "Server %s: the bridge listens at one address", a.address)
+			c.skip(a.at, "Server %s: the bridge listens at one address", a.address)
 		default:
-			c.leave(a.at, "Server %s: it sends to another machine; have it send to 127.0.0.1 too", a.address)
+			c.skip(a.at, "Server %s: it sends to another machine; have it send to 127.0.0.1 too", a.address)
 		}
 	}
 }
@@ -252,11 +252,11 @@ func (c *collectdFile) takePosts(e *entry) {
 		u, err := url.Parse(p.address)
 		switch {
 		case err != nil || u.Host == "":
-			c.leave(p.at, "URL: %q is no URL", p.address)
+			c.skip(p.at, "URL: %q is no URL", p.address)
 		case !config.IsLoopback(u.Hostname()):
-			c.leave(p.at, "URL: it posts to another machine (%s)", u.Host)
+			c.skip(p.at, "URL: it posts to another machine (%s)", u.Host)
 		case e.value.Get("http_path") != nil:
-			c.leave(p.at, "URL: the bridge has one path for write_http")
+			c.skip(p.at, "URL: the bridge has one path for write_http")
 		default:
 			e.setText("http_path", u.Path)
 			e.note("write_http posts to %s (%s): have it post to the bridge's own port, with StoreRates false. The path needs users in --web.config.file, or a web listener on loopback.", u.Host, p.at)

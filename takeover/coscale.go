@@ -12,14 +12,14 @@ import (
 // findCoScale takes over the generic scripts of an agent whose plugins are in a
 // file, and the folders that its documentation had scripts put into.
 func findCoScale(f *finding) {
-	for _, file := range f.places("/opt/coscale/agent/plugins.conf") {
+	for _, file := range f.knownFiles("/opt/coscale/agent/plugins.conf") {
 		text, ok := f.read(file)
 		if !ok {
 			continue
 		}
 		var all any
 		if err := json.Unmarshal([]byte(text), &all); err != nil {
-			f.leave(place{file: file}, "the file is no JSON: %v", err)
+			f.skip(position{file: file}, "the file is no JSON: %v", err)
 			continue
 		}
 		for _, plugin := range coscalePlugins(all) {
@@ -60,7 +60,7 @@ func member(object map[string]any, name string) any {
 func (f *finding) coscalePlugin(file, text string, plugin map[string]any) {
 	kind, _ := member(plugin, "PluginType").(string)
 	if !strings.EqualFold(kind, "GENERICSCRIPT") {
-		f.leave(place{file, lineOf(text, kind)}, "plugin %s: the agent's own measuring; use an exporter of Prometheus", kind)
+		f.skip(position{file, lineOf(text, kind)}, "plugin %s: the agent's own measuring; use an exporter of Prometheus", kind)
 		return
 	}
 	settings := member(plugin, "Configuration")
@@ -76,14 +76,14 @@ func (f *finding) coscalePlugin(file, text string, plugin map[string]any) {
 		lines = []any{of}
 	}
 	if len(lines) == 0 {
-		f.leave(place{file, lineOf(text, kind)}, "plugin %s: it has no SCRIPT", kind)
+		f.skip(position{file, lineOf(text, kind)}, "plugin %s: it has no SCRIPT", kind)
 	}
 	for _, line := range lines[:min(len(lines), maxEntries)] {
 		line := strings.TrimSpace(fmt.Sprint(line))
 		words, err := cmdline.Parse(line)
-		at := place{file, lineOf(text, line)}
+		at := position{file, lineOf(text, line)}
 		if err != nil {
-			f.leave(at, "plugin %s: %v", kind, err)
+			f.skip(at, "plugin %s: %v", kind, err)
 			continue
 		}
 		f.script(at, nameOf(words), "coscale", words)
@@ -123,10 +123,10 @@ func (f *finding) coscaleFolder(folder string) {
 			own = append(own, file)
 			named = named || f.known.plugins[file]
 		case is && !f.known.plugins[file]:
-			f.leave(place{file: file}, "looks like a script of the agent, and is not executable: configure it with its interpreter, or chmod +x it")
+			f.skip(position{file: file}, "looks like a script of the agent, and is not executable: configure it with its interpreter, or chmod +x it")
 		case executable:
 			whole = false
-			f.leave(place{file: file}, "does not look like a script of the agent: nothing in it declares metrics")
+			f.skip(position{file: file}, "does not look like a script of the agent: nothing in it declares metrics")
 		}
 	}
 	if len(own) == 0 {
@@ -134,7 +134,7 @@ func (f *finding) coscaleFolder(folder string) {
 	}
 	f.files = append(f.files, folder)
 	if whole && !named {
-		e := f.add(discover, place{file: folder})
+		e := f.add(discover, position{file: folder})
 		e.what, e.finds = folder, stems(own)
 		e.setText("directory", folder)
 		return
@@ -143,7 +143,7 @@ func (f *finding) coscaleFolder(folder string) {
 		if f.known.plugins[file] {
 			continue
 		}
-		e := f.script(place{file: folder}, stem(file), "coscale", []string{file})
+		e := f.script(position{file: folder}, stem(file), "coscale", []string{file})
 		if named {
 			e.refuse("the agent's configuration names other scripts of the folder, and not this one")
 		}

@@ -11,7 +11,7 @@ import (
 // findCron takes over the jobs that write files for node_exporter's textfile
 // collector.
 func findCron(f *finding) {
-	for _, file := range f.places("/etc/crontab", "/etc/cron.d/*") {
+	for _, file := range f.knownFiles("/etc/crontab", "/etc/cron.d/*") {
 		if base := path.Base(file); strings.Contains(base, ".") && path.Dir(file) == "/etc/cron.d" {
 			continue // cron reads none of these
 		}
@@ -27,7 +27,7 @@ func findCron(f *finding) {
 	for _, folder := range []string{"/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly"} {
 		for _, file := range f.Host.Files(folder, "*") {
 			if text, err := f.Host.Read(file); err == nil && promName.MatchString(text) {
-				f.leave(place{file: file}, "a script that writes a .prom file itself; have it print instead, and configure it with dialect: prometheus")
+				f.skip(position{file: file}, "a script that writes a .prom file itself; have it print instead, and configure it with dialect: prometheus")
 			}
 		}
 	}
@@ -41,7 +41,7 @@ func (f *finding) crontab(file, user string) {
 	if !ok {
 		return
 	}
-	taken, number := len(f.entries)+len(f.left), 0
+	taken, number := len(f.entries)+len(f.skipped), 0
 	env := make(map[string]string)
 	for line := range strings.SplitSeq(text, "\n") {
 		number++
@@ -56,10 +56,10 @@ func (f *finding) crontab(file, user string) {
 			continue
 		}
 		if strings.Contains(line, ".prom") {
-			f.cronLine(place{file, number}, line, user, env)
+			f.cronLine(position{file, number}, line, user, env)
 		}
 	}
-	if taken == len(f.entries)+len(f.left) {
+	if taken == len(f.entries)+len(f.skipped) {
 		f.files = f.files[:len(f.files)-1] // it has none
 	}
 }
@@ -89,10 +89,10 @@ func cronFields(line, user string) (schedule []string, account, command string) 
 	return schedule, strings.TrimPrefix(account, "-"), strings.TrimSpace(rest)
 }
 
-func (f *finding) cronLine(at place, line, user string, env map[string]string) {
+func (f *finding) cronLine(at position, line, user string, env map[string]string) {
 	schedule, account, command := cronFields(line, user)
 	if command == "" {
-		f.leave(at, "the line has too few fields")
+		f.skip(at, "the line has too few fields")
 		return
 	}
 	shell := path.Base(env["SHELL"])
@@ -100,12 +100,12 @@ func (f *finding) cronLine(at place, line, user string, env map[string]string) {
 		shell = ""
 	}
 	if unescapedPercent(command) {
-		f.leave(at, "what follows %% is its standard input, which a script here does not get")
+		f.skip(at, "what follows %% is its standard input, which a script here does not get")
 		return
 	}
 	job := jobOf(strings.ReplaceAll(command, `\%`, "%"), shell, f.Host.Home(account))
 	if job.why != "" {
-		f.leave(at, "%s: %s", job.name, job.why)
+		f.skip(at, "%s: %s", job.name, job.why)
 		return
 	}
 	interval, odd := intervalOf(schedule)
@@ -118,7 +118,7 @@ func (f *finding) cronLine(at place, line, user string, env map[string]string) {
 }
 
 // textfileJob takes over a job that wrote a file for the collector.
-func (f *finding) textfileJob(at place, job job, interval time.Duration, schedule string, env map[string]string) *entry {
+func (f *finding) textfileJob(at position, job job, interval time.Duration, schedule string, env map[string]string) *entry {
 	e := f.shellScript(at, job.name, "prometheus", job.code, job.shell)
 	if interval == 0 {
 		e.refuse("the schedule %s is no interval: set interval to how often it is to run", schedule)

@@ -21,13 +21,13 @@ import (
 	"scriptbridge/takeover/host"
 )
 
-// place is where something stands; line 0 is the whole file.
-type place struct {
+// position is where something stands; line 0 is the whole file.
+type position struct {
 	file string
 	line int
 }
 
-func (p place) String() string {
+func (p position) String() string {
 	if p.line == 0 {
 		return p.file
 	}
@@ -42,15 +42,15 @@ type finding struct {
 	files   []string
 	entries []*entry
 	dropped int // further entries, beyond what a configuration has
-	left    []left
+	skipped []skipped
 	// shared are files that have a part in what all entries say.
 	shared  []string
 	entered map[string]bool // files and folders, by where they are
 }
 
-// left is something that was not taken over.
-type left struct {
-	at   place
+// skipped is something that was not taken over.
+type skipped struct {
+	at   position
 	text string
 }
 
@@ -65,14 +65,14 @@ const (
 // entry is one entry of the configuration.
 type entry struct {
 	section string
-	at      place
+	at      position
 	what    string // what it is in the old tool; empty for its name here
 	name    string
 	value   *config.Value
 	notes   []string
 	words   []string // of a script's command
 	user    string   // whom it runs as; empty for the bridge's own
-	off     string   // why it is commented out; empty where it is not
+	refused string   // why it is commented out; empty where it is not
 	offer   bool     // it was never run as it stands: it is only an offer
 	sources []string // further files that it comes from
 	finds   []string // names of the scripts that an entry of discover finds
@@ -91,8 +91,8 @@ func (e *entry) note(format string, args ...any) *entry {
 
 // refuse has the entry commented out. The first reason counts.
 func (e *entry) refuse(format string, args ...any) *entry {
-	if e.off == "" {
-		e.off = fmt.Sprintf(format, args...)
+	if e.refused == "" {
+		e.refused = fmt.Sprintf(format, args...)
 	}
 	return e
 }
@@ -135,7 +135,7 @@ func (f *finding) read(file string) (text string, ok bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", false
 	case err != nil:
-		f.leave(place{file: file}, "%s", err)
+		f.skip(position{file: file}, "%s", err)
 		return "", false
 	}
 	if !f.enter(file) {
@@ -145,8 +145,8 @@ func (f *finding) read(file string) (text string, ok bool) {
 	return text, true
 }
 
-// enter reports whether a file or folder is one that the tool's files have not led
-// to before, by this or another name.
+// enter reports whether the tool's files have not led to a file or folder before, by
+// this or another name.
 func (f *finding) enter(name string) bool {
 	at, err := f.Host.Place(name)
 	if err != nil || f.entered[at] {
@@ -159,6 +159,22 @@ func (f *finding) enter(name string) bool {
 	return true
 }
 
+// folder has all .cfg files read that are in a folder and in those below it.
+func (f *finding) folder(folder string, read func(file string)) {
+	if !f.enter(folder) {
+		return
+	}
+	for _, name := range f.Host.List(folder) {
+		file := path.Join(folder, name)
+		switch is, _ := f.Host.IsFile(file); {
+		case is && path.Ext(name) == ".cfg":
+			read(file)
+		case !is && name[0] != '.':
+			f.folder(file, read)
+		}
+	}
+}
+
 // services finds what starts the tool. Their files have a part in all of its
 // entries.
 func (f *finding) services(names ...string) []host.Service {
@@ -169,9 +185,9 @@ func (f *finding) services(names ...string) []host.Service {
 	return all
 }
 
-// known files are those at known places that exist, and those that the command
+// knownFiles are those at known places that exist, and those that the command
 // line names.
-func (f *finding) places(known ...string) (files []string) {
+func (f *finding) knownFiles(known ...string) (files []string) {
 	files = slices.Clone(f.From[f.tool.Name])
 	for _, pattern := range known {
 		for _, file := range f.Host.Glob(pattern) {
@@ -183,18 +199,18 @@ func (f *finding) places(known ...string) (files []string) {
 	return files
 }
 
-// leave tells what is not taken over.
-func (f *finding) leave(at place, format string, args ...any) {
+// skip tells what is not taken over.
+func (f *finding) skip(at position, format string, args ...any) {
 	switch {
-	case len(f.left) == maxLeft:
+	case len(f.skipped) == maxSkipped:
 		format, args = "and more, which are not told", nil
-	case len(f.left) > maxLeft:
+	case len(f.skipped) > maxSkipped:
 		return
 	}
-	f.left = append(f.left, left{at, host.OneLine(fmt.Sprintf(format, args...))})
+	f.skipped = append(f.skipped, skipped{at, host.OneLine(fmt.Sprintf(format, args...))})
 }
 
-func (f *finding) add(section string, at place) *entry {
+func (f *finding) add(section string, at position) *entry {
 	e := &entry{section: section, at: at, value: config.MapValue()}
 	if len(f.entries) > maxEntries {
 		f.dropped++ // and what becomes of it is nobody's
@@ -206,7 +222,7 @@ func (f *finding) add(section string, at place) *entry {
 
 // script adds a script that runs words, in a dialect. Its name is that in the old
 // tool, or another one where that is taken or cannot be a name here.
-func (f *finding) script(at place, name, dialect string, words []string) *entry {
+func (f *finding) script(at position, name, dialect string, words []string) *entry {
 	e := f.add(scripts, at)
 	e.what = name
 	if len(words) == 0 {
@@ -226,12 +242,12 @@ func (f *finding) script(at place, name, dialect string, words []string) *entry 
 	if hidden {
 		e.refuse("its command seems to have a secret, which is not printed (--output=FILE writes it into a file for its owner alone)")
 	}
-	f.known.took(e)
+	f.known.add(e)
 	return e
 }
 
 // shellScript is script for a line that a shell read; sh where none is named.
-func (f *finding) shellScript(at place, name, dialect, line string, shell ...string) *entry {
+func (f *finding) shellScript(at position, name, dialect, line string, shell ...string) *entry {
 	words, plain := host.Words(line)
 	if plain || strings.TrimSpace(line) == "" {
 		return f.script(at, name, dialect, words)
@@ -282,7 +298,7 @@ func nameAll(all []*finding) {
 		for _, f := range all {
 			for _, e := range f.entries {
 				field := e.value.Get("name")
-				if field == nil || e.offer || off != (e.off != "") {
+				if field == nil || e.offer || off != (e.refused != "") {
 					continue
 				}
 				name := e.name
@@ -305,8 +321,8 @@ const nameMark = "{name}"
 // pathForm is a path in a word, which may be code of a shell.
 var pathForm = regexp.MustCompile("/[^\\s'\"|;&<>()`]+")
 
-// took notes what an entry runs.
-func (s *seen) took(e *entry) {
+// add notes what an entry runs.
+func (s *seen) add(e *entry) {
 	if s.plugins == nil {
 		s.plugins = make(map[string]bool)
 	}

@@ -23,14 +23,14 @@ func findInstrumental(f *finding) {
 		f.files = append(f.files, s.File)
 		if _, folder := instrumentalFlags(s.Words); folder != "" {
 			every, _ := instrumentalFlags(s.Words)
-			add(instrumentalFolder{path: folder, at: place{file: s.File}, interval: every, off: !slices.Contains(s.Words, "-e") && !slices.Contains(s.Words, "--enable-scripts")})
+			add(instrumentalFolder{path: folder, at: position{file: s.File}, interval: every, off: !slices.Contains(s.Words, "-e") && !slices.Contains(s.Words, "--enable-scripts")})
 		}
 	}
 	for _, folder := range slices.Concat(f.From["instrumental"], []string{
 		"/opt/instrumentald/.instrumental_scripts", "/opt/instrumentald/.scripts", "/opt/instrumental-tools/.instrumental_scripts",
 		"/opt/instrumental-tools/.scripts", "/root/.instrumental_scripts",
 	}, f.Host.Glob("/home/*/.instrumental_scripts")) {
-		add(instrumentalFolder{path: folder, at: place{file: folder}})
+		add(instrumentalFolder{path: folder, at: position{file: folder}})
 	}
 	for _, d := range folders {
 		f.instrumentalFolder(d)
@@ -42,7 +42,7 @@ func findInstrumental(f *finding) {
 
 type instrumentalFolder struct {
 	path     string
-	at       place
+	at       position
 	interval string // in seconds
 	off      bool   // the service was told to run none
 }
@@ -59,21 +59,21 @@ func (f *finding) instrumentalFolder(d instrumentalFolder) {
 		if _, executable := f.Host.IsFile(file); executable {
 			all = append(all, file)
 		} else {
-			f.leave(place{file: file}, "is not executable, so that the agent did not run it")
+			f.skip(position{file: file}, "is not executable, so that the agent did not run it")
 		}
 	}
 	switch {
 	case len(all) == 0 && !f.Host.Exists(d.path):
 		if d.at.file != d.path {
-			f.leave(d.at, "the folder of scripts %s does not exist", d.path)
+			f.skip(d.at, "the folder of scripts %s does not exist", d.path)
 		}
 		return
 	case len(all) == 0:
-		f.leave(place{file: d.path}, "the folder has no scripts")
+		f.skip(position{file: d.path}, "the folder has no scripts")
 		return
 	}
 	f.files = append(f.files, d.path)
-	e := f.add(discover, place{file: d.path})
+	e := f.add(discover, position{file: d.path})
 	e.what, e.finds = d.path, stems(all)
 	e.setText("directory", d.path).setText("dialect", "instrumental")
 	if d.at.file != d.path {
@@ -109,13 +109,13 @@ func (f *finding) instrumentalSettings(file string) {
 		if m == nil || m[2] == "" {
 			continue
 		}
-		at := place{file, number}
+		at := position{file, number}
 		switch m[1] {
 		case "api_key", "project_token":
-			f.leave(at, "%s: the key of Instrumental's service is not copied. To send there too, put it into a file of its own with mode 0600, and name that under upload: {instrumental: {api_key_file: FILE}}", m[1])
+			f.skip(at, "%s: the key of Instrumental's service is not copied. To send there too, put it into a file of its own with mode 0600, and name that under upload: {instrumental: {api_key_file: FILE}}", m[1])
 		case "debug":
 		default:
-			f.leave(at, "%s: the agent's own measuring; use node_exporter and its like", m[1])
+			f.skip(at, "%s: the agent's own measuring; use node_exporter and its like", m[1])
 		}
 	}
 }

@@ -28,7 +28,7 @@ type nagios struct {
 
 // nagiosObject is one definition.
 type nagiosObject struct {
-	at   place
+	at   position
 	kind string
 	keys map[string]string
 }
@@ -40,7 +40,7 @@ func findNagios(f *finding) {
 		finding: f, macros: make(map[string]string), minute: 60,
 		commands: make(map[string]nagiosObject), hosts: make(map[string]nagiosObject), groups: make(map[string]nagiosObject), templates: make(map[string]nagiosObject),
 	}
-	for _, file := range f.places("/etc/nagios4/nagios.cfg", "/etc/nagios3/nagios.cfg", "/etc/nagios/nagios.cfg", "/usr/local/nagios/etc/nagios.cfg", "/etc/icinga/icinga.cfg", "/etc/naemon/naemon.cfg") {
+	for _, file := range f.knownFiles("/etc/nagios4/nagios.cfg", "/etc/nagios3/nagios.cfg", "/etc/nagios/nagios.cfg", "/usr/local/nagios/etc/nagios.cfg", "/etc/icinga/icinga.cfg", "/etc/naemon/naemon.cfg") {
 		n.file(file)
 	}
 	used := make(map[string]bool)
@@ -49,7 +49,7 @@ func findNagios(f *finding) {
 	}
 	for _, name := range sortedKeysOf(n.commands) {
 		if c := n.commands[name]; !used[name] && strings.Contains(c.keys["command_line"], "$ARG") {
-			n.leave(c.at, "command %s: no service that is taken over gives it arguments", name)
+			n.skip(c.at, "command %s: no service that is taken over gives it arguments", name)
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (n *nagios) file(file string) {
 		}
 		switch m := nagiosBegin.FindStringSubmatch(line); {
 		case m != nil:
-			o = &nagiosObject{at: place{file, number}, kind: m[1], keys: make(map[string]string)}
+			o = &nagiosObject{at: position{file, number}, kind: m[1], keys: make(map[string]string)}
 		case o != nil && line == "}":
 			n.define(*o)
 			o = nil
@@ -97,13 +97,13 @@ func (n *nagios) file(file string) {
 				o.keys[line[:at]] = strings.TrimSpace(line[at:])
 			}
 		default:
-			n.setting(place{file, number}, line)
+			n.setting(position{file, number}, line)
 		}
 	}
 }
 
 // setting reads a line outside of objects.
-func (n *nagios) setting(at place, line string) {
+func (n *nagios) setting(at position, line string) {
 	key, value, ok := strings.Cut(line, "=")
 	if !ok {
 		return
@@ -116,7 +116,7 @@ func (n *nagios) setting(at place, line string) {
 	case key == "cfg_file" || key == "resource_file":
 		n.file(value)
 	case key == "cfg_dir":
-		n.folder(value)
+		n.folder(value, n.file)
 	case key == "interval_length":
 		if s, err := strconv.ParseFloat(value, 64); err == nil && s > 0 {
 			n.minute = s
@@ -125,21 +125,6 @@ func (n *nagios) setting(at place, line string) {
 		n.user = value
 	case strings.HasPrefix(key, "$USER"):
 		n.macros[strings.Trim(key, "$")] = value
-	}
-}
-
-func (n *nagios) folder(folder string) {
-	if !n.enter(folder) {
-		return
-	}
-	for _, name := range n.Host.List(folder) {
-		file := path.Join(folder, name)
-		switch is, _ := n.Host.IsFile(file); {
-		case is && path.Ext(name) == ".cfg":
-			n.file(file)
-		case !is && name[0] != '.':
-			n.folder(file)
-		}
 	}
 }
 
@@ -183,18 +168,18 @@ func (n *nagios) get(o nagiosObject, key string, depth int) string {
 func (n *nagios) service(s nagiosObject, used map[string]bool) {
 	description, check := n.get(s, "service_description", 0), n.get(s, "check_command", 0)
 	if n.get(s, "active_checks_enabled", 0) == "0" {
-		n.leave(s.at, "service %q: it is checked by what others send", description)
+		n.skip(s.at, "service %q: it is checked by what others send", description)
 		return
 	}
 	args := strings.Split(check, "!")
 	c, ok := n.commands[args[0]]
 	if !ok {
-		n.leave(s.at, "service %q: there is no command %q", description, args[0])
+		n.skip(s.at, "service %q: there is no command %q", description, args[0])
 		return
 	}
 	hosts := n.hostsOf(s)
 	if len(hosts) == 0 {
-		n.leave(s.at, "service %q: none of its hosts is found", description)
+		n.skip(s.at, "service %q: none of its hosts is found", description)
 	}
 	for _, host := range hosts {
 		used[args[0]] = true

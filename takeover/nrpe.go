@@ -2,7 +2,6 @@ package takeover
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,7 +22,7 @@ type nrpe struct {
 }
 
 type nrpeCommand struct {
-	at         place
+	at         position
 	name, line string
 }
 
@@ -36,22 +35,22 @@ func findNRPE(f *finding) {
 		}
 		user = s.User
 	}
-	for _, file := range f.places(known...) {
+	for _, file := range f.knownFiles(known...) {
 		n := &nrpe{finding: f, settings: map[string]string{"nrpe_user": user}}
 		n.file(file)
-		last := make(map[string]place)
+		last := make(map[string]position)
 		for _, c := range n.commands {
 			last[c.name] = c.at
 		}
 		for _, c := range n.commands {
 			if at := last[c.name]; at != c.at {
-				f.leave(c.at, "command[%s] is defined again at %s", c.name, at)
+				f.skip(c.at, "command[%s] is defined again at %s", c.name, at)
 				continue
 			}
 			n.command(c)
 		}
 		if n.settings["allowed_hosts"] != "" {
-			f.leave(place{file: file}, "allowed_hosts: who may ask for what is set by --web.config.file and --web.listen-address")
+			f.skip(position{file: file}, "allowed_hosts: who may ask for what is set by --web.config.file and --web.listen-address")
 		}
 	}
 }
@@ -68,7 +67,7 @@ func (n *nrpe) file(file string) {
 	}
 	n.shared = append(n.shared, file)
 	if n.depth++; n.depth > maxIncludes {
-		n.leave(place{file: file}, "is included too deep")
+		n.skip(position{file: file}, "is included too deep")
 		return
 	}
 	defer func() { n.depth-- }()
@@ -84,7 +83,7 @@ func (n *nrpe) file(file string) {
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
 		}
-		at := place{file, number}
+		at := position{file, number}
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if m := nrpeDefinition.FindStringSubmatch(key); m != nil {
 			n.commands = append(n.commands, nrpeCommand{at, m[1], value})
@@ -93,29 +92,13 @@ func (n *nrpe) file(file string) {
 		switch key {
 		case "include", "include_file":
 			if !n.Host.Exists(value) {
-				n.leave(at, "%s: %s does not exist", key, value)
+				n.skip(at, "%s: %s does not exist", key, value)
 			}
 			n.file(value)
 		case "include_dir":
-			n.folder(value)
+			n.folder(value, n.file)
 		default:
 			n.settings[key] = value
-		}
-	}
-}
-
-// folder reads all .cfg files in a folder and in those in it.
-func (n *nrpe) folder(folder string) {
-	if !n.enter(folder) {
-		return
-	}
-	for _, name := range n.Host.List(folder) {
-		file := path.Join(folder, name)
-		switch is, _ := n.Host.IsFile(file); {
-		case is && path.Ext(name) == ".cfg":
-			n.file(file)
-		case !is && name[0] != '.':
-			n.folder(file)
 		}
 	}
 }

@@ -32,8 +32,8 @@ func (f *finding) pluginFolder(folder string) {
 			f.files = append(f.files, folder)
 			first = false
 		}
-		e := f.add(scripts, place{file: file})
-		e.offer, e.off = true, "it needs arguments, which no configuration has: PLUGIN --help lists them"
+		e := f.add(scripts, position{file: file})
+		e.offer, e.refused = true, "it needs arguments, which no configuration has: PLUGIN --help lists them"
 		e.name = path.Base(file)
 		e.setText("name", e.name).setText("dialect", "nagios").setText("command", file)
 	}
@@ -45,7 +45,7 @@ var ofIcinga2 = regexp.MustCompile(`^\s*(object\s+CheckCommand|object\s+Service|
 // findIcinga2 names the checks of Icinga 2. Its configuration is a program, which
 // alone knows what a command line is in the end.
 func findIcinga2(f *finding) {
-	for _, file := range f.places("/etc/icinga2/conf.d/*.conf", "/etc/icinga2/conf.d/*/*.conf", "/etc/icinga2/zones.d/*/*.conf", "/etc/icinga2/zones.d/*/*/*.conf") {
+	for _, file := range f.knownFiles("/etc/icinga2/conf.d/*.conf", "/etc/icinga2/conf.d/*/*.conf", "/etc/icinga2/zones.d/*/*.conf", "/etc/icinga2/zones.d/*/*/*.conf") {
 		text, ok := f.read(file)
 		if !ok {
 			continue
@@ -55,7 +55,7 @@ func findIcinga2(f *finding) {
 			number++
 			if m := ofIcinga2.FindStringSubmatch(line); m != nil {
 				what := strings.Join(strings.Fields(m[1]), " ")
-				f.leave(place{file, number}, "%s %q: its definition is code of Icinga 2; write the command line that it comes to, as a script of the dialect nagios", what, m[2])
+				f.skip(position{file, number}, "%s %q: its definition is code of Icinga 2; write the command line that it comes to, as a script of the dialect nagios", what, m[2])
 				told = true
 			}
 		}

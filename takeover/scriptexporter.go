@@ -37,28 +37,28 @@ func findScriptExporter(f *finding) {
 			dirs[one] = s.Dir
 		}
 	}
-	for _, file := range f.places(known...) {
+	for _, file := range f.knownFiles(known...) {
 		text, ok := f.read(file)
 		if !ok {
 			continue
 		}
 		root, err := config.ParseYAML(file, []byte(text))
 		if err != nil {
-			at, problem := place{file: file}, err.Error()
+			at, problem := position{file: file}, err.Error()
 			if e := (*config.Error)(nil); errors.As(err, &e) {
 				at.line, problem = e.Line, e.Problem
 			}
-			f.leave(at, "the file is no YAML: %s", problem)
+			f.skip(at, "the file is no YAML: %s", problem)
 			continue
 		}
 		for _, key := range []string{"tls", "basicAuth", "bearerAuth"} {
 			if of := root.Get(key); of != nil && single(of.Value, "enabled") == "true" {
-				f.leave(place{file, of.Line}, "%s: who may ask is set by --web.config.file", key)
+				f.skip(position{file, of.Line}, "%s: who may ask is set by --web.config.file", key)
 			}
 		}
 		if of := root.Get("scripts"); of != nil {
 			for _, item := range of.Value.Items {
-				f.exporterScript(place{file, item.Line}, item, dirs[file], user)
+				f.exporterScript(position{file, item.Line}, item, dirs[file], user)
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func list(v *config.Value, key string) (all []string) {
 var braced = regexp.MustCompile(`\{[a-zA-Z_][a-zA-Z0-9_]*\}`)
 
 // exporterScript takes over one script, which ran in a folder.
-func (f *finding) exporterScript(at place, v *config.Value, dir, user string) {
+func (f *finding) exporterScript(at position, v *config.Value, dir, user string) {
 	name, words := single(v, "name"), append(list(v, "command"), list(v, "args")...)
 	code := single(v, "script")
 	shell := code != "" && single(v, "timeout") != "" // adhocteam's, which has a number there
@@ -115,7 +115,7 @@ func (f *finding) exporterScript(at place, v *config.Value, dir, user string) {
 	case shell:
 		words = []string{"sh", "-c", "exec >/dev/null; " + code}
 	case len(words) == 0:
-		f.leave(at, "%s: it has no command", name)
+		f.skip(at, "%s: it has no command", name)
 		return
 	}
 	asRoot := single(v, "sudo") == "true"

@@ -68,10 +68,10 @@ type Result struct {
 
 // Summary says what came of a tool's files.
 type Summary struct {
-	Title string
-	Files []string
-	Taken int      // entries
-	Left  []string // what was not taken over, and why; each with its place
+	Title   string
+	Files   []string
+	Taken   int      // entries
+	Skipped []string // what was not taken over, and why; each with its place
 	// Offered are entries that are commented out since nothing ran them.
 	Offered int
 }
@@ -88,18 +88,18 @@ func Run(o Options) (*Result, error) {
 		f := &finding{tool: tool, Options: o, known: known}
 		denied := len(o.Host.Denied())
 		tool.find(f)
-		some = some || len(f.files)+len(f.entries)+len(f.left) > 0
+		some = some || len(f.files)+len(f.entries)+len(f.skipped) > 0
 		for _, folder := range o.Host.Denied()[denied:] {
-			f.leave(place{file: folder}, "cannot be looked into: permission denied (root could)")
+			f.skip(position{file: folder}, "cannot be looked into: permission denied (root could)")
 		}
-		if len(f.files)+len(f.entries)+len(f.left) > 0 {
+		if len(f.files)+len(f.entries)+len(f.skipped) > 0 {
 			all = append(all, f)
 		}
 	}
 	if !some {
 		return nil, nil
 	}
-	settle(all, o)
+	refuseUnusable(all, o)
 	if err := verify(all, o); err != nil {
 		return nil, err
 	}
@@ -116,14 +116,14 @@ func (f *finding) summary() Summary {
 		switch {
 		case e.offer:
 			s.Offered++
-		case e.off == "":
+		case e.refused == "":
 			s.Taken++
 		default:
-			s.Left = append(s.Left, fmt.Sprintf("%s: %s: %s", e.at, cmp.Or(e.what, e.name), e.off))
+			s.Skipped = append(s.Skipped, fmt.Sprintf("%s: %s: %s", e.at, cmp.Or(e.what, e.name), e.refused))
 		}
 	}
-	for _, l := range f.left {
-		s.Left = append(s.Left, fmt.Sprintf("%s: %s", l.at, l.text))
+	for _, l := range f.skipped {
+		s.Skipped = append(s.Skipped, fmt.Sprintf("%s: %s", l.at, l.text))
 	}
 	return s
 }

@@ -39,18 +39,18 @@ func findTelegraf(f *finding) {
 		user = s.User
 	}
 	interval := ""
-	for _, file := range f.places(known...) {
+	for _, file := range f.knownFiles(known...) {
 		text, ok := f.read(file)
 		if !ok {
 			continue
 		}
 		var t telegrafFile
 		if err := toml.Unmarshal([]byte(text), &t); err != nil {
-			at := place{file: file}
+			at := position{file: file}
 			if e := (*toml.DecodeError)(nil); errors.As(err, &e) {
 				at.line, _ = e.Position()
 			}
-			f.leave(at, "the file is no TOML: %v", err)
+			f.skip(at, "the file is no TOML: %v", err)
 			continue
 		}
 		if of, ok := t.Agent["interval"].(string); ok {
@@ -59,7 +59,7 @@ func findTelegraf(f *finding) {
 		lines := tableLines([]byte(text))
 		for _, plugin := range sortedKeys(t.Inputs) {
 			for i, table := range tables(t.Inputs[plugin]) {
-				at := place{file: file}
+				at := position{file: file}
 				if of := lines["inputs."+plugin]; i < len(of) {
 					at.line = of[i]
 				}
@@ -120,17 +120,17 @@ func tableLines(text []byte) map[string][]int {
 var ofEnvironment = regexp.MustCompile(`\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*`)
 
 // telegrafInput takes one input over.
-func (f *finding) telegrafInput(at place, plugin string, t map[string]any, interval, user string) {
+func (f *finding) telegrafInput(at position, plugin string, t map[string]any, interval, user string) {
 	format, _ := t["data_format"].(string)
 	switch plugin {
 	case "exec":
 	case "nagios":
 		format = "nagios"
 	case "execd":
-		f.leave(at, "inputs.execd: a program that stays alive and prints whenever it likes; no dialect here is of that kind")
+		f.skip(at, "inputs.execd: a program that stays alive and prints whenever it likes; no dialect here is of that kind")
 		return
 	case "statsd":
-		f.leave(at, "inputs.statsd: receive.statsd takes its place; the templates become a mapping file (docs/statsd.md)")
+		f.skip(at, "inputs.statsd: receive.statsd takes its place; the templates become a mapping file (docs/statsd.md)")
 		return
 	default:
 		return // telegraf's own measuring
@@ -140,13 +140,13 @@ func (f *finding) telegrafInput(at place, plugin string, t map[string]any, inter
 	}
 	commands, err := telegrafCommands(t)
 	if err != nil {
-		f.leave(at, "inputs.%s: %v", plugin, err)
+		f.skip(at, "inputs.%s: %v", plugin, err)
 		return
 	}
 	dialect, ok := map[string]string{"nagios": "nagios", "prometheus": "prometheus", "openmetrics": "prometheus"}[format]
 	if !ok {
 		for _, words := range commands {
-			f.leave(at, "inputs.%s: %s: data_format %s: what the command prints is no kind that a dialect here reads (have it print Prometheus's text format)", plugin, nameOf(words), format)
+			f.skip(at, "inputs.%s: %s: data_format %s: what the command prints is no kind that a dialect here reads (have it print Prometheus's text format)", plugin, nameOf(words), format)
 		}
 		return
 	}
@@ -220,7 +220,7 @@ func telegrafWords(line string) ([]string, error) {
 	return words, nil
 }
 
-func (f *finding) telegrafScript(at place, t map[string]any, dialect, interval, user string, words []string) {
+func (f *finding) telegrafScript(at position, t map[string]any, dialect, interval, user string, words []string) {
 	name := nameOf(words)
 	if of, ok := t["name_override"].(string); ok && of != "" {
 		name = of

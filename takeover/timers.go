@@ -41,11 +41,11 @@ func findTimers(f *finding) {
 
 // timer takes over one command of a service that a timer starts.
 func (f *finding) timer(start host.Setting, u, timer *host.Unit) *entry {
-	at := place{start.File, start.Line}
+	at := position{start.File, start.Line}
 	// A $ that is meant for the shell is written twice.
 	job := jobOf(strings.ReplaceAll(start.Value, "$$", "$"), "", "")
 	if job.why != "" {
-		f.leave(at, "%s: %s", job.name, job.why)
+		f.skip(at, "%s: %s", job.name, job.why)
 		return nil
 	}
 	schedule := timer.Get("OnUnitActiveSec")

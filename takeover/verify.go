@@ -13,30 +13,30 @@ import (
 	"scriptbridge/config"
 )
 
-// Bounds of what a configuration has: its file is bounded too. maxLeft is for each
+// Bounds of what a configuration has: its file is bounded too. maxSkipped is for each
 // tool.
 const (
 	maxEntries = 5000
-	maxLeft    = 1000
+	maxSkipped = 1000
 	maxText    = 2 << 20
 )
 
-// settle comments out what must not be obeyed, or leads nowhere.
-func settle(all []*finding, o Options) {
+// refuseUnusable comments out what must not be obeyed, or leads nowhere.
+func refuseUnusable(all []*finding, o Options) {
 	count := 0
 	for _, f := range all {
 		if room := max(maxEntries-count, 0); len(f.entries) > room {
-			f.leave(f.entries[room].at, "this entry and %d others: a configuration has at most %d here (include: takes further files)", len(f.entries)-room-1+f.dropped, maxEntries)
+			f.skip(f.entries[room].at, "this entry and %d others: a configuration has at most %d here (include: takes further files)", len(f.entries)-room-1+f.dropped, maxEntries)
 			f.entries = f.entries[:room]
 		}
 		count += len(f.entries)
 		for _, e := range f.entries {
-			if e.off != "" {
+			if e.refused != "" {
 				continue
 			}
-			e.settleTrust(o, slices.Concat([]string{e.at.file}, e.sources, f.shared))
+			e.refuseUntrusted(o, slices.Concat([]string{e.at.file}, e.sources, f.shared))
 			if e.section == scripts {
-				e.settleCommand(o)
+				e.refuseMissing(o)
 			}
 			if o.Host.IsOther() {
 				for _, key := range []string{"directory", "agent_config", "mapping_config", "auth_file"} {
@@ -46,21 +46,21 @@ func settle(all []*finding, o Options) {
 				}
 			}
 		}
-		slices.SortStableFunc(f.left, func(a, b left) int {
+		slices.SortStableFunc(f.skipped, func(a, b skipped) int {
 			return cmp.Or(slices.Index(f.files, a.at.file)-slices.Index(f.files, b.at.file), a.at.line-b.at.line)
 		})
 	}
-	settleTwice(all)
+	refuseDuplicates(all)
 	nameAll(all)
 }
 
-// settleTwice comments out what another entry runs already: it would be measured
+// refuseDuplicates comments out what another entry runs already: it would be measured
 // twice.
-func settleTwice(all []*finding) {
+func refuseDuplicates(all []*finding) {
 	first := make(map[string]*entry)
 	for _, f := range all {
 		for _, e := range f.entries {
-			if e.off != "" || e.section != scripts {
+			if e.refused != "" || e.section != scripts {
 				continue
 			}
 			key := strings.Join(e.words, "\x00")
@@ -76,9 +76,9 @@ func settleTwice(all []*finding) {
 	}
 }
 
-// settleTrust: who may change one of the files that an entry comes from decides what
+// refuseUntrusted: who may change one of the files that an entry comes from decides what
 // runs.
-func (e *entry) settleTrust(o Options, files []string) {
+func (e *entry) refuseUntrusted(o Options, files []string) {
 	if !o.AsRoot {
 		return
 	}
@@ -99,8 +99,8 @@ var programFolders = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", 
 // nowhere is the folder in which relative paths begin.
 const nowhere = "/no folder"
 
-// settleCommand looks for a program that cannot be found by its path.
-func (e *entry) settleCommand(o Options) {
+// refuseMissing looks for a program that cannot be found by its path.
+func (e *entry) refuseMissing(o Options) {
 	s, err := config.NewScript(e.name, e.words, nowhere, config.Settings{})
 	if err != nil {
 		return // the examination says why

@@ -104,9 +104,9 @@ func (c *composer) entry(e *entry) {
 		c.comment("  ", note)
 	}
 	mark := ""
-	if e.off != "" {
+	if e.refused != "" {
 		mark = "# "
-		c.comment("  ", "Not taken over: "+cmp.Or(e.name, e.what, e.section)+": "+e.off)
+		c.comment("  ", "Not taken over: "+cmp.Or(e.name, e.what, e.section)+": "+e.refused)
 		if len(e.value.Fields) == 0 {
 			return
 		}
@@ -139,7 +139,7 @@ func flow(v *config.Value) string {
 func (c *composer) notTaken(all []*finding) {
 	begun := false
 	for _, f := range all {
-		if len(f.left) == 0 {
+		if len(f.skipped) == 0 {
 			continue
 		}
 		if !begun {
@@ -149,17 +149,17 @@ func (c *composer) notTaken(all []*finding) {
 		}
 		c.line(nil, "", "#")
 		c.line(nil, "", "# "+f.tool.Title+":")
-		for _, l := range f.left {
+		for _, l := range f.skipped {
 			c.comment("", fmt.Sprintf("%s: %s", l.at, l.text))
 		}
 	}
 }
 
-// Told is a summary for the terminal.
-func (r *Result) Told() string {
+// Report is a summary for the terminal.
+func (r *Result) Report() string {
 	var b strings.Builder
 	for _, s := range r.Tools {
-		fmt.Fprintf(&b, "%s: %d taken over, %d not", s.Title, s.Taken, len(s.Left))
+		fmt.Fprintf(&b, "%s: %d taken over, %d not", s.Title, s.Taken, len(s.Skipped))
 		if s.Offered > 0 {
 			fmt.Fprintf(&b, ", %d listed as comments", s.Offered)
 		}
@@ -167,7 +167,7 @@ func (r *Result) Told() string {
 			fmt.Fprintf(&b, " (%s)", texts.Shorten(strings.Join(s.Files, ", "), 200))
 		}
 		b.WriteByte('\n')
-		for _, text := range s.Left {
+		for _, text := range s.Skipped {
 			fmt.Fprintf(&b, "  %s\n", host.OneLine(text))
 		}
 	}
