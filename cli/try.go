@@ -21,6 +21,7 @@ import (
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/dialect/all"
 )
 
@@ -170,19 +171,19 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 	}
 	cfg.Scripts[0].TrustedPaths = trusted
 	if t.dialect == "" {
-		dialect, why, err := t.guess(ctx, cfg.Scripts[0])
+		name, why, err := t.guess(ctx, cfg.Scripts[0])
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(t.Stdout, "# dialect: %s, since %s\n", dialect, texts.Printable(why))
-		if dialect == "scalyr" {
-			cfg, err = moduleOf(cfg.Scripts[0], folder, t.options)
+		fmt.Fprintf(t.Stdout, "# dialect: %s, since %s\n", name, texts.Printable(why))
+		if spoken, err := all.Dialects.Find(name); err == nil && dialect.HasModules(spoken) {
+			cfg, err = moduleOf(name, cfg.Scripts[0], folder, t.options)
 			if err != nil {
 				return nil, err
 			}
 			cfg.Scripts[0].TrustedPaths = trusted
 		}
-		cfg.Scripts[0].Dialect = dialect
+		cfg.Scripts[0].Dialect = name
 	}
 	scripts, problems, err := script.Resolve(all.Dialects, cfg)
 	return &script.Loaded{Config: cfg, Scripts: scripts, Problems: problems}, err
@@ -203,12 +204,12 @@ func (t *try) guess(ctx context.Context, c *config.Script) (dialect, why string,
 
 // moduleOf is a command whose file is a module of a dialect that takes no
 // commands.
-func moduleOf(c *config.Script, folder string, options map[string]string) (*config.Config, error) {
+func moduleOf(dialect string, c *config.Script, folder string, options map[string]string) (*config.Config, error) {
 	file := c.Command[c.Program]
 	o := map[string]string{
 		"module":       strconv.Quote(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))),
 		"module_paths": "[" + strconv.Quote(filepath.Dir(file)) + "]",
 	}
 	maps.Copy(o, options)
-	return config.FromCommand(all.Dialects.Config(), "scalyr", nil, folder, o)
+	return config.FromCommand(all.Dialects.Config(), dialect, nil, folder, o)
 }
