@@ -95,7 +95,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		return nil, err
 	}
 	uploads := upload.NewSet(all.Types, logger, signalsOf(ctx).fatal)
-	out := record.Tee{page, record.NewEventLog(streams.eventShares), uploads}
+	out := record.Tee{page, record.NewEventLog(streams.limitedEvents), uploads}
 	b := &bridge{
 		flags: f, logger: logger, port: port, guard: guard, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),

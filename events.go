@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/loglimit"
 	"scriptbridge/internal/lossy"
-	"scriptbridge/internal/share"
 )
 
 // lastLines is how long the end of the program waits for who reads its logs.
@@ -24,12 +24,12 @@ const lastLines = time.Second
 // logStreams are the two streams of lines that serve writes. Nothing waits for
 // who reads them.
 type logStreams struct {
-	stderr *lossy.Writer
-	logger log.Logger // what a script or receiver may add to it is bounded, by shares
-	shares *share.Logger
-	events *eventStream
-	// eventShares are events, with what a script or receiver may add to it bounded.
-	eventShares *share.Logger
+	stderr     *lossy.Writer
+	logger     log.Logger // limited by limitedLog
+	limitedLog *loglimit.Logger
+	events     *eventStream
+	// limitedEvents passes on to events what a script or receiver may add.
+	limitedEvents *loglimit.Logger
 }
 
 // newLogStreams takes over stdout and stderr until close.
@@ -42,10 +42,10 @@ func newLogStreams(f *flags, stdout, stderr io.Writer) *logStreams {
 	}})
 	lines := newFormatLogger(s.stderr, f.logFormat)
 	unbounded := newLoggerTo(lines, f.logLevel)
-	s.shares = share.NewLog(lines, unbounded)
-	s.logger = newLoggerTo(s.shares, f.logLevel)
+	s.limitedLog = loglimit.NewLog(lines, unbounded)
+	s.logger = newLoggerTo(s.limitedLog, f.logLevel)
 	s.events = newEventStream(stdout, s.logger)
-	s.eventShares = share.NewEvents(s.events, unbounded)
+	s.limitedEvents = loglimit.NewEvents(s.events, unbounded)
 	return s
 }
 
@@ -70,8 +70,8 @@ func (s *logStreams) register(r prometheus.Registerer) {
 	)
 	count(dropped, droppedHelp, "log", s.stderr.Dropped)
 	count(dropped, droppedHelp, "events", s.events.drops.Count)
-	count(left, leftHelp, "log", s.shares.Suppressed)
-	count(left, leftHelp, "events", s.eventShares.Suppressed)
+	count(left, leftHelp, "log", s.limitedLog.Suppressed)
+	count(left, leftHelp, "events", s.limitedEvents.Suppressed)
 }
 
 // eventStream is where the event log writes: standard output or a file, in one

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"scriptbridge/internal/share"
+	"scriptbridge/internal/loglimit"
 	"scriptbridge/internal/testkit"
 )
 
@@ -199,7 +199,7 @@ scripts:
 	took := time.Since(began).Seconds()
 	for _, name := range []string{"refused", "stderr", "series", "events"} {
 		lines := strings.Count(log, "script="+name+" ")
-		if most := share.Log.Burst + int(took/10) + 5; lines > most || lines < 20 && name != "events" {
+		if most := loglimit.Log.Burst + int(took/10) + 5; lines > most || lines < 20 && name != "events" {
 			t.Errorf("%s: %d lines in %.0f s, not 20 to %d", name, lines, took, most)
 		}
 		if !strings.Contains(log, fmt.Sprintf(`script=%s msg="more `, name)) {
@@ -211,8 +211,8 @@ scripts:
 	}
 	for _, source := range []string{" script=events ", " receiver=statsd "} {
 		lines := strings.Count(string(events), source)
-		if most := share.Events.Burst + int(took*10) + 1; lines > most || lines < share.Events.Burst {
-			t.Errorf("%d lines with%sin %.0f s, not %d to %d", lines, source, took, share.Events.Burst, most)
+		if most := loglimit.Events.Burst + int(took*10) + 1; lines > most || lines < loglimit.Events.Burst {
+			t.Errorf("%d lines with%sin %.0f s, not %d to %d", lines, source, took, loglimit.Events.Burst, most)
 		}
 	}
 	for _, stream := range []string{"log", "events"} {

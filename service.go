@@ -34,11 +34,11 @@ type service struct {
 	status  func() string // a line for people
 	works   func() error  // why the bridge does not do what it is for
 
-	mu       sync.Mutex // held while something is sent
-	stopping bool       // nothing else is told any more
-	told     string     // the status that it has
-	silent   repeat.State
-	stuck    repeat.State
+	mu         sync.Mutex // held while something is sent
+	stopping   bool       // nothing else is told any more
+	lastStatus string     // the status that it has
+	silent     repeat.State
+	stuck      repeat.State
 }
 
 // newService takes the service manager out of the environment: scripts are not to
@@ -52,21 +52,21 @@ func newService(logger log.Logger) *service {
 }
 
 // ready tells that the listeners are open and a configuration is in force.
-func (s *service) ready() { s.tell(sdnotify.Ready, s.status()) }
+func (s *service) ready() { s.notify(sdnotify.Ready, s.status()) }
 
 // reloading tells that a reload has begun; ready ends that.
-func (s *service) reloading() { s.tell(sdnotify.Reloading(), "reloading the configuration") }
+func (s *service) reloading() { s.notify(sdnotify.Reloading(), "reloading the configuration") }
 
 // stop tells that the end has begun.
 func (s *service) stop() {
-	s.tell(sdnotify.Stopping, "stopping")
+	s.notify(sdnotify.Stopping, "stopping")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping = true
 }
 
-// tell sends something, if not "", and the status if that is new.
-func (s *service) tell(what, status string) {
+// notify sends something, if not "", and the status if that is new.
+func (s *service) notify(what, status string) {
 	if s.manager == nil {
 		return
 	}
@@ -76,7 +76,7 @@ func (s *service) tell(what, status string) {
 	if what != "" {
 		lines = append(lines, what)
 	}
-	if status != s.told {
+	if status != s.lastStatus {
 		lines = append(lines, sdnotify.Status(status))
 	}
 	if s.stopping || len(lines) == 0 {
@@ -84,7 +84,7 @@ func (s *service) tell(what, status string) {
 	}
 	err := s.manager.Send(lines...)
 	if err == nil {
-		s.told = status
+		s.lastStatus = status
 	}
 	s.silent.Log(s.logger, err, "the service manager cannot be told of the bridge", "the service manager is told of the bridge again")
 }
@@ -103,7 +103,7 @@ func (s *service) watch(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		s.tell(s.alive(), s.status())
+		s.notify(s.alive(), s.status())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -92,7 +92,7 @@ level=info msg="the bridge works again"
 	// At the end nothing is told that would contradict it.
 	s.stop()
 	s.ready()
-	s.tell(sdnotify.Watchdog, "well")
+	s.notify(sdnotify.Watchdog, "well")
 	if got := heard(t, manager); got != "STOPPING=1\nSTATUS=stopping" {
 		t.Errorf("it was told %q", got)
 	}

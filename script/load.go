@@ -23,7 +23,7 @@ func Load(table dialect.Table, file string, makeFolders bool, trusted *trust.Pol
 	cfg, err := config.Load(table.Config(), file, trusted)
 	l := &Loaded{Config: cfg}
 	if makeFolders && err == nil {
-		l.Made, l.Problems = MakeFolders(table, cfg)
+		l.Made, l.Problems = makeMissingFolders(table, cfg)
 	}
 	// Both find errors, and all are worth telling at once.
 	scripts, problems, errDialects := Resolve(table, cfg)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-kit/log"
 
-	"scriptbridge/internal/share"
+	"scriptbridge/internal/loglimit"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
@@ -20,7 +20,7 @@ import (
 // sharedLog is a log as the bridge has it.
 func sharedLog(out io.Writer) log.Logger {
 	own := log.NewLogfmtLogger(out)
-	return share.NewLog(own, own)
+	return loglimit.NewLog(own, own)
 }
 
 // The last lines of standard error are kept for the page, also those that the log
@@ -60,7 +60,7 @@ func TestLogRepeats(t *testing.T) {
 			turn.Err = errors.Join(errs...)
 		}
 	}
-	words := share.Log.Burst - share.Log.Kept
+	words := loglimit.Log.Burst - loglimit.Log.Kept
 	for _, c := range []struct {
 		name     string
 		play     func(ctx context.Context, n int) *dialect.Result
@@ -93,7 +93,7 @@ func TestLogRepeats(t *testing.T) {
 		}, "the script is well again", 1, 1, 2},
 		{"other lines are refused each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, refusing(n, 500))
-		}, "a line was refused", share.Log.Burst, share.Log.Burst + 6*60, share.Log.Burst + 6*60 + 7},
+		}, "a line was refused", loglimit.Log.Burst, loglimit.Log.Burst + 6*60, loglimit.Log.Burst + 6*60 + 7},
 		{"the same lines are refused each time", func(_ context.Context, n int) *dialect.Result {
 			return ends(record.OK, nil, refusing(1, 20))
 		}, "a line was refused", 20, 20, 20},
@@ -106,7 +106,7 @@ func TestLogRepeats(t *testing.T) {
 					turn.Warnings = append(turn.Warnings, fmt.Sprintf("warning %d of run %d", i, n))
 				}
 			})
-		}, "msg=\"warning ", share.Log.Burst, share.Log.Burst + 6*60, share.Log.Burst + 6*60 + 7},
+		}, "msg=\"warning ", loglimit.Log.Burst, loglimit.Log.Burst + 6*60, loglimit.Log.Burst + 6*60 + 7},
 		{"takes longer than its interval", lasting(90 * time.Second), "the script was due", 1, 1, 1},
 		{"takes longer than its interval now and then", func(ctx context.Context, n int) *dialect.Result {
 			return lasting(time.Duration(1+n%2*70)*time.Second)(ctx, n)

@@ -138,7 +138,7 @@ func TestResolveInstrumental(t *testing.T) {
 	if scripts, problems, err := Resolve(all.Dialects, cfg); len(scripts) != 0 || len(problems) != 1 || problems[0].Error() != want || err != nil {
 		t.Errorf("folders that are still to be made: %v, %v, %v", scripts, problems, err)
 	}
-	made, problems := MakeFolders(all.Dialects, cfg)
+	made, problems := makeMissingFolders(all.Dialects, cfg)
 	if diff := cmp.Diff([]string{filepath.Join(dir, "scripts")}, made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
@@ -148,7 +148,7 @@ func TestResolveInstrumental(t *testing.T) {
 	if info, err := os.Stat(made[0]); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("made as %v, %v", info, err)
 	}
-	if again, _ := MakeFolders(all.Dialects, cfg); again != nil {
+	if again, _ := makeMissingFolders(all.Dialects, cfg); again != nil {
 		t.Errorf("made again: %v", again)
 	}
 	if got := Round(all.Dialects, cfg); got != 10*time.Second {

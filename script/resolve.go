@@ -102,7 +102,7 @@ func (r *resolver) discover(d *config.Discover) error {
 	}
 	files, err := config.ScriptFiles(d.Directory)
 	if _, above := os.Stat(filepath.Dir(d.Directory)); dialect.Traits().MakesFolder && errors.Is(err, fs.ErrNotExist) && above == nil {
-		return nil // MakeFolders sees to it
+		return nil // makeMissingFolders sees to it
 	}
 	if err != nil {
 		r.problems = append(r.problems, folderProblem(d, err))
@@ -251,10 +251,10 @@ func (r *resolver) prepare(set config.Settings) (dialect.Dialect, error) {
 	return d, err
 }
 
-// MakeFolders makes the folders of discover that are missing and whose dialect
+// makeMissingFolders makes the folders of discover that are missing and whose dialect
 // makes its own, for their owner alone; not the folders above them. made are
 // those that it made, problems why one could not be.
-func MakeFolders(table dialect.Table, cfg *config.Config) (made []string, problems []error) {
+func makeMissingFolders(table dialect.Table, cfg *config.Config) (made []string, problems []error) {
 	for _, d := range cfg.Discover {
 		dialect, err := table.Find(d.Dialect)
 		if err != nil || !dialect.Traits().MakesFolder {

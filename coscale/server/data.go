@@ -66,7 +66,7 @@ func readData(c *call, subject string) ([]entry, error) {
 // many. What was put stays put when a later batch is not taken: the client sends all
 // again, and what is there is known by its time.
 func (h *Handler) insertData(c *call, subject string) (any, error) {
-	leave, err := c.place(c.begin(maxData))
+	leave, err := c.acquire(c.begin(maxData))
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (c *call) form(limit int64) (fields, error) {
 		return nil, err
 	}
 	if small := c.begin(limit); !small {
-		leave, err := c.place(small)
+		leave, err := c.acquire(small)
 		if err != nil {
 			return nil, err
 		}
@@ -94,6 +94,14 @@ func (c *call) form(limit int64) (fields, error) {
 	return fieldsOf(values), nil
 }
 
+// change reads the form of a change, and the version of what it is to change; 0 for any.
+func (c *call) change() (form fields, version int64, err error) {
+	if form, err = c.form(maxBody); err == nil {
+		version, err = form.number("version", 0)
+	}
+	return form, version, err
+}
+
 // begin waits for the beginning of the body: all of it when it is small.
 func (c *call) begin(limit int64) (small bool) {
 	c.paced = &admit.Paced{R: c.Body}
@@ -106,21 +114,21 @@ func (c *call) begin(limit int64) (small bool) {
 // their size.
 const maxReading = 4
 
-// place waits for one to take the body apart. One of them is for small bodies only,
+// acquire waits for a permit to take the body apart. One permit is for small bodies only,
 // which are here already: nobody keeps others from sending such by being slow. Who is
 // slow does not keep his.
-func (c *call) place(small bool) (leave func(), err error) {
+func (c *call) acquire(small bool) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(c.Context(), admit.Wait)
 	defer cancel()
 	busy := refusal(http.StatusServiceUnavailable, "busy", "", "Too many send data at this time; send it again later.")
 	leaveLarge := func() {}
 	if !small {
 		var ok bool
-		if leaveLarge, ok = c.h.large.Take(ctx); !ok {
+		if leaveLarge, ok = c.h.large.Acquire(ctx); !ok {
 			return nil, busy
 		}
 	}
-	leaveAll, ok := c.h.places.Take(ctx)
+	leaveAll, ok := c.h.reading.Acquire(ctx)
 	if !ok {
 		leaveLarge()
 		return nil, busy

@@ -76,8 +76,8 @@ type Handler struct {
 	o        HandlerOptions
 	logger   log.Logger
 	gate     *gate
-	places   admit.Places // for bodies that are taken apart
-	large    admit.Places // of these, for those that are not small
+	reading  admit.Semaphore // for bodies that are taken apart
+	large    admit.Semaphore // of these, for those that are not small
 	registry *registry
 	clock    func() time.Time
 
@@ -97,7 +97,7 @@ type Handler struct {
 // NewHandler makes a Handler; it reads Folder and fails when that cannot be
 // used, such as while another process does.
 func NewHandler(o HandlerOptions) (*Handler, error) {
-	h := &Handler{o: o, logger: o.Logger, clock: time.Now, places: make(admit.Places, maxReading), large: make(admit.Places, maxReading-1), added: addedPoints{seed: maphash.MakeSeed()}}
+	h := &Handler{o: o, logger: o.Logger, clock: time.Now, reading: make(admit.Semaphore, maxReading), large: make(admit.Semaphore, maxReading-1), added: addedPoints{seed: maphash.MakeSeed()}}
 	if h.logger == nil {
 		h.logger = log.NewNopLogger()
 	}

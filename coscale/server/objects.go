@@ -133,11 +133,7 @@ func (h *Handler) object(c *call, kind coscale.Kind, id int64) (any, error) {
 		}
 		return h.view(c, kind, o)
 	case http.MethodPut:
-		form, err := c.form(maxBody)
-		if err != nil {
-			return nil, err
-		}
-		version, err := form.number("version", 0)
+		form, version, err := c.change()
 		if err != nil {
 			return nil, err
 		}
@@ -269,11 +265,7 @@ func (h *Handler) addAttribute(c *call, kind coscale.Kind, id int64) (any, error
 }
 
 func (h *Handler) changeAttribute(c *call, kind coscale.Kind, id, aid int64) (any, error) {
-	form, err := c.form(maxBody)
-	if err != nil {
-		return nil, err
-	}
-	version, err := form.number("version", 0)
+	form, version, err := c.change()
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (g *Guard) Refused(r *http.Request) string {
 	switch {
 	case crossSite(r):
 		why = "a page of another site asked for this in a browser"
-	case ByLoopback(r) && !ByLocalName(r) && !g.meant(hostOf(r)) && !loggedIn(r):
+	case ByLoopback(r) && !ByLocalName(r) && !g.allows(hostOf(r)) && !loggedIn(r):
 		why = "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and /etc/hosts can give it other names"
 	default:
 		return ""
@@ -83,8 +83,8 @@ func crossSite(r *http.Request) bool {
 	return origin != "" && (err != nil || !strings.EqualFold(u.Host, r.Host))
 }
 
-// meant reports whether the operator has given a name to a loopback listener.
-func (g *Guard) meant(name string) bool {
+// allows reports whether the operator has given a name to a loopback listener.
+func (g *Guard) allows(name string) bool {
 	return g != nil && name != "" && (slices.Contains(g.names, name) || inHostsFile(g.hostsFile, name))
 }
 

@@ -1,5 +1,5 @@
-// Package admit bounds how many at once do what takes memory, such as taking the body
-// of a request apart. Who comes later waits for a while.
+// Package admit bounds how many requests at once have their bodies read, since what a
+// body becomes takes memory. Others wait for a while.
 package admit
 
 import (
@@ -13,22 +13,22 @@ import (
 )
 
 const (
-	// Small is how much of a body is read before there is a place for it: a client that is
+	// Small is how much of a body is read before a permit is needed: a client that is
 	// slow, or has few data, holds none.
 	Small = 64 << 10
-	// Wait is how long to wait for a place: not every client would come back. It is well
+	// Wait is how long to wait for a permit: not every client would come back. It is well
 	// below the timeouts of clients that send data.
 	Wait = 5 * time.Second
 )
 
-// Places are how many may be at work at once.
-type Places chan struct{}
+// Semaphore bounds how many are at work at once, by its capacity.
+type Semaphore chan struct{}
 
-// Take waits for a place; ok says that there is one, which leave gives back.
-func (p Places) Take(ctx context.Context) (leave func(), ok bool) {
+// Acquire waits for a permit, for as long as Wait; release gives it back.
+func (s Semaphore) Acquire(ctx context.Context) (release func(), ok bool) {
 	select {
-	case p <- struct{}{}:
-		return func() { <-p }, true
+	case s <- struct{}{}:
+		return func() { <-s }, true
 	case <-time.After(Wait):
 	case <-ctx.Done():
 	}
@@ -47,8 +47,8 @@ func Begin(body io.Reader, length int64) (r *bufio.Reader, small bool) {
 	return r, err != nil
 }
 
-// Stall is how long a client that has a place may keep us waiting: less than Wait, so that
-// who comes for a place after one that is silent gets it. Each second of it comes back with
+// Stall is how long a client that has a permit may keep us waiting: less than Wait, so that
+// who waits for one that is silent gets its permit. Each second of it comes back with
 // so many bytes as minRate.
 const (
 	Stall   = 4 * time.Second
@@ -58,7 +58,7 @@ const (
 // ErrSlow is why the rest of a body is not waited for.
 var ErrSlow = errors.New("it comes too slowly")
 
-// Paced is a body that has to come at a certain pace once it has a place.
+// Paced is a body that has to come at a certain pace once it has a permit.
 type Paced struct {
 	R io.Reader
 

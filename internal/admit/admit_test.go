@@ -12,24 +12,24 @@ import (
 	"time"
 )
 
-func TestPlaces(t *testing.T) {
+func TestSemaphore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := make(Places, 2)
-		a, _ := p.Take(t.Context())
-		b, _ := p.Take(t.Context())
+		p := make(Semaphore, 2)
+		a, _ := p.Acquire(t.Context())
+		b, _ := p.Acquire(t.Context())
 		begin := time.Now()
-		if _, ok := p.Take(t.Context()); ok || time.Since(begin) != Wait {
+		if _, ok := p.Acquire(t.Context()); ok || time.Since(begin) != Wait {
 			t.Errorf("a third has a place: %t, after %s", ok, time.Since(begin))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin = time.Now()
-		if _, ok := p.Take(ctx); ok || time.Since(begin) != time.Second {
+		if _, ok := p.Acquire(ctx); ok || time.Since(begin) != time.Second {
 			t.Errorf("who has left has a place: %t, after %s", ok, time.Since(begin))
 		}
 		time.AfterFunc(2*time.Second, a)
 		begin = time.Now()
-		if c, ok := p.Take(t.Context()); !ok || time.Since(begin) != 2*time.Second {
+		if c, ok := p.Acquire(t.Context()); !ok || time.Since(begin) != 2*time.Second {
 			t.Errorf("who waits has a place: %t, after %s", ok, time.Since(begin))
 		} else {
 			c()

@@ -122,7 +122,7 @@ func TestRemoveDead(t *testing.T) {
 		t.Skipf("%v; needs cgroups of version 2 that may be written", err)
 	}
 	defer func() { testkit.Await(t, "the group to go", func() bool { return removeTree(above) == nil }) }()
-	tr, err := openIn(place{above, filepath.Join(found[0].name, filepath.Base(above))}, nil)
+	tr, err := openIn(location{above, filepath.Join(found[0].name, filepath.Base(above))}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestLimitFiles(t *testing.T) {
 // A folder of a disk is no group, and stays as it is.
 func TestUnavailable(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := openIn(place{dir, "/"}, nil); err == nil || !strings.HasSuffix(err.Error(), "/cgroup.kill: no such file or directory (Linux has it since 5.14)") {
+	if _, err := openIn(location{dir, "/"}, nil); err == nil || !strings.HasSuffix(err.Error(), "/cgroup.kill: no such file or directory (Linux has it since 5.14)") {
 		t.Errorf("error %v", err)
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
@@ -266,7 +266,7 @@ func TestUnavailable(t *testing.T) {
 func TestDelegate(t *testing.T) {
 	const at = "SCRIPTBRIDGE_TEST_CGROUP" // the place and the controller, in the child
 	if where := strings.Fields(os.Getenv(at)); len(where) > 0 {
-		delegateHere(t, place{where[0], where[1]}, where[2])
+		delegateHere(t, location{where[0], where[1]}, where[2])
 		return
 	}
 	found, err := own()
@@ -280,11 +280,11 @@ func TestDelegate(t *testing.T) {
 	}
 	last := controllers[len(controllers)-1:]
 	had := words(above.folder, "cgroup.subtree_control")
-	if !handOn(above.folder, last) {
+	if !enable(above.folder, last) {
 		t.Skip("the group that this test is in cannot hand on a controller")
 	}
 	if !strings.Contains(strings.Join(had, " "), last[0]) {
-		defer takeBack(above.folder, last)
+		defer disable(above.folder, last)
 	}
 	for _, alone := range []bool{true, false} {
 		folder := filepath.Join(above.folder, "scriptbridge.test")
@@ -317,7 +317,7 @@ func TestDelegate(t *testing.T) {
 }
 
 // delegateHere is what TestDelegate does in the group itself.
-func delegateHere(t *testing.T, p place, controller string) {
+func delegateHere(t *testing.T, p location, controller string) {
 	want := controller
 	if os.Getenv("SCRIPTBRIDGE_TEST_CGROUP_SHARED") != "" {
 		want = ""

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// place is the group that this process is in: its folder, and its name in
+// location is the group that this process is in: its folder, and its name in
 // /proc/PID/cgroup.
-type place struct {
+type location struct {
 	folder, name string
 }
 
-// own finds the places where the group of this process can be seen: one for each
+// own finds the locations where the group of this process can be seen: one for each
 // mount of version 2, of which some may be read-only.
-func own() ([]place, error) {
+func own() ([]location, error) {
 	groups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
@@ -24,11 +24,11 @@ func own() ([]place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return places(string(groups), string(mounts))
+	return locations(string(groups), string(mounts))
 }
 
-// places makes own's result of the texts of /proc/self/cgroup and mountinfo.
-func places(groups, mounts string) (found []place, err error) {
+// locations makes own's result of the texts of /proc/self/cgroup and mountinfo.
+func locations(groups, mounts string) (found []location, err error) {
 	name := nameIn(groups)
 	switch {
 	case name == "":
@@ -48,7 +48,7 @@ func places(groups, mounts string) (found []place, err error) {
 		if err != nil || inside == ".." || strings.HasPrefix(inside, "../") {
 			continue
 		}
-		found = append(found, place{filepath.Join(folder, inside), name})
+		found = append(found, location{filepath.Join(folder, inside), name})
 	}
 	if found == nil {
 		return nil, errors.New("cgroups of version 2 are not mounted")

@@ -32,7 +32,7 @@ const endTime = time.Second
 
 // Tree is a folder of groups that is this program's own.
 type Tree struct {
-	place
+	location
 	lock *os.File // the folder, locked as long as its program lives
 	undo func()   // leaves the group above as it was
 	// Ended are the processes that Open has killed: they were left by a program like
@@ -56,24 +56,24 @@ func Open() (*Tree, error) {
 }
 
 // openIn opens a Tree below a group.
-func openIn(p place, wanted []string) (*Tree, error) {
+func openIn(p location, wanted []string) (*Tree, error) {
 	if filepath.Base(p.folder) == leaf { // we have moved there before
-		p = place{filepath.Dir(p.folder), filepath.Dir(p.name)}
+		p = location{filepath.Dir(p.folder), filepath.Dir(p.name)}
 	}
 	ended := removeDead(p.folder)
 	folder, err := os.MkdirTemp(p.folder, prefix)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tree{place: place{folder, filepath.Join(p.name, filepath.Base(folder))}, Ended: ended}
+	t := &Tree{location: location{folder, filepath.Join(p.name, filepath.Base(folder))}, Ended: ended}
 	if err := t.open(); err != nil {
 		_ = os.Remove(folder)
 		return nil, err
 	}
 	giveBack := delegate(p.folder, wanted)
-	handOn(folder, wanted)
+	enable(folder, wanted)
 	t.undo = func() {
-		takeBack(folder, wanted)
+		disable(folder, wanted)
 		giveBack()
 	}
 	return t, nil
@@ -131,28 +131,28 @@ func delegate(folder string, wanted []string) (undo func()) {
 		return func() {}
 	}
 	undo = func() {
-		takeBack(folder, missing)
+		disable(folder, missing)
 		_ = write(folder, "cgroup.procs", self)
 		_ = os.Remove(in)
 	}
-	if write(in, "cgroup.procs", self) != nil || !handOn(folder, missing) {
+	if write(in, "cgroup.procs", self) != nil || !enable(folder, missing) {
 		undo()
 		return func() {}
 	}
 	return undo
 }
 
-// handOn hands controllers on one by one, as far as that is possible, and says
-// whether it was for any.
-func handOn(folder string, wanted []string) (any bool) {
+// enable enables controllers, one by one, for what is below a group, and reports whether
+// that was possible for any.
+func enable(folder string, wanted []string) (any bool) {
 	for _, c := range wanted {
 		any = write(folder, "cgroup.subtree_control", "+"+c) == nil || any
 	}
 	return any
 }
 
-// takeBack is the reverse of handOn.
-func takeBack(folder string, controllers []string) {
+// disable is the reverse of enable.
+func disable(folder string, controllers []string) {
 	for _, c := range controllers {
 		_ = write(folder, "cgroup.subtree_control", "-"+c)
 	}

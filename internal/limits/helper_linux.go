@@ -22,9 +22,9 @@ const (
 	// Name is all of the helper's argument list: what a script is called with is
 	// never on it.
 	Name = "scriptbridge: starts a script under limits"
-	// Descriptor is the helper's end of the socket. It is behind those that the
+	// descriptor is the helper's end of the socket. It is behind those that the
 	// program may have.
-	Descriptor = 4
+	descriptor = 4
 )
 
 // answer is what the helper says: first what it has cost so far, or what went
@@ -48,8 +48,8 @@ func Called(args []string) bool { return len(args) == 1 && args[0] == Name }
 func Main() error {
 	runtime.LockOSThread() // what becomes the program is one thread
 	debug.SetGCPercent(-1) // its memory may be bounded before it ends
-	syscall.CloseOnExec(Descriptor)
-	conn := os.NewFile(Descriptor, "the bridge")
+	syscall.CloseOnExec(descriptor)
+	conn := os.NewFile(descriptor, "the bridge")
 	if err := fromParent(); err != nil {
 		return fmt.Errorf("only scriptbridge itself starts %q: %w", Name, err)
 	}
@@ -74,7 +74,7 @@ func Main() error {
 // fromParent makes sure that it is the bridge that speaks: nobody is the helper
 // because he was given its name.
 func fromParent() error {
-	peer, err := unix.GetsockoptUcred(Descriptor, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	peer, err := unix.GetsockoptUcred(descriptor, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (p *Program) become(ready func() error) (what string, err error) {
 		niceSession(p.Nice)
 	}
 	if p.ID != nil {
-		if err := p.ID.take(); err != nil {
+		if err := p.ID.assume(); err != nil {
 			return "user or group", err
 		}
 	}
@@ -115,7 +115,7 @@ func (p *Program) become(ready func() error) (what string, err error) {
 	if err := ready(); err != nil {
 		return "", err
 	}
-	if what, err := p.bound(); err != nil {
+	if what, err := p.setLimits(); err != nil {
 		return what, err
 	}
 	return whatExec, syscall.Exec(p.Path, args, env) //nolint:gosec // to start what it is told is all that this process is there for
@@ -134,8 +134,8 @@ func niceSession(nice int) {
 	}
 }
 
-// take makes this process the account's.
-func (id *ID) take() error {
+// assume makes this process the account's.
+func (id *ID) assume() error {
 	if id.SetGroups {
 		groups := make([]int, len(id.Groups))
 		for i, g := range id.Groups {
@@ -151,9 +151,9 @@ func (id *ID) take() error {
 	return syscall.Setuid(int(id.UID))
 }
 
-// bound sets the resource limits. None is ever raised above what we may have
+// setLimits sets the resource limits. None is ever raised above what we may have
 // ourselves: they are the most that is allowed.
-func (p *Program) bound() (what string, err error) {
+func (p *Program) setLimits() (what string, err error) {
 	seconds := uint64((p.CPU + time.Second - 1) / time.Second)
 	for _, l := range []struct {
 		what       string

@@ -14,8 +14,8 @@ const (
 	Name = ""
 )
 
-// Descriptor is of no use here.
-const Descriptor = 4
+// descriptor is of no use here.
+const descriptor = 4
 
 // Called reports false: there is no helper.
 func Called([]string) bool { return false }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// DefaultBuffer is how many bytes may wait, if nothing else is said.
-const DefaultBuffer = 1 << 20
+// defaultBuffer is how many bytes may wait, if nothing else is said.
+const defaultBuffer = 1 << 20
 
 // ErrDropped is what Write gives for a line that it did not take.
 var ErrDropped = errors.New("dropped: too much waits to be written")
@@ -37,7 +37,7 @@ func (d *Drops) Count() uint64 { return d.n.Load() }
 
 // Options are what a Writer can be told.
 type Options struct {
-	// Buffer is how many bytes may wait; 0 stands for DefaultBuffer.
+	// Buffer is how many bytes may wait; 0 stands for defaultBuffer.
 	Buffer int
 	// Drops counts what is lost; nil for a count of the Writer's own.
 	Drops *Drops
@@ -76,7 +76,7 @@ type Writer struct {
 // that one touches from now on. It ends at Close.
 func New(to io.Writer, opts Options) *Writer {
 	if opts.Buffer <= 0 {
-		opts.Buffer = DefaultBuffer
+		opts.Buffer = defaultBuffer
 	}
 	if opts.Drops == nil {
 		opts.Drops = new(Drops)

@@ -45,8 +45,8 @@ type collectd struct {
 	reader packetReader
 	merge  *merge
 
-	reading admit.Places // for requests that are not small
-	parsing sync.Mutex   // held while a request's body is taken apart
+	reading admit.Semaphore // for requests that are not small
+	parsing sync.Mutex      // held while a request's body is taken apart
 
 	mu   sync.Mutex
 	conn *net.UDPConn // for packets; nil before it is open, and without any
@@ -68,7 +68,7 @@ const (
 
 // newReceiver makes a receiver for collectd.
 func newReceiver(r *config.Receive, env receiver.Env) (receiver.Receiver, error) {
-	c := &collectd{config: r.Collectd, env: env, reading: make(admit.Places, maxReading), limited: receiver.NewLimitedLogger(env.Logger)}
+	c := &collectd{config: r.Collectd, env: env, reading: make(admit.Semaphore, maxReading), limited: receiver.NewLimitedLogger(env.Logger)}
 	types, errTypes := loadTypesDB(c.config.TypesDB, env.Logger)
 	users, errUsers := loadUsers(c.config.AuthFile)
 	if err := errors.Join(errTypes, errUsers); err != nil {

@@ -87,8 +87,8 @@ func (r *Retrier) Again(err error) bool {
 	return true
 }
 
-// Well says that something came.
-func (r *Retrier) Well() {
+// well says that something came.
+func (r *Retrier) well() {
 	if r.pause > 0 {
 		r.pause = 0
 		r.tell(nil)
@@ -132,7 +132,7 @@ func (r *Retrier) ReadPackets(c net.Conn, buf []byte, read func([]byte) (int, er
 			}
 			return err
 		}
-		r.Well()
+		r.well()
 		r.Handle(func() { take(buf[:n]) })
 	}
 	Drain(c, func() []byte { return buf }, func(n int) bool {
@@ -172,7 +172,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			l.Well()
+			l.well()
 			return c, nil
 		}
 		if !l.Again(err) {

@@ -20,8 +20,8 @@ func TestDocsEnvironment(t *testing.T) {
 		account[i] = nameOf(v)
 	}
 	for row, want := range map[string][]string{
-		"environment, with `user:`":    slices.Concat(handedOn, account),
-		"environment, without `user:`": supervisors,
+		"environment, with `user:`":    slices.Concat(accountVariables, account),
+		"environment, without `user:`": bridgeVariables,
 	} {
 		_, rest, ok := strings.Cut(string(text), "\n| "+row+" |")
 		if !ok {

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endStorm ends processes that fork faster than pass gets down to them, or
-// that replace those it kills. All are stopped, however deep in the tree, until
-// none is left that could fork; then they are killed.
-func (r *reaper) endStorm(deadline time.Time) {
+// endForkStorm ends processes that fork faster than pass gets down to them, or that replace
+// those that it kills. All are stopped, however deep in the tree, until none is left that
+// could fork; then they are killed.
+func (r *reaper) endForkStorm(deadline time.Time) {
 	seen := make(map[int]bool)
 	for r.signalEnded(unix.SIGSTOP, seen) && time.Now().Before(deadline) {
 		r.pass() // the dead would be as many as there can be processes
@@ -22,10 +22,10 @@ func (r *reaper) endStorm(deadline time.Time) {
 	r.signalEnded(unix.SIGKILL, make(map[int]bool))
 }
 
-// hurry has this goroutine run before all that is not in a hurry, until slow is
-// called, if we may: among hundreds of processes that do nothing but fork it
-// would hardly ever get a turn.
-func hurry() (slow func()) {
+// raisePriority has the kernel prefer this goroutine's thread until restore is called,
+// where we may ask for that: among hundreds of processes that do nothing but fork it would
+// hardly ever run.
+func raisePriority() (restore func()) {
 	runtime.LockOSThread()
 	before, err := unix.SchedGetAttr(0, 0)
 	if err == nil {

@@ -199,7 +199,7 @@ func (r *reaper) close() {
 // and not waited for again.
 func (r *reaper) sweep() {
 	pause := time.Duration(0)
-	var slow func()
+	var restore func()
 	for start := time.Now(); ; {
 		left := r.pass()
 		took := time.Since(start)
@@ -210,11 +210,11 @@ func (r *reaper) sweep() {
 			r.giveUp(left)
 			return
 		case took > stormTime:
-			if pause = 0; slow == nil {
-				slow = hurry()
-				defer slow()
+			if pause = 0; restore == nil {
+				restore = raisePriority()
+				defer restore()
 			}
-			r.endStorm(start.Add(sweepTime))
+			r.endForkStorm(start.Add(sweepTime))
 		}
 		time.Sleep(pause)
 		pause = min(2*pause+50*time.Microsecond, 5*time.Millisecond)

@@ -18,7 +18,7 @@ import (
 // Four requests at once are taken apart, three of them large ones; others wait for a while,
 // and are then asked to come again. A slow client with few data is none of the four, and nor
 // is one who asks for something else.
-func TestDataPlaces(t *testing.T) {
+func TestDataReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var busy atomic.Int64
 		h, _ := newTestHandler(t, "", func(o *HandlerOptions) {
@@ -56,15 +56,15 @@ func TestDataPlaces(t *testing.T) {
 			begin("/data/", good)
 			begin("/events/", "name=x")
 		}
-		if n := len(h.places); n != 0 {
-			t.Errorf("%d places are taken by few data", n)
+		if n := len(h.reading); n != 0 {
+			t.Errorf("%d permits are given out by few data", n)
 		}
 		filler := strings.Repeat(" ", admit.Small)
 		begin("/events/", "name="+filler)
 		last := begin("/data/", "data="+filler)
 		begin("/data/", "data="+filler)
-		if n := len(h.places); n != maxReading-1 {
-			t.Fatalf("%d places are taken", n)
+		if n := len(h.reading); n != maxReading-1 {
+			t.Fatalf("%d permits are given out", n)
 		}
 		start := time.Now()
 		w, done := send("/data/", strings.NewReader(good))
@@ -93,14 +93,14 @@ func TestDataPlaces(t *testing.T) {
 			w.Close()
 		}
 		synctest.Wait()
-		if n := len(h.places) + len(h.large); n != 0 {
-			t.Errorf("%d places are taken at the end", n)
+		if n := len(h.reading) + len(h.large); n != 0 {
+			t.Errorf("%d permits are given out at the end", n)
 		}
 	})
 }
 
 // Who falls silent loses the place before those who wait for one are sent away.
-func TestDataPlacesSilent(t *testing.T) {
+func TestDataReadingSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := newTestHandler(t, "", func(o *HandlerOptions) { o.Sink = nullSink{} })
 		must(t, h, "POST", "/metrics/", "name=Heat")
@@ -131,8 +131,8 @@ func TestDataPlacesSilent(t *testing.T) {
 		for range maxReading - 1 {
 			silent = append(silent, send("data="+filler, 10*admit.Small))
 		}
-		if n := len(h.places); n != maxReading-1 {
-			t.Fatalf("%d places are taken", n)
+		if n := len(h.reading); n != maxReading-1 {
+			t.Fatalf("%d permits are given out", n)
 		}
 		large := "x=" + filler + "&" + good
 		big := send(large, len(large))

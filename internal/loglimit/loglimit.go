@@ -1,7 +1,7 @@
-// Package share bounds what each script and each receiver may add to a log: many
-// lines at once, and then few, however much it prints or is sent. What is left out
-// is counted, and told once in a while.
-package share
+// Package loglimit limits the rate at which each script and each receiver may add lines
+// to a log: a burst of many, and then few. What is left out is counted, and reported
+// once in a while.
+package loglimit
 
 import (
 	"errors"
@@ -44,9 +44,8 @@ const firstNotice = time.Second
 // maxSources bounds the sources that are remembered without a reason.
 const maxSources = 1000
 
-// Logger is a log.Logger that passes on what has a place in its source's share. A
-// line's source is the value of its key script or receiver; what has none is passed
-// on.
+// Logger is a log.Logger that passes on what is within its source's share. The source of
+// a line is the value of its key script or receiver; a line without one is passed on.
 type Logger struct {
 	limits Limits
 	next   log.Logger
@@ -55,12 +54,12 @@ type Logger struct {
 	all    bool
 
 	mu         sync.Mutex
-	sources    map[[2]string]*account // by key and value
+	sources    map[[2]string]*usage // by key and value
 	suppressed atomic.Uint64
 }
 
-// account is what the log has of one source.
-type account struct {
+// usage is what the log has of one source.
+type usage struct {
 	tokens *rate.Limiter
 	left   int // lines left out, and not told of yet
 	told   time.Time
@@ -72,7 +71,7 @@ type account struct {
 // does not repeat itself.
 func NewLog(next, own log.Logger) *Logger {
 	return &Logger{
-		limits: Log, next: next, sources: make(map[[2]string]*account),
+		limits: Log, next: next, sources: make(map[[2]string]*usage),
 		own: own, notice: "more lines than the log takes of one %s; its page shows the last ones",
 	}
 }
@@ -81,7 +80,7 @@ func NewLog(next, own log.Logger) *Logger {
 // is told to own, the bridge's own log.
 func NewEvents(next, own log.Logger) *Logger {
 	return &Logger{
-		limits: Events, next: next, sources: make(map[[2]string]*account), all: true,
+		limits: Events, next: next, sources: make(map[[2]string]*usage), all: true,
 		own: own, notice: "more events than the event log takes of one %s",
 	}
 }
@@ -92,7 +91,7 @@ func (l *Logger) Suppressed() uint64 { return l.suppressed.Load() }
 // Log passes a line on, or gives ErrSuppressed.
 func (l *Logger) Log(keyvals ...any) error {
 	line := read(keyvals)
-	if line.source[0] != "" && (l.all || line.own || line.warns) && !l.take(line, time.Now()) {
+	if line.source[0] != "" && (l.all || line.own || line.warns) && !l.allow(line, time.Now()) {
 		return ErrSuppressed
 	}
 	return l.next.Log(keyvals...)
@@ -126,14 +125,14 @@ func read(keyvals []any) (out line) {
 	return out
 }
 
-// take reports whether a line has a place, and takes it.
-func (l *Logger) take(one line, now time.Time) bool {
+// allow reports whether a line is within its source's share, and counts it.
+func (l *Logger) allow(one line, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.sources[one.source]
 	if a == nil {
 		l.forget(now)
-		a = &account{tokens: rate.NewLimiter(rate.Every(l.limits.Every), l.limits.Burst)}
+		a = &usage{tokens: rate.NewLimiter(rate.Every(l.limits.Every), l.limits.Burst)}
 		l.sources[one.source] = a
 	}
 	kept := 0
@@ -146,13 +145,13 @@ func (l *Logger) take(one line, now time.Time) bool {
 	}
 	l.suppressed.Add(1)
 	if a.left++; a.left == 1 {
-		time.AfterFunc(max(firstNotice, a.told.Add(repeat.Quiet).Sub(now)), func() { l.tell(one.source, a) })
+		time.AfterFunc(max(firstNotice, a.told.Add(repeat.Quiet).Sub(now)), func() { l.report(one.source, a) })
 	}
 	return false
 }
 
-// tell tells what was left out of a source's lines.
-func (l *Logger) tell(source [2]string, a *account) {
+// report logs how many were left out of a source's lines.
+func (l *Logger) report(source [2]string, a *usage) {
 	l.mu.Lock()
 	n := a.left
 	a.left, a.told = 0, time.Now()
