@@ -49,8 +49,8 @@ type registry struct {
 	next    map[coscale.Kind]int64
 	links   map[link]uint64 // its number among all
 	lastOne uint64          // the last such number
-	members map[place][]int64
-	holders map[place][]int64 // the other way round
+	members map[linkKey][]int64
+	holders map[linkKey][]int64 // the other way round
 	bytes   int
 	events  eventTable
 	// unanswered are the events that were kept when the process before ended.
@@ -86,9 +86,9 @@ func (l link) key() []byte {
 	return fmt.Appendf(nil, "%s/%d/%s/%d", l.group, l.groupID, l.kind, l.id)
 }
 
-// place keys all members of one kind of a group, or all groups of one kind that a
+// linkKey is the key of all members of one kind of a group, or of all groups of one kind that a
 // member is in.
-type place struct {
+type linkKey struct {
 	kind  coscale.Kind
 	id    int64
 	other coscale.Kind
@@ -100,7 +100,7 @@ type place struct {
 func openRegistry(folder string, now time.Time, logger log.Logger, fatal func(error), fs fsx.FS) (*registry, error) {
 	r := &registry{
 		tables: make(map[coscale.Kind]*table), next: make(map[coscale.Kind]int64),
-		links: make(map[link]uint64), members: make(map[place][]int64), holders: make(map[place][]int64),
+		links: make(map[link]uint64), members: make(map[linkKey][]int64), holders: make(map[linkKey][]int64),
 		metas: make(map[int64]*record.Meta), eventMetas: make(map[int64]*record.EventMeta),
 	}
 	for kind := range kinds {
@@ -247,7 +247,7 @@ func (r *registry) put(kind coscale.Kind, o *object, size int) {
 	s.byName[placedName{o.ParentID, o.Name}] = o.ID
 	r.bytes += size
 	if o.ParentID != 0 {
-		at := place{kind, o.ParentID, kind}
+		at := linkKey{kind, o.ParentID, kind}
 		r.members[at] = append(r.members[at], o.ID)
 	}
 	r.invalidate(kind, o.ID)
@@ -261,7 +261,7 @@ func (r *registry) discard(kind coscale.Kind, o *object) {
 	delete(s.sizes, o.ID)
 	delete(s.byName, placedName{o.ParentID, o.Name})
 	if o.ParentID != 0 {
-		without(r.members, place{kind, o.ParentID, kind}, o.ID)
+		without(r.members, linkKey{kind, o.ParentID, kind}, o.ID)
 	}
 	r.invalidate(kind, o.ID)
 }
@@ -270,7 +270,7 @@ func (r *registry) discard(kind coscale.Kind, o *object) {
 func (r *registry) tie(l link, at uint64) {
 	r.links[l] = at
 	r.lastOne = max(r.lastOne, at)
-	in, of := place{l.group, l.groupID, l.kind}, place{l.kind, l.id, l.group}
+	in, of := linkKey{l.group, l.groupID, l.kind}, linkKey{l.kind, l.id, l.group}
 	r.members[in] = append(r.members[in], l.id)
 	r.holders[of] = append(r.holders[of], l.groupID)
 	r.invalidateLink(l)
@@ -278,13 +278,13 @@ func (r *registry) tie(l link, at uint64) {
 
 func (r *registry) untie(l link) {
 	delete(r.links, l)
-	without(r.members, place{l.group, l.groupID, l.kind}, l.id)
-	without(r.holders, place{l.kind, l.id, l.group}, l.groupID)
+	without(r.members, linkKey{l.group, l.groupID, l.kind}, l.id)
+	without(r.holders, linkKey{l.kind, l.id, l.group}, l.groupID)
 	r.invalidateLink(l)
 }
 
 // without takes an id from a list.
-func without(lists map[place][]int64, at place, id int64) {
+func without(lists map[linkKey][]int64, at linkKey, id int64) {
 	ids := lists[at]
 	if i := slices.Index(ids, id); i >= 0 {
 		ids = slices.Delete(ids, i, i+1)
@@ -326,7 +326,7 @@ func (r *registry) membersOf(group coscale.Kind, id int64, kind coscale.Kind) []
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list := []*object{}
-	for _, m := range r.members[place{group, id, kind}] {
+	for _, m := range r.members[linkKey{group, id, kind}] {
 		list = append(list, r.tables[kind].byID[m])
 	}
 	return list

@@ -107,7 +107,7 @@ func (r *registry) remove(kind coscale.Kind, id int64) error {
 	switch {
 	case o == nil:
 		return noObject(kind, id)
-	case kinds[kind].tree && len(r.members[place{kind, id, kind}]) > 0:
+	case kinds[kind].tree && len(r.members[linkKey{kind, id, kind}]) > 0:
 		return conflict("NOT_EMPTY", "The %s has groups in it; remove them first.", kinds[kind].noun)
 	}
 	changes := []change{{objectBucket, objectKey(kind, id), nil}}
@@ -135,12 +135,12 @@ func (r *registry) remove(kind coscale.Kind, id int64) error {
 func (r *registry) linksOf(kind coscale.Kind, id int64) []link {
 	var all []link
 	for _, member := range kinds[kind].members {
-		for _, m := range r.members[place{kind, id, member}] {
+		for _, m := range r.members[linkKey{kind, id, member}] {
 			all = append(all, link{kind, id, member, m})
 		}
 	}
 	for group := range kinds {
-		for _, g := range r.holders[place{kind, id, group}] {
+		for _, g := range r.holders[linkKey{kind, id, group}] {
 			all = append(all, link{group, g, kind, id})
 		}
 	}

@@ -18,7 +18,7 @@ func (r *registry) invalidate(kind coscale.Kind, id int64) {
 	case coscale.Metrics:
 		delete(r.metas, id)
 	case coscale.MetricGroups, coscale.Dimensions: // one metric's or all of them: both are rare
-		if len(r.holders[place{kind, id, coscale.Metrics}]) > 0 || len(r.members[place{kind, id, coscale.Metrics}]) > 0 || len(r.members[place{kind, id, kind}]) > 0 {
+		if len(r.holders[linkKey{kind, id, coscale.Metrics}]) > 0 || len(r.members[linkKey{kind, id, coscale.Metrics}]) > 0 || len(r.members[linkKey{kind, id, kind}]) > 0 {
 			clear(r.metas)
 		}
 	case coscale.Categories:
@@ -65,11 +65,11 @@ func (r *registry) meta(id int64) *record.Meta {
 	case "LONG":
 		m.Datatype = "GAUGE"
 	}
-	for _, d := range r.members[place{coscale.Metrics, id, coscale.Dimensions}] {
+	for _, d := range r.members[linkKey{coscale.Metrics, id, coscale.Dimensions}] {
 		m.Dimensions = append(m.Dimensions, r.tables[coscale.Dimensions].byID[d].Name)
 	}
 	var groups, tags []string
-	for _, g := range r.holders[place{coscale.Metrics, id, coscale.MetricGroups}] {
+	for _, g := range r.holders[linkKey{coscale.Metrics, id, coscale.MetricGroups}] {
 		groups = append(groups, r.path(g))
 	}
 	for _, a := range o.Attributes {

@@ -55,9 +55,6 @@ func (g *Group) Tasks() int { return len(words(g.folder, "cgroup.threads")) }
 // is being forked is not forgotten. It does not wait for their end.
 func (g *Group) Kill() error { return write(g.folder, "cgroup.kill", "1") }
 
-// Populated reports whether anything in the group lives; zombies do not.
-func (g *Group) Populated() bool { return g.number("cgroup.events", "populated") != 0 }
-
 func (g *Group) reached() string {
 	switch {
 	case g.number("memory.events", "oom_kill") > 0 || g.number("memory.events", "oom_group_kill") > 0:

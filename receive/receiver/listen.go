@@ -72,13 +72,13 @@ func NewRetrier(name string, env Env, stopped <-chan struct{}) *Retrier {
 	return &Retrier{name: name, counts: env.Counts, logger: log.With(env.Logger, "listener", name), stopped: stopped}
 }
 
-// Again says whether to try again after an error, when it is time for that.
-func (r *Retrier) Again(err error) bool {
+// retry says whether to try again after an error, when it is time for that.
+func (r *Retrier) retry(err error) bool {
 	if !passes(err) {
 		return false
 	}
 	r.counts.Failed(r.name, 1)
-	r.tell(err)
+	r.report(err)
 	r.pause = min(max(firstPause, 2*r.pause), maxPause)
 	select {
 	case <-time.After(r.pause):
@@ -91,11 +91,11 @@ func (r *Retrier) Again(err error) bool {
 func (r *Retrier) well() {
 	if r.pause > 0 {
 		r.pause = 0
-		r.tell(nil)
+		r.report(nil)
 	}
 }
 
-func (r *Retrier) tell(err error) {
+func (r *Retrier) report(err error) {
 	r.told.Log(r.logger, err, "the system keeps the listener from taking what comes; it is tried again", "the listener takes what comes again")
 }
 
@@ -127,7 +127,7 @@ func (r *Retrier) ReadPackets(c net.Conn, buf []byte, read func([]byte) (int, er
 			if err = Ended(err); err == nil {
 				break
 			}
-			if r.Again(err) {
+			if r.retry(err) {
 				continue
 			}
 			return err
@@ -175,7 +175,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			l.well()
 			return c, nil
 		}
-		if !l.Again(err) {
+		if !l.retry(err) {
 			return nil, err
 		}
 	}
