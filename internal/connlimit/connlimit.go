@@ -1,6 +1,8 @@
 // Package connlimit bounds the connections of an HTTP server. Where there are too many,
 // one on which no request is answered gives way to the next, the one that has been so
-// for the longest time: whoever opens connections and leaves them keeps nobody out.
+// for the longest time; and where there is none such, the one that has been busy for the
+// longest time, when that is long: neither who opens connections and leaves them keeps
+// others out, nor who asks for what takes long, or is slow himself.
 package connlimit
 
 import (
@@ -9,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 const (
@@ -16,6 +19,9 @@ const (
 	// descriptors one may be a connection: the rest is for what else the program does.
 	most  = 1024
 	share = 8
+	// busyTime is how long a request is let be when there are too many connections. Most
+	// take far less, and who waits for one of them to end is still there then.
+	busyTime = 5 * time.Second
 )
 
 // Most is how many connections a server may have, as the number of descriptors allows.
@@ -30,6 +36,8 @@ type Limiter struct {
 	// idle has the connections on which no request is answered, the one that has been so
 	// for the longest time first.
 	idle list.List
+	// busy has the others, the one that has been so for the longest time first.
+	busy list.List
 	room chan struct{} // has one when a connection has ended or become idle
 }
 
@@ -93,11 +101,13 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	for {
-		if mine, ok := l.limiter.admit(c); ok {
+		mine, wait := l.limiter.admit(c)
+		if mine != nil {
 			return mine, nil
 		}
 		select {
 		case <-l.limiter.room:
+		case <-time.After(wait):
 		case <-l.closed:
 			c.Close()
 			return nil, net.ErrClosed
@@ -111,23 +121,29 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// admit takes a connection in, and ends another one where there are too many. It reports
-// false where each of them has a request that is answered.
-func (l *Limiter) admit(c net.Conn) (*conn, bool) {
+// admit takes a connection in, and ends another one where there are too many. Where each
+// of them has a request that is answered, and none for long, it gives how long to wait.
+func (l *Limiter) admit(c net.Conn) (mine *conn, wait time.Duration) {
 	l.mu.Lock()
 	var gives *conn
 	if l.open >= l.most {
 		first := l.idle.Front()
 		if first == nil {
-			l.mu.Unlock()
-			return nil, false
+			wait = busyTime
+			if first = l.busy.Front(); first != nil {
+				wait -= time.Since(first.Value.(*conn).since)
+			}
+			if wait > 0 {
+				l.mu.Unlock()
+				return nil, wait
+			}
 		}
 		gives = first.Value.(*conn)
 		gives.leave()
 	}
-	mine := &conn{Conn: c, limiter: l}
+	mine = &conn{Conn: c, limiter: l}
 	l.open++
-	mine.place = l.idle.PushBack(mine)
+	mine.moveTo(&l.idle)
 	if l.open < l.most {
 		l.tell() // another listener may wait as well
 	}
@@ -135,7 +151,7 @@ func (l *Limiter) admit(c net.Conn) (*conn, bool) {
 	if gives != nil {
 		gives.Conn.Close()
 	}
-	return mine, true
+	return mine, 0
 }
 
 // conn is a connection that counts.
@@ -145,7 +161,9 @@ type conn struct {
 
 	// Under the limiter's mu:
 	requests int           // that are answered
-	place    *list.Element // in idle; nil while a request is answered, and when it is over
+	since    time.Time     // there are any
+	in       *list.List    // idle or busy
+	place    *list.Element // there; nil when it is over
 	over     bool          // it counts no more
 }
 
@@ -176,34 +194,35 @@ func (c *conn) leave() {
 	}
 	c.over = true
 	c.limiter.open--
-	c.rest(false)
+	c.moveTo(nil)
 	c.limiter.tell()
 }
 
 func (c *conn) begin() {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
-	c.requests++
-	c.rest(false)
+	if c.requests++; c.requests == 1 && !c.over {
+		c.since = time.Now()
+		c.moveTo(&c.limiter.busy)
+	}
 }
 
 func (c *conn) end() {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
 	if c.requests--; c.requests == 0 && !c.over {
-		c.rest(true)
+		c.moveTo(&c.limiter.idle)
 		c.limiter.tell()
 	}
 }
 
-// rest puts it among the idle ones, or takes it out. The caller holds the limiter's mu.
-func (c *conn) rest(idle bool) {
+// moveTo puts it at the end of a list, nil for none. The caller holds the limiter's mu.
+func (c *conn) moveTo(to *list.List) {
 	if c.place != nil {
-		c.limiter.idle.Remove(c.place)
-		c.place = nil
+		c.in.Remove(c.place)
 	}
-	if idle {
-		c.place = c.limiter.idle.PushBack(c)
+	if c.in, c.place = to, nil; to != nil {
+		c.place = to.PushBack(c)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"scriptbridge/internal/testkit"
 )
@@ -155,6 +158,69 @@ func TestBusyConnectionsStay(t *testing.T) {
 		t.Errorf("Accept after the end: %v", err)
 	}
 }
+
+// Where all are busy, and one is for long, that one gives way: the oldest first, and no
+// more than are needed.
+func TestLongBusyGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const places = 3
+		l, from := New(places), make(pipeListener)
+		cut := make(chan string, 2*places)
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/" {
+				<-r.Context().Done()
+				cut <- r.URL.Path
+			}
+		})}
+		l.Serve(server)
+		go server.Serve(l.Listener(from))
+		defer server.Close()
+		ask := func(path string) net.Conn {
+			client, theirs := net.Pipe()
+			from <- theirs
+			go io.WriteString(client, "GET "+path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+			return client
+		}
+		for i := range places {
+			defer ask(fmt.Sprintf("/%d", i)).Close()
+			time.Sleep(time.Second)
+		}
+		for i, want := range []time.Duration{busyTime - places*time.Second, time.Second, 0} {
+			if i == 1 {
+				defer ask("/more").Close() // takes the place of the first
+				synctest.Wait()
+			}
+			begin := time.Now()
+			c := ask("/")
+			answer, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 OK\r\n") || time.Since(begin) != want {
+				t.Errorf("request %d: %q, %v after %s, want %s", i, answer, err, time.Since(begin), want)
+			}
+			synctest.Wait()
+		}
+		if n := len(cut); n != 2 {
+			t.Fatalf("%d are cut short", n)
+		}
+		if first, second := <-cut, <-cut; first != "/0" || second != "/1" {
+			t.Errorf("%s and %s are cut short", first, second)
+		}
+	})
+}
+
+// pipeListener gives connections that a test makes.
+type pipeListener chan net.Conn
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	c, ok := <-l
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (l pipeListener) Close() error { close(l); return nil }
+
+func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func httptestRequest(url string) *http.Request {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
