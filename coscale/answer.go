@@ -36,7 +36,7 @@ func (a *insertAnswer) refusedOf() error {
 	if err != nil || err2 != nil || refused == 0 {
 		return nil
 	}
-	return &RefusedError{Stored: stored, Refused: refused, Reason: cut(told(m[3], a.secrets)), Points: a.Refused}
+	return &RefusedError{Stored: stored, Refused: refused, Reason: cut(withoutSecrets(m[3], a.secrets)), Points: a.Refused}
 }
 
 // RefusedError says that a call with points was taken, but not all of them.

@@ -172,9 +172,9 @@ func (e *StatusError) answer() string {
 // cut is the beginning of a message, on one line.
 func cut(message string) string { return texts.Shorten(texts.OneLine(message), maxMessage) }
 
-// told is what may be told of a message: without the secrets, and no more of it
+// withoutSecrets is what may be told of a message: without the secrets, and no more of it
 // than can be worth looking through.
-func told(message string, secrets []string) string {
+func withoutSecrets(message string, secrets []string) string {
 	return texts.Hide(texts.OneLine(texts.Cut(message, 64<<10)), secrets...)
 }
 
@@ -198,7 +198,7 @@ func (c *Client) readAnswer(method, path string, resp *http.Response, body []byt
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		e.Moved = texts.Hide(c.moved(path, resp), secrets...)
 	}
-	if e.Msg = told(e.Msg, secrets); e.Foreign {
+	if e.Msg = withoutSecrets(e.Msg, secrets); e.Foreign {
 		e.Msg = cut(e.Msg)
 	}
 	if !whole {

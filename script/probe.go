@@ -188,13 +188,13 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 	defer f.cancel()
 	asked := time.Now()
 	var (
-		turn    *dialect.Result
+		result  *dialect.Result
 		batch   *record.Batch
 		verdict *Verdict
 	)
 	if mine := u.pool.runs.acquireForRequest(ctx, s.Name, nil); mine != nil {
 		g := u.newProbeWorker(ctx, s)
-		turn, batch, verdict = g.execute(mine, time.Since(asked))
+		result, batch, verdict = g.execute(mine, time.Since(asked))
 		g.runner.Close()
 	}
 	u.mu.Lock()
@@ -202,7 +202,7 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 	if batch != nil && u.script.ProbeOnly() {
 		// Not its output: of a line whose series is on no page, the status
 		// page would say that nothing came of it.
-		u.remember(&dialect.Result{Warnings: turn.Warnings}, batch, verdict)
+		u.remember(&dialect.Result{Warnings: result.Warnings}, batch, verdict)
 	}
 	u.inFlight--
 	f.finish(batch)

@@ -221,12 +221,12 @@ func (u *worker) runOnce(mine *permit, waited time.Duration) (retry time.Duratio
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 
-	turn, batch, verdict := u.execute(mine, waited)
+	result, batch, verdict := u.execute(mine, waited)
 	if batch == nil {
 		return 0
 	}
-	u.publish(turn, batch, verdict, Idle)
-	return turn.RetryAfter
+	u.publish(result, batch, verdict, Idle)
+	return result.RetryAfter
 }
 
 // put gives a batch to the sink.
@@ -245,23 +245,23 @@ func (u *worker) offer(b *record.Batch) error {
 // publish puts what came of a run, keeps it for people, and gives it to who
 // waits for it. The script is then as next says. Who asks for a run finds it
 // running, or has this one: in between, another one would be begun.
-func (u *worker) publish(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
+func (u *worker) publish(result *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
 	if fault := u.offer(batch); panics.StackOf(fault) != "" {
 		batch, verdict = u.judge.judgeFault(fault, u.source.Load(), verdict.Waited)
-		u.logVerdict(verdict, turn)
+		u.logVerdict(verdict, result)
 		u.put(batch)
 	}
-	u.show(turn, batch, verdict, next)
+	u.show(result, batch, verdict, next)
 	select {
 	case u.ran <- struct{}{}:
 	default:
 	}
 }
 
-func (u *worker) show(turn *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
+func (u *worker) show(result *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.remember(turn, batch, verdict)
+	u.remember(result, batch, verdict)
 	u.view.State = next
 	u.finished(batch)
 }
@@ -271,14 +271,14 @@ func (u *worker) show(turn *dialect.Result, batch *record.Batch, verdict *Verdic
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
 func (u *worker) execute(mine *permit, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
-	turn := attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
+	result := attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
 	mine.release()
-	if u.ctx.Err() != nil && u.interrupted(turn) {
-		return turn, nil, nil
+	if u.ctx.Err() != nil && u.interrupted(result) {
+		return result, nil, nil
 	}
-	batch, verdict := u.judge.judge(turn, u.source.Load(), waited)
-	u.logVerdict(verdict, turn)
-	return turn, batch, verdict
+	batch, verdict := u.judge.judge(result, u.source.Load(), waited)
+	u.logVerdict(verdict, result)
+	return result, batch, verdict
 }
 
 func (u *worker) interrupted(t *dialect.Result) bool {

@@ -64,7 +64,7 @@ func newOutage(tb testing.TB, address string, slots int) *Uploader {
 func catchUp(tb testing.TB, u *Uploader) {
 	tb.Helper()
 	for before := u.Stats().Entries; before > 0; {
-		if _, err := u.turn(context.Background()); err != nil {
+		if _, err := u.sendDue(context.Background()); err != nil {
 			tb.Fatal(err)
 		}
 		left := u.Stats().Entries

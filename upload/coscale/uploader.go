@@ -146,7 +146,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 	defer u.client.CloseIdle()
 	var disk repeat.State
 	for {
-		wait, err := u.turn(ctx)
+		wait, err := u.sendDue(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -163,8 +163,8 @@ func (u *Uploader) Run(ctx context.Context) error {
 	}
 }
 
-// turn sends what is due, and says how long to wait for the next turn.
-func (u *Uploader) turn(ctx context.Context) (time.Duration, error) {
+// sendDue sends what is due, and says how long to wait until it is called again.
+func (u *Uploader) sendDue(ctx context.Context) (time.Duration, error) {
 	now := time.Now()
 	next := u.slot(now.Add(-u.grace)).Add(u.interval + u.grace).Sub(now)
 	if now.Sub(u.tidied) >= time.Hour {

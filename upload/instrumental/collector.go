@@ -123,7 +123,7 @@ func (c *collectorClient) greet(conn net.Conn, reader *answers) error {
 			return fmt.Errorf("waiting for the collector's answer to %s: %w", step, err)
 		}
 		if answer != okLine {
-			return &refusedError{step, reader.told(answer)}
+			return &refusedError{step, reader.withoutSecret(answer)}
 		}
 	}
 	return nil
@@ -146,8 +146,8 @@ type answers struct {
 	key string // which is not to be told
 }
 
-// told is what may be told of an answer.
-func (a *answers) told(answer string) string {
+// withoutSecret is what may be told of an answer.
+func (a *answers) withoutSecret(answer string) string {
 	return texts.Cut(texts.Hide(strings.ToValidUTF8(answer, "\uFFFD"), a.key), 100)
 }
 
@@ -159,7 +159,7 @@ func (a *answers) line() (string, error) {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return string(line), nil
 	case err != nil && len(line) > 0:
-		return "", fmt.Errorf("it broke off after %q: %w", a.told(string(line)), err)
+		return "", fmt.Errorf("it broke off after %q: %w", a.withoutSecret(string(line)), err)
 	case errors.Is(err, io.ErrUnexpectedEOF): // TLS without close_notify: the plain end of the connection
 		return "", io.EOF
 	case err != nil:
@@ -179,7 +179,7 @@ func (a *answers) rest() error {
 		case err != nil:
 			return err
 		case line != okLine:
-			return fmt.Errorf("it said %q", a.told(line))
+			return fmt.Errorf("it said %q", a.withoutSecret(line))
 		}
 	}
 	return errors.New("it goes on saying ok")
