@@ -29,6 +29,9 @@ const (
 	// maxConns are open at once, where there are descriptors for so many; one more is closed
 	// at once.
 	maxConns = 256
+	// silentTime is how long one may be silent when there are too many: most clients send
+	// every ten seconds.
+	silentTime = 15 * time.Second
 	// idleTimeout is how long a connection may be silent.
 	idleTimeout = 10 * time.Minute
 )
@@ -156,20 +159,34 @@ type conns struct {
 	mu     sync.Mutex
 	wg     sync.WaitGroup
 	most   int
-	open   map[net.Conn]bool
+	open   map[net.Conn]time.Time // since when it is silent
 	closed bool
 }
 
-// add takes a connection unless there are too many, or all has been closed.
-func (cs *conns) add(c net.Conn) bool {
+// add takes a connection unless there are too many, or all has been closed. It gives the
+// one that is closed: another one where that has been silent for long, so that whoever
+// opens connections and leaves them keeps nobody out, or this one; nil for none.
+func (cs *conns) add(c net.Conn) (shut net.Conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.closed || len(cs.open) >= cs.most {
-		return false
+	if cs.closed {
+		return c
 	}
-	cs.open[c] = true
+	if len(cs.open) >= cs.most {
+		oldest, least := c, time.Now().Add(-silentTime)
+		for one, since := range cs.open {
+			if !since.After(least) {
+				oldest, least = one, since
+			}
+		}
+		if shut = oldest; shut == c {
+			return c
+		}
+		delete(cs.open, shut)
+	}
+	cs.open[c] = time.Now()
 	cs.wg.Add(1)
-	return true
+	return shut
 }
 
 func (cs *conns) remove(c net.Conn) {
@@ -184,7 +201,8 @@ func (cs *conns) remove(c net.Conn) {
 func (cs *conns) extend(c net.Conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if !cs.closed {
+	if _, ok := cs.open[c]; ok && !cs.closed {
+		cs.open[c] = time.Now()
 		c.SetReadDeadline(time.Now().Add(idleTimeout)) //nolint:errcheck // Read tells
 	}
 	return !cs.closed
@@ -209,7 +227,7 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 	}
 	l := receiver.NewListener(bound, "tcp", s.env)
 	s.env.Counts.Received("tcp", 0, 0)
-	open := &conns{most: min(maxConns, connlimit.Most()), open: make(map[net.Conn]bool)}
+	open := &conns{most: min(maxConns, connlimit.Most()), open: make(map[net.Conn]time.Time)}
 	return &listener{
 		address: "tcp " + l.Addr().String(),
 		lost:    func() uint32 { return 0 },
@@ -221,10 +239,12 @@ func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error)
 				if err != nil {
 					return receiver.Ended(err)
 				}
-				if !open.add(c) {
-					c.Close()
+				if shut := open.add(c); shut != nil {
+					shut.Close()
 					s.env.Counts.Dropped("connections", 1)
-					continue
+					if shut == c {
+						continue
+					}
 				}
 				go func() {
 					defer open.remove(c)

@@ -123,6 +123,44 @@ func TestConnections(t *testing.T) {
 	})
 }
 
+// Where there are too many connections, the one that has been silent for the longest time
+// gives way to the next, if that is long.
+func TestSilentConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := &conns{most: 2, open: make(map[net.Conn]time.Time)}
+		var all [5]net.Conn
+		for i := range all {
+			all[i], _ = net.Pipe()
+		}
+		add := func(i int, want net.Conn) {
+			t.Helper()
+			if shut := open.add(all[i]); shut != want {
+				t.Errorf("connection %d: another one is closed than should be", i)
+			}
+		}
+		add(0, nil)
+		time.Sleep(time.Second)
+		add(1, nil)
+		time.Sleep(silentTime - time.Second - 1)
+		add(2, all[2])
+		time.Sleep(1)
+		add(2, all[0])
+		open.remove(all[0]) // its reader has seen that it is closed
+		time.Sleep(time.Second)
+		if !open.extend(all[1]) { // it is silent no more
+			t.Error("the second connection is to end")
+		}
+		add(3, all[3])
+		time.Sleep(silentTime - time.Second)
+		add(3, all[2])
+		open.remove(all[2])
+		open.remove(all[1])
+		open.remove(all[3])
+		open.close()
+		add(4, all[4])
+	})
+}
+
 // The socket of packets: who may write, what it replaces, and its end.
 func TestUnixgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "statsd.sock")
