@@ -143,7 +143,7 @@ func TestSilentConnections(t *testing.T) {
 		add(1, nil)
 		time.Sleep(silentTime - time.Second - 1)
 		add(2, all[2])
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		add(2, all[0])
 		open.remove(all[0]) // its reader has seen that it is closed
 		time.Sleep(time.Second)
