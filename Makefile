@@ -142,7 +142,9 @@ PYTHON    ?= python3
 
 .PHONY: test test-python vet
 test: vet test-python ## run the tests
-	$(GO) test $(RACE) $(TESTFLAGS) $(PACKAGES)
+	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) $(filter-out %/script/process,$(PACKAGES))
+	@# By itself: its storms of processes leave little of the machine to others.
+	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) ./script/process
 	@# The race detector itself cannot read a damaged file.
 	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./upload/spool ./coscale/server
 	@# Nor does it tell how much memory the program takes without it.
