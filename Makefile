@@ -148,7 +148,7 @@ test: vet test-python ## run the tests
 	@# The race detector itself cannot read a damaged file.
 	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./upload/spool ./coscale/server
 	@# Nor does it tell how much memory the program takes without it.
-	$(GO) test $(TESTFLAGS) -run '^TestDataFlood' .
+	$(GO) test $(TESTFLAGS) -run '^TestDataFlood|^TestScenarios$$/^too-large$$' .
 test-python:
 	@command -v $(PYTHON) >/dev/null || \
 		{ echo "$(PYTHON) is missing: the tests of script/dialect/scalyr/python need Python 3.6 or newer"; exit 1; }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	neturl "net/url"
@@ -222,15 +223,25 @@ scripts:
 	}
 }
 
-// freePort is a port that nobody has now.
+// freePort is a port that nobody has now, and that nobody is given who asks for any:
+// a client's end of a connection keeps a listener out.
 func freePort(t *testing.T) int {
 	t.Helper()
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := 20_000 + rand.IntN(10_000)
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		packets, err := net.ListenPacket("udp", address)
+		if err != nil {
+			continue
+		}
+		connections, err := net.Listen("tcp", address)
+		packets.Close()
+		if err != nil {
+			continue
+		}
+		connections.Close()
+		return port
 	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
 // A hundred clients that guess tokens, as fast as they can, are looked at ten times and then

@@ -28,6 +28,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"scriptbridge/internal/limits"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/internal/trust/trusttest"
 )
 
@@ -127,6 +128,8 @@ func TestScenarios(t *testing.T) {
 			switch name {
 			case "root":
 				return os.Geteuid() == 0, nil
+			case "race":
+				return testkit.Race, nil
 			case "scalyr":
 				return os.Getenv("SCALYR_AGENT") != "", nil
 			}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"scriptbridge/internal/testkit"
+
 	"golang.org/x/net/html"
 )
 
@@ -34,7 +36,11 @@ func TestEveryScriptHasAPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	status := httpGet(t, base.String())
+	var status []byte
+	testkit.Await(t, "the scripts", func() bool { // which come after the port is open
+		status = httpGet(t, base.String())
+		return bytes.Contains(status, fmt.Appendf(nil, "%d scripts", len(names)))
+	})
 	for i, name := range names {
 		var page *url.URL
 		for _, link := range linksOf(t, status) {

@@ -81,7 +81,7 @@ func (p *programRun) logs(text string) {
 // await polls, and gives up when the process has ended.
 func (p *programRun) await(what string, ask func() bool) {
 	p.t.Helper()
-	testkit.Await(p.t, what, func() bool {
+	testkit.Poll(p.t, what, func() bool {
 		if ask() {
 			return true
 		}
@@ -91,7 +91,7 @@ func (p *programRun) await(what string, ask func() bool) {
 		default:
 		}
 		return false
-	})
+	}, func() string { return "it has said:\n" + p.out.String() })
 }
 
 func (p *programRun) awaitFile(name string) {
