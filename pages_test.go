@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"scriptbridge/internal/testkit"
-
 	"golang.org/x/net/html"
+
+	"scriptbridge/internal/testkit"
 )
 
 // Whatever a script is called, the link on the status page leads to its page, and
