@@ -353,7 +353,7 @@ func TestDocsFlags(t *testing.T) {
 		"agent",                   // Prometheus
 		"check", "ignore-missing", // sha256sum
 		"cap-drop", "detach", "network", "pid", "publish", "read-only", "volume", // podman
-		"values",                                          // helm
+		"set", "values", // helm
 		"completion-script-bash", "completion-script-zsh", // ours, which kingpin does not list
 	}
 	flag := regexp.MustCompile(`(?:^|[^\w-])--((?:\[no-\])?[a-z][a-z0-9.-]*[a-z0-9])`)
