@@ -105,7 +105,7 @@ func (w *Writer) Dropped() uint64 { return w.opts.Drops.Count() }
 // The one error is ErrDropped.
 func (w *Writer) Write(p []byte) (int, error) {
 	taken, inRow := w.take(p)
-	if taken && inRow > 0 {
+	for taken && inRow > 0 { // others may have been dropped while that was told
 		w.opts.OnFull(false, inRow) // it may write a line of its own here
 		taken, inRow = w.take(p)
 	}

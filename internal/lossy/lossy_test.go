@@ -203,6 +203,29 @@ func TestWriter(t *testing.T) {
 	})
 }
 
+// TestWriterTellsAgain: a line that comes after a row of dropped ones is not lost
+// where others are dropped while that row is told.
+func TestWriterTellsAgain(t *testing.T) {
+	var to bytes.Buffer
+	var w *Writer
+	var told []int
+	w = New(&to, Options{Buffer: 100, OnFull: func(full bool, dropped int) {
+		if full {
+			return
+		}
+		if told = append(told, dropped); len(told) == 1 {
+			_, _ = w.Write(make([]byte, 200)) // as another one does just then
+		}
+	}})
+	_, _ = w.Write(make([]byte, 200))
+	if _, err := w.Write([]byte("arrives\n")); err != nil {
+		t.Error(err)
+	}
+	if !w.Close(time.Minute) || to.String() != "arrives\n" || w.Dropped() != 2 || !slices.Equal(told, []int{1, 1}) {
+		t.Errorf("%q was written, %d were dropped, told were %v", to.String(), w.Dropped(), told)
+	}
+}
+
 // TestWriterConcurrently writes lines from many goroutines to a real pipe that
 // is read slowly: each line arrives whole or is counted.
 func TestWriterConcurrently(t *testing.T) {
