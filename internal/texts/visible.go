@@ -23,42 +23,42 @@ func obeyed(r rune) bool {
 // shown become their number, and what is not UTF-8 becomes U+FFFD. Newlines and
 // tabs stay.
 func Visible(s string) string {
-	if isPlain(s) {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s) + 16)
-	for _, r := range s {
+	return rewritten(s, func(b *strings.Builder, r rune) {
 		switch {
-		case !obeyed(r):
-			b.WriteRune(r) // U+FFFD for each byte that is not UTF-8
 		case r < ' ':
 			b.WriteRune('␀' + r)
 		case r == 0x7f:
 			b.WriteRune('␡')
 		default:
-			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
+			fmt.Fprintf(b, "⟨U+%04X⟩", r)
 		}
-	}
-	return b.String()
+	})
 }
 
 // escaped has each character that Visible would change written as JSON and logfmt
 // escape it (\u001b), so that a program that reads a line of these gets the text
 // itself.
 func escaped(s string) string {
+	return rewritten(s, func(b *strings.Builder, r rune) {
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(b, `\u%04x`, unit)
+		}
+	})
+}
+
+// rewritten has each character that is obeyed written in another way; what is not
+// UTF-8 becomes U+FFFD.
+func rewritten(s string, write func(b *strings.Builder, obeyed rune)) string {
 	if isPlain(s) {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s) + 16)
 	for _, r := range s {
-		if !obeyed(r) {
+		if obeyed(r) {
+			write(&b, r)
+		} else {
 			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
 		}
 	}
 	return b.String()

@@ -87,21 +87,14 @@ type Part struct {
 // quotes, of $( ) and of ( ) and { }.
 func Parts(line string) (parts []Part) {
 	from, depth := 0, 0
-	var quote byte
+	var q quoting
 	cut := func(i int, operator string) {
 		parts = append(parts, Part{strings.TrimSpace(line[from:i]), operator})
 		from = i + len(operator)
 	}
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
-		case c == '\\' && quote != '\'':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"' || c == '`':
-			quote = c
+		case !q.outside(c):
 		case c == '(' || c == '{':
 			depth++
 		case c == ')' || c == '}':
@@ -123,18 +116,35 @@ func Parts(line string) (parts []Part) {
 
 // Quoted reports whether what stands at an index of a line is in quotes.
 func Quoted(line string, at int) bool {
-	var quote byte
+	var q quoting
 	for i := 0; i < at && i < len(line); i++ {
-		switch c := line[i]; {
-		case c == '\\' && quote != '\'':
-			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"' || c == '`':
-			quote = c
-		}
+		q.outside(line[i])
 	}
-	return quote != 0
+	return q.quote != 0
+}
+
+// quoting follows the quotes of a line for a shell.
+type quoting struct {
+	quote   byte // in which the line is; 0 for none
+	escaped bool // is the next byte
+}
+
+// outside takes the next byte of the line, and says whether it stands outside of
+// quotes and is neither one itself nor escaped.
+func (q *quoting) outside(c byte) bool {
+	switch {
+	case q.escaped:
+		q.escaped = false
+	case c == '\\' && q.quote != '\'':
+		q.escaped = true
+	case q.quote != 0:
+		if c == q.quote {
+			q.quote = 0
+		}
+	case c == '\'' || c == '"' || c == '`':
+		q.quote = c
+	default:
+		return true
+	}
+	return false
 }
