@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	neturl "net/url"
@@ -149,13 +148,13 @@ func TestLogFlood(t *testing.T) {
 	script := func(declare, data string) string {
 		return "#!/bin/sh\n[ \"$1\" = -c ] && { echo '" + declare + "'; exit; }\n" + loop + "awk -v n=$n 'BEGIN { for (i = 0; i < 1000; i++) " + data + " }'\n"
 	}
-	socket := freePort(t)
+	socket := testkit.FreeAddress()
 	began := time.Now()
 	p, url := serveFiles(t, map[string]string{
 		"scriptbridge.yml": fmt.Sprintf(`
 events: {log: {path: events.log}}
 global: {interval: 1s}
-receive: {statsd: {udp: "127.0.0.1:%d"}}
+receive: {statsd: {udp: "%s"}}
 scripts:
   - {name: refused, command: ./refused.sh}
   - {name: stderr, command: ./stderr.sh}
@@ -167,7 +166,7 @@ scripts:
 		"series.sh":  script("", `printf "series_%d_%d 1\n", n, i`),
 		"events.sh":  script(`{"events": [{"id": 1, "name": "E"}]}`, `printf "E1 1700000000 -1 \"event %d of run %d\" \"{}\" S\n", i, n`),
 	})
-	to, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", socket))
+	to, err := net.Dial("udp", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,27 +222,6 @@ scripts:
 	}
 }
 
-// freePort is a port that nobody has now, and that nobody is given who asks for any:
-// a client's end of a connection keeps a listener out.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for {
-		port := 20_000 + rand.IntN(10_000)
-		address := fmt.Sprintf("127.0.0.1:%d", port)
-		packets, err := net.ListenPacket("udp", address)
-		if err != nil {
-			continue
-		}
-		connections, err := net.Listen("tcp", address)
-		packets.Close()
-		if err != nil {
-			continue
-		}
-		connections.Close()
-		return port
-	}
-}
-
 // A hundred clients that guess tokens, as fast as they can, are looked at ten times and then
 // once in six seconds.
 func TestGuessFlood(t *testing.T) {
@@ -287,15 +265,15 @@ func TestGuessFlood(t *testing.T) {
 // Where there are few descriptors, connections that are opened and left neither keep others
 // out nor keep scripts from running, on any port.
 func TestConnectionFlood(t *testing.T) {
-	ports := []int{freePort(t), freePort(t)}
+	coscale, statsd := testkit.FreeAddress(), testkit.FreeAddress()
 	p, base := serveFilesBy(t, map[string]string{
 		"scriptbridge.yml": fmt.Sprintf(`
 scripts:
   - {name: turns, command: ./turns.sh, dialect: prometheus, interval: 1s}
 receive:
-  coscale: {app_id: shop, access_tokens_file: tokens, listen: ["127.0.0.1:%d"]}
-  statsd: {tcp: "127.0.0.1:%d"}
-`, ports[0], ports[1]),
+  coscale: {app_id: shop, access_tokens_file: tokens, listen: ["%s"]}
+  statsd: {tcp: "%s"}
+`, coscale, statsd),
 		"tokens":   accessToken + "\n",
 		"turns.sh": "#!/bin/sh\necho turns 1 | cat\n",
 	}, "sh", "-c", `ulimit -n 200 && exec scriptbridge "$@"`, "sh")
@@ -304,7 +282,7 @@ receive:
 	})
 	const turns = `scriptbridge_script_runs_total{script="turns",result="ok"}`
 	ok, all := value(t, base, turns), 0.0
-	for _, address := range []string{strings.TrimPrefix(base, "http://"), fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])} {
+	for _, address := range []string{strings.TrimPrefix(base, "http://"), coscale, statsd} {
 		for i := range 400 {
 			c, err := net.Dial("tcp", address)
 			if err != nil {
@@ -315,7 +293,7 @@ receive:
 		}
 	}
 	p.await("five turns", func() bool { return value(t, base, turns) >= ok+5 })
-	logIn(t, fmt.Sprintf("http://127.0.0.1:%d", ports[0]), accessToken)
+	logIn(t, "http://"+coscale, accessToken)
 	for _, result := range []string{"error", "timeout", "killed", "invalid"} {
 		all += value(t, base, fmt.Sprintf(`scriptbridge_script_runs_total{script="turns",result=%q}`, result))
 	}

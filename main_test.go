@@ -203,7 +203,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	address := "127.0.0.1:0"
 	if b.stderr != "" { // where it listens cannot be read in the log
-		address = freeAddress(ts)
+		address = testkit.FreeAddress()
 		b.url = b.scheme + "://" + address
 	}
 	full := append([]string{"--config.file=" + args[0], "--web.listen-address=" + address}, args[1:]...)
@@ -290,14 +290,6 @@ func output(ts *testscript.TestScript, state string, file *os.File) *os.File {
 	}
 	ts.Fatalf("unknown state %q of an output", state)
 	return nil
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(ts *testscript.TestScript) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func fileExists(path string) bool {

@@ -79,16 +79,12 @@ func TestWebPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
+	free := testkit.FreeAddress()
 	for _, second := range []string{taken.Addr().String(), "vsock://:x"} {
-		if _, err := listen(webFlags(free.Addr().String(), second)); err == nil {
+		if _, err := listen(webFlags(free, second)); err == nil {
 			t.Fatalf("%s was opened", second)
 		}
-		again, err := net.Listen("tcp", free.Addr().String())
+		again, err := net.Listen("tcp", free)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"scriptbridge/internal/sdnotify"
+	"scriptbridge/internal/testkit"
 )
 
 // cmdManager opens a socket as a service manager does, for the bridges that are
@@ -93,7 +94,7 @@ level=info msg="the bridge works again"
 	s.stop()
 	s.ready()
 	s.notify(sdnotify.Watchdog, "well")
-	if got := heard(t, manager); got != "STOPPING=1\nSTATUS=stopping" {
+	if got := testkit.Datagram(t, manager); got != "STOPPING=1\nSTATUS=stopping" {
 		t.Errorf("it was told %q", got)
 	}
 	if err := manager.SetReadDeadline(time.Now()); err != nil {
@@ -102,16 +103,6 @@ level=info msg="the bridge works again"
 	if n, err := manager.Read(make([]byte, 10)); err == nil {
 		t.Errorf("it was told %d bytes more", n)
 	}
-}
-
-func heard(t *testing.T, conn *net.UnixConn) string {
-	t.Helper()
-	buf := make([]byte, 4<<10)
-	n, err := conn.Read(buf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(buf[:n])
 }
 
 // A bridge works when scripts run that are due, and the page can be made.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // installed is where the units expect the program.
@@ -290,7 +292,7 @@ func confinedBridge(t *testing.T, u unit, folder, program, config string, wanted
 			}
 		}
 	}
-	address := unusedAddress(t)
+	address := testkit.FreeAddress()
 	cmd := confined(t, u, folder, program, "--config.file="+config, "--web.listen-address="+address, "--storage.path="+state)
 	text := new(lockedBuffer)
 	cmd.Stdout, cmd.Stderr = text, text
@@ -337,16 +339,6 @@ func awaitTold(t *testing.T, manager *net.UnixConn, what string, text *lockedBuf
 			return
 		}
 	}
-}
-
-func unusedAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // The examples run as the unit's account, with no capabilities and no more system

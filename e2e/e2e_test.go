@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"scriptbridge/internal/testkit"
 	"scriptbridge/internal/trust/trusttest"
 )
 
@@ -189,12 +189,7 @@ func startPrometheusWith(t *testing.T, config string) *prom {
 	t.Helper()
 	binary := need(t, "prometheus")
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := testkit.FreeAddress()
 	write(t, dir, "prometheus.yml", config)
 	p := &prom{api: "http://" + address + "/api/v1/"}
 	p.process = start(t, dir, binary, "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "data"),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // lab is a bridge under load that uploads to a peer, and what it has
@@ -57,7 +58,7 @@ func newLab(t *testing.T) *lab {
 	}
 	dir := t.TempDir()
 	l := &lab{
-		t: t, dir: dir, storage: filepath.Join(dir, "store"), binary: program, peer: newPeer(t), address: freeAddress(t),
+		t: t, dir: dir, storage: filepath.Join(dir, "store"), binary: program, peer: newPeer(t), address: testkit.FreeAddress(),
 		points: make(map[string]bool), events: make(map[string]bool), failed: make(map[string]int), doubtful: make(map[string]bool),
 		client: http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
@@ -341,16 +342,6 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	if err := os.Chmod(path, mode); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // awaitFailures waits until so many requests more were not acknowledged.

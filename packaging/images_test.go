@@ -1,7 +1,6 @@
 package packaging_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,15 +41,15 @@ func TestImages(t *testing.T) {
 		"1.2.3-static": "\nscriptbridge_script_success{script=\"packaged\"} 0\n", // there is no sh
 	} {
 		t.Run(tag, func(t *testing.T) {
-			port := freePort(t)
+			address := testkit.FreeAddress()
 			id := strings.TrimSpace(podman(t, "--runtime=runc", "run", "--detach", "--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges",
 				"--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", // of which more may not be had here
 				"--volume="+scripts+":/etc/scriptbridge/scripts:ro",
-				"localhost/scriptbridge:"+tag, fmt.Sprintf("--web.listen-address=127.0.0.1:%d", port)))
+				"localhost/scriptbridge:"+tag, "--web.listen-address="+address))
 			defer podman(t, "rm", "--force", "--time=10", id)
 			page := ""
 			testkit.Poll(t, "the script's series", func() bool {
-				page = get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+				page = get("http://" + address + "/metrics")
 				return strings.Contains(page, want)
 			}, func() string {
 				log, _ := exec.Command("podman", append(own, "logs", id)...).CombinedOutput()

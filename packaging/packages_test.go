@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -187,8 +186,8 @@ func (r root) serve(t *testing.T) {
 	}
 	line := strings.NewReplacer("\\\n", "", "%S", "/var/lib").Replace(string(start[1]))
 	r.run(t, "install", "-d", "-o", "scriptbridge", "-g", "scriptbridge", "-m", "0700", "/var/lib/scriptbridge") // StateDirectory
-	port := freePort(t)
-	r.write(t, "/etc/default/scriptbridge", fmt.Sprintf("ARGS=\"--web.listen-address=127.0.0.1:%d\"\n", port), 0o644)
+	address := testkit.FreeAddress()
+	r.write(t, "/etc/default/scriptbridge", fmt.Sprintf("ARGS=\"--web.listen-address=%s\"\n", address), 0o644)
 
 	// The first process stays root: the end of its parent is the end of one that is
 	// still who it was.
@@ -205,19 +204,9 @@ func (r root) serve(t *testing.T) {
 	})
 	page := ""
 	testkit.Poll(t, "the script's series", func() bool {
-		page = get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+		page = get("http://" + address + "/metrics")
 		return strings.Contains(page, "\ncoscale_packaged{script=\"packaged\"} 42\n")
 	}, func() string { return "the page is\n" + page + "\nthe log\n" + log.String() })
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func get(url string) string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"scriptbridge/internal/admit"
+	"scriptbridge/internal/testkit"
 )
 
 // Four requests at once are taken apart, three of them large ones; others wait for a while,
@@ -104,7 +105,7 @@ func TestDataReadingSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := newTestHandler(t, "", func(o *HandlerOptions) { o.Sink = nullSink{} })
 		must(t, h, "POST", "/metrics/", "name=Heat")
-		l := make(pipeListener)
+		l := make(testkit.PipeListener)
 		server := &http.Server{Handler: h}
 		go server.Serve(l)
 		defer server.Close()
@@ -146,21 +147,6 @@ func TestDataReadingSilent(t *testing.T) {
 		}
 	})
 }
-
-// pipeListener gives connections that a test makes.
-type pipeListener chan net.Conn
-
-func (l pipeListener) Accept() (net.Conn, error) {
-	c, ok := <-l
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return c, nil
-}
-
-func (l pipeListener) Close() error { close(l); return nil }
-
-func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // What is asked back is made of so many series at most.
 func TestWantedSubjects(t *testing.T) {

@@ -164,7 +164,7 @@ func TestBusyConnectionsStay(t *testing.T) {
 func TestLongBusyGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const places = 3
-		l, from := New(places), make(pipeListener)
+		l, from := New(places), make(testkit.PipeListener)
 		cut := make(chan string, 2*places)
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/" {
@@ -206,21 +206,6 @@ func TestLongBusyGivesWay(t *testing.T) {
 		}
 	})
 }
-
-// pipeListener gives connections that a test makes.
-type pipeListener chan net.Conn
-
-func (l pipeListener) Accept() (net.Conn, error) {
-	c, ok := <-l
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return c, nil
-}
-
-func (l pipeListener) Close() error { close(l); return nil }
-
-func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func httptestRequest(url string) *http.Request {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // listen opens a socket as a service manager does.
@@ -20,16 +22,6 @@ func listen(t *testing.T, name string) *net.UnixConn {
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
-}
-
-func heard(t *testing.T, conn *net.UnixConn) string {
-	t.Helper()
-	buf := make([]byte, 4<<10)
-	n, err := conn.Read(buf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(buf[:n])
 }
 
 func TestSend(t *testing.T) {
@@ -55,13 +47,13 @@ func TestSend(t *testing.T) {
 			if err := m.Send(Ready, Status("two\nlines")); err != nil {
 				t.Fatal(err)
 			}
-			if got := heard(t, conn); got != "READY=1\nSTATUS=two lines" {
+			if got := testkit.Datagram(t, conn); got != "READY=1\nSTATUS=two lines" {
 				t.Errorf("it was told %q", got)
 			}
 			if err := m.Send(Reloading()); err != nil {
 				t.Fatal(err)
 			}
-			if got := heard(t, conn); !regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[1-9]\d*$`).MatchString(got) {
+			if got := testkit.Datagram(t, conn); !regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[1-9]\d*$`).MatchString(got) {
 				t.Errorf("it was told %q", got)
 			}
 			conn.Close()

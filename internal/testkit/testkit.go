@@ -1,5 +1,5 @@
 // Package testkit is what tests of several packages share. child.go runs a test in a
-// process of its own, acl_unix.go makes access control lists.
+// process of its own, acl_unix.go makes access control lists, net.go has listeners.
 package testkit
 
 import (

@@ -156,19 +156,15 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
+	free := testkit.FreeAddress()
 	set := receive.NewSet(receive.SetOptions{Sink: new(receivertest.Sink), Logger: log.NewNopLogger()})
 	defer set.Close()
-	set.Reload(t.Context(), receivertest.CoScaleConfig(t, t.TempDir(), free.Addr().String(), taken.Addr().String()))
+	set.Reload(t.Context(), receivertest.CoScaleConfig(t, t.TempDir(), free, taken.Addr().String()))
 	want := "listen tcp " + taken.Addr().String() + ": bind: address already in use (another program uses this address: stop it, or set another one with receive: coscale)"
 	if v := set.Views()[0]; v.Up || v.Error != want {
 		t.Errorf("view %+v, want %s", v, want)
 	}
-	if l, err := net.Listen("tcp", free.Addr().String()); err != nil {
+	if l, err := net.Listen("tcp", free); err != nil {
 		t.Errorf("the first one was left open: %v", err)
 	} else {
 		l.Close()
