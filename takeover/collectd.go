@@ -19,11 +19,11 @@ type collectdFile struct {
 	posts  []collectdAddress
 	types  []string
 	socket collectdAddress
-	first  position
+	first  config.Position
 }
 
 type collectdAddress struct {
-	at      position
+	at      config.Position
 	address string
 	listens bool
 	// Of the plugin network: its SecurityLevel, and the file with its passwords.
@@ -33,7 +33,7 @@ type collectdAddress struct {
 // findCollectd has the bridge receive what a collectd sends to its own machine.
 func findCollectd(f *finding) {
 	for _, file := range f.knownFiles("/etc/collectd/collectd.conf", "/etc/collectd.conf", "/opt/collectd/etc/collectd.conf", "/usr/local/etc/collectd.conf") {
-		c := &collectdFile{finding: f, first: position{file: file}}
+		c := &collectdFile{finding: f, first: config.Position{File: file}}
 		c.file(file)
 		c.takeOver()
 	}
@@ -57,17 +57,17 @@ func (c *collectdFile) file(file string) {
 			continue
 		}
 		if inner, ok := strings.CutPrefix(line, "<"); ok {
-			c.block(position{file, number}, strings.TrimSuffix(strings.TrimSpace(inner), ">"))
+			c.block(config.Position{File: file, Line: number}, strings.TrimSuffix(strings.TrimSpace(inner), ">"))
 			continue
 		}
 		if words, _ := host.Words(line); len(words) > 0 {
-			c.option(position{file, number}, strings.ToLower(words[0]), words[1:])
+			c.option(config.Position{File: file, Line: number}, strings.ToLower(words[0]), words[1:])
 		}
 	}
 }
 
 // block opens or closes one.
-func (c *collectdFile) block(at position, text string) {
+func (c *collectdFile) block(at config.Position, text string) {
 	if strings.HasPrefix(text, "/") {
 		if n := len(c.blocks); n > 0 {
 			c.blocks = c.blocks[:n-1]
@@ -106,7 +106,7 @@ func (c *collectdFile) include(pattern, inFolder string) {
 }
 
 // network notes an address of the plugin network.
-func (c *collectdFile) network(at position, words []string, listens bool) {
+func (c *collectdFile) network(at config.Position, words []string, listens bool) {
 	if len(words) == 0 {
 		return
 	}
@@ -117,12 +117,12 @@ func (c *collectdFile) network(at position, words []string, listens bool) {
 	c.udp = append(c.udp, collectdAddress{at: at, address: net.JoinHostPort(words[0], port), listens: listens})
 }
 
-func (c *collectdFile) post(at position, address string) {
+func (c *collectdFile) post(at config.Position, address string) {
 	c.posts = append(c.posts, collectdAddress{at: at, address: address})
 }
 
 // option reads one option, wherever it stands.
-func (c *collectdFile) option(at position, key string, values []string) {
+func (c *collectdFile) option(at config.Position, key string, values []string) {
 	if len(values) == 0 {
 		return
 	}
@@ -146,7 +146,7 @@ func (c *collectdFile) option(at position, key string, values []string) {
 	}
 }
 
-func (c *collectdFile) networkOption(at position, key string, values []string) {
+func (c *collectdFile) networkOption(at config.Position, key string, values []string) {
 	inner := c.blocks[len(c.blocks)-1]
 	switch {
 	case key == "server" || key == "listen":

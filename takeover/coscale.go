@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"scriptbridge/config"
 	"scriptbridge/config/cmdline"
 )
 
@@ -19,7 +20,7 @@ func findCoScale(f *finding) {
 		}
 		var all any
 		if err := json.Unmarshal([]byte(text), &all); err != nil {
-			f.skip(position{file: file}, "the file is no JSON: %v", err)
+			f.skip(config.Position{File: file}, "the file is no JSON: %v", err)
 			continue
 		}
 		for _, plugin := range coscalePlugins(all) {
@@ -60,7 +61,7 @@ func member(object map[string]any, name string) any {
 func (f *finding) coscalePlugin(file, text string, plugin map[string]any) {
 	kind, _ := member(plugin, "PluginType").(string)
 	if !strings.EqualFold(kind, "GENERICSCRIPT") {
-		f.skip(position{file, lineOf(text, kind)}, "plugin %s: the agent's own measuring; use an exporter of Prometheus", kind)
+		f.skip(config.Position{File: file, Line: lineOf(text, kind)}, "plugin %s: the agent's own measuring; use an exporter of Prometheus", kind)
 		return
 	}
 	settings := member(plugin, "Configuration")
@@ -76,12 +77,12 @@ func (f *finding) coscalePlugin(file, text string, plugin map[string]any) {
 		lines = []any{of}
 	}
 	if len(lines) == 0 {
-		f.skip(position{file, lineOf(text, kind)}, "plugin %s: it has no SCRIPT", kind)
+		f.skip(config.Position{File: file, Line: lineOf(text, kind)}, "plugin %s: it has no SCRIPT", kind)
 	}
 	for _, line := range lines[:min(len(lines), maxEntries)] {
 		line := strings.TrimSpace(fmt.Sprint(line))
 		words, err := cmdline.Parse(line)
-		at := position{file, lineOf(text, line)}
+		at := config.Position{File: file, Line: lineOf(text, line)}
 		if err != nil {
 			f.skip(at, "plugin %s: %v", kind, err)
 			continue
@@ -123,10 +124,10 @@ func (f *finding) coscaleFolder(folder string) {
 			own = append(own, file)
 			named = named || f.known.plugins[file]
 		case is && !f.known.plugins[file]:
-			f.skip(position{file: file}, "looks like a script of the agent, and is not executable: configure it with its interpreter, or chmod +x it")
+			f.skip(config.Position{File: file}, "looks like a script of the agent, and is not executable: configure it with its interpreter, or chmod +x it")
 		case executable:
 			whole = false
-			f.skip(position{file: file}, "does not look like a script of the agent: nothing in it declares metrics")
+			f.skip(config.Position{File: file}, "does not look like a script of the agent: nothing in it declares metrics")
 		}
 	}
 	if len(own) == 0 {
@@ -134,7 +135,7 @@ func (f *finding) coscaleFolder(folder string) {
 	}
 	f.files = append(f.files, folder)
 	if whole && !named {
-		e := f.add(discover, position{file: folder})
+		e := f.add(discover, config.Position{File: folder})
 		e.what, e.finds = folder, stems(own)
 		e.setText("directory", folder)
 		return
@@ -143,7 +144,7 @@ func (f *finding) coscaleFolder(folder string) {
 		if f.known.plugins[file] {
 			continue
 		}
-		e := f.script(position{file: folder}, stem(file), "coscale", []string{file})
+		e := f.script(config.Position{File: folder}, stem(file), "coscale", []string{file})
 		if named {
 			e.refuse("the agent's configuration names other scripts of the folder, and not this one")
 		}

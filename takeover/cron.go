@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"scriptbridge/config"
 )
 
 // findCron takes over the jobs that write files for node_exporter's textfile
@@ -27,7 +29,7 @@ func findCron(f *finding) {
 	for _, folder := range []string{"/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly"} {
 		for _, file := range f.Host.Files(folder, "*") {
 			if text, err := f.Host.Read(file); err == nil && promName.MatchString(text) {
-				f.skip(position{file: file}, "a script that writes a .prom file itself; have it print instead, and configure it with dialect: prometheus")
+				f.skip(config.Position{File: file}, "a script that writes a .prom file itself; have it print instead, and configure it with dialect: prometheus")
 			}
 		}
 	}
@@ -56,7 +58,7 @@ func (f *finding) crontab(file, user string) {
 			continue
 		}
 		if strings.Contains(line, ".prom") {
-			f.cronLine(position{file, number}, line, user, env)
+			f.cronLine(config.Position{File: file, Line: number}, line, user, env)
 		}
 	}
 	if taken == len(f.entries)+len(f.skipped) {
@@ -89,7 +91,7 @@ func cronFields(line, user string) (schedule []string, account, command string) 
 	return schedule, strings.TrimPrefix(account, "-"), strings.TrimSpace(rest)
 }
 
-func (f *finding) cronLine(at position, line, user string, env map[string]string) {
+func (f *finding) cronLine(at config.Position, line, user string, env map[string]string) {
 	schedule, account, command := cronFields(line, user)
 	if command == "" {
 		f.skip(at, "the line has too few fields")
@@ -118,7 +120,7 @@ func (f *finding) cronLine(at position, line, user string, env map[string]string
 }
 
 // textfileJob takes over a job that wrote a file for the collector.
-func (f *finding) textfileJob(at position, job job, interval time.Duration, schedule string, env map[string]string) *entry {
+func (f *finding) textfileJob(at config.Position, job job, interval time.Duration, schedule string, env map[string]string) *entry {
 	e := f.shellScript(at, job.name, "prometheus", job.code, job.shell)
 	if interval == 0 {
 		e.refuse("the schedule %s is no interval: set interval to how often it is to run", schedule)

@@ -21,19 +21,6 @@ import (
 	"scriptbridge/takeover/host"
 )
 
-// position is where something stands; line 0 is the whole file.
-type position struct {
-	file string
-	line int
-}
-
-func (p position) String() string {
-	if p.line == 0 {
-		return p.file
-	}
-	return fmt.Sprintf("%s:%d", p.file, p.line)
-}
-
 // finding is what is found of one tool.
 type finding struct {
 	Options
@@ -50,7 +37,7 @@ type finding struct {
 
 // skipped is something that was not taken over.
 type skipped struct {
-	at   position
+	at   config.Position
 	text string
 }
 
@@ -65,7 +52,7 @@ const (
 // entry is one entry of the configuration.
 type entry struct {
 	section string
-	at      position
+	at      config.Position
 	what    string // what it is in the old tool; empty for its name here
 	name    string
 	value   *config.Value
@@ -135,7 +122,7 @@ func (f *finding) read(file string) (text string, ok bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", false
 	case err != nil:
-		f.skip(position{file: file}, "%s", err)
+		f.skip(config.Position{File: file}, "%s", err)
 		return "", false
 	}
 	if !f.enter(file) {
@@ -200,7 +187,7 @@ func (f *finding) knownFiles(known ...string) (files []string) {
 }
 
 // skip tells what is not taken over.
-func (f *finding) skip(at position, format string, args ...any) {
+func (f *finding) skip(at config.Position, format string, args ...any) {
 	switch {
 	case len(f.skipped) == maxSkipped:
 		format, args = "and more, which are not told", nil
@@ -210,7 +197,7 @@ func (f *finding) skip(at position, format string, args ...any) {
 	f.skipped = append(f.skipped, skipped{at, host.OneLine(fmt.Sprintf(format, args...))})
 }
 
-func (f *finding) add(section string, at position) *entry {
+func (f *finding) add(section string, at config.Position) *entry {
 	e := &entry{section: section, at: at, value: config.MapValue()}
 	if len(f.entries) > maxEntries {
 		f.dropped++ // and what becomes of it is nobody's
@@ -222,7 +209,7 @@ func (f *finding) add(section string, at position) *entry {
 
 // script adds a script that runs words, in a dialect. Its name is that in the old
 // tool, or another one where that is taken or cannot be a name here.
-func (f *finding) script(at position, name, dialect string, words []string) *entry {
+func (f *finding) script(at config.Position, name, dialect string, words []string) *entry {
 	e := f.add(scripts, at)
 	e.what = name
 	if len(words) == 0 {
@@ -247,7 +234,7 @@ func (f *finding) script(at position, name, dialect string, words []string) *ent
 }
 
 // shellScript is script for a line that a shell read; sh where none is named.
-func (f *finding) shellScript(at position, name, dialect, line string, shell ...string) *entry {
+func (f *finding) shellScript(at config.Position, name, dialect, line string, shell ...string) *entry {
 	words, plain := host.Words(line)
 	if plain || strings.TrimSpace(line) == "" {
 		return f.script(at, name, dialect, words)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/config"
 	"scriptbridge/takeover/host"
 )
 
@@ -23,14 +24,14 @@ func findInstrumental(f *finding) {
 		f.files = append(f.files, s.File)
 		if _, folder := instrumentalFlags(s.Words); folder != "" {
 			every, _ := instrumentalFlags(s.Words)
-			add(instrumentalFolder{path: folder, at: position{file: s.File}, interval: every, off: !slices.Contains(s.Words, "-e") && !slices.Contains(s.Words, "--enable-scripts")})
+			add(instrumentalFolder{path: folder, at: config.Position{File: s.File}, interval: every, off: !slices.Contains(s.Words, "-e") && !slices.Contains(s.Words, "--enable-scripts")})
 		}
 	}
 	for _, folder := range slices.Concat(f.From["instrumental"], []string{
 		"/opt/instrumentald/.instrumental_scripts", "/opt/instrumentald/.scripts", "/opt/instrumental-tools/.instrumental_scripts",
 		"/opt/instrumental-tools/.scripts", "/root/.instrumental_scripts",
 	}, f.Host.Glob("/home/*/.instrumental_scripts")) {
-		add(instrumentalFolder{path: folder, at: position{file: folder}})
+		add(instrumentalFolder{path: folder, at: config.Position{File: folder}})
 	}
 	for _, d := range folders {
 		f.instrumentalFolder(d)
@@ -42,7 +43,7 @@ func findInstrumental(f *finding) {
 
 type instrumentalFolder struct {
 	path     string
-	at       position
+	at       config.Position
 	interval string // in seconds
 	off      bool   // the service was told to run none
 }
@@ -59,24 +60,24 @@ func (f *finding) instrumentalFolder(d instrumentalFolder) {
 		if _, executable := f.Host.IsFile(file); executable {
 			all = append(all, file)
 		} else {
-			f.skip(position{file: file}, "is not executable, so that the agent did not run it")
+			f.skip(config.Position{File: file}, "is not executable, so that the agent did not run it")
 		}
 	}
 	switch {
 	case len(all) == 0 && !f.Host.Exists(d.path):
-		if d.at.file != d.path {
+		if d.at.File != d.path {
 			f.skip(d.at, "the folder of scripts %s does not exist", d.path)
 		}
 		return
 	case len(all) == 0:
-		f.skip(position{file: d.path}, "the folder has no scripts")
+		f.skip(config.Position{File: d.path}, "the folder has no scripts")
 		return
 	}
 	f.files = append(f.files, d.path)
-	e := f.add(discover, position{file: d.path})
+	e := f.add(discover, config.Position{File: d.path})
 	e.what, e.finds = d.path, stems(all)
 	e.setText("directory", d.path).setText("dialect", "instrumental")
-	if d.at.file != d.path {
+	if d.at.File != d.path {
 		e.note("Named by %s.", d.at)
 	}
 	if d.off {
@@ -109,7 +110,7 @@ func (f *finding) instrumentalSettings(file string) {
 		if m == nil || m[2] == "" {
 			continue
 		}
-		at := position{file, number}
+		at := config.Position{File: file, Line: number}
 		switch m[1] {
 		case "api_key", "project_token":
 			f.skip(at, "%s: the key of Instrumental's service is not copied. To send there too, put it into a file of its own with mode 0600, and name that under upload: {instrumental: {api_key_file: FILE}}", m[1])

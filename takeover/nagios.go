@@ -28,7 +28,7 @@ type nagios struct {
 
 // nagiosObject is one definition.
 type nagiosObject struct {
-	at   position
+	at   config.Position
 	kind string
 	keys map[string]string
 }
@@ -88,7 +88,7 @@ func (n *nagios) file(file string) {
 		}
 		switch m := nagiosBegin.FindStringSubmatch(line); {
 		case m != nil:
-			o = &nagiosObject{at: position{file, number}, kind: m[1], keys: make(map[string]string)}
+			o = &nagiosObject{at: config.Position{File: file, Line: number}, kind: m[1], keys: make(map[string]string)}
 		case o != nil && line == "}":
 			n.define(*o)
 			o = nil
@@ -97,20 +97,20 @@ func (n *nagios) file(file string) {
 				o.keys[line[:at]] = strings.TrimSpace(line[at:])
 			}
 		default:
-			n.setting(position{file, number}, line)
+			n.setting(config.Position{File: file, Line: number}, line)
 		}
 	}
 }
 
 // setting reads a line outside of objects.
-func (n *nagios) setting(at position, line string) {
+func (n *nagios) setting(at config.Position, line string) {
 	key, value, ok := strings.Cut(line, "=")
 	if !ok {
 		return
 	}
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 	if !path.IsAbs(value) && (strings.HasPrefix(key, "cfg_") || key == "resource_file") {
-		value = path.Join(path.Dir(at.file), value)
+		value = path.Join(path.Dir(at.File), value)
 	}
 	switch {
 	case key == "cfg_file" || key == "resource_file":

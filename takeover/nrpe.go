@@ -22,7 +22,7 @@ type nrpe struct {
 }
 
 type nrpeCommand struct {
-	at         position
+	at         config.Position
 	name, line string
 }
 
@@ -38,7 +38,7 @@ func findNRPE(f *finding) {
 	for _, file := range f.knownFiles(known...) {
 		n := &nrpe{finding: f, settings: map[string]string{"nrpe_user": user}}
 		n.file(file)
-		last := make(map[string]position)
+		last := make(map[string]config.Position)
 		for _, c := range n.commands {
 			last[c.name] = c.at
 		}
@@ -50,7 +50,7 @@ func findNRPE(f *finding) {
 			n.command(c)
 		}
 		if n.settings["allowed_hosts"] != "" {
-			f.skip(position{file: file}, "allowed_hosts: who may ask for what is set by --web.config.file and --web.listen-address")
+			f.skip(config.Position{File: file}, "allowed_hosts: who may ask for what is set by --web.config.file and --web.listen-address")
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (n *nrpe) file(file string) {
 	}
 	n.shared = append(n.shared, file)
 	if n.depth++; n.depth > maxIncludes {
-		n.skip(position{file: file}, "is included too deep")
+		n.skip(config.Position{File: file}, "is included too deep")
 		return
 	}
 	defer func() { n.depth-- }()
@@ -83,7 +83,7 @@ func (n *nrpe) file(file string) {
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
 		}
-		at := position{file, number}
+		at := config.Position{File: file, Line: number}
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if m := nrpeDefinition.FindStringSubmatch(key); m != nil {
 			n.commands = append(n.commands, nrpeCommand{at, m[1], value})

@@ -4,6 +4,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"scriptbridge/config"
 )
 
 // findPlugins offers the plugins that no configuration runs. Most do nothing useful
@@ -32,7 +34,7 @@ func (f *finding) pluginFolder(folder string) {
 			f.files = append(f.files, folder)
 			first = false
 		}
-		e := f.add(scripts, position{file: file})
+		e := f.add(scripts, config.Position{File: file})
 		e.offer, e.refused = true, "it needs arguments, which no configuration has: PLUGIN --help lists them"
 		e.name = path.Base(file)
 		e.setText("name", e.name).setText("dialect", "nagios").setText("command", file)
@@ -55,7 +57,7 @@ func findIcinga2(f *finding) {
 			number++
 			if m := ofIcinga2.FindStringSubmatch(line); m != nil {
 				what := strings.Join(strings.Fields(m[1]), " ")
-				f.skip(position{file, number}, "%s %q: its definition is code of Icinga 2; write the command line that it comes to, as a script of the dialect nagios", what, m[2])
+				f.skip(config.Position{File: file, Line: number}, "%s %q: its definition is code of Icinga 2; write the command line that it comes to, as a script of the dialect nagios", what, m[2])
 				told = true
 			}
 		}

@@ -46,7 +46,7 @@ func (s *scalyrAgent) file(file string) (object map[string]any, ok bool) {
 	}
 	v, err := relaxedjson.Parse([]byte(text))
 	if err != nil {
-		s.skip(position{file: file}, "cannot be read as the agent reads it: %v", err)
+		s.skip(config.Position{File: file}, "cannot be read as the agent reads it: %v", err)
 		return nil, false
 	}
 	object, _ = v.(map[string]any)
@@ -60,12 +60,12 @@ func (s *scalyrAgent) file(file string) (object map[string]any, ok bool) {
 	for _, key := range []string{"logs", "journald_logs", "k8s_logs"} {
 		if logs, ok := object[key].([]any); ok && len(logs) > 0 {
 			s.logs += len(logs)
-			s.skip(position{file, lineOf(text, key)}, "%s: copying of logs; metrics alone are taken over", key)
+			s.skip(config.Position{File: file, Line: lineOf(text, key)}, "%s: copying of logs; metrics alone are taken over", key)
 		}
 	}
 	for _, key := range []string{"api_key", "api_keys", "scalyr_server"} {
 		if _, ok := object[key]; ok {
-			s.skip(position{file, lineOf(text, key)}, "%s: nothing is sent to Scalyr, and nothing of it is copied", key)
+			s.skip(config.Position{File: file, Line: lineOf(text, key)}, "%s: nothing is sent to Scalyr, and nothing of it is copied", key)
 		}
 	}
 	return object, true
@@ -74,10 +74,10 @@ func (s *scalyrAgent) file(file string) (object map[string]any, ok bool) {
 // takeOver names the agent's configuration, whose monitors then run.
 func (s *scalyrAgent) takeOver(file string) {
 	if len(s.modules) == 0 {
-		s.skip(position{file: file}, "it names no monitors; those that the agent adds by itself measure what node_exporter does")
+		s.skip(config.Position{File: file}, "it names no monitors; those that the agent adds by itself measure what node_exporter does")
 		return
 	}
-	e := s.add(discover, position{file: file})
+	e := s.add(discover, config.Position{File: file})
 	e.what = file
 	for _, module := range s.modules {
 		e.finds = append(e.finds, module[strings.LastIndexByte(module, '.')+1:])

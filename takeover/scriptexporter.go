@@ -44,21 +44,21 @@ func findScriptExporter(f *finding) {
 		}
 		root, err := config.ParseYAML(file, []byte(text))
 		if err != nil {
-			at, problem := position{file: file}, err.Error()
+			at, problem := config.Position{File: file}, err.Error()
 			if e := (*config.Error)(nil); errors.As(err, &e) {
-				at.line, problem = e.Line, e.Problem
+				at.Line, problem = e.Line, e.Problem
 			}
 			f.skip(at, "the file is no YAML: %s", problem)
 			continue
 		}
 		for _, key := range []string{"tls", "basicAuth", "bearerAuth"} {
 			if of := root.Get(key); of != nil && single(of.Value, "enabled") == "true" {
-				f.skip(position{file, of.Line}, "%s: who may ask is set by --web.config.file", key)
+				f.skip(config.Position{File: file, Line: of.Line}, "%s: who may ask is set by --web.config.file", key)
 			}
 		}
 		if of := root.Get("scripts"); of != nil {
 			for _, item := range of.Value.Items {
-				f.exporterScript(position{file, item.Line}, item, dirs[file], user)
+				f.exporterScript(config.Position{File: file, Line: item.Line}, item, dirs[file], user)
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func list(v *config.Value, key string) (all []string) {
 var braced = regexp.MustCompile(`\{[a-zA-Z_][a-zA-Z0-9_]*\}`)
 
 // exporterScript takes over one script, which ran in a folder.
-func (f *finding) exporterScript(at position, v *config.Value, dir, user string) {
+func (f *finding) exporterScript(at config.Position, v *config.Value, dir, user string) {
 	name, words := single(v, "name"), append(list(v, "command"), list(v, "args")...)
 	code := single(v, "script")
 	shell := code != "" && single(v, "timeout") != "" // adhocteam's, which has a number there

@@ -17,7 +17,7 @@ func findStatsDExporter(f *finding) {
 		if !taken {
 			f.statsdService(s)
 		} else {
-			f.skip(position{file: s.File}, "the bridge has one receiver of StatsD")
+			f.skip(config.Position{File: s.File}, "the bridge has one receiver of StatsD")
 		}
 		taken = true
 	}
@@ -26,17 +26,17 @@ func findStatsDExporter(f *finding) {
 			continue
 		}
 		if taken {
-			f.skip(position{file: file}, "the bridge has one receiver of StatsD")
+			f.skip(config.Position{File: file}, "the bridge has one receiver of StatsD")
 			continue
 		}
 		taken = true
-		e := f.add(statsd, position{file: file})
+		e := f.add(statsd, config.Position{File: file})
 		e.set("udp", config.TextValue("127.0.0.1:9125")).set("tcp", config.TextValue("127.0.0.1:9125")).setText("mapping_config", file)
 	}
 }
 
 func (f *finding) statsdService(s host.Service) {
-	e := f.add(statsd, position{file: s.File})
+	e := f.add(statsd, config.Position{File: s.File})
 	for _, listener := range [][2]string{{"udp", "--statsd.listen-udp"}, {"tcp", "--statsd.listen-tcp"}} {
 		address, given := host.Flag(s.Words, listener[1])
 		if !given {
@@ -64,6 +64,6 @@ func (f *finding) statsdService(s host.Service) {
 	}
 	e.note("Stop statsd_exporter first: two programs cannot listen at one address.")
 	if relay, _ := host.Flag(s.Words, "--statsd.relay.address"); relay != "" {
-		f.skip(position{file: s.File}, "--statsd.relay.address: the bridge does not relay")
+		f.skip(config.Position{File: s.File}, "--statsd.relay.address: the bridge does not relay")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 
+	"scriptbridge/config"
 	"scriptbridge/takeover/host"
 )
 
@@ -90,7 +91,7 @@ func Run(o Options) (*Result, error) {
 		tool.find(f)
 		some = some || len(f.files)+len(f.entries)+len(f.skipped) > 0
 		for _, folder := range o.Host.Denied()[denied:] {
-			f.skip(position{file: folder}, "cannot be looked into: permission denied (root could)")
+			f.skip(config.Position{File: folder}, "cannot be looked into: permission denied (root could)")
 		}
 		if len(f.files)+len(f.entries)+len(f.skipped) > 0 {
 			all = append(all, f)

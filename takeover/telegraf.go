@@ -46,9 +46,9 @@ func findTelegraf(f *finding) {
 		}
 		var t telegrafFile
 		if err := toml.Unmarshal([]byte(text), &t); err != nil {
-			at := position{file: file}
+			at := config.Position{File: file}
 			if e := (*toml.DecodeError)(nil); errors.As(err, &e) {
-				at.line, _ = e.Position()
+				at.Line, _ = e.Position()
 			}
 			f.skip(at, "the file is no TOML: %v", err)
 			continue
@@ -59,9 +59,9 @@ func findTelegraf(f *finding) {
 		lines := tableLines([]byte(text))
 		for _, plugin := range sortedKeys(t.Inputs) {
 			for i, table := range tables(t.Inputs[plugin]) {
-				at := position{file: file}
+				at := config.Position{File: file}
 				if of := lines["inputs."+plugin]; i < len(of) {
-					at.line = of[i]
+					at.Line = of[i]
 				}
 				f.telegrafInput(at, plugin, table, interval, user)
 			}
@@ -120,7 +120,7 @@ func tableLines(text []byte) map[string][]int {
 var ofEnvironment = regexp.MustCompile(`\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*`)
 
 // telegrafInput takes one input over.
-func (f *finding) telegrafInput(at position, plugin string, t map[string]any, interval, user string) {
+func (f *finding) telegrafInput(at config.Position, plugin string, t map[string]any, interval, user string) {
 	format, _ := t["data_format"].(string)
 	switch plugin {
 	case "exec":
@@ -220,7 +220,7 @@ func telegrafWords(line string) ([]string, error) {
 	return words, nil
 }
 
-func (f *finding) telegrafScript(at position, t map[string]any, dialect, interval, user string, words []string) {
+func (f *finding) telegrafScript(at config.Position, t map[string]any, dialect, interval, user string, words []string) {
 	name := nameOf(words)
 	if of, ok := t["name_override"].(string); ok && of != "" {
 		name = of

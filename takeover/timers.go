@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"scriptbridge/config"
 	"scriptbridge/takeover/host"
 )
 
@@ -41,7 +42,7 @@ func findTimers(f *finding) {
 
 // timer takes over one command of a service that a timer starts.
 func (f *finding) timer(start host.Setting, u, timer *host.Unit) *entry {
-	at := position{start.File, start.Line}
+	at := config.Position{File: start.File, Line: start.Line}
 	// A $ that is meant for the shell is written twice.
 	job := jobOf(strings.ReplaceAll(start.Value, "$$", "$"), "", "")
 	if job.why != "" {

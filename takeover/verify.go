@@ -34,7 +34,7 @@ func refuseUnusable(all []*finding, o Options) {
 			if e.refused != "" {
 				continue
 			}
-			e.refuseUntrusted(o, slices.Concat([]string{e.at.file}, e.sources, f.shared))
+			e.refuseUntrusted(o, slices.Concat([]string{e.at.File}, e.sources, f.shared))
 			if e.section == scripts {
 				e.refuseMissing(o)
 			}
@@ -47,7 +47,7 @@ func refuseUnusable(all []*finding, o Options) {
 			}
 		}
 		slices.SortStableFunc(f.skipped, func(a, b skipped) int {
-			return cmp.Or(slices.Index(f.files, a.at.file)-slices.Index(f.files, b.at.file), a.at.line-b.at.line)
+			return cmp.Or(slices.Index(f.files, a.at.File)-slices.Index(f.files, b.at.File), a.at.Line-b.at.Line)
 		})
 	}
 	refuseDuplicates(all)
