@@ -39,3 +39,35 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestIncludedTooDeep: of files that include one another, one that is too deep costs no
+// other: what is included after it, and is less deep, is read.
+func TestIncludedTooDeep(t *testing.T) {
+	for file, c := range map[string]struct{ include, text string }{
+		"etc/nagios/nrpe.cfg":   {"include=%s\n", "command[x]=/opt/%s\n"},
+		"etc/nagios/nagios.cfg": {"cfg_file=%s\n", "define host {\nhost_name %[1]s\n}\ndefine command {\ncommand_name %[1]s\ncommand_line /opt/%[1]s\n}\ndefine service {\nhost_name %[1]s\nservice_description s\ncheck_command %[1]s\n}\n"},
+		"etc/collectd.conf":     {"Include \"%s\"\n", "<Plugin unixsock>\nSocketFile \"/opt/%s\"\n</Plugin>\n"},
+	} {
+		const deepest = 10
+		files := []txtar.File{{Name: "srv/deep", Data: fmt.Appendf(nil, c.text, "deep")}, {Name: "srv/sibling", Data: fmt.Appendf(nil, c.text, "sibling")}}
+		next := "/srv/deep"
+		for i := deepest; i > 0; i-- {
+			name := fmt.Sprintf("srv/%d", i)
+			if i == 1 {
+				name = file
+			}
+			text := fmt.Sprintf(c.include, next)
+			if i == deepest-1 {
+				text += fmt.Sprintf(c.include, "/srv/sibling")
+			}
+			files = append(files, txtar.File{Name: name, Data: []byte(text)})
+			next = "/" + name
+		}
+		root := t.TempDir()
+		unpack(t, root, files)
+		made, _, err := initIn(t, root, nil)
+		if err != nil || strings.Contains(made, "/opt/deep") || !strings.Contains(made, "/opt/sibling") {
+			t.Errorf("%s: %v\n%s", file, err, made)
+		}
+	}
+}

@@ -13,7 +13,6 @@ import (
 // collectdFile is what the files of a collectd say of what leaves it.
 type collectdFile struct {
 	*finding
-	depth  int
 	blocks []string // open ones, such as "Plugin network"
 	udp    []collectdAddress
 	posts  []collectdAddress
@@ -39,29 +38,20 @@ func findCollectd(f *finding) {
 	}
 }
 
-func (c *collectdFile) file(file string) {
-	text, ok := c.read(file)
-	if !ok {
-		return
-	}
-	c.shared = append(c.shared, file)
-	if c.depth++; c.depth > maxIncludes {
-		return
-	}
-	defer func() { c.depth-- }()
-	number := 0
-	for line := range strings.SplitSeq(text, "\n") {
-		number++
+func (c *collectdFile) file(file string) { c.include(file, c.lines) }
+
+func (c *collectdFile) lines(file, text string) {
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
 		if inner, ok := strings.CutPrefix(line, "<"); ok {
-			c.block(config.Position{File: file, Line: number}, strings.TrimSuffix(strings.TrimSpace(inner), ">"))
+			c.block(config.Position{File: file, Line: i + 1}, strings.TrimSuffix(strings.TrimSpace(inner), ">"))
 			continue
 		}
 		if words, _ := host.Words(line); len(words) > 0 {
-			c.option(config.Position{File: file, Line: number}, strings.ToLower(words[0]), words[1:])
+			c.option(config.Position{File: file, Line: i + 1}, strings.ToLower(words[0]), words[1:])
 		}
 	}
 }
@@ -81,7 +71,7 @@ func (c *collectdFile) block(at config.Position, text string) {
 	words[0] = strings.ToLower(words[0])
 	c.blocks = append(c.blocks, strings.Join(words[:min(2, len(words))], " "))
 	if words[0] == "include" && len(words) > 1 { // with a Filter, which is *.conf everywhere
-		c.include(words[1], "*.conf")
+		c.includeAll(words[1], "*.conf")
 	}
 	switch in := strings.Join(c.blocks, "/"); {
 	case words[0] == "server" && strings.HasPrefix(in, "plugin network/"):
@@ -93,8 +83,8 @@ func (c *collectdFile) block(at config.Position, text string) {
 	}
 }
 
-// include reads the files that a pattern matches, or those of a folder.
-func (c *collectdFile) include(pattern, inFolder string) {
+// includeAll reads the files that a pattern matches, or those of a folder.
+func (c *collectdFile) includeAll(pattern, inFolder string) {
 	if c.Host.IsFolder(pattern) {
 		pattern = path.Join(pattern, inFolder)
 	}
@@ -132,7 +122,7 @@ func (c *collectdFile) option(at config.Position, key string, values []string) {
 	}
 	switch {
 	case block == "" && key == "include":
-		c.include(values[0], "*")
+		c.includeAll(values[0], "*")
 	case block == "" && key == "typesdb":
 		c.types = append(c.types, values...)
 	case block == "plugin network":

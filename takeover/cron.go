@@ -43,10 +43,9 @@ func (f *finding) crontab(file, user string) {
 	if !ok {
 		return
 	}
-	taken, number := len(f.entries)+len(f.skipped), 0
+	taken := len(f.entries) + len(f.skipped)
 	env := make(map[string]string)
-	for line := range strings.SplitSeq(text, "\n") {
-		number++
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
@@ -58,7 +57,7 @@ func (f *finding) crontab(file, user string) {
 			continue
 		}
 		if strings.Contains(line, ".prom") {
-			f.cronLine(config.Position{File: file, Line: number}, line, user, env)
+			f.cronLine(config.Position{File: file, Line: i + 1}, line, user, env)
 		}
 	}
 	if taken == len(f.entries)+len(f.skipped) {

@@ -32,6 +32,7 @@ type finding struct {
 	skipped []skipped
 	// shared are files that have a part in what all entries say.
 	shared  []string
+	depth   int             // of the file that is read, among those that include one another
 	entered map[string]bool // files and folders, by where they are
 }
 
@@ -144,6 +145,26 @@ func (f *finding) enter(name string) bool {
 	}
 	f.entered[at] = true
 	return true
+}
+
+// maxIncludes bounds how deep files may include one another.
+const maxIncludes = 10
+
+// include has a file of the tool read that has a part in all entries, unless it is
+// included too deep.
+func (f *finding) include(file string, read func(file, text string)) (tooDeep bool) {
+	text, ok := f.read(file)
+	if !ok {
+		return false
+	}
+	f.shared = append(f.shared, file)
+	f.depth++
+	defer func() { f.depth-- }()
+	if f.depth > maxIncludes {
+		return true
+	}
+	read(file, text)
+	return false
 }
 
 // folder has all .cfg files read that are in a folder and in those below it.

@@ -103,14 +103,12 @@ func (f *finding) instrumentalSettings(file string) {
 	if !ok {
 		return
 	}
-	number := 0
-	for line := range strings.SplitSeq(text, "\n") {
-		number++
+	for i, line := range strings.Split(text, "\n") {
 		m := ofInstrumental.FindStringSubmatch(line)
 		if m == nil || m[2] == "" {
 			continue
 		}
-		at := config.Position{File: file, Line: number}
+		at := config.Position{File: file, Line: i + 1}
 		switch m[1] {
 		case "api_key", "project_token":
 			f.skip(at, "%s: the key of Instrumental's service is not copied. To send there too, put it into a file of its own with mode 0600, and name that under upload: {instrumental: {api_key_file: FILE}}", m[1])

@@ -15,7 +15,6 @@ import (
 // nagios is what the files of Nagios, Icinga 1 or Naemon define.
 type nagios struct {
 	*finding
-	depth     int
 	macros    map[string]string // $USERn$
 	user      string
 	minute    float64 // seconds of a unit of time
@@ -65,20 +64,11 @@ func sortedKeysOf(m map[string]nagiosObject) []string {
 var nagiosBegin = regexp.MustCompile(`^define\s+(\w+)\s*\{\s*(.*)$`)
 
 // file reads a file of settings, or of objects.
-func (n *nagios) file(file string) {
-	text, ok := n.read(file)
-	if !ok {
-		return
-	}
-	n.shared = append(n.shared, file)
-	if n.depth++; n.depth > maxIncludes {
-		return
-	}
-	defer func() { n.depth-- }()
+func (n *nagios) file(file string) { n.include(file, n.lines) }
+
+func (n *nagios) lines(file, text string) {
 	var o *nagiosObject
-	number := 0
-	for line := range strings.SplitSeq(text, "\n") {
-		number++
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if before, _, found := strings.Cut(line, ";"); found && o != nil {
 			line = strings.TrimSpace(before)
@@ -88,7 +78,7 @@ func (n *nagios) file(file string) {
 		}
 		switch m := nagiosBegin.FindStringSubmatch(line); {
 		case m != nil:
-			o = &nagiosObject{at: config.Position{File: file, Line: number}, kind: m[1], keys: make(map[string]string)}
+			o = &nagiosObject{at: config.Position{File: file, Line: i + 1}, kind: m[1], keys: make(map[string]string)}
 		case o != nil && line == "}":
 			n.define(*o)
 			o = nil
@@ -97,7 +87,7 @@ func (n *nagios) file(file string) {
 				o.keys[line[:at]] = strings.TrimSpace(line[at:])
 			}
 		default:
-			n.setting(config.Position{File: file, Line: number}, line)
+			n.setting(config.Position{File: file, Line: i + 1}, line)
 		}
 	}
 }

@@ -16,7 +16,6 @@ import (
 // count, of a setting as of a command.
 type nrpe struct {
 	*finding
-	depth    int
 	settings map[string]string
 	commands []nrpeCommand
 }
@@ -57,23 +56,15 @@ func findNRPE(f *finding) {
 
 var nrpeDefinition = regexp.MustCompile(`^command\[([^\]]*)\]\s*$`)
 
-// maxIncludes bounds how deep files may include one another.
-const maxIncludes = 10
-
 func (n *nrpe) file(file string) {
-	text, ok := n.read(file)
-	if !ok {
-		return
-	}
-	n.shared = append(n.shared, file)
-	if n.depth++; n.depth > maxIncludes {
+	if tooDeep := n.include(file, n.lines); tooDeep {
 		n.skip(config.Position{File: file}, "is included too deep")
-		return
 	}
-	defer func() { n.depth-- }()
-	number, before := 0, ""
-	for line := range strings.SplitSeq(text, "\n") {
-		number++
+}
+
+func (n *nrpe) lines(file, text string) {
+	before := ""
+	for i, line := range strings.Split(text, "\n") {
 		line = before + strings.TrimSpace(line)
 		if before = ""; strings.HasSuffix(line, `\`) && !strings.HasSuffix(line, `\\`) { // it goes on
 			before = strings.TrimSuffix(line, `\`)
@@ -83,7 +74,7 @@ func (n *nrpe) file(file string) {
 		if !ok || strings.HasPrefix(line, "#") {
 			continue
 		}
-		at := config.Position{File: file, Line: number}
+		at := config.Position{File: file, Line: i + 1}
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if m := nrpeDefinition.FindStringSubmatch(key); m != nil {
 			n.commands = append(n.commands, nrpeCommand{at, m[1], value})

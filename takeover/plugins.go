@@ -52,12 +52,11 @@ func findIcinga2(f *finding) {
 		if !ok {
 			continue
 		}
-		number, told := 0, false
-		for line := range strings.SplitSeq(text, "\n") {
-			number++
+		told := false
+		for i, line := range strings.Split(text, "\n") {
 			if m := ofIcinga2.FindStringSubmatch(line); m != nil {
 				what := strings.Join(strings.Fields(m[1]), " ")
-				f.skip(config.Position{File: file, Line: number}, "%s %q: its definition is code of Icinga 2; write the command line that it comes to, as a script of the dialect nagios", what, m[2])
+				f.skip(config.Position{File: file, Line: i + 1}, "%s %q: its definition is code of Icinga 2; write the command line that it comes to, as a script of the dialect nagios", what, m[2])
 				told = true
 			}
 		}

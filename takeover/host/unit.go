@@ -119,11 +119,10 @@ func (h *Host) IsEnabled(name string) bool {
 }
 
 func (u *Unit) add(file, text string) {
-	number, from, before := 0, 0, ""
-	for line := range strings.SplitSeq(text, "\n") {
-		number++
+	from, before := 0, ""
+	for i, line := range strings.Split(text, "\n") {
 		if line = strings.TrimSpace(line); before == "" {
-			from = number
+			from = i + 1
 			if strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
 				continue
 			}
