@@ -3,6 +3,7 @@ package texts
 import (
 	"encoding/base64"
 	"html"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -27,9 +28,10 @@ func Hide(text string, secrets ...string) string {
 	var b strings.Builder
 	done := 0 // so much of text is in b
 	for i := 0; i < len(text); {
-		from, to := i, i+longest(text[i:], plain)
+		here := readings(text[i:])
+		from, to := i, i+longest(text[i:], here, plain)
 		if to == i {
-			if n := longest(text[i:], encoded); n > 0 {
+			if n := longest(text[i:], here, encoded); n > 0 {
 				from, to = wholeBase64(text, done, i, i+n)
 			}
 		}
@@ -46,10 +48,14 @@ func Hide(text string, secrets ...string) string {
 }
 
 // longest is the length of the longest beginning of text that spells one of
-// secrets; 0 for none.
-func longest(text string, secrets []string) (most int) {
+// secrets; 0 for none. here are the readings of text: few places in it begin like a
+// secret.
+func longest(text string, here []reading, secrets []string) (most int) {
 	for _, s := range secrets {
-		most = max(most, spells(text, s))
+		first, _ := utf8.DecodeRuneInString(s)
+		if slices.ContainsFunc(here, func(one reading) bool { return one.r == first }) {
+			most = max(most, spells(text, s))
+		}
 	}
 	return most
 }
@@ -58,16 +64,13 @@ func longest(text string, secrets []string) (most int) {
 // none. All ways to read the text are followed at once, so that none takes long.
 func spells(text, secret string) int {
 	ends := map[int]bool{0: true}
-	for i, r := range secret {
-		first, next := i == 0, make(map[int]bool)
+	for _, r := range secret {
+		next := make(map[int]bool)
 		for end := range ends {
 			for _, one := range readings(text[end:]) {
 				if one.r == r {
 					next[end+one.size] = true
 				}
-			}
-			if first && len(next) == 0 {
-				return 0
 			}
 		}
 		ends = next
