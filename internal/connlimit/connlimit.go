@@ -31,8 +31,7 @@ func Most() int { return max(1, min(most, descriptors()/share)) }
 type Limiter struct {
 	most int
 
-	mu   sync.Mutex
-	open int
+	mu sync.Mutex
 	// idle has the connections on which no request is answered, the one that has been so
 	// for the longest time first.
 	idle list.List
@@ -43,6 +42,9 @@ type Limiter struct {
 
 // New makes one.
 func New(most int) *Limiter { return &Limiter{most: most, room: make(chan struct{}, 1)} }
+
+// open is how many connections there are. The caller holds mu.
+func (l *Limiter) open() int { return l.idle.Len() + l.busy.Len() }
 
 // Serve has the limiter bound a server's connections. All that it listens on must be
 // wrapped by Listener. It is called before the server is used.
@@ -126,7 +128,7 @@ func (l *listener) Close() error {
 func (l *Limiter) admit(c net.Conn) (mine *conn, wait time.Duration) {
 	l.mu.Lock()
 	var gives *conn
-	if l.open >= l.most {
+	if l.open() >= l.most {
 		first := l.idle.Front()
 		if first == nil {
 			wait = busyTime
@@ -142,9 +144,8 @@ func (l *Limiter) admit(c net.Conn) (mine *conn, wait time.Duration) {
 		gives.leave()
 	}
 	mine = &conn{Conn: c, limiter: l}
-	l.open++
 	mine.moveTo(&l.idle)
-	if l.open < l.most {
+	if l.open() < l.most {
 		l.tell() // another listener may wait as well
 	}
 	l.mu.Unlock()
@@ -162,9 +163,8 @@ type conn struct {
 	// Under the limiter's mu:
 	requests int           // that are answered
 	since    time.Time     // there are any
-	in       *list.List    // idle or busy
-	place    *list.Element // there; nil when it is over
-	over     bool          // it counts no more
+	in       *list.List    // idle or busy; nil when it counts no more
+	place    *list.Element // there
 }
 
 // NetConn gives what is below.
@@ -189,19 +189,16 @@ func (c *conn) Close() error {
 
 // leave has it count no more. The caller holds the limiter's mu.
 func (c *conn) leave() {
-	if c.over {
-		return
+	if c.in != nil {
+		c.moveTo(nil)
+		c.limiter.tell()
 	}
-	c.over = true
-	c.limiter.open--
-	c.moveTo(nil)
-	c.limiter.tell()
 }
 
 func (c *conn) begin() {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
-	if c.requests++; c.requests == 1 && !c.over {
+	if c.requests++; c.requests == 1 && c.in != nil {
 		c.since = time.Now()
 		c.moveTo(&c.limiter.busy)
 	}
@@ -210,7 +207,7 @@ func (c *conn) begin() {
 func (c *conn) end() {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
-	if c.requests--; c.requests == 0 && !c.over {
+	if c.requests--; c.requests == 0 && c.in != nil {
 		c.moveTo(&c.limiter.idle)
 		c.limiter.tell()
 	}
@@ -218,7 +215,7 @@ func (c *conn) end() {
 
 // moveTo puts it at the end of a list, nil for none. The caller holds the limiter's mu.
 func (c *conn) moveTo(to *list.List) {
-	if c.place != nil {
+	if c.in != nil {
 		c.in.Remove(c.place)
 	}
 	if c.in, c.place = to, nil; to != nil {

@@ -95,8 +95,8 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 				}
 				l.mu.Lock()
 				defer l.mu.Unlock()
-				if l.open > 5 || l.idle.Len() > l.open {
-					t.Errorf("%d are open, %d of them idle", l.open, l.idle.Len())
+				if l.open() > 5 || l.idle.Len() > l.open() {
+					t.Errorf("%d are open, %d of them idle", l.open(), l.idle.Len())
 				}
 			})
 		}
@@ -125,7 +125,7 @@ func TestBusyConnectionsStay(t *testing.T) {
 	testkit.Await(t, "all places to be taken", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.open == 3 && l.idle.Len() == 0
+		return l.open() == 3 && l.idle.Len() == 0
 	})
 	close(release)
 	waiting.Wait()
@@ -246,7 +246,7 @@ func TestNothingIsLeft(t *testing.T) {
 	testkit.Await(t, "nothing to be open", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.open == 0 && l.idle.Len() == 0
+		return l.open() == 0 && l.idle.Len() == 0
 	})
 }
 
@@ -264,7 +264,7 @@ func TestOtherListener(t *testing.T) {
 	l.Serve(s.Config)
 	s.Start()
 	defer s.Close()
-	if text := get(t, s, "/"); text != "here" || l.open != 0 {
-		t.Errorf("answered %q, %d are open", text, l.open)
+	if text := get(t, s, "/"); text != "here" || l.open() != 0 {
+		t.Errorf("answered %q, %d are open", text, l.open())
 	}
 }
