@@ -147,10 +147,6 @@ type querySeries struct {
 // made of.
 const maxWanted = 1000
 
-func tooManyWanted() error {
-	return badRequest("that is more than %d series; ask for them in parts", maxWanted)
-}
-
 // getData answers with recent values: exactly one element for each metric and
 // subject that is asked for, or one for all of its subjects where these are to
 // be aggregated. The values of all dimensions are aggregated. With summary, the
@@ -185,11 +181,8 @@ func (h *Handler) getData(c *call, summary bool) (any, error) {
 			return nil, err
 		}
 		for _, subjects := range splitSubjects(id.Subjects, id.SubjectIDs, id.AggregateSubjects) {
-			if len(answer) >= maxWanted {
-				return nil, tooManyWanted()
-			}
 			if asked += len(subjects.names); asked > maxWanted {
-				return nil, tooManyWanted()
+				return nil, badRequest("that is more than %d series; ask for them in parts", maxWanted)
 			}
 			keys, err := h.recentKeys(id.MetricID, subjects.names)
 			if err != nil {
