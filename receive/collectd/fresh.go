@@ -59,13 +59,9 @@ func (s *series) later(at time.Time, window time.Duration) bool {
 	return true
 }
 
-// keepOutAgain keeps out, if it is so, what is no later than what came before. The
-// caller holds m.mu.
-func (m *merge) keepOutAgain(again bool, of *identifier) bool {
-	if again {
-		m.keepOut(replayed, fmt.Errorf("%s: it is no later than what came before", of))
-	}
-	return again
+// keepOutReplay keeps out what is no later than what came before. The caller holds m.mu.
+func (m *merge) keepOutReplay(of *identifier) {
+	m.keepOut(replayed, fmt.Errorf("%s: it is no later than what came before", of))
 }
 
 // keepOut counts what is not let in. The caller holds m.mu.

@@ -172,7 +172,9 @@ func (m *merge) list(l *valueList) {
 			}
 		}
 	}
-	m.keepOutAgain(again, &l.identifier)
+	if again {
+		m.keepOutReplay(&l.identifier)
+	}
 }
 
 // update takes in a value, which waits for its Put then. It reports false for one
@@ -323,7 +325,8 @@ func (m *merge) notice(n notification) {
 		return
 	case n.secured && !m.timely(&n.identifier, n.time, 0, now):
 		return
-	case m.keepOutAgain(m.notices.replayed(&n), &n.identifier):
+	case m.notices.replayed(&n):
+		m.keepOutReplay(&n.identifier)
 		return
 	}
 	if len(m.events) >= maxEvents {
