@@ -95,7 +95,7 @@ func createdPart(family string) *part { return &part{group: family + "_total", r
 
 // partsOf are the ends that the names of a kind's samples can have, in the
 // order in which a page has them; nil where all have one name.
-var partsOf = map[kindOf][]string{
+var partsOf = [...][]string{
 	histogram: {"", "_bucket", "_sum", "_count", "_created"},
 	summary:   {"", "_sum", "_count", "_created"},
 }
