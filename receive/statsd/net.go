@@ -309,8 +309,10 @@ func isRequest(first []byte, whole bool) bool {
 // no more will come.
 func (l *lineReader) took(n int, last bool) {
 	l.have += n
-	if first, _, whole := bytes.Cut(l.buf[:l.have], []byte{'\n'}); !l.begun && (whole || l.have == len(l.buf)) {
-		l.begun, l.foreign = true, isRequest(first, whole)
+	if !l.begun {
+		if first, _, whole := bytes.Cut(l.buf[:l.have], []byte{'\n'}); whole || l.have == len(l.buf) {
+			l.begun, l.foreign = true, isRequest(first, whole)
+		}
 	}
 	if l.foreign {
 		l.have = 0
