@@ -97,11 +97,8 @@ const maxTogether = 50_000
 func together(entries []entry) int {
 	points := 0
 	for n := range entries {
-		points += len(entries[n].points)
 		for i := range entries[n].points {
-			if h := entries[n].points[i].Histogram; h != nil {
-				points += len(h.Values)
-			}
+			points += weight(&entries[n].points[i])
 		}
 		if points >= maxTogether {
 			return n + 1

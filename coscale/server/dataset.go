@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"scriptbridge/coscale"
@@ -99,11 +100,7 @@ func (d *dataset) list(in jsonstream.Scanner) error {
 				}
 			}
 		}
-		e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: record.LabelsOf(w.Dimensions)}
-		if len(w.Points) == 0 {
-			w.Points = w.Values
-		}
-		return d.add(e, w.Points)
+		return d.add(&w, [][]coscale.Point{w.Points}, [][]coscale.Point{w.Values})
 	})
 }
 
@@ -135,20 +132,20 @@ func (d *dataset) long(in jsonstream.Scanner) error {
 	if err != nil {
 		return err
 	}
-	if len(points) == 0 {
-		points = values
-	}
-	e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: record.LabelsOf(w.Dimensions)}
-	return d.add(e, points...)
+	return d.add(&w, points, values)
 }
 
-// add keeps an entry, in parts if there are several.
-func (d *dataset) add(e entry, points ...[]coscale.Point) error {
+// add keeps an entry, in parts if there are several: of its values where it has no points.
+func (d *dataset) add(w *wire, points, values [][]coscale.Point) error {
+	e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: record.LabelsOf(w.Dimensions)}
 	if d.counted += 1 + len(e.dimensions); d.counted > maxEntries {
 		return tooMany(maxEntries, "entries and values of dimensions")
 	}
 	e.number = d.number
 	d.number++
+	if !slices.ContainsFunc(points, func(part []coscale.Point) bool { return len(part) > 0 }) {
+		points = values
+	}
 	for _, part := range points {
 		if len(part) == 0 {
 			continue
@@ -160,13 +157,17 @@ func (d *dataset) add(e entry, points ...[]coscale.Point) error {
 	return nil
 }
 
+// weight is what a point counts for: itself, and the values of its histogram.
+func weight(p *coscale.Point) int {
+	if p.Histogram == nil {
+		return 1
+	}
+	return 1 + len(p.Histogram.Values)
+}
+
 // count counts a point.
 func (d *dataset) count(p *coscale.Point) error {
-	d.points++
-	if p.Histogram != nil {
-		d.points += len(p.Histogram.Values)
-	}
-	if d.points > maxPoints {
+	if d.points += weight(p); d.points > maxPoints {
 		return tooMany(maxPoints, "points")
 	}
 	return nil
@@ -220,7 +221,6 @@ func tooMany(limit int, what string) error {
 
 // unpack reads the data in cdata: base64 of gzip.
 func (d *dataset) unpack(cdata io.Reader) error {
-	*d = dataset{}
 	packed := namedReader{base64.NewDecoder(base64.StdEncoding, unescaped{newBoundedReader(cdata, "cdata", maxCdata)}), "cdata is no base64"}
 	unzip, err := gzip.NewReader(packed)
 	no := "cdata is no gzip"
