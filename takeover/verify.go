@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/trust"
 )
 
 // Bounds of what a configuration has: its file is bounded too. maxSkipped is for each
@@ -23,7 +24,7 @@ const (
 
 // refuseUnusable comments out what must not be obeyed, or leads nowhere.
 func refuseUnusable(all []*finding, o Options) {
-	count := 0
+	count, faults := 0, make(map[obeyed]*trust.Error)
 	for _, f := range all {
 		if room := max(maxEntries-count, 0); len(f.entries) > room {
 			f.skip(f.entries[room].at, "this entry and %d others: a configuration has at most %d here (include: takes further files)", len(f.entries)-room-1+f.dropped, maxEntries)
@@ -34,7 +35,7 @@ func refuseUnusable(all []*finding, o Options) {
 			if e.refused != "" {
 				continue
 			}
-			e.refuseUntrusted(o, slices.Concat([]string{e.at.File}, e.sources, f.shared))
+			e.refuseUntrusted(o, faults, slices.Concat([]string{e.at.File}, e.sources, f.shared))
 			if e.section == scripts {
 				e.refuseMissing(o)
 			}
@@ -76,19 +77,29 @@ func refuseDuplicates(all []*finding) {
 	}
 }
 
+// obeyed is a file that may belong to root and to a user.
+type obeyed struct{ file, user string }
+
 // refuseUntrusted: who may change one of the files that an entry comes from decides what
-// runs.
-func (e *entry) refuseUntrusted(o Options, files []string) {
+// runs. faults are those that are known; most entries come from the same files.
+func (e *entry) refuseUntrusted(o Options, faults map[obeyed]*trust.Error, files []string) {
 	if !o.AsRoot {
 		return
 	}
-	var uids []uint32
-	if uid, ok := o.Host.Account(e.user); ok {
-		uids = append(uids, uid)
-	}
 	for _, file := range files {
-		if fault := o.Host.Fault(file, uids, o.Trusted); fault != nil {
+		key := obeyed{file, e.user}
+		fault, known := faults[key]
+		if !known {
+			var uids []uint32
+			if uid, ok := o.Host.Account(e.user); ok {
+				uids = append(uids, uid)
+			}
+			fault = o.Host.Fault(file, uids, o.Trusted)
+			faults[key] = fault
+		}
+		if fault != nil {
 			e.refuse("%s would be obeyed by root, but %s may change it, since %s (look at the entry, and remove its #)", file, fault.Who, fault.State())
+			return
 		}
 	}
 }
