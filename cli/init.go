@@ -164,14 +164,8 @@ func (i *initialize) exceptTemporary(file string) *trust.Policy {
 	if i.Trusted == nil {
 		return nil
 	}
-	p := *i.Trusted
-	p.Except = slices.Clone(p.Except)
-	for at := file; ; at = filepath.Dir(at) {
-		p.Except = append(p.Except, at)
-		if at == filepath.Dir(at) {
-			return &p
-		}
-	}
+	p := i.Trusted.ExceptUpTo(file)
+	return &p
 }
 
 // write writes the configuration, for its owner alone: it may have secrets.

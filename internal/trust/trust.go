@@ -9,6 +9,8 @@ package trust
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 )
 
 // Policy says whose files are obeyed. The zero value trusts root alone.
@@ -18,6 +20,17 @@ type Policy struct {
 	// Except are absolute paths that are taken as they are, whoever owns them and
 	// whoever may write them. What lies in them is still looked at.
 	Except []string
+}
+
+// ExceptUpTo gives the policy that also takes an absolute path and all folders above
+// it as they are.
+func (p Policy) ExceptUpTo(path string) Policy {
+	p.Except = append(slices.Clone(p.Except), path)
+	for path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+		p.Except = append(p.Except, path)
+	}
+	return p
 }
 
 // Fault says who else may change a file, or what is on the way to it; nil where

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -236,4 +237,13 @@ func (d *disk) acl(path string, perm uint16) string {
 	d.t.Helper()
 	testkit.ACL(d.t, path, alice, perm)
 	return path
+}
+
+// All that is above a path is taken as it is with it, and the policy itself stays.
+func TestExceptUpTo(t *testing.T) {
+	p := Policy{UIDs: []uint32{alice}, Except: []string{"/x"}}
+	up := p.ExceptUpTo("/a/b/c")
+	if want := []string{"/x", "/a/b/c", "/a/b", "/a", "/"}; !slices.Equal(up.Except, want) || !slices.Equal(up.UIDs, p.UIDs) || len(p.Except) != 1 {
+		t.Errorf("%+v, of %+v", up, p)
+	}
 }

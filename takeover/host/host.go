@@ -30,9 +30,10 @@ const (
 
 // Host is a machine. Paths are its own: absolute, with slashes.
 type Host struct {
-	root     string // where its / is
-	files    int    // that were read
-	folders  int    // likewise
+	root     string   // where its / is
+	above    []string // root and the folders above it, where they are not the machine's
+	files    int      // that were read
+	folders  int      // likewise
 	denied   []string
 	accounts map[uint32]string
 	homes    map[string]string
@@ -54,7 +55,11 @@ func New(root string) (*Host, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a folder", root)
 	}
-	return &Host{root: root}, nil
+	h := &Host{root: root}
+	if h.IsOther() {
+		h.above = trust.Policy{}.ExceptUpTo(root).Except
+	}
+	return h, nil
 }
 
 // IsOther reports whether the machine is another one than that which we run on.
@@ -283,13 +288,7 @@ func (h *Host) accountsByNumber() map[uint32]string {
 // Fault says who else than root and a user may change a file; nil for nobody.
 // What lies above the machine's root is nobody's business.
 func (h *Host) Fault(name string, uids []uint32, trusted []string) *trust.Error {
-	policy := trust.Policy{UIDs: uids, Except: slices.Clone(trusted)}
-	for at := h.root; h.IsOther(); at = filepath.Dir(at) {
-		policy.Except = append(policy.Except, at)
-		if at == filepath.Dir(at) {
-			break
-		}
-	}
+	policy := trust.Policy{UIDs: uids, Except: slices.Concat(h.above, trusted)}
 	place := filepath.Join(h.root, filepath.FromSlash(name))
 	if h.IsOther() { // its links lead elsewhere for us
 		var err error
