@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -70,16 +69,11 @@ func TestDocsTree(t *testing.T) {
 	for _, page := range []string{"docs/architecture.md", "CONTRIBUTING.md"} {
 		for _, m := range regexp.MustCompile("`([a-z0-9_]+)(/[a-z0-9_/.]+)`").FindAllStringSubmatch(read(t, page), -1) {
 			// Other first words are of Go's own packages, or of a folder that a row is about.
-			if exists(m[1]) && m[1] != "testdata" && !exists(m[1]+m[2]) {
+			if fileExists(m[1]) && m[1] != "testdata" && !fileExists(m[1]+m[2]) {
 				t.Errorf("%s names %s, which is not there", page, m[1]+m[2])
 			}
 		}
 	}
-}
-
-func exists(file string) bool {
-	_, err := os.Stat(file)
-	return err == nil
 }
 
 // packages are the folders with Go files that are no tests.

@@ -144,7 +144,7 @@ func (f *finding) coscaleFolder(folder string) {
 		if f.known.plugins[file] {
 			continue
 		}
-		e := f.script(config.Position{File: folder}, stem(file), "coscale", []string{file})
+		e := f.script(config.Position{File: folder}, cmdline.Stem(file), "coscale", []string{file})
 		if named {
 			e.refuse("the agent's configuration names other scripts of the folder, and not this one")
 		}

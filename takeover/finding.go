@@ -350,18 +350,9 @@ func command(words []string) *config.Value {
 	return config.ListValue(words)
 }
 
-// stem is the name of a file without its folder and its last extension.
-func stem(file string) string {
-	base := path.Base(file)
-	if name := strings.TrimSuffix(base, path.Ext(base)); name != "" {
-		return name
-	}
-	return base
-}
-
 func stems(files []string) (names []string) {
 	for _, file := range files {
-		names = append(names, stem(file))
+		names = append(names, cmdline.Stem(file))
 	}
 	return names
 }
@@ -374,5 +365,5 @@ func nameOf(words []string) string {
 	if s, err := config.NewScript("", words, "/", config.Settings{}); err == nil {
 		return s.Name
 	}
-	return stem(words[0])
+	return cmdline.Stem(words[0])
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 )
 
 // environment adds variables. Those that are likely secrets are left out of a text
@@ -53,9 +54,6 @@ func (e *entry) labels(all map[string]string) {
 	}
 }
 
-// secret stands in the place of one in a text that others will see.
-const secret = "<secret>"
-
 // secretForms are options whose names speak of a secret, with their values, and
 // passwords in URLs.
 var secretForms = regexp.MustCompile(`(?i)(-[\w-]*(?:pass|pwd|secret|token|credential|apikey|api-key)[\w-]*[= ]["']?)[^\s"']+|(://[^/@\s]*:)[^/@\s]+(@)`)
@@ -65,11 +63,11 @@ func hideSecrets(words []string) (hidden []string, some bool) {
 	hidden = slices.Clone(words)
 	for i, word := range words {
 		if i > 0 && strings.HasPrefix(words[i-1], "-") && !strings.Contains(words[i-1], "=") && config.IsSecretName(words[i-1]) {
-			hidden[i] = secret
+			hidden[i] = texts.Hidden
 		} else {
-			hidden[i] = secretForms.ReplaceAllString(word, "${1}${2}"+secret+"${3}")
+			hidden[i] = secretForms.ReplaceAllString(word, "${1}${2}"+texts.Hidden+"${3}")
 		}
-		some = some || hidden[i] != word || strings.Contains(word, secret)
+		some = some || hidden[i] != word || strings.Contains(word, texts.Hidden)
 	}
 	return hidden, some
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/texts"
 )
 
 // nagios is what the files of Nagios, Icinga 1 or Naemon define.
@@ -292,7 +293,7 @@ func (n *nagios) expand(line string, s nagiosObject, host string, args []string)
 func (n *nagios) macro(name string, s, h nagiosObject, host string) (string, bool) {
 	value := n.macros[name]
 	if value != "" && n.Hide && name != "USER1" { // the first is the folder of plugins, the others are passwords
-		return secret, true
+		return texts.Hidden, true
 	}
 	switch name {
 	case "HOSTNAME":
