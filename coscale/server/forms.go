@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,26 +117,16 @@ const maxReading = 4
 // which are here already: nobody keeps others from sending such by being slow. Who is
 // slow does not keep his.
 func (c *call) acquire(small bool) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(c.Context(), admit.Wait)
-	defer cancel()
-	busy := refusal(http.StatusServiceUnavailable, "busy", "", "Too many send data at this time; send it again later.")
-	leaveLarge := func() {}
+	permits := []admit.Semaphore{c.h.reading}
 	if !small {
-		var ok bool
-		if leaveLarge, ok = c.h.large.Acquire(ctx); !ok {
-			return nil, busy
-		}
+		permits = []admit.Semaphore{c.h.large, c.h.reading}
 	}
-	leaveAll, ok := c.h.reading.Acquire(ctx)
+	leave, ok := admit.Acquire(c.Context(), permits...)
 	if !ok {
-		leaveLarge()
-		return nil, busy
+		return nil, refusal(http.StatusServiceUnavailable, "busy", "", "Too many send data at this time; send it again later.")
 	}
 	c.paced.Hurry(c.w, c.until)
-	return func() {
-		leaveAll()
-		leaveLarge()
-	}, nil
+	return leave, nil
 }
 
 // readJSONForm reads the fields of a JSON object. What is in one and is no text

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -8,6 +9,8 @@ import (
 	"encoding/binary"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -104,13 +107,8 @@ func (g *gate) delay(ctx context.Context) bool {
 // zero value is ready.
 type failures struct {
 	mu         sync.Mutex
-	young, old map[string]failed // of the last minute, or of fewer when they are many; and before that
-	since      time.Time         // when young began
-}
-
-type failed struct {
-	often float64 // as of
-	at    time.Time
+	young, old map[string]*rate.Limiter // of the last minute, or of fewer when they are many; and before that
+	since      time.Time                // when young began
 }
 
 // try lets a client log in; blocked says that it has failed too often for that, and
@@ -119,20 +117,19 @@ func (f *failures) try(client string, now time.Time, login func() bool) (blocked
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now.Sub(f.since) >= maxFailures*failureEvery || len(f.young) >= maxFailing {
-		f.young, f.old, f.since = make(map[string]failed), f.young, now
+		f.young, f.old, f.since = make(map[string]*rate.Limiter), f.young, now
 	}
-	one, ok := f.young[client]
-	if !ok {
-		one = f.old[client]
+	one := cmp.Or(f.young[client], f.old[client])
+	if one == nil {
+		one = rate.NewLimiter(rate.Every(failureEvery), maxFailures)
 	}
-	one.often = max(0, one.often-max(0, now.Sub(one.at)).Seconds()/failureEvery.Seconds())
-	if one.often > maxFailures-1 {
+	if one.TokensAt(now) < 1 {
 		return true, false
 	}
 	if login() {
 		return false, false
 	}
-	one.often, one.at = one.often+1, now
+	one.AllowN(now, 1)
 	f.young[client] = one
-	return false, one.often > maxFailures-1
+	return false, one.TokensAt(now) < 1
 }

@@ -24,15 +24,28 @@ const (
 // Semaphore bounds how many are at work at once, by its capacity.
 type Semaphore chan struct{}
 
-// Acquire waits for a permit, for as long as Wait; release gives it back.
-func (s Semaphore) Acquire(ctx context.Context) (release func(), ok bool) {
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, true
-	case <-time.After(Wait):
-	case <-ctx.Done():
+// Acquire waits for a permit of each, in this order, for as long as Wait in all; release
+// gives them back.
+func Acquire(ctx context.Context, of ...Semaphore) (release func(), ok bool) {
+	over := time.After(Wait)
+	var held []Semaphore
+	release = func() {
+		for _, s := range held {
+			<-s
+		}
 	}
-	return nil, false
+	for _, s := range of {
+		select {
+		case s <- struct{}{}:
+			held = append(held, s)
+			continue
+		case <-over:
+		case <-ctx.Done():
+		}
+		release()
+		return nil, false
+	}
+	return release, true
 }
 
 // Begin waits for the beginning of a body of so many bytes, -1 for one of unknown length:

@@ -15,21 +15,21 @@ import (
 func TestSemaphore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := make(Semaphore, 2)
-		a, _ := p.Acquire(t.Context())
-		b, _ := p.Acquire(t.Context())
+		a, _ := Acquire(t.Context(), p)
+		b, _ := Acquire(t.Context(), p)
 		begin := time.Now()
-		if _, ok := p.Acquire(t.Context()); ok || time.Since(begin) != Wait {
+		if _, ok := Acquire(t.Context(), p); ok || time.Since(begin) != Wait {
 			t.Errorf("a third has a place: %t, after %s", ok, time.Since(begin))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin = time.Now()
-		if _, ok := p.Acquire(ctx); ok || time.Since(begin) != time.Second {
+		if _, ok := Acquire(ctx, p); ok || time.Since(begin) != time.Second {
 			t.Errorf("who has left has a place: %t, after %s", ok, time.Since(begin))
 		}
 		time.AfterFunc(2*time.Second, a)
 		begin = time.Now()
-		if c, ok := p.Acquire(t.Context()); !ok || time.Since(begin) != 2*time.Second {
+		if c, ok := Acquire(t.Context(), p); !ok || time.Since(begin) != 2*time.Second {
 			t.Errorf("who waits has a place: %t, after %s", ok, time.Since(begin))
 		} else {
 			c()
@@ -37,6 +37,27 @@ func TestSemaphore(t *testing.T) {
 		b()
 		if len(p) != 0 {
 			t.Errorf("%d places are taken at the end", len(p))
+		}
+	})
+}
+
+// Who waits for several has no more time for all, and keeps none where one is missing.
+func TestSeveralPermits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, q := make(Semaphore, 1), make(Semaphore, 1)
+		both, _ := Acquire(t.Context(), p, q)
+		time.AfterFunc(time.Second, func() { <-p })
+		begin := time.Now()
+		if _, ok := Acquire(t.Context(), p, q); ok || time.Since(begin) != Wait {
+			t.Errorf("there is a place of each: %t, after %s", ok, time.Since(begin))
+		}
+		if len(p) != 0 {
+			t.Error("a place is kept without the other")
+		}
+		p <- struct{}{}
+		both()
+		if len(p)+len(q) != 0 {
+			t.Errorf("%d and %d places are taken at the end", len(p), len(q))
 		}
 	})
 }

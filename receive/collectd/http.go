@@ -44,7 +44,7 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	paced := &admit.Paced{R: r.Body}
 	reader, small := admit.Begin(http.MaxBytesReader(w, io.NopCloser(paced), maxBody), r.ContentLength)
 	if !small {
-		leave, ok := c.reading.Acquire(r.Context())
+		leave, ok := admit.Acquire(r.Context(), c.reading)
 		if !ok {
 			c.env.Counts.Dropped("request", 1)
 			w.Header().Set("Retry-After", "10")
