@@ -123,10 +123,12 @@ release: ## all files of a release, into .release/
 sbom: build ## what the binary is made of, as CycloneDX
 	mkdir -p .release
 	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod bin -json -version '$(VERSION)' -output .release/scriptbridge.cdx.json scriptbridge
-release-notes: ## the section of the CHANGELOG for this version, or what is not released yet
+# A version of three numbers is a release, and must have its section.
+release-notes: ## what the CHANGELOG says of this version, or what is not released yet
 	mkdir -p .release
-	awk -v version='$(VERSION)' '/^## / { on = index($$0, "[" version "]") } on' CHANGELOG.md >.release/notes.md
-	test -s .release/notes.md || awk '/^## / { on = /Unreleased/ } on' CHANGELOG.md >.release/notes.md
+	version='$(VERSION)'; case $$version in *[!0-9.]*) version=Unreleased ;; *.*.*) ;; *) version=Unreleased ;; esac; \
+	awk -v heading="## [$$version]" '/^## / { on = index($$0, heading) == 1; next } on && (some || NF) { some = 1; print }' CHANGELOG.md >.release/notes.md; \
+	test $$version = Unreleased || test -s .release/notes.md || { echo "CHANGELOG.md says nothing of $$version: give it a section '## [$$version] - $$(date +%Y-%m-%d)'"; exit 1; }
 
 # --- Testing ----------------------------------------------------------------
 
