@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"syscall"
+
+	"scriptbridge/internal/fsx"
 )
 
 // checkContents says what in the storage folder somebody else than the user uid and
@@ -73,7 +75,7 @@ func (h *hardLinks) outside() error {
 // checkEntry is checkContents of one thing in the folder.
 func checkEntry(path string, info fs.FileInfo, uid uint32) error {
 	if info.Mode()&fs.ModeSymlink != 0 {
-		return fmt.Errorf("%s is a link, which is not followed here: see where it leads, and remove it", path)
+		return fmt.Errorf("%s %w", path, fsx.ErrLink)
 	}
 	if owner, ok := ownerOf(info); ok && owner != 0 && owner != uid {
 		return fmt.Errorf("%s belongs to another user (uid %d): see what it is, and move it away", path, owner)

@@ -39,27 +39,23 @@ func newSemaphore(limit int) *semaphore {
 // acquire waits for a permit for a run of the schedule. It gives nil when ctx ended
 // first.
 func (s *semaphore) acquire(ctx context.Context) *permit {
-	mine := &permit{of: s, granted: make(chan struct{})}
-	s.mu.Lock()
-	s.scheduled = append(s.scheduled, mine)
-	s.grant()
-	s.mu.Unlock()
-	return mine.wait(ctx, nil)
+	return s.enter(ctx, &s.scheduled, &permit{}, nil)
 }
 
 // acquireForRequest waits for a permit for a run of a script that a request asked for. When due fires
 // while it waits, it is a run of the schedule from then on; nil never does. It gives nil
 // when ctx ended first.
 func (s *semaphore) acquireForRequest(ctx context.Context, script string, due <-chan time.Time) *permit {
-	mine := &permit{of: s, granted: make(chan struct{}), script: script, forProbes: true}
-	s.mu.Lock()
-	s.requested = append(s.requested, mine)
-	s.grant()
-	s.mu.Unlock()
-	return mine.wait(ctx, due)
+	return s.enter(ctx, &s.requested, &permit{script: script, forProbes: true}, due)
 }
 
-func (mine *permit) wait(ctx context.Context, due <-chan time.Time) *permit {
+// enter waits in a queue for a permit.
+func (s *semaphore) enter(ctx context.Context, queue *[]*permit, mine *permit, due <-chan time.Time) *permit {
+	mine.of, mine.granted = s, make(chan struct{})
+	s.mu.Lock()
+	*queue = append(*queue, mine)
+	s.grant()
+	s.mu.Unlock()
 	for {
 		select {
 		case <-mine.granted:

@@ -102,10 +102,9 @@ const retryAfter = 30 * time.Second
 // use any more.
 func (o *upload) Run(ctx context.Context, up func()) {
 	err := panics.Try(o.open)
-	if panics.StackOf(err) != "" {
+	if err != nil {
 		o.fail(err)
-	}
-	if err == nil {
+	} else {
 		up()
 		o.logTrouble(nil)
 		err = o.work()
@@ -147,9 +146,6 @@ func (o *upload) open() error {
 		}
 		o.flush(sink.Put, whileOpened)
 		done = o.begin(settings, sp, sink)
-	}
-	if err != nil {
-		o.fail(err)
 	}
 	return err
 }

@@ -9,12 +9,8 @@
 package cgroup
 
 import (
-	"errors"
 	"time"
 )
-
-// ErrUnavailable says that no groups can be made here: the error's text says why.
-var ErrUnavailable = errors.New("cgroups cannot be used")
 
 // Limits bound all processes of a group together. 0 is no limit.
 type Limits struct {

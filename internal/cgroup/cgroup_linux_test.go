@@ -372,4 +372,4 @@ func checkPlace(t *testing.T, want string) {
 }
 
 // populated reports whether anything in the group lives; zombies do not.
-func (g *Group) populated() bool { return g.number("cgroup.events", "populated") != 0 }
+func (g *Group) populated() bool { return numbers(g.folder, "cgroup.events")["populated"] != 0 }

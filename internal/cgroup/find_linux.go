@@ -45,7 +45,7 @@ func locations(groups, mounts string) (found []location, err error) {
 		// What is mounted is a part of the tree, often all of it.
 		root, folder := unescape(fields[3]), unescape(fields[4])
 		inside, err := filepath.Rel(root, name)
-		if err != nil || inside == ".." || strings.HasPrefix(inside, "../") {
+		if err != nil || !filepath.IsLocal(inside) {
 			continue
 		}
 		found = append(found, location{filepath.Join(folder, inside), name})

@@ -56,10 +56,11 @@ func (g *Group) Tasks() int { return len(words(g.folder, "cgroup.threads")) }
 func (g *Group) Kill() error { return write(g.folder, "cgroup.kill", "1") }
 
 func (g *Group) reached() string {
+	memory := numbers(g.folder, "memory.events")
 	switch {
-	case g.number("memory.events", "oom_kill") > 0 || g.number("memory.events", "oom_group_kill") > 0:
+	case memory["oom_kill"] > 0 || memory["oom_group_kill"] > 0:
 		return Memory
-	case g.number("pids.events", "max") > 0:
+	case numbers(g.folder, "pids.events")["max"] > 0:
 		return Processes
 	}
 	return ""
@@ -69,14 +70,14 @@ func (g *Group) reached() string {
 func (g *Group) Usage() Usage {
 	peak, _ := os.ReadFile(filepath.Join(g.folder, "memory.peak"))
 	bytes, _ := strconv.ParseInt(strings.TrimSpace(string(peak)), 10, 64)
-	spent := numbers(g.folder, "cpu.stat")
-	return Usage{
-		User:   time.Duration(spent["user_usec"]) * time.Microsecond,
-		System: time.Duration(spent["system_usec"]) * time.Microsecond,
-		Peak:   bytes,
+	user, system := g.Time()
+	return Usage{User: user, System: system, Peak: bytes, Reached: g.reached()}
+}
 
-		Reached: g.reached(),
-	}
+// Time gives the processor time that the group has used.
+func (g *Group) Time() (user, system time.Duration) {
+	spent := numbers(g.folder, "cpu.stat")
+	return time.Duration(spent["user_usec"]) * time.Microsecond, time.Duration(spent["system_usec"]) * time.Microsecond
 }
 
 // Remove removes the group, after it has killed what is still in it, unless that
@@ -117,9 +118,7 @@ func removeSome(folder string, most *int) error {
 	return os.Remove(folder)
 }
 
-// number reads a line "key number"; 0 where there is none.
-func (g *Group) number(file, key string) int64 { return numbers(g.folder, file)[key] }
-
+// numbers reads a file of lines "key number"; what is not there is 0.
 func numbers(folder, file string) map[string]int64 {
 	text, _ := os.ReadFile(filepath.Join(folder, file))
 	all := make(map[string]int64)

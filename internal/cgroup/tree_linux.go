@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"scriptbridge/internal/fsx"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -43,7 +45,7 @@ type Tree struct {
 // Open makes the folder below the group that this process is in, and hands on the
 // controllers for memory and processes if that disturbs nobody. What a program
 // that was killed has left in a folder like it is killed and removed, but for
-// what was to be kept. The error is an ErrUnavailable.
+// what was to be kept. The error says why no groups can be made here.
 func Open() (*Tree, error) {
 	found, err := own()
 	for _, p := range found {
@@ -52,7 +54,7 @@ func Open() (*Tree, error) {
 			return t, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return nil, fmt.Errorf("cgroups cannot be used: %w", err)
 }
 
 // openIn opens a Tree below a group.
@@ -104,7 +106,7 @@ func lock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := fsx.Lock(dir); err != nil {
 		_ = dir.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -14,9 +14,6 @@ const (
 	Name = ""
 )
 
-// descriptor is of no use here.
-const descriptor = 4
-
 // Called reports false: there is no helper.
 func Called([]string) bool { return false }
 

@@ -107,19 +107,17 @@ func (w *walk) component(path string, through bool) error {
 	}
 	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
 	e := &Error{
-		Path: w.path, Component: path, Owner: UserName(stat.Uid), Mode: info.Mode().String(),
+		Path: w.path, Component: path, Mode: info.Mode().String(),
 		Link: info.Mode()&fs.ModeSymlink != 0,
 	}
 	mode := info.Mode().Perm()
 	switch {
 	case stat.Uid != 0 && !slices.Contains(w.policy.UIDs, stat.Uid):
-		e.Foreign, e.Who = true, e.Owner
-		return e
+		e.Foreign, e.Who = true, UserName(stat.Uid)
 	case e.Link || sticky && through:
 		return nil // a link's mode means nothing
 	case mode&0o002 != 0:
 		e.Who = "everyone"
-		return e
 	case mode&0o020 != 0:
 		// Where there is an access control list, these bits are its mask: no user or
 		// group that it names has more.
@@ -127,9 +125,11 @@ func (w *walk) component(path string, through bool) error {
 		if e.ACL {
 			e.Who = "those whom its access control list names"
 		}
-		return e
+	default:
+		return nil
 	}
-	return nil
+	e.Owner = UserName(stat.Uid) // looked up for a fault alone
+	return e
 }
 
 // UserName gives the name of a user, or the number where there is none.

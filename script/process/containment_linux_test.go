@@ -22,14 +22,7 @@ import (
 // forEachContainment runs do with what may keep the processes of a run together in
 // a program that starts no others. The tests that use it must not have any.
 func forEachContainment(t *testing.T, do func(t *testing.T, l *Launcher)) {
-	t.Run("cgroup", func(t *testing.T) {
-		l := testLauncher(t)
-		l.Contain()
-		if l.Containment() != ByCgroup {
-			t.Skip("no cgroup of version 2 may be written here")
-		}
-		do(t, l)
-	})
+	t.Run("cgroup", func(t *testing.T) { do(t, grouped(t)) })
 	t.Run("marks", func(t *testing.T) {
 		l := testLauncher(t)
 		withoutCgroups(l)

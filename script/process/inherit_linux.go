@@ -84,11 +84,13 @@ func (p *process) watchLimits(l *limits.Settings, over <-chan struct{}, limit ch
 			return
 		case <-look.C:
 		}
-		switch used := p.group.Usage(); {
-		case l.CPU > 0 && used.User+used.System >= l.CPU:
-			limit <- outOfTime(l)
-			return
-		case p.tasks > 0 && p.group.Tasks() > p.tasks:
+		if l.CPU > 0 {
+			if user, system := p.group.Time(); user+system >= l.CPU {
+				limit <- outOfTime(l)
+				return
+			}
+		}
+		if p.tasks > 0 && p.group.Tasks() > p.tasks {
 			limit <- tooMany(l)
 			return
 		}

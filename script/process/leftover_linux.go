@@ -113,12 +113,9 @@ func (r *reaper) alive(runs []*process) []*process {
 		if exited(pid) {
 			continue
 		}
-		id := r.owner(pid)
-		if id == 0 && !r.limits {
-			if argless(pid) {
-				return runs // in an exec it shows no mark: it may be of any of them
-			}
-			id = r.owner(pid) // the exec may have ended between the two looks
+		id, sure := r.look(pid)
+		if !sure {
+			return runs // in an exec it shows no mark: it may be of any of them
 		}
 		lives[id] = true
 	}

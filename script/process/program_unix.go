@@ -66,16 +66,13 @@ func (g *Guard) CheckProgram(file string, direct bool) error {
 	if direct {
 		return g.CheckTrust(file)
 	}
-	if !g.asRoot() {
-		return nil
-	}
 	return g.file(file)
 }
 
 // CheckTrust says why root would not run a program that is started: somebody else
 // could change it, or what interprets it.
 func (g *Guard) CheckTrust(program string) error {
-	if !g.asRoot() {
+	if !g.RunAs.isRoot() {
 		return nil
 	}
 	if err := g.file(program); err != nil {
@@ -107,16 +104,16 @@ func (g *Guard) CheckObeyed(file string) error {
 
 // fault says who else may change what root is to run or to obey.
 func (g *Guard) fault(path string) *trust.Error {
-	if !g.asRoot() {
+	if !g.RunAs.isRoot() {
 		return nil
 	}
 	return g.Policy.Fault(path)
 }
 
-// asRoot reports whether it is root who runs the programs.
-func (g *Guard) asRoot() bool {
-	if g.RunAs != nil {
-		return g.RunAs.UID == 0
+// isRoot reports whether it is root: our own account, where there is none.
+func (a *Account) isRoot() bool {
+	if a != nil {
+		return a.UID == 0
 	}
 	return os.Geteuid() == 0
 }

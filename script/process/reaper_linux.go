@@ -226,11 +226,12 @@ func (r *reaper) sweep() {
 func (r *reaper) pass() (dying []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	reapAll := r.mayReapAll()
 	for _, pid := range children() {
 		if r.isMain(pid) {
 			continue
 		}
-		if r.mayReapAll() && r.reap(pid) {
+		if reapAll && r.reap(pid) {
 			dying = append(dying, pid)
 			continue
 		}

@@ -84,14 +84,6 @@ func (c *Command) credential() *syscall.Credential {
 	return &as
 }
 
-// asRoot reports whether it is root who runs c.
-func (c *Command) asRoot() bool {
-	if c.Account != nil {
-		return c.Account.UID == 0
-	}
-	return os.Geteuid() == 0
-}
-
 // helperTime is how long our own program may take to become another one.
 const helperTime = 30 * time.Second
 
@@ -128,7 +120,7 @@ func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
 		return nil, &limits.Error{Err: err}
 	}
 	theirs.Close()
-	err = p.hold(&program.Settings, c.asRoot())
+	err = p.hold(&program.Settings, c.Account.isRoot())
 	if err == nil {
 		p.helper, err = limits.Become(ours, program, helperTime, p.enter)
 	}

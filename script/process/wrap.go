@@ -26,12 +26,7 @@ const (
 // It keeps none of the promises that a script's run makes: what the command
 // leaves behind is its own affair, as it was under cron.
 func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, err error) {
-	signals := make(chan os.Signal, 8)
-	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // under nohup it stays so
-			signal.Notify(signals, s)
-		}
-	}
+	signals := heed(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // who calls wrap names the command
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
@@ -61,6 +56,17 @@ func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, e
 			return endCode(cmd.ProcessState, err)
 		}
 	}
+}
+
+// heed gives the signals of these that are not ignored: under nohup one stays so.
+func heed(all ...os.Signal) chan os.Signal {
+	signals := make(chan os.Signal, 16)
+	for _, s := range all {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	return signals
 }
 
 func endCode(state *os.ProcessState, err error) (int, error) {

@@ -48,19 +48,14 @@ func AsFirst() (code int, was bool) {
 	if os.Getpid() != 1 || os.Getenv("LISTEN_PID") != "" || os.Getenv("WATCHDOG_PID") != "" { // which name this process
 		return 0, false
 	}
-	signals := make(chan os.Signal, 16)
-	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
+	signals := heed(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
 	// In a group of its own, so that it has signals of the terminal only once.
 	attr := &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setpgid: true}}
 	if tty := foreground(); tty != nil {
 		defer tty.Close()
 		attr.Sys.Foreground, attr.Sys.Ctty = true, int(tty.Fd())
 	}
-	child, err := os.StartProcess(limits.Self, os.Args, attr) //nolint:gosec // G702: it is ourselves, with our own arguments //nolint:gosec // it is this program, with the arguments that it was given
+	child, err := os.StartProcess(limits.Self, os.Args, attr) //nolint:gosec // it is this program, with the arguments that it was given
 	if err != nil {
 		signal.Stop(signals)
 		return 0, false
