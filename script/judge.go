@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,6 +32,8 @@ type Verdict struct {
 	Reasons  map[string]int      // and how many of them for which reason
 	Samples  int
 	Events   int
+	Answer   *dialect.Answer // of a script that reports a state; nil where it did not
+	Stderr   string          // the last line with anything on it that the run wrote to standard error
 }
 
 const linesKept = 1000
@@ -145,7 +148,10 @@ func (j *judge) decide(t *dialect.Result, source *record.Source, waited time.Dur
 	}
 	v := &Verdict{
 		Limit: limit, Start: run.Start, Duration: run.Duration, Waited: waited, ExitCode: run.ExitCode,
-		Lines: record.LineErrors(t.Err), Samples: len(t.Samples), Events: len(t.Events),
+		Lines: record.LineErrors(t.Err), Samples: len(t.Samples), Events: len(t.Events), Answer: t.Answer,
+	}
+	for _, o := range t.Outcomes {
+		v.Stderr = cmp.Or(o.LastStderr, v.Stderr)
 	}
 	v.count()
 	failed := record.WithoutLines(t.Err)

@@ -15,6 +15,9 @@ import (
 // stderrTail is how many lines are kept for the status page.
 const stderrTail = 50
 
+// stderrKept is how many bytes of its last line each run keeps.
+const stderrKept = 500
+
 // stderrLog writes a script's standard error to the bridge's log, line by
 // line, and keeps the last lines.
 type stderrLog struct {

@@ -49,6 +49,9 @@ func TestNagiosAnswers(t *testing.T) {
 		if got := b.Samples[1].Labels[0].Value; got != state {
 			t.Errorf("%d is the state %s", code, got)
 		}
+		if got, want := v.Answer, (&dialect.Answer{State: state, Text: "X " + state}); got == nil || *got != *want {
+			t.Errorf("%d is the answer %+v, want %+v", code, got, want)
+		}
 		if len(turn.Warnings) != 0 || string(turn.Output) != "X "+state+" | a=1 b=1,5\n" {
 			t.Errorf("turn %+v", turn)
 		}

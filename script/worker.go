@@ -307,9 +307,13 @@ func (u *worker) exec(ctx context.Context, in dialect.Invocation) *process.Outco
 	c.Stdin = in.Stdin
 	c.Timeout = firstOf(in.Timeout, u.script.Timeout, u.script.FallbackTimeout)
 	var stderr []byte
+	var last string
 	c.Stderr = func(line []byte) {
 		if len(stderr) < process.MaxLine {
 			stderr = append(append(stderr, line...), '\n')
+		}
+		if text := strings.TrimSpace(string(line)); text != "" {
+			last = texts.Shorten(text, stderrKept)
 		}
 		u.stderr.line(line)
 	}
@@ -317,7 +321,7 @@ func (u *worker) exec(ctx context.Context, in dialect.Invocation) *process.Outco
 		c.Message, c.Stdout, c.Timeout = in.Message, u.stderr.printed, 0
 	}
 	o := u.pool.launcher.Run(ctx, c)
-	o.Stderr = stderr
+	o.Stderr, o.LastStderr = stderr, last
 	if o.Result == record.Error && (o.ExitCode == process.NotExecutable || o.ExitCode == process.NotFound) { // what env, nice or a shell says
 		if err := process.CheckStart(u.script.Script.Script, u.script.program(), &c); err != nil {
 			o.Err = fmt.Errorf("%w: %w", o.Err, err)

@@ -11,6 +11,7 @@ import (
 	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
 	"scriptbridge/record"
+	"scriptbridge/status"
 )
 
 // other is what the top of the status page says beside the scripts.
@@ -73,7 +74,7 @@ func (s *Server) receiverTable(p *statusPage, private bool, now time.Time) (seri
 			case private:
 				return noteCell(excerpt(r.Error))
 			}
-			return noteCell(receiverWhy(r.View))
+			return noteCell(status.CauseOfReceiver(r.View))
 		}},
 	}, rows)
 	return series
@@ -87,14 +88,6 @@ func receiverBadge(v *receive.View) badge {
 		return badge{"new", "○", "opening"}
 	}
 	return badge{"bad", "✕", "down"}
-}
-
-// receiverWhy says in our own words what is wrong with a receiver.
-func receiverWhy(v *receive.View) string {
-	if v.Up {
-		return "something went wrong with the last batch"
-	}
-	return "it cannot be opened and is retried; the log says why"
 }
 
 func visibleAll(all []string) []string {
@@ -143,7 +136,7 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	}
 	p.refreshing(r.URL.Query())
 	if v.Error != "" {
-		p.Why = receiverWhy(v)
+		p.Why = status.CauseOfReceiver(v)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(v.Counts.Dropped)) {
 		if n := v.Counts.Dropped[reason]; n > 0 {

@@ -13,6 +13,7 @@ import (
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/status"
 )
 
 // What a script's page shows at most; the metrics page has the rest.
@@ -69,7 +70,7 @@ func listOf(series []collector.SeriesView, open bool) seriesList {
 func made(s collector.SeriesView) string {
 	switch {
 	case s.Mean > 0:
-		return "mean over " + span(s.Mean)
+		return "mean over " + texts.Span(s.Mean)
 	case s.Sum:
 		return "added up"
 	}
@@ -113,7 +114,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 func (p *scriptPage) public(v *script.View, series []collector.SeriesView, refused int, now time.Time) {
 	p.facts(v, len(series), now)
 	if failing(v) {
-		p.Why = why(v.Last, v.Timeout)
+		p.Why = status.Cause(v.Last, v.Timeout)
 	}
 	p.Stale = failing(v) && v.Last.Samples == 0 && len(series) > 0
 	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
@@ -131,9 +132,9 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 	if v.Script.ProbeOnly() {
 		add("Interval", "none: it runs only when it is probed")
 	} else {
-		add("Interval", span(v.Interval))
+		add("Interval", texts.Span(v.Interval))
 	}
-	add("Timeout", span(v.Timeout))
+	add("Timeout", texts.Span(v.Timeout))
 	if l := v.Last; l != nil {
 		p.Facts.time("Last run", ago(l.Start, now))
 		add("Took", took(l.Duration))
@@ -162,7 +163,7 @@ func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refu
 	p.Facts.code("Runs as", sc.User)
 	p.Command = visibleAll(sc.Command)
 	if failing(v) {
-		p.Error = texts.Visible(errorOf(v.Last))
+		p.Error = texts.Visible(status.ErrorOf(v.Last))
 	}
 	for _, text := range v.Warnings[:min(len(v.Warnings), warningsShown)] {
 		p.Warnings = append(p.Warnings, texts.Visible(text))
@@ -269,9 +270,9 @@ func runTable(v *script.View, refused int, private bool, now time.Time) table {
 			case h.Result == record.OK:
 				return cell{}
 			case private:
-				return textCell(texts.Visible(texts.Shorten(errorOf(h), 500)))
+				return textCell(texts.Visible(texts.Shorten(status.ErrorOf(h), 500)))
 			}
-			return textCell(why(h, v.Timeout))
+			return textCell(status.Cause(h, v.Timeout))
 		}},
 	}, v.History)
 }

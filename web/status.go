@@ -12,6 +12,7 @@ import (
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/status"
 )
 
 // frame is what every page has around it.
@@ -213,9 +214,9 @@ func (r *scriptRow) note() string {
 	case r.State == script.Disabled || !failing(r.View):
 		return ""
 	case r.private:
-		return excerpt(errorOf(r.Last))
+		return excerpt(status.ErrorOf(r.Last))
 	}
-	return why(r.Last, r.Timeout)
+	return status.Cause(r.Last, r.Timeout)
 }
 
 // matches reports whether the text is part of the script's name or dialect.
@@ -294,32 +295,5 @@ func exitCode(v *script.Verdict) string {
 	return strconv.Itoa(v.ExitCode)
 }
 
-// why says in words why a run failed, without a word of the script's.
-func why(v *script.Verdict, timeout time.Duration) string {
-	switch {
-	case v.Result == record.Timeout:
-		return "ran longer than its timeout of " + span(timeout)
-	case v.Result == record.Killed:
-		return "ended by a signal, or for too much output"
-	case v.Result == record.Limit:
-		return "reached a limit: " + v.Limit
-	case v.Result == record.Invalid:
-		return "what it printed could not be read"
-	case v.ExitCode > 0:
-		return "exit code " + strconv.Itoa(v.ExitCode)
-	case v.ExitCode < 0:
-		return "could not be run"
-	}
-	return "failed"
-}
-
 // excerpt is a text for a cell of a private page.
 func excerpt(text string) string { return texts.Visible(texts.Shorten(text, 240)) }
-
-// errorOf is the verdict's own text, for private pages.
-func errorOf(v *script.Verdict) string {
-	if v.Err == nil {
-		return string(v.Result)
-	}
-	return v.Err.Error()
-}

@@ -224,22 +224,6 @@ func TestStatusConfigRefused(t *testing.T) {
 	}
 }
 
-func TestWhy(t *testing.T) {
-	for want, v := range map[string]script.Verdict{
-		"exit code 2":                          {Result: record.Error, ExitCode: 2},
-		"could not be run":                     {Result: record.Error, ExitCode: -1},
-		"failed":                               {Result: record.Error},
-		"ran longer than its timeout of 1 min": {Result: record.Timeout, ExitCode: -1},
-		"ended by a signal, or for too much output": {Result: record.Killed, ExitCode: -1},
-		"reached a limit: cpu":                      {Result: record.Limit, Limit: "cpu", ExitCode: -1},
-		"what it printed could not be read":         {Result: record.Invalid},
-	} {
-		if got := why(&v, time.Minute); got != want {
-			t.Errorf("%+v: %q, want %q", v, got, want)
-		}
-	}
-}
-
 func BenchmarkStatus200(b *testing.B) {
 	h := handler(b, crowd(200, time.Now()).options())
 	r := request("GET", "/")

@@ -3,7 +3,6 @@ package web
 import (
 	"math"
 	"strconv"
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -80,28 +79,7 @@ func took(d time.Duration) string {
 	case d < 100*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	}
-	return span(d.Round(time.Second))
-}
-
-// span gives a configured duration exactly: "60 s", "5 min", "1 h 30 min".
-func span(d time.Duration) string {
-	if d < time.Minute {
-		return strconv.FormatFloat(d.Seconds(), 'g', -1, 64) + " s"
-	}
-	var parts []string
-	for _, u := range []struct {
-		size time.Duration
-		name string
-	}{{24 * time.Hour, " d"}, {time.Hour, " h"}, {time.Minute, " min"}} {
-		if d >= u.size {
-			parts = append(parts, strconv.Itoa(int(d/u.size))+u.name)
-			d %= u.size
-		}
-	}
-	if d > 0 {
-		parts = append(parts, strconv.FormatFloat(d.Seconds(), 'g', -1, 64)+" s")
-	}
-	return strings.Join(parts, " ")
+	return texts.Span(d.Round(time.Second))
 }
 
 // plainNumber gives a value exactly, as people write it: with an exponent only

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/texts"
 )
 
 func TestDurations(t *testing.T) {
@@ -27,8 +29,8 @@ func TestDurations(t *testing.T) {
 		if got := took(c.d); got != c.took {
 			t.Errorf("took(%v) = %q, want %q", c.d, got, c.took)
 		}
-		if got := span(c.d); got != c.span {
-			t.Errorf("span(%v) = %q, want %q", c.d, got, c.span)
+		if got := texts.Span(c.d); got != c.span {
+			t.Errorf("Span(%v) = %q, want %q", c.d, got, c.span)
 		}
 	}
 }

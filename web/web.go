@@ -28,12 +28,11 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"scriptbridge/collector"
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
-	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/status"
 	"scriptbridge/upload"
 )
 
@@ -47,24 +46,11 @@ type Scripts interface {
 	Containment() script.Containment
 }
 
-// Page is the metrics page as seen from here, what the collector made of each
-// script and each receiver: *collector.Collector.
-type Page interface {
-	// Count is the number of series that a source has now. It is asked for
-	// every source whenever the status page is shown.
-	Count(kind record.Kind, name string) int
-	// Series lists a source's series in the order of the page.
-	Series(kind record.Kind, name string) []collector.SeriesView
-	// Refusals lists what the page could not take of a source's last batch,
-	// and says how many there were in all, since the list may be cut.
-	Refusals(kind record.Kind, name string) (kept []collector.Refusal, all int)
-}
-
 // Options is what the pages are made of. Every field is needed but for those
 // that say otherwise. All functions are called from many goroutines.
 type Options struct {
 	Scripts Scripts
-	Page    Page
+	Page    status.Page
 	// Receivers and Uploads give what is configured, in order; nil: nothing
 	// is.
 	Receivers func() []receive.View

@@ -81,6 +81,8 @@ type Result struct {
 	// ExitCodeIsValue says that a non-zero exit code of the last process is a
 	// value (a state of Nagios), not a failure.
 	ExitCodeIsValue bool
+	// Answer is what a script says that reports a state; nil for others.
+	Answer *Answer
 	// Err says why the run failed, or which lines could not be read (joined
 	// record.LineErrors); it does not repeat an Outcome's Err.
 	Err error
@@ -106,6 +108,10 @@ type Result struct {
 	// sample counts in it. The pool cuts it.
 	Output []byte
 }
+
+// Answer is a state in the words of the monitoring system that a script was
+// written for (OK, WARNING, CRITICAL, UNKNOWN), with a line of text.
+type Answer struct{ State, Text string }
 
 // Keeper is a Runner whose script stays alive and speaks when it likes. The
 // pool prefers Keep to Run, starts again what has ended, and never calls two

@@ -24,6 +24,8 @@ type Outcome struct {
 	// Stderr is the beginning of its standard error, whole lines of some
 	// 4 KiB. Only the pool fills it in, by way of Command.Stderr.
 	Stderr []byte
+	// LastStderr is the last line of it with anything on it; filled in likewise.
+	LastStderr string
 	// Result is OK exactly when it exited with 0.
 	Result   record.Result
 	ExitCode int   // -1 when it did not exit by itself

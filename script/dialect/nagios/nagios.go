@@ -74,6 +74,7 @@ func (r *runner) Run(ctx context.Context, run dialect.Exec) *dialect.Result {
 	}
 	said, err := parse(r.units, o.ExitCode, o.Stdout, r.script.MaxSeries)
 	t.ExitCodeIsValue, t.Complete, t.Samples, t.Err = true, true, said.samples, err
+	t.Answer = &dialect.Answer{State: states[o.ExitCode], Text: texts.Shorten(said.text, maxText)}
 	if said.blank {
 		t.Warnings = []string{"it prints nothing on standard output, so that nothing but its exit code is known (a plugin prints at least one line)"}
 	}

@@ -1,0 +1,149 @@
+// Package status says how scripts, receivers and uploads are, in one form for
+// the JSON API, the pages, `scriptbridge status`, and try and check with
+// --output=json (docs/api.md): states.go has the words, script.go, receiver.go
+// and upload.go the types, each with the function that makes it.
+//
+// What is private (what a script printed, its errors, its arguments, addresses)
+// is filled in only where a Maker is told that the reader may see it. Times are
+// in UTC, and durations in seconds. Texts of scripts are as they came: whoever
+// shows them to people makes them visible.
+package status
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+
+	"scriptbridge/collector"
+	"scriptbridge/record"
+)
+
+// Page is what the metrics page has of each source: *collector.Collector.
+type Page interface {
+	// Count is the number of series that a source has now. It is asked for
+	// every source whenever the status page is shown.
+	Count(kind record.Kind, name string) int
+	// Series lists a source's series in the order of the page.
+	Series(kind record.Kind, name string) []collector.SeriesView
+	// Refusals lists what the page could not take of a source's last batch,
+	// and says how many there were in all, since the list may be cut.
+	Refusals(kind record.Kind, name string) (kept []collector.Refusal, all int)
+}
+
+// Maker makes what one reader may see.
+type Maker struct {
+	Page    Page
+	Private bool // what is private, too
+}
+
+// Number is a value: in JSON a number, but for NaN, +Inf and -Inf, which are
+// strings.
+type Number float64
+
+// MarshalJSON writes a value.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if f := float64(n); math.IsNaN(f) || math.IsInf(f, 0) {
+		return json.Marshal(strconv.FormatFloat(f, 'g', -1, 64))
+	}
+	return json.Marshal(float64(n))
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	var word string
+	if json.Unmarshal(text, &word) != nil {
+		return json.Unmarshal(text, (*float64)(n))
+	}
+	f, err := strconv.ParseFloat(word, 64)
+	*n = Number(f)
+	return err
+}
+
+// Series is one series of a source on the metrics page.
+type Series struct {
+	Series string  `json:"series"` // name{labels}
+	Value  Number  `json:"value"`  // sums and means included
+	Line   int     `json:"line,omitempty"`
+	Mean   float64 `json:"mean_over_seconds,omitempty"` // over how long the value is a mean
+	Sum    bool    `json:"sum,omitempty"`               // the value is all that was printed, added up
+}
+
+func (m Maker) series(kind record.Kind, name string) []Series {
+	views := m.Page.Series(kind, name)
+	list := make([]Series, len(views))
+	for i, one := range views {
+		list[i] = Series{Series: one.Text, Value: Number(one.Value), Line: one.Line, Mean: one.Mean.Seconds(), Sum: one.Sum}
+	}
+	return list
+}
+
+// Refused is a line, a series or an item that could not be used. It is private.
+type Refused struct {
+	Line   int    `json:"line,omitempty"`
+	Text   string `json:"text,omitempty"`   // the line as it came
+	Metric string `json:"metric,omitempty"` // of a series that the metrics page could not take
+	Reason string `json:"reason"`
+	Error  string `json:"error"`
+	More   int    `json:"more,omitempty"` // further ones that it stands for
+}
+
+func refusedSeries(refusals []collector.Refusal) (list []Refused) {
+	for _, r := range refusals {
+		list = append(list, Refused{Line: r.Line, Metric: r.Metric, Reason: r.Reason, Error: r.Text})
+	}
+	return list
+}
+
+// reasons counts by reason what a dialect could not read, and what the metrics
+// page could not take: all of it, of which refusals are the first.
+func reasons(read map[string]int, refusals []collector.Refusal, all int) map[string]int {
+	counts := make(map[string]int, len(read))
+	for reason, n := range read {
+		counts[reason] = n
+	}
+	for _, r := range refusals {
+		counts[r.Reason]++
+	}
+	if rest := all - len(refusals); rest > 0 {
+		counts["others"] += rest
+	}
+	return counts
+}
+
+// Event is something that happened. Its message and attributes are private.
+type Event struct {
+	Name       string            `json:"name"`
+	Subject    string            `json:"subject"` // server, group or application
+	Of         string            `json:"subject_name,omitempty"`
+	Start      time.Time         `json:"start"`
+	Stop       time.Time         `json:"stop,omitzero"`
+	Line       int               `json:"line,omitempty"`
+	Message    string            `json:"message,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+func (m Maker) events(events []record.Event) (list []Event) {
+	for _, e := range events {
+		one := Event{Name: e.Name, Subject: e.Subject.Kind.String(), Of: e.Subject.Name, Start: utc(e.Start), Stop: utc(e.Stop), Line: e.Line}
+		if m.Private {
+			one.Message = e.Message
+			for _, a := range e.Attributes {
+				if one.Attributes == nil {
+					one.Attributes = make(map[string]string)
+				}
+				one.Attributes[a.Name] = a.Value
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// utc is a time as the documents have it: to the millisecond.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
