@@ -10,7 +10,25 @@ import (
 type cell struct {
 	html    template.HTML
 	heading bool // of its row
-	warn    bool
+	tone    tone
+}
+
+// tone is the colour of a cell, beside what it says.
+type tone int
+
+// The tones, and their classes.
+const (
+	plainTone tone = iota
+	warnTone
+	badTone
+)
+
+var toneClasses = [...]string{plainTone: "", warnTone: " warn", badTone: " bad"}
+
+// in gives a cell a tone.
+func (c cell) in(t tone) cell {
+	c.tone = t
+	return c
 }
 
 func textCell(text string) cell { return cell{html: escape(text)} }

@@ -43,6 +43,7 @@ type scriptPage struct {
 
 	// Private from here on.
 	Error    string
+	Said     string // the text of the script's own state
 	Command  []string
 	Warnings []string
 	Output   output
@@ -92,7 +93,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	name := v.Script.Name
 	p := &scriptPage{
 		frame: s.frame(texts.Visible(name)+" – scriptbridge", "../", now),
-		Name:  texts.Visible(name), Dialect: v.Script.Dialect, Badge: badgeOf(v.Last),
+		Name:  texts.Visible(name), Dialect: v.Script.Dialect, Badge: scriptBadge(&v),
 		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.gate.Hidden(r),
 	}
 	p.refreshing(r.URL.Query())
@@ -164,6 +165,8 @@ func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refu
 	p.Command = visibleAll(sc.Command)
 	if failing(v) {
 		p.Error = texts.Visible(status.ErrorOf(v.Last))
+	} else if v.Last != nil {
+		p.Said = texts.Visible(answerOf(v.Last))
 	}
 	for _, text := range v.Warnings[:min(len(v.Warnings), warningsShown)] {
 		p.Warnings = append(p.Warnings, texts.Visible(text))
@@ -265,14 +268,16 @@ func runTable(v *script.View, refused int, private bool, now time.Time) table {
 			}
 			return textCell(number(h.Refused))
 		}},
-		{title: "Why", cells: "note bad", cell: func(h *script.Verdict) cell {
+		{title: "Message", cells: "note", cell: func(h *script.Verdict) cell {
 			switch {
-			case h.Result == record.OK:
+			case h.Result == record.OK && !private:
 				return cell{}
+			case h.Result == record.OK:
+				return textCell(texts.Visible(answerOf(h)))
 			case private:
-				return textCell(texts.Visible(texts.Shorten(status.ErrorOf(h), 500)))
+				return textCell(texts.Visible(texts.Shorten(status.ErrorOf(h), 500))).in(badTone)
 			}
-			return textCell(status.Cause(h, v.Timeout))
+			return textCell(status.Cause(h, v.Timeout)).in(badTone)
 		}},
 	}, v.History)
 }

@@ -71,6 +71,7 @@ type configLine struct {
 type scriptRow struct {
 	*script.View
 	name            string
+	state           status.State
 	series, refused int
 	private         bool
 	now             time.Time
@@ -79,14 +80,49 @@ type scriptRow struct {
 // badge is a result for people: never by colour alone.
 type badge struct{ Class, Sign, Word string }
 
-func badgeOf(v *script.Verdict) badge {
-	switch {
-	case v == nil:
-		return badge{"new", "○", "not yet run"}
-	case v.Result == record.OK:
-		return badge{"ok", "✓", "ok"}
+// scriptBadge is how a script is.
+func scriptBadge(v *script.View) badge {
+	switch s := status.OfScript(v); s {
+	case status.Disabled, status.OnRequest, status.NotYetRun:
+		return badge{"new", "○", s.Words()}
 	}
-	return badge{"bad", "✕", string(v.Result)}
+	return badgeOf(v.Last)
+}
+
+// badgeOf is what became of a run: what the script says of what it looked at, where
+// the run gave such a state.
+func badgeOf(v *script.Verdict) badge {
+	b := badge{"warn", "?", strings.ToUpper(string(status.OfRun(v)))}
+	switch status.OfRun(v) {
+	case status.Failing:
+		b = badge{"bad", "✕", string(v.Result)}
+	case status.OK:
+		b = badge{"ok", "✓", "ok"}
+		if v.Answer != nil {
+			b.Word = "OK"
+		}
+	case status.Critical:
+		b.Class, b.Sign = "bad", "!"
+	case status.Warning:
+		b.Sign = "▲"
+	}
+	return b
+}
+
+// troubled reports whether a run went well and its script says that something else
+// does not.
+func troubled(v *script.Verdict) bool {
+	s := status.OfRun(v)
+	return s != status.Failing && s != status.OK
+}
+
+// answerOf is the text with which a script says its state; empty for others. It is
+// private.
+func answerOf(v *script.Verdict) string {
+	if v.Answer == nil {
+		return ""
+	}
+	return v.Answer.Text
 }
 
 func failing(v *script.View) bool { return v.Last != nil && v.Last.Result != record.OK }
@@ -94,12 +130,22 @@ func failing(v *script.View) bool { return v.Last != nil && v.Last.Result != rec
 // scriptFilters are what the table of scripts can be narrowed to, in the order
 // of their links.
 var scriptFilters = []filter[*scriptRow]{
-	{"failing", "failing", "bad", func(r *scriptRow) bool { return failing(r.View) }},
-	{"refused", "with refused lines", "warn", func(r *scriptRow) bool { return r.refused > 0 }},
-	{"ok", "ok", "ok", func(r *scriptRow) bool { return r.Last != nil && r.Last.Result == record.OK }},
-	{"new", "not yet run", "", func(r *scriptRow) bool { return r.Last == nil }},
-	{"running", "running", "", func(r *scriptRow) bool { return r.State == script.Running }},
-	{"waiting", "waiting", "", func(r *scriptRow) bool { return r.State == script.Waiting }},
+	{name: "failing", label: "failing", class: "bad", has: hasState(status.Failing)},
+	{name: "critical", label: "CRITICAL", class: "bad", has: hasState(status.Critical), rare: true},
+	{name: "warning", label: "WARNING", class: "warn", has: hasState(status.Warning), rare: true},
+	{name: "unknown", label: "UNKNOWN", class: "warn", has: hasState(status.Unknown), rare: true},
+	{name: "refused", label: "with refused lines", class: "warn", has: func(r *scriptRow) bool { return r.refused > 0 }},
+	{name: "ok", label: "ok", class: "ok", has: hasState(status.OK)},
+	{name: "new", label: "not yet run", has: hasState(status.NotYetRun)},
+	{name: "on_request", label: "on request", has: hasState(status.OnRequest), rare: true},
+	{name: "disabled", label: "disabled", has: hasState(status.Disabled), rare: true},
+	{name: "running", label: "running", has: func(r *scriptRow) bool { return r.State == script.Running }},
+	{name: "waiting", label: "waiting", has: func(r *scriptRow) bool { return r.State == script.Waiting }},
+}
+
+// hasState reports of a row whether its script is in a state.
+func hasState(s status.State) func(*scriptRow) bool {
+	return func(r *scriptRow) bool { return r.state == s }
 }
 
 // scriptColumns are the columns of the table of scripts; equal rows stay in the
@@ -117,7 +163,7 @@ var scriptColumns = []column[*scriptRow]{
 		key:  "dialect", compare: func(a, b *scriptRow) int { return cmp.Compare(a.Script.Dialect, b.Script.Dialect) },
 	}, {
 		title: "State", cells: "state",
-		cell: func(r *scriptRow) cell { return badgeCell(r.badge()).small(activity(r.View, r.now)) },
+		cell: func(r *scriptRow) cell { return badgeCell(scriptBadge(r.View)).small(activity(r.View, r.now)) },
 		key:  "state", compare: func(a, b *scriptRow) int { return cmp.Compare(a.urgency(), b.urgency()) },
 	}, {
 		title: "Last runs", class: "lesser", cells: "spark lesser",
@@ -153,8 +199,8 @@ var scriptColumns = []column[*scriptRow]{
 		cell: func(r *scriptRow) cell { return refusedCell(r.refused) },
 		key:  "refused", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.refused, b.refused) },
 	}, {
-		title: "Last error", cells: "note bad",
-		cell: func(r *scriptRow) cell { return noteCell(r.note()) },
+		title: "Message", cells: "note",
+		cell: func(r *scriptRow) cell { return r.note() },
 	},
 }
 
@@ -163,19 +209,23 @@ func refusedCell(n int) cell {
 	if n == 0 {
 		return cell{}
 	}
-	return cell{html: escape(number(n)), warn: true}
+	return cell{html: escape(number(n)), tone: warnTone}
 }
 
-// urgency orders rows by what wants looking at: what fails, then what loses
-// lines.
+// urgency orders rows by what wants looking at: what fails, then what says that
+// something else does, then what loses lines.
 func (r *scriptRow) urgency() int {
 	switch {
-	case failing(r.View):
+	case r.state == status.Failing:
 		return 0
-	case r.refused > 0:
+	case r.state == status.Critical:
 		return 1
+	case r.state.Severity() > status.Fine:
+		return 2
+	case r.refused > 0:
+		return 3
 	}
-	return 2
+	return 4
 }
 
 // last is the verdict on the last run, or an empty one, for comparing.
@@ -197,27 +247,26 @@ func (r *scriptRow) ofRun(show func(*script.Verdict) cell) cell {
 	return show(r.Last)
 }
 
-func (r *scriptRow) badge() badge {
-	if r.Last != nil && r.State == script.Disabled {
-		return badge{"new", "○", "disabled"}
+// note is why a script fails or is disabled, or what it says itself.
+func (r *scriptRow) note() cell {
+	switch {
+	case r.state == status.Failing && r.private:
+		return noteCell(excerpt(status.ErrorOf(r.Last))).in(badTone)
+	case r.state == status.Failing:
+		return noteCell(status.Cause(r.Last, r.Timeout)).in(badTone)
+	case !r.private || r.Last == nil:
+		return cell{}
+	case r.state == status.Disabled:
+		if len(r.Warnings) == 0 {
+			return cell{}
+		}
+		return noteCell(excerpt(r.Warnings[len(r.Warnings)-1]))
 	}
-	return badgeOf(r.Last)
+	return noteCell(excerpt(answerOf(r.Last))).in(tones[r.state.Severity()])
 }
 
-// note is why a script fails or is disabled.
-func (r *scriptRow) note() string {
-	switch {
-	case r.Last == nil:
-		return ""
-	case r.State == script.Disabled && r.private && len(r.Warnings) > 0:
-		return excerpt(r.Warnings[len(r.Warnings)-1])
-	case r.State == script.Disabled || !failing(r.View):
-		return ""
-	case r.private:
-		return excerpt(status.ErrorOf(r.Last))
-	}
-	return status.Cause(r.Last, r.Timeout)
-}
+// tones are those of what a script says of its state.
+var tones = [...]tone{status.Fine: plainTone, status.Minor: warnTone, status.Major: badTone}
 
 // matches reports whether the text is part of the script's name or dialect.
 func (r *scriptRow) matches(text string) bool {
@@ -256,7 +305,7 @@ func (s *Server) scriptRows(private bool, now time.Time) (rows []*scriptRow, ser
 	rows = make([]*scriptRow, len(views))
 	for i := range views {
 		v := &views[i]
-		r := &scriptRow{View: v, name: texts.Visible(v.Script.Name), private: private, now: now}
+		r := &scriptRow{View: v, name: texts.Visible(v.Script.Name), state: status.OfScript(v), private: private, now: now}
 		r.series = s.Page.Count(record.Script, v.Script.Name)
 		if r.ran() {
 			_, refused := s.Page.Refusals(record.Script, v.Script.Name)

@@ -15,6 +15,7 @@ import (
 	"scriptbridge/collector"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/script/dialect"
 )
 
 // shop is a bridge with one script in each condition.
@@ -107,6 +108,58 @@ func TestStatus(t *testing.T) {
 			t.Errorf("footer %q, want %q", got, want)
 		}
 	})
+}
+
+// What a script says of its own state is shown, found and sorted as a state; its text is
+// private.
+func TestStatusStates(t *testing.T) {
+	f := shop()
+	for _, s := range []string{"OK", "UNKNOWN", "CRITICAL", "WARNING"} {
+		v := f.views[1]
+		v.Script, v.State = newScript("check_"+strings.ToLower(s), "nagios", "/opt/check"), script.Idle
+		v.Last = &script.Verdict{Start: v.Last.Start, Result: record.OK, Answer: &dialect.Answer{State: s, Text: "it is <" + s + ">\x1b[0m"}}
+		v.History = []*script.Verdict{v.Last}
+		f.views = append(f.views, v)
+	}
+	failed := f.views[len(f.views)-1]
+	failed.Script, failed.Last = newScript("check_failed", "nagios", "/opt/check"), &script.Verdict{Result: record.Error, ExitCode: 4}
+	f.views = append(f.views, failed)
+	h := handler(t, f.options())
+	message := func(query string, ask func(method, target string) *http.Request) (list []string) {
+		for _, row := range rows(page(t, h, ask("GET", "/"+query))) {
+			cells := strings.Split(row, " | ")
+			list = append(list, cells[0]+": "+cells[2]+": "+cells[len(cells)-1])
+		}
+		return list
+	}
+	want := []string{
+		"redis: ✕ timeout: it ran on after 5s; it had said <b>busy</b>", "a/b ?: ✕ error: exit code 3: ␛[31mno certificate", "check_failed: ✕ error: error",
+		"check_critical: ! CRITICAL: it is <CRITICAL>␛[0m",
+		"check_unknown: ? UNKNOWN: it is <UNKNOWN>␛[0m", "check_warning: ▲ WARNING: it is <WARNING>␛[0m",
+		"disks: ✓ ok: ", "mail: ✓ ok running 4 s: ", "queue: ○ not yet run waiting: ", "check_ok: ✓ OK: it is <OK>␛[0m",
+	}
+	if diff := cmp.Diff(want, message("", request)); diff != "" {
+		t.Error(diff)
+	}
+	for query, want := range map[string][]string{
+		"?state=critical": {"check_critical: ! CRITICAL: "},
+		"?state=warning":  {"check_warning: ▲ WARNING: "},
+		"?state=unknown":  {"check_unknown: ? UNKNOWN: "},
+		"?state=ok":       {"disks: ✓ ok: ", "mail: ✓ ok running 4 s: ", "check_ok: ✓ OK: "},
+	} {
+		if diff := cmp.Diff(want, message(query, stranger)); diff != "" {
+			t.Errorf("%s: %s", query, diff)
+		}
+	}
+	filters := textsOf(find(find(page(t, h, request("GET", "/")), "nav.filters")[0], "a"))
+	if want := []string{"10 all", "3 failing", "1 CRITICAL", "1 WARNING", "1 UNKNOWN", "2 with refused lines", "3 ok", "1 not yet run", "1 running", "1 waiting"}; !slices.Equal(filters, want) {
+		t.Errorf("filters %q, want %q", filters, want)
+	}
+	for ask, want := range map[*http.Request]int{request("GET", "/scripts/check_warning"): 1, stranger("GET", "/scripts/check_warning"): 0} {
+		if got := textsOf(find(page(t, h, ask), "p.box")); len(got) != want || want == 1 && got[0] != "it is <WARNING>␛[0m" {
+			t.Errorf("its page says %q", got)
+		}
+	}
 }
 
 func TestStatusQuery(t *testing.T) {

@@ -29,6 +29,8 @@ type filter[R any] struct {
 	label string
 	class string // of its link, where there are such rows
 	has   func(R) bool
+	// rare says that there is no link to it where there are no such rows.
+	rare bool
 }
 
 // table is a table for the templates "table" and "section".
@@ -57,9 +59,11 @@ func tableOf[R any](t table, columns []column[R], rows []R) table {
 	if t.Class != "" {
 		separator = "\n"
 	}
-	plain, warn := make([]string, len(columns)), make([]string, len(columns))
+	classes := make([][len(toneClasses)]string, len(columns))
 	for i, c := range columns {
-		plain[i], warn[i] = classAttr(c.cells), classAttr(c.cells+" warn")
+		for tone, class := range toneClasses {
+			classes[i][tone] = classAttr(c.cells + class)
+		}
 	}
 	var row strings.Builder
 	t.Rows = make([]template.HTML, 0, len(rows))
@@ -68,11 +72,7 @@ func tableOf[R any](t table, columns []column[R], rows []R) table {
 		for i, c := range columns {
 			row.WriteString(separator)
 			shown := c.cell(r)
-			class := plain[i]
-			if shown.warn {
-				class = warn[i]
-			}
-			shown.append(&row, class)
+			shown.append(&row, classes[i][shown.tone])
 		}
 		row.WriteString(separator)
 		t.Rows = append(t.Rows, template.HTML(row.String())) // #nosec G203 -- of cells
@@ -154,7 +154,9 @@ func filterLinks[R any](filters []filter[R], rows []R, q query) []filterLink {
 		if n > 0 {
 			l.Class = f.class
 		}
-		list = append(list, l)
+		if n > 0 || !f.rare || l.On {
+			list = append(list, l)
+		}
 	}
 	return list
 }
