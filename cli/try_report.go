@@ -60,8 +60,8 @@ func (r *tryReport) script(v *script.View) (refused int) {
 	if last.Err != nil {
 		r.say("error", last.Err.Error())
 	}
-	for _, text := range v.Stderr {
-		fmt.Fprintln(r.w, "# stderr:", texts.Printable(text))
+	for _, line := range v.Stderr {
+		fmt.Fprintln(r.w, "# stderr:", texts.Printable(line.Text))
 	}
 	for _, text := range v.Log {
 		fmt.Fprintln(r.w, "# log:", texts.Printable(text))

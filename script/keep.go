@@ -61,6 +61,7 @@ func (u *worker) liveOnce(k dialect.Keeper, mine *permit, waited time.Duration) 
 		u.publish(t, batch, verdict, next)
 		waited = 0
 	}
+	u.stderr.begin()
 	last := attempt(u.exec, func(exec dialect.Exec) *dialect.Result {
 		return k.Keep(u.ctx, exec, dialect.Session{
 			Put: func(t *dialect.Result) {

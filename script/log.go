@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -24,11 +25,19 @@ type stderrLog struct {
 	logger log.Logger
 
 	mu   sync.Mutex
-	last []string
+	run  int
+	last []StderrLine
 }
 
 func newStderrLog(logger log.Logger) *stderrLog {
 	return &stderrLog{logger: logger}
+}
+
+// begin says that what follows is of another run.
+func (l *stderrLog) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.run++
 }
 
 func (l *stderrLog) line(b []byte) { l.say(level.InfoValue(), string(b), "stream", "stderr") }
@@ -45,7 +54,7 @@ func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
 	if len(l.last) == stderrTail {
 		l.last = slices.Delete(l.last, 0, 1)
 	}
-	l.last = append(l.last, text)
+	l.last = append(l.last, StderrLine{At: time.Now(), Run: l.run, Text: text})
 	log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
 }
 
@@ -56,7 +65,7 @@ func (l *stderrLog) forget() {
 	l.last = nil
 }
 
-func (l *stderrLog) tail() []string {
+func (l *stderrLog) tail() []StderrLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.last)

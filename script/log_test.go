@@ -35,8 +35,8 @@ func TestStderrTail(t *testing.T) {
 		t.Errorf("%d lines are in the log", n)
 	}
 	tail := l.tail()
-	if len(tail) != stderrTail || tail[0] != "line 150" || tail[stderrTail-1] != "line 199" {
-		t.Errorf("the tail is %q", tail)
+	if len(tail) != stderrTail || tail[0].Text != "line 150" || tail[stderrTail-1].Text != "line 199" {
+		t.Errorf("the tail is %+v", tail)
 	}
 }
 

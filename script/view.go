@@ -41,10 +41,18 @@ type View struct {
 	OutputCut         bool
 	OutputOf          *Verdict            // the last run that said anything; nil before there was one
 	Lines             []*record.LineError // of that output
-	Stderr            []string            // the last lines
+	Stderr            []StderrLine        // the last lines, of earlier runs too
 	Events            []record.Event      // newest first
 	Warnings          []string
 	Log               []string // what the last run gave for the log
+}
+
+// StderrLine is a line that a script wrote to standard error, or that it gave for the
+// log.
+type StderrLine struct {
+	At   time.Time
+	Run  int // another number for each run
+	Text string
 }
 
 // Views gives every script, in the order of the configuration.

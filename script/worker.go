@@ -271,6 +271,7 @@ func (u *worker) show(result *dialect.Result, batch *record.Batch, verdict *Verd
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
 func (u *worker) execute(mine *permit, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
+	u.stderr.begin()
 	result := attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
 	mine.release()
 	if u.ctx.Err() != nil && u.interrupted(result) {

@@ -163,7 +163,10 @@ func (m Maker) Details(v *script.View) Details {
 func (m Maker) private(d *Details, v *script.View) {
 	s := v.Script
 	d.File, d.Directory, d.User, d.Command, d.Config = s.File, s.Dir, s.User, s.Command, s.YAML()
-	d.Warnings, d.Log, d.Stderr = v.Warnings, v.Log, v.Stderr
+	d.Warnings, d.Log = v.Warnings, v.Log
+	for _, line := range v.Stderr {
+		d.Stderr = append(d.Stderr, line.Text)
+	}
 	d.Output, d.OutputCut = string(v.Output), v.OutputCut
 	if v.OutputOf != nil {
 		d.OutputOf = utc(v.OutputOf.Start)

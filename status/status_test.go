@@ -57,7 +57,7 @@ func plugin() *script.View {
 		Last: last, History: []*script.Verdict{last, failed}, Overruns: 2,
 		Declared: &record.Declared{Metrics: []*record.Meta{{ID: "1", Name: "Disk", Rename: "disk", Unit: "b", Datatype: "DOUBLE", Calctype: "Instant", Dimensions: []string{"mount"}, Help: "help"}}},
 		Output:   []byte("private: the output\n"), OutputCut: true, OutputOf: last, Lines: lines,
-		Stderr: []string{"private: older", "private: on stderr"}, Warnings: []string{"private: a warning"}, Log: []string{"private: a log line"},
+		Stderr: []script.StderrLine{{Text: "private: older"}, {Text: "private: on stderr"}}, Warnings: []string{"private: a warning"}, Log: []string{"private: a log line"},
 		Events: []record.Event{{Name: "full", Subject: record.Subject{Kind: record.Application, Name: "shop"}, Start: now, Line: 4, Message: "private: a message", Attributes: []record.Label{{Name: "mount", Value: "private: /"}}}},
 	}
 }

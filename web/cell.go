@@ -33,9 +33,15 @@ func (c cell) in(t tone) cell {
 
 func textCell(text string) cell { return cell{html: escape(text)} }
 
+// breakable lets a name of several words go on in the next line between them.
+var breakable = strings.NewReplacer("_", "_<wbr>", ".", ".<wbr>", "/", "/<wbr>", ":", ":<wbr>")
+
 // headingCell is the heading of its row; href may be empty.
 func headingCell(text, href string) cell {
 	c := cell{html: escape(text), heading: true}
+	if len(text) > 20 {
+		c.html = template.HTML(breakable.Replace(string(c.html))) // #nosec G203 -- escaped
+	}
 	if href != "" {
 		c.html = `<a href="` + escape(href) + `">` + c.html + `</a>`
 	}

@@ -101,7 +101,11 @@ func diskView(now time.Time) (script.View, []collector.SeriesView, []collector.R
 		Interval: time.Minute, Timeout: 5 * time.Second, Last: last, History: history, Overruns: 2,
 		Output: []byte("# disks\nM1 \"/\" 73.5\nM9 42\nM1 \"/home\" 12\n\nM2 5\nE7 -10 0 \"disk replaced\" \"{}\"\n"),
 		Lines:  lines, OutputOf: last,
-		Stderr:   []string{"warning: /mnt/old is not mounted", "done"},
+		Stderr: []script.StderrLine{
+			{At: now.Add(-72 * time.Second), Run: 18, Text: "<old>"},
+			{At: now.Add(-12 * time.Second), Run: 19, Text: "warning: /mnt/old is not mounted"},
+			{At: now.Add(-11 * time.Second), Run: 19, Text: "done"},
+		},
 		Warnings: []string{"the declared period 10 is below 60; 60 is used"},
 		Declared: &record.Declared{Metrics: []*record.Meta{
 			{ID: "1", Name: "Disk usage", Unit: "%", Datatype: "DOUBLE", Calctype: "Instant", Dimensions: []string{"mount"}, Help: "How full each disk is"},

@@ -141,3 +141,26 @@ func (o *output) fold(lines []line) {
 	}
 	o.Open, o.Closed = lines[:linesShown], lines[linesShown:]
 }
+
+// stderrRun is what one run wrote to standard error, of the lines that are kept.
+type stderrRun struct {
+	Began shownTime // of the first of the lines
+	Lines []stderrLine
+}
+
+// stderrLine is one line of it.
+type stderrLine struct{ Clock, Text string }
+
+// stderrRuns are the lines by run, the newest run first: what one looks for is not at
+// the end of what was before.
+func stderrRuns(lines []script.StderrLine, now time.Time) (runs []stderrRun) {
+	for i, l := range lines {
+		if i == 0 || l.Run != lines[i-1].Run {
+			runs = append(runs, stderrRun{Began: ago(l.At, now)})
+		}
+		r := &runs[len(runs)-1]
+		r.Lines = append(r.Lines, stderrLine{l.At.Format(time.TimeOnly), texts.Visible(l.Text)})
+	}
+	slices.Reverse(runs)
+	return runs
+}

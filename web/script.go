@@ -47,7 +47,7 @@ type scriptPage struct {
 	Command  []string
 	Warnings []string
 	Output   output
-	Stderr   string
+	Stderr   []stderrRun
 	Config   string
 }
 
@@ -105,7 +105,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 		p.Refused = talliesOf(v.Last.Reasons, refusals, refused)
 	}
 	if p.Hidden == "" {
-		p.private(&v, series, refusals)
+		p.private(&v, series, refusals, now)
 	}
 	s.render(w, http.StatusOK, s.script, p)
 }
@@ -157,14 +157,18 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 }
 
 // private fills in what the script itself said and how it is run.
-func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refusals []collector.Refusal) {
+func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refusals []collector.Refusal, now time.Time) {
 	sc := v.Script
 	p.Facts.code("File", sc.File)
 	p.Facts.code("Runs in", sc.Dir)
 	p.Facts.code("Runs as", sc.User)
 	p.Command = visibleAll(sc.Command)
 	if failing(v) {
-		p.Error = texts.Visible(status.ErrorOf(v.Last))
+		p.Error = status.ErrorOf(v.Last)
+		if said := v.Last.Stderr; !strings.Contains(p.Error, said) {
+			p.Error += "\n" + said
+		}
+		p.Error = texts.Visible(p.Error)
 	} else if v.Last != nil {
 		p.Said = texts.Visible(answerOf(v.Last))
 	}
@@ -175,7 +179,7 @@ func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refu
 		p.Warnings = append(p.Warnings, "and "+number(more)+" more")
 	}
 	p.Output = outputOf(v, series, refusals)
-	p.Stderr = texts.Visible(strings.Join(v.Stderr, "\n"))
+	p.Stderr = stderrRuns(v.Stderr, now)
 	p.Config = texts.Visible(sc.YAML())
 }
 
@@ -195,6 +199,14 @@ func talliesOf(reasons map[string]int, refusals []collector.Refusal, all int) []
 		list = append(list, tally{Reason: texts.Visible(reason), Count: number(counts[reason])})
 	}
 	return list
+}
+
+// tallyTexts are the tallies in a line.
+func tallyTexts(list []tally) (all []string) {
+	for _, t := range list {
+		all = append(all, t.Count+" × "+t.Reason)
+	}
+	return all
 }
 
 // declaredTable is what the script has declared.

@@ -64,11 +64,14 @@ func TestScriptPrivate(t *testing.T) {
 			`5`,
 			`6 M2 5 ✕ refused (type_conflict): Inodes: the family coscale_inodes is a counter of script "fs" already; rename one of them`,
 			`7 E7 -10 0 "disk replaced" "{}" ◆ event maintenance`,
+			// Standard error, the newest run first.
+			"23:59:48 warning: /mnt/old is not mounted", "23:59:49 done", "23:58:48 <old>",
 		})
+		check("runs on standard error", textsOf(find(doc, "h3")), []string{"12 s ago", "72 s ago"})
+		check("earlier runs", textsOf(find(find(doc, "details")[0], "summary")), []string{"Show that of earlier runs"})
 		check("tallies", textsOf(find(doc, "span.warn")), []string{"1 × type_conflict", "1 × undeclared"})
 		check("warnings", textsOf(find(doc, "div.warn")), []string{"Warnings the declared period 10 is below 60; 60 is used"})
-		check("standard error and configuration", textsOf(find(doc, "pre")), []string{
-			"warning: /mnt/old is not mounted done",
+		check("configuration", textsOf(find(doc, "pre")), []string{
 			`name: disks command: [/srv/scripts/disks.py, --all, "two words"] max_series: 10000 max_output: 16MiB`,
 		})
 		check("sections", textsOf(find(doc, "h2")), []string{
@@ -274,7 +277,7 @@ func TestHostileTexts(t *testing.T) {
 	s.File, s.Dir, s.User = next(), next(), next()
 	v := script.View{
 		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: []*script.Verdict{last},
-		Output: []byte(next()), Lines: lines, Stderr: []string{next()}, Warnings: []string{next()},
+		Output: []byte(next()), Lines: lines, Stderr: []script.StderrLine{{Text: next()}}, Warnings: []string{next()},
 		Declared: &record.Declared{Metrics: []*record.Meta{{
 			ID: next(), Name: next(), Rename: next(), Help: next(), Unit: next(), Datatype: next(), Calctype: next(), Dimensions: []string{next()},
 		}}},

@@ -50,6 +50,7 @@ type statusPage struct {
 	Total   string
 	Series  string
 	Filters []filterLink
+	Finds   string // what is searched
 	Scripts table
 	Config  configLine
 	// Contained is by what the processes of a run are kept together.
@@ -73,6 +74,7 @@ type scriptRow struct {
 	name            string
 	state           status.State
 	series, refused int
+	tallies         []tally // of what was refused
 	private         bool
 	now             time.Time
 }
@@ -185,7 +187,7 @@ var scriptColumns = []column[*scriptRow]{
 		},
 		key: "duration", down: true, compare: func(a, b *scriptRow) int { return cmp.Compare(a.last().Duration, b.last().Duration) },
 	}, {
-		title: "Exit", class: "num", cells: "num exit",
+		title: "Exit", class: "num exit", cells: "num exit",
 		cell: func(r *scriptRow) cell {
 			return r.ofRun(func(v *script.Verdict) cell { return textCell(exitCode(v)) })
 		},
@@ -247,30 +249,54 @@ func (r *scriptRow) ofRun(show func(*script.Verdict) cell) cell {
 	return show(r.Last)
 }
 
-// note is why a script fails or is disabled, or what it says itself.
+// note is why a script fails, is disabled or loses lines, or what it says itself.
 func (r *scriptRow) note() cell {
 	switch {
 	case r.state == status.Failing && r.private:
-		return noteCell(excerpt(status.ErrorOf(r.Last))).in(badTone)
+		return failureCell(r.Last).in(badTone)
 	case r.state == status.Failing:
 		return noteCell(status.Cause(r.Last, r.Timeout)).in(badTone)
-	case !r.private || r.Last == nil:
+	case r.Last == nil:
 		return cell{}
 	case r.state == status.Disabled:
-		if len(r.Warnings) == 0 {
+		if !r.private || len(r.Warnings) == 0 {
 			return cell{}
 		}
 		return noteCell(excerpt(r.Warnings[len(r.Warnings)-1]))
+	case r.private && answerOf(r.Last) != "":
+		return noteCell(excerpt(answerOf(r.Last))).in(tones[r.state.Severity()])
+	case r.refused > 0:
+		return noteCell("refused: " + strings.Join(tallyTexts(r.tallies), ", ")).in(warnTone)
 	}
-	return noteCell(excerpt(answerOf(r.Last))).in(tones[r.state.Severity()])
+	return cell{}
+}
+
+// failureCell is why a run failed, with the last line that it wrote to standard error,
+// which comes first where the script ended by itself: it then says why.
+func failureCell(v *script.Verdict) cell {
+	why := status.ErrorOf(v)
+	if v.Stderr == "" || strings.Contains(why, v.Stderr) {
+		return noteCell(excerpt(why))
+	}
+	said := `<code>` + escape(excerpt(v.Stderr)) + `</code>`
+	if v.Result == record.Error && v.ExitCode > 0 {
+		return cell{html: `<span>` + said + ` ` + escape(excerpt(why)) + `</span>`}
+	}
+	return cell{html: `<span>` + escape(excerpt(why)) + ` ` + said + `</span>`}
 }
 
 // tones are those of what a script says of its state.
 var tones = [...]tone{status.Fine: plainTone, status.Minor: warnTone, status.Major: badTone}
 
-// matches reports whether the text is part of the script's name or dialect.
+// matches reports whether the text is part of the script's name or dialect, or of what
+// the reader may see of its last run.
 func (r *scriptRow) matches(text string) bool {
-	return strings.Contains(strings.ToLower(r.Script.Name), text) || strings.Contains(r.Script.Dialect, text)
+	if strings.Contains(strings.ToLower(r.Script.Name), text) || strings.Contains(r.Script.Dialect, text) {
+		return true
+	}
+	return r.private && r.Last != nil && slices.ContainsFunc([]string{status.ErrorOf(r.Last), r.Last.Stderr, answerOf(r.Last)}, func(said string) bool {
+		return strings.Contains(strings.ToLower(said), text)
+	})
 }
 
 func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
@@ -281,6 +307,9 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	p.Refresh, p.Toggle = q.Refresh, q.toggled().href()
 
 	rows, series := s.scriptRows(private, now)
+	if p.Finds = "Name or dialect"; private {
+		p.Finds = "Name, dialect or message"
+	}
 	p.Total = count(len(rows), "script")
 	p.Filters = filterLinks(scriptFilters, rows, q)
 	rows = slices.DeleteFunc(keep(scriptFilters, rows, q.State), func(r *scriptRow) bool { return !r.matches(strings.ToLower(q.Text)) })
@@ -308,8 +337,10 @@ func (s *Server) scriptRows(private bool, now time.Time) (rows []*scriptRow, ser
 		r := &scriptRow{View: v, name: texts.Visible(v.Script.Name), state: status.OfScript(v), private: private, now: now}
 		r.series = s.Page.Count(record.Script, v.Script.Name)
 		if r.ran() {
-			_, refused := s.Page.Refusals(record.Script, v.Script.Name)
-			r.refused = refused + v.Last.Refused
+			refusals, refused := s.Page.Refusals(record.Script, v.Script.Name)
+			if r.refused = refused + v.Last.Refused; r.refused > 0 {
+				r.tallies = talliesOf(v.Last.Reasons, refusals, refused)
+			}
 		}
 		rows[i] = r
 		series += r.series

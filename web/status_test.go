@@ -51,7 +51,10 @@ func shop() *fakes {
 // rows gives the table as one reads it, a line a script.
 func rows(doc *html.Node) []string {
 	var list []string
-	for _, tr := range find(doc, "tr")[1:] {
+	for i, tr := range find(doc, "tr") {
+		if i == 0 { // the headings
+			continue
+		}
 		var cells []string
 		for n := range tr.ChildNodes() {
 			if n.Type != html.ElementNode {
@@ -79,13 +82,13 @@ func TestStatus(t *testing.T) {
 			{"private", request("GET", "/"), []string{
 				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | 12 | it ran on after 5s; it had said <b>busy</b>",
 				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 |  | exit code 3: ␛[31mno certificate",
-				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 | ",
+				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 | refused: 1 × type_conflict, 1 × undeclared",
 				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 |  | ",
 				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 |  | ",
 			}},
 			{"public", stranger("GET", "/?sort=-series"), []string{
 				"redis | prometheus | ✕ timeout | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 5.0 s |  | 1,200 | 12 | ran longer than its timeout of 5 s",
-				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 | ",
+				"disks | coscale | ✓ ok | the last 20 runs: 19 ok, 1 failed | 12 s ago | in 48 s | 310 ms | 0 | 2 | 2 | refused: 1 × type_conflict, 1 × undeclared",
 				"mail | nagios | ✓ ok running 4 s | the last run: 1 ok, 0 failed | 40 s ago |  | 2.0 s | 0 | 0 |  | ",
 				"queue | coscale | ○ not yet run waiting |  |  | now |  |  | 0 |  | ",
 				"a/b ? | scalyr | ✕ error | the last run: 0 ok, 1 failed | 40 s ago | in 20 s | 900 µs | 3 | 0 |  | exit code 3",
@@ -136,7 +139,7 @@ func TestStatusStates(t *testing.T) {
 		"redis: ✕ timeout: it ran on after 5s; it had said <b>busy</b>", "a/b ?: ✕ error: exit code 3: ␛[31mno certificate", "check_failed: ✕ error: error",
 		"check_critical: ! CRITICAL: it is <CRITICAL>␛[0m",
 		"check_unknown: ? UNKNOWN: it is <UNKNOWN>␛[0m", "check_warning: ▲ WARNING: it is <WARNING>␛[0m",
-		"disks: ✓ ok: ", "mail: ✓ ok running 4 s: ", "queue: ○ not yet run waiting: ", "check_ok: ✓ OK: it is <OK>␛[0m",
+		"disks: ✓ ok: refused: 1 × type_conflict, 1 × undeclared", "mail: ✓ ok running 4 s: ", "queue: ○ not yet run waiting: ", "check_ok: ✓ OK: it is <OK>␛[0m",
 	}
 	if diff := cmp.Diff(want, message("", request)); diff != "" {
 		t.Error(diff)
@@ -145,7 +148,7 @@ func TestStatusStates(t *testing.T) {
 		"?state=critical": {"check_critical: ! CRITICAL: "},
 		"?state=warning":  {"check_warning: ▲ WARNING: "},
 		"?state=unknown":  {"check_unknown: ? UNKNOWN: "},
-		"?state=ok":       {"disks: ✓ ok: ", "mail: ✓ ok running 4 s: ", "check_ok: ✓ OK: "},
+		"?state=ok":       {"disks: ✓ ok: refused: 1 × type_conflict, 1 × undeclared", "mail: ✓ ok running 4 s: ", "check_ok: ✓ OK: "},
 	} {
 		if diff := cmp.Diff(want, message(query, stranger)); diff != "" {
 			t.Errorf("%s: %s", query, diff)
@@ -158,6 +161,53 @@ func TestStatusStates(t *testing.T) {
 	for ask, want := range map[*http.Request]int{request("GET", "/scripts/check_warning"): 1, stranger("GET", "/scripts/check_warning"): 0} {
 		if got := textsOf(find(page(t, h, ask), "p.box")); len(got) != want || want == 1 && got[0] != "it is <WARNING>␛[0m" {
 			t.Errorf("its page says %q", got)
+		}
+	}
+}
+
+// Why a run failed is in the table, with what the script said last: before the exit
+// code of one that ended by itself, behind all else, and not twice. One can search for
+// it, if one may see it.
+func TestStatusCause(t *testing.T) {
+	f := shop()
+	for _, c := range []struct {
+		name   string
+		result record.Result
+		code   int
+		err    string
+		stderr string
+	}{
+		{"exited", record.Error, 2, "exited with code 2", "db-1: <connection> Refused\x1b[0m"},
+		{"limited", record.Limit, -1, "wrote more than its limit", "noise"},
+		{"twice", record.Error, 5, "exited with code 5: no such disk", "no such disk"},
+		{"mute", record.Error, 6, "exited with code 6", ""},
+	} {
+		v := f.views[4]
+		v.Script = newScript(c.name, "coscale", "/opt/x")
+		v.Last = &script.Verdict{Result: c.result, ExitCode: c.code, Err: errors.New(c.err), Stderr: c.stderr}
+		f.views = append(f.views, v)
+	}
+	h := handler(t, f.options())
+	messages := func(r *http.Request) string {
+		var list []string
+		for _, row := range rows(page(t, h, r)) {
+			cells := strings.Split(row, " | ")
+			list = append(list, cells[0]+": "+cells[len(cells)-1])
+		}
+		return strings.Join(list, "\n")
+	}
+	for _, c := range []struct {
+		r    *http.Request
+		want string
+	}{
+		{request("GET", "/?state=failing&q=i"), "redis: it ran on after 5s; it had said <b>busy</b>\na/b ?: exit code 3: ␛[31mno certificate\n" +
+			"exited: db-1: <connection> Refused␛[0m exited with code 2\nlimited: wrote more than its limit noise\ntwice: exited with code 5: no such disk\nmute: exited with code 6"},
+		{request("GET", "/?q=connection%3E+REFUSED"), "exited: db-1: <connection> Refused␛[0m exited with code 2"},
+		{stranger("GET", "/?q=refused"), ""},
+		{stranger("GET", "/?q=exited"), "exited: exit code 2"},
+	} {
+		if diff := cmp.Diff(c.want, messages(c.r)); diff != "" {
+			t.Errorf("%s: %s", c.r.URL, diff)
 		}
 	}
 }
