@@ -166,7 +166,7 @@ func checkStarts(w *desired) (left []*script.Script, problems []error, warnings 
 		err := s.Check()
 		if err != nil {
 			problems = append(problems, ofScript(s, err))
-		} else if s.IsKept() {
+		} else if s.IsKept() && !s.Disabled() { // which is not run here either
 			left = append(left, s)
 		}
 		for _, text := range s.Suspicions() {
@@ -215,6 +215,15 @@ func checkReceivers(w *desired) (problems []error) {
 // summary says how much there is.
 func (w *desired) summary() string {
 	text := texts.Count(len(w.Scripts), "script")
+	disabled := 0
+	for _, s := range w.Scripts {
+		if s.Disabled() {
+			disabled++
+		}
+	}
+	if disabled > 0 {
+		text += fmt.Sprintf(" (%d disabled)", disabled)
+	}
 	if n := len(receive.Names(&w.Config.Receive)); n > 0 {
 		text += ", " + texts.Count(n, "receiver")
 	}

@@ -87,6 +87,9 @@ func serveProbe(w http.ResponseWriter, r *http.Request, pool probed, others page
 	case errors.Is(err, script.ErrNoProbe):
 		others.NotFound(w, r, err.Error())
 		return
+	case errors.Is(err, script.ErrDisabled): // trying again does not help
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
 	case errors.As(err, &bad):
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -164,7 +167,7 @@ type target struct {
 }
 
 // serveDiscovery lists the scripts that can be probed without saying more than
-// their name, in the order of the configuration. Their address is the one that
+// their name and that are not disabled, in the order of the configuration. Their address is the one that
 // this was asked at.
 func serveDiscovery(w http.ResponseWriter, r *http.Request, pool probed) {
 	if r.Host == "" {
@@ -173,7 +176,7 @@ func serveDiscovery(w http.ResponseWriter, r *http.Request, pool probed) {
 	}
 	list := []target{}
 	for _, v := range pool.Views() {
-		if !v.Script.Probe || v.Script.ProbeOnly() {
+		if !v.Script.Probe || v.Script.ProbeOnly() || v.Script.Disabled() {
 			continue
 		}
 		t := target{Targets: []string{r.Host}, Labels: map[string]string{

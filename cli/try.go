@@ -129,8 +129,25 @@ func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 		l.Scripts = slices.DeleteFunc(l.Scripts, func(s *script.Script) bool { return !slices.Contains(t.names, s.Name) })
 		l.Problems = nil // of others
 	}
-	l.Scripts, err = t.fill(l.Scripts)
+	l.Scripts, err = t.fill(t.enabled(l.Scripts))
 	return l, err
+}
+
+// enabled gives the scripts without those that are disabled, unless they are named,
+// and tells which these are.
+func (t *try) enabled(scripts []*script.Script) []*script.Script {
+	return slices.DeleteFunc(scripts, func(s *script.Script) bool {
+		if !s.Disabled() {
+			return false
+		}
+		leftOut := len(t.names) == 0
+		text := "it runs now, since it is named"
+		if leftOut {
+			text = fmt.Sprintf("it is left out; scriptbridge try %s runs it", s.Name)
+		}
+		fmt.Fprintf(t.Stdout, "# script %s: disabled by enabled: false (%s): %s\n", texts.Printable(s.Name), s.DisabledAt, texts.Printable(text))
+		return leftOut
+	})
 }
 
 // fill gives the scripts with the parameters of the command line. One that

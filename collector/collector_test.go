@@ -147,6 +147,7 @@ func TestExpiry(t *testing.T) {
 			`a{script="s"} 2`,
 			`scriptbridge_script_cpu_seconds_total{script="s",mode="system"} 0`,
 			`scriptbridge_script_cpu_seconds_total{script="s",mode="user"} 0`,
+			`scriptbridge_script_enabled{script="s"} 1`,
 			`scriptbridge_script_output_bytes_total{script="s",stream="stderr"} 0`,
 			`scriptbridge_script_output_bytes_total{script="s",stream="stdout"} 0`,
 			`scriptbridge_script_overruns_total{script="s"} 0`,

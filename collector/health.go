@@ -27,6 +27,7 @@ var (
 	healthLastRun  = builtin("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
 	healthLastGood = builtin("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
 	healthLast     = builtin("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
+	healthEnabled  = builtin("enabled", gauge, "", "Whether the script runs: 1 for yes, 0 where its configuration or the script itself says that it does not.")
 	healthInterval = builtin("interval_seconds", gauge, "seconds", "The interval in force.")
 	healthTimeout  = builtin("timeout_seconds", gauge, "seconds", "The timeout in force.")
 	healthSeries   = builtin("series", gauge, "", "Number of series on the page now, as max_series counts them.")
@@ -74,6 +75,7 @@ func (c *Collector) putHealth(s *source, b *record.Batch) {
 		}
 		return
 	}
+	c.health(s, healthEnabled, truth(!b.Disabled))
 	r := b.Run
 	if r == nil {
 		return

@@ -32,6 +32,7 @@ func TestHealth(t *testing.T) {
 		`scriptbridge_script_cpu_seconds_total{script="s",mode="system"} 0.125`,
 		`scriptbridge_script_cpu_seconds_total{script="s",mode="user"} 0.5`,
 		`scriptbridge_script_duration_seconds{script="s"} 1`,
+		`scriptbridge_script_enabled{script="s"} 1`,
 		`scriptbridge_script_exit_code{script="s"} 3`,
 		`scriptbridge_script_interval_seconds{script="s"} 60`,
 		`scriptbridge_script_last_run_timestamp_seconds{script="s"} 1.769012405678e+09`,
@@ -54,6 +55,34 @@ func TestHealth(t *testing.T) {
 		`scriptbridge_script_wait_seconds_total{script="s"} 2`)
 	_ = c.Put(&record.Batch{Source: s, Gone: true})
 	want(t, onPage(t, c, ""))
+}
+
+// TestDisabled: a script that does not run has no series of a last run, whatever it
+// had before, and the sums begin at 0 again.
+func TestDisabled(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	b := whole(s, set(gaugeMeta, "a", 1))
+	b.Run = &record.Run{Result: record.Error, ExitCode: 3, Overruns: 1}
+	_ = c.Put(b)
+	_ = c.Put(&record.Batch{Source: s, Gone: true})
+	_ = c.Put(&record.Batch{Source: s, Disabled: true})
+	want(t, onPage(t, c, ""),
+		`scriptbridge_script_cpu_seconds_total{script="s",mode="system"} 0`,
+		`scriptbridge_script_cpu_seconds_total{script="s",mode="user"} 0`,
+		`scriptbridge_script_enabled{script="s"} 0`,
+		`scriptbridge_script_output_bytes_total{script="s",stream="stderr"} 0`,
+		`scriptbridge_script_output_bytes_total{script="s",stream="stdout"} 0`,
+		`scriptbridge_script_overruns_total{script="s"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="error"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="killed"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="limit"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="ok"} 0`,
+		`scriptbridge_script_runs_total{script="s",result="timeout"} 0`,
+		`scriptbridge_script_series{script="s"} 0`,
+		`scriptbridge_script_wait_seconds_total{script="s"} 0`)
+	_ = c.Put(&record.Batch{Source: s}) // it is to run again
+	want(t, onPage(t, c, "scriptbridge_script_enabled"), `scriptbridge_script_enabled{script="s"} 1`)
 }
 
 func TestReceiverHealth(t *testing.T) {

@@ -94,6 +94,7 @@ type Limits struct {
 // entry. Interval and Timeout stay 0 when unset: what counts is first the
 // configuration, then the script's declaration, then Global.
 type Settings struct {
+	Enabled          *bool               `yaml:"enabled" unset:"'true'" doc:"'false' keeps the script from running: it is still read and checked, its name is taken, and it is shown as disabled; see [Scripts that do not run](operating.md#scripts-that-do-not-run)"`
 	Dialect          string              `yaml:"dialect" unset:"{default dialect}" doc:"the protocol of the script: {dialects}"`
 	Interval         time.Duration       `yaml:"interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
@@ -119,7 +120,12 @@ type Settings struct {
 	// Global's.
 	TrustedPaths []string
 	DropTexts    bool
+	// DisabledAt is where the file says enabled: false.
+	DisabledAt Position
 }
+
+// Disabled reports whether the file says that the script does not run.
+func (s *Settings) Disabled() bool { return s.Enabled != nil && !*s.Enabled }
 
 func (s *Settings) start(e *entry) {
 	s.Labels = maps.Clone(e.load.config.Global.Labels)
@@ -137,6 +143,9 @@ func (s *Settings) start(e *entry) {
 // is said of it. A script that runs all the time has no run to measure.
 func (s *Settings) finish(e *entry, f yamltree.Field, _ bool) {
 	e.checkConfinement(f.Value, runtime.GOOS)
+	if s.Disabled() {
+		s.DisabledAt = Position{File: e.file, Line: f.Value.Get("enabled").Line}
+	}
 	if e.dialects.find(s.Dialect).Modules {
 		if own := f.Value.Get("limits"); own != nil {
 			for _, key := range []string{"cpu", "output"} {
@@ -178,7 +187,10 @@ type Script struct {
 // alone at a reload.
 func (s *Script) Fingerprint() string {
 	c, options := *s, s.Options.written()
-	c.Pos, c.line, c.Options = Position{}, nil, Options{}
+	if !s.Disabled() {
+		c.Enabled = nil
+	}
+	c.Pos, c.DisabledAt, c.line, c.Options = Position{}, Position{}, nil, Options{}
 	c.Parameters = maps.Clone(s.Parameters)
 	for name, p := range c.Parameters {
 		p.form = nil // it comes from the pattern

@@ -292,3 +292,24 @@ func TestConfinementElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// That a script runs is what it does without enabled: where the file says so
+// in so many words, a reload leaves it alone.
+func TestEnabled(t *testing.T) {
+	fingerprint := func(enabled string) (string, Position) {
+		c := loadText(t, "scripts:\n  - command: /srv/a.sh\n"+enabled).Scripts[0]
+		return c.Fingerprint(), c.DisabledAt
+	}
+	silent, _ := fingerprint("")
+	on, at := fingerprint("    enabled: true\n")
+	if on != silent || at != (Position{}) {
+		t.Errorf("enabled: true is another script than one without, and disabled at %s", at)
+	}
+	off, at := fingerprint("    enabled: false\n")
+	if off == silent || at.Line != 3 {
+		t.Errorf("enabled: false makes no difference, or stands at %s", at)
+	}
+	if later, at := fingerprint("    # later\n    enabled: false\n"); later != off || at.Line != 4 {
+		t.Errorf("where it stands makes a difference, or it stands at %s", at)
+	}
+}

@@ -87,6 +87,9 @@ func (k *key) written(v reflect.Value) *yamltree.Value {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
+		if v.Elem().Kind() == reflect.Bool {
+			return yamltree.Bare(strconv.FormatBool(v.Elem().Bool()))
+		}
 		return yamltree.Text(v.Elem().String())
 	case reflect.String:
 		return yamltree.Text(v.String())

@@ -99,6 +99,9 @@ type Batch struct {
 	// Gone says that the source is no longer configured: all of it ends,
 	// its health series too.
 	Gone bool
+	// Disabled says that the script does not run, since its configuration or the
+	// script itself says so.
+	Disabled bool
 	// Via are the names of the bridges that it came through, the last one
 	// first; a sink that sends it on to another bridge tells that one.
 	Via []string

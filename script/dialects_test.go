@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -267,3 +268,47 @@ func checkResult(t *testing.T, j *judge, turn *dialect.Result, text string) {
 }
 
 func quoted(text string) string { return fmt.Sprintf("%.100q", text) }
+
+// A script that the configuration disables does not run in any dialect, is no failure
+// and not late, and is refused to who asks for it.
+func TestDisabled(t *testing.T) {
+	forEachDialect(t, func(t *testing.T, d dialect.Dialect, c contract) {
+		inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
+			s, runner := c.runner(t, d)
+			runner.Close()
+			no := false
+			s.Probe, s.Enabled, s.DisabledAt = true, &no, config.Position{File: "a.yml", Line: 3}
+			s.newRunner = func(*dialect.Script, dialect.Memory) dialect.Runner {
+				_, r := c.runner(t, d)
+				return r
+			}
+			p.Reload(t.Context(), []*Script{s}, 16)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			v, _ := p.View("s")
+			if len(m.runs("s")) > 0 || v.State != Disabled || v.Last != nil || !v.Next.IsZero() || len(p.Late()) > 0 || p.Stalled(time.Minute) != "" {
+				t.Errorf("ran %d times; %+v; late %q", len(m.runs("s")), v, p.Late())
+			}
+			if diff := cmp.Diff([]string{"does not run: enabled: false (a.yml:3)"}, v.Warnings); diff != "" {
+				t.Error(diff)
+			}
+			if !m.has("s", func(b *record.Batch) bool { return b.Disabled }) {
+				t.Error("no sink was told")
+			}
+			if _, err := p.Probe(t.Context(), "s", nil); !errors.Is(err, ErrDisabled) {
+				t.Errorf("a probe gives %v", err)
+			}
+			moved := *s
+			entry := *s.Script.Script
+			entry.DisabledAt.Line = 9
+			moved.Script.Script = &entry
+			if moved.Fingerprint() != s.Fingerprint() {
+				t.Error("where it stands makes another script of it")
+			}
+			p.Reload(t.Context(), []*Script{&moved}, 16)
+			if v, _ := p.View("s"); v.Warnings[0] != "does not run: enabled: false (a.yml:9)" {
+				t.Errorf("moved: %q", v.Warnings)
+			}
+		})
+	})
+}

@@ -90,8 +90,7 @@ func (u *worker) rest(t *dialect.Result) {
 	t.Failure, t.Err = "", nil
 	batch, verdict := u.judge.judge(t, u.source.Load(), 0)
 	u.logVerdict(verdict, t)
-	u.putGone()
-	u.put(u.judge.announce(u.source.Load()))
+	u.putDisabled()
 	u.mu.Lock()
 	u.remember(t, batch, verdict)
 	u.view.State = Disabled

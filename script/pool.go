@@ -76,7 +76,9 @@ func (p *Pool) Reload(ctx context.Context, scripts []*Script, maxConcurrent int)
 	applied, err := p.supervisor.Apply(ctx, specs, func() {
 		p.runs.resize(maxConcurrent)
 		for i, u := range p.supervisor.All() {
-			u.source.Store(scripts[i].Source) // of one that goes on, its rank may be another
+			// Of one that goes on, its place may be another.
+			u.source.Store(scripts[i].Source)
+			u.disable(scripts[i])
 		}
 	})
 	if err != nil { // a dialect's mistake, which the reload tells

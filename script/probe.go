@@ -30,8 +30,10 @@ var (
 	// ErrNoProbe is the same for a script that is not there and for one
 	// without probe: true, so that nobody learns the names of others.
 	ErrNoProbe = errors.New("there is no script of this name that may be probed")
-	ErrBusy    = errors.New("too many runs of this script were asked for at once: try again later")
-	ErrStopped = errors.New("scriptbridge is stopping")
+	// ErrDisabled is of one that may be probed.
+	ErrDisabled = errors.New("the script is disabled: its configuration says enabled: false")
+	ErrBusy     = errors.New("too many runs of this script were asked for at once: try again later")
+	ErrStopped  = errors.New("scriptbridge is stopping")
 )
 
 // errCutShort is a run that a reload or the end took away from those who
@@ -90,6 +92,9 @@ func (p *Pool) Probe(ctx context.Context, name string, query map[string][]string
 		u, ok := p.supervisor.Get(name)
 		if !ok || !u.script.Probe {
 			return nil, ErrNoProbe
+		}
+		if u.script.Disabled() {
+			return nil, ErrDisabled
 		}
 		b, err := u.probe(ctx, query)
 		if !errors.Is(err, errCutShort) {

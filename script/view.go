@@ -15,8 +15,8 @@ const (
 	Waiting State = "waiting" // due, for a free place
 	Running State = "running"
 	Idle    State = "idle" // until its next slot
-	// Disabled is one that has said itself that it does not run; its Warnings
-	// say why.
+	// Disabled is one that does not run, since the configuration says so, or it
+	// has said so itself; its Warnings say why.
 	Disabled State = "disabled"
 )
 

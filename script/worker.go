@@ -80,6 +80,7 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 	if s.ProbeOnly() {
 		u.view.State = Idle
 	}
+	u.disable(s)
 	u.view.Interval, u.view.Timeout = u.judge.terms(nil)
 	return u
 }
@@ -95,6 +96,10 @@ func (u *worker) Run(ctx context.Context, _ func()) {
 		<-u.ctx.Done()
 		u.once.Lock() // for the last one that was asked for
 		u.once.Unlock()
+		return
+	case u.script.Disabled() && !u.onDemand:
+		u.putDisabled()
+		<-u.ctx.Done()
 		return
 	case u.script.ProbeOnly():
 		// What a predecessor had is no more brought up to date.
@@ -117,6 +122,32 @@ func (u *worker) Removed() {
 	if !u.script.ProbeOnly() {
 		u.putGone()
 	}
+}
+
+// disable shows a script as one that does not run, if the configuration says so; s
+// is the script as it stands there now.
+func (u *worker) disable(s *Script) {
+	if !s.Disabled() {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.view.State = Disabled
+	u.view.Warnings = []string{"does not run: " + s.whyDisabled()}
+}
+
+// whyDisabled says where the configuration keeps the script from running.
+func (s *Script) whyDisabled() string {
+	return fmt.Sprintf("enabled: false (%s)", s.DisabledAt)
+}
+
+// putDisabled ends what a script has said, of which the sinks are told no more than
+// that it does not run.
+func (u *worker) putDisabled() {
+	u.putGone()
+	b := u.judge.announce(u.source.Load())
+	b.Disabled = true
+	u.put(b)
 }
 
 func (u *worker) putGone() {
@@ -387,9 +418,10 @@ func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w.Events = record.Latest(w.Events, b.Events, eventsShown)
 }
 
-// hasRun reports whether the script has had its first run, if it takes any.
+// hasRun reports whether the script has had its first run, if it takes any by
+// itself.
 func (u *worker) hasRun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.view.Last != nil || u.script.ProbeOnly()
+	return u.view.Last != nil || u.script.ProbeOnly() || u.script.Disabled()
 }

@@ -24,7 +24,7 @@ const (
 	OK        State = "ok"
 	NotYetRun State = "not_yet_run"
 	OnRequest State = "on_request" // it runs only when it is probed
-	Disabled  State = "disabled"   // it has said itself that it does not run
+	Disabled  State = "disabled"   // it does not run, since its configuration or it itself says so
 )
 
 // The other states of receivers and uploads.
@@ -67,7 +67,7 @@ func (s State) Severity() Severity {
 // OfScript is a script's state.
 func OfScript(v *script.View) State {
 	switch {
-	case v.Last != nil && v.State == script.Disabled:
+	case v.State == script.Disabled:
 		return Disabled
 	case v.Last == nil && v.Script.ProbeOnly():
 		return OnRequest

@@ -125,6 +125,8 @@ func TestStates(t *testing.T) {
 		{nil, script.Idle, true, OnRequest, Fine},
 		{&script.Verdict{Result: record.OK}, script.Running, false, OK, Fine},
 		{&script.Verdict{Result: record.OK}, script.Disabled, false, Disabled, Fine},
+		{nil, script.Disabled, false, Disabled, Fine},
+		{nil, script.Disabled, true, Disabled, Fine},
 		{&script.Verdict{Result: record.Timeout}, script.Idle, false, Failing, Major},
 		{answered("OK"), script.Idle, false, OK, Fine},
 		{answered("WARNING"), script.Idle, false, Warning, Minor},

@@ -256,13 +256,13 @@ func (r *scriptRow) note() cell {
 		return failureCell(r.Last).in(badTone)
 	case r.state == status.Failing:
 		return noteCell(status.Cause(r.Last, r.Timeout)).in(badTone)
-	case r.Last == nil:
-		return cell{}
 	case r.state == status.Disabled:
 		if !r.private || len(r.Warnings) == 0 {
 			return cell{}
 		}
 		return noteCell(excerpt(r.Warnings[len(r.Warnings)-1]))
+	case r.Last == nil:
+		return cell{}
 	case r.private && answerOf(r.Last) != "":
 		return noteCell(excerpt(answerOf(r.Last))).in(tones[r.state.Severity()])
 	case r.refused > 0:
