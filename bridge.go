@@ -27,6 +27,7 @@ import (
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 	"scriptbridge/web"
+	"scriptbridge/web/api"
 )
 
 // serve runs the bridge until ctx ends.
@@ -232,7 +233,21 @@ func (b *bridge) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.sources.receivers.Handler(withProbes(b.pool, b.guard, pages)), nil
+	answers, err := api.New(api.Options{
+		Logger:       b.logger,
+		Scripts:      b.pool,
+		Receivers:    b.sources.receivers.Views,
+		Uploads:      b.uploads.States,
+		Page:         b.page,
+		Late:         lateness(b.reloader, b.sources),
+		ConfigStatus: b.reloader.status,
+		Hidden:       b.port.Hidden,
+		Version:      version.Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answers.Before(b.sources.receivers.Handler(withProbes(b.pool, b.guard, pages))), nil
 }
 
 // addSources starts the scripts and receivers as soon as the listeners are

@@ -95,6 +95,7 @@ const patience = 30 * time.Second
 //	awaitlog [FILE] REGEXP    wait until the log (or FILE) matches
 //	count N REGEXP FILE       exactly N matches in FILE
 //	certificate CERT KEY      make a self-signed certificate for 127.0.0.1; the bridge is then asked by https, but for -other
+//	openapi PATH STATUS FILE  the file is an answer as docs/openapi.yaml describes it; openapi SCHEMA FILE, a document
 //	same FILE WANT            equal but for the durations that try prints
 //	api METHOD PATH STATUS [FORM]  ask as a client of CoScale's API does, with the token of the last login; at $API, or else
 //	                          the bridge; the answer is left in the file answer
@@ -148,6 +149,7 @@ func TestScenarios(t *testing.T) {
 			"same":        cmdSame,
 			"api":         cmdAPI,
 			"hold":        cmdHold,
+			"openapi":     cmdOpenAPI,
 			"send":        cmdSend,
 			"release":     cmdRelease,
 			"expand":      cmdExpand,

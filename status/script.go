@@ -9,75 +9,68 @@ import (
 
 // Script is a script as a table of scripts shows it.
 type Script struct {
-	Name     string       `json:"name"`
-	Dialect  string       `json:"dialect"`
-	State    State        `json:"state"`
-	Activity script.State `json:"activity"` // idle, waiting for a free place, running, or disabled
-	Since    time.Time    `json:"running_since,omitzero"`
-	Next     time.Time    `json:"next_run,omitzero"`
-	Interval float64      `json:"interval_seconds,omitempty"` // nothing for one that runs on request only
-	Timeout  float64      `json:"timeout_seconds"`
-	Overruns int          `json:"overruns"`
-	Series   int          `json:"series"`
-	// Refused is how many lines and series of the last run could not be used, and
-	// Reasons how many of them for which reason.
-	Refused int            `json:"refused"`
-	Reasons map[string]int `json:"refused_reasons,omitempty"`
-	Last    *Run           `json:"last_run,omitempty"`
-	// Warning is, of a script that is disabled, why. It is private.
-	Warning string `json:"warning,omitempty"`
-	History []Run  `json:"history,omitempty"` // the last runs, newest first; not in the overview
+	Name     string         `json:"name"`
+	Dialect  string         `json:"dialect"`
+	State    State          `json:"state" enum:"failing critical warning unknown ok not_yet_run on_request disabled" doc:"how it is, as far as its last run tells"`
+	Activity script.State   `json:"activity" enum:"idle waiting running disabled" doc:"what it does at present; waiting is for a free place"`
+	Since    time.Time      `json:"running_since,omitzero"`
+	Next     time.Time      `json:"next_run,omitzero" doc:"when it is due"`
+	Interval float64        `json:"interval_seconds,omitempty" doc:"missing where it runs on request only"`
+	Timeout  float64        `json:"timeout_seconds"`
+	Overruns int            `json:"overruns" doc:"runs that were due while it still ran"`
+	Series   int            `json:"series" doc:"how many it has on the metrics page"`
+	Refused  int            `json:"refused" doc:"lines and series of the last run that could not be used"`
+	Reasons  map[string]int `json:"refused_reasons,omitempty" doc:"how many of them for which reason"`
+	Last     *Run           `json:"last_run,omitempty" doc:"missing before the first run has ended"`
+	Warning  string         `json:"warning,omitempty" doc:"of one that is disabled: why; private"`
+	History  []Run          `json:"history,omitempty" doc:"the last 20 runs, newest first; not in the overview"`
 }
 
 // Run is one run of a script.
 type Run struct {
 	Start    time.Time      `json:"start"`
 	Duration float64        `json:"duration_seconds"`
-	Waited   float64        `json:"waited_seconds"` // for a free place
-	Result   record.Result  `json:"result"`
-	ExitCode *int           `json:"exit_code,omitempty"` // nothing where it did not exit by itself
-	Limit    string         `json:"limit,omitempty"`     // that was reached
-	Cause    string         `json:"cause,omitempty"`     // of a failure, in our own words
-	Nagios   string         `json:"nagios_state,omitempty"`
-	Samples  int            `json:"samples"`
-	Events   int            `json:"events"`
-	Refused  int            `json:"refused_lines"`
-	Reasons  map[string]int `json:"refused_reasons,omitempty"`
-
-	// Private from here on.
-	Error  string `json:"error,omitempty"`
-	Stderr string `json:"last_stderr_line,omitempty"`
-	Text   string `json:"nagios_text,omitempty"`
+	Waited   float64        `json:"waited_seconds" doc:"for a free place, before it began"`
+	Result   record.Result  `json:"result" enum:"ok error timeout killed limit invalid"`
+	ExitCode *int           `json:"exit_code,omitempty" doc:"missing where it did not exit by itself"`
+	Limit    string         `json:"limit,omitempty" doc:"that was reached"`
+	Cause    string         `json:"cause,omitempty" doc:"of a failure, in the bridge's own words"`
+	Nagios   string         `json:"nagios_state,omitempty" doc:"of a Nagios plugin: OK, WARNING, CRITICAL or UNKNOWN"`
+	Samples  int            `json:"samples" doc:"values that it gave"`
+	Events   int            `json:"events" doc:"events that it gave"`
+	Refused  int            `json:"refused_lines" doc:"lines that could not be read"`
+	Reasons  map[string]int `json:"refused_reasons,omitempty" doc:"how many of them for which reason"`
+	Error    string         `json:"error,omitempty" doc:"of a failure, in the script's and the system's words; private"`
+	Stderr   string         `json:"last_stderr_line,omitempty" doc:"the last line of its standard error; private"`
+	Text     string         `json:"nagios_text,omitempty" doc:"the first line that a Nagios plugin printed, without performance data; private"`
 }
 
 // Details are all that is known of a script.
 type Details struct {
 	Script
-	SeriesList []Series   `json:"series_list"`
-	Stale      bool       `json:"stale"` // the series are of an earlier run
-	Declared   []Declared `json:"declared,omitempty"`
-	EventList  []Event    `json:"event_list,omitempty"`
-
-	// Private from here on.
-	File      string    `json:"file,omitempty"`
-	Directory string    `json:"directory,omitempty"`
-	User      string    `json:"user,omitempty"`
-	Command   []string  `json:"command,omitempty"`
-	Config    string    `json:"configuration,omitempty"` // its YAML
-	Warnings  []string  `json:"warnings,omitempty"`
-	Log       []string  `json:"log,omitempty"`
-	RefusedOf []Refused `json:"refused_list,omitempty"`
-	Output    string    `json:"output,omitempty"`       // of the last run that printed something
-	OutputCut bool      `json:"output_cut,omitempty"`   // Output is only its beginning
-	OutputOf  time.Time `json:"output_start,omitzero"`  // when that run began
-	Stderr    []string  `json:"stderr_lines,omitempty"` // the last lines, of earlier runs too
+	SeriesList []Series   `json:"series_list" doc:"its series"`
+	Stale      bool       `json:"stale" doc:"the series are of an earlier run, since the last one failed"`
+	Declared   []Declared `json:"declared,omitempty" doc:"the metrics that it has declared"`
+	EventList  []Event    `json:"event_list,omitempty" doc:"its last events, newest first"`
+	File       string     `json:"file,omitempty" doc:"private"`
+	Directory  string     `json:"directory,omitempty" doc:"that it runs in; private"`
+	User       string     `json:"user,omitempty" doc:"that it runs as; private"`
+	Command    []string   `json:"command,omitempty" doc:"private"`
+	Config     string     `json:"configuration,omitempty" doc:"as YAML, without secrets; private"`
+	Warnings   []string   `json:"warnings,omitempty" doc:"private"`
+	Log        []string   `json:"log,omitempty" doc:"what the last run gave for the log; private"`
+	RefusedOf  []Refused  `json:"refused_list,omitempty" doc:"of the last run, 1,000 lines and 100 series at most; private"`
+	Output     string     `json:"output,omitempty" doc:"of the last run that printed something, 64 KiB at most; private"`
+	OutputCut  bool       `json:"output_cut,omitempty" doc:"there was more output"`
+	OutputOf   time.Time  `json:"output_start,omitzero" doc:"when the run of that output began"`
+	Stderr     []string   `json:"stderr_lines,omitempty" doc:"the last 50 lines of standard error, of earlier runs too; private"`
 }
 
 // Declared is a metric that a script has declared.
 type Declared struct {
 	ID         string   `json:"id,omitempty"`
 	Name       string   `json:"name"`
-	Rename     string   `json:"shown_as,omitempty"`
+	Rename     string   `json:"shown_as,omitempty" doc:"the name that the configuration gives it"`
 	Unit       string   `json:"unit,omitempty"`
 	Datatype   string   `json:"datatype,omitempty"`
 	Calctype   string   `json:"calctype,omitempty"`
@@ -96,13 +89,13 @@ func (m Maker) Script(v *script.View) Script {
 	}
 	switch v.State {
 	case script.Running:
-		s.Since = utc(v.Since)
+		s.Since = Time(v.Since)
 	case script.Disabled:
 		if n := len(v.Warnings); n > 0 && m.Private {
 			s.Warning = v.Warnings[n-1]
 		}
 	default:
-		s.Next = utc(v.Next)
+		s.Next = Time(v.Next)
 	}
 	if v.Last != nil {
 		s.Last = new(m.Run(v.Last, v.Timeout))
@@ -115,7 +108,7 @@ func (m Maker) Script(v *script.View) Script {
 // Run gives what there is to say of a run of a script whose timeout is given.
 func (m Maker) Run(v *script.Verdict, timeout time.Duration) Run {
 	r := Run{
-		Start: utc(v.Start), Duration: v.Duration.Seconds(), Waited: v.Waited.Seconds(), Result: v.Result, Limit: v.Limit,
+		Start: Time(v.Start), Duration: seconds(v.Duration), Waited: seconds(v.Waited), Result: v.Result, Limit: v.Limit,
 		Cause: Cause(v, timeout), Samples: v.Samples, Events: v.Events, Refused: v.Refused, Reasons: v.Reasons,
 	}
 	if v.ExitCode >= 0 {
@@ -169,7 +162,7 @@ func (m Maker) private(d *Details, v *script.View) {
 	}
 	d.Output, d.OutputCut = string(v.Output), v.OutputCut
 	if v.OutputOf != nil {
-		d.OutputOf = utc(v.OutputOf.Start)
+		d.OutputOf = Time(v.OutputOf.Start)
 	}
 	if v.Last != nil {
 		for _, le := range v.Last.Lines {

@@ -62,11 +62,11 @@ func (n *Number) UnmarshalJSON(text []byte) error {
 
 // Series is one series of a source on the metrics page.
 type Series struct {
-	Series string  `json:"series"` // name{labels}
-	Value  Number  `json:"value"`  // sums and means included
-	Line   int     `json:"line,omitempty"`
-	Mean   float64 `json:"mean_over_seconds,omitempty"` // over how long the value is a mean
-	Sum    bool    `json:"sum,omitempty"`               // the value is all that was printed, added up
+	Series string  `json:"series" doc:"name{labels}, as on the metrics page"`
+	Value  Number  `json:"value" doc:"sums and means included; NaN, +Inf and -Inf are strings"`
+	Line   int     `json:"line,omitempty" doc:"of the output that it was read from"`
+	Mean   float64 `json:"mean_over_seconds,omitempty" doc:"over how long the value is a mean of what was printed"`
+	Sum    bool    `json:"sum,omitempty" doc:"the value is all that was printed, added up"`
 }
 
 func (m Maker) series(kind record.Kind, name string) []Series {
@@ -80,12 +80,12 @@ func (m Maker) series(kind record.Kind, name string) []Series {
 
 // Refused is a line, a series or an item that could not be used. It is private.
 type Refused struct {
-	Line   int    `json:"line,omitempty"`
-	Text   string `json:"text,omitempty"`   // the line as it came
-	Metric string `json:"metric,omitempty"` // of a series that the metrics page could not take
-	Reason string `json:"reason"`
-	Error  string `json:"error"`
-	More   int    `json:"more,omitempty"` // further ones that it stands for
+	Line   int    `json:"line,omitempty" doc:"of the output"`
+	Text   string `json:"text,omitempty" doc:"the line as it came"`
+	Metric string `json:"metric,omitempty" doc:"of a series that the metrics page could not take"`
+	Reason string `json:"reason" doc:"as in the label reason"`
+	Error  string `json:"error" doc:"why, and what to do"`
+	More   int    `json:"more,omitempty" doc:"how many further ones it stands for"`
 }
 
 func refusedSeries(refusals []collector.Refusal) (list []Refused) {
@@ -114,18 +114,18 @@ func reasons(read map[string]int, refusals []collector.Refusal, all int) map[str
 // Event is something that happened. Its message and attributes are private.
 type Event struct {
 	Name       string            `json:"name"`
-	Subject    string            `json:"subject"` // server, group or application
-	Of         string            `json:"subject_name,omitempty"`
+	Subject    string            `json:"subject" enum:"server group application" doc:"server, group or application"`
+	Of         string            `json:"subject_name,omitempty" doc:"empty for this host"`
 	Start      time.Time         `json:"start"`
-	Stop       time.Time         `json:"stop,omitzero"`
-	Line       int               `json:"line,omitempty"`
-	Message    string            `json:"message,omitempty"`
-	Attributes map[string]string `json:"attributes,omitempty"`
+	Stop       time.Time         `json:"stop,omitzero" doc:"missing while it goes on"`
+	Line       int               `json:"line,omitempty" doc:"of the output"`
+	Message    string            `json:"message,omitempty" doc:"private"`
+	Attributes map[string]string `json:"attributes,omitempty" doc:"private"`
 }
 
 func (m Maker) events(events []record.Event) (list []Event) {
 	for _, e := range events {
-		one := Event{Name: e.Name, Subject: e.Subject.Kind.String(), Of: e.Subject.Name, Start: utc(e.Start), Stop: utc(e.Stop), Line: e.Line}
+		one := Event{Name: e.Name, Subject: e.Subject.Kind.String(), Of: e.Subject.Name, Start: Time(e.Start), Stop: Time(e.Stop), Line: e.Line}
 		if m.Private {
 			one.Message = e.Message
 			for _, a := range e.Attributes {
@@ -140,10 +140,13 @@ func (m Maker) events(events []record.Event) (list []Event) {
 	return list
 }
 
-// utc is a time as the documents have it: to the millisecond.
-func utc(t time.Time) time.Time {
+// Time is a time as the documents have it: to the millisecond.
+func Time(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Millisecond)
 }
+
+// seconds is a measured time as the documents have it: to the microsecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Microsecond).Seconds() }

@@ -29,6 +29,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/internal/access"
+	"scriptbridge/internal/compress"
 	"scriptbridge/internal/texts"
 	"scriptbridge/receive"
 	"scriptbridge/script"
@@ -147,8 +148,15 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /-/ready", s.serveReady)
 	mux.HandleFunc("POST /-/reload", s.lifecycle(s.serveReload))
 	mux.HandleFunc("POST /-/quit", s.lifecycle(s.serveQuit))
-	s.handler = access.NoSniff(s.withMissing(mux))
-	return s, nil
+	compressed, err := compress.Handler(s.withMissing(mux))
+	s.handler = access.NoSniff(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == s.TelemetryPath { // it compresses by itself
+			mux.ServeHTTP(w, r)
+			return
+		}
+		compressed.ServeHTTP(w, r)
+	}))
+	return s, err
 }
 
 // ServeHTTP answers a request.
