@@ -112,7 +112,7 @@ func (r *reloader) begin(ctx context.Context) error {
 	if err := r.succeed(ctx, r.current); err != nil {
 		return err
 	}
-	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.Scripts), "receivers", len(receive.Names(&r.current.Config.Receive)))
+	level.Info(r.logger).Log("msg", "the configuration is in force", "scripts", len(r.current.Scripts), "receivers", len(receive.Names(&r.current.Config.Receive)), "uploads", len(all.Types.Names(&r.current.Config.Upload)))
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 		r.failed(err, asked, "the configuration was put into force in part alone")
 		return err
 	}
-	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.Scripts), "receivers", len(receive.Names(&w.Config.Receive)))
+	level.Info(r.logger).Log("msg", "the configuration was reloaded", "scripts", len(w.Scripts), "receivers", len(receive.Names(&w.Config.Receive)), "uploads", len(all.Types.Names(&w.Config.Upload)))
 	return nil
 }
 

@@ -58,6 +58,9 @@ func TestPages(t *testing.T) {
 			{"receiver", "/receivers/statsd", busy},
 			{"receiver-down", "/receivers/coscale", busy},
 			{"receiver-new", "/receivers/collectd", busy},
+			{"upload", "/uploads/coscale", busy},
+			{"upload-failing", "/uploads/instrumental", busy},
+			{"upload-opening", "/uploads/other", busy},
 			{"missing", "/scripts/nobody", busy},
 		} {
 			for _, reader := range []struct {

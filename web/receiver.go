@@ -1,7 +1,6 @@
 package web
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -114,8 +113,8 @@ type receiverPage struct {
 	Facts    factList
 	Why      string
 	Error    string // private
-	Dropped  []tally
-	Refused  []tally
+	Dropped  tallies
+	Refused  tallies
 	Refusals []note // private
 	Hidden   string
 	Faults   table // private
@@ -138,16 +137,12 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	if v.Error != "" {
 		p.Why = status.CauseOfReceiver(v)
 	}
-	for _, reason := range slices.Sorted(maps.Keys(v.Counts.Dropped)) {
-		if n := v.Counts.Dropped[reason]; n > 0 {
-			p.Dropped = append(p.Dropped, tally{Reason: texts.Visible(reason), Count: large(n)})
-		}
-	}
+	p.Dropped = talliesIn("Dropped", v.Counts.Dropped)
 	series := s.Page.Series(record.Receiver, v.Name)
 	p.facts(v, len(series), now)
 	p.seriesList = listOf(series, true)
 	refusals, refused := s.Page.Refusals(record.Receiver, v.Name)
-	p.Refused = talliesOf(nil, refusals, refused)
+	p.Refused = tallies{"Refused in the last batch", talliesOf(nil, refusals, refused)}
 	private := p.Hidden == ""
 	p.Events = eventTable(v.Events, private, now)
 	if private {

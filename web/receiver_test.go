@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,12 @@ func pushed(now time.Time) (*fakes, Options) {
 	o.Uploads = func() []upload.State {
 		return []upload.State{
 			{Name: "coscale", Stats: &spool.Stats{Sent: 5000}},
-			{Name: "instrumental", Error: "dial tcp: connection refused", Stats: &spool.Stats{Items: 40, Bytes: 3 << 20, Oldest: now.Add(-time.Hour), Sent: 1, Refused: 2}},
+			{Name: "instrumental", Error: "login: Post \"https://collector.example.org/api/v1/app/8f2c6d3e-0000-4000-8000-1b2c3d4e5f60/login/?with=a&very=long&query=string&that=nobody&wants=to&read=at&three=in&the=morning\": dial tcp: connection <refused>", Stats: &spool.Stats{Items: 40, Bytes: 3 << 20, Oldest: now.Add(-time.Hour), Sent: 1, Refused: 2,
+				FailingSince: now.Add(-20 * time.Minute), LastSent: now.Add(-21 * time.Minute), Retried: 17, Failing: "x",
+				DroppedBy: map[string]uint64{"full": 1200, "damaged": 0}, Skipped: map[string]uint64{"too_old": 3},
+				Refusals: []spool.Refusal{{At: now.Add(-2 * time.Minute), Error: "400 Bad Request: <no> such metric\x1b", Shown: `{"id": "<M1>"}`, Items: 2}},
+			}},
+			{Name: "other", Opening: true},
 		}
 	}
 	return f, o
@@ -62,7 +68,7 @@ func TestStatusReceivers(t *testing.T) {
 		_, o := pushed(time.Now())
 		h := handler(t, o)
 		doc := page(t, h, request("GET", "/"))
-		if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 3 receivers (1 down), 2 uploads (1 down), 1,204 series. Configuration read 3 h ago. Runs are contained by process groups."; got != want {
+		if got, want := text(find(doc, "p.lead")[0]), "5 scripts, 3 receivers (1 down), 3 uploads (1 down), 1,204 series. Configuration read 3 h ago. Runs are contained by process groups."; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 		want := [][]string{
@@ -73,7 +79,8 @@ func TestStatusReceivers(t *testing.T) {
 			},
 			{
 				"coscale | ✓ ok | 0 |  | 5,000 | 0 | ",
-				"instrumental | ✕ failing | 40 (3.0 MiB) | 60 min ago | 1 | 2 | dial tcp: connection refused",
+				"instrumental | ✕ failing | 40 (3.0 MiB) | 60 min ago | 1 | 2 | … dial tcp: connection <refused>",
+				"other | ○ opening | 0 |  | 0 | 0 | its spool is being checked; what is to be sent waits for that",
 			},
 		}
 		if diff := cmp.Diff(want, tables(doc)); diff != "" {
@@ -132,6 +139,53 @@ func TestReceiverPage(t *testing.T) {
 			t.Errorf("a receiver that there is not: %d", w.Code)
 		}
 	})
+}
+
+// An upload's page has its queue, its last error as it is, and what was refused.
+func TestUploadPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, o := pushed(time.Now())
+		h := handler(t, o)
+		public := []string{
+			"Queue: 40", "On disk: 3.0 MiB", "Oldest: 60 min ago", "Failing since: 20 min ago", "Last sent: 21 min ago", "Sent: 1", "Refused: 2",
+			"Attempts repeated: 17",
+		}
+		for _, c := range []struct {
+			r              *http.Request
+			box            string
+			refused, marks []string
+		}{
+			{
+				request("GET", "/uploads/instrumental"), "Sending fails and is retried. " + o.Uploads()[1].Error,
+				[]string{`2 min ago | 2 | 400 Bad Request: <no> such metric␛ | {"id": "<M1>"}`}, []string{"1,200 × full", "3 × too_old"},
+			},
+			{stranger("GET", "/uploads/instrumental"), "Sending fails and is retried; the log says why.", nil, []string{"1,200 × full", "3 × too_old"}},
+		} {
+			doc := page(t, h, c.r)
+			if got := text(find(doc, "div.bad")[0]); got != c.box {
+				t.Errorf("%q, want %q", got, c.box)
+			}
+			for what, pair := range map[string][2][]string{
+				"facts": {facts(doc), public}, "tallies": {textsOf(find(doc, "span.warn")), c.marks}, "refused": {rows(doc), c.refused},
+			} {
+				if !slices.Equal(pair[0], pair[1]) {
+					t.Errorf("%s: %s", what, cmp.Diff(pair[1], pair[0]))
+				}
+			}
+		}
+		if w := answer(h, request("GET", "/uploads/none")); w.Code != 404 || w.Body.String() != "there is no upload of this name\n" {
+			t.Errorf("an upload that there is not: %d %s", w.Code, w.Body)
+		}
+	})
+	for text, want := range map[string]string{
+		"short <\x1b>":           "short <␛>",
+		strings.Repeat("é", 161): "… " + strings.Repeat("é", 160),
+		"x " + strings.Repeat("é", 80) + " " + strings.Repeat("y", 100): "… " + strings.Repeat("y", 100),
+	} {
+		if got := tailOf(text); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }
 
 func TestSize(t *testing.T) {

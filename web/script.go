@@ -35,7 +35,7 @@ type scriptPage struct {
 	Hidden        string
 
 	seriesList
-	Refused  []tally
+	Refused  tallies
 	Stale    bool // the series are of an earlier run
 	Declared table
 	Events   table
@@ -102,7 +102,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	refusals, refused := s.Page.Refusals(record.Script, name)
 	p.public(&v, series, refused, now)
 	if v.Last != nil {
-		p.Refused = talliesOf(v.Last.Reasons, refusals, refused)
+		p.Refused = tallies{"Refused", talliesOf(v.Last.Reasons, refusals, refused)}
 	}
 	if p.Hidden == "" {
 		p.private(&v, series, refusals, now)

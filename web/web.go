@@ -93,11 +93,14 @@ var scriptHTML string
 //go:embed page/receiver.html
 var receiverHTML string
 
+//go:embed page/upload.html
+var uploadHTML string
+
 //go:embed page/missing.html
 var missingHTML string
 
 // endpoints are ours, and those that other packages mount beside them.
-var endpoints = []string{"/-", "/scripts", "/receivers", "/probe", "/discovery", "/api"}
+var endpoints = []string{"/-", "/scripts", "/receivers", "/uploads", "/probe", "/discovery", "/api"}
 
 // Server answers at all endpoints but /probe, /discovery and /api: the caller
 // mounts those before it. Its http.Server needs access.BaseContext, or no
@@ -111,6 +114,7 @@ type Server struct {
 	status    *template.Template
 	script    *template.Template
 	receiver  *template.Template
+	upload    *template.Template
 	missing   *template.Template
 }
 
@@ -131,7 +135,7 @@ func New(o Options) (*Server, error) {
 	for _, p := range []struct {
 		into *(*template.Template)
 		body string
-	}{{&s.status, statusHTML}, {&s.script, scriptHTML}, {&s.receiver, receiverHTML}, {&s.missing, missingHTML}} {
+	}{{&s.status, statusHTML}, {&s.script, scriptHTML}, {&s.receiver, receiverHTML}, {&s.upload, uploadHTML}, {&s.missing, missingHTML}} {
 		var err error
 		if *p.into, err = parse(p.body); err != nil {
 			return nil, err
@@ -142,6 +146,7 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /{$}", s.serveStatus)
 	mux.HandleFunc("GET /scripts/{name}", s.serveScript)
 	mux.HandleFunc("GET /receivers/{name}", s.serveReceiver)
+	mux.HandleFunc("GET /uploads/{name}", s.serveUpload)
 	mux.HandleFunc("GET /"+s.stylePath, serveStyle)
 	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)

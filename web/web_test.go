@@ -317,7 +317,7 @@ func TestMissingPages(t *testing.T) {
 		if err != nil || w.Code != 404 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || w.Header().Get("Content-Security-Policy") == "" {
 			t.Fatalf("%s: %d %v, %v", target, w.Code, w.Header(), err)
 		}
-		if got := textsOf(find(find(doc, "main")[0], "p")); got[0] != "Sorry, "+c.html+"." || got[1] != "All scripts and receivers" {
+		if got := textsOf(find(find(doc, "main")[0], "p")); got[0] != "Sorry, "+c.html+"." || got[1] != "All scripts, receivers and uploads" {
 			t.Errorf("%s: %q", target, got)
 		}
 		back, err := r.URL.Parse(attribute(find(find(doc, "main")[0], "a")[0], "href"))

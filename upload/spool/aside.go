@@ -73,7 +73,8 @@ func (s *Spool) SetAside(all ...Aside) error {
 	if now := time.Now(); now.Sub(s.refusedSince) >= tellAgain {
 		s.refusedSince, s.refusedTold = now, nil
 	}
-	for _, a := range all {
+	for i, a := range all {
+		s.refuse(&all[i])
 		if s.refusedTold.fresh(a.Why) {
 			level.Error(s.logger).Log("msg", "what was refused for good is set aside", "file", s.path+".refused", "items", a.Items, "err", a.Why)
 		}

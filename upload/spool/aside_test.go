@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -114,5 +115,28 @@ func TestSetAsideFails(t *testing.T) {
 	setAside(t, s, "second")
 	if back, left, err := s.Restore(noFormer); back != 2 || left != 0 || err != nil {
 		t.Errorf("%d are back, %d are left: %v", back, left, err)
+	}
+}
+
+// The latest reasons of refusals are told: each once, the newest first.
+func TestLatestRefusals(t *testing.T) {
+	s := open(t, Options{Path: file(t)})
+	long := strings.Repeat("x", 2*shownKept)
+	for i := range refusalsKept + 5 {
+		a := refusal(long)
+		a.Why, a.Items = fmt.Errorf("reason %d", i), i+1
+		if err := s.SetAside(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := refusal("again")
+	again.Why = errors.New("reason 10")
+	if err := s.SetAside(again, again); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Stats().Refusals
+	if len(got) != refusalsKept || got[0].Error != "reason 10" || got[0].Items != 13 || got[0].Shown != `"again"` || got[0].At.IsZero() ||
+		got[1].Error != "reason 24" || len(got[1].Shown) != shownKept || got[refusalsKept-1].Error != "reason 5" {
+		t.Errorf("%+v", got)
 	}
 }

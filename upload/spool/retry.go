@@ -57,6 +57,7 @@ func (s *Spool) Failed(err error) {
 	n := r.tries
 	if r.tries++; n == 0 {
 		r.began = time.Now()
+		s.count.FailingSince = r.began
 	}
 	fresh, began := r.told.fresh(err), r.began
 	s.mu.Unlock()
@@ -74,7 +75,7 @@ func (s *Spool) Works() {
 	s.mu.Lock()
 	r := s.failing
 	s.failing = failures{}
-	s.count.Failing = ""
+	s.count.Failing, s.count.FailingSince = "", time.Time{}
 	s.mu.Unlock()
 	if r.tries > 0 {
 		level.Info(s.logger).Log("msg", "sending works again", "spool", s.path, "tries", r.tries, "after", time.Since(r.began).Round(time.Second))

@@ -72,15 +72,15 @@ func TestRetryReasons(t *testing.T) {
 	for range 2 {
 		synctest.Test(t, func(t *testing.T) {
 			all := []error{errors.New("a"), reset(1), reset(2), errors.New("a"), errors.New("b"), reset(3), nil}
-			n := 0
+			n, began := 0, time.Now()
 			err := s.Retry(t.Context(), func(context.Context) error {
-				if n > 0 && s.Stats().Failing != all[n-1].Error() {
+				if n > 0 && (s.Stats().Failing != all[n-1].Error() || time.Since(s.Stats().FailingSince) != time.Since(began)) {
 					t.Errorf("the last error is %q", s.Stats().Failing)
 				}
 				n++
 				return all[n-1]
 			})
-			if err != nil || s.Stats().Failing != "" {
+			if err != nil || s.Stats().Failing != "" || !s.Stats().FailingSince.IsZero() {
 				t.Errorf("%v, %+v", err, s.Stats())
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -23,10 +24,41 @@ type Stats struct {
 	// and DroppedBy by the reasons below.
 	DroppedBy map[string]uint64
 	Retried   uint64 // attempts that failed and were made again
-	// Failing is why nothing is taken or sent at present; empty while all is well.
-	Failing string
+	// Failing is why nothing is taken or sent at present, and FailingSince when sending
+	// began to fail; empty while all is well.
+	Failing      string
+	FailingSince time.Time
+	LastSent     time.Time // when something arrived last; zero before that
+	// Refusals are the latest reasons for which something was set aside, the newest
+	// first.
+	Refusals []Refusal
 	// Skipped is what the sink never queued, by reason.
 	Skipped map[string]uint64
+}
+
+// Refusal is a reason for which something was set aside.
+type Refusal struct {
+	At    time.Time // the last time
+	Error string
+	Shown string // JSON that tells what was the last, cut
+	Items uint64 // all since the start
+}
+
+// What is kept of refusals.
+const (
+	refusalsKept = 20
+	shownKept    = 500 // bytes
+)
+
+// refuse keeps what was set aside for people. The caller holds s.mu.
+func (s *Spool) refuse(a *Aside) {
+	r := Refusal{At: time.Now(), Error: a.Why.Error(), Shown: string(a.Shown[:min(len(a.Shown), shownKept)]), Items: uint64(a.Items)}
+	list := s.count.Refusals
+	if i := slices.IndexFunc(list, func(old Refusal) bool { return old.Error == r.Error }); i >= 0 {
+		r.Items += list[i].Items
+		list = slices.Delete(list, i, i+1)
+	}
+	s.count.Refusals = slices.Insert(list[:min(len(list), refusalsKept-1)], 0, r)
 }
 
 // The reasons of Stats.DroppedBy.
@@ -42,7 +74,7 @@ func (s *Spool) Stats() Stats {
 	defer s.mu.Unlock()
 	stats := s.count
 	stats.Entries, stats.Items, stats.Bytes, stats.Oldest = s.total.entries, s.total.items, s.total.bytes, s.first.Time()
-	stats.Skipped = maps.Clone(stats.Skipped)
+	stats.Skipped, stats.Refusals = maps.Clone(stats.Skipped), slices.Clone(stats.Refusals)
 	stats.DroppedBy = map[string]uint64{Full: 0, Damaged: 0, Removed: 0}
 	maps.Copy(stats.DroppedBy, s.count.DroppedBy)
 	for _, n := range stats.DroppedBy {
@@ -107,7 +139,9 @@ func (s *Spool) account(t *Tx) {
 	s.first = t.first
 	s.count.DroppedBy[Full] += t.dropped
 	s.count.DroppedBy[Damaged] += t.damaged
-	s.count.Sent += t.sent
+	if s.count.Sent += t.sent; t.sent > 0 {
+		s.count.LastSent = time.Now()
+	}
 	s.count.Refused += t.refused
 	began := t.dropped > 0 && s.dropping == 0
 	s.dropping += t.dropped
