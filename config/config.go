@@ -30,13 +30,16 @@ import (
 // in the order in which the patterns name them. Its fields' tags, and those of
 // the structs in it, are the description of the file; see key.
 type Config struct {
-	Global   Global      `yaml:"global" doc:"what scripts fall back to"`
-	_        []pattern   `yaml:"include" doc:"further files, or patterns of such, relative to this one; they have 'scripts:' and nothing else"`
-	Scripts  []*Script   `yaml:"scripts" doc:"the scripts to run"`
-	Discover []*Discover `yaml:"discover" doc:"folders of scripts"`
+	Global   Global      `yaml:"global" aka:"defaults" doc:"what scripts fall back to"`
+	_        []pattern   `yaml:"include" aka:"import" doc:"further files, or patterns of such, relative to this one; they have 'scripts:' and nothing else"`
+	Scripts  []*Script   `yaml:"scripts" aka:"commands checks plugins jobs" doc:"the scripts to run"`
+	Discover []*Discover `yaml:"discover" aka:"discovery directories" doc:"folders of scripts"`
 	Events   Events      `yaml:"events" doc:"what becomes of events"`
-	Receive  Receive     `yaml:"receive" doc:"what other programs push"`
-	Upload   Upload      `yaml:"upload" doc:"where values are sent in addition to the metrics page; needs '--storage.path'"`
+	Receive  Receive     `yaml:"receive" aka:"receivers inputs" doc:"what other programs push"`
+	Upload   Upload      `yaml:"upload" aka:"outputs exporters" doc:"where values are sent in addition to the metrics page; needs '--storage.path'"`
+	_        struct{}    `yaml:"web" refused:"is set by flags" remedy:"such as --web.listen-address and --web.config.file"`
+	_        struct{}    `yaml:"log" refused:"is set by flags" remedy:"--log.level and --log.format; for the stream of events write events: {log: …}"`
+	_        struct{}    `yaml:"storage" refused:"is set by a flag" remedy:"--storage.path"`
 	_        struct{}    `yaml:"textfile" refused:"is not in this version"`
 
 	// File is the path it was read from; Files are all that took part, the
@@ -95,18 +98,18 @@ type Limits struct {
 // configuration, then the script's declaration, then Global.
 type Settings struct {
 	Enabled          *bool               `yaml:"enabled" unset:"'true'" doc:"'false' keeps the script from running: it is still read and checked, its name is taken, and it is shown as disabled; see [Scripts that do not run](operating.md#scripts-that-do-not-run)"`
-	Dialect          string              `yaml:"dialect" unset:"{default dialect}" doc:"the protocol of the script: {dialects}"`
-	Interval         time.Duration       `yaml:"interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
+	Dialect          string              `yaml:"dialect" aka:"type format data_format protocol" unset:"{default dialect}" doc:"the protocol of the script: {dialects}"`
+	Interval         time.Duration       `yaml:"interval" aka:"every period frequency schedule cron check_interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
-	Labels           map[string]string   `yaml:"labels" format:"label" doc:"on every series of the script; they override those of 'global'"`
-	Env              map[string]Secret   `yaml:"env" format:"variable" doc:"additional environment variables. Their values are never shown"`
+	Labels           map[string]string   `yaml:"labels" aka:"tags" format:"label" doc:"on every series of the script; they override those of 'global'"`
+	Env              map[string]Secret   `yaml:"env" aka:"environment" format:"variable" doc:"additional environment variables. Their values are never shown"`
 	PassEnv          []string            `yaml:"pass_env" format:"variable name" doc:"variables of the bridge's own environment that the script is given besides those in [security.md](security.md#what-a-script-is-given)"`
-	EnvFile          string              `yaml:"env_file" format:"file" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
-	User             string              `yaml:"user" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
+	EnvFile          string              `yaml:"env_file" aka:"environment_file" format:"file" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
+	User             string              `yaml:"user" aka:"run_as runas username" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
 	Group            string              `yaml:"group" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
-	WorkingDirectory string              `yaml:"working_directory" format:"path" first:"true" unset:"the script's own folder" doc:"where it runs"`
-	MaxAge           time.Duration       `yaml:"max_age" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them"`
+	WorkingDirectory string              `yaml:"working_directory" aka:"cwd workdir working_dir chdir" format:"path" first:"true" unset:"the script's own folder" doc:"where it runs"`
+	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them"`
 	MaxSeries        int                 `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
 	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed"`
 	AverageWindow    time.Duration       `yaml:"average_window" min:"1s" unset:"'global''s" doc:"what a metric with calctype Average is averaged over"`
@@ -168,13 +171,14 @@ type Script struct {
 	// Command is the argument list. A relative path of the program has been made
 	// absolute, from the folder of the file that names it. A script whose dialect
 	// runs modules has no Command: its options name the module.
-	Command []string `yaml:"command" unset:"required, unless the dialect runs modules" doc:"one line, split at blanks, where single and double quotes group and a backslash is an ordinary character; or a list of words. There is no shell, see below"`
+	Command []string `yaml:"command" aka:"cmd exec script path file run program" unset:"required, unless the dialect runs modules" doc:"one line, split at blanks, where single and double quotes group and a backslash is an ordinary character; or a list of words. There is no shell, see below"`
 	// Program is the index in Command of the script's own file (1 in
 	// `python3 /srv/disks.py`).
 	Program int
 	// Parameters are what a request to /probe may put into the command, by
 	// name; see Words.
 	Parameters map[string]Parameter `yaml:"parameters" format:"parameter" doc:"what a request to '/probe' can put into the command, by name"`
+	_          struct{}             `yaml:"args" refused:"is not a key" remedy:"write the arguments in command, behind the script"`
 	_          struct{}             `yaml:"directory" refused:"is not a script's" remedy:"an entry of discover takes it; a script has working_directory"`
 	Settings   `yaml:",inline"`
 	Pos        Position
@@ -202,7 +206,7 @@ func (s *Script) Fingerprint() string {
 // Discover is one entry of `discover`: a folder of scripts, or the
 // configuration of an agent that ran them.
 type Discover struct {
-	Directory string   `yaml:"directory" format:"file" unset:"required, unless the dialect has a folder of its own" doc:"the folder whose scripts run"` // absolute
+	Directory string   `yaml:"directory" aka:"path folder dir" format:"file" unset:"required, unless the dialect has a folder of its own" doc:"the folder whose scripts run"` // absolute
 	_         struct{} `yaml:"name" refused:"is not for an entry of discover" remedy:"each script that it finds has its own"`
 	_         struct{} `yaml:"command" refused:"is not for an entry of discover" remedy:"each script that it finds has its own"`
 	_         struct{} `yaml:"parameters" refused:"is not for an entry of discover" remedy:"a parameter needs a place in a command: name the script under scripts"`

@@ -208,7 +208,7 @@ x.yml:13: scripts[0] "a": options.texts is a list, not a map (write its keys and
 x.yml:14: scripts[0] "a": options.inner.kee is not known (did you mean "key"?)
 x.yml:15: scripts[0] "a": options.when "today": parsing time "today" as "2006-01-02T15:04:05Z07:00": cannot parse "today" as "2006"
 x.yml:16: scripts[0] "a": options.config_timeuot is not known (did you mean "config_timeout"?)
-x.yml:17: scripts[0] "a": options.Other is not known
+x.yml:17: scripts[0] "a": options.Other is not known (known: config_timeout, use_failed_output, mode, count, small, ratio, words, texts, inner, when, any)
 x.yml:18: scripts[0] "a": options.config is not known (did you mean "config_timeout"?)
 x.yml:19: scripts[0] "a": options.interval is not known (it belongs to global, an entry of scripts or an entry of discover)`
 	if err == nil {

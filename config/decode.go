@@ -67,6 +67,9 @@ func (e *entry) failAs(line int, remedy, problem string) {
 
 // failKey reports what is wrong with one key.
 func (e *entry) failKey(f yamltree.Field, p *yamltree.Problem) {
+	if f.Value != nil {
+		p = f.Value.Explain(p)
+	}
 	e.failAs(f.Line, p.Remedy, e.name(f.Key)+" "+p.Text)
 }
 
@@ -163,25 +166,69 @@ func (e *entry) unknown(v *yamltree.Value, keys []key) {
 	if len(v.Fields) == 0 {
 		return
 	}
-	names := make([]string, len(keys))
-	for i, k := range keys {
-		names[i] = k.name
+	var known, names []string // names: the refused ones too
+	for _, k := range keys {
+		names = append(names, k.name)
+		if !k.refused {
+			known = append(known, k.name)
+		}
 	}
 	for _, f := range v.Fields {
 		if slices.Contains(names, f.Key) {
 			continue
 		}
-		remedy := suggest(f.Key, names)
+		like := suggest(f.Key, names)
 		switch {
 		case e.path != "":
-			if remedy == "" && e.path == "options" {
-				remedy = e.dialects.placesOf(f.Key, e.path)
+			if like == "" && e.path == "options" {
+				like = e.dialects.placesOf(f.Key, e.path)
 			}
-			e.failKey(f, &yamltree.Problem{Text: "is not known", Remedy: remedy})
+			e.failKey(f, &yamltree.Problem{Text: "is not known", Remedy: cmp.Or(like, e.listed(known))})
 			continue
 		case e.load != nil:
-			remedy = cmp.Or(e.dialects.placesOf(f.Key, e.level), remedy)
+			like = cmp.Or(misused(f, e.level), alsoKnown(f.Key, keys), e.dialects.placesOf(f.Key, e.level), like)
 		}
-		e.fail(f.Line, remedy, "unknown key %q", f.Key)
+		e.fail(f.Line, cmp.Or(like, e.listed(known)), "unknown key %q", f.Key)
 	}
+}
+
+// mostListed is how many keys a message lists.
+const mostListed = 12
+
+// listed says which keys there are.
+func (e *entry) listed(known []string) string {
+	switch {
+	case len(known) == 0:
+		return "leave it out: there are none"
+	case len(known) <= mostListed:
+		return "known: " + strings.Join(known, ", ")
+	case e.load != nil:
+		return "docs/configuration.md lists those that there are"
+	}
+	return ""
+}
+
+// alsoKnown asks whether a word of other tools is the key that means the same.
+func alsoKnown(word string, keys []key) string {
+	word = strings.ToLower(word)
+	for _, k := range keys {
+		if slices.Contains(strings.Fields(k.tag.Get("aka")), word) {
+			return fmt.Sprintf("did you mean %q?", k.name)
+		}
+	}
+	return ""
+}
+
+// misused says what to write in the place of a key that is a script's name, or
+// that holds nothing but an anchor.
+func misused(f yamltree.Field, level string) string {
+	switch {
+	case level == "scripts[]" && f.Value.Kind == yamltree.Null:
+		return "if it is the script's name, write name: " + f.Key
+	case level == "scripts[]" && f.Value.Get("command") != nil:
+		return "write name: " + f.Key + " in its place, and what is beneath it in the same column"
+	case level == "" && f.Value.Anchored:
+		return "there is no place for an anchor alone: put it on the first entry that uses it"
+	}
+	return ""
 }

@@ -46,7 +46,7 @@ func TestFaultWhileReading(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"a: 1\nbad: 2\nb: x\nwrong: 3\n", `fuzz.yml:2: this is a fault of scriptbridge itself: runtime error: invalid memory address or nil pointer dereference (please report it; --log.level=debug tells where it is)
 fuzz.yml:3: b "x" is not a whole number (write digits alone, such as 100)
-fuzz.yml:4: unknown key "wrong"`},
+fuzz.yml:4: unknown key "wrong" (known: a, bad, b, inner, list, twice)`},
 		{"inner:\n  b: 7\n  bad: {}\n", `fuzz.yml:3: inner: this is a fault of scriptbridge itself: runtime error: invalid memory address or nil pointer dereference (please report it; --log.level=debug tells where it is)`},
 		{"list: [1, bad, 3]\nb: x\n", `fuzz.yml:1: list[1]: this is a fault of scriptbridge itself: at "bad" (please report it; --log.level=debug tells where it is)
 fuzz.yml:2: b "x" is not a whole number (write digits alone, such as 100)`},

@@ -31,7 +31,7 @@ discover:
 	c, err := Load(dialects, "scriptbridge.yml", nil)
 	const want = `scriptbridge.yml:5: scripts[1] "b": command is not for the dialect kit (name the module under options)
 scriptbridge.yml:7: scripts[3] "c": unknown key "shape" (it is an option of a dialect: write it under options:)
-scriptbridge.yml:8: scripts[4] "d": unknown key "permissions"
+scriptbridge.yml:8: scripts[4] "d": unknown key "permissions" (docs/configuration.md lists those that there are)
 scriptbridge.yml:11: discover[1]: agent_config is not for the dialect toy (write dialect: kit)`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ import (
 //	refused   what is wrong with it here: it is known for the sake of that message,
 //	          which remedy goes on
 //	write     what to write in the place of what is no map
+//	aka       what other tools call it, and people who know those
 //	doc       one line for the reference
 type key struct {
 	name     string
@@ -94,7 +96,11 @@ func (k *key) number(v *yamltree.Value, typ reflect.Type) (int64, *yamltree.Prob
 	case k.tag.Get("unit") == "bytes":
 		return v.Bytes()
 	}
-	return v.Integer(typ.Bits())
+	n, p := v.Integer(typ.Bits())
+	if p != nil && v.Kind == yamltree.Scalar && k.max != 0 {
+		p.Remedy = fmt.Sprintf("write a whole number from %d to %d", k.min, k.max)
+	}
+	return n, p
 }
 
 // fill gives the fields of a struct that are zero their defaults, in its sections

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"scriptbridge/config/internal/yamltree"
 )
 
 // level is a kind of map in the file, with the keys that it may have.
@@ -103,8 +105,14 @@ func suggest(key string, names []string) string {
 }
 
 // Nearest gives the one of names that a mistyped word is nearest to: letters
-// changed, left out or added, or the end of one left out; "" when none is near.
+// changed, left out or added, or of another case, or the end of one left out; "" when none is near.
 func Nearest(word string, names []string) string {
+	word = strings.Trim(word, yamltree.Curly)
+	for _, name := range names {
+		if strings.EqualFold(word, name) {
+			return name
+		}
+	}
 	best, limit := "", 1+len(word)/4
 	for _, name := range names {
 		if d := distance(word, name); d <= limit {

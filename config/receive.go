@@ -20,11 +20,11 @@ type Receive struct {
 
 // ReceiveCoScale is a receiver for clients of CoScale's API.
 type ReceiveCoScale struct {
-	AppID            string        `yaml:"app_id" required:"write the id that the clients have" doc:"the application's id that the clients have"`
-	AccessTokensFile string        `yaml:"access_tokens_file" format:"file" required:"name a file with one token in each line, not readable by others" doc:"a file with one access token per line, each of at least 16 characters, not readable by others; a reload notices changes in it"` // see ReadSecrets
+	AppID            string        `yaml:"app_id" aka:"application_id" required:"write the id that the clients have" doc:"the application's id that the clients have"`
+	AccessTokensFile string        `yaml:"access_tokens_file" aka:"tokens token access_tokens access_token_file" format:"file" required:"name a file with one token in each line, not readable by others" doc:"a file with one access token per line, each of at least 16 characters, not readable by others; a reload notices changes in it"` // see ReadSecrets
 	TTL              time.Duration `yaml:"ttl" default:"5m" min:"1s" doc:"how long a series stays after its last value was received"`
 	// Listen are addresses of its own; empty: the web port.
-	Listen    []string          `yaml:"listen" format:"address" unset:"the web port" doc:"one or several separate addresses that serve only the API. Some clients can only reach port 80 or 443. The web port cannot be used when '--web.config.file' has users, because the clients cannot log in there"`
+	Listen    []string          `yaml:"listen" aka:"address listen_address port" format:"address" unset:"the web port" doc:"one or several separate addresses that serve only the API. Some clients can only reach port 80 or 443. The web port cannot be used when '--web.config.file' has users, because the clients cannot log in there"`
 	TLS       TLS               `yaml:"tls"`
 	MaxSeries int               `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
 	Labels    map[string]string `yaml:"labels" format:"label" doc:"on every series of the receiver; they override those of 'global'"`
@@ -38,10 +38,10 @@ type TLS struct {
 
 // ReceiveStatsD is a receiver for StatsD. An empty address is none.
 type ReceiveStatsD struct {
-	UDP           string            `yaml:"udp" format:"address" doc:"an address"`
+	UDP           string            `yaml:"udp" aka:"listen address listen_address port" format:"address" doc:"an address"`
 	TCP           string            `yaml:"tcp" format:"address" doc:"an address"`
 	Unixgram      string            `yaml:"unixgram" format:"path" doc:"the path of a Unix datagram socket; any user who can reach the path can write to it"`
-	MappingConfig string            `yaml:"mapping_config" format:"file" doc:"a mapping file of statsd_exporter; a reload notices changes in it"`
+	MappingConfig string            `yaml:"mapping_config" aka:"mapping mapping_file" format:"file" doc:"a mapping file of statsd_exporter; a reload notices changes in it"`
 	TTL           time.Duration     `yaml:"ttl" default:"5m" min:"1s" doc:"how long a series stays after its last value was received"`
 	MaxSeries     int               `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
 	Labels        map[string]string `yaml:"labels" format:"label" doc:"on every series of the receiver; they override those of 'global'"`
@@ -49,7 +49,7 @@ type ReceiveStatsD struct {
 
 // ReceiveCollectd is a receiver for collectd.
 type ReceiveCollectd struct {
-	UDP           string            `yaml:"udp" format:"address" doc:"an address for collectd's binary protocol"`
+	UDP           string            `yaml:"udp" aka:"listen address listen_address port" format:"address" doc:"an address for collectd's binary protocol"`
 	SecurityLevel string            `yaml:"security_level" default:"none" words:"none sign encrypt" doc:"'sign' accepts only signed or encrypted packets, 'encrypt' only encrypted ones"`
 	AuthFile      string            `yaml:"auth_file" format:"file" doc:"collectd's file of users and passwords, for signed and encrypted packets"`
 	TypesDB       []string          `yaml:"types_db" format:"file" unset:"'/usr/share/collectd/types.db', if it exists" doc:"one or several files that declare collectd's types"`

@@ -39,6 +39,12 @@ func TestShellSyntax(t *testing.T) {
 		{`C:\scripts\x.ps1`, true, ""},
 
 		{`./s.sh “a b” c`, true, "command has the quote “, which groups nothing (write \" or ' in its place)"},
+		{`./s.sh ––all`, true, `command has "––all", which begins with a dash that is no hyphen (write --all)`},
+		{`./s.sh —all=x`, true, `command has "—all=x", which begins with a dash that is no hyphen (write --all=x)`},
+		{`[./s.sh, "−x"]`, true, `command has "−x", which begins with a dash that is no hyphen (write -x)`},
+		{"./s.sh\u00a0a b", true, "command has the character U+00A0, which looks like a space or like nothing, and separates no words (write an ordinary space in its place, or remove it)"},
+		{"./s.sh a\u200bb", true, "command has the character U+200B, which looks like a space or like nothing, and separates no words (write an ordinary space in its place, or remove it)"},
+		{"./s.sh 'a\u00a0b' 'a – b' a-–b – c", true, ""},
 
 		// Operators, behind whom the bridge's own arguments would end.
 		{`./s.sh | grep x`, false, `command has "|"` + only + `[sh, -c, "./s.sh | grep x"] and name: s` + quoteIt},

@@ -128,6 +128,8 @@ func (e *entry) list(k *key, f yamltree.Field, to reflect.Value) {
 		remedy := "begin each item with a dash and a space, on a line of its own"
 		if e.path != "" {
 			remedy = "begin each item with a dash, or write them in brackets, as in [a, b]"
+		} else if f.Key == "scripts" && named(f.Value) {
+			remedy = "begin each with a dash and a space, and give it its name: - name: " + f.Value.Fields[0].Key
 		}
 		e.failKey(f, yamltree.Problemf(remedy, "is %s, not a list", f.Value.Kind))
 		return
@@ -157,6 +159,11 @@ func (e *entry) list(k *key, f yamltree.Field, to reflect.Value) {
 			to.Set(reflect.Append(to, made))
 		}
 	}
+}
+
+// named says that a map has entries by their names, as other tools have them.
+func named(v *yamltree.Value) bool {
+	return len(v.Fields) > 0 && !slices.ContainsFunc(v.Fields, func(f yamltree.Field) bool { return f.Value.Kind != yamltree.Map })
 }
 
 // item reads a struct, or what reads itself, in a list.

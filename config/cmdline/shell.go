@@ -40,9 +40,8 @@ func (l *Line) ShellSyntax(s Command, parameters, appended bool) string {
 	if runtime.GOOS == "windows" {
 		return ""
 	}
-	if i := strings.IndexAny(l.text, "“”„‘‚"); i >= 0 && !l.list {
-		quote, _ := utf8.DecodeRuneInString(l.text[i:])
-		return fmt.Sprintf("command has the quote %c, which groups nothing (write \" or ' in its place)", quote)
+	if text := l.typography(s.Words); text != "" {
+		return text
 	}
 	found, inPath := l.find(s.isCode)
 	name, assigned := strings.CutSuffix(found, "=")
@@ -72,6 +71,41 @@ func (l *Line) ShellSyntax(s Command, parameters, appended bool) string {
 		remedy += "; or put it in single quotes if it is meant as an argument"
 	}
 	return fmt.Sprintf("command has %q, which only a shell understands, and no shell reads it (%s)", found, remedy)
+}
+
+// dashes are what word processors make of hyphens, each with as many of those.
+var dashes = strings.NewReplacer("–", "-", "—", "--", "‒", "-", "―", "--", "−", "-", "‐", "-", "‑", "-")
+
+// typography says what a command has that a word processor or a page has put in
+// the place of a character of ASCII, and what to write; "" for nothing.
+func (l *Line) typography(words []string) string {
+	for _, word := range words {
+		if option := dashes.Replace(word); !strings.HasPrefix(word, "-") && strings.HasPrefix(option, "-") && strings.Trim(option, "- ") != "" {
+			if strings.HasPrefix(option, "---") {
+				option = "--" + strings.TrimLeft(option, "-")
+			}
+			return fmt.Sprintf("command has %q, which begins with a dash that is no hyphen (write %s)", word, option)
+		}
+	}
+	if l.list {
+		return ""
+	}
+	if i := strings.IndexAny(l.text, "“”„‘‚"); i >= 0 {
+		quote, _ := utf8.DecodeRuneInString(l.text[i:])
+		return fmt.Sprintf("command has the quote %c, which groups nothing (write \" or ' in its place)", quote)
+	}
+	quote := rune(0)
+	for _, r := range l.text {
+		switch {
+		case quote == 0 && (r == '\'' || r == '"'):
+			quote = r
+		case r == quote:
+			quote = 0
+		case quote == 0 && yamltree.OddSpace(r):
+			return fmt.Sprintf("command has the character U+%04X, which looks like a space or like nothing, and separates no words (write an ordinary space in its place, or remove it)", r)
+		}
+	}
+	return ""
 }
 
 // HasCode reports whether the command holds the code that it runs, as sh -c

@@ -26,11 +26,8 @@ type syntaxError struct {
 
 // newSyntaxError words an error of the parser. What it is not known how to word
 // stays as the parser says it.
-func newSyntaxError(text []byte, err error) *syntaxError {
-	s := &syntaxError{lines: strings.Split(string(text), "\n")}
-	for i := range s.lines {
-		s.lines[i] = strings.TrimSuffix(s.lines[i], "\r")
-	}
+func newSyntaxError(lines []string, err error) *syntaxError {
+	s := &syntaxError{lines: lines}
 	// Its own text has a part of the file, made in time that grows with the square
 	// of the tokens.
 	if known, ok := errors.AsType[yaml.Error](err); ok {

@@ -27,7 +27,9 @@ type Value struct {
 	str    bool // a scalar that is a string, whatever it looks like
 	Items  []*Value
 	Fields []Field
-	size   int // scalars, lists and maps in it, aliases written out
+	// Anchored says that aliases may name it.
+	Anchored bool
+	size     int // scalars, lists and maps in it, aliases written out
 }
 
 // Field is one key of a map, with the line of the key.
@@ -108,9 +110,18 @@ func Parse(r *Report, file string, data []byte) *Value {
 		b.fail(line, "", "%s", problem)
 		return empty
 	}
+	lines := linesOf(data)
+	if e := oddSpaces(all, lines); e != nil {
+		b.Errs = append(b.Errs, e.located(file, lines))
+		return empty
+	}
 	tree, err := parser.Parse(all, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		s := newSyntaxError(data, err)
+		if e := foreign(lines); e != nil {
+			b.Errs = append(b.Errs, e.located(file, lines))
+			return empty
+		}
+		s := newSyntaxError(lines, err)
 		b.Errs = append(b.Errs, &Error{
 			Position: Position{File: b.file, Line: s.line}, Column: s.column, Thing: s.thing(),
 			Problem: s.problem, Remedy: s.remedy, Quoted: s.quoted, Excerpt: excerpt(s.lines, s.line, s.column),
@@ -142,6 +153,15 @@ func Bounded(file string, data []byte) error {
 		b.fail(line, "", "%s", problem)
 	}
 	return r.Join(nil)
+}
+
+// linesOf are the lines of a text, without their ends.
+func linesOf(text []byte) []string {
+	lines := strings.Split(string(text), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSuffix(lines[i], "\r")
+	}
+	return lines
 }
 
 // oneLine makes the parser's message one line: it names tabs as they are.
@@ -192,7 +212,11 @@ func (b *builder) build(n ast.Node) *Value {
 	case *ast.NullNode:
 	case *ast.StringNode:
 		v.Kind, v.Text, v.str = Scalar, n.Value, true
-		v.str = n.Token.Type != token.StringType || !numberForm.MatchString(n.Value)
+		plain := n.Token.Type == token.StringType
+		v.str = !plain || !numberForm.MatchString(n.Value)
+		if plain && enclosed(n.Value) != "" {
+			b.Warn("%s:%d: the curly quotes are part of the value (write \" in their place, or put \" around them too if they are meant)", b.file, v.Line)
+		}
 	case *ast.LiteralNode:
 		v.Kind, v.Text, v.str = Scalar, n.Value.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
@@ -203,6 +227,7 @@ func (b *builder) build(n ast.Node) *Value {
 			b.Warn("%s:%d: the anchor &%s is in line %d already; from here on *%[3]s means this one", b.file, v.Line, name, first.Line)
 		}
 		v = b.build(n.Value)
+		v.Anchored = true
 		b.anchors[name] = v
 	case *ast.AliasNode:
 		name := n.Value.GetToken().Value
