@@ -165,7 +165,9 @@ func checkStarts(w *desired) (left []*script.Script, problems []error, warnings 
 	for _, s := range w.Scripts {
 		err := s.Check()
 		if err != nil {
-			problems = append(problems, ofScript(s, err))
+			for _, one := range joined.Split(err) {
+				problems = append(problems, ofScript(s, one))
+			}
 		} else if s.IsKept() && !s.Disabled() { // which is not run here either
 			left = append(left, s)
 		}

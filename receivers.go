@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,10 +54,42 @@ func (p webPort) usable() error {
 		}
 		f.Close()
 	}
-	if err := toolkit.Validate(p.WebConfigFile); err != nil {
+	err = toolkit.Validate(p.WebConfigFile)
+	if wrong, ok := errors.AsType[*yaml.TypeError](err); ok {
+		return unreadWebConfig(p.WebConfigFile, wrong)
+	}
+	if err != nil {
 		return fmt.Errorf("--web.config.file: %s: %w", p.WebConfigFile, err)
 	}
 	return nil
+}
+
+// unknownWebKey is what the toolkit says of a key.
+var unknownWebKey = regexp.MustCompile(`^line (\d+): field (\S+) not found in type `)
+
+// unreadWebConfig words what the toolkit says of a file whose keys or values are
+// not those that it knows, each in a line of its own.
+func unreadWebConfig(file string, wrong *yaml.TypeError) error {
+	var known []string
+	for _, t := range []reflect.Type{reflect.TypeFor[toolkit.Config](), reflect.TypeFor[toolkit.TLSConfig](), reflect.TypeFor[toolkit.HTTPConfig](), reflect.TypeFor[toolkit.RateLimiterConfig]()} {
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			known = append(known, name)
+		}
+	}
+	var all []error
+	for _, text := range wrong.Errors {
+		e := &config.Error{Position: config.Position{File: file}, Problem: text}
+		if m := unknownWebKey.FindStringSubmatch(text); m != nil {
+			e.Line, _ = strconv.Atoi(m[1])
+			e.Problem, e.Remedy = fmt.Sprintf("unknown key %q", m[2]), "leave it out; exporter-toolkit's page on web configuration has all keys"
+			if like := config.Nearest(m[2], known); like != "" {
+				e.Remedy = fmt.Sprintf("did you mean %q?", like)
+			}
+		}
+		all = append(all, fmt.Errorf("--web.config.file: %w", e))
+	}
+	return errors.Join(all...)
 }
 
 func webFileError(key, path string, err error) error {

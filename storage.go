@@ -54,7 +54,7 @@ func openStorage(disk fsx.FS, folder string, trusted *trust.Policy) (*storage, e
 		return fail(err)
 	}
 	if err := fsx.MkdirAll(disk, folder); err != nil {
-		return fail(err)
+		return fail(fmt.Errorf("%w (name with --storage.path a folder that is there, or that the bridge's user can make)", err))
 	}
 	inside, err := disk.Within(folder)
 	if err != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -130,6 +131,16 @@ func readRegular(file string) ([]byte, *yamltree.Problem) {
 	return data, nil
 }
 
+// ReadNamed reads a file that a key names. Its error begins with the key, and has
+// what there is to do about it.
+func ReadNamed(key, file string) ([]byte, error) {
+	data, p := readRegular(file)
+	if p != nil {
+		return nil, fmt.Errorf("%s: %w", key, &Error{Position: Position{File: file}, Problem: p.Text, Remedy: p.Remedy})
+	}
+	return data, nil
+}
+
 // Unreadable words why the file path, which the message names, cannot be read,
 // and what there is to do about it; remedy may be empty.
 func Unreadable(path string, err error) (problem, remedy string) {
@@ -138,7 +149,7 @@ func Unreadable(path string, err error) (problem, remedy string) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return "there is no such file", MissingHint(path)
+		return "there is no such file", cmp.Or(MissingHint(path), "correct the path, or make the file")
 	case errors.Is(err, fs.ErrPermission):
 		return "permission denied", "the user that scriptbridge runs as must be able to read it"
 	case errors.Is(err, fsx.ErrFolder):
@@ -193,6 +204,8 @@ func envLine(text string) (string, Secret, error) {
 	switch {
 	case !ok:
 		return "", "", errors.New("the line has no =")
+	case strings.HasPrefix(name, "export "):
+		return "", "", errors.New("the line begins with export, which only a shell understands")
 	case !labelForm.MatchString(name): // variables have the same form
 		return "", "", fmt.Errorf("%q cannot be the name of a variable", name)
 	case strings.Contains(value, "\x00"):

@@ -87,7 +87,7 @@ func TestReadEnvFileErrors(t *testing.T) {
 	if err := os.WriteFile("x.env", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const want = `x.env:1: "export A" cannot be the name of a variable (write KEY=VALUE)
+	const want = `x.env:1: the line begins with export, which only a shell understands (write KEY=VALUE)
 x.env:2: the line has no = (write KEY=VALUE)
 x.env:3: "0A" cannot be the name of a variable (write KEY=VALUE)
 x.env:4: the value of B does not end with its quote (write KEY=VALUE)
@@ -110,7 +110,7 @@ x.env:10: the value of H does not end with its quote (write KEY=VALUE)`
 	}
 	for file, want := range map[string]string{
 		"x.env":    "x.env: is readable by others (keep what is secret in a file of its own, with mode 0600)",
-		"gone.env": "gone.env: there is no such file",
+		"gone.env": "gone.env: there is no such file (correct the path, or make the file)",
 		".":        ".: is a folder (name a file in it)",
 	} {
 		if _, err := ReadEnvFile(file); err == nil || err.Error() != want {

@@ -20,7 +20,13 @@ func ListenRemedy(err error, setting string) string {
 	if !ok || op.Op != "listen" || strings.HasPrefix(op.Net, "unix") {
 		return ""
 	}
+	_, malformed := errors.AsType[*net.AddrError](err)
+	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
+	case malformed:
+		return fmt.Sprintf("write it like %s=:10469, or %[1]s=127.0.0.1:10469 for this machine alone", setting)
+	case unknown:
+		return fmt.Sprintf("name an address that this machine has with %s", setting)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Sprintf("another program uses this address: stop it, or set another one with %s", setting)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -81,7 +82,7 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 	if err != nil {
 		problem, remedy := Unreadable(file, err)
 		if errors.Is(err, fs.ErrNotExist) {
-			remedy = strings.TrimPrefix(remedy+" --config.file names another one", " ")
+			remedy = strings.TrimPrefix(MissingHint(file)+" --config.file names another one", " ")
 			remedy += "; to begin with, one line will do: scripts: [{command: /path/to/script}]"
 		}
 		if errors.Is(err, fsx.ErrTooLarge) {
@@ -163,6 +164,11 @@ func (l *loader) include(p pattern) {
 			return
 		}
 	}
+	if folder := filepath.Dir(path); len(files) == 0 && !strings.ContainsAny(folder, "*?[") {
+		if _, err := os.Stat(folder); err != nil {
+			l.Warn("%s:%d: include %q matches nothing, since there is no folder %s (correct the path, or make the folder)", main, p.line, p.text, folder)
+		}
+	}
 	for _, file := range files {
 		if slices.Contains(l.config.Files, filepath.Clean(file)) || filepath.Clean(file) == filepath.Clean(main) {
 			continue
@@ -173,7 +179,7 @@ func (l *loader) include(p pattern) {
 		}
 		data, problem := readRegular(file)
 		if problem != nil {
-			if problem.Remedy == "" || strings.HasSuffix(problem.Text, "folder") {
+			if _, err := os.Lstat(file); err != nil && MissingHint(file) == "" || strings.HasSuffix(problem.Text, "folder") {
 				problem.Remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
 			}
 			l.fail(main, p.line, problem.Remedy, "include %q: %s", p.text, problem.Text)

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/joined"
 	"scriptbridge/internal/limits"
 	"scriptbridge/internal/trust"
 	"scriptbridge/script/dialect"
@@ -99,14 +101,18 @@ func (s *Script) variables(c *process.Command) error {
 	env := process.Environment(os.Environ(), c.Account, s.PassEnv)
 	if s.EnvFile != "" {
 		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
-			return &missingError{text: s.EnvFile + ": there is no such file", path: s.EnvFile}
+			return &missingError{"env_file: there is no file " + s.EnvFile, s.EnvFile, "correct env_file:, or make the file"}
 		}
 		if err := s.obeyed(s.EnvFile); err != nil {
 			return err
 		}
 		vars, err := config.ReadEnvFile(s.EnvFile)
 		if err != nil {
-			return err
+			var all []error
+			for _, one := range joined.Split(err) {
+				all = append(all, fmt.Errorf("env_file: %w", one))
+			}
+			return errors.Join(all...)
 		}
 		env = setSecrets(env, vars)
 	}

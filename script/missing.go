@@ -79,13 +79,12 @@ func folderProblem(d *config.Discover, err error) error {
 	e := &config.Error{Position: d.Pos, Thing: "discover"}
 	problem, remedy := config.Unreadable(d.Directory, err)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(d.Directory, "*?["):
+		e.Problem, e.Remedy = "there is no folder "+d.Directory, "it is no pattern: name the folder itself, whose scripts all run"
 	case errors.Is(err, syscall.ENOTDIR):
 		e.Problem, e.Remedy = d.Directory+" is not a folder", "name the folder that it is in, or name it by command: under scripts"
 	case errors.Is(err, fs.ErrNotExist):
-		e.Problem, e.Remedy = "there is no folder "+d.Directory, remedy
-		if remedy == "" {
-			e.Remedy = "correct directory:, or make the folder"
-		}
+		e.Problem, e.Remedy = "there is no folder "+d.Directory, cmp.Or(config.MissingHint(d.Directory), "correct directory:, or make the folder")
 	default:
 		e.Problem, e.Remedy = d.Directory+": "+problem, remedy
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"scriptbridge/internal/fsx"
+	"scriptbridge/config"
 )
 
 // typesDB is what files of the form types.db(5) say: the data sources of
@@ -49,9 +49,9 @@ func loadTypesDB(files []string, logger log.Logger) (typesDB, error) {
 }
 
 func (t typesDB) readFile(name string) error {
-	text, err := fsx.ReadFile(name)
+	text, err := config.ReadNamed("types_db", name)
 	if err != nil {
-		return fmt.Errorf("types_db: %w", err)
+		return err
 	}
 	return t.read(bytes.NewReader(text), name)
 }

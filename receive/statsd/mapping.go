@@ -2,7 +2,6 @@ package statsd
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
 
 	"scriptbridge/config"
-	"scriptbridge/internal/fsx"
 	"scriptbridge/record"
 )
 
@@ -32,8 +30,8 @@ func loadMapping(path string, ttl time.Duration) (*mapping, error) {
 	var text []byte
 	if path != "" {
 		var err error
-		if text, err = fsx.ReadFile(path); err != nil {
-			return nil, fmt.Errorf("statsd mapping_config: %w", err)
+		if text, err = config.ReadNamed("mapping_config", path); err != nil {
+			return nil, err
 		}
 	}
 	return parseMapping(path, text, ttl)

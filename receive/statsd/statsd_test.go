@@ -607,7 +607,7 @@ func TestMappingErrors(t *testing.T) {
 func TestMappingMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mapping.yml")
 	_, err := loadMapping(path, time.Minute)
-	if want := "statsd mapping_config: open " + path + ": no such file or directory"; err == nil || err.Error() != want {
+	if want := "mapping_config: " + path + ": there is no such file (correct the path, or make the file)"; err == nil || err.Error() != want {
 		t.Errorf("a missing file: %v", err)
 	}
 }

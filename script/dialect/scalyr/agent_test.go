@@ -205,7 +205,7 @@ two`
 
 func TestDiscoverScalyrErrors(t *testing.T) {
 	for _, test := range []struct{ name, files, want string }{
-		{"missing", "", "discover: DIR/agent.json: there is no such file"},
+		{"missing", "", "discover: DIR/agent.json: there is no such file (correct the path, or make the file)"},
 		{"syntax", "-- agent.json --\n{\n a: ]\n}\n", "discover: DIR/agent.json: line 2: a value is missing before ']'"},
 		{"a list", "-- agent.json --\n[]\n", "discover: DIR/agent.json: is not an object"},
 		{"twice", "-- agent.json --\n{monitors: [{module: \"a.m\", id: \"x\"}, {module: \"a.m\", id: \"x\"}, {module: \"b.m\", id: \"x\"}]}\n",

@@ -263,11 +263,8 @@ func (Dialect) Warnings(c *config.Script) (texts []string) {
 		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		text := "options.module_paths: there is no folder " + dir
-		if hint := config.MissingHint(dir); hint != "" {
-			text += " (" + hint + ")"
-		}
-		texts = append(texts, text)
+		hint := cmp.Or(config.MissingHint(dir), "correct the path, or make the folder")
+		texts = append(texts, fmt.Sprintf("options.module_paths: there is no folder %s (%s)", dir, hint))
 	}
 	return texts
 }
