@@ -44,7 +44,7 @@ func k(name string, good ...string) placeKey { return placeKey{name, good} }
 // started does nothing.
 var everyKey = []place{
 	{"main", "Config", []placeKey{
-		k("global", "{}"), k("include", "[conf.d/*.yml]"), k("scripts", "[]"), k("discover", "[]"), k("events", "{}"), k("receive", "{}"),
+		k("global", "{}"), k("web", "{}"), k("log", "{}"), k("storage", "x"), k("include", "[conf.d/*.yml]"), k("scripts", "[]"), k("discover", "[]"), k("events", "{}"), k("receive", "{}"),
 		k("upload", "{}"), k("textfile", "{}"),
 	}},
 	{"global", "Global", []placeKey{
@@ -59,7 +59,7 @@ var everyKey = []place{
 	}},
 	{"script", "Script", []placeKey{
 		k("name", "other", "\"a b\""), k("command", "ok.sh", "[/bin/true, a]", "\"/bin/sh -c true\"", "\"env A=b /bin/sh ok.sh {p}\"", "nosuch"),
-		k("parameters", "{}"), k("directory", "folder"),
+		k("parameters", "{}"), k("directory", "folder"), k("args", "[a]"),
 	}},
 	{"discover", "Discover", []placeKey{
 		k("directory", "folder", "nowhere", "ok.sh"), k("name", "a"), k("command", "ok.sh"), k("parameters", "{}"), k("agent_config", "agent.json", "odd.json"),
