@@ -104,6 +104,25 @@ func TestDocsCommands(t *testing.T) {
 				t.Errorf("it printed:\n%s", got)
 			}
 		},
+		"scriptbridge check /etc/scriptbridge/scriptbridge.yml": func(t *testing.T, _ string) {
+			program(t, ".", "check", filepath.Join(examples, "scriptbridge.yml"))
+		},
+		"scriptbridge --config.file=/etc/scriptbridge/scriptbridge.yml try NAME": func(t *testing.T, _ string) {
+			program(t, ".", "--config.file="+filepath.Join(examples, "scriptbridge.yml"), "try", "load")
+		},
+		`sed -i 's|file:///usr/share/doc/scriptbridge/|https://wiki.example.org/scriptbridge/|' rules.yml`: func(t *testing.T, _ string) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "rules.yml"), read(t, "dashboards/rules.yml"), 0o644)
+			sed := exec.Command("sed", "-i", "s|file:///usr/share/doc/scriptbridge/|https://wiki.example.org/scriptbridge/|", "rules.yml")
+			sed.Dir = dir
+			if out, err := sed.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			text := read(t, filepath.Join(dir, "rules.yml"))
+			if all, moved := strings.Count(text, "runbook_url: "), strings.Count(text, "runbook_url: https://wiki.example.org/scriptbridge/docs/alerts.md#"); all == 0 || moved != all {
+				t.Errorf("%d of %d alerts lead to the new address", moved, all)
+			}
+		},
 		"scriptbridge try": func(t *testing.T, _ string) { program(t, examples, "try") },
 		"scriptbridge init": func(t *testing.T, _ string) {
 			dir, blocks := t.TempDir(), docBlocks(t)

@@ -260,6 +260,10 @@ func (s *sources) register(r prometheus.Registerer) {
 	pool := s.pool
 	r.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "scriptbridge_scripts",
+			Help: "Scripts of the configuration, with those that run only when somebody asks.",
+		}, func() float64 { return float64(pool.Size()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "scriptbridge_scripts_running",
 			Help: "Scripts that run at this moment.",
 		}, func() float64 { return float64(pool.Running()) }),

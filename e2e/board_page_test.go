@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -44,6 +47,23 @@ echo "E1 $((begun - 3600)) $((begun - 1800)) \"release 42\" \"{\"Exit code\":137
 echo "E1 $((begun - 600)) $((begun - 600)) \"release 43\" \"{\"Exit code\":1}\" S"
 fi
 `,
+	// Its target is what a probe asks for.
+	"probed": "#!/bin/sh\necho \"answers_total{target=\\\"$1\\\"} 1\"\n",
+	// A plugin that has the exit code, and so the state, of its argument.
+	"plugin": `#!/bin/sh
+echo "STATE $1 - of a plugin | queue=12;10;20;0;100 time=0.5s;1;2"
+exit "$1"
+`,
+	// Instrumental has no histograms.
+	"requests": `#!/bin/sh
+cat <<'END'
+# TYPE request_seconds histogram
+request_seconds_bucket{le="1"} 2
+request_seconds_bucket{le="+Inf"} 3
+request_seconds_sum 4.5
+request_seconds_count 3
+END
+`,
 	"failing": declareOne + "echo 'M1 1'\nexit 3\n",
 	"overrun": declareOne + "sleep 1.5\necho 'M1 1'\n",
 }
@@ -61,40 +81,52 @@ var wanted = []string{
 	`scriptbridge_script_refused_total\{script="story",reason="undeclared"\} `,
 	`scriptbridge_script_overruns_total\{script="overrun"\} [1-9]`,
 	`scriptbridge_script_duration_seconds\{script="overrun"\} `,
-	`scriptbridge_receiver_up\{receiver="statsd"\} 1`,
-	`scriptbridge_upload_up\{upload="coscale"\} 0`,
+	`nagios_state\{script="ok"\} 0`,
+	`nagios_state\{script="warning"\} 1`,
+	`nagios_state\{script="critical"\} 2`,
+	`nagios_state\{script="unknown"\} 3`,
+	`web_hits\{page="index"\} [1-9]`,
+	`statsd_event_info\{receiver="statsd",`,
+	`scriptbridge_receiver_refused_total\{receiver="statsd",reason="malformed"\} [1-9]`,
+	`collectd_load\{instance="h"\} 1.5`,
+	`collectd_event_info\{receiver="collectd",`,
+	`coscale_users\{subject="application"\} 7`,
+	`coscale_event_info\{receiver="coscale",`,
+	`scriptbridge_upload_up\{upload="coscale"\} 1`,
+	`scriptbridge_upload_sent_total\{upload="coscale"\} [1-9]`,
+	`scriptbridge_upload_up\{upload="instrumental"\} 0`,
+	`scriptbridge_upload_skipped_total\{reason="[a-z_]+",upload="instrumental"\} [1-9]`,
 }
 
-// startStory runs the examples' scripts and those above until the page has what
-// is wanted, and gives the bridge's address.
-func startStory(t *testing.T) string {
+// story is a bridge with everything in it, and the one that it uploads to.
+type story struct{ here, there string }
+
+// startStory runs the examples' scripts and those above, has every receiver take
+// something, until the page has what is wanted.
+func startStory(t *testing.T) story {
 	t.Helper()
 	dir := t.TempDir()
-	var config strings.Builder
-	config.WriteString("scripts:\n")
-	for name, text := range storyScripts {
-		write(t, dir, name+".sh", text)
-		fmt.Fprintf(&config, "  - {command: ./%s.sh, interval: 1s, timeout: 5s}\n", name)
-	}
-	for _, path := range examples(t) {
-		text, err := os.ReadFile(path)
-		if err != nil {
+	for _, name := range []string{"token", "key"} {
+		if err := os.Chmod(write(t, dir, name, "open-sesame-open-sesame\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		name := filepath.Base(path)
-		write(t, dir, name, string(text)) // some keep a file beside them
-		fmt.Fprintf(&config, "  - {command: ./%s, interval: 2s, timeout: 20s, options: {config_timeout: 20s}}\n", name)
 	}
-	token := write(t, dir, "token", "secret\n")
-	if err := os.Chmod(token, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config.WriteString("receive: {statsd: {unixgram: ./statsd}}\n" +
-		"upload: {coscale: {url: 'http://127.0.0.1:1', app_id: shop, access_token_file: token, interval: 1s}}\n") // where nobody is
-	write(t, dir, "scriptbridge.yml", config.String())
-	address := startBridge(t, dir, "scriptbridge.yml", "--storage.path="+filepath.Join(dir, "state")).address
+	const api = "coscale: {app_id: shop, access_tokens_file: token, ttl: 1h}"
+	write(t, dir, "there.yml", "receive: {"+api+"}\n")
+	there := startBridge(t, dir, "there.yml", "--storage.path="+filepath.Join(dir, "there")).address
+	write(t, dir, "scriptbridge.yml", storyScriptsSection(t, dir)+fmt.Sprintf(`
+receive:
+  statsd: {unixgram: ./statsd, ttl: 1h}
+  collectd: {http_path: /collectd-post, ttl: 1h}
+  %s
+upload:
+  coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 1s}
+  instrumental: {api_key_file: key, collector: "127.0.0.1:1"} # where nobody is
+`, api, there))
+	here := startBridge(t, dir, "scriptbridge.yml", "--storage.path="+filepath.Join(dir, "here")).address
+	pushStory(t, dir, here)
 	eventually(t, "a page with all that is wanted", func() error {
-		text, err := get("http://" + address + "/metrics")
+		text, err := get("http://" + here + "/metrics")
 		if err != nil {
 			return err
 		}
@@ -105,8 +137,74 @@ func startStory(t *testing.T) string {
 		}
 		return nil
 	})
-	return address
+	return story{here, there}
 }
+
+// storyScriptsSection writes all scripts into a folder, and gives the section of
+// the configuration that runs them.
+func storyScriptsSection(t *testing.T, dir string) string {
+	t.Helper()
+	for name, text := range storyScripts {
+		write(t, dir, name+".sh", text)
+	}
+	config := "scripts:\n"
+	for _, name := range []string{"story", "failing", "overrun"} {
+		config += fmt.Sprintf("  - {command: ./%s.sh, interval: 1s, timeout: 5s}\n", name)
+	}
+	for state, name := range []string{"ok", "warning", "critical", "unknown"} {
+		config += fmt.Sprintf("  - {name: %s, command: ./plugin.sh %d, dialect: nagios, interval: 1s}\n", name, state)
+	}
+	config += "  - {command: ./requests.sh, dialect: prometheus, interval: 1s}\n"
+	config += "  - {command: './probed.sh {target}', dialect: prometheus, probe: true, parameters: {target: {pattern: '[a-z]+'}}}\n"
+	for _, path := range examples(t) {
+		name := filepath.Base(path)
+		write(t, dir, name, readFile(t, path)) // some keep a file beside them
+		config += fmt.Sprintf("  - {command: ./%s, interval: 2s, timeout: 20s, options: {config_timeout: 20s}}\n", name)
+	}
+	return config
+}
+
+// pushStory has every receiver of a bridge take values, an event and, where it has
+// such, something that it refuses.
+func pushStory(t *testing.T, dir, address string) {
+	t.Helper()
+	eventually(t, "the packet to be taken", func() error {
+		conn, err := net.Dial("unixgram", filepath.Join(dir, "statsd"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("web.hits:7|c|#page:index\nweb.load:10:20|ms\nqueue:3|g\n_e{8,9}:deployed|version 7|#by:ann\nnonsense"))
+		return err
+	})
+	now := time.Now().Unix()
+	for _, body := range []string{
+		fmt.Sprintf(`[{"values": [1.5], "dstypes": ["gauge"], "dsnames": ["value"], "time": %d, "interval": 10, "host": "h", "plugin": "load", "type": "load"}]`, now),
+		fmt.Sprintf(`[{"message": "disk full", "severity": "FAILURE", "time": %d, "host": "h", "plugin": "df", "type": "df_complex"}]`, now),
+	} {
+		resp, err := http.Post("http://"+address+"/collectd-post", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s for %s", resp.Status, body)
+		}
+	}
+	for _, args := range [][]string{
+		{"push", "--data=Users:A:0:7"},
+		{"wrap", "--category=Backups", "--message=nightly", "--server=web-1", "--", "true"},
+	} {
+		cmd := exec.Command(program, args...)
+		cmd.Env = append(os.Environ(), "SCRIPTBRIDGE_API_URL=http://"+address, "SCRIPTBRIDGE_API_APP_ID=shop", "SCRIPTBRIDGE_API_TOKEN_FILE="+filepath.Join(dir, "token"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+	}
+}
+
+// probePath asks for the story's script that runs when it is probed.
+const probePath = "/probe?script=probed&target=db"
 
 // examples are the CoScale scripts among ../examples: what is executable.
 func examples(t *testing.T) (paths []string) {
@@ -134,11 +232,19 @@ type page []labels.Labels
 
 func readPage(t *testing.T, address string) page {
 	t.Helper()
-	text, err := get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
 	series := page{labels.FromStrings(model.MetricNameLabel, "up", "job", "j", "instance", "i")}
+	for _, path := range []string{"/metrics", probePath} {
+		text, err := get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		series = append(series, parsePage(t, text)...)
+	}
+	return series
+}
+
+func parsePage(t *testing.T, text string) (series page) {
+	t.Helper()
 	p := textparse.NewPromParser([]byte(text), labels.NewSymbolTable(), false)
 	for {
 		entry, err := p.Next()
@@ -166,9 +272,9 @@ func (p page) selected(matchers []*labels.Matcher) (series []labels.Labels) {
 	return series
 }
 
-// startRuled lets a real Prometheus with the alert rules scrape the bridge every
-// second, and gives the address of its API.
-func startRuled(t *testing.T, target string) string {
+// startRuled lets a real Prometheus with the alert rules scrape the bridges of the
+// story every second, under two jobs, and probe; it gives the address of its API.
+func startRuled(t *testing.T, s story) string {
 	t.Helper()
 	rules, err := filepath.Abs(filepath.Join(boardFolder, "rules.yml"))
 	if err != nil {
@@ -179,7 +285,15 @@ global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 rule_files: [%q]
 scrape_configs:
   - {job_name: j, static_configs: [{targets: [%q]}]}
-`, rules, target)).api
+  - {job_name: clients, static_configs: [{targets: [%q]}]}
+  - job_name: probe
+    metrics_path: /probe
+    honor_labels: true
+    scrape_interval: 5s
+    scrape_timeout: 5s
+    params: {script: [probed], target: [db]}
+    static_configs: [{targets: [%[2]q]}]
+`, rules, s.here, s.there)).api
 }
 
 func get(url string) (string, error) {

@@ -3,12 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,7 +13,6 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -31,16 +26,17 @@ func TestExpressions(t *testing.T) {
 	for file := range boards {
 		all = append(all, loadBoard(t, file).queries(t, file)...)
 	}
+	all = append(all, runbookQueries(t)...)
 	rules := ruleQueries(t)
-	address := startStory(t)
+	s := startStory(t)
 	t.Run("page", func(t *testing.T) {
-		p := readPage(t, address)
+		p := readPage(t, s.here)
 		for _, q := range append(rules, all...) {
 			p.check(t, q)
 		}
 	})
 	t.Run("prometheus", func(t *testing.T) {
-		api := startRuled(t, address)
+		api := startRuled(t, s)
 		for _, q := range all {
 			eventually(t, q.where+": "+q.expr, func() error { return answers(api, q) })
 		}
@@ -251,35 +247,6 @@ func choiceIsRight(t *testing.T, api string, all []query) error {
 	return nil
 }
 
-// ruleQueries are the expressions of the rules, with the labels that their
-// texts name.
-func ruleQueries(t *testing.T) (all []query) {
-	t.Helper()
-	groups, errs := rulefmt.ParseFile(filepath.Join(boardFolder, "rules.yml"), false, model.LegacyValidation, parser.NewParser(parser.Options{}), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	for _, err := range errs {
-		t.Error(err)
-	}
-	if groups == nil {
-		t.FailNow()
-	}
-	inText := regexp.MustCompile(`\$labels\.(\w+)`)
-	for _, g := range groups.Groups {
-		for _, r := range g.Rules {
-			q := query{where: "rules.yml: " + r.Alert, expr: r.Expr}
-			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
-				t.Errorf("%s has no severity, summary or description", q.where)
-			}
-			for _, text := range r.Annotations {
-				for _, m := range inText.FindAllStringSubmatch(text, -1) {
-					q.labels = append(q.labels, m[1])
-				}
-			}
-			all = append(all, q)
-		}
-	}
-	return all
-}
-
 // checkRuleHealth waits until Prometheus has evaluated every rule without an
 // error, among them those that fire for the scripts of the test.
 func checkRuleHealth(t *testing.T, api string) {
@@ -315,12 +282,4 @@ func checkRuleHealth(t *testing.T, api string) {
 		}
 		return nil
 	})
-}
-
-// TestRules lets promtool run the rules' own tests.
-func TestRules(t *testing.T) {
-	promtool := need(t, "promtool")
-	if out, err := exec.Command(promtool, "test", "rules", filepath.Join(boardFolder, "rules_test.yml")).CombinedOutput(); err != nil {
-		t.Errorf("promtool test rules: %v\n%s", err, out)
-	}
 }

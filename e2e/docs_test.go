@@ -39,7 +39,7 @@ func TestDocsForPrometheus(t *testing.T) {
 				continue
 			}
 			n++
-			block := strings.ReplaceAll(m[1], "/usr/share/scriptbridge/dashboards", dashboards) // as a package has it
+			block := strings.ReplaceAll(m[1], "/usr/share/doc/scriptbridge/dashboards", dashboards) // as a package has it
 			file := write(t, t.TempDir(), "block.yml", block)
 			if out, err := exec.Command(promtool, "check", what, file).CombinedOutput(); err != nil {
 				t.Errorf("%s: promtool check %s: %v\n%s%s", page, what, err, out, block)

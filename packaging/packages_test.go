@@ -233,7 +233,7 @@ func TestPackages(t *testing.T) {
 var installed = []string{
 	"/usr/bin/scriptbridge", "/usr/lib/systemd/system/scriptbridge.service", "/usr/lib/sysusers.d/scriptbridge.conf",
 	"/usr/share/man/man1/scriptbridge.1.gz", "/usr/share/bash-completion/completions/scriptbridge", "/usr/share/fish/vendor_completions.d/scriptbridge.fish",
-	"/usr/share/doc/scriptbridge/README.md", "/usr/share/doc/scriptbridge/docs/configuration.md",
+	"/usr/share/doc/scriptbridge/README.md", "/usr/share/doc/scriptbridge/docs/configuration.md", "/usr/share/doc/scriptbridge/docs/alerts.md",
 	"/usr/share/doc/scriptbridge/examples/scriptbridge.yml", "/usr/share/doc/scriptbridge/dashboards/rules.yml",
 }
 

@@ -146,6 +146,9 @@ func (p *Pool) Stalled(patience time.Duration) string {
 	return ""
 }
 
+// Size is how many scripts there are.
+func (p *Pool) Size() int { return len(p.supervisor.All()) }
+
 // Running is how many scripts run at this moment, and Waiting how many wait
 // for a permit.
 func (p *Pool) Running() int { running, _ := p.runs.count(); return running }
