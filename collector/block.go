@@ -18,9 +18,10 @@ type block struct {
 	// one (untyped.go), as their source calls them.
 	members []*metric
 	batch   uint32 // the last batch of its source that wrote to it
-	// loose: OpenMetrics would not have its series under their type (strict.go).
-	// doubtful: that is to be found out anew.
-	loose, unchecked bool
+	// loose: a format would not have its series under their type (strict.go).
+	// unchecked: that is to be found out anew.
+	loose     [formats]bool
+	unchecked bool
 }
 
 // series is one line of the page, or the lines of one distribution.

@@ -29,10 +29,10 @@ var kindOfType = map[record.Type]kindOf{record.Gauge: gauge, record.Counter: cou
 type family struct {
 	name    string // OpenMetrics': without _total, _info, _bucket and the like
 	kind    kindOf
-	builtin bool     // made by the bridge: no source can take it
-	blocks  []*block // in the order of the page; empty only of a process-wide family
-	typed   int      // how many of them are of a source that says the type
-	loose   int      // how many of them are loose
+	builtin bool         // made by the bridge: no source can take it
+	blocks  []*block     // in the order of the page; empty only of a process-wide family
+	typed   int          // how many of them are of a source that says the type
+	loose   [formats]int // how many of them are loose
 }
 
 // description are the HELP and the UNIT of a family: those of the first block that has
@@ -64,6 +64,21 @@ func claims(name string, kind kindOf) []string {
 	default:
 		return []string{name}
 	}
+}
+
+// word is the type's in a format.
+func (k kindOf) word(f format) string {
+	if f != openMetrics {
+		switch k {
+		case info:
+			return "gauge"
+		case unknown:
+			return "untyped"
+		case bareCounter:
+			return "counter"
+		}
+	}
+	return k.String()
 }
 
 // String is the type's word on OpenMetrics.
@@ -231,9 +246,7 @@ func (c *Collector) attach(b *block) {
 		f.typed++
 	}
 	c.layout.insert(b)
-	if b.loose {
-		c.layout.loosen(f, true)
-	}
+	c.layout.loosen(b, 1)
 }
 
 // detach is the reverse of attach; the family may be left without blocks.
@@ -245,9 +258,7 @@ func (c *Collector) detach(b *block) {
 	if !b.untyped() {
 		f.typed--
 	}
-	if b.loose {
-		c.layout.loosen(f, false)
-	}
+	c.layout.loosen(b, -1)
 	if len(f.blocks) > 0 {
 		c.layout.touch(f.blocks[0]) // it inherits the header, or has another
 	}

@@ -2,12 +2,13 @@ package collector
 
 import "slices"
 
-// format is one of the two texts that Prometheus reads.
+// format is one of the texts that the page is written as.
 type format uint8
 
 const (
 	text format = iota
 	openMetrics
+	textfile // text, for node_exporter's textfile collector: see strict.go
 	formats
 )
 
@@ -119,7 +120,7 @@ func (l *layout) remove(b *block) {
 // touch marks a block as changed, what it shows of its family included.
 func (l *layout) touch(b *block) {
 	l.stale(b)
-	if first := b.family.blocks[0]; b.family.loose > 0 && first != b {
+	if first := b.family.blocks[0]; b.family.loose != ([formats]int{}) && first != b {
 		l.stale(first) // which shows all of it
 	}
 	l.recheck(b)

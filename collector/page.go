@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wanted.FormatType() == expfmt.TypeOpenMetrics {
 		v.format = openMetrics
 	}
-	last := c.gather(wanted)
+	last := c.gather(wanted, nil)
 	p := c.finished(v)
 	header := w.Header()
 	size := p.size + len(last)
@@ -68,7 +69,7 @@ func (c *Collector) finished(v variant) *page {
 // page gives the finished page, rendering what changed since the last one.
 func (l *layout) page(v variant) *page {
 	i := v.index()
-	if v.format == openMetrics {
+	if v.format != text {
 		l.checkStrict()
 	}
 	if l.pages[i] != nil {
@@ -113,9 +114,9 @@ func (l *layout) render(c *chunk, v variant) *rendered {
 	return r
 }
 
-// gather gives the process-wide families, and the end of an OpenMetrics page.
-// What of them cannot be had is left out and said in the log.
-func (c *Collector) gather(f expfmt.Format) []byte {
+// gather gives the process-wide families, without those that keep refuses, and the
+// end of an OpenMetrics page; nil keeps all. What of them cannot be had is left out and said in the log.
+func (c *Collector) gather(f expfmt.Format, keep func(family string) bool) []byte {
 	var buf bytes.Buffer
 	if c.registry != nil {
 		families, err := c.registry.Gather()
@@ -126,6 +127,9 @@ func (c *Collector) gather(f expfmt.Format) []byte {
 		}
 		enc := expfmt.NewEncoder(&buf, f)
 		for _, mf := range families {
+			if keep != nil && !keep(mf.GetName()) {
+				continue
+			}
 			whole := buf.Len()
 			if err := enc.Encode(mf); err != nil {
 				buf.Truncate(whole)
@@ -160,6 +164,14 @@ func untangle(families []*dto.MetricFamily) {
 		}
 		families[i] = parted
 	}
+}
+
+// Textfile gives the page as it is now for node_exporter's textfile collector, in
+// pieces that nobody may change: without times, for which that refuses a whole
+// file, and without the process-wide families that keep refuses.
+func (c *Collector) Textfile(keep func(family string) bool) [][]byte {
+	last := c.gather(expfmt.FmtText, keep) // first, as for a scrape: a source may have a name of theirs
+	return append(slices.Clone(c.finished(variant{format: textfile}).pieces), last)
 }
 
 // WritePage writes the page as it is now, without the process-wide families

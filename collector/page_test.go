@@ -123,7 +123,8 @@ func isPart(name, family string, typ model.MetricType) bool {
 		typ == model.MetricTypeHistogram && slices.Contains(partsOf[histogram], suffix))
 }
 
-// pages gives both pages, without the registry's families, parsed.
+// pages gives both pages, without the registry's families, parsed; and checks the one
+// for node_exporter.
 func pages(t testing.TB, c *Collector) (asText, asOM parsed) {
 	t.Helper()
 	var b bytes.Buffer
@@ -138,6 +139,7 @@ func pages(t testing.TB, c *Collector) (asText, asOM parsed) {
 			asOM = parsePage(t, b.Bytes(), f)
 		}
 	}
+	checkTextfile(t, c, asText)
 	return asText, asOM
 }
 

@@ -11,11 +11,11 @@ import (
 // append appends a block's lines, with the family's header before its first.
 func (b *block) append(dst []byte, f format) []byte {
 	first := b == b.family.blocks[0]
-	if f == openMetrics && b.family.loose > 0 {
+	if b.family.loose[f] > 0 {
 		if !first {
 			return dst
 		}
-		return b.family.appendLoose(dst)
+		return b.family.appendLoose(dst, f)
 	}
 	if first {
 		dst = b.appendHeader(dst, f)
@@ -44,7 +44,7 @@ func (se *series) append(dst []byte, f format) []byte {
 // appendNumbers appends the value of a series, and its time, and ends the line.
 func (se *series) appendNumbers(dst []byte, f format) []byte {
 	dst = appendValue(dst, se.value)
-	if stamp := se.stamp(); stamp != 0 {
+	if stamp := se.stamp(); stamp != 0 && f != textfile {
 		dst = append(dst, ' ')
 		dst = appendStamp(dst, stamp, f)
 	}
@@ -53,18 +53,10 @@ func (se *series) appendNumbers(dst []byte, f format) []byte {
 
 // appendHeader appends what the first blocks that have a word say of the family.
 func (b *block) appendHeader(dst []byte, f format) []byte {
-	name, word := b.family.name, b.family.kind.String()
+	name, word := b.family.name, b.family.kind.word(f)
 	help, unit := b.family.description()
-	if f == text {
+	if f != openMetrics {
 		name += b.family.kind.suffix()
-		switch b.family.kind {
-		case info:
-			word = "gauge"
-		case unknown:
-			word = "untyped"
-		case bareCounter:
-			word = "counter"
-		}
 	}
 	if b.family.kind == info {
 		unit = "" // which OpenMetrics knows none of there
@@ -93,9 +85,12 @@ func appendMeta(dst []byte, f format, name, help, typ, unit string) []byte {
 	return dst
 }
 
+var textEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
+
 // helpEscapers differ: OpenMetrics escapes the quote, the text format must not.
 var helpEscapers = [formats]*strings.Replacer{
-	text:        strings.NewReplacer(`\`, `\\`, "\n", `\n`),
+	text:        textEscaper,
+	textfile:    textEscaper,
 	openMetrics: strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`),
 }
 
@@ -112,7 +107,7 @@ func appendValue(dst []byte, v float64) []byte {
 
 // appendStamp appends a time given in Unix milliseconds.
 func appendStamp(dst []byte, ms int64, f format) []byte {
-	if f == text {
+	if f != openMetrics {
 		return strconv.AppendInt(dst, ms, 10)
 	}
 	dst = strconv.AppendInt(dst, ms/1000, 10)

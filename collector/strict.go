@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 	"math"
 	"strings"
 
@@ -17,6 +18,10 @@ import (
 // scripts print it. A family with such a sample is shown as unknown on
 // OpenMetrics, each name of its samples by itself, with all its series and
 // their values; the text page is as it was said.
+//
+// node_exporter's textfile collector reads text, but refuses a whole file for a
+// bound that is no number, and makes what is missing of a histogram or summary: a
+// sum of 0, a count without its fraction. There such a family has no type either.
 
 // recheck marks a block whose values have changed.
 func (l *layout) recheck(b *block) {
@@ -36,34 +41,85 @@ func (l *layout) forget(b *block) {
 	delete(l.unchecked, b)
 }
 
-// checkStrict finds out for the blocks that changed whether their family can have its
-// type on OpenMetrics.
+// checkStrict finds out for the blocks that changed in which formats their family
+// cannot have its type.
 func (l *layout) checkStrict() {
 	doubtful := l.unchecked
 	l.unchecked = nil
 	for b := range doubtful {
 		b.unchecked = false
-		if loose := !b.strict(); loose != b.loose {
+		if loose := b.looseIn(); loose != b.loose {
+			l.loosen(b, -1)
 			b.loose = loose
-			l.loosen(b.family, loose)
+			l.loosen(b, 1)
 		}
 	}
 }
 
-// loosen counts a block that is loose, or no longer is, and marks the family's
-// others where that changes how all of them are shown.
-func (l *layout) loosen(f *family, loose bool) {
-	was := f.loose > 0
-	if loose {
-		f.loose++
-	} else {
-		f.loose--
+// loosen counts by how many more blocks a family is loose, of which b is one, and marks
+// the others where that changes how all of them are shown.
+func (l *layout) loosen(b *block, by int) {
+	f, changed := b.family, false
+	for i, loose := range b.loose {
+		if !loose {
+			continue
+		}
+		was := f.loose[i] > 0
+		f.loose[i] += by
+		changed = changed || was != (f.loose[i] > 0)
 	}
-	if was != (f.loose > 0) {
+	if changed {
 		for _, b := range f.blocks {
 			l.stale(b)
 		}
 	}
+}
+
+// looseIn finds out in which formats the block's series are not as the family's
+// type wants them.
+func (b *block) looseIn() (loose [formats]bool) {
+	strict := b.strict()
+	loose[openMetrics] = !strict
+	if k := b.family.kind; k == histogram || k == summary {
+		loose[textfile] = !strict || !b.whole()
+	}
+	return loose
+}
+
+// whole reports whether each histogram or summary of a block that is strict has a
+// sum and a count, and a number for each bound; and whether its counts are such
+// that client_golang can hold.
+func (b *block) whole() bool {
+	const most = 1 << 64
+	for group := range b.groups() {
+		has := 0 // sum and count
+		for _, se := range group {
+			if d := se.distribution(); d != nil {
+				has = 2
+				if values := d.values(); values[len(values)-1] >= most {
+					return false
+				}
+				continue
+			}
+			switch end, bound, _ := partOf(b.family.kind, se); end {
+			case "_sum":
+				has++
+			case "_count":
+				has++
+				if se.value >= most {
+					return false
+				}
+			case "", "_bucket":
+				if math.IsNaN(bound) {
+					return false
+				}
+			}
+		}
+		if has != 2 {
+			return false
+		}
+	}
+	return true
 }
 
 // strict reports whether the block's series are as OpenMetrics wants them of
@@ -81,18 +137,30 @@ func (b *block) strict() bool {
 	default:
 		return true
 	}
-	b.sortSeries()
-	for from := 0; from < len(b.series); {
-		to := from + 1
-		for to < len(b.series) && groupOf(b.series[to]) == groupOf(b.series[from]) {
-			to++
-		}
-		if !strictGroup(b.family.kind, b.series[from:to]) {
+	for group := range b.groups() {
+		if !strictGroup(b.family.kind, group) {
 			return false
 		}
-		from = to
 	}
 	return true
+}
+
+// groups gives the block's series in the order of the page: the parts of one
+// histogram and the like together.
+func (b *block) groups() iter.Seq[[]*series] {
+	b.sortSeries()
+	return func(yield func([]*series) bool) {
+		for from := 0; from < len(b.series); {
+			to := from + 1
+			for to < len(b.series) && groupOf(b.series[to]) == groupOf(b.series[from]) {
+				to++
+			}
+			if !yield(b.series[from:to]) {
+				return
+			}
+			from = to
+		}
+	}
 }
 
 // groupOf is what the parts of one histogram and the like have in common.
@@ -222,7 +290,7 @@ func isCount(v float64) bool { return v >= 0 && v == math.Trunc(v) && !math.IsIn
 
 // appendLoose appends a whole family as unknown ones, one for each name of its
 // samples.
-func (f *family) appendLoose(dst []byte) []byte {
+func (f *family) appendLoose(dst []byte, as format) []byte {
 	ends := partsOf[f.kind]
 	switch f.kind {
 	case counter:
@@ -238,11 +306,11 @@ func (f *family) appendLoose(dst []byte) []byte {
 		for _, b := range f.blocks {
 			b.sortSeries()
 			for _, se := range b.series {
-				lines = se.appendNamed(lines, name)
+				lines = se.appendNamed(lines, name, as)
 			}
 		}
 		if len(lines) > 0 {
-			dst = appendMeta(dst, openMetrics, name, help, unknown.String(), "")
+			dst = appendMeta(dst, as, name, help, unknown.word(as), "")
 			dst = append(dst, lines...)
 		}
 	}
@@ -267,17 +335,21 @@ func appendCanonical(dst []byte, se *series) []byte {
 	return append(dst, se.text...)
 }
 
-// appendNamed appends those of a series' lines on OpenMetrics that begin with a
+// appendNamed appends those of a series' lines in a format that begin with a
 // name.
-func (se *series) appendNamed(dst []byte, name string) []byte {
+func (se *series) appendNamed(dst []byte, name string, as format) []byte {
 	if se.distribution() == nil {
-		if sampleOf(se.text) == name {
-			dst = append(appendCanonical(dst, se), ' ')
-			dst = se.appendNumbers(dst, openMetrics)
+		if sampleOf(se.text) != name {
+			return dst
 		}
-		return dst
+		if as == openMetrics {
+			dst = appendCanonical(dst, se)
+		} else {
+			dst = append(dst, se.text...)
+		}
+		return se.appendNumbers(append(dst, ' '), as)
 	}
-	for line := range bytes.Lines(se.append(nil, openMetrics)) {
+	for line := range bytes.Lines(se.append(nil, as)) {
 		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok && (rest[0] == '{' || rest[0] == ' ') {
 			dst = append(dst, line...)
 		}
