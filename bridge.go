@@ -57,6 +57,7 @@ type bridge struct {
 	pool     *script.Pool
 	sources  *sources
 	uploads  *upload.Set
+	files    *textfiles
 	reloader *reloader
 	service  *service
 	storage  *storage // nil without --storage.path
@@ -79,7 +80,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	if err != nil {
 		return nil, err
 	}
-	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), f.serve.telemetryPath, f.trusted(false)}
+	port := webPort{web.Gate{WebConfigFile: *f.serve.web.WebConfigFile, Logger: logger}, addressesOf(f.serve.web), *f.serve.web.WebSystemdSocket, f.serve.telemetryPath, f.trusted(false)}
 	if err := errors.Join(port.usable(), port.validate(set.Config)); err != nil {
 		return nil, err
 	}
@@ -101,6 +102,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		flags: f, logger: logger, port: port, guard: guard, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),
 		uploads: uploads,
+		files:   newTextfiles(page, f.trusted(false), logger),
 		quit:    make(chan struct{}),
 		hangup:  signalsOf(ctx).reload(),
 	}
@@ -116,10 +118,10 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	}
 	b.sources = &sources{b.pool, receive.NewSet(receivers)}
 	b.sources.register(registry)
-	registry.MustRegister(b.uploads)
+	registry.MustRegister(b.uploads, b.files)
 	b.service = newService(logger)
 	b.service.status = b.status
-	b.reloader = &reloader{file: f.configFile, trusted: f.trusted(false), web: port, logger: logger, sources: b.sources, uploads: b.uploads, page: page, stream: streams.events, service: b.service, current: set}
+	b.reloader = &reloader{file: f.configFile, trusted: f.trusted(false), web: port, logger: logger, sources: b.sources, uploads: b.uploads, files: b.files, page: page, stream: streams.events, service: b.service, current: set}
 	b.reloader.register(registry)
 	return b, nil
 }
@@ -145,6 +147,7 @@ func (b *bridge) store(receivers *receive.SetOptions) (err error) {
 
 // close ends what must outlive the sources, when they have ended.
 func (b *bridge) close() {
+	b.files.close()
 	b.uploads.Close()
 	if b.storage != nil {
 		b.storage.close()
@@ -164,8 +167,16 @@ func (b *bridge) run(ctx context.Context) error {
 	server, listening := newServer(handler, b.port.Authenticated, limiter, b.logger)
 	g := &rungroup.Group{}
 	// When the group ends, it stops its members in this order.
+	if b.port.none() {
+		level.Info(b.logger).Log("msg", "no web port is opened, since --web.listen-address=none")
+		opened := make(chan struct{})
+		close(opened)
+		listening = opened
+	}
 	b.addSources(g, listening)
-	addServer(g, server, limiter, b.flags.serve.web, b.logger)
+	if !b.port.none() {
+		addServer(g, server, limiter, b.flags.serve.web, b.logger)
+	}
 	ended := make(chan struct{})
 	g.Add(func() error {
 		select {

@@ -96,10 +96,12 @@ func (w *desired) examine(ctx context.Context, port webPort, storage string) fin
 	problems, warnings := checkScripts(ctx, w)
 	found := findings{
 		problems: slices.Concat(w.Problems, problems, checkReceivers(w), all.Types.Check(w.Config)),
-		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config), port.inClear(w.Config)),
+		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config), port.inClear(w.Config), port.unreachable(w.Config)),
 	}
-	if err := port.validate(w.Config); err != nil {
-		found.problems = append(found.problems, err)
+	for _, err := range []error{port.validate(w.Config), checkTextfile(w.Config, port.trusted)} {
+		if err != nil {
+			found.problems = append(found.problems, err)
+		}
 	}
 	// What serve would say where it gets none either.
 	if err := upload.NewSet(all.Types, log.NewNopLogger(), nil).Validate(w.Config); err != nil && storage == "" {

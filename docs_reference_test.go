@@ -479,7 +479,7 @@ func configurationsIn(t *testing.T, file string) map[string]string {
 func TestSchemaRefuses(t *testing.T) {
 	schema := compiled(t)
 	for _, text := range []string{
-		"script: []", "scripts: x", "scripts: [{command: a, dialect: perl}]", "scripts: [x]", "scripts: [{comand: a}]", "textfile: {directory: /a}",
+		"script: []", "scripts: x", "scripts: [{command: a, dialect: perl}]", "scripts: [x]", "scripts: [{comand: a}]", "textfile: {}",
 		"global: {interval: 5}", "global: {interval: soon}", "global: {max_concurrent: 0}", "global: {max_concurrent: many}", "global: {labels: {a-b: c}}", "global: {labels: [a]}",
 		"scripts: [{command: a, prefix: 9}, {command: b, prefix: A-B}]", "scripts: [{command: a, max_output: much}]", "scripts: [{command: ''}]",
 		"scripts: [{command: {a: b}}]", "scripts: [{command: a, probe: 'yes'}]", "scripts: [{command: a, descendants: leave}]", "scripts: [{command: a, metrics: {1: {tipe: gauge}}}]",

@@ -45,8 +45,9 @@ func k(name string, good ...string) placeKey { return placeKey{name, good} }
 var everyKey = []place{
 	{"main", "Config", []placeKey{
 		k("global", "{}"), k("web", "{}"), k("log", "{}"), k("storage", "x"), k("include", "[conf.d/*.yml]"), k("scripts", "[]"), k("discover", "[]"), k("events", "{}"), k("receive", "{}"),
-		k("upload", "{}"), k("textfile", "{}"),
+		k("upload", "{}"), k("textfile", "{directory: folder}"),
 	}},
+	{"textfile", "Textfile", []placeKey{k("directory", "folder", "nowhere", "ok.sh")}},
 	{"global", "Global", []placeKey{
 		k("interval", "1s", "1h"), k("timeout", "1ms", "5s"), k("max_concurrent", "1", "99"), k("average_window", "1m"), k("text_labels", "keep", "drop"), k("labels", "{a: b}"), k("trusted_paths", "[/usr/local/bin, x]"),
 	}},

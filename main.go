@@ -190,6 +190,8 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
 	cmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
 	f.serve.web = kingpinflag.AddFlags(cmd, addressDefault)
+	address := cmd.GetFlag("web.listen-address")
+	address.Help(address.Model().Help + ". " + noAddress + " opens no port: the configuration then has textfile, or an upload.")
 	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
 	cmd.Flag("web.allowed-host", "A host name by which clients ask for a loopback listener, besides localhost and those that /etc/hosts gives to a loopback address; repeatable. See docs/security.md.").PlaceHolder("NAME").StringsVar(&f.serve.allowedHosts)
 	cmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)

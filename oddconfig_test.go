@@ -152,6 +152,7 @@ var sections = [][3]string{ // place, in place, by key
 	{"receive.coscale", "receive", "coscale"}, {"receive.statsd", "receive", "statsd"}, {"receive.collectd", "receive", "collectd"},
 	{"spool", "upload.coscale", "spool"}, {"upload.coscale", "upload", "coscale"}, {"upload.instrumental", "upload", "instrumental"},
 	{"log", "events", "log"}, {"global", "main", "global"}, {"events", "main", "events"}, {"receive", "main", "receive"}, {"upload", "main", "upload"},
+	{"textfile", "main", "textfile"},
 }
 
 // needed makes each section one that is good by itself.
@@ -161,6 +162,7 @@ var needed = map[string][]oddField{
 	"receive.collectd":    {{"unixsock", "nosuch.sock"}},
 	"upload.coscale":      {{"url", "http://127.0.0.1:1"}, {"app_id", "x"}, {"access_token_file", "secret"}},
 	"upload.instrumental": {{"collector", "127.0.0.1:1"}, {"api_key_file", "secret"}, {"insecure", "true"}},
+	"textfile":            {{"directory", "folder"}},
 	"mapping":             {{"match", "a.*"}, {"name", "n"}},
 }
 

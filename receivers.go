@@ -26,14 +26,32 @@ import (
 // the pages.
 type webPort struct {
 	web.Gate
-	addresses     []string // none where systemd gives the sockets
+	addresses     []string // none where systemd gives the sockets; noAddress where there is no port
+	systemd       bool
 	telemetryPath string
 	trusted       *trust.Policy // whose files may be obeyed; nil asks nothing
 }
 
-// usable says why --web.config.file cannot be used: exporter-toolkit would wait
-// for a pipe for ever, and does not say whose password is no hash.
+// none reports whether there is no web port.
+func (p webPort) none() bool { return slices.Contains(p.addresses, noAddress) }
+
+// usable says why the flags cannot be used. Of --web.config.file exporter-toolkit would wait
+// for a pipe for ever, and does not say whose password is no hash; an address that is empty it
+// takes for any free port of all addresses.
 func (p webPort) usable() error {
+	const flag = "--web.listen-address"
+	switch {
+	case slices.Contains(p.addresses, ""):
+		return fmt.Errorf("%s is empty (write an address such as 127.0.0.1:10469, or %s for no web port)", flag, noAddress)
+	case p.none() && len(p.addresses) > 1:
+		return fmt.Errorf("%s=%s stands beside other addresses (leave out the one or the others)", flag, noAddress)
+	case p.none() && p.systemd:
+		return fmt.Errorf("%s=%s stands beside --web.systemd-socket (leave out the one or the other)", flag, noAddress)
+	}
+	return p.usableFile()
+}
+
+func (p webPort) usableFile() error {
 	if p.WebConfigFile == "" {
 		return nil
 	}
@@ -156,9 +174,12 @@ func (p webPort) validate(cfg *config.Config) error {
 			Problem: fmt.Sprintf(format, args...), Remedy: remedy,
 		})
 	}
+	const noPort = "is on the web port, of which there is none with --web.listen-address=none"
 	users, err := p.HasUsers()
 	if c := cfg.Receive.CoScale; c != nil && len(c.Listen) == 0 {
 		switch {
+		case p.none():
+			fail("coscale", "give it an address of its own under listen", "%s", noPort)
 		case err != nil:
 			fail("coscale", "", "--web.config.file: %v", err)
 		case users:
@@ -169,13 +190,42 @@ func (p webPort) validate(cfg *config.Config) error {
 		switch {
 		case web.Taken(c.HTTPPath) || c.HTTPPath == p.telemetryPath:
 			fail("collectd", "write another one, such as /collectd-post", "http_path %s is taken by another endpoint", c.HTTPPath)
+		case p.none():
+			fail("collectd", "give it udp or unixsock instead, or start with --web.listen-address=127.0.0.1:10469", "http_path %s %s", c.HTTPPath, noPort)
 		case err != nil:
 			fail("collectd", "", "--web.config.file: %v", err)
 		case !users && !p.mayBeLoopback():
 			fail("collectd", "set users in the file of --web.config.file, or --web.listen-address=127.0.0.1:10469", "http_path %s would be open to other machines", c.HTTPPath)
 		}
 	}
+	if p.none() && cfg.Textfile == nil && cfg.Upload == (config.Upload{}) {
+		errs = append(errs, &config.Error{
+			Position: config.Position{File: cfg.File}, Problem: "with --web.listen-address=none nothing shows what is measured",
+			Remedy: "write textfile: and beneath it directory: and the folder that node_exporter reads, or give the bridge an address",
+		})
+	}
 	return errors.Join(errs...)
+}
+
+// unreachable warns of scripts that could be asked for on the web port alone.
+func (p webPort) unreachable(cfg *config.Config) (warnings []string) {
+	if !p.none() {
+		return nil
+	}
+	warn := func(at config.Position, thing string) {
+		warnings = append(warnings, at.Wrap(thing, errors.New("probe: true has no effect with --web.listen-address=none, since /probe is on the web port")).Error())
+	}
+	for _, s := range cfg.Scripts {
+		if s.Probe {
+			warn(s.Pos, fmt.Sprintf("script %q", s.Name))
+		}
+	}
+	for _, d := range cfg.Discover {
+		if d.Probe {
+			warn(d.Pos, "discover")
+		}
+	}
+	return warnings
 }
 
 // mayBeLoopback reports whether some listener may be one that other machines

@@ -35,6 +35,7 @@ func TestWebPortAdmits(t *testing.T) {
 		receive config.Receive
 		file    string
 		listen  []string
+		upload  bool
 		want    string
 	}{
 		{name: "nothing", file: broken},
@@ -55,9 +56,20 @@ func TestWebPortAdmits(t *testing.T) {
 			want: `f.yml:7: receive: collectd: http_path /m is taken by another endpoint (write another one, such as /collectd-post)`},
 		{name: "collectd at health", receive: collectd("/-/healthy"),
 			want: `f.yml:7: receive: collectd: http_path /-/healthy is taken by another endpoint (write another one, such as /collectd-post)`},
+		{name: "collectd without a port", receive: collectd("/c"), listen: []string{"none"}, upload: true,
+			want: `f.yml:7: receive: collectd: http_path /c is on the web port, of which there is none with --web.listen-address=none (give it udp or unixsock instead, or start with --web.listen-address=127.0.0.1:10469)`},
+		{name: "coscale without a port", receive: coscale, listen: []string{"none"}, upload: true,
+			want: `f.yml:3: receive: coscale: is on the web port, of which there is none with --web.listen-address=none (give it an address of its own under listen)`},
+		{name: "coscale on its own port, without another", receive: own, listen: []string{"none"}, upload: true},
+		{name: "neither port nor upload", listen: []string{"none"},
+			want: `f.yml: with --web.listen-address=none nothing shows what is measured (write textfile: and beneath it directory: and the folder that node_exporter reads, or give the bridge an address)`},
+		{name: "an upload alone", listen: []string{"none"}, upload: true},
 	} {
-		p := webPort{web.Gate{WebConfigFile: c.file, Logger: log.NewNopLogger()}, c.listen, "/m", nil}
-		cfg := &config.Config{Receive: c.receive, At: map[string]config.Position{"receive.coscale": {File: "f.yml", Line: 3}, "receive.collectd": {File: "f.yml", Line: 7}}}
+		p := webPort{Gate: web.Gate{WebConfigFile: c.file, Logger: log.NewNopLogger()}, addresses: c.listen, telemetryPath: "/m"}
+		cfg := &config.Config{File: "f.yml", Receive: c.receive, At: map[string]config.Position{"receive.coscale": {File: "f.yml", Line: 3}, "receive.collectd": {File: "f.yml", Line: 7}}}
+		if c.upload {
+			cfg.Upload.CoScale = &config.UploadCoScale{}
+		}
 		got := ""
 		if err := p.validate(cfg); err != nil {
 			got = err.Error()

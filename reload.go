@@ -39,7 +39,7 @@ func load(file string, makeFolders bool, trusted *trust.Policy) (*desired, error
 			return nil, err
 		}
 		return &desired{l, config.Fingerprint(nil,
-			l.Config.Global, l.Config.Events, strings.Join(l.Config.Warnings, "\n"), errorTexts(l.Problems),
+			l.Config.Global, l.Config.Events, l.Config.Textfile, strings.Join(l.Config.Warnings, "\n"), errorTexts(l.Problems),
 			receive.Fingerprint(&l.Config.Receive), all.Types.Fingerprint(&l.Config.Upload),
 		)}, nil
 	})
@@ -78,6 +78,7 @@ type reloader struct {
 	logger  log.Logger
 	sources *sources
 	uploads *upload.Set
+	files   *textfiles
 	page    *collector.Collector
 	stream  *eventStream
 	service *service
@@ -192,7 +193,7 @@ func (r *reloader) succeed(ctx context.Context, w *desired) error {
 }
 
 func (r *reloader) enforce(ctx context.Context, w *desired) {
-	for _, text := range slices.Concat(w.Config.Warnings, r.web.inClear(w.Config)) {
+	for _, text := range slices.Concat(w.Config.Warnings, r.web.inClear(w.Config), r.web.unreachable(w.Config)) {
 		level.Warn(r.logger).Log("msg", text)
 	}
 	for _, folder := range w.Made {
@@ -204,6 +205,7 @@ func (r *reloader) enforce(ctx context.Context, w *desired) {
 	r.page.SetRetention(w.Config.Events.Retention)
 	r.uploads.Reload(ctx, &w.Config.Upload) // before there is anything to send
 	r.sources.reload(ctx, w)
+	r.files.reload(ctx, w.Config)
 	r.current = w
 	r.note(time.Now(), nil)
 	r.at.SetToCurrentTime()

@@ -54,10 +54,13 @@ func processRegistry() *prometheus.Registry {
 	return registry
 }
 
+// noAddress is the value of --web.listen-address for a bridge without a web port.
+const noAddress = "none"
+
 // addressesOf gives the addresses of the web port, none where systemd gives
 // its sockets.
 func addressesOf(flags *toolkit.FlagConfig) []string {
-	if *flags.WebSystemdSocket {
+	if *flags.WebSystemdSocket && !slices.Contains(*flags.WebListenAddresses, noAddress) {
 		return nil
 	}
 	return *flags.WebListenAddresses

@@ -147,6 +147,9 @@ func (b *bridge) status() string {
 			down = append(down, "upload "+u.Name)
 		}
 	}
+	if b.files.down() {
+		down = append(down, "textfile")
+	}
 	if len(down) > 0 {
 		text += "; also failing: " + strings.Join(down, ", ")
 	}

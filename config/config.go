@@ -37,10 +37,10 @@ type Config struct {
 	Events   Events      `yaml:"events" doc:"what becomes of events"`
 	Receive  Receive     `yaml:"receive" aka:"receivers inputs" doc:"what other programs push"`
 	Upload   Upload      `yaml:"upload" aka:"outputs exporters" doc:"where values are sent in addition to the metrics page; needs '--storage.path'"`
+	Textfile *Textfile   `yaml:"textfile" doc:"a file for node_exporter's textfile collector"`
 	_        struct{}    `yaml:"web" refused:"is set by flags" remedy:"such as --web.listen-address and --web.config.file"`
 	_        struct{}    `yaml:"log" refused:"is set by flags" remedy:"--log.level and --log.format; for the stream of events write events: {log: …}"`
 	_        struct{}    `yaml:"storage" refused:"is set by a flag" remedy:"--storage.path"`
-	_        struct{}    `yaml:"textfile" refused:"is not in this version"`
 
 	// File is the path it was read from; Files are all that took part, the
 	// included ones too.
@@ -241,6 +241,11 @@ type Events struct {
 type EventLog struct {
 	Path   string `yaml:"path" default:"-" format:"path or -" doc:"where each event is written as one line; '-' is standard output. A file is reopened on SIGHUP"`
 	Format string `yaml:"format" default:"logfmt" words:"logfmt json" doc:"the form of these lines"`
+}
+
+// Textfile is the section `textfile`; nil is none.
+type Textfile struct {
+	Directory string `yaml:"directory" format:"path" required:"name the folder that node_exporter reads (--collector.textfile.directory)" doc:"the folder of '--collector.textfile.directory', in which the bridge keeps the file 'scriptbridge.prom'"`
 }
 
 // Error is one thing that is wrong in a file; what is wrong with a whole
