@@ -20,6 +20,7 @@ import (
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/relative"
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -52,6 +53,7 @@ type bridge struct {
 	flags    *flags
 	logger   log.Logger
 	port     webPort
+	location web.Location
 	guard    *access.Guard
 	page     *collector.Collector
 	pool     *script.Pool
@@ -84,7 +86,11 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	if err := errors.Join(port.usable(), port.validate(set.Config)); err != nil {
 		return nil, err
 	}
-	guard, err := access.NewGuard(f.serve.allowedHosts, logger)
+	location, err := web.NewLocation(f.serve.externalURL, f.serve.routePrefix)
+	if err != nil {
+		return nil, err
+	}
+	guard, err := access.NewGuard(f.serve.allowedHosts, location.External, logger)
 	if err != nil {
 		return nil, fmt.Errorf("--web.allowed-host: %w", err)
 	}
@@ -99,7 +105,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	uploads := upload.NewSet(all.Types, logger, signalsOf(ctx).fatal)
 	out := record.Tee{page, record.NewEventLog(streams.limitedEvents), uploads}
 	b := &bridge{
-		flags: f, logger: logger, port: port, guard: guard, page: page,
+		flags: f, logger: logger, port: port, location: location, guard: guard, page: page,
 		pool:    script.NewPool(out, logger, set.Config.Global.MaxConcurrent),
 		uploads: uploads,
 		files:   newTextfiles(page, f.trusted(false), logger),
@@ -108,7 +114,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	}
 	signalsOf(ctx).beforeEnd(b.pool.Kill)
 	b.over, b.end = context.WithCancel(ctx)
-	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden, Guard: guard, Fatal: signalsOf(ctx).fatal}
+	receivers := receive.SetOptions{First: &set.Config.Receive, Sink: out, Logger: logger, Hidden: port.Hidden, Guard: guard, Prefix: location.Prefix, Fatal: signalsOf(ctx).fatal}
 	if err := b.store(&receivers); err != nil {
 		return nil, err
 	}
@@ -235,6 +241,7 @@ func (b *bridge) handler() (http.Handler, error) {
 		Late:          lateness(b.reloader, b.sources),
 		Lifecycle:     b.flags.serve.lifecycle,
 		Reload:        func() error { return b.reloader.reload(b.over, true) },
+		Profiling:     b.flags.serve.profiling,
 		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
 		ConfigStatus:  b.reloader.status,
 		Guard:         b.guard,
@@ -258,7 +265,8 @@ func (b *bridge) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answers.Before(b.sources.receivers.Handler(withProbes(b.pool, b.guard, pages))), nil
+	rest := relative.CleanPaths(withProbes(b.pool, b.guard, b.location, pages))
+	return b.location.Handler(answers.Before(b.sources.receivers.Handler(rest)), pages), nil
 }
 
 // addSources starts the scripts and receivers as soon as the listeners are

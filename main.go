@@ -90,6 +90,9 @@ type flags struct {
 		telemetryPath string
 		allowedHosts  []string
 		lifecycle     bool
+		profiling     bool
+		externalURL   string
+		routePrefix   string
 		autoReload    time.Duration
 		storage       string
 	}
@@ -193,8 +196,11 @@ func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
 	address := cmd.GetFlag("web.listen-address")
 	address.Help(address.Model().Help + ". " + noAddress + " opens no port: the configuration then has textfile, or an upload.")
 	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
+	cmd.Flag("web.external-url", "The URL by which the web port is reached through a reverse proxy. Its path is in front of all paths, unless --web.route-prefix says otherwise.").PlaceHolder("URL").StringVar(&f.serve.externalURL)
+	cmd.Flag("web.route-prefix", "What is in front of the path of every request; the path of --web.external-url by default. / is for a proxy that strips the path.").PlaceHolder("PATH").StringVar(&f.serve.routePrefix)
 	cmd.Flag("web.allowed-host", "A host name by which clients ask for a loopback listener, besides localhost and those that /etc/hosts gives to a loopback address; repeatable. See docs/security.md.").PlaceHolder("NAME").StringsVar(&f.serve.allowedHosts)
 	cmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
+	cmd.Flag("web.enable-pprof", "Serve profiles of the program at /debug/pprof/, to those who may see private pages.").BoolVar(&f.serve.profiling)
 	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
 	cmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)
 	return cli.Command{Name: commandServe, Run: func(ctx context.Context, e *cli.Env) error { return serve(ctx, f, e.Stdout, e.Stderr) }}

@@ -21,6 +21,7 @@ import (
 	"scriptbridge/internal/access"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/web"
 )
 
 const (
@@ -49,10 +50,10 @@ type pages interface {
 
 // withProbes puts /probe and /discovery before the other endpoints. A page of
 // another site must not run scripts.
-func withProbes(pool probed, guard *access.Guard, others pages) http.Handler {
+func withProbes(pool probed, guard *access.Guard, location web.Location, others pages) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /probe", guard.Handler(func(w http.ResponseWriter, r *http.Request) { serveProbe(w, r, pool, others) }))
-	mux.HandleFunc("GET /discovery", func(w http.ResponseWriter, r *http.Request) { serveDiscovery(w, r, pool) })
+	mux.HandleFunc("GET /discovery", func(w http.ResponseWriter, r *http.Request) { serveDiscovery(w, r, pool, location) })
 	mux.Handle("/", others)
 	return mux
 }
@@ -169,22 +170,23 @@ type target struct {
 // serveDiscovery lists the scripts that can be probed without saying more than
 // their name and that are not disabled, in the order of the configuration. Their address is the one that
 // this was asked at.
-func serveDiscovery(w http.ResponseWriter, r *http.Request, pool probed) {
+func serveDiscovery(w http.ResponseWriter, r *http.Request, pool probed, location web.Location) {
 	if r.Host == "" {
 		http.Error(w, "the request has no Host: the address of the targets", http.StatusBadRequest)
 		return
 	}
+	host, path, tls := location.Target(r, "/probe")
 	list := []target{}
 	for _, v := range pool.Views() {
 		if !v.Script.Probe || v.Script.ProbeOnly() || v.Script.Disabled() {
 			continue
 		}
-		t := target{Targets: []string{r.Host}, Labels: map[string]string{
-			"__metrics_path__": "/probe",
+		t := target{Targets: []string{host}, Labels: map[string]string{
+			"__metrics_path__": path,
 			"__param_script":   v.Script.Name,
 			"script":           v.Script.Name,
 		}}
-		if r.TLS != nil {
+		if tls {
 			t.Labels["__scheme__"] = "https"
 		}
 		list = append(list, t)

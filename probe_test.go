@@ -21,6 +21,7 @@ import (
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
+	"scriptbridge/web"
 )
 
 // onePool has one script, whose probe is a function.
@@ -140,7 +141,7 @@ func TestProbeAnswersInTime(t *testing.T) {
 		r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "3")
 		w := httptest.NewRecorder()
 		start := time.Now()
-		withProbes(pool, nil, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
+		withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
 		if took := time.Since(start); took != 2500*time.Millisecond || w.Code != http.StatusOK {
 			t.Errorf("answered %d after %s", w.Code, took)
 		}
@@ -178,7 +179,7 @@ func TestProbeStatus(t *testing.T) {
 				return nil, c.err
 			}
 			w := httptest.NewRecorder()
-			withProbes(pool, nil, noPages{http.NotFoundHandler()}).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+			withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler()}).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
 			if w.Code != c.status || w.Body.String() != c.body {
 				t.Errorf("%d %q", w.Code, w.Body)
 			}
@@ -204,7 +205,7 @@ func TestDiscovery(t *testing.T) {
 			r.TLS = &tls.ConnectionState{}
 		}
 		w := httptest.NewRecorder()
-		withProbes(pool, nil, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
+		withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("Content-Type %q", got)
 		}

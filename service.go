@@ -165,7 +165,7 @@ func (b *bridge) works(handler http.Handler) error {
 	if name := b.pool.Stalled(stallAfter); name != "" {
 		return fmt.Errorf("the script %q has been due for more than %v, and does not run, although there is a place for it", name, stallAfter)
 	}
-	scrape, err := http.NewRequest(http.MethodHead, b.flags.serve.telemetryPath, nil)
+	scrape, err := http.NewRequest(http.MethodHead, b.location.Prefix+b.flags.serve.telemetryPath, nil)
 	if err != nil {
 		return err
 	}

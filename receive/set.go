@@ -44,6 +44,8 @@ type SetOptions struct {
 	// Hidden says why a request may not see what is private; empty when it
 	// may. Nil: nobody may.
 	Hidden func(*http.Request) string
+	// Prefix is in front of the paths of the web port, as clients see them.
+	Prefix string
 	// Guard keeps out who may not push; nil: access.Guard's.
 	Guard *access.Guard
 	// Own is this bridge's name in what it uploads, which must not come back to

@@ -231,7 +231,7 @@ func (w *worker) addresses() []string {
 	}
 	all := w.receiver.Addresses()
 	for _, e := range w.receiver.Endpoints() {
-		all = append(all[:len(all):len(all)], fmt.Sprintf("web %s", e.Path))
+		all = append(all[:len(all):len(all)], fmt.Sprintf("web %s%s", w.set.Prefix, e.Path))
 	}
 	return all
 }

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"scriptbridge/internal/relative"
 )
 
 // missingPage is the data of page/missing.html.
@@ -15,11 +17,14 @@ type missingPage struct {
 // NotFound answers 404, with a text, a clause: to a browser as a page with a way
 // back, and as it is to others.
 func (s *Server) NotFound(w http.ResponseWriter, r *http.Request, text string) {
+	s.notFound(w, r, relative.Root(r), text)
+}
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request, base, text string) {
 	if !wantsPage(r) {
 		plain(w, http.StatusNotFound, text)
 		return
 	}
-	base := "./" + strings.Repeat("../", strings.Count(r.URL.EscapedPath(), "/")-1)
 	p := &missingPage{frame: s.frame("Not found – scriptbridge", base, time.Now()), Why: text}
 	s.render(w, http.StatusNotFound, s.missing, p)
 }

@@ -1,11 +1,12 @@
 // Package web is what people and supervisors see over HTTP: the status page
 // (status.go), a page for each script, receiver and upload (script.go,
-// receiver.go, upload.go), health, reload and quit (web.go). The metrics page
+// receiver.go, upload.go), health, reload and quit (web.go), profiles (profile.go). The metrics page
 // is the collector's; it is only mounted here.
 //
 // table.go, cell.go and bars.go are the parts of pages, query.go reads what a page is
 // asked for, output.go shows what a script printed, missing.go answers for
-// pages that are not there. private.go decides who may see private pages.
+// pages that are not there. private.go decides who may see private pages, and
+// location.go knows where all of this is found: behind which prefix and proxy.
 //
 // Everything works without JavaScript, and every text that a script made goes
 // through texts.Visible, and is escaped by html/template or by cell.go.
@@ -67,6 +68,8 @@ type Options struct {
 	Lifecycle bool
 	Reload    func() error
 	Quit      func()
+	// Profiling allows /debug/pprof/ to those who may see private pages.
+	Profiling bool
 	// ConfigStatus tells of the last attempt to read the configuration: when
 	// it was, and what was wrong with the file where it was refused.
 	ConfigStatus func() (ok bool, at time.Time, err error)
@@ -100,7 +103,7 @@ var uploadHTML string
 var missingHTML string
 
 // endpoints are ours, and those that other packages mount beside them.
-var endpoints = []string{"/-", "/scripts", "/receivers", "/uploads", "/probe", "/discovery", "/api"}
+var endpoints = []string{"/-", "/scripts", "/receivers", "/uploads", "/probe", "/discovery", "/api", "/debug"}
 
 // Server answers at all endpoints but /probe, /discovery and /api: the caller
 // mounts those before it. Its http.Server needs access.BaseContext, or no
@@ -153,6 +156,7 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /-/ready", s.serveReady)
 	mux.HandleFunc("POST /-/reload", s.lifecycle(s.serveReload))
 	mux.HandleFunc("POST /-/quit", s.lifecycle(s.serveQuit))
+	s.profiles(mux)
 	compressed, err := compress.Handler(s.withMissing(mux))
 	s.handler = access.NoSniff(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == s.TelemetryPath { // it compresses by itself

@@ -106,6 +106,17 @@ func ByLocalName(r *http.Request) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
+// SameHost reports whether two hosts, with a port or without, are one and the same by a
+// scheme, http or https.
+func SameHost(scheme, a, b string) bool {
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
+	}
+	plain := func(host string) string { return strings.ToLower(strings.TrimSuffix(host, port)) }
+	return plain(a) == plain(b)
+}
+
 // hostOf is a request's Host header without the port, in the form in which names
 // are compared.
 func hostOf(r *http.Request) string {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,7 @@ func TestGuard(t *testing.T) {
 	if err := os.WriteFile(hosts, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	guard, err := NewGuard([]string{"scriptbridge.local", "Shop.Example."}, log.NewNopLogger())
+	guard, err := NewGuard([]string{"scriptbridge.local", "Shop.Example."}, nil, log.NewNopLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +111,49 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// By the address that the operator has given to those behind a proxy the guard is asked
+// as by one of its own, and a page from there is no foreign one.
+func TestGuardExternal(t *testing.T) {
+	external := func(text string) *url.URL {
+		u, err := url.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	at := BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}})
+	for _, c := range []struct{ external, host, header, want string }{
+		{"https://Mon.example/sb", "mon.example", "", ""},
+		{"https://mon.example/sb", "mon.example:443", "Origin: https://mon.example", ""},
+		{"https://mon.example/sb", "127.0.0.1:10469", "Origin: https://mon.example", ""},
+		{"https://mon.example:443/sb", "127.0.0.1:10469", "Origin: https://MON.example", ""},
+		{"http://mon.example:8080", "localhost", "Origin: http://mon.example:8080", ""},
+		{"https://mon.example/sb", "127.0.0.1:10469", "Origin: http://mon.example", foreignPage},
+		{"https://mon.example/sb", "127.0.0.1:10469", "Origin: https://mon.example:8443", foreignPage},
+		{"https://mon.example/sb", "127.0.0.1:10469", "Origin: https://a.mon.example", foreignPage},
+		{"https://mon.example/sb", "127.0.0.1:10469", "Origin: null", foreignPage},
+		{"https://mon.example/sb", "mon.example", "Sec-Fetch-Site: cross-site", foreignPage},
+		{"https://mon.example/sb", "mon.example.evil", "", foreignName},
+		{"/sb", "mon.example", "", foreignName},
+		{"/sb", "localhost", "Origin: null", foreignPage},
+		{"/sb", "localhost", "Origin: http://", foreignPage},
+	} {
+		guard, err := NewGuard(nil, external(c.external), log.NewNopLogger())
+		if err != nil {
+			t.Fatal(err)
+		}
+		guard.hostsFile = ""
+		r := httptest.NewRequest("POST", "/", nil).WithContext(at)
+		r.Host = c.host
+		if name, value, ok := strings.Cut(c.header, ": "); ok {
+			r.Header.Set(name, value)
+		}
+		if got := guard.Refused(r); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // Who has logged in may use any name: a page that had its name lead here has no
 // password. It is the server that knows who has.
 func TestGuardLogin(t *testing.T) {
@@ -133,7 +177,7 @@ func TestGuardLogin(t *testing.T) {
 // What is refused is told, each host once in a while.
 func TestGuardTells(t *testing.T) {
 	var said testkit.Buffer
-	guard, err := NewGuard(nil, log.NewLogfmtLogger(&said))
+	guard, err := NewGuard(nil, nil, log.NewLogfmtLogger(&said))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +194,7 @@ func TestGuardTells(t *testing.T) {
 		t.Errorf("log: %s", said.String())
 	}
 	for _, bad := range []string{"", "http://shop.example", "shop.example:80", "*.example", "a b"} {
-		if _, err := NewGuard([]string{bad}, nil); err == nil {
+		if _, err := NewGuard([]string{bad}, nil, nil); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 // the program. Its nil value knows no names beyond those of the loopback.
 type Guard struct {
 	names     []string
+	external  *url.URL
 	hostsFile string
 	log       *stdlog.Logger
 }
@@ -29,9 +30,14 @@ type Guard struct {
 // NewGuard makes one. names are those by which clients may ask for a loopback
 // listener besides localhost, its addresses, and the names that the operator has
 // given to these in the file of hosts: such a name means this machine to every
-// browser here, whoever owns it elsewhere.
-func NewGuard(names []string, logger log.Logger) (*Guard, error) {
-	g := &Guard{hostsFile: "/etc/hosts", log: repeat.NewStdLog(logger)}
+// browser here, whoever owns it elsewhere. external is by what address those behind a
+// proxy ask; its host is such a name too, and pages from there are our own. It may be
+// nil, or have no host.
+func NewGuard(names []string, external *url.URL, logger log.Logger) (*Guard, error) {
+	g := &Guard{external: external, hostsFile: "/etc/hosts", log: repeat.NewStdLog(logger)}
+	if external != nil && external.Host != "" {
+		g.names = append(g.names, plainName(external.Hostname()))
+	}
 	for _, name := range names {
 		if name == "" || strings.ContainsAny(name, "/:@*, ") {
 			return nil, fmt.Errorf("%q is not a host name (write it alone, like scriptbridge.example)", name)
@@ -48,7 +54,7 @@ func NewGuard(names []string, logger log.Logger) (*Guard, error) {
 func (g *Guard) Refused(r *http.Request) string {
 	why := ""
 	switch {
-	case crossSite(r):
+	case g.crossSite(r):
 		why = "a page of another site asked for this in a browser"
 	case ByLoopback(r) && !ByLocalName(r) && !g.allows(hostOf(r)) && !loggedIn(r):
 		why = "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and /etc/hosts can give it other names"
@@ -74,13 +80,20 @@ func (g *Guard) Handler(next http.HandlerFunc) http.HandlerFunc {
 
 // crossSite reports whether a browser sends a request for a page of another
 // origin: it says so itself, or says which page it is. Others say neither.
-func crossSite(r *http.Request) bool {
+func (g *Guard) crossSite(r *http.Request) bool {
 	if site := strings.Join(r.Header.Values("Sec-Fetch-Site"), ","); site != "" {
 		return site != "same-origin" && site != "none"
 	}
 	origin := strings.Join(r.Header.Values("Origin"), ",")
 	u, err := url.Parse(origin)
-	return origin != "" && (err != nil || !strings.EqualFold(u.Host, r.Host))
+	return origin != "" && (err != nil || !strings.EqualFold(u.Host, r.Host) && !g.isExternal(u))
+}
+
+// isExternal reports whether an origin is that of the pages behind a proxy, which may
+// not pass on by what name it was asked.
+func (g *Guard) isExternal(origin *url.URL) bool {
+	return g != nil && g.external != nil && g.external.Host != "" &&
+		origin.Scheme == g.external.Scheme && SameHost(origin.Scheme, origin.Host, g.external.Host)
 }
 
 // allows reports whether the operator has given a name to a loopback listener.

@@ -17,6 +17,7 @@ import (
 
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/compress"
+	"scriptbridge/internal/relative"
 	"scriptbridge/receive"
 	"scriptbridge/script"
 	"scriptbridge/status"
@@ -98,7 +99,7 @@ func New(o Options) (*Server, error) {
 		s.fail(w, http.StatusNotFound, "there is nothing at this address")
 	})
 	compressed, err := compress.Handler(mux)
-	s.handler = access.NoSniff(compressed)
+	s.handler = access.NoSniff(relative.CleanPaths(compressed))
 	return s, err
 }
 
