@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -41,6 +43,9 @@ func parsed(app *kingpin.Application, args []string, stdout, stderr io.Writer) (
 	if slices.Contains(args, "--help-man") {
 		return "", true, printManual(app, stdout)
 	}
+	if err := lacksValue(app, args); err != nil {
+		return "", false, err
+	}
 	command, err = app.Parse(args)
 	if err != nil && !ended {
 		err = explainArgs(app, args, err)
@@ -75,14 +80,17 @@ var (
 // explainArgs words an error of the command line.
 func explainArgs(app *kingpin.Application, args []string, err error) error {
 	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil {
-		return unknownArg("flag", whole(args, m[1]), flagNames(app))
+		if flag := whole(args, m[1]); !triesFile(args) {
+			return unknownArg("flag", flag, flagNames(app), otherFlags)
+		}
+		return fmt.Errorf("unknown flag %s (a command that is in no configuration is given behind --: scriptbridge try -- %s)", m[1], strings.Join(args[1:], " "))
 	}
 	if m := unexpectedWord.FindStringSubmatch(err.Error()); m != nil {
 		var names []string
 		for _, c := range app.Model().Commands {
 			names = append(names, c.Name)
 		}
-		return unknownArg("command", m[1], names)
+		return unknownArg("command", m[1], names, otherCommands)
 	}
 	if told := explainValue(app, args); told != nil {
 		return told
@@ -101,7 +109,55 @@ func whole(args []string, flag string) string {
 	return flag
 }
 
-func unknownArg(what, name string, known []string) error {
+// otherCommands and otherFlags are what other programs call ours, and what to
+// write.
+var (
+	otherCommands = map[string]string{
+		"start": "serve", "run": "serve", "daemon": "serve", "server": "serve",
+		"validate": "check", "verify": "check", "lint": "check", "test": "try", "once": "try", "import": "init", "migrate": "init",
+		"version": "--version", "reload": "kill -HUP and the process's id",
+	}
+	otherFlags = map[string]string{
+		"config": "--config.file", "c": "--config.file", "conf": "--config.file", "config-file": "--config.file", "configuration": "--config.file",
+		"v": "--version", "V": "--version", "l": "--web.listen-address", "listen": "--web.listen-address", "port": "--web.listen-address=:PORT",
+		"data": "--storage.path", "debug": "--log.level=debug", "verbose": "--log.level=debug", "once": "the command try", "test": "the command try",
+	}
+)
+
+// triesFile says that try is given a script's file where it takes names.
+func triesFile(args []string) bool {
+	if len(args) < 2 || args[0] != "try" || strings.HasPrefix(args[1], "-") {
+		return false
+	}
+	info, err := os.Stat(args[1])
+	return err == nil && info.Mode().IsRegular()
+}
+
+// lacksValue finds a flag at the end that needs a value. Where there is a default
+// command the library passes over it.
+func lacksValue(app *kingpin.Application, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	last := args[len(args)-1]
+	for _, f := range app.Model().Flags {
+		if last == "--"+f.Name && !f.IsBoolFlag() {
+			return fmt.Errorf("%s has no value (write it like %[1]s=VALUE)", last)
+		}
+	}
+	return nil
+}
+
+func unknownArg(what, name string, known []string, others map[string]string) error {
+	switch ext := filepath.Ext(name); {
+	case what == "command" && slices.Contains([]string{".yml", ".yaml", ".json", ".conf"}, ext):
+		return fmt.Errorf("unknown command %s (a configuration is named by --config.file=%[1]s)", name)
+	case what == "command" && strings.ContainsRune(name, filepath.Separator):
+		return fmt.Errorf("unknown command %s (scriptbridge try -- %[1]s runs a script once)", name)
+	}
+	if other := others[strings.TrimLeft(name, "-")]; other != "" {
+		return fmt.Errorf("unknown %s %s (did you mean %s?)", what, name, other)
+	}
 	if like := config.Nearest(strings.TrimLeft(name, "-"), known); like != "" {
 		if what == "flag" {
 			like = "--" + like

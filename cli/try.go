@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -110,19 +110,32 @@ func (t *try) fromFlags() bool { return t.Args != nil || t.dialect != "" }
 func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 	if t.fromFlags() {
 		if len(t.names) > 0 {
-			return nil, errors.New("try takes names of configured scripts, or a command after --, not both")
+			return nil, fmt.Errorf("try takes names of configured scripts, or a command after --, not both (is it scriptbridge try --dialect=NAME -- %s?)", strings.Join(t.names, " "))
 		}
 		return t.command(ctx)
 	}
 	l, err := config.Guarded(t.ConfigFile, func() (*script.Loaded, error) {
 		return fsx.Do(ctx, func() (*script.Loaded, error) { return script.Load(all.Dialects, t.ConfigFile, true, t.Trusted) })
 	})
+	if file := t.behindDashes(); err != nil && file != nil {
+		return nil, file
+	}
 	if err != nil {
 		return nil, err
 	}
+	var known []string
+	for _, s := range l.Scripts {
+		known = append(known, s.Name)
+	}
 	for _, name := range t.names {
-		if !slices.ContainsFunc(l.Scripts, func(s *script.Script) bool { return s.Name == name }) {
-			return nil, fmt.Errorf("%s has no script %q", t.ConfigFile, name)
+		switch like := config.Nearest(name, known); {
+		case slices.Contains(known, name):
+		case t.behindDashes() != nil:
+			return nil, t.behindDashes()
+		case like != "":
+			return nil, fmt.Errorf("%s has no script %q (did you mean %q?)", t.ConfigFile, name, like)
+		default:
+			return nil, fmt.Errorf("%s has no script %q (it has %s)", t.ConfigFile, name, cmp.Or(texts.Shorten(strings.Join(known, ", "), mostNames), "none at all"))
 		}
 	}
 	if len(t.names) > 0 {
@@ -131,6 +144,21 @@ func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 	}
 	l.Scripts, err = t.fill(t.enabled(l.Scripts))
 	return l, err
+}
+
+// mostNames bounds the names of scripts that a message lists, in bytes.
+const mostNames = 200
+
+// behindDashes says where a command belongs, if what is given as the name of a
+// script is a file.
+func (t *try) behindDashes() error {
+	if len(t.names) == 0 {
+		return nil
+	}
+	if info, err := os.Stat(t.names[0]); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("%s is a file: a command that is in no configuration is given behind --: scriptbridge try -- %[1]s", t.names[0])
 }
 
 // enabled gives the scripts without those that are disabled, unless they are named,
