@@ -10,7 +10,8 @@ import (
 )
 
 // Event is something that happened. The same ID again is the same event: it
-// replaces the former one and is neither counted, logged nor sent twice.
+// replaces the former one and is neither counted nor sent twice, and logged again only
+// when it has ended in the meantime.
 type Event struct {
 	ID      string // see Identify
 	Name    string // the declared name of its kind

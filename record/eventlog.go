@@ -10,7 +10,8 @@ import (
 )
 
 // EventLog is the Sink that makes the log stream: one line an event, with all
-// its attributes and the whole message. A repeated event is not logged again.
+// its attributes and the whole message. A repeated event is not logged again, but one
+// that was open is, when it has ended.
 type EventLog struct {
 	logger log.Logger
 
@@ -25,7 +26,7 @@ type sourceKey struct {
 
 // NewEventLog makes an EventLog that writes to logger, whose format and
 // destination are the caller's business. It adds no time of its own: ts is the
-// event's start.
+// event's start, or of the line that tells its end that.
 func NewEventLog(logger log.Logger) *EventLog {
 	return &EventLog{logger: logger, seen: make(map[sourceKey]*Seen)}
 }
@@ -52,11 +53,17 @@ func (l *EventLog) Put(b *Batch) error {
 	}
 	for i := range b.Events {
 		e := &b.Events[i]
-		if seen.Again(e.ID, b.Time) {
+		id, at := e.ID, e.Start
+		told, ended := seen.Again(id, b.Time), !e.Stop.IsZero()
+		endTold := ended && seen.Again(id+"\x00end", b.Time)
+		if told && (!ended || endTold) {
 			continue
 		}
-		if err := l.logger.Log(eventLine(b.Source, e)...); err != nil {
-			seen.unsee(e.ID)
+		if told {
+			id, at = id+"\x00end", e.Stop
+		}
+		if err := l.logger.Log(eventLine(b.Source, e, at)...); err != nil {
+			seen.unsee(id)
 		}
 	}
 	return nil
@@ -64,9 +71,9 @@ func (l *EventLog) Put(b *Batch) error {
 
 // eventLine lists the fixed keys first and the attributes after them, each
 // behind "attr_", so that no attribute can pose as one of ours.
-func eventLine(s *Source, e *Event) []any {
+func eventLine(s *Source, e *Event, at time.Time) []any {
 	line := []any{
-		"ts", e.Start.UTC().Format(time.RFC3339),
+		"ts", at.UTC().Format(time.RFC3339),
 		string(s.Kind), s.Name,
 		"event", e.Name,
 		"event_id", e.ID,

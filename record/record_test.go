@@ -138,6 +138,18 @@ ts=2023-11-14T22:13:20Z script=restart event=Open event_id=fedcba9876543210 subj
 	if out.String() != want {
 		t.Errorf("got:\n%swant:\n%s", &out, want)
 	}
+	// What was open has ended, and after that its beginning comes once more.
+	ended := open
+	ended.Stop, ended.Attributes = time.Unix(1700000090, 0), []Label{{"exitCode", "3"}}
+	out.Reset()
+	for _, again := range []Event{ended, ended, open, e} {
+		if err := l.Put(&Batch{Source: source, Time: time.Unix(1700000200, 0), Events: []Event{again}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "ts=2023-11-14T22:14:50Z script=restart event=Open event_id=fedcba9876543210 subject=group subject_name=web start=1700000000 stop=1700000090 message= attr_exitCode=3\n"; out.String() != want {
+		t.Errorf("its end is\n%swant\n%s", &out, want)
+	}
 	if err := l.Put(&Batch{Source: source, Gone: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -152,11 +164,14 @@ func TestEventLogRetries(t *testing.T) {
 	w := &failing{}
 	l := NewEventLog(log.NewLogfmtLogger(w))
 	b := &Batch{Source: &Source{Kind: Script, Name: "s"}, Time: time.Now(), Events: []Event{{ID: "1", Name: "n"}}}
-	if err := l.Put(b); err != nil {
-		t.Fatalf("the disk's error became the batch's: %v", err)
-	}
-	w.after = 1
-	if err := l.Put(b); err != nil || w.after != 0 {
-		t.Errorf("it was not written again: %v", err)
+	for range 2 { // its beginning and its end
+		if err := l.Put(b); err != nil {
+			t.Fatalf("the disk's error became the batch's: %v", err)
+		}
+		w.after = 1
+		if err := l.Put(b); err != nil || w.after != 0 {
+			t.Errorf("it was not written again: %v", err)
+		}
+		b.Events[0].Stop, w.after = b.Time, 0
 	}
 }
