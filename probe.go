@@ -19,8 +19,10 @@ import (
 	"scriptbridge/collector"
 	"scriptbridge/config"
 	"scriptbridge/internal/access"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/status"
 	"scriptbridge/web"
 )
 
@@ -37,7 +39,7 @@ const (
 
 // probed is the pool as seen from here: *script.Pool.
 type probed interface {
-	Probe(ctx context.Context, name string, query map[string][]string) (*record.Batch, error)
+	Probe(ctx context.Context, name, from string, query map[string][]string) (*script.Answer, error)
 	View(name string) (script.View, bool)
 	Views() []script.View
 }
@@ -46,6 +48,8 @@ type probed interface {
 type pages interface {
 	http.Handler
 	NotFound(w http.ResponseWriter, r *http.Request, text string)
+	// Hidden says why a request may not see what is private; empty when it may.
+	Hidden(r *http.Request) string
 }
 
 // withProbes puts /probe and /discovery before the other endpoints. A page of
@@ -74,15 +78,21 @@ func serveProbe(w http.ResponseWriter, r *http.Request, pool probed, others page
 		others.NotFound(w, r, script.ErrNoProbe.Error())
 		return
 	}
+	hidden := others.Hidden(r)
+	debug := v.Script.Parameters["debug"].Pattern == "" && query.Get("debug") == "true" // else it is the script's own
+	if debug && hidden != "" {
+		http.Error(w, "debug=true is answered only to those who may see what a script prints: "+hidden, http.StatusForbidden)
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), probeLimit(r.Header, v.Timeout))
 	defer cancel()
 	asked := time.Now()
-	batch, err := pool.Probe(ctx, name, query)
+	answer, err := pool.Probe(ctx, name, access.Client(r), query)
 	var bad *config.ParameterError
 	switch {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded):
-		batch = &record.Batch{Source: v.Script.Source, Run: &record.Run{Result: record.Timeout, ExitCode: -1, Duration: time.Since(asked)}}
+		answer = unanswered(&v, time.Since(asked))
 	case errors.Is(err, context.Canceled):
 		return // nobody is there
 	case errors.Is(err, script.ErrNoProbe):
@@ -100,12 +110,52 @@ func serveProbe(w http.ResponseWriter, r *http.Request, pool probed, others page
 		return
 	}
 	format := expfmt.NegotiateAccept(r.Header, expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtText)
+	if debug {
+		format = expfmt.FmtText
+	}
+	shown := probePage(answer.Batch)
 	var page bytes.Buffer
-	writeProbe(&page, format, batch)
-	w.Header().Set("Content-Type", string(format))
+	switch source := answer.Batch.Source; {
+	case debug:
+		refusals, _ := shown.Refusals(source.Kind, source.Name)
+		page.WriteString(web.DebugText(&answer.View, shown.Series(source.Kind, source.Name), refusals) + "\nMetrics:\n")
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	case hidden == "" && format.FormatType() == expfmt.TypeTextPlain: // the other has no comments
+		page.WriteString(probeComments(answer.View.Last))
+		fallthrough
+	default:
+		w.Header().Set("Content-Type", string(format))
+	}
+	writeProbe(&page, format, answer.Batch, shown)
 	w.Header().Set("Content-Length", strconv.Itoa(page.Len()))
 	w.Header().Set("Vary", "Accept")
 	_, _ = w.Write(page.Bytes()) // the reader has gone: nobody to tell
+}
+
+// unanswered is the answer to somebody who could not wait for the run.
+func unanswered(v *script.View, waited time.Duration) *script.Answer {
+	run := &record.Run{Result: record.Timeout, ExitCode: -1, Duration: waited}
+	view := script.View{Script: v.Script, Timeout: v.Timeout, Last: &script.Verdict{
+		Start: time.Now().Add(-waited), Duration: waited, Result: run.Result, ExitCode: run.ExitCode,
+		Err: errors.New("the run takes longer than who asked for it waits"),
+	}}
+	return &script.Answer{Batch: &record.Batch{Source: v.Script.Source, Run: run}, View: view}
+}
+
+// probeComments say why a run failed, in lines that a scraper skips.
+func probeComments(v *script.Verdict) string {
+	why := status.ErrorOf(v)
+	if why == "" {
+		return ""
+	}
+	line := func(text string) string {
+		return "# " + texts.Visible(strings.ReplaceAll(text, "\n", "; ")) + "\n"
+	}
+	said := line("the run failed: " + why)
+	if !strings.Contains(why, v.Stderr) {
+		said += line("standard error ends with: " + v.Stderr)
+	}
+	return said
 }
 
 // probeLimit is how long a request may be kept waiting.
@@ -136,12 +186,16 @@ var probeFamilies = []struct {
 	{"script_refused", "", "Samples and lines of the run that are not shown.", func(_ *record.Batch, refused int) float64 { return float64(refused) }},
 }
 
-// writeProbe writes the page of one run: its samples as /metrics would show
-// them if there were no other script and no process of our own, and what became
-// of it.
-func writeProbe(w io.Writer, format expfmt.Format, b *record.Batch) {
+// probePage has the samples of one run, as /metrics would if there were no other
+// script and no process of our own.
+func probePage(b *record.Batch) *collector.Collector {
 	page := collector.New(collector.Options{Retention: time.Minute})
 	page.Put(b) //nolint:errcheck // it never fails
+	return page
+}
+
+// writeProbe writes the page of one run, and what became of it.
+func writeProbe(w io.Writer, format expfmt.Format, b *record.Batch, page *collector.Collector) {
 	_, refused := page.Refusals(b.Source.Kind, b.Source.Name)
 	for _, e := range record.LineErrors(b.Err) {
 		refused += 1 + e.More

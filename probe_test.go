@@ -30,8 +30,12 @@ type onePool struct {
 	probe  func(context.Context, map[string][]string) (*record.Batch, error)
 }
 
-func (p *onePool) Probe(ctx context.Context, _ string, query map[string][]string) (*record.Batch, error) {
-	return p.probe(ctx, query)
+func (p *onePool) Probe(ctx context.Context, _, _ string, query map[string][]string) (*script.Answer, error) {
+	b, err := p.probe(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &script.Answer{Batch: b, View: script.View{Script: p.script, Last: &script.Verdict{Result: b.Run.Result, Err: b.Err}}}, nil
 }
 
 func (p *onePool) View(name string) (script.View, bool) {
@@ -41,7 +45,12 @@ func (p *onePool) View(name string) (script.View, bool) {
 func (p *onePool) Views() []script.View { return []script.View{{Script: p.script}} }
 
 // noPages are endpoints of which there is none.
-type noPages struct{ http.Handler }
+type noPages struct {
+	http.Handler
+	hidden string
+}
+
+func (p noPages) Hidden(*http.Request) string { return p.hidden }
 
 func (noPages) NotFound(w http.ResponseWriter, _ *http.Request, text string) {
 	w.Header().Set("Page", "yes")
@@ -94,7 +103,7 @@ size_bytes{script="a \"b\"\\c",team="a"} 4096
 	for format, want := range map[expfmt.Format]string{expfmt.FmtText: text, expfmt.FmtOpenMetrics_1_0_0: open} {
 		for range 2 { // the batch is shared: nobody may change it
 			var got bytes.Buffer
-			writeProbe(&got, format, batch)
+			writeProbe(&got, format, batch, probePage(batch))
 			if diff := cmp.Diff(want, got.String()); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", format, diff)
 			}
@@ -129,6 +138,39 @@ func TestProbeLimit(t *testing.T) {
 	}
 }
 
+// Why a probe fails is told to those who may know, in comments where the format has
+// some; a debug answer is for them alone, and runs nothing for others.
+func TestProbePrivate(t *testing.T) {
+	runs := 0
+	pool := newOnePool("s")
+	pool.probe = func(context.Context, map[string][]string) (*record.Batch, error) {
+		runs++
+		return &record.Batch{Source: pool.script.Source, Run: &record.Run{Result: record.Error, ExitCode: 4}, Err: errors.New("no\nTYPE way\x1b")}, nil
+	}
+	const why = "# the run failed: no; TYPE way␛\n"
+	for _, c := range []struct {
+		target, accept, hidden string
+		code                   int
+		begin                  string
+		runs                   int
+	}{
+		{"/probe?script=s", "", "", 200, why + "# HELP script_success", 1},
+		{"/probe?script=s", "application/openmetrics-text; version=1.0.0", "", 200, "# HELP script_success", 1},
+		{"/probe?script=s", "", "because", 200, "# HELP script_success", 1},
+		{"/probe?script=s&debug=true", "application/openmetrics-text; version=1.0.0", "", 200, "script s: error in 0 µs, exit code 0\n", 1},
+		{"/probe?script=s&debug=true", "", "because", 403, "debug=true is answered only to those who may see what a script prints: because\n", 0},
+		{"/probe?script=s&debug=false", "", "because", 200, "# HELP script_success", 1},
+	} {
+		runs = 0
+		r, w := httptest.NewRequest("GET", c.target, nil), httptest.NewRecorder()
+		r.Header.Set("Accept", c.accept)
+		withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler(), c.hidden}).ServeHTTP(w, r)
+		if w.Code != c.code || !strings.HasPrefix(w.Body.String(), c.begin) || runs != c.runs {
+			t.Errorf("%s %q %q: %d, %d runs:\n%s", c.target, c.accept, c.hidden, w.Code, runs, w.Body)
+		}
+	}
+}
+
 // Who asks is answered before they hang up, whatever the script does.
 func TestProbeAnswersInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -141,7 +183,7 @@ func TestProbeAnswersInTime(t *testing.T) {
 		r.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "3")
 		w := httptest.NewRecorder()
 		start := time.Now()
-		withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
+		withProbes(pool, nil, web.Location{}, noPages{Handler: http.NotFoundHandler()}).ServeHTTP(w, r)
 		if took := time.Since(start); took != 2500*time.Millisecond || w.Code != http.StatusOK {
 			t.Errorf("answered %d after %s", w.Code, took)
 		}
@@ -179,7 +221,7 @@ func TestProbeStatus(t *testing.T) {
 				return nil, c.err
 			}
 			w := httptest.NewRecorder()
-			withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler()}).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+			withProbes(pool, nil, web.Location{}, noPages{Handler: http.NotFoundHandler()}).ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
 			if w.Code != c.status || w.Body.String() != c.body {
 				t.Errorf("%d %q", w.Code, w.Body)
 			}
@@ -205,7 +247,7 @@ func TestDiscovery(t *testing.T) {
 			r.TLS = &tls.ConnectionState{}
 		}
 		w := httptest.NewRecorder()
-		withProbes(pool, nil, web.Location{}, noPages{http.NotFoundHandler()}).ServeHTTP(w, r)
+		withProbes(pool, nil, web.Location{}, noPages{Handler: http.NotFoundHandler()}).ServeHTTP(w, r)
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
 			t.Errorf("Content-Type %q", got)
 		}
@@ -237,6 +279,6 @@ func BenchmarkProbePage(b *testing.B) {
 		batch.Samples = append(batch.Samples, record.Sample{Name: "Size", Meta: meta, Value: float64(i), Labels: []record.Label{{Name: "disk", Value: strconv.Itoa(i)}}})
 	}
 	for b.Loop() {
-		writeProbe(io.Discard, expfmt.FmtText, batch)
+		writeProbe(io.Discard, expfmt.FmtText, batch, probePage(batch))
 	}
 }

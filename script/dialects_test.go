@@ -295,7 +295,7 @@ func TestDisabled(t *testing.T) {
 			if !m.has("s", func(b *record.Batch) bool { return b.Disabled }) {
 				t.Error("no sink was told")
 			}
-			if _, err := p.Probe(t.Context(), "s", nil); !errors.Is(err, ErrDisabled) {
+			if _, err := p.Probe(t.Context(), "s", "", nil); !errors.Is(err, ErrDisabled) {
 				t.Errorf("a probe gives %v", err)
 			}
 			moved := *s

@@ -126,9 +126,9 @@ func TestFaultInProbe(t *testing.T) {
 		s.Probe = true
 		p.Reload(t.Context(), []*Script{s}, 1)
 		for range 3 {
-			b, err := p.Probe(t.Context(), "s", nil)
-			if err != nil || b.Run.Result != record.Invalid {
-				t.Fatalf("it is answered with %+v, %v", b, err)
+			a, err := p.Probe(t.Context(), "s", "", nil)
+			if err != nil || a.Batch.Run.Result != record.Invalid {
+				t.Fatalf("it is answered with %+v, %v", a, err)
 			}
 			time.Sleep(time.Minute)
 		}

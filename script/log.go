@@ -58,6 +58,21 @@ func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
 	log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
 }
 
+// take keeps the lines of a run that had a log of its own.
+func (l *stderrLog) take(lines []StderrLine) {
+	if len(lines) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.run++
+	for _, line := range lines {
+		line.Run = l.run
+		l.last = append(l.last, line)
+	}
+	l.last = slices.Delete(l.last, 0, max(0, len(l.last)-stderrTail))
+}
+
 // forget makes the tail empty.
 func (l *stderrLog) forget() {
 	l.mu.Lock()

@@ -133,3 +133,23 @@ func TestLogRepeats(t *testing.T) {
 		})
 	}
 }
+
+// Lines of a run that had a log of its own are kept as one run's, and no more than
+// some.
+func TestStderrTake(t *testing.T) {
+	l, other := newStderrLog(log.NewNopLogger()), newStderrLog(log.NewNopLogger())
+	l.begin()
+	l.line([]byte("before"))
+	other.begin()
+	for i := range stderrTail - 1 {
+		other.line(fmt.Append(nil, i))
+	}
+	l.take(other.tail())
+	l.take(nil)
+	l.begin()
+	l.line([]byte("after"))
+	tail := l.tail()
+	if n := len(tail); n != stderrTail || tail[0].Text != "0" || tail[n-1].Text != "after" || tail[0].Run != tail[n-2].Run || tail[n-1].Run == tail[n-2].Run {
+		t.Errorf("%d: %+v", n, tail)
+	}
+}

@@ -3,12 +3,14 @@ package script
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 )
@@ -40,10 +42,34 @@ var (
 // waited.
 var errCutShort = errors.New("the run was cut short")
 
+// Answer is what a run said that a request asked for. Nobody may change it.
+type Answer struct {
+	Batch *record.Batch
+	// View has that run as its last one: what it printed, and what is wrong with it.
+	View View
+}
+
+// Probe is a request that was answered with a run of a script, or was refused.
+type Probe struct {
+	At         time.Time
+	From       string // who asked
+	Parameters string // NAME=VALUE, those that the script has and the request gave
+	// Run is the run that was the answer. Without one, Err says why there was none.
+	Run *Verdict
+	Err error
+}
+
+// What is kept of probes.
+const (
+	probesShown   = 20
+	probeShown    = 500 // bytes of Probe.Parameters
+	probeFromMost = 100
+)
+
 // probeRun is a run that any number of people wait for.
 type probeRun struct {
-	done  chan struct{}
-	batch *record.Batch // set before done is closed; nil: the run was cut short
+	done   chan struct{}
+	answer *Answer // set before done is closed; nil: the run was cut short
 
 	// Of a run with parameters, under the worker's mu:
 	waiting int
@@ -52,29 +78,29 @@ type probeRun struct {
 
 func newProbeRun() *probeRun { return &probeRun{done: make(chan struct{})} }
 
-// finish gives b to those who wait; nil says that there is none.
-func (f *probeRun) finish(b *record.Batch) {
-	f.batch = b
+// finish gives a to those who wait; nil says that there is none.
+func (f *probeRun) finish(a *Answer) {
+	f.answer = a
 	close(f.done)
 }
 
-// wait gives the run's batch when there is one, or ctx's error.
-func (f *probeRun) wait(ctx context.Context) (*record.Batch, error) {
+// wait gives what the run said when there is something, or ctx's error.
+func (f *probeRun) wait(ctx context.Context) (*Answer, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if f.batch == nil {
+	if f.answer == nil {
 		return nil, errCutShort
 	}
-	return f.batch, nil
+	return f.answer, nil
 }
 
 // Probe gives what a run of the script said that ended less than a second ago,
 // or else runs it now and waits for the end: through the pool like any other
 // run, but behind the turns of the schedule, and once for all who ask meanwhile. query is what a request says; of it the
-// script's parameters are taken and the rest is left.
+// script's parameters are taken and the rest is left. from says who asks, for the page.
 //
 // A run with no value but defaults is one of the script's own: a run under way
 // is waited for, its batch goes to the sink, and the schedule stays as it was. It
@@ -82,9 +108,10 @@ func (f *probeRun) wait(ctx context.Context) (*record.Batch, error) {
 // and is for those who asked alone: its batch goes to no sink, and it is ended
 // when nobody waits for it any more.
 //
-// The batch is shared: nobody may change it. The error is ctx's, one of those
+// The answer is shared: nobody may change it. The error is ctx's, one of those
 // above, or joined *config.ParameterErrors.
-func (p *Pool) Probe(ctx context.Context, name string, query map[string][]string) (*record.Batch, error) {
+func (p *Pool) Probe(ctx context.Context, name, from string, query map[string][]string) (*Answer, error) {
+	asked := time.Now()
 	for {
 		if p.closed.Load() {
 			return nil, ErrStopped
@@ -96,18 +123,41 @@ func (p *Pool) Probe(ctx context.Context, name string, query map[string][]string
 		if u.script.Disabled() {
 			return nil, ErrDisabled
 		}
-		b, err := u.probe(ctx, query)
+		a, err := u.probe(ctx, query)
 		if !errors.Is(err, errCutShort) {
-			return b, err
+			u.wasProbed(Probe{At: asked, From: texts.Shorten(from, probeFromMost), Parameters: u.given(query), Err: err}, a)
+			return a, err
 		}
 		// A reload has put another worker in its place, or an abandoned run has
 		// made room.
 	}
 }
 
+// given are the parameters of the script's that a request gives.
+func (u *worker) given(query map[string][]string) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(u.script.Parameters)) {
+		for _, value := range query[name] {
+			all = append(all, name+"="+texts.Shorten(value, probeShown))
+		}
+	}
+	return texts.Shorten(strings.Join(all, " "), probeShown)
+}
+
+// wasProbed keeps a probe for people; a is what it was answered with.
+func (u *worker) wasProbed(p Probe, a *Answer) {
+	if a != nil {
+		p.Run = a.View.Last
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old := u.view.Probes
+	u.view.Probes = append([]Probe{p}, old[:min(len(old), probesShown-1)]...) // a View has the old ones
+}
+
 // probe is Probe for the script as it is now; it gives errCutShort when it may
 // be another one by then.
-func (u *worker) probe(ctx context.Context, query map[string][]string) (*record.Batch, error) {
+func (u *worker) probe(ctx context.Context, query map[string][]string) (*Answer, error) {
 	s, err := u.script.With(query)
 	if err != nil {
 		return nil, err
@@ -125,9 +175,9 @@ func (u *worker) probe(ctx context.Context, query map[string][]string) (*record.
 
 // askRun gives the last run if it is fresh, waits for one that is under way
 // or due, or has the loop take the next one now.
-func (u *worker) askRun(ctx context.Context) (*record.Batch, error) {
+func (u *worker) askRun(ctx context.Context) (*Answer, error) {
 	u.mu.Lock()
-	if u.last != nil && (time.Since(u.last.Time) < probeFresh || time.Since(u.last.Run.Start) < ownEvery) {
+	if u.last != nil && (time.Since(u.last.Batch.Time) < probeFresh || time.Since(u.last.Batch.Run.Start) < ownEvery) {
 		defer u.mu.Unlock()
 		return u.last, nil
 	}
@@ -142,12 +192,14 @@ func (u *worker) askRun(ctx context.Context) (*record.Batch, error) {
 	return f.wait(ctx)
 }
 
-// finished gives a run's batch to those who wait for it. The caller holds u.mu.
+// finished gives what a run said to those who wait for it. The caller holds u.mu.
 func (u *worker) finished(b *record.Batch) {
+	a := &Answer{Batch: b}
 	if u.script.Probe {
-		u.last = b
+		a.View = u.seen()
+		u.last = a
 	}
-	u.next.finish(b)
+	u.next.finish(a)
 	u.next = newProbeRun()
 }
 
@@ -194,28 +246,33 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 	asked := time.Now()
 	var (
 		result  *dialect.Result
-		batch   *record.Batch
+		answer  *Answer
 		verdict *Verdict
 	)
 	if mine := u.pool.runs.acquireForRequest(ctx, s.Name, nil); mine != nil {
 		g := u.newProbeWorker(ctx, s)
-		result, batch, verdict = g.execute(mine, time.Since(asked))
+		var batch *record.Batch
+		if result, batch, verdict = g.execute(mine, time.Since(asked)); batch != nil {
+			g.remember(result, batch, verdict)
+			answer = &Answer{batch, g.seen()}
+		}
 		g.runner.Close()
+		u.stderr.take(g.stderr.tail())
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if batch != nil && u.script.ProbeOnly() {
+	if answer != nil && u.script.ProbeOnly() {
 		// Not its output: of a line whose series is on no page, the status
 		// page would say that nothing came of it.
-		u.remember(&dialect.Result{Warnings: result.Warnings}, batch, verdict)
+		u.remember(&dialect.Result{Warnings: result.Warnings}, answer.Batch, verdict)
 	}
 	u.inFlight--
-	f.finish(batch)
-	if batch == nil || len(u.probeRuns) > probesMax {
+	f.finish(answer)
+	if answer == nil || len(u.probeRuns) > probesMax {
 		delete(u.probeRuns, key)
 		return
 	}
-	time.AfterFunc(time.Until(batch.Time.Add(probeFresh)), func() {
+	time.AfterFunc(time.Until(answer.Batch.Time.Add(probeFresh)), func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		delete(u.probeRuns, key)
@@ -240,7 +297,7 @@ func (u *worker) newProbeWorker(ctx context.Context, s *Script) *worker {
 	g.forProbe = true
 	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))
 	g.judge.once = u.judge.once
-	g.stderr = u.stderr
+	g.stderr = newStderrLog(u.stderr.logger)
 	return g
 }
 

@@ -109,7 +109,10 @@ type asked struct {
 func ask(ctx context.Context, p *Pool, name string, query map[string][]string) *asked {
 	a, start := &asked{}, time.Now()
 	go func() {
-		a.batch, a.err = p.Probe(ctx, name, query)
+		var got *Answer
+		if got, a.err = p.Probe(ctx, name, "", query); got != nil {
+			a.batch = got.Batch
+		}
 		a.at, a.done = time.Since(start), true
 	}()
 	return a
@@ -269,12 +272,12 @@ func TestProbeRefused(t *testing.T) {
 		synctest.Wait()
 		var pe *config.ParameterError
 		for name, query := range map[string]map[string][]string{"none": nil, "plain": to("x")} {
-			if _, err := p.Probe(t.Context(), name, query); !errors.Is(err, ErrNoProbe) {
+			if _, err := p.Probe(t.Context(), name, "", query); !errors.Is(err, ErrNoProbe) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		for _, query := range []map[string][]string{nil, to("x", "y"), to("$(id)"), to("a\nb"), to("-x"), to(strings.Repeat("x", 2048)), to("a\x00")} {
-			if _, err := p.Probe(t.Context(), "s", query); !errors.As(err, &pe) || pe.Name != "to" {
+			if _, err := p.Probe(t.Context(), "s", "", query); !errors.As(err, &pe) || pe.Name != "to" {
 				t.Errorf("%q: %v", query, err)
 			}
 		}
@@ -425,7 +428,7 @@ func TestProbeOverReload(t *testing.T) {
 		if !errors.Is(last.err, ErrStopped) || !errors.Is(flight.err, ErrStopped) || g.cut != 1 {
 			t.Errorf("at the end: %v, %v; %d cut", last.err, flight.err, g.cut)
 		}
-		if _, err := p.Probe(t.Context(), "last", nil); !errors.Is(err, ErrStopped) {
+		if _, err := p.Probe(t.Context(), "last", "", nil); !errors.Is(err, ErrStopped) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
@@ -481,6 +484,38 @@ func TestProbeOnly(t *testing.T) {
 		}
 		if len(m.runs("s")) != 1 {
 			t.Errorf("%d batches came to the sink", len(m.runs("s")))
+		}
+	})
+}
+
+// Probes are kept for people: who asked for what, and what became of it, the newest
+// first, no more than some. What such a run wrote to standard error is its own.
+func TestProbesAreKept(t *testing.T) {
+	inPool(t, 4, func(t *testing.T, p *Pool, m *memory) {
+		g := newProbeRunners(lasting(time.Second))
+		p.Reload(t.Context(), []*Script{g.script(t, "{to: {pattern: '[a-z]+'}}")}, 4)
+		for i := range probesShown + 3 {
+			if _, err := p.Probe(t.Context(), "s", fmt.Sprint("asker ", i), to("x"+string(rune('a'+i)))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = p.Probe(t.Context(), "s", strings.Repeat("z", 1000), map[string][]string{"to": {"1"}, "other": {"secret"}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, _ = p.Probe(ctx, "s", "hasty", to("slow"))
+		v, _ := p.View("s")
+		if len(v.Probes) != probesShown {
+			t.Fatalf("%d are kept", len(v.Probes))
+		}
+		hasty, refused, last := v.Probes[0], v.Probes[1], v.Probes[2]
+		if hasty.From != "hasty" || hasty.Parameters != "to=slow" || hasty.Run != nil || !errors.Is(hasty.Err, context.DeadlineExceeded) {
+			t.Errorf("who did not wait: %+v", hasty)
+		}
+		if refused.Parameters != "to=1" || refused.Run != nil || refused.Err == nil || len(refused.From) > probeFromMost+len("…") {
+			t.Errorf("who was refused: %+v", refused)
+		}
+		if last.From != "asker 22" || last.Parameters != "to=xw" || last.Run == nil || last.Run.Result != record.OK || last.Err != nil {
+			t.Errorf("the last one: %+v", last)
 		}
 	})
 }

@@ -21,7 +21,7 @@ func flood(ctx context.Context, p *Pool, clients int, own []string) *sync.WaitGr
 				if len(own) > 0 && i%2 == 0 {
 					name, query = own[(i/2+n)%len(own)], nil
 				}
-				if _, err := p.Probe(ctx, name, query); err != nil {
+				if _, err := p.Probe(ctx, name, "", query); err != nil {
 					time.Sleep(500 * time.Millisecond)
 				}
 			}
@@ -157,11 +157,11 @@ func TestProbesByTurns(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					var all sync.WaitGroup
 					for i := range probesMax {
-						all.Go(func() { _, _ = p.Probe(ctx, "s", to(fmt.Sprint(i))) })
+						all.Go(func() { _, _ = p.Probe(ctx, "s", "", to(fmt.Sprint(i))) })
 					}
 					synctest.Wait()
 					begin := time.Now()
-					if _, err := p.Probe(t.Context(), "quick", nil); err != nil || time.Since(begin) > slow {
+					if _, err := p.Probe(t.Context(), "quick", "", nil); err != nil || time.Since(begin) > slow {
 						t.Errorf("another script's probe took %s, %v", time.Since(begin), err)
 					}
 					cancel()

@@ -45,6 +45,7 @@ type View struct {
 	Events            []record.Event      // newest first
 	Warnings          []string
 	Log               []string // what the last run gave for the log
+	Probes            []Probe  // newest first
 }
 
 // StderrLine is a line that a script wrote to standard error, or that it gave for the
@@ -77,6 +78,11 @@ func (p *Pool) View(name string) (View, bool) {
 func (u *worker) snapshot() View {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.seen()
+}
+
+// seen is snapshot for one who holds u.mu.
+func (u *worker) seen() View {
 	v := u.view
 	v.Events = slices.Clone(v.Events)
 	return v

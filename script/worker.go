@@ -48,7 +48,7 @@ type worker struct {
 	mu   sync.Mutex
 	view View
 	// For who asks for a run (probe.go).
-	last      *record.Batch        // of the last run, if the script may be probed
+	last      *Answer              // of the last run, if the script may be probed
 	next      *probeRun            // the run that is under way or comes next
 	probeRuns map[string]*probeRun // runs with parameters, by command; finished ones while they are fresh
 	inFlight  int                  // those that have not finished

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/config"
+	"scriptbridge/record"
 	"scriptbridge/script"
 )
 
@@ -29,6 +30,12 @@ func TestPages(t *testing.T) {
 		disabled.State, disabled.Warnings = script.Disabled, []string{"an old one", "its monitor said that it is <not> configured"}
 		probed := member(2, newScript("probed", "coscale", "/opt/probed"), now)
 		probed.Script.Parameters = map[string]config.Parameter{"host": {}}
+		probed.Script.Probe = true
+		probed.Probes = []script.Probe{
+			{At: now, From: "192.0.2.7", Parameters: "host=<x>", Err: errors.New("no <such> host")},
+			{At: now.Add(-time.Minute), From: "uid 0", Parameters: "host=db", Run: probed.Last},
+			{At: now.Add(-time.Hour), From: "uid 0", Run: &script.Verdict{Result: record.Error, ExitCode: 3, Err: errors.New("exited with code 3"), Stderr: "<down>"}},
+		}
 		f.views = append(f.views, disabled, probed)
 		f.views = append(f.views, crowd(30, now).views[1:]...)
 		busy := handler(t, o)

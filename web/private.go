@@ -41,6 +41,9 @@ func (g Gate) Hidden(r *http.Request) string {
 	return ""
 }
 
+// Hidden is the Gate's for who mounts endpoints beside the pages.
+func (s *Server) Hidden(r *http.Request) string { return s.gate.Hidden(r) }
+
 // HasUsers reports whether users are configured, so that every request needs a
 // password.
 func (g Gate) HasUsers() (bool, error) {

@@ -40,6 +40,9 @@ type scriptPage struct {
 	Declared table
 	Events   table
 	Runs     table
+	Probes   table
+	Asked    bool       // it runs only when it is probed
+	Probe    *probeForm // nil where it may not be probed
 
 	// Private from here on.
 	Error    string
@@ -121,6 +124,9 @@ func (p *scriptPage) public(v *script.View, series []collector.SeriesView, refus
 	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
 	private := p.Hidden == ""
 	p.Runs = runTable(v, refused, private, now)
+	p.Probes = probeTable(v, private, now)
+	p.Asked = v.Script.ProbeOnly()
+	p.Probe = formOf(v.Script, private)
 	p.Events = eventTable(v.Events, private, now)
 	if v.Declared != nil {
 		p.Declared = declaredTable(v.Declared.Metrics)
@@ -143,8 +149,8 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 			add("Exit code", code)
 		}
 	}
-	if v.State != script.Running && v.State != script.Disabled {
-		p.Facts.time("Next run", next(v, now))
+	if due := next(v, now); due.Text != "" {
+		p.Facts.time("Next run", due)
 	}
 	add("Series", number(series))
 	if l := v.Last; l != nil {

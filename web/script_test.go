@@ -272,12 +272,12 @@ func TestHostileTexts(t *testing.T) {
 		{Line: 1, Text: next(), Reason: next(), Err: errors.New(next())},
 		{Line: 0, Text: next(), Reason: next(), Err: errors.New(next())},
 	}
-	last := &script.Verdict{Start: now, Result: record.Error, ExitCode: 1, Err: errors.New(next()), Lines: lines, Refused: 2, Samples: 1, Events: 1}
+	last := &script.Verdict{Start: now, Result: record.Error, ExitCode: 1, Err: errors.New(next()), Stderr: next(), Lines: lines, Refused: 2, Samples: 1, Events: 1}
 	s := newScript(next(), "coscale", next(), next())
 	s.File, s.Dir, s.User = next(), next(), next()
 	v := script.View{
 		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: []*script.Verdict{last},
-		Output: []byte(next()), Lines: lines, Stderr: []script.StderrLine{{Text: next()}}, Warnings: []string{next()},
+		Output: []byte(next()), Lines: lines, Stderr: []script.StderrLine{{Text: next()}}, Probes: []script.Probe{{From: next(), Parameters: next(), Err: errors.New(next())}}, Warnings: []string{next()},
 		Declared: &record.Declared{Metrics: []*record.Meta{{
 			ID: next(), Name: next(), Rename: next(), Help: next(), Unit: next(), Datatype: next(), Calctype: next(), Dimensions: []string{next()},
 		}}},
