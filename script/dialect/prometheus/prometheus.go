@@ -1,6 +1,6 @@
 // Package prometheus is the dialect of scripts that print an exposition:
-// prometheus.go runs one, parse.go reads its lines, family.go what belongs to
-// one name; recognize.go tells the dialect.
+// prometheus.go runs one, package exposition reads what it prints; recognize.go
+// tells the dialect.
 package prometheus
 
 import (
@@ -12,6 +12,8 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/exposition"
+	"scriptbridge/script/dialect/lines"
 	"scriptbridge/script/process"
 )
 
@@ -31,10 +33,6 @@ func (Dialect) Traits() dialect.Traits {
 	}
 }
 
-// maxSamples bounds what one run may give, where the operator's max_series
-// is not more.
-const maxSamples = 100_000
-
 // options is `options` as it stands in the file.
 type options struct {
 	UseFailedOutput bool `yaml:"use_failed_output" default:"false" doc:"use the lines of a run that exited with a code other than 0"`
@@ -47,7 +45,7 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 		return nil, err
 	}
 	return func(s *dialect.Script, _ dialect.Memory) dialect.Runner {
-		return &runner{useFailedOutput: o.UseFailedOutput, honorTimestamps: s.HonorTimestamps, maxSamples: max(maxSamples, s.MaxSeries)}
+		return &runner{useFailedOutput: o.UseFailedOutput, honorTimestamps: s.HonorTimestamps, maxSamples: max(exposition.MaxSamples, s.MaxSeries)}
 	}, nil
 }
 
@@ -73,10 +71,10 @@ func (r *runner) Run(ctx context.Context, run dialect.Exec) *dialect.Result {
 		t.Err = dropData(o)
 		return t
 	}
-	t.Samples, r.metas, t.Err = parse(o.Stdout, r.maxSamples, r.metas)
+	t.Samples, r.metas, t.Err = exposition.Parse(o.Stdout, r.maxSamples, r.metas)
 	t.Complete = true
 	if r.honorTimestamps {
-		t.Warnings = dropEarlyTimes(t.Samples)
+		t.Warnings = exposition.DropEarlyTimes(t.Samples)
 	}
 	if refused := record.LineErrors(t.Err); len(t.Samples) == 0 && len(refused) > 0 {
 		t.Complete = false
@@ -86,20 +84,7 @@ func (r *runner) Run(ctx context.Context, run dialect.Exec) *dialect.Result {
 	return t
 }
 
-// earliest is the begin of 2001, which no sample of a script that runs now
-// is of: such times are seconds where milliseconds are asked for, and Prometheus
-// would drop their samples as too old.
-var earliest = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// dropEarlyTimes takes away the times before that, and warns of the first.
-func dropEarlyTimes(samples []record.Sample) (warnings []string) {
-	for i := range samples {
-		if s := &samples[i]; !s.Time.IsZero() && s.Time.Before(earliest) {
-			s.Time = time.Time{}
-			if warnings == nil {
-				warnings = []string{fmt.Sprintf("the time of %s is before 2001, and such times are not used: the text format has milliseconds, and OpenMetrics, which ends in a line # EOF, seconds", s.Name)}
-			}
-		}
-	}
-	return warnings
+// dropData refuses the samples of a run that failed.
+func dropData(o *process.Outcome) error {
+	return lines.Dropped(o, lines.Trimmed(o.Stdout), func(line []byte) bool { return len(line) > 0 && line[0] != '#' })
 }

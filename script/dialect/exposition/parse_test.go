@@ -1,4 +1,4 @@
-package prometheus
+package exposition
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"scriptbridge/script/dialect/dialecttest"
 )
 
-// TestPrometheusParse reads every testdata/*.txtar: `output` is what
+// TestParse reads every testdata/*.txtar: `output` is what
 // a script printed, `want` what was understood of it.
-func TestPrometheusParse(t *testing.T) {
+func TestParse(t *testing.T) {
 	cases.Run(t, "testdata", func(_ *testing.T, a *txtar.Archive, _ string) string {
 		return dump(cases.Part(a, "output"))
 	}, "want")
@@ -29,7 +29,7 @@ var typeWords = map[record.Type]string{
 // where it is first met, then its sample.
 func dump(output []byte) string {
 	var b strings.Builder
-	samples, _, err := parse(output, maxSamples, nil)
+	samples, _, err := Parse(output, MaxSamples, nil)
 	said := make(map[*record.Meta]bool)
 	for _, s := range samples {
 		if m := s.Meta; m != nil && !said[m] {

@@ -1,4 +1,6 @@
-package prometheus
+// Package exposition reads an exposition: Prometheus's text format 0.0.4, or
+// OpenMetrics 1.0. exposition.go reads lines, family.go what belongs to one name.
+package exposition
 
 import (
 	"bytes"
@@ -10,7 +12,6 @@ import (
 
 	"scriptbridge/record"
 	"scriptbridge/script/dialect/lines"
-	"scriptbridge/script/process"
 )
 
 const (
@@ -41,7 +42,11 @@ type metricName struct {
 	family *family
 }
 
-// parse reads an exposition: the text format 0.0.4, or OpenMetrics
+// MaxSamples bounds what is read at once, where the operator's max_series is not
+// more.
+const MaxSamples = 100_000
+
+// Parse reads an exposition: the text format 0.0.4, or OpenMetrics
 // 1.0 where a line `# EOF` says so. It reads on past every line that it cannot
 // use; the error joins a record.LineError for each. known are the metas of the
 // run before, by name; metas are this run's, the same where nothing changed.
@@ -49,7 +54,7 @@ type metricName struct {
 //
 // Series that stand in it twice are all given: to know them for the same is a
 // sink's business. Exemplars are left out.
-func parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples []record.Sample, metas map[string]*record.Meta, err error) {
+func Parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples []record.Sample, metas map[string]*record.Meta, err error) {
 	out = bytes.TrimPrefix(out, []byte("\ufeff"))
 	d := parser{
 		openMetrics: isOpenMetrics(out),
@@ -89,11 +94,6 @@ func isOpenMetrics(out []byte) bool {
 			return true
 		}
 	}
-}
-
-// dropData refuses the samples of a run that failed.
-func dropData(o *process.Outcome) error {
-	return lines.Dropped(o, lines.Trimmed(o.Stdout), func(line []byte) bool { return len(line) > 0 && line[0] != '#' })
 }
 
 func (d *parser) refuse(reason string, err error) {
@@ -395,4 +395,22 @@ func legacyName(name string, colon bool) string {
 		return legacy
 	}
 	return "_" + strings.TrimLeft(b.String(), "_") // two in front would make the label Prometheus's own
+}
+
+// earliest is the begin of 2001, which no sample of what runs now is of: such
+// times are seconds where milliseconds are asked for, and Prometheus would drop
+// their samples as too old.
+var earliest = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// DropEarlyTimes takes away the times before that, and warns of the first.
+func DropEarlyTimes(samples []record.Sample) (warnings []string) {
+	for i := range samples {
+		if s := &samples[i]; !s.Time.IsZero() && s.Time.Before(earliest) {
+			s.Time = time.Time{}
+			if warnings == nil {
+				warnings = []string{fmt.Sprintf("the time of %s is before 2001, and such times are not used: the text format has milliseconds, and OpenMetrics, which ends in a line # EOF, seconds", s.Name)}
+			}
+		}
+	}
+	return warnings
 }
