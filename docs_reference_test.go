@@ -259,21 +259,31 @@ func (s schemas) dialects(of reflect.Type) (all []object) {
 			s.definitions[name] = s.structure(reflect.TypeOf(d.Options))
 			properties["options"] = object{"$ref": "#/$defs/" + strings.ReplaceAll(name, " ", "%20")}
 		}
-		must, not := "command", ""
-		switch modules, discover := d.Modules, of == reflect.TypeFor[config.Discover](); {
-		case modules && discover:
-			must, not = "agent_config", "directory"
-		case modules:
-			must, not = "options", "command"
+		must, not := "command", []string{"directory"}
+		switch discover := of == reflect.TypeFor[config.Discover](); {
+		case d.Folders && discover:
+			all = append(all, object{"if": named, "then": false})
+			continue
+		case d.Folders:
+			must, not = "directory", []string{"command"}
+			for _, one := range settingsOf(of) {
+				if one.tag.Get("process") != "" {
+					not = append(not, one.name)
+				}
+			}
+		case d.Modules && discover:
+			must, not = "agent_config", []string{"directory"}
+		case d.Modules:
+			must, not = "options", []string{"command", "directory"}
 		case discover:
-			must, not = "directory", "agent_config"
+			must, not = "directory", []string{"agent_config"}
 		}
 		then := object{"properties": properties}
 		if must != "directory" || d.Home == "" {
 			then["required"] = []string{must}
 		}
-		if not != "" {
-			properties[not] = false
+		for _, name := range not {
+			properties[name] = false
 		}
 		all = append(all, object{"if": named, "then": then})
 	}

@@ -141,6 +141,11 @@ func TestDocsCommands(t *testing.T) {
 				t.Errorf("docs/init.md shows another summary than:\n%s", told)
 			}
 		},
+		"scriptbridge try -- examples/textfile": func(t *testing.T, _ string) {
+			if got := program(t, ".", "try", "--", "examples/textfile"); !strings.Contains(got, `backup_size_bytes{script="textfile",job="mail"} 41943040`) {
+				t.Errorf("it printed:\n%s", got)
+			}
+		},
 		"scriptbridge try -- examples/coscale/load.sh": func(t *testing.T, _ string) {
 			program(t, ".", "try", "--", "examples/coscale/load.sh")
 		},

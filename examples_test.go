@@ -115,7 +115,7 @@ var examplePromises = map[string][]promise{
 
 // otherExamples are no scripts: TestExampleConfigurations and the tests of
 // those who read them have them.
-var otherExamples = []string{"drop-ins/sudo.conf", "prometheus.yml", "receive.yml", "scriptbridge-root.service", "scriptbridge.service", "scriptbridge.yml", "statsd/mapping.yml"}
+var otherExamples = []string{"drop-ins/sudo.conf", "prometheus.yml", "receive.yml", "scriptbridge-root.service", "scriptbridge.service", "scriptbridge.yml", "statsd/mapping.yml", "textfile/backup.prom"}
 
 // TestExamples runs each script of examples as its own text says to try it, for
 // as many turns as it needs, until it has made every series that is promised

@@ -221,17 +221,28 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 			return nil, err
 		}
 		fmt.Fprintf(t.Stdout, "# dialect: %s, since %s\n", name, texts.Printable(why))
-		if spoken, err := all.Dialects.Find(name); err == nil && dialect.HasModules(spoken) {
-			cfg, err = moduleOf(name, cfg.Scripts[0], folder, t.options)
-			if err != nil {
-				return nil, err
-			}
-			cfg.Scripts[0].TrustedPaths = trusted
+		if cfg, err = t.withoutCommand(name, cfg, folder); err != nil {
+			return nil, err
 		}
+		cfg.Scripts[0].TrustedPaths = trusted
 		cfg.Scripts[0].Dialect = name
 	}
 	scripts, problems, err := script.Resolve(all.Dialects, cfg)
 	return &script.Loaded{Config: cfg, Scripts: scripts, Problems: problems}, err
+}
+
+// withoutCommand is the configuration of a command, in the form that its dialect
+// takes: of a module or a folder where it runs or reads such.
+func (t *try) withoutCommand(name string, cfg *config.Config, folder string) (*config.Config, error) {
+	switch spoken, err := all.Dialects.Find(name); {
+	case err != nil:
+		return cfg, nil // Resolve says so
+	case dialect.HasModules(spoken):
+		return moduleOf(name, cfg.Scripts[0], folder, t.options)
+	case dialect.ReadsFolders(spoken):
+		return config.FromCommand(all.Dialects.Config(), name, t.Args, folder, t.options)
+	}
+	return cfg, nil
 }
 
 // guess says which dialect a command seems to speak.

@@ -40,14 +40,14 @@ func (r *tryReport) round(views []script.View, events []string) (failed, refused
 }
 
 // linesOf names the lines that an error is about.
-func linesOf(le *record.LineError) string {
+func linesOf(files record.Files, le *record.LineError) string {
 	switch {
 	case le.Line == 0:
 		return ""
 	case le.More > 0:
-		return fmt.Sprintf("line %d %s and %d more: ", le.Line, quote(le.Text), le.More)
+		return fmt.Sprintf("%s %s and %d more: ", files.Place(le.Line), quote(le.Text), le.More)
 	}
-	return fmt.Sprintf("line %d %s: ", le.Line, quote(le.Text))
+	return fmt.Sprintf("%s %s: ", files.Place(le.Line), quote(le.Text))
 }
 
 // script prints what came of one script, and tells how much was refused: lines
@@ -76,12 +76,12 @@ func (r *tryReport) script(v *script.View) (refused int) {
 	}
 	r.averages(v)
 	for _, le := range last.Lines {
-		r.say("refused", fmt.Sprintf("%s%s (%s)", linesOf(le), texts.Printable(le.Err.Error()), le.Reason))
+		r.say("refused", fmt.Sprintf("%s%s (%s)", linesOf(v.Files, le), texts.Printable(le.Err.Error()), le.Reason))
 	}
 	for _, one := range refusals {
 		where := ""
 		if one.Line > 0 {
-			where = fmt.Sprintf("line %d, ", one.Line)
+			where = v.Files.Place(one.Line) + ", "
 		}
 		r.say("refused", fmt.Sprintf("%s%s: %s (%s)", where, one.Metric, one.Text, one.Reason))
 	}

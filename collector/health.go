@@ -39,6 +39,9 @@ var (
 	healthRSS      = builtin("max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it.")
 	healthOutput   = builtin("output_bytes", counter, "bytes", "Bytes written by finished processes.")
 
+	fileModTime = builtin("scriptbridge_textfile_mtime_seconds", gauge, "seconds", "When a file that was read, or would have been, was last written, in Unix time.")
+	fileSuccess = builtin("scriptbridge_textfile_success", gauge, "", "Whether the file was read: 1 for yes, 0 where it was left out as a whole.")
+
 	metricInfo = builtin("scriptbridge_metric", info, "", "What a source declared of a metric; metric is its name on the page.")
 )
 
@@ -101,6 +104,24 @@ func (c *Collector) putHealth(s *source, b *record.Batch) {
 	s.runs.out += r.Stdout
 	s.runs.err += r.Stderr
 	c.showRuns(s)
+	if b.Complete {
+		c.showFiles(s, b.Files)
+	}
+}
+
+// showFiles shows what files a script's values are of, and forgets others.
+func (c *Collector) showFiles(s *source, files record.Files) {
+	wanted := make(map[*series]bool)
+	for _, f := range files {
+		labels := []record.Label{{Name: string(s.def.Kind), Value: s.def.Name}, {Name: "file", Value: texts.Cut(strings.ToValidUTF8(f.Path, "\uFFFD"), maxValue)}}
+		wanted[c.show(s, fileModTime.name, fileModTime, unixSeconds(f.ModTime), labels)] = true
+		wanted[c.show(s, fileSuccess.name, fileSuccess, truth(f.Used), labels)] = true
+	}
+	for _, name := range []string{fileModTime.name, fileSuccess.name} {
+		if b := s.blocks[name]; b != nil {
+			c.keep(b, func(se *series) bool { return wanted[se] })
+		}
+	}
 }
 
 // showRuns shows the sums over all runs, each there from 0.

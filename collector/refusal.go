@@ -110,8 +110,8 @@ func duplicateSeries(winner *source) *refusal {
 	return &refusal{"duplicate", fmt.Sprintf("the %s %q, which is earlier in the configuration, sends the same series; give one of them another `prefix` or a label", winner.def.Kind, winner.def.Name)}
 }
 
-func printedTwice(se *series) *refusal {
-	return &refusal{"duplicate", fmt.Sprintf("line %d has the same series, and the first value stays; let the script print each series once", se.line)}
+func printedTwice(place string) *refusal {
+	return &refusal{"duplicate", place + " has the same series, and the first value stays; let the script print each series once"}
 }
 
 func tooManySeries(limit int) *refusal {

@@ -77,10 +77,10 @@ func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
 // Confinement is what a script's processes may not do. What `global` says holds for
 // scripts that do not say otherwise.
 type Confinement struct {
-	Limits          Limits `yaml:"limits" doc:"what a run may use, see [security.md](security.md#limits)"`
-	Nice            int    `yaml:"nice" min:"-20" max:"19" unset:"the bridge's own" doc:"the niceness of its processes; below the bridge's own needs root, and 0 is the bridge's own"`
-	Umask           string `yaml:"umask" format:"umask" unset:"'022'" doc:"the umask that it starts with, in octal"`
-	NoNewPrivileges bool   `yaml:"no_new_privileges" default:"false" doc:"nothing that it starts has more rights than itself: 'sudo', 'su' and other set-user-ID programs do not work"`
+	Limits          Limits `yaml:"limits" process:"true" doc:"what a run may use, see [security.md](security.md#limits)"`
+	Nice            int    `yaml:"nice" min:"-20" max:"19" process:"true" unset:"the bridge's own" doc:"the niceness of its processes; below the bridge's own needs root, and 0 is the bridge's own"`
+	Umask           string `yaml:"umask" format:"umask" process:"true" unset:"'022'" doc:"the umask that it starts with, in octal"`
+	NoNewPrivileges bool   `yaml:"no_new_privileges" default:"false" process:"true" doc:"nothing that it starts has more rights than itself: 'sudo', 'su' and other set-user-ID programs do not work"`
 }
 
 // Limits are what one run may use; 0 is no limit.
@@ -103,19 +103,19 @@ type Settings struct {
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
 	Labels           map[string]string   `yaml:"labels" aka:"tags" format:"label" doc:"on every series of the script; they override those of 'global'"`
-	Env              map[string]Secret   `yaml:"env" aka:"environment" format:"variable" doc:"additional environment variables. Their values are never shown"`
-	PassEnv          []string            `yaml:"pass_env" format:"variable name" doc:"variables of the bridge's own environment that the script is given besides those in [security.md](security.md#what-a-script-is-given)"`
-	EnvFile          string              `yaml:"env_file" aka:"environment_file" format:"file" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
-	User             string              `yaml:"user" aka:"run_as runas username" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
-	Group            string              `yaml:"group" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
-	WorkingDirectory string              `yaml:"working_directory" aka:"cwd workdir working_dir chdir" format:"path" first:"true" unset:"the script's own folder" doc:"where it runs"`
-	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them"`
+	Env              map[string]Secret   `yaml:"env" aka:"environment" format:"variable" process:"true" doc:"additional environment variables. Their values are never shown"`
+	PassEnv          []string            `yaml:"pass_env" format:"variable name" process:"true" doc:"variables of the bridge's own environment that the script is given besides those in [security.md](security.md#what-a-script-is-given)"`
+	EnvFile          string              `yaml:"env_file" aka:"environment_file" format:"file" process:"true" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
+	User             string              `yaml:"user" aka:"run_as runas username" process:"true" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
+	Group            string              `yaml:"group" process:"true" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
+	WorkingDirectory string              `yaml:"working_directory" aka:"cwd workdir working_dir chdir" format:"path" first:"true" process:"true" unset:"the script's own folder" doc:"where it runs"`
+	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them; of the dialect 'textfile', how old a file may be"`
 	MaxSeries        int                 `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
-	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed"`
+	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed; of the dialect 'textfile', what is read of a folder"`
 	AverageWindow    time.Duration       `yaml:"average_window" min:"1s" unset:"'global''s" doc:"what a metric with calctype Average is averaged over"`
 	HonorTimestamps  bool                `yaml:"honor_timestamps" default:"false" doc:"put the script's own timestamps on the page"`
 	Probe            bool                `yaml:"probe" default:"false" doc:"allow '/probe' to run the script ([probe.md](probe.md))"`
-	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon. While something lives of 16 of its runs it is not started again"`
+	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" process:"true" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon. While something lives of 16 of its runs it is not started again"`
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
 	Confinement      `yaml:",inline"`
@@ -171,7 +171,7 @@ type Script struct {
 	// Command is the argument list. A relative path of the program has been made
 	// absolute, from the folder of the file that names it. A script whose dialect
 	// runs modules has no Command: its options name the module.
-	Command []string `yaml:"command" aka:"cmd exec script path file run program" unset:"required, unless the dialect runs modules" doc:"one line, split at blanks, where single and double quotes group and a backslash is an ordinary character; or a list of words. There is no shell, see below"`
+	Command []string `yaml:"command" aka:"cmd exec script path file run program" unset:"required, unless the dialect runs modules or reads a folder" doc:"one line, split at blanks, where single and double quotes group and a backslash is an ordinary character; or a list of words. There is no shell, see below"`
 	// Program is the index in Command of the script's own file (1 in
 	// `python3 /srv/disks.py`).
 	Program int
@@ -179,9 +179,11 @@ type Script struct {
 	// name; see Words.
 	Parameters map[string]Parameter `yaml:"parameters" format:"parameter" doc:"what a request to '/probe' can put into the command, by name"`
 	_          struct{}             `yaml:"args" refused:"is not a key" remedy:"write the arguments in command, behind the script"`
-	_          struct{}             `yaml:"directory" refused:"is not a script's" remedy:"an entry of discover takes it; a script has working_directory"`
-	Settings   `yaml:",inline"`
-	Pos        Position
+	// Directory is absolute; empty but for a dialect that reads folders, whose
+	// scripts have no Command.
+	Directory string `yaml:"directory" format:"path" unset:"required where the dialect reads a folder" doc:"for the dialect 'textfile', in place of a command: the folder that is read"`
+	Settings  `yaml:",inline"`
+	Pos       Position
 
 	line *cmdline.Line // the command as it was written; nil where no file has it
 }

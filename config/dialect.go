@@ -11,6 +11,9 @@ type Dialect struct {
 	// Modules says that its scripts are modules, which options name instead of a
 	// command, and that discover finds them in the configuration of an agent.
 	Modules bool
+	// Folders says that its scripts are folders, which a directory names instead of
+	// a command, and that it starts no process.
+	Folders bool
 	// Declares says that its scripts may declare their interval and timeout.
 	Declares bool
 	// Home, if not empty, is a folder in the user's home: the default of discover's
@@ -43,15 +46,21 @@ func (d Dialects) find(name string) Dialect {
 	return Dialect{Name: name}
 }
 
-// modules names those whose scripts are modules.
-func (d Dialects) modules() (names []string) {
+// named gives the names of those that are such.
+func (d Dialects) named(such func(Dialect) bool) (names []string) {
 	for _, one := range d {
-		if one.Modules {
+		if such(one) {
 			names = append(names, one.Name)
 		}
 	}
 	return names
 }
+
+// modules names those whose scripts are modules.
+func (d Dialects) modules() []string { return d.named(func(one Dialect) bool { return one.Modules }) }
+
+// folders names those whose scripts are folders.
+func (d Dialects) folders() []string { return d.named(func(one Dialect) bool { return one.Folders }) }
 
 // hasOption reports whether a name is that of an option and of no other key.
 func (d Dialects) hasOption(name string) bool {

@@ -27,6 +27,7 @@ import (
 //	first     says that it is read before the others, which depend on it
 //	refused   what is wrong with it here: it is known for the sake of that message,
 //	          which remedy goes on
+//	process   says that it is about processes, which some dialects start none of
 //	write     what to write in the place of what is no map
 //	aka       what other tools call it, and people who know those
 //	doc       one line for the reference

@@ -33,6 +33,7 @@ var testDialects = Dialects{
 	}{}},
 	{Name: "nagios"},
 	{Name: "prometheus"},
+	{Name: "textfile", Folders: true},
 	{Name: "scalyr", Modules: true, Options: struct {
 		A string            `yaml:"module"`
 		B string            `yaml:"agent_config"`

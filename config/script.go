@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,6 +29,14 @@ func NewModule(name string, set Settings) (*Script, error) {
 	return s.orError(s.nameModule())
 }
 
+// NewFolder is NewScript for a dialect that reads folders. An empty name is made
+// from the path, which starts from folder.
+func NewFolder(name, path, folder string, set Settings) (*Script, error) {
+	s := newScript(name, set)
+	s.Directory = fsx.Absolute(folder, path)
+	return s.orError(s.nameFolder())
+}
+
 func newScript(name string, set Settings) *Script {
 	s := &Script{Name: name, Settings: set}
 	s.AverageWindow = cmp.Or(s.AverageWindow, newLoader(nil, "", nil).config.Global.AverageWindow)
@@ -43,8 +52,8 @@ func (s *Script) orError(p *yamltree.Problem) (*Script, error) {
 }
 
 // FromCommand makes a configuration of one script that no file names, for the
-// command line: of a module where there is no command and the dialect has such.
-// Relative paths start from folder. An empty dialect is the first one.
+// command line: of a module where there is no command and the dialect has such,
+// of a folder where the dialect reads such and the command is its path. Relative paths start from folder. An empty dialect is the first one.
 func FromCommand(dialects Dialects, dialect string, command []string, folder string, options map[string]string) (*Config, error) {
 	o, err := OptionsFrom(options)
 	if err != nil {
@@ -53,9 +62,14 @@ func FromCommand(dialects Dialects, dialect string, command []string, folder str
 	o.dialects = dialects
 	set := Settings{Dialect: cmp.Or(dialect, dialects.first()), Options: o}
 	var s *Script
-	if dialects.find(set.Dialect).Modules && len(command) == 0 {
+	switch of := dialects.find(set.Dialect); {
+	case of.Modules && len(command) == 0:
 		s, err = NewModule("", set)
-	} else {
+	case of.Folders && len(command) == 1:
+		s, err = NewFolder("", command[0], folder, set)
+	case of.Folders:
+		err = &Error{Problem: fmt.Sprintf("the dialect %s reads one folder", of.Name), Remedy: "give its path, and nothing else, after --"}
+	default:
 		s, err = NewScript("", command, folder, set)
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -23,19 +24,12 @@ func (s *Script) readItem(e *entry, v *yamltree.Value) bool {
 		return false
 	}
 	e.object(yamltree.Field{Line: v.Line, Value: v}, s)
-	name, line := v.Get("name"), v.Get("command")
+	name := v.Get("name")
 	dialect := e.dialects.find(s.Dialect)
-	switch modular := dialect.Modules; {
-	case line == nil && !modular:
-		e.fail(v.Line, "write command: and the script's path", "has no command")
-		return false
-	case line != nil && modular:
-		e.fail(line.Line, "name the module under options", "command is not for the dialect %s", s.Dialect)
-		return false
-	case modular && !s.readModule(e, v), !modular && s.Command == nil, name != nil && name.Value.Text != s.Name:
+	if !s.readSubject(e, v, dialect) || name != nil && name.Value.Text != s.Name {
 		return false
 	}
-	if name == nil && line == nil {
+	if name == nil && v.Get("command") == nil {
 		e.thing = fmt.Sprintf("%s %q", e.thing, s.Name)
 	}
 	global := e.load.config.Global
@@ -57,6 +51,63 @@ func (s *Script) readItem(e *entry, v *yamltree.Value) bool {
 	}
 	e.load.names[s.Name] = s.Pos
 	return true
+}
+
+// readSubject sees to it that the entry says what its dialect runs or reads, and
+// nothing else of that kind.
+func (s *Script) readSubject(e *entry, v *yamltree.Value, dialect Dialect) bool {
+	line, directory := v.Get("command"), v.Get("directory")
+	if directory != nil && !dialect.Folders {
+		remedy := "an entry of discover takes it"
+		if names := e.dialects.folders(); len(names) > 0 {
+			remedy += ", and dialect: " + strings.Join(names, " or ")
+		}
+		e.fail(directory.Line, remedy+"; a script has working_directory", "directory is not for the dialect %s", s.Dialect)
+	}
+	switch {
+	case dialect.Modules && line != nil:
+		e.fail(line.Line, "name the module under options", "command is not for the dialect %s", s.Dialect)
+		return false
+	case dialect.Modules:
+		return s.readModule(e, v)
+	case dialect.Folders && line != nil:
+		e.fail(line.Line, "write directory: and the folder's path", "command is not for the dialect %s", s.Dialect)
+		return false
+	case dialect.Folders:
+		return s.readFolder(e, v)
+	case line == nil && directory == nil:
+		e.fail(v.Line, "write command: and the script's path", "has no command")
+	}
+	return s.Command != nil
+}
+
+// readFolder names a folder by its last part, and refuses what is about processes.
+func (s *Script) readFolder(e *entry, v *yamltree.Value) bool {
+	for _, k := range keysOf(reflect.TypeFor[Script]()) {
+		if f := v.Get(k.name); f != nil && k.tag.Get("process") != "" {
+			e.fail(f.Line, "leave it out", "%s is not for the dialect %s, which starts no process", k.name, s.Dialect)
+		}
+	}
+	directory := v.Get("directory")
+	if directory == nil {
+		e.fail(v.Line, "write directory: and the folder's path", "has no directory")
+	}
+	if s.Directory == "" { // or it has been told what is wrong with it
+		return false
+	}
+	if p := s.nameFolder(); p != nil {
+		e.fail(directory.Line, p.Remedy, "%s", p.Text)
+		return false
+	}
+	return true
+}
+
+// nameFolder gives a folder without a name the last part of its path.
+func (s *Script) nameFolder() *yamltree.Problem {
+	if s.Name == "" {
+		s.Name = filepath.Base(s.Directory)
+	}
+	return s.checkName()
 }
 
 // readKey reads the command itself, and has messages call the script by its name
@@ -211,6 +262,9 @@ func (d *Discover) readItem(e *entry, v *yamltree.Value) bool {
 	e.compareTimes(v, d.Interval, d.Timeout)
 	dialect := e.dialects.find(d.Dialect)
 	switch directory, agent := v.Get("directory"), v.Get("agent_config"); {
+	case dialect.Folders:
+		e.fail(v.Line, "move the entry to scripts:", "discover is not for the dialect %s, which reads a folder as one", d.Dialect)
+		return false
 	case dialect.Modules && directory != nil:
 		e.fail(directory.Line, "write agent_config: and the path of agent.json", "directory is not for the dialect %s", d.Dialect)
 		return false

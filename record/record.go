@@ -2,7 +2,8 @@
 // hands to every sink (collector, event log, uploads): what one source had to
 // say at one time. No sink knows a source and no source knows a sink.
 //
-// record.go has all of that but Event (event.go) and what a metric was to the
+// record.go has all of that but Event (event.go), the files of a source that
+// reads such (file.go) and what a metric was to the
 // program that it came from (native.go). eventlog.go is the sink that writes
 // events as lines.
 package record
@@ -90,6 +91,8 @@ type Batch struct {
 	Complete bool
 	// MaxAge is how long a series lives after its last mention; 0: for ever.
 	MaxAge time.Duration
+	// Files are those that it was read from, of a source that reads files.
+	Files Files
 	// Run is nil for receivers, and for a script that has not run yet.
 	Run *Run
 	// Err is why the source could not be asked, or what could not be read:

@@ -20,6 +20,9 @@ import (
 // running it: the errors of the world that `check` prints and `serve` lives
 // with.
 func (s *Script) Check() error {
+	if d, ok := s.dialect.(dialect.FolderReader); ok {
+		return d.CheckFolder(&s.Script)
+	}
 	c, err := s.resolveCommand()
 	if err != nil {
 		return s.explainMissing(err)

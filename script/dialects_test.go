@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +42,10 @@ type contract struct {
 	// kept says that the scripts of the dialect stay alive: they are modules,
 	// options name them, and no run of theirs is whole.
 	kept bool
+	// folder says that it reads folders: what is printed elsewhere is a file there,
+	// and no process is started.
+	folder bool
+	dir    string // of a Runner, with that file
 }
 
 var contracts = map[string]contract{
@@ -76,6 +82,12 @@ var contracts = map[string]contract{
 		mixed:   "\xff\x00\n# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"in} 1\nqueue_length{queue=\"out\"} 2.5\n9up 1\nup 1\nup now\n{",
 		samples: 3,
 		script:  plainScript,
+	},
+	"textfile": {
+		good:    "# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"out\"} 2.5\nup 1\n",
+		mixed:   "\xff\x00\n# HELP queue_length Of each.\n# TYPE queue_length gauge\nqueue_length{queue=\"in\"} 1\nqueue_length{queue=\"in} 1\nqueue_length{queue=\"out\"} 2.5\n9up 1\nup 1\nup now\nup 1",
+		samples: 3,
+		folder:  true,
 	},
 }
 
@@ -145,12 +157,22 @@ func (c *contract) runner(t *testing.T, d dialect.Dialect) (*Script, dialect.Run
 		dialect: d, traits: d.Traits(), table: all.Dialects,
 		Source: &record.Source{Kind: record.Script, Name: "s"},
 	}
+	if c.folder {
+		c.dir = t.TempDir()
+		s.Command, s.File, s.Directory, s.MaxOutput = nil, "", c.dir, 1<<20
+	}
 	return s, newRunner(&s.Script, dialect.Forgetful{})
 }
 
 // prints is an Exec of a script that declares what the contract says and
 // prints out.
 func (c *contract) prints(out string) dialect.Exec {
+	if c.folder {
+		if err := os.WriteFile(filepath.Join(c.dir, "s.prom"), []byte(out), 0o600); err != nil {
+			panic(err)
+		}
+		return func(context.Context, dialect.Invocation) *process.Outcome { panic("it starts a process") }
+	}
 	return func(_ context.Context, in dialect.Invocation) *process.Outcome {
 		o := &process.Outcome{Result: record.OK, Stdout: []byte(out), Start: time.Now(), End: time.Now()}
 		if in.Message != nil {
@@ -232,8 +254,9 @@ func TestGarbage(t *testing.T) {
 		judge := newJudge(s)
 		for _, text := range garbage {
 			for _, end := range ends {
+				prints := c.prints(text)
 				run := func(ctx context.Context, in dialect.Invocation) *process.Outcome {
-					o := c.prints(text)(ctx, in)
+					o := prints(ctx, in)
 					o.Result, o.ExitCode, o.Err = end.result, end.code, end.err
 					return o
 				}
@@ -241,7 +264,7 @@ func TestGarbage(t *testing.T) {
 			}
 			// Garbage for all that it is asked, of a script that was not heard yet.
 			s, fresh := c.runner(t, d)
-			all := contract{}
+			all := contract{folder: c.folder, dir: c.dir}
 			checkResult(t, newJudge(s), fresh.Run(t.Context(), all.prints(text)), text)
 			fresh.Close()
 		}

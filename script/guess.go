@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,7 +19,7 @@ import (
 )
 
 // Guess says which dialect of a table a command seems to speak, and why, for a
-// person who did not say it. What the file's folder, text and name tell is
+// person who did not say it. A folder can only be read. What the file's folder, text and name tell is
 // believed first, and nothing is run. Where they tell nothing, the command is run
 // as it is, and where that tells nothing either, with the argument that a dialect
 // knows: so that no script gets an argument which it may take for something else,
@@ -27,6 +28,13 @@ import (
 func (p *Pool) Guess(ctx context.Context, table dialect.Table, c *config.Script) (name, why string, err error) {
 	s := &Script{Script: dialect.Script{Script: c}}
 	s.File, s.Dir = placeOf(c)
+	if path := cmp.Or(s.File, c.Command[0]); len(c.Command) == 1 && isFolder(path) {
+		for _, d := range table {
+			if dialect.ReadsFolders(d) {
+				return d.Name(), "it is a folder", nil
+			}
+		}
+	}
 	g := guess(table, s.File, process.Head(s.File), func(args ...string) *process.Outcome {
 		cmd, err := s.resolveCommand()
 		if err != nil {
@@ -43,6 +51,11 @@ func (p *Pool) Guess(ctx context.Context, table dialect.Table, c *config.Script)
 		return "", "", fmt.Errorf("the command seems to speak %s, since %s, but %w; --dialect names the one to try", g.name, g.Why, err)
 	}
 	return g.name, g.Why, nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 const guessTimeout = 10 * time.Second // of each run

@@ -18,10 +18,16 @@ const hintOutput = 64 << 10
 // is known without running it: what of its command only a shell would
 // understand, what its file holds that a shell trips over, and another dialect
 // that the file speaks.
-func (s *Script) Suspicions() []string {
-	texts := process.Warnings(s.Script.Script, s.program())
+func (s *Script) Suspicions() (texts []string) {
+	starts := !dialect.ReadsFolders(s.dialect)
+	if starts {
+		texts = process.Warnings(s.Script.Script, s.program())
+	}
 	if d, ok := s.dialect.(dialect.Warner); ok {
 		texts = append(texts, d.Warnings(s.Script.Script)...)
+	}
+	if !starts {
+		return texts
 	}
 	for _, doubt := range []string{s.doubtUser(os.Geteuid()), s.doubtGroup(os.Geteuid(), os.Getegid())} {
 		if doubt != "" {

@@ -167,7 +167,7 @@ func (j *judge) decide(t *dialect.Result, source *record.Source, waited time.Dur
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,
-		Complete: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
+		Files: t.Files, Complete: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
 	}
 	if j.overrides != nil {

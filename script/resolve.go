@@ -158,6 +158,8 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 	if modules, ok := d.(dialect.ModuleResolver); ok {
 		s.resolveModule(modules)
 		s.inputs = r.inputs(s)
+	} else if dialect.ReadsFolders(d) {
+		s.Dir = c.Directory
 	} else {
 		s.File, s.Dir = placeOf(c)
 	}

@@ -114,7 +114,7 @@ func TestToyDialect(t *testing.T) {
 	}
 
 	// Without its line there is no such dialect.
-	want := file + `:1: script "a": dialect "toy" is not known (known: coscale, instrumental, nagios, prometheus, scalyr)`
+	want := file + `:1: script "a": dialect "toy" is not known (known: coscale, instrumental, nagios, prometheus, scalyr, textfile)`
 	if _, err := script.Load(all.Dialects, file, false, nil); err == nil || err.Error() != want {
 		t.Errorf("without it: %v\nwant %s", err, want)
 	}

@@ -41,6 +41,7 @@ type View struct {
 	OutputCut         bool
 	OutputOf          *Verdict            // the last run that said anything; nil before there was one
 	Lines             []*record.LineError // of that output
+	Files             record.Files        // that it was read from, where it was
 	Stderr            []StderrLine        // the last lines, of earlier runs too
 	Events            []record.Event      // newest first
 	Warnings          []string

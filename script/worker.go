@@ -384,8 +384,9 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 		level.Info(u.logger).Log("msg", "the script is well again")
 	}
 	for _, le := range v.Lines {
-		if u.judge.once.firstTime(le.Reason, lineKey(le.Text)) {
-			level.Warn(u.logger).Log("msg", "a line was refused", "line", le.Line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
+		file, line := t.Files.Find(le.Line)
+		if u.judge.once.firstTime(le.Reason, file+lineKey(le.Text)) {
+			level.Warn(withFile(u.logger, file)).Log("msg", "a line was refused", "line", line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
 		}
 	}
 	for _, line := range t.Log {
@@ -398,6 +399,14 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 	}
 }
 
+// withFile is a logger that names a file, if there is one.
+func withFile(logger log.Logger, file string) log.Logger {
+	if file == "" {
+		return logger
+	}
+	return log.With(logger, "file", file)
+}
+
 // remember keeps what the status page shows. The caller holds u.mu.
 func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w := &u.view
@@ -407,7 +416,7 @@ func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w.Overruns += b.Run.Overruns
 	if t.Output != nil || t.Complete {
 		w.Output, w.OutputCut = cutBytes(t.Output, dialect.OutputShown)
-		w.Lines = v.Lines
+		w.Lines, w.Files = v.Lines, t.Files
 		w.OutputOf = v
 	}
 	if t.Declared != nil {

@@ -35,7 +35,8 @@ type output struct {
 // line is one line of output. A note says what it became or why it was
 // refused; none, that it was ignored.
 type line struct {
-	Number int
+	File   string // where its text begins here
+	Number int    // in its file, or in the output where that is of no file
 	Text   string
 	Blank  bool
 	Unused bool // with all of the output
@@ -50,6 +51,7 @@ type note struct {
 	Value  string // of a series; the reason of a refusal
 	Made   string // how a series' value was made of the one that was printed
 	Line   int    // in output.Rest, 0 for none
+	Place  string // of Line, where that is of a file
 	Source string // in output.Rest: the line itself
 }
 
@@ -63,7 +65,7 @@ func outputOf(v *script.View, series []collector.SeriesView, refusals []collecto
 	if of != v.Last {
 		o.Of = ago(of.Start, time.Now())
 	}
-	lines := linesOf(v.Output, o.Dropped)
+	lines := linesOf(v.Output, v.Files, o.Dropped)
 	if of.Samples > 0 { // else the series are of an earlier run, and so are their lines
 		for _, s := range series {
 			o.put(lines, s.Line, note{Kind: "series", Text: texts.Visible(s.Text), Value: plainNumber(s.Value), Made: made(s)})
@@ -77,17 +79,26 @@ func outputOf(v *script.View, series []collector.SeriesView, refusals []collecto
 			o.say(le)
 			continue
 		}
-		o.put(lines, le.Line, note{Kind: "refused", Text: texts.Visible(le.Error()), Value: texts.Visible(le.Reason), Source: texts.Visible(texts.Shorten(le.Text, 200))})
+		o.put(lines, le.Line, note{Kind: "refused", Place: placeOf(v.Files, le.Line), Text: texts.Visible(le.Error()), Value: texts.Visible(le.Reason), Source: texts.Visible(texts.Shorten(le.Text, 200))})
 	}
 	for _, r := range refusals {
-		o.put(lines, r.Line, note{Kind: "refused", Text: texts.Visible(r.Metric + ": " + r.Text), Value: texts.Visible(r.Reason)})
+		o.put(lines, r.Line, note{Kind: "refused", Place: placeOf(v.Files, r.Line), Text: texts.Visible(r.Metric + ": " + r.Text), Value: texts.Visible(r.Reason)})
 	}
 	o.fold(lines)
 	return o
 }
 
-// linesOf cuts a text into lines.
-func linesOf(text []byte, unused bool) (lines []line) {
+// placeOf names a line of the output that is of a file; "" where it is of none.
+func placeOf(files record.Files, number int) string {
+	if file, _ := files.Find(number); file == "" {
+		return ""
+	}
+	return texts.Visible(files.Place(number))
+}
+
+// linesOf cuts a text into lines, which it counts in each of the files that it was
+// read from.
+func linesOf(text []byte, files record.Files, unused bool) (lines []line) {
 	if len(text) == 0 {
 		return nil
 	}
@@ -95,8 +106,12 @@ func linesOf(text []byte, unused bool) (lines []line) {
 	for more {
 		var one []byte
 		one, rest, more = bytes.Cut(rest, []byte("\n"))
+		file, number := files.Find(len(lines) + 1)
+		if number > 1 {
+			file = ""
+		}
 		lines = append(lines, line{
-			Number: len(lines) + 1, Text: texts.Visible(texts.Shorten(string(one), lineShown)), Blank: len(bytes.TrimSpace(one)) == 0, Unused: unused,
+			File: texts.Visible(file), Number: number, Text: texts.Visible(texts.Shorten(string(one), lineShown)), Blank: len(bytes.TrimSpace(one)) == 0, Unused: unused,
 		})
 	}
 	return lines

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,6 +122,9 @@ func DebugText(v *script.View, series []collector.SeriesView, refusals []collect
 		fmt.Fprintln(&b, "✕", text)
 	}
 	for _, l := range slices.Concat(o.Open, o.Closed) {
+		if l.File != "" {
+			fmt.Fprintf(&b, "%s:\n", l.File)
+		}
 		fmt.Fprintf(&b, "%5d  %s\n", l.Number, l.Text)
 		for _, n := range l.Notes {
 			fmt.Fprintf(&b, "       %s\n", n.plain())
@@ -132,7 +137,7 @@ func DebugText(v *script.View, series []collector.SeriesView, refusals []collect
 		}
 	}
 	for _, n := range o.Rest {
-		fmt.Fprintf(&b, "%5d  %s\n       %s\n", n.Line, n.Source, n.plain())
+		fmt.Fprintf(&b, "%5s  %s\n       %s\n", cmp.Or(n.Place, strconv.Itoa(n.Line)), n.Source, n.plain())
 	}
 	if left := o.Left + o.RestLeft; left > 0 {
 		fmt.Fprintf(&b, "and %d more lines\n", left)

@@ -166,7 +166,11 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refusals []collector.Refusal, now time.Time) {
 	sc := v.Script
 	p.Facts.code("File", sc.File)
-	p.Facts.code("Runs in", sc.Dir)
+	if sc.Directory != "" {
+		p.Facts.code("Reads", sc.Directory)
+	} else {
+		p.Facts.code("Runs in", sc.Dir)
+	}
 	p.Facts.code("Runs as", sc.User)
 	p.Command = visibleAll(sc.Command)
 	if failing(v) {

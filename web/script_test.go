@@ -150,11 +150,24 @@ func TestOutput(t *testing.T) {
 		}
 	}
 
+	v := of(good, good, "x\ny\nz\n", &record.LineError{Line: 3, Text: "z", Reason: "syntax", Err: errors.New("odd")}, &record.LineError{Line: 5, Text: "far", Reason: "syntax", Err: errors.New("odd")})
+	v.Files = record.Files{{Path: "/d/a.prom", Line: 1}, {Path: "/d/b.prom"}, {Path: "/d/c.prom", Line: 3}}
+	want := output{
+		Open: []line{
+			{File: "a.prom", Number: 1, Text: "x"}, {Number: 2, Text: "y"},
+			{File: "c.prom", Number: 1, Text: "z", Notes: []note{{Kind: "refused", Text: "odd", Value: "syntax", Place: "c.prom, line 1", Source: "z"}}},
+		},
+		Rest: []note{{Kind: "refused", Text: "odd", Value: "syntax", Line: 5, Place: "c.prom, line 3", Source: "far"}},
+	}
+	if diff := cmp.Diff(want, outputOf(&v, nil, nil)); diff != "" {
+		t.Errorf("of files: %s", diff)
+	}
+
 	var many []collector.SeriesView
 	for i := range perLine + 3 {
 		many = append(many, collector.SeriesView{Text: fmt.Sprint(i), Line: 1})
 	}
-	v := of(good, good, "x")
+	v = of(good, good, "x")
 	if got := outputOf(&v, many, nil).Open[0]; len(got.Notes) != perLine || got.More != 3 {
 		t.Errorf("a line of many series: %d shown, %d more", len(got.Notes), got.More)
 	}

@@ -66,11 +66,11 @@ func (p *Place) why() error {
 	case nowErr != nil:
 		return nowErr
 	case err != nil || !os.SameFile(at, p.in):
-		if links(now) == 0 {
+		if Links(now) == 0 {
 			return fmt.Errorf("%s: %w", folder, ErrFolderRemoved)
 		}
 		return fmt.Errorf("%s: the folder was moved away, removed or replaced while it was in use: move it back, or restart scriptbridge to go on with what is there then", folder)
-	case links(now) == 0:
+	case Links(now) == 0:
 		return fmt.Errorf("%s: %w while it was in use", p.path, ErrRemoved)
 	}
 	return fmt.Errorf("%s: it was moved away while it was in use: move it back, or restart scriptbridge to go on with what is there then", p.path)

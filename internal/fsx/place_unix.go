@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// links is how many names a file has.
-func links(info os.FileInfo) uint64 {
+// Links is how many names a file has.
+func Links(info os.FileInfo) uint64 {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(s.Nlink)
 	}

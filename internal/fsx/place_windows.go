@@ -9,8 +9,8 @@ import (
 
 // This file has been compiled and vetted but never run.
 
-// links cannot tell, but no file is removed here while it is open.
-func links(os.FileInfo) uint64 { return 1 }
+// Links cannot tell, but no file is removed here while it is open.
+func Links(os.FileInfo) uint64 { return 1 }
 
 // Lock takes an exclusive lock on a file that ends with the process, or when the
 // file is closed; ErrLocked when somebody else has it. The locked byte lies

@@ -40,11 +40,7 @@ func Open(name string) (*os.File, error) {
 	if err := readable(info); err != nil {
 		return fail(err)
 	}
-	flag := os.O_RDONLY
-	if runtime.GOOS != "windows" {
-		flag |= syscall.O_NONBLOCK // a pipe may have taken its place, and would be waited for
-	}
-	f, err := os.OpenFile(name, flag, 0)
+	f, err := os.OpenFile(name, ReadOnly(), 0)
 	if errors.Is(err, syscall.EAGAIN) {
 		// A regular file, of which somebody holds a lease, as a file server does:
 		// that is waited for. A pipe never says so.
@@ -61,6 +57,15 @@ func Open(name string) (*os.File, error) {
 		return fail(err)
 	}
 	return f, nil
+}
+
+// ReadOnly are the flags by which a file is opened that is read, and whose place a
+// pipe may have taken, which would be waited for.
+func ReadOnly() int {
+	if runtime.GOOS == "windows" {
+		return os.O_RDONLY
+	}
+	return os.O_RDONLY | syscall.O_NONBLOCK
 }
 
 func readable(info fs.FileInfo) error {

@@ -64,6 +64,14 @@ type ModuleResolver interface {
 	ResolveModule(*config.Script) (command []string, file, dir string)
 }
 
+// FolderReader is a dialect whose scripts are folders, named by a directory
+// instead of a command, whose files it reads itself. It starts no process: its
+// Runners call no Exec.
+type FolderReader interface {
+	// CheckFolder says why the folder cannot be read now.
+	CheckFolder(*Script) error
+}
+
 // PermissionChecker is a dialect that does not run every file.
 type PermissionChecker interface {
 	// CheckPermissions says before each process why the script's file must
@@ -127,10 +135,16 @@ func (t Table) Config() (known config.Dialects) {
 	for _, d := range t {
 		traits := d.Traits()
 		known = append(known, config.Dialect{
-			Name: d.Name(), Modules: HasModules(d), Declares: traits.Declares, Home: traits.Home, Options: traits.Options,
+			Name: d.Name(), Modules: HasModules(d), Folders: ReadsFolders(d), Declares: traits.Declares, Home: traits.Home, Options: traits.Options,
 		})
 	}
 	return known
+}
+
+// ReadsFolders reports whether the dialect's scripts are folders.
+func ReadsFolders(d Dialect) bool {
+	_, ok := d.(FolderReader)
+	return ok
 }
 
 // HasModules reports whether the dialect's scripts are modules.

@@ -107,6 +107,8 @@ type Result struct {
 	// Output is the part that Samples were read from, for people; Line in a
 	// sample counts in it. The pool cuts it.
 	Output []byte
+	// Files are those that Output was read from, where it was.
+	Files record.Files
 }
 
 // Answer is a state in the words of the monitoring system that a script was

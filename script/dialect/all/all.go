@@ -8,6 +8,7 @@ import (
 	"scriptbridge/script/dialect/nagios"
 	"scriptbridge/script/dialect/prometheus"
 	"scriptbridge/script/dialect/scalyr"
+	"scriptbridge/script/dialect/textfile"
 )
 
 // Dialects is the table. A new dialect is one folder and one line here.
@@ -17,4 +18,5 @@ var Dialects = dialect.Table{
 	nagios.Dialect{},
 	prometheus.Dialect{},
 	scalyr.Dialect{},
+	textfile.Dialect{},
 }

@@ -1,0 +1,227 @@
+package textfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"scriptbridge/internal/texts"
+	"scriptbridge/record"
+	"scriptbridge/script/dialect"
+	"scriptbridge/script/dialect/exposition"
+	"scriptbridge/script/dialect/lines"
+)
+
+// merger makes one exposition of many, and keeps what it needs from one turn to
+// the next.
+type merger struct {
+	maxAge          time.Duration // of a file; 0 for none
+	maxSamples      int
+	honorTimestamps bool
+	// metas are the last turn's, by the family's name: what did not change is used
+	// again, so that sinks know it for the same.
+	metas map[string]*record.Meta
+}
+
+// merging is one turn.
+type merging struct {
+	*merger
+	result  dialect.Result
+	of      []string // the file of each sample
+	lines   int      // of result.Output
+	leftOut []string // what is said of each file that is
+	refused []error
+	more    int // lines that are refused beyond lines.MaxRefused
+}
+
+// merge gives what stands in files, in their order. It joins a record.LineError for
+// each line that cannot be used, and for each file that is left out.
+func (m *merger) merge(files []file, now time.Time) *dialect.Result {
+	t := &merging{merger: m}
+	t.result.Complete = true
+	for i := range files {
+		t.add(&files[i], now)
+	}
+	t.unite()
+	if m.honorTimestamps {
+		t.result.Warnings = append(t.result.Warnings, exposition.DropEarlyTimes(t.result.Samples)...)
+	}
+	t.judge(len(files))
+	return &t.result
+}
+
+// add takes in one file.
+func (t *merging) add(f *file, now time.Time) {
+	r := f.refused
+	if r == nil && t.maxAge > 0 && now.Sub(f.modTime) > t.maxAge {
+		r = &refusal{"stale", fmt.Errorf("was last written %s, longer ago than max_age, which is %s", f.modTime.UTC().Format(time.RFC3339), model.Duration(t.maxAge))}
+	}
+	shown := record.File{Path: f.path, ModTime: f.modTime, Used: r == nil}
+	switch {
+	case r != nil:
+		err := fmt.Errorf("%s: %w", texts.Printable(f.name), r.err)
+		t.leftOut = append(t.leftOut, err.Error())
+		t.refuse(&record.LineError{Text: f.name, Reason: r.reason, Err: err})
+	case isOwnPage(f.text):
+		t.result.Warnings = append(t.result.Warnings, fmt.Sprintf("%s is left out: it is a page of scriptbridge, whose series would be read from it again and again", texts.Printable(f.name)))
+		return
+	case len(f.text) > 0:
+		shown.Line = t.lines + 1
+		t.read(f)
+	}
+	t.result.Files = append(t.result.Files, shown)
+}
+
+// isOwnPage reports whether a text is a metrics page of scriptbridge, which it may
+// be told to write into the very folder.
+func isOwnPage(text []byte) bool {
+	own := []byte("scriptbridge_")
+	return bytes.HasPrefix(text, own) || bytes.Contains(text, append([]byte("\n"), own...))
+}
+
+// read reads the text of a file, and puts it behind those before it.
+func (t *merging) read(f *file) {
+	text, cut := wholeLines(f.text)
+	samples, _, err := exposition.Parse(text, t.maxSamples-len(t.result.Samples), t.metas)
+	refused := record.LineErrors(err)
+	if cut != nil {
+		refused = append(refused, &record.LineError{
+			Line: 1 + bytes.Count(text, newline), Text: string(cut[:min(len(cut), lines.MaxText)]), Reason: "unfinished",
+			Err: errors.New("no newline ends it, so that it may be half a line (end the file in a newline; write under another name, and rename the file when it is whole)"),
+		})
+	}
+	for _, le := range refused {
+		if le.Line > 0 {
+			le.Line += t.lines
+		}
+		t.refuse(le)
+	}
+	for i := range samples {
+		samples[i].Line += t.lines
+		t.of = append(t.of, f.name)
+	}
+	t.result.Samples = append(t.result.Samples, samples...)
+	t.result.Output = append(t.result.Output, f.text...)
+	if !bytes.HasSuffix(f.text, newline) {
+		t.result.Output = append(t.result.Output, '\n')
+	}
+	t.lines += bytes.Count(f.text, newline)
+	if !bytes.HasSuffix(f.text, newline) {
+		t.lines++
+	}
+}
+
+var newline = []byte("\n")
+
+// wholeLines gives the text up to the last newline, and what is behind it where that
+// may be half a line: a comment says nothing there, and `# EOF` is whole.
+func wholeLines(text []byte) (whole, cut []byte) {
+	end := bytes.LastIndexByte(text, '\n') + 1
+	last := lines.TrimBlanks(text[end:])
+	switch {
+	case string(last) == "# EOF":
+		return text, nil
+	case len(last) == 0 || last[0] == '#':
+		return text[:end], nil
+	}
+	return text[:end], last
+}
+
+// refuse keeps why a line or a file is of no use.
+func (t *merging) refuse(le *record.LineError) {
+	if len(t.refused) >= lines.MaxRefused {
+		t.more += 1 + le.More
+		return
+	}
+	t.refused = append(t.refused, le)
+}
+
+// unite has one Meta for all samples of a family, whatever file they are in: the
+// type, the help and the unit are those of the first file that has one. Samples of
+// another type are left out.
+func (t *merging) unite() {
+	families, typed := make(map[string]*record.Meta), make(map[string]string)
+	for i := range t.result.Samples {
+		said := t.result.Samples[i].Meta
+		if said == nil {
+			continue
+		}
+		one := families[said.Name]
+		if one == nil {
+			one = &record.Meta{Name: said.Name}
+			families[said.Name] = one
+		}
+		if one.Type == record.Unknown && said.Type != record.Unknown {
+			one.Type, typed[said.Name] = said.Type, t.of[i]
+		}
+		if one.Help == "" {
+			one.Help = said.Help
+		}
+		if one.Unit == "" {
+			one.Unit = said.Unit
+		}
+	}
+	for name, one := range families {
+		if old := t.metas[name]; old != nil && old.Type == one.Type && old.Help == one.Help && old.Unit == one.Unit {
+			families[name] = old
+		}
+	}
+	t.metas = families
+	t.give(families, typed)
+}
+
+// give gives each sample its family's Meta; typed are the files that say its type.
+func (t *merging) give(families map[string]*record.Meta, typed map[string]string) {
+	kept := t.result.Samples[:0]
+	conflicts := make(map[[2]string]*record.LineError)
+	for i, s := range t.result.Samples {
+		name := s.Name
+		if s.Meta != nil {
+			name = s.Meta.Name
+		}
+		one := families[name]
+		if one == nil || s.Meta == nil || s.Meta.Type == record.Unknown || s.Meta.Type == one.Type {
+			s.Meta = one
+			kept = append(kept, s)
+			continue
+		}
+		key := [2]string{t.of[i], name}
+		if conflicts[key] != nil {
+			conflicts[key].More++
+			continue
+		}
+		conflicts[key] = &record.LineError{
+			Line: s.Line, Text: s.Name, Reason: "type_conflict",
+			Err: fmt.Errorf("%s has another type in %s, whose series stay (let both files say the same type)", name, texts.Printable(typed[name])),
+		}
+		t.refuse(conflicts[key])
+	}
+	t.result.Samples = kept
+}
+
+// judge says what is wrong with the turn as a whole: that files are left out, or
+// that no line can be used.
+func (t *merging) judge(files int) {
+	t.result.Err = errors.Join(t.refused...)
+	if t.more > 0 {
+		t.result.Err = errors.Join(t.result.Err, &record.LineError{
+			Reason: "too_many", Err: fmt.Errorf("%d more lines were refused after the first %d", t.more, lines.MaxRefused), More: t.more - 1,
+		})
+	}
+	var wrong error
+	switch n := len(t.leftOut); {
+	case n == 1:
+		wrong = fmt.Errorf("%s is left out of %d: %s", texts.Count(n, "file"), files, t.leftOut[0])
+	case n > 1:
+		wrong = fmt.Errorf("%s of %d are left out; the first: %s", texts.Count(n, "file"), files, t.leftOut[0])
+	case len(t.refused) > 0 && len(t.result.Samples) == 0:
+		wrong = fmt.Errorf("no line of %s can be used; the first that cannot: %w", texts.Count(files, "file"), errors.New(t.refused[0].Error()))
+	default:
+		return
+	}
+	t.result.Failure = record.Invalid
+	t.result.Err = errors.Join(wrong, t.result.Err)
+}
