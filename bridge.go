@@ -243,6 +243,7 @@ func (b *bridge) handler() (http.Handler, error) {
 		Reload:        func() error { return b.reloader.reload(b.over, true) },
 		Profiling:     b.flags.serve.profiling,
 		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
+		RunNow:        b.pool.RunNow,
 		ConfigStatus:  b.reloader.status,
 		Guard:         b.guard,
 		WebConfigFile: b.port.WebConfigFile,

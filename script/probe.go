@@ -173,6 +173,51 @@ func (u *worker) probe(ctx context.Context, query map[string][]string) (*Answer,
 	return f.wait(ctx)
 }
 
+// Why a script is not run now.
+var (
+	ErrNoScript = errors.New("there is no script of this name")
+	ErrRunning  = errors.New("the script is running already")
+	ErrWaiting  = errors.New("the script is waiting for a free place already, since max_concurrent others run")
+	ErrAskOnly  = errors.New("the script runs only when it is probed, since it has a parameter without a default")
+	ErrAtRest   = errors.New("the script has said itself that it does not run; it is started again when its configuration or its file has changed")
+)
+
+// RunNow has a script take its next run now, and does not wait for it. The schedule stays
+// as it was. The error is one of those above, ErrDisabled or ErrStopped.
+func (p *Pool) RunNow(name string) error {
+	u, ok := p.supervisor.Get(name)
+	switch {
+	case p.closed.Load():
+		return ErrStopped
+	case !ok:
+		return ErrNoScript
+	case u.script.Disabled():
+		return ErrDisabled
+	case u.script.ProbeOnly():
+		return ErrAskOnly
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch u.view.State {
+	case Running:
+		return ErrRunning
+	case Waiting:
+		return ErrWaiting
+	case Disabled:
+		return ErrAtRest
+	}
+	u.wake()
+	return nil
+}
+
+// wake has the loop of an idle script go on. The caller holds u.mu.
+func (u *worker) wake() {
+	select {
+	case u.asked <- struct{}{}:
+	default: // somebody has asked already
+	}
+}
+
 // askRun gives the last run if it is fresh, waits for one that is under way
 // or due, or has the loop take the next one now.
 func (u *worker) askRun(ctx context.Context) (*Answer, error) {
@@ -182,10 +227,7 @@ func (u *worker) askRun(ctx context.Context) (*Answer, error) {
 		return u.last, nil
 	}
 	if u.view.State == Idle {
-		select {
-		case u.asked <- struct{}{}:
-		default: // somebody has asked already
-		}
+		u.wake()
 	}
 	f := u.next
 	u.mu.Unlock()

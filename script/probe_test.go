@@ -519,3 +519,51 @@ func TestProbesAreKept(t *testing.T) {
 		}
 	})
 }
+
+// A script is run before it is due when somebody says so, whether it may be probed or
+// not, and its schedule stays as it was.
+func TestRunNow(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		pl := &player{play: lasting(2 * time.Second)}
+		p.Reload(t.Context(), []*Script{newTestScript("s", time.Minute, pl), newTestScript("other", time.Hour, &player{play: lasting(40 * time.Second)})}, 1)
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		v, _ := p.View("s")
+		before, slot := pl.count(), v.Next
+		time.Sleep(time.Until(slot) - 20*time.Second)
+		for i, want := range []error{nil, ErrRunning} {
+			if err := p.RunNow("s"); !errors.Is(err, want) {
+				t.Errorf("time %d: %v", i, err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if v, _ := p.View("s"); pl.count() != before+1 || !v.Next.Equal(slot) {
+			t.Errorf("%d runs, the next one %s after the slot", pl.count()-before, v.Next.Sub(slot))
+		}
+		for range 3 { // who asks twice at once asks once
+			_ = p.RunNow("s")
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if pl.count() != before+2 {
+			t.Errorf("%d runs", pl.count()-before)
+		}
+		_ = p.RunNow("other")
+		synctest.Wait()
+		_ = p.RunNow("s")
+		synctest.Wait()
+		if err := p.RunNow("s"); !errors.Is(err, ErrWaiting) {
+			t.Errorf("behind another one: %v", err)
+		}
+		if err := p.RunNow("none"); !errors.Is(err, ErrNoScript) {
+			t.Errorf("none: %v", err)
+		}
+	})
+	inPool(t, 1, func(t *testing.T, p *Pool, _ *memory) {
+		if p.Close(); !errors.Is(p.RunNow("s"), ErrStopped) {
+			t.Error("a pool that is closed runs something")
+		}
+	})
+}

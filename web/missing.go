@@ -11,7 +11,7 @@ import (
 // missingPage is the data of page/missing.html.
 type missingPage struct {
 	frame
-	Why string
+	Heading, Why string
 }
 
 // NotFound answers 404, with a text, a clause: to a browser as a page with a way
@@ -25,14 +25,22 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request, base, text str
 		plain(w, http.StatusNotFound, text)
 		return
 	}
-	p := &missingPage{frame: s.frame("Not found – scriptbridge", base, time.Now()), Why: text}
-	s.render(w, http.StatusNotFound, s.missing, p)
+	s.sorry(w, http.StatusNotFound, base, "Not found", text)
+}
+
+// sorry is a page that has nothing but a text, a clause, and a way back.
+func (s *Server) sorry(w http.ResponseWriter, code int, base, title, text string) {
+	s.render(w, code, s.missing, &missingPage{frame: s.frame(title+" – scriptbridge", base, time.Now()), Heading: title, Why: text})
 }
 
 // wantsPage reports whether a browser asks for a page to show.
 func wantsPage(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
-		strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && takesPage(r)
+}
+
+// takesPage reports whether a browser shows the answer.
+func takesPage(r *http.Request) bool {
+	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), "text/html")
 }
 
 // withMissing answers for paths that mux does not know.

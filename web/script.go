@@ -1,15 +1,18 @@
 package web
 
 import (
+	"errors"
 	"html/template"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/relative"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -42,6 +45,7 @@ type scriptPage struct {
 	Runs     table
 	Probes   table
 	Asked    bool       // it runs only when it is probed
+	RunNow   string     // where that is asked for; empty where it is not allowed
 	Probe    *probeForm // nil where it may not be probed
 
 	// Private from here on.
@@ -100,6 +104,9 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 		Activity: activity(&v, now), Bars: barsOf(v.History), Hidden: s.gate.Hidden(r),
 	}
 	p.refreshing(r.URL.Query())
+	if s.Lifecycle && !v.Script.ProbeOnly() && v.State != script.Disabled {
+		p.RunNow = url.PathEscape(name) + "/run"
+	}
 
 	series := s.Page.Series(record.Script, name)
 	refusals, refused := s.Page.Refusals(record.Script, name)
@@ -111,6 +118,26 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 		p.private(&v, series, refusals, now)
 	}
 	s.render(w, http.StatusOK, s.script, p)
+}
+
+// serveRun runs a script now. A browser is then led to the script's page, which shows what
+// comes of it.
+func (s *Server) serveRun(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	err := s.RunNow(name)
+	code := http.StatusConflict
+	if errors.Is(err, script.ErrNoScript) {
+		code = http.StatusNotFound
+	}
+	switch {
+	case err == nil:
+		w.Header().Set("Location", "../"+url.PathEscape(name)) // whatever prefix a proxy puts before it
+		plain(w, http.StatusSeeOther, "the script is run now")
+	case takesPage(r):
+		s.sorry(w, code, relative.Root(r), "Not run", err.Error())
+	default:
+		plain(w, code, err.Error())
+	}
 }
 
 // public fills in what everyone may see: nothing but what /metrics says too.

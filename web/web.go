@@ -68,6 +68,8 @@ type Options struct {
 	Lifecycle bool
 	Reload    func() error
 	Quit      func()
+	// RunNow has a script take its next run now; it does not wait for it.
+	RunNow func(name string) error
 	// Profiling allows /debug/pprof/ to those who may see private pages.
 	Profiling bool
 	// ConfigStatus tells of the last attempt to read the configuration: when
@@ -154,6 +156,7 @@ func New(o Options) (*Server, error) {
 	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
 	mux.HandleFunc("GET /-/ready", s.serveReady)
+	mux.HandleFunc("POST /scripts/{name}/run", s.lifecycle(s.serveRun))
 	mux.HandleFunc("POST /-/reload", s.lifecycle(s.serveReload))
 	mux.HandleFunc("POST /-/quit", s.lifecycle(s.serveQuit))
 	s.profiles(mux)

@@ -297,6 +297,58 @@ func TestTelemetryPath(t *testing.T) {
 	}
 }
 
+// A script is run now where the operator allows it, for a page of our own; a browser is
+// led to its page, or told why not.
+func TestRunNow(t *testing.T) {
+	f := shop()
+	o := f.options()
+	var ran []string
+	var runErr error
+	o.RunNow = func(name string) error { ran = append(ran, name); return runErr }
+	const target = "/scripts/a%2Fb%20%3F/run"
+	button := func() bool {
+		return len(find(page(t, handler(t, o), stranger("GET", "/scripts/disks")), "form.act")) > 0
+	}
+	check := func(what string, r *http.Request, code int, location, body string) {
+		t.Helper()
+		w := answer(handler(t, o), r)
+		if w.Code != code || w.Header().Get("Location") != location || !strings.Contains(w.Body.String(), body) {
+			t.Errorf("%s: %d, to %q: %s", what, w.Code, w.Header().Get("Location"), w.Body)
+		}
+	}
+	check("off", request("POST", target), 403, "", "this is switched off")
+	if button() {
+		t.Error("there is a button that does nothing")
+	}
+	o.Lifecycle = true
+	foreign := request("POST", target)
+	foreign.Header.Set("Sec-Fetch-Site", "cross-site")
+	check("foreign", foreign, 403, "", "a page of another site asked for this in a browser")
+	rebound := request("POST", target)
+	rebound.Host = "evil.example"
+	check("a name that was made to lead here", rebound, 403, "", "this address answers requests for localhost")
+	check("GET", request("GET", target), 405, "", "")
+	if len(ran) > 0 {
+		t.Fatalf("it was run: %q", ran)
+	}
+	if !button() {
+		t.Error("there is no button")
+	}
+	own := request("POST", target)
+	own.Header.Set("Sec-Fetch-Site", "same-origin")
+	check("from our page", own, 303, "../a%2Fb%20%3F", "the script is run now\n")
+	runErr = script.ErrRunning
+	check("running", request("POST", target), 409, "", "the script is running already\n")
+	inBrowser := browser("POST", target)
+	inBrowser.Header.Set("Accept", "text/html")
+	check("running, in a browser", inBrowser, 409, "", "<h1>Not run</h1>\n<p>Sorry, the script is running already.</p>\n<p><a href=\"./../../\">")
+	runErr = script.ErrNoScript
+	check("none", request("POST", target), 404, "", "there is no script of this name\n")
+	if len(ran) != 4 || ran[0] != "a/b ?" {
+		t.Errorf("it was run: %q", ran)
+	}
+}
+
 // Where nothing is, a browser gets a page with a way back, and others a text.
 func TestMissingPages(t *testing.T) {
 	h := handler(t, disksOnly().options())
