@@ -28,7 +28,7 @@ var (
 	healthLastGood = builtin("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
 	healthLast     = builtin("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
 	healthEnabled  = builtin("enabled", gauge, "", "Whether the script runs: 1 for yes, 0 where its configuration or the script itself says that it does not.")
-	healthInterval = builtin("interval_seconds", gauge, "seconds", "The interval in force.")
+	healthInterval = builtin("interval_seconds", gauge, "seconds", "The interval in force; of a script with cron the time from its last turn to the next one.")
 	healthTimeout  = builtin("timeout_seconds", gauge, "seconds", "The timeout in force.")
 	healthSeries   = builtin("series", gauge, "", "Number of series on the page now, as max_series counts them.")
 	healthRuns     = builtin("runs", counter, "", "Runs, by verdict.")

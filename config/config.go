@@ -99,7 +99,8 @@ type Limits struct {
 type Settings struct {
 	Enabled          *bool               `yaml:"enabled" unset:"'true'" doc:"'false' keeps the script from running: it is still read and checked, its name is taken, and it is shown as disabled; see [Scripts that do not run](operating.md#scripts-that-do-not-run)"`
 	Dialect          string              `yaml:"dialect" aka:"type format data_format protocol" unset:"{default dialect}" doc:"the protocol of the script: {dialects}"`
-	Interval         time.Duration       `yaml:"interval" aka:"every period frequency schedule cron check_interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
+	Interval         time.Duration       `yaml:"interval" aka:"every period frequency schedule check_interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
+	Cron             string              `yaml:"cron" aka:"crontab" format:"schedule" doc:"when it runs, in the place of 'interval': five fields as in a crontab, or '@daily' and the like; 'CRON_TZ=Europe/Brussels' in front names another time zone than this machine's, see [Schedule](#schedule)"`
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
 	Labels           map[string]string   `yaml:"labels" aka:"tags" format:"label" doc:"on every series of the script; they override those of 'global'"`
@@ -109,7 +110,7 @@ type Settings struct {
 	User             string              `yaml:"user" aka:"run_as runas username" process:"true" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
 	Group            string              `yaml:"group" process:"true" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
 	WorkingDirectory string              `yaml:"working_directory" aka:"cwd workdir working_dir chdir" format:"path" first:"true" process:"true" unset:"the script's own folder" doc:"where it runs"`
-	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout" doc:"how long values stay after the script last printed them; of the dialect 'textfile', how old a file may be"`
+	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout; with 'cron' until the run after the next one, plus the timeout" doc:"how long values stay after the script last printed them; of the dialect 'textfile', how old a file may be"`
 	MaxSeries        int                 `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
 	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed; of the dialect 'textfile', what is read of a folder"`
 	AverageWindow    time.Duration       `yaml:"average_window" min:"1s" unset:"'global''s" doc:"what a metric with calctype Average is averaged over"`
@@ -157,7 +158,17 @@ func (s *Settings) finish(e *entry, f yamltree.Field, _ bool) {
 				}
 			}
 		}
+		if cron := f.Value.Get("cron"); cron != nil {
+			e.fail(cron.Line, "write interval: in its place", "cron is not for the dialect %s, whose scripts run all the time", s.Dialect)
+		}
 		s.Limits.CPU, s.Limits.Output = 0, 0
+	}
+	if cron, interval := f.Value.Get("cron"), f.Value.Get("interval"); cron != nil && interval != nil {
+		first, second := cron, interval
+		if interval.Line < cron.Line {
+			first, second = interval, cron
+		}
+		e.fail(second.Line, "leave one of the two out", "%s is beside %s (line %d): both say when it runs", second.Key, first.Key, first.Line)
 	}
 	if s.Limits.Output > 0 && f.Value.Get("max_output") == nil {
 		s.MaxOutput = s.Limits.Output

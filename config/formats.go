@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/crontab"
 	"scriptbridge/internal/fsx"
 )
 
@@ -49,6 +51,7 @@ var formats = map[string]format{
 	"prefix":        {read: checked(checkPrefix)},
 	"url path":      {read: checked(checkURLPath)},
 	"name part":     {read: checked(checkNamePart)},
+	"schedule":      {read: readSchedule},
 	"umask":         {read: checked(checkUmask)},
 	"variable name": {read: checked(func(s string) *yamltree.Problem { return checkEnv(s, "") })},
 }
@@ -56,6 +59,15 @@ var formats = map[string]format{
 // mapFormats are those of the names in a map, and of their texts.
 var mapFormats = map[string]func(name, text string) *yamltree.Problem{
 	"label": checkLabel, "variable": checkEnv, "parameter": checkParameterName,
+}
+
+// readSchedule reads a schedule of cron.
+func readSchedule(_ *entry, s string) (string, *yamltree.Problem) {
+	schedule, err := crontab.Parse(s)
+	if e, ok := errors.AsType[*crontab.Error](err); ok {
+		return "", &yamltree.Problem{Text: e.Problem, Remedy: e.Remedy}
+	}
+	return schedule.String(), nil
 }
 
 func checked(check func(s string) *yamltree.Problem) func(*entry, string) (string, *yamltree.Problem) {

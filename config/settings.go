@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/crontab"
 )
 
 // readItem reads one entry of `scripts`. It gives false where an error leaves
@@ -33,7 +34,7 @@ func (s *Script) readItem(e *entry, v *yamltree.Value) bool {
 		e.thing = fmt.Sprintf("%s %q", e.thing, s.Name)
 	}
 	global := e.load.config.Global
-	interval, timeout := s.Interval, s.Timeout
+	interval, timeout := s.every(), s.Timeout
 	// What the entry leaves out, a script may declare.
 	if !dialect.Declares && (interval > 0 || timeout > 0) {
 		interval, timeout = cmp.Or(interval, global.Interval), cmp.Or(timeout, global.Timeout)
@@ -137,20 +138,32 @@ func orText(key string, v *yamltree.Value, otherwise string) string {
 	return "write " + key + ": " + yamltree.Quote(otherwise)
 }
 
+// every is the interval, or the shortest time between two runs of cron; 0 where
+// neither is given.
+func (s *Settings) every() time.Duration {
+	if schedule, err := crontab.Parse(s.Cron); err == nil {
+		return schedule.Shortest(time.Now())
+	}
+	return s.Interval
+}
+
 // compareTimes warns of a timeout that is longer than the interval; what is 0 is
 // not said.
 func (e *entry) compareTimes(v *yamltree.Value, interval, timeout time.Duration) {
 	if interval == 0 || timeout <= interval {
 		return
 	}
-	line := v.Line
-	for _, key := range []string{"interval", "timeout"} {
+	line, what := v.Line, "interval"
+	for _, key := range []string{"interval", "cron", "timeout"} {
 		if f := v.Get(key); f != nil {
 			line = f.Line
 		}
 	}
-	e.Warn("%s: %s: timeout %s is longer than interval %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
-		Position{File: e.file, Line: line}, e.thing, model.Duration(timeout), model.Duration(interval))
+	if v.Get("cron") != nil {
+		what = "what is between two runs of cron,"
+	}
+	e.Warn("%s: %s: timeout %s is longer than %s %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
+		Position{File: e.file, Line: line}, e.thing, model.Duration(timeout), what, model.Duration(interval))
 }
 
 // onlyLinux are the keys of a Confinement that only Linux can hold scripts to.
@@ -259,7 +272,7 @@ func (d *Discover) readItem(e *entry, v *yamltree.Value) bool {
 	}
 	d.Pos = Position{File: e.file, Line: v.Line}
 	e.object(yamltree.Field{Line: v.Line, Value: v}, d)
-	e.compareTimes(v, d.Interval, d.Timeout)
+	e.compareTimes(v, d.every(), d.Timeout)
 	dialect := e.dialects.find(d.Dialect)
 	switch directory, agent := v.Get("directory"), v.Get("agent_config"); {
 	case dialect.Folders:

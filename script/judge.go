@@ -63,6 +63,7 @@ type judge struct {
 	script    *Script
 	interval  time.Duration // in force
 	timeout   time.Duration
+	turn      time.Time // the last slot, of a script with cron
 	overrides *overrides
 
 	overruns int
@@ -91,8 +92,37 @@ func (j *judge) terms(t *dialect.Result) (interval, timeout time.Duration) {
 		j.timeout = firstOf(s.Timeout, t.Timeout, j.timeout)
 	}
 	j.interval = firstOf(j.interval, s.FallbackInterval)
+	if s.cron != nil {
+		j.interval, _ = j.gaps(time.Now())
+	}
 	j.timeout = firstOf(j.timeout, s.FallbackTimeout)
 	return j.interval, j.timeout
+}
+
+// gaps gives, of a script with cron, the time from its last slot to the next one, and
+// to the one after that. Before its first slot they count from now, and the first
+// gap is between the two that come.
+func (j *judge) gaps(now time.Time) (next, second time.Duration) {
+	from := j.turn
+	if from.IsZero() {
+		from = now
+	}
+	one := j.script.cron.Next(from)
+	two := j.script.cron.Next(one)
+	if j.turn.IsZero() {
+		return two.Sub(one), two.Sub(from)
+	}
+	return one.Sub(from), two.Sub(from)
+}
+
+// maxAge is how long values stay where nothing else is said: until the run after the
+// next one should have ended.
+func (j *judge) maxAge() time.Duration {
+	if j.script.cron != nil {
+		_, second := j.gaps(time.Now())
+		return second + j.timeout
+	}
+	return 2*j.interval + j.timeout
 }
 
 // announce is the batch that makes a script known before its first run.
@@ -167,7 +197,7 @@ func (j *judge) decide(t *dialect.Result, source *record.Source, waited time.Dur
 	b := &record.Batch{
 		Source: source, Time: end, Declared: j.overrides.declared(t.Declared),
 		Samples: j.overrides.samples(t.Samples), Events: t.Events,
-		Files: t.Files, Complete: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, 2*j.interval+j.timeout),
+		Files: t.Files, Complete: t.Complete, MaxAge: firstOf(j.script.MaxAge, t.MaxAge, j.maxAge()),
 		Run: run, Err: errors.Join(outcomeErr, t.Err),
 	}
 	if j.overrides != nil {

@@ -26,7 +26,7 @@ const (
 func (u *worker) keep(k dialect.Keeper) {
 	var backoff time.Duration
 	due := time.Now()
-	for u.sleep(due) {
+	for u.sleep(&due) {
 		wanted, mine := u.begin(due)
 		if mine == nil {
 			return

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/crontab"
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
@@ -153,6 +154,11 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		traits:    traits,
 		table:     r.table,
 		newRunner: newRunner,
+	}
+	if c.Cron != "" {
+		if s.cron, err = crontab.Parse(c.Cron); err != nil {
+			return nil, fail(err)
+		}
 	}
 	s.FallbackTimeout = firstOf(r.cfg.Global.Timeout, traits.Timeout, c.Interval, s.FallbackInterval)
 	if modules, ok := d.(dialect.ModuleResolver); ok {

@@ -12,6 +12,7 @@
 package script
 
 import (
+	"scriptbridge/internal/crontab"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 )
@@ -29,7 +30,8 @@ type Script struct {
 	traits    dialect.Traits // of dialect
 	table     dialect.Table  // that dialect is of
 	newRunner dialect.New
-	kept      bool // its Runner is a Keeper
+	kept      bool              // its Runner is a Keeper
+	cron      *crontab.Schedule // nil: it runs at an interval
 	// version is that of File, of a script that is kept alive and so does not
 	// see by itself that the file has changed.
 	version    fileVersion

@@ -73,7 +73,7 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 		next:      newProbeRun(),
 		probeRuns: make(map[string]*probeRun),
 	}
-	u.slots.aligned = s.traits.Aligned
+	u.slots.aligned, u.slots.cron = s.traits.Aligned, s.cron
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger)
 	u.view = View{Script: s, State: Waiting}
@@ -158,10 +158,13 @@ func (u *worker) putGone() {
 func (u *worker) repeat() {
 	first := true
 	due := u.slots.begin(time.Now(), u.judge.interval)
-	for u.sleep(due) {
+	for u.sleep(&due) {
 		wanted, mine := u.begin(due)
 		if mine == nil {
 			break
+		}
+		if !time.Now().Before(due) {
+			u.judge.turn = due
 		}
 		retry := u.runOnce(mine, time.Since(wanted))
 		if u.ctx.Err() != nil {
@@ -188,19 +191,21 @@ func (u *worker) begin(due time.Time) (wanted time.Time, mine *permit) {
 }
 
 // sleep waits until due, or until somebody asks for a run, and reports whether
-// the worker is still wanted.
-func (u *worker) sleep(due time.Time) bool {
-	u.mu.Lock()
-	u.view.Next = due
-	if u.view.State == Running || time.Now().Before(due) {
-		u.view.State = Idle
-	}
-	u.mu.Unlock()
-	select {
-	case <-time.After(time.Until(due)):
-	case <-u.asked:
-	case <-u.ctx.Done():
-		return false
+// the worker is still wanted. A clock that is set meanwhile may change what is due.
+func (u *worker) sleep(due *time.Time) bool {
+	for {
+		u.idle(*due)
+		select {
+		case <-time.After(u.slots.nap(*due)):
+			now := time.Now()
+			if *due = u.slots.corrected(*due, now); now.Before(*due) {
+				continue
+			}
+		case <-u.asked:
+		case <-u.ctx.Done():
+			return false
+		}
+		break
 	}
 	u.mu.Lock()
 	u.view.State = Waiting
@@ -210,6 +215,19 @@ func (u *worker) sleep(due time.Time) bool {
 	}
 	u.mu.Unlock()
 	return u.ctx.Err() == nil
+}
+
+// idle shows when the script is due next.
+func (u *worker) idle(due time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.view.Next = due
+	if u.slots.cron != nil { // how late it is, is not for the wall clock to say
+		u.view.Next = time.Now().Add(time.Until(due))
+	}
+	if u.view.State == Running || time.Now().Before(due) {
+		u.view.State = Idle
+	}
 }
 
 // plan gives the time of the next run, and counts the slots that passed
@@ -428,9 +446,9 @@ func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 }
 
 // hasRun reports whether the script has had its first run, if it takes any by
-// itself.
+// itself at the start.
 func (u *worker) hasRun() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.view.Last != nil || u.script.ProbeOnly() || u.script.Disabled()
+	return u.view.Last != nil || u.script.ProbeOnly() || u.script.Disabled() || u.script.cron != nil
 }

@@ -16,6 +16,7 @@ type Script struct {
 	Since    time.Time      `json:"running_since,omitzero"`
 	Next     time.Time      `json:"next_run,omitzero" doc:"when it is due"`
 	Interval float64        `json:"interval_seconds,omitempty" doc:"missing where it runs on request only"`
+	Cron     string         `json:"cron,omitempty" doc:"its schedule; the interval is then that from its last turn to the next one"`
 	Timeout  float64        `json:"timeout_seconds"`
 	Overruns int            `json:"overruns" doc:"runs that were due while it still ran"`
 	Series   int            `json:"series" doc:"how many it has on the metrics page"`

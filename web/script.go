@@ -165,6 +165,8 @@ func (p *scriptPage) facts(v *script.View, series int, now time.Time) {
 	add("Dialect", v.Script.Dialect)
 	if v.Script.ProbeOnly() {
 		add("Interval", "none: it runs only when it is probed")
+	} else if cron := v.Script.Cron; cron != "" {
+		add("Schedule", texts.Visible(cron))
 	} else {
 		add("Interval", texts.Span(v.Interval))
 	}
