@@ -29,7 +29,7 @@ func findCron(f *finding) {
 	for _, folder := range []string{"/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly"} {
 		for _, file := range f.Host.Files(folder, "*") {
 			if text, err := f.Host.Read(file); err == nil && promName.MatchString(text) {
-				f.skip(config.Position{File: file}, "a script that writes a .prom file itself; have it print instead, and configure it with dialect: prometheus")
+				f.skip(config.Position{File: file}, "a script that writes a .prom file itself; have it print instead, and configure it with dialect: prometheus, or have the folder of the file read by dialect: textfile")
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func jobOf(command, shell, home string) (j job) {
 		}
 	}
 	if at < 0 {
-		j.why = "the program writes the file itself; have it print instead"
+		j.why = "the program writes the file itself; have it print instead, or have the folder of the file read by dialect: textfile"
 		return j
 	}
 	first := at

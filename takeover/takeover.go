@@ -37,6 +37,7 @@ var Tools = []Tool{
 	{"telegraf", "telegraf", findTelegraf},
 	{"cron", "cron", findCron},
 	{"systemd", "timers of systemd", findTimers},
+	{"node_exporter", "node_exporter's textfile collector", findNodeExporter},
 	{"collectd", "collectd", findCollectd},
 	{"statsd_exporter", "statsd_exporter", findStatsDExporter},
 	{"plugins", "folders of Nagios plugins", findPlugins}, // last: those that nobody above runs

@@ -68,6 +68,9 @@ func refuseDuplicates(all []*finding) {
 			if dialect := e.value.Get("dialect"); dialect != nil {
 				key = dialect.Value.Text + "\x00" + key
 			}
+			if folder := e.value.Get("directory"); folder != nil {
+				key += "\x00" + folder.Value.Text
+			}
 			if other := first[key]; other != nil {
 				e.refuse("%s has the same command", other.at)
 			} else {

@@ -285,14 +285,23 @@ func (h *Host) initScript(text string) (words []string) {
 // Flag gives the value of a flag in words, which is written as -name VALUE, or as
 // --name=VALUE or -name=VALUE; the last one counts.
 func Flag(words []string, names ...string) (value string, found bool) {
+	all := Flags(words, names...)
+	if len(all) == 0 {
+		return "", false
+	}
+	return all[len(all)-1], true
+}
+
+// Flags is Flag for one that may be repeated: all that it is given.
+func Flags(words []string, names ...string) (values []string) {
 	for i, word := range words {
 		for _, name := range names {
 			if of, ok := strings.CutPrefix(word, name+"="); ok && len(name) > 2 {
-				value, found = of, true
+				values = append(values, of)
 			} else if word == name && i+1 < len(words) {
-				value, found = words[i+1], true
+				values = append(values, words[i+1])
 			}
 		}
 	}
-	return value, found
+	return values
 }
