@@ -162,7 +162,7 @@ vet:
 .PHONY: e2e
 e2e: export SCRIPTBRIDGE_E2E ?= required
 e2e: export SCRIPTBRIDGE_FAULTS ?= short
-e2e: ## run the end-to-end tests (need Debian's prometheus: it has promtool too)
+e2e: ## run the end-to-end tests (need Debian's prometheus, which has promtool too, and prometheus-node-exporter)
 	$(GO) test -count=1 $(TESTFLAGS) ./e2e
 
 .PHONY: units

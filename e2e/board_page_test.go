@@ -102,8 +102,9 @@ var wanted = []string{
 type story struct{ here, there string }
 
 // startStory runs the examples' scripts and those above, has every receiver take
-// something, until the page has what is wanted.
-func startStory(t *testing.T) story {
+// something, until the page has what is wanted. more are further items of the
+// configuration's scripts, and sections.
+func startStory(t *testing.T, more string) story {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"token", "key"} {
@@ -114,7 +115,7 @@ func startStory(t *testing.T) story {
 	const api = "coscale: {app_id: shop, access_tokens_file: token, ttl: 1h}"
 	write(t, dir, "there.yml", "receive: {"+api+"}\n")
 	there := startBridge(t, dir, "there.yml", "--storage.path="+filepath.Join(dir, "there")).address
-	write(t, dir, "scriptbridge.yml", storyScriptsSection(t, dir)+fmt.Sprintf(`
+	write(t, dir, "scriptbridge.yml", storyScriptsSection(t, dir)+more+fmt.Sprintf(`
 receive:
   statsd: {unixgram: ./statsd, ttl: 1h}
   collectd: {http_path: /collectd-post, ttl: 1h}

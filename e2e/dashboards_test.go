@@ -28,7 +28,7 @@ func TestExpressions(t *testing.T) {
 	}
 	all = append(all, runbookQueries(t)...)
 	rules := ruleQueries(t)
-	s := startStory(t)
+	s := startStory(t, "")
 	t.Run("page", func(t *testing.T) {
 		p := readPage(t, s.here)
 		for _, q := range append(rules, all...) {

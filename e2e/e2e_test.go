@@ -58,7 +58,7 @@ func need(t *testing.T, name string) string {
 		if os.Getenv("SCRIPTBRIDGE_E2E") == "required" {
 			t.Fatalf("%s is not installed, and SCRIPTBRIDGE_E2E=required", name)
 		}
-		t.Skipf("%s is not installed (Debian: apt-get install prometheus)", name)
+		t.Skipf("%s is not installed (Debian: apt-get install %s)", name, strings.Replace(name, "promtool", "prometheus", 1))
 	}
 	return path
 }

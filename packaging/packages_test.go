@@ -173,8 +173,8 @@ func later(t *testing.T, packager string) string {
 }
 
 // serve runs the service as its unit says, as far as that can be had without
-// systemd, and waits until its page has what the script prints.
-func (r root) serve(t *testing.T) {
+// systemd, until the test ends, and waits until its page has what the script prints.
+func (r root) serve(t *testing.T) (address string) {
 	t.Helper()
 	unit, err := os.ReadFile(r.path("/usr/lib/systemd/system/scriptbridge.service"))
 	if err != nil {
@@ -186,8 +186,9 @@ func (r root) serve(t *testing.T) {
 	}
 	line := strings.NewReplacer("\\\n", "", "%S", "/var/lib").Replace(string(start[1]))
 	r.run(t, "install", "-d", "-o", "scriptbridge", "-g", "scriptbridge", "-m", "0700", "/var/lib/scriptbridge") // StateDirectory
-	address := testkit.FreeAddress()
-	r.write(t, "/etc/default/scriptbridge", fmt.Sprintf("ARGS=\"--web.listen-address=%s\"\n", address), 0o644)
+	r.run(t, "install", "-d", "-o", "scriptbridge", "-g", "scriptbridge", "-m", "0755", "/run/scriptbridge")     // RuntimeDirectory
+	address = testkit.FreeAddress()
+	r.write(t, "/etc/default/scriptbridge", fmt.Sprintf("ARGS=\"--web.listen-address=%s --config.auto-reload-interval=1s\"\n", address), 0o644)
 
 	// The first process stays root: the end of its parent is the end of one that is
 	// still who it was.
@@ -207,6 +208,67 @@ func (r root) serve(t *testing.T) {
 		page = get("http://" + address + "/metrics")
 		return strings.Contains(page, "\ncoscale_packaged{script=\"packaged\"} 42\n")
 	}, func() string { return "the page is\n" + page + "\nthe log\n" + log.String() })
+	return address
+}
+
+// shown has a Prometheus scrape the service as the package has set it up, and a
+// node_exporter show the same by two more lines of configuration.
+func (r root) shown(t *testing.T, address string) {
+	prometheus := testkit.FreeAddress()
+	config := filepath.Join(t.TempDir(), "prometheus.yml")
+	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: scriptbridge, static_configs: [{targets: [%q]}]}]\n", address)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	beside(t, "prometheus", "--config.file="+config, "--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+prometheus)
+	awaits(t, "http://"+prometheus+"/api/v1/query?query=coscale_packaged", `"script":"packaged"},"value":[`, `,"42"]`)
+
+	was, err := os.ReadFile(r.path("/etc/scriptbridge/scriptbridge.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, "/etc/scriptbridge/scriptbridge.yml", string(was)+"textfile:\n  directory: /run/scriptbridge\n", 0o644)
+	folder, file := r.path("/run/scriptbridge"), "scriptbridge.prom"
+	// Where it has another folder, there is a link to the file.
+	other := t.TempDir()
+	if err := os.Symlink(filepath.Join(folder, file), filepath.Join(other, file)); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{folder, other} {
+		node := testkit.FreeAddress()
+		beside(t, "prometheus-node-exporter", "--web.listen-address="+node, "--collector.textfile.directory="+folder)
+		awaits(t, "http://"+node+"/metrics", "\ncoscale_packaged{script=\"packaged\"} 42\n", "\nnode_textfile_scrape_error 0\n", "\nnode_textfile_mtime_seconds{file=\""+folder+"/"+file+"\"}", "\nnode_load1 ")
+	}
+	r.write(t, "/etc/scriptbridge/scriptbridge.yml", string(was), 0o644)
+}
+
+// beside runs a program of this machine until the test ends.
+func beside(t *testing.T, name string, args ...string) {
+	t.Helper()
+	c := exec.Command(name, args...)
+	c.Dir = t.TempDir()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+	})
+}
+
+// awaits polls a page until it has all of some texts.
+func awaits(t *testing.T, url string, wanted ...string) {
+	t.Helper()
+	page := ""
+	testkit.Poll(t, url+" to have what is wanted", func() bool {
+		page = get(url)
+		for _, want := range wanted {
+			if !strings.Contains(page, want) {
+				return false
+			}
+		}
+		return true
+	}, func() string { return fmt.Sprintf("it has no %q, but\n%s", wanted, page) })
 }
 
 func get(url string) string {
@@ -224,7 +286,7 @@ func get(url string) string {
 }
 
 func TestPackages(t *testing.T) {
-	needs(t, "debootstrap", "dpkg-deb", "rpm", "unshare", "chroot")
+	needs(t, "debootstrap", "dpkg-deb", "rpm", "unshare", "chroot", "prometheus", "prometheus-node-exporter")
 	t.Run("deb", func(t *testing.T) { testDeb(t, debian(t)) })
 	t.Run("rpm", func(t *testing.T) { testRPM(t, debian(t)) })
 }
@@ -251,7 +313,7 @@ func testDeb(t *testing.T, r root) {
 		t.Errorf("check: %s", got)
 	}
 	r.write(t, "/etc/scriptbridge/scripts/packaged", script, 0o755)
-	t.Run("serve", r.serve)
+	t.Run("serve", func(t *testing.T) { r.shown(t, r.serve(t)) })
 	if got := r.run(t, "dpkg", "--verify", "scriptbridge"); strings.TrimSpace(got) != "??5?????? c /etc/default/scriptbridge" {
 		t.Errorf("what differs from the package:\n%s", got)
 	}
@@ -281,7 +343,7 @@ func testRPM(t *testing.T, r root) {
 	r.has(t, true, append(installed, "/usr/share/zsh/site-functions/_scriptbridge")...)
 	r.run(t, "getent", "passwd", "scriptbridge")
 	r.write(t, "/etc/scriptbridge/scripts/packaged", script, 0o755)
-	t.Run("serve", r.serve)
+	t.Run("serve", func(t *testing.T) { r.serve(t) })
 
 	r.write(t, "/etc/scriptbridge/scriptbridge.yml", mine, 0o644)
 	rpm("--upgrade", later(t, "rpm"))
