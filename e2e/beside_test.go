@@ -98,7 +98,6 @@ func TestBesideNodeExporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, scraped := t.TempDir(), t.TempDir()
 	odd := write(t, t.TempDir(), "odd.prom", oddProm)
 	s := startStory(t, fmt.Sprintf(`
   - {name: odd, command: cat %[2]s, dialect: prometheus, interval: 1s, honor_timestamps: true}
@@ -106,10 +105,9 @@ func TestBesideNodeExporter(t *testing.T) {
   - {command: %[1]s/examples/instrumental/machine.sh, dialect: instrumental, interval: 2s, options: {permissions: off}}
   - {dialect: scalyr, interval: 1s, options: {module: random_coin_monitor, module_paths: [%[1]s/examples/scalyr], config: {gauss_mean: 8.5, gauss_stddev: 0.5}}}
   - {dialect: scalyr, interval: 1s, options: {module: machine_monitor, module_paths: [%[1]s/examples/scalyr]}}
-textfile: {directory: %[3]s}
-`, repository, odd, folder))
-	file := filepath.Join(folder, "scriptbridge.prom")
-	shown := startCollector(t, folder)
+`, repository, odd))
+	file, scraped := s.textfile, t.TempDir()
+	shown := startCollector(t, filepath.Dir(file))
 	var last string
 	eventually(t, "node_exporter to show it all", func() error {
 		before, err := os.ReadFile(file)

@@ -92,18 +92,19 @@ var wanted = []string{
 	`collectd_event_info\{receiver="collectd",`,
 	`coscale_users\{subject="application"\} 7`,
 	`coscale_event_info\{receiver="coscale",`,
+	`scriptbridge_textfile_last_write_timestamp_seconds [1-9]`,
 	`scriptbridge_upload_up\{upload="coscale"\} 1`,
 	`scriptbridge_upload_sent_total\{upload="coscale"\} [1-9]`,
 	`scriptbridge_upload_up\{upload="instrumental"\} 0`,
 	`scriptbridge_upload_skipped_total\{reason="[a-z_]+",upload="instrumental"\} [1-9]`,
 }
 
-// story is a bridge with everything in it, and the one that it uploads to.
-type story struct{ here, there string }
+// story is a bridge with everything in it, the one that it uploads to, and the file that it writes.
+type story struct{ here, there, textfile string }
 
 // startStory runs the examples' scripts and those above, has every receiver take
 // something, until the page has what is wanted. more are further items of the
-// configuration's scripts, and sections.
+// configuration's scripts.
 func startStory(t *testing.T, more string) story {
 	t.Helper()
 	dir := t.TempDir()
@@ -123,7 +124,12 @@ receive:
 upload:
   coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 1s}
   instrumental: {api_key_file: key, collector: "127.0.0.1:1"} # where nobody is
+textfile: {directory: textfile}
 `, api, there))
+	folder := filepath.Join(dir, "textfile")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	here := startBridge(t, dir, "scriptbridge.yml", "--storage.path="+filepath.Join(dir, "here")).address
 	pushStory(t, dir, here)
 	eventually(t, "a page with all that is wanted", func() error {
@@ -138,7 +144,7 @@ upload:
 		}
 		return nil
 	})
-	return story{here, there}
+	return story{here, there, filepath.Join(folder, "scriptbridge.prom")}
 }
 
 // storyScriptsSection writes all scripts into a folder, and gives the section of
@@ -169,6 +175,13 @@ func storyScriptsSection(t *testing.T, dir string) string {
 // such, something that it refuses.
 func pushStory(t *testing.T, dir, address string) {
 	t.Helper()
+	eventually(t, "the receivers to be open", func() error {
+		text, err := get("http://" + address + "/metrics")
+		if open := regexp.MustCompile(`(?m)^scriptbridge_receiver_up\{.*\} 1$`).FindAllString(text, -1); err != nil || len(open) < 3 {
+			return fmt.Errorf("only %q are (%v)", open, err)
+		}
+		return nil
+	})
 	eventually(t, "the packet to be taken", func() error {
 		conn, err := net.Dial("unixgram", filepath.Join(dir, "statsd"))
 		if err != nil {
@@ -233,7 +246,11 @@ type page []labels.Labels
 
 func readPage(t *testing.T, address string) page {
 	t.Helper()
-	series := page{labels.FromStrings(model.MetricNameLabel, "up", "job", "j", "instance", "i")}
+	series := page{
+		labels.FromStrings(model.MetricNameLabel, "up", "job", "j", "instance", "i"),
+		// Of a node_exporter beside it (TestTextfile).
+		labels.FromStrings(model.MetricNameLabel, "node_textfile_mtime_seconds", "file", "/run/scriptbridge/scriptbridge.prom"),
+	}
 	for _, path := range []string{"/metrics", probePath} {
 		text, err := get("http://" + address + path)
 		if err != nil {
