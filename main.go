@@ -171,7 +171,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	commands := slices.Concat(
 		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app)},
 		cli.Uploads(app),
-		[]cli.Command{cli.Push(app), cli.Wrap(app), cli.Init(app)},
+		[]cli.Command{cli.Push(app), cli.Wrap(app), cli.Status(app), cli.Init(app)},
 	)
 	if i := slices.Index(args, "--"); i >= 0 {
 		args, f.args = args[:i], args[i+1:]

@@ -90,20 +90,12 @@ type Views struct {
 
 // Fill fills in the tables of an overview, and what is counted in them.
 func (m Maker) Fill(o *Overview, of Views) {
-	o.States = make(map[State]int)
-	for _, s := range States() {
-		o.States[s] = 0
-	}
 	o.Scripts = make([]Script, len(of.Scripts))
 	for i := range of.Scripts {
 		o.Scripts[i] = m.Script(&of.Scripts[i])
-		o.States[o.Scripts[i].State]++
-		o.Series += o.Scripts[i].Series
 	}
 	o.Receivers, o.Uploads = m.Receivers(of.Receivers), m.Uploads(of.Uploads)
-	for _, r := range o.Receivers {
-		o.Series += r.Series
-	}
+	o.count()
 }
 
 // Receivers is Receiver for each.

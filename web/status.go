@@ -216,19 +216,7 @@ func refusedCell(n int) cell {
 
 // urgency orders rows by what wants looking at: what fails, then what says that
 // something else does, then what loses lines.
-func (r *scriptRow) urgency() int {
-	switch {
-	case r.state == status.Failing:
-		return 0
-	case r.state == status.Critical:
-		return 1
-	case r.state.Severity() > status.Fine:
-		return 2
-	case r.refused > 0:
-		return 3
-	}
-	return 4
-}
+func (r *scriptRow) urgency() int { return status.Urgency(r.state, r.refused) }
 
 // last is the verdict on the last run, or an empty one, for comparing.
 func (r *scriptRow) last() *script.Verdict {

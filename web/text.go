@@ -52,35 +52,9 @@ func soon(t, now time.Time) shownTime {
 	}
 }
 
-// roughly gives the largest unit of a duration, which never shows less than
-// one of it.
-func roughly(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return "1 s"
-	case d < 2*time.Minute:
-		return strconv.Itoa(int(d/time.Second)) + " s"
-	case d < 2*time.Hour:
-		return strconv.Itoa(int(d/time.Minute)) + " min"
-	case d < 48*time.Hour:
-		return strconv.Itoa(int(d/time.Hour)) + " h"
-	default:
-		return strconv.Itoa(int(d/(24*time.Hour))) + " d"
-	}
-}
+func roughly(d time.Duration) string { return texts.Roughly(d) }
 
-// took gives a duration as people read it, to about three digits.
-func took(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return strconv.FormatInt(d.Microseconds(), 10) + " µs"
-	case d < time.Second:
-		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
-	case d < 100*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
-	}
-	return texts.Span(d.Round(time.Second))
-}
+func took(d time.Duration) string { return texts.Took(d) }
 
 // plainNumber gives a value exactly, as people write it: with an exponent only
 // where the digits alone would be too many to read.
@@ -91,14 +65,7 @@ func plainNumber(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// number groups thousands: 10,000.
-func number(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+func number(n int) string { return texts.Number(n) }
 
 // count is a number with its noun, whose plural takes an s.
 func count(n int, noun string) string {

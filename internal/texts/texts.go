@@ -1,6 +1,7 @@
 // Package texts is what several packages do with the texts of others: cut them
 // (texts.go), make them safe to look at (visible.go), take secrets out of them
-// (hide.go), write JSON, and take its objects apart in their order (json.go).
+// (hide.go), write JSON, and take its objects apart in their order (json.go). people.go
+// writes durations and numbers for people.
 package texts
 
 import (

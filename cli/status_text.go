@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"scriptbridge/internal/texts"
+	"scriptbridge/record"
+	"scriptbridge/script"
+	"scriptbridge/status"
+)
+
+// overviewText shows an overview: first a line as Nagios wants it of a plugin, then
+// the tables of the first page.
+func overviewText(o *status.Overview, now time.Time) string {
+	var b strings.Builder
+	b.WriteString(pluginLine(o) + "\n")
+	table(&b, []string{"SCRIPT", "DIALECT", "STATE", "LAST RUN", "NEXT", "TOOK", "EXIT", "SERIES", "REFUSED", "WHY"}, scriptRows(o, now))
+	table(&b, []string{"RECEIVER", "STATE", "LAST BATCH", "SERIES", "DROPPED", "REFUSED", "WHY"}, receiverRows(o, now))
+	table(&b, []string{"UPLOAD", "STATE", "QUEUED", "OLDEST", "SENT", "REFUSED", "WHY"}, uploadRows(o, now))
+	if !o.Config.OK {
+		b.WriteString("\nThe last reload failed, " + ago(o.Config.At, now) + ". The previous configuration stays in use.")
+		b.WriteString(cell(" "+o.Config.Error) + "\n")
+	}
+	if o.Hidden != "" {
+		b.WriteString("\nErrors are not shown in their own words: " + o.Hidden + ".\n")
+	}
+	return b.String()
+}
+
+// table prints rows below headings; nothing without rows.
+func table(b *strings.Builder, headings []string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w)
+	for _, row := range append([][]string{headings}, rows...) {
+		for i, text := range row {
+			if row[i] = cell(text); row[i] == "" {
+				row[i] = "-"
+			}
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	w.Flush() //nolint:errcheck // into a strings.Builder
+}
+
+// cell is a text on one line, cut. A stroke would begin performance data.
+func cell(text string) string {
+	return line(texts.Shorten(text, 240))
+}
+
+func line(text string) string { return strings.ReplaceAll(texts.OneLine(text), "|", "¦") }
+
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return texts.Roughly(now.Sub(t)) + " ago"
+}
+
+// scriptRows has what wants looking at first, then what loses lines, and all in the
+// order of the configuration.
+func scriptRows(o *status.Overview, now time.Time) (rows [][]string) {
+	sorted := make([]*status.Script, len(o.Scripts))
+	for i := range o.Scripts {
+		sorted[i] = &o.Scripts[i]
+	}
+	slices.SortStableFunc(sorted, func(a, b *status.Script) int {
+		return cmp.Compare(status.Urgency(a.State, a.Refused), status.Urgency(b.State, b.Refused))
+	})
+	for _, s := range sorted {
+		row := []string{s.Name, s.Dialect, stateText(s), "", nextText(s, now), "", "", texts.Number(s.Series), "", whyText(s)}
+		if l := s.Last; l != nil && s.State != status.Disabled {
+			row[3], row[5] = ago(l.Start, now), texts.Took(time.Duration(l.Duration*float64(time.Second)))
+			if l.ExitCode != nil {
+				row[6] = strconv.Itoa(*l.ExitCode)
+			}
+		}
+		if s.Refused > 0 {
+			row[8] = texts.Number(s.Refused)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// stateText is the state, of a failure its kind, and what goes on.
+func stateText(s *status.Script) string {
+	text := s.State.Words()
+	switch {
+	case s.State == status.Failing && s.Last.Result != record.Error:
+		text += " (" + string(s.Last.Result) + ")"
+	case s.State.Severity() != status.Fine && s.State != status.Failing:
+		text = strings.ToUpper(text)
+	}
+	if s.Activity == script.Running || s.Activity == script.Waiting && s.State != status.NotYetRun {
+		text += ", " + string(s.Activity)
+	}
+	return text
+}
+
+func nextText(s *status.Script, now time.Time) string {
+	switch d := s.Next.Sub(now); {
+	case s.Next.IsZero():
+		return ""
+	case d < time.Second:
+		return "now"
+	default:
+		return "in " + texts.Roughly(d)
+	}
+}
+
+// whyText is why a script is as it is: in its own words, where those are there.
+func whyText(s *status.Script) string {
+	l := s.Last
+	switch {
+	case s.State == status.Disabled:
+		return s.Warning
+	case l == nil:
+		return ""
+	case s.State == status.Failing && l.Stderr != "" && !strings.Contains(l.Error, l.Stderr):
+		return l.Error + "; stderr: " + l.Stderr
+	case s.State == status.Failing:
+		return cmp.Or(l.Error, l.Cause)
+	case l.Text != "":
+		return l.Text
+	}
+	return counted(s.Reasons)
+}
+
+// counted is how many there were of each reason.
+func counted(reasons map[string]int) string {
+	var all []string
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		if n := reasons[reason]; n > 0 {
+			all = append(all, texts.Number(n)+" × "+reason)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "refused: " + strings.Join(all, ", ")
+}
+
+func receiverRows(o *status.Overview, now time.Time) (rows [][]string) {
+	for i := range o.Receivers {
+		r := &o.Receivers[i]
+		rows = append(rows, []string{
+			r.Name, r.State.Words(), ago(r.Last, now), texts.Number(r.Series), texts.Number(total(r.Dropped)), texts.Number(r.Refused),
+			cmp.Or(r.Error, r.Cause, counted(r.Reasons)),
+		})
+	}
+	return rows
+}
+
+func uploadRows(o *status.Overview, now time.Time) (rows [][]string) {
+	for _, u := range o.Uploads {
+		rows = append(rows, []string{
+			u.Name, u.State.Words(), texts.Number(int(u.Queued)), ago(u.Oldest, now), texts.Number(int(u.Sent)), texts.Number(int(u.Refused)), cmp.Or(u.Error, u.Cause),
+		})
+	}
+	return rows
+}
+
+func total(by map[string]uint64) (n int) {
+	for _, one := range by {
+		n += int(one)
+	}
+	return n
+}
+
+// pluginLine is the first line: how all is, with performance data.
+func pluginLine(o *status.Overview) string {
+	var wrong []string
+	add := func(what string, names []string) {
+		if len(names) > 0 {
+			wrong = append(wrong, fmt.Sprintf("%d %s (%s)", len(names), what, someOf(names)))
+		}
+	}
+	named := func(has func(*status.Script) bool) (names []string) {
+		for i := range o.Scripts {
+			if has(&o.Scripts[i]) {
+				names = append(names, o.Scripts[i].Name)
+			}
+		}
+		return names
+	}
+	for _, state := range status.States() {
+		if state.Severity() != status.Fine {
+			add(state.Words(), named(func(s *status.Script) bool { return s.State == state }))
+		}
+	}
+	lossy := named(func(s *status.Script) bool { return s.Refused > 0 })
+	add("with refused lines", lossy)
+	var down, bad, failing []string
+	for i := range o.Receivers {
+		switch r := &o.Receivers[i]; {
+		case r.State == status.Down:
+			down = append(down, r.Name)
+		case r.Severity() != status.Fine:
+			bad = append(bad, r.Name)
+		}
+	}
+	for _, u := range o.Uploads {
+		if u.State == status.Failing {
+			failing = append(failing, u.Name)
+		}
+	}
+	add(texts.Plural(len(down), "receiver")+" down", down)
+	add(texts.Plural(len(bad), "receiver")+" with refused series", bad)
+	add(texts.Plural(len(failing), "upload")+" failing", failing)
+	if !o.Config.OK {
+		wrong = append(wrong, "the last reload failed")
+	}
+	text := [...]string{"OK", "WARNING", "CRITICAL"}[o.Severity()] + ": " + texts.Count(len(o.Scripts), "script")
+	if len(wrong) > 0 {
+		text += ": " + strings.Join(wrong, ", ")
+	}
+	n := func(s status.State) int { return o.States[s] }
+	return line(text) + fmt.Sprintf(" | scripts=%d failing=%d critical=%d warning=%d unknown=%d refused=%d receivers_down=%d uploads_failing=%d series=%d",
+		len(o.Scripts), n(status.Failing), n(status.Critical), n(status.Warning), n(status.Unknown), len(lossy), len(down), len(failing), o.Series)
+}
+
+// someOf names a few.
+func someOf(names []string) string {
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
