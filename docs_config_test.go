@@ -353,6 +353,7 @@ func TestDocsFlags(t *testing.T) {
 		"agent",                   // Prometheus
 		"check", "ignore-missing", // sha256sum
 		"cap-drop", "detach", "network", "pid", "publish", "read-only", "volume", // podman
+		"compressed",    // curl
 		"set", "values", // helm
 		"completion-script-bash", "completion-script-zsh", // ours, which kingpin does not list
 	}

@@ -63,7 +63,7 @@ func (b block) commands() map[string]string {
 	if b.lang == "ini" { // of a unit: TestUnitsSyntax has those
 		return all
 	}
-	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|init|push|serve|try|wrap|--).*`).FindAllString(b.text, -1) {
+	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|init|push|serve|status|try|wrap|--).*`).FindAllString(b.text, -1) {
 		all[m] = ""
 	}
 	return all
@@ -248,6 +248,7 @@ func TestDocsCommands(t *testing.T) {
 			}
 		},
 	}
+	maps.Copy(check, apiCommands(examples))
 	run := map[string]bool{}
 	for _, b := range docBlocks(t) {
 		for command, output := range b.commands() {

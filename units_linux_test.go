@@ -57,19 +57,6 @@ func unitOf(texts ...string) unit {
 // the gives a key that stands once.
 func (u unit) the(key string) string { return strings.Join(u[key], " ") }
 
-// needs skips a test whose program is missing; in CI it fails.
-func needs(t *testing.T, program, install string) {
-	t.Helper()
-	_, err := exec.LookPath(program)
-	switch {
-	case err == nil:
-	case os.Getenv("SCRIPTBRIDGE_E2E") == "required":
-		t.Fatalf("%s is missing: apt-get install %s", program, install)
-	default:
-		t.Skipf("%s is missing: apt-get install %s", program, install)
-	}
-}
-
 // analyze asks systemd-analyze about units; it gives all that there is to object.
 func analyze(t *testing.T, args ...string) string {
 	t.Helper()

@@ -1,5 +1,5 @@
 // Package cli has the commands that end by themselves: try (try.go,
-// try_report.go), uploads (uploads.go), push (push.go), wrap (wrap.go) and init
+// try_report.go), status (status.go, status_text.go), uploads (uploads.go), push (push.go), wrap (wrap.go) and init
 // (init.go). They print to the writers that they are given, and return errors. api.go has the
 // flags of those that are clients of CoScale's API.
 package cli
