@@ -172,6 +172,17 @@ func provided(t *testing.T, text string) string {
 	for _, m := range regexp.MustCompile(`(\w+): "?\$\{CREDENTIALS_DIRECTORY\}(/[\w.-]+)`).FindAllStringSubmatch(text, -1) {
 		provide(t, m[1], root, "/credentials"+m[2])
 	}
+	for _, m := range regexp.MustCompile(`\$\{(env|credential):([\w.-]+)\}`).FindAllStringSubmatch(text, -1) {
+		const secret = "a-secret-of-the-operator"
+		if m[1] == "env" {
+			t.Setenv(m[2], secret)
+			continue
+		}
+		if err := os.MkdirAll(root+"/credentials", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, root+"/credentials/"+m[2], secret+"\n", 0o600)
+	}
 	// An account that the docs make.
 	text = regexp.MustCompile(`user: monitoring-\w+`).ReplaceAllString(text, "user: nobody")
 	path := regexp.MustCompile(`(^|[\s\['",:{])(/[\w.-]+(?:/[\w.-]+)*)`)

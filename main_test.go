@@ -216,7 +216,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	b.cmd = exec.Command(program, full...)
 	b.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "OPERATOR_TOKENS", "OPERATOR_PASSWORD", "OPERATOR_EMPTY", "OPERATOR_KEY"} {
 		b.cmd.Env = append(b.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	b.cmd.Stdout, b.cmd.Stderr = output(ts, b.stdout, events), output(ts, b.stderr, logFile)

@@ -104,9 +104,9 @@ type Settings struct {
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
 	Labels           map[string]string   `yaml:"labels" aka:"tags" format:"label" doc:"on every series of the script; they override those of 'global'"`
-	Env              map[string]Secret   `yaml:"env" aka:"environment" format:"variable" process:"true" doc:"additional environment variables. Their values are never shown"`
+	Env              map[string]Secret   `yaml:"env" aka:"environment" format:"variable" process:"true" doc:"additional environment variables. Their values are never shown. '${env:NAME}' and '${credential:NAME}' stand for [secrets that are elsewhere](security.md#secrets)"`
 	PassEnv          []string            `yaml:"pass_env" format:"variable name" process:"true" doc:"variables of the bridge's own environment that the script is given besides those in [security.md](security.md#what-a-script-is-given)"`
-	EnvFile          string              `yaml:"env_file" aka:"environment_file" format:"file" process:"true" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
+	EnvFile          string              `yaml:"env_file" aka:"environment_file" format:"secret file" process:"true" doc:"a file of such, with lines 'NAME=value'; it must not be readable by others"`
 	User             string              `yaml:"user" aka:"run_as runas username" process:"true" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
 	Group            string              `yaml:"group" process:"true" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
 	WorkingDirectory string              `yaml:"working_directory" aka:"cwd workdir working_dir chdir" format:"path" first:"true" process:"true" unset:"the script's own folder" doc:"where it runs"`
@@ -120,6 +120,9 @@ type Settings struct {
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
 	Confinement      `yaml:",inline"`
+	// Withheld are variables of the bridge's environment that hold secrets, which scripts
+	// are not given.
+	Withheld []string
 	// TrustedPaths are Global's, and those of the command line; DropTexts is
 	// Global's.
 	TrustedPaths []string

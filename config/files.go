@@ -104,8 +104,12 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 // mostWrong is how many lines of one file are told that are wrong.
 const mostWrong = 100
 
-// readPrivate reads a regular file that others may not read.
+// readPrivate reads a regular file that others may not read, or the variable that stands
+// for one.
 func readPrivate(file string) ([]byte, error) {
+	if _, ok := variableOf(file); ok {
+		return ReadSecretFile(file)
+	}
 	info, err := os.Stat(file)
 	if err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode()&0o004 != 0 {
 		return nil, &Error{

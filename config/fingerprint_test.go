@@ -34,6 +34,14 @@ func TestFingerprint(t *testing.T) {
 	if of(1, file) == first {
 		t.Error("a renewed file makes no difference")
 	}
+	t.Setenv("OPERATOR_TOKEN", "one")
+	if first = of(1, "${env:OPERATOR_TOKEN}"); first == of(1) || first == of(1, "${env:OTHER}") {
+		t.Error("a variable makes no difference")
+	}
+	t.Setenv("OPERATOR_TOKEN", "two")
+	if of(1, "${env:OPERATOR_TOKEN}") == first {
+		t.Error("another value of a variable makes no difference")
+	}
 }
 
 // What is hidden from people counts, and what is unexported; and no two texts

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,8 +36,9 @@ type format struct {
 
 // formats are those that the tag format names.
 var formats = map[string]format{
-	"path": {read: readPath},
-	"file": {read: readFile},
+	"path":        {read: readPath},
+	"file":        {read: readFile},
+	"secret file": {read: readSecretName},
 	"path or -": {read: func(e *entry, s string) (string, *yamltree.Problem) {
 		if s == "-" {
 			return s, nil
@@ -91,29 +90,6 @@ func readFile(e *entry, s string) (string, *yamltree.Problem) {
 		return path, nil
 	}
 	return path, e.load.obeyed(path, wayOut)
-}
-
-// credentials is the variable that systemd names the folder of a unit's credentials
-// by, which nobody else may read (LoadCredential=). It is the one variable that
-// means something in the configuration.
-const credentials = "CREDENTIALS_DIRECTORY"
-
-// inCredentials gives the path of a file that is named as one in that folder; any
-// other it leaves as it is.
-func inCredentials(s string) (string, *yamltree.Problem) {
-	name, ok := strings.CutPrefix(s, "${"+credentials+"}/")
-	if !ok {
-		name, ok = strings.CutPrefix(s, "$"+credentials+"/")
-	}
-	if !ok {
-		return s, nil
-	}
-	folder := os.Getenv(credentials)
-	if !filepath.IsAbs(folder) {
-		return s, yamltree.Problemf("it is set in a unit with LoadCredential=; elsewhere name the file by its path",
-			"is a credential, but %s names no folder", credentials)
-	}
-	return filepath.Join(folder, name), nil
 }
 
 // readAddress reads HOST:PORT. Without a host it is loopback: what is received is

@@ -36,6 +36,8 @@ type loader struct {
 	names    map[string]Position // of the scripts
 	patterns []pattern
 	trusted  *trust.Policy // nil: nothing is asked
+	// variables are those of our environment that hold secrets.
+	variables []string
 }
 
 // obeyed says why a file must not be obeyed; wayOut ends the sentence that tells
@@ -100,7 +102,20 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover, and nothing under receive", file))
 	}
 	l.config.Receive.DropTexts = l.config.Global.DropTexts
+	l.withhold()
 	return l
+}
+
+// withhold keeps from all scripts the variables that hold secrets.
+func (l *loader) withhold() {
+	slices.Sort(l.variables)
+	withheld := slices.Compact(l.variables)
+	for _, s := range l.config.Scripts {
+		s.Withheld = withheld
+	}
+	for _, d := range l.config.Discover {
+		d.Withheld = withheld
+	}
 }
 
 func (l *loader) fail(file string, line int, remedy, format string, args ...any) {

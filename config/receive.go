@@ -21,7 +21,7 @@ type Receive struct {
 // ReceiveCoScale is a receiver for clients of CoScale's API.
 type ReceiveCoScale struct {
 	AppID            string        `yaml:"app_id" aka:"application_id" required:"write the id that the clients have" doc:"the application's id that the clients have"`
-	AccessTokensFile string        `yaml:"access_tokens_file" aka:"tokens token access_tokens access_token_file" format:"file" required:"name a file with one token in each line, not readable by others" doc:"a file with one access token per line, each of at least 16 characters, not readable by others; a reload notices changes in it"` // see ReadSecrets
+	AccessTokensFile string        `yaml:"access_tokens_file" aka:"tokens token access_tokens access_token_file" format:"secret file" required:"name a file with one token in each line, not readable by others" doc:"a file with one access token per line, each of at least 16 characters, not readable by others; a reload notices changes in it"` // see ReadSecrets
 	TTL              time.Duration `yaml:"ttl" default:"5m" min:"1s" doc:"how long a series stays after its last value was received"`
 	// Listen are addresses of its own; empty: the web port.
 	Listen    []string          `yaml:"listen" aka:"address listen_address port" format:"address" unset:"the web port" doc:"one or several separate addresses that serve only the API. Some clients can only reach port 80 or 443. The web port cannot be used when '--web.config.file' has users, because the clients cannot log in there"`
@@ -33,7 +33,7 @@ type ReceiveCoScale struct {
 // TLS are the files that a listener of TLS needs; both or none.
 type TLS struct {
 	CertFile string `yaml:"cert_file" format:"file" doc:"the certificate, for 'listen'"`
-	KeyFile  string `yaml:"key_file" format:"file" doc:"its key"`
+	KeyFile  string `yaml:"key_file" format:"secret file" doc:"its key"`
 }
 
 // ReceiveStatsD is a receiver for StatsD. An empty address is none.
@@ -51,7 +51,7 @@ type ReceiveStatsD struct {
 type ReceiveCollectd struct {
 	UDP           string            `yaml:"udp" aka:"listen address listen_address port" format:"address" doc:"an address for collectd's binary protocol"`
 	SecurityLevel string            `yaml:"security_level" default:"none" words:"none sign encrypt" doc:"'sign' accepts only signed or encrypted packets, 'encrypt' only encrypted ones"`
-	AuthFile      string            `yaml:"auth_file" format:"file" doc:"collectd's file of users and passwords, for signed and encrypted packets"`
+	AuthFile      string            `yaml:"auth_file" format:"secret file" doc:"collectd's file of users and passwords, for signed and encrypted packets"`
 	TypesDB       []string          `yaml:"types_db" format:"file" unset:"'/usr/share/collectd/types.db', if it exists" doc:"one or several files that declare collectd's types"`
 	HTTPPath      string            `yaml:"http_path" format:"url path" doc:"a path on the web port for 'write_http'; it needs users in '--web.config.file', or a web listener on loopback"`
 	Unixsock      string            `yaml:"unixsock" format:"path" doc:"the socket of collectd's plugin 'unixsock', which the bridge polls"`

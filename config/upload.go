@@ -25,7 +25,7 @@ type Upload struct {
 type UploadCoScale struct {
 	URL             string        `yaml:"url" aka:"address endpoint" default:"https://api.coscale.com" doc:"where the API is. Plain http to another machine needs 'insecure: true'"` // without a slash at its end
 	AppID           string        `yaml:"app_id" aka:"application_id" required:"write the application's id" doc:"the application's id"`
-	AccessTokenFile string        `yaml:"access_token_file" aka:"token access_token token_file" format:"file" required:"name a file that holds the token, not readable by others" doc:"a file that holds the token, not readable by others"`
+	AccessTokenFile string        `yaml:"access_token_file" aka:"token access_token token_file" format:"secret file" required:"name a file that holds the token, not readable by others" doc:"a file that holds the token, not readable by others"`
 	Server          string        `yaml:"server" unset:"this host's name" doc:"the server to which the metrics belong"`
 	Interval        time.Duration `yaml:"interval" default:"60s" min:"1s" doc:"how often data are sent. An Average, and what [StatsD](statsd.md#upload) clients sent, gives one value per interval"`
 	NameSuffix      string        `yaml:"name_suffix" default:" - Custom" empty:"yes" doc:"appended to every metric's name, as CoScale's own agent did"`
@@ -37,7 +37,7 @@ type UploadCoScale struct {
 // UploadInstrumental sends to Instrumental's collector.
 type UploadInstrumental struct {
 	Collector    string `yaml:"collector" aka:"url address endpoint" default:"collector.instrumentalapp.com:8001" format:"address" doc:"its address"`
-	APIKeyFile   string `yaml:"api_key_file" aka:"token api_key key project_token" format:"file" required:"name a file that holds the key, not readable by others" doc:"a file that holds the key, not readable by others"`
+	APIKeyFile   string `yaml:"api_key_file" aka:"token api_key key project_token" format:"secret file" required:"name a file that holds the key, not readable by others" doc:"a file that holds the key, not readable by others"`
 	Host         string `yaml:"host" unset:"this host's name" doc:"the first part of every metric's name, except for StatsD's; dots in it are kept"`
 	StatsDPrefix string `yaml:"statsd_prefix" format:"name part" doc:"put in front of the names that StatsD clients sent, with a dot between; 'metricPrefix' in the daemon's configuration"`
 	CAFile       string `yaml:"ca_file" format:"file" unset:"the system's" doc:"the certificate authorities that are trusted"`

@@ -102,6 +102,9 @@ func (e *entry) mapping(k *key, f yamltree.Field, to reflect.Value) {
 			if p != nil && one.Value.Kind == yamltree.Null {
 				p.Remedy = `write "" for an empty one`
 			}
+			if p == nil && made.Type() == reflect.TypeFor[Secret]() {
+				text, p = e.readSecret(text)
+			}
 			if p == nil {
 				p = check(one.Key, text)
 			}

@@ -101,9 +101,9 @@ func (s *Script) resolveCommand() (process.Command, error) {
 
 // variables gives a command its environment.
 func (s *Script) variables(c *process.Command) error {
-	env := process.Environment(os.Environ(), c.Account, s.PassEnv)
+	env := process.Environment(os.Environ(), c.Account, s.PassEnv, s.Withheld)
 	if s.EnvFile != "" {
-		if _, err := os.Lstat(s.EnvFile); isMissing(err) {
+		if _, err := os.Lstat(s.EnvFile); config.IsFile(s.EnvFile) && isMissing(err) {
 			return &missingError{"env_file: there is no file " + s.EnvFile, s.EnvFile, "correct env_file:, or make the file"}
 		}
 		if err := s.obeyed(s.EnvFile); err != nil {
@@ -150,7 +150,7 @@ func (s *Script) guard(c *process.Command) *process.Guard {
 // obeyed says why root must not take the variables of a file. The configuration
 // has asked when it was read, and the file may have changed hands since.
 func (s *Script) obeyed(file string) error {
-	if os.Geteuid() != 0 && !s.AsRoot {
+	if os.Geteuid() != 0 && !s.AsRoot || !config.IsFile(file) {
 		return nil
 	}
 	e := trust.Policy{Except: s.TrustedPaths}.Fault(file)

@@ -85,7 +85,7 @@ func newReceiver(r *config.Receive, env receiver.Env) (receiver.Receiver, error)
 // readKeyPair reads a certificate and its key.
 func readKeyPair(files config.TLS) (tls.Certificate, error) {
 	cert, errCert := fsx.ReadFile(files.CertFile)
-	key, errKey := fsx.ReadFile(files.KeyFile)
+	key, errKey := config.ReadSecretFile(files.KeyFile)
 	if err := errors.Join(errCert, errKey); err != nil {
 		return tls.Certificate{}, fmt.Errorf("tls: %w", err)
 	}

@@ -34,16 +34,19 @@ func inList(variable string, list []string) bool {
 }
 
 // Environment gives what of env, the bridge's own environment, a script sees: all
-// but what is meant for the bridge. A script with an account of its own sees a
+// but what is meant for the bridge, or is withheld. A script with an account of its own sees a
 // few variables, those of its account, and the ones that pass names.
-func Environment(env []string, account *Account, pass []string) []string {
+func Environment(env []string, account *Account, pass, withheld []string) []string {
 	passed := func(v string) bool { return slices.Contains(pass, nameOf(v)) && !inList(v, neverPassed) }
+	ours := func(v string) bool {
+		return inList(v, bridgeVariables) || slices.Contains(withheld, nameOf(v)) && !inList(v, accountVariables)
+	}
 	if account == nil {
-		return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return inList(v, bridgeVariables) && !passed(v) })
+		return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return ours(v) && !passed(v) })
 	}
 	own := account.Env()
 	kept := slices.DeleteFunc(slices.Clone(env), func(v string) bool {
-		return !passed(v) && (!inList(v, accountVariables) || inList(v, bridgeVariables))
+		return !passed(v) && (!inList(v, accountVariables) || ours(v))
 	})
 	kept = slices.DeleteFunc(kept, func(v string) bool {
 		return slices.ContainsFunc(own, func(o string) bool { return nameOf(o) == nameOf(v) })

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,18 +32,24 @@ func TestEnvironment(t *testing.T) {
 		account *Account
 		pass    []string
 		want    []string
+
+		withheld []string
 	}{
-		{"ours", nil, nil, ours},
-		{"another's", alice, nil, append(few[:len(few):len(few)], login...)},
+		{"ours", nil, nil, ours, nil},
+		{"another's", alice, nil, append(few[:len(few):len(few)], login...), nil},
 		{"another's, with more", alice, []string{"HTTP_PROXY", "CREDENTIALS_DIRECTORY", "HOME", "MISSING"},
-			append([]string{"PATH=/bin", "CREDENTIALS_DIRECTORY=/run/c", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb", "HTTP_PROXY=http://u:p@h"}, login...)},
+			append([]string{"PATH=/bin", "CREDENTIALS_DIRECTORY=/run/c", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb", "HTTP_PROXY=http://u:p@h"}, login...), nil},
 		// They speak in the name of one process: no other one may have them.
-		{"another's, with what nobody is given", alice, []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"}, append(few[:len(few):len(few)], login...)},
-		{"ours, with what nobody is given", nil, []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "LISTEN_PID"}, ours},
-		{"ours, with what is the supervisor's", nil, []string{"INVOCATION_ID"}, append([]string{"PATH=/bin", "INVOCATION_ID=x"}, ours[1:]...)},
+		{"another's, with what nobody is given", alice, []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS"}, append(few[:len(few):len(few)], login...), nil},
+		{"ours, with what nobody is given", nil, []string{"NOTIFY_SOCKET", "WATCHDOG_PID", "LISTEN_PID"}, ours, nil},
+		{"ours, with what is the supervisor's", nil, []string{"INVOCATION_ID"}, append([]string{"PATH=/bin", "INVOCATION_ID=x"}, ours[1:]...), nil},
+		// A variable that holds a secret for the bridge is for no script that does not name it.
+		{"ours, with a secret", nil, nil, slices.DeleteFunc(slices.Clone(ours), func(v string) bool { return nameOf(v) == "AWS_SECRET_ACCESS_KEY" }), []string{"AWS_SECRET_ACCESS_KEY", "AWS"}},
+		{"ours, with a secret that is asked for", nil, []string{"AWS_SECRET_ACCESS_KEY"}, ours, []string{"AWS_SECRET_ACCESS_KEY"}},
+		{"another's, with a secret", alice, nil, append(few[:len(few):len(few)], login...), []string{"AWS_SECRET_ACCESS_KEY", "TZ", "PATH"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, Environment(env, test.account, test.pass)); diff != "" {
+			if diff := cmp.Diff(test.want, Environment(env, test.account, test.pass, test.withheld)); diff != "" {
 				t.Errorf("environment (-want +got):\n%s", diff)
 			}
 		})

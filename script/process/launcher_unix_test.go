@@ -36,7 +36,7 @@ func testLauncher(t testing.TB) *Launcher {
 func shell(text string) Command {
 	return Command{
 		Args:      []string{"/bin/sh", "-c", text},
-		Env:       Environment(os.Environ(), nil, nil),
+		Env:       Environment(os.Environ(), nil, nil, nil),
 		Timeout:   time.Minute,
 		MaxOutput: 1 << 20,
 	}

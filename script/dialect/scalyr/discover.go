@@ -122,6 +122,9 @@ func settingsEnv(set *config.Settings) (func(string) string, error) {
 		if v, ok := fromFile[name]; ok {
 			return v.Reveal()
 		}
+		if slices.Contains(set.Withheld, name) {
+			return ""
+		}
 		return os.Getenv(name)
 	}, nil
 }
