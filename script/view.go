@@ -1,9 +1,13 @@
 package script
 
 import (
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -47,6 +51,7 @@ type View struct {
 	Warnings          []string
 	Log               []string // what the last run gave for the log
 	Probes            []Probe  // newest first
+	Trends            []Trend  // in the order in which the script spoke of them first
 }
 
 // StderrLine is a line that a script wrote to standard error, or that it gave for the
@@ -92,4 +97,62 @@ func (u *worker) seen() View {
 // cutBytes copies at most n bytes of b, so that the rest can be freed.
 func cutBytes(b []byte, n int) (kept []byte, cut bool) {
 	return slices.Clone(b[:min(len(b), n)]), len(b) > n
+}
+
+// What is kept of a script's values for people: the last runs' of its first series.
+// /metrics has the rest, and Prometheus their history.
+const (
+	trendsMax  = 20
+	trendLabel = 120 // bytes of Trend.Label
+)
+
+// Trend is what the last runs said of one series.
+type Trend struct {
+	Label string // name and labels as the script spelled them
+	Last  float64
+	// Values are those of the last runs, the newest last: as many as there are in
+	// View.History at most. NaN where a run did not say any.
+	Values []float32
+}
+
+// trendsOf carries trends on by a run's samples. The old ones are left as they are.
+func trendsOf(old []Trend, samples []record.Sample) (trends []Trend) {
+	for _, t := range old {
+		t.Values = carried(t.Values)
+		if !slices.ContainsFunc(t.Values, func(v float32) bool { return v == v }) {
+			continue // nobody has mentioned it for so long: it makes room
+		}
+		trends = append(trends, t)
+	}
+	for _, s := range samples[:min(len(samples), 2*trendsMax)] { // a script may say a hundred thousand
+		if s.Op == record.Observe {
+			continue
+		}
+		label := trendLabelOf(&s)
+		i := slices.IndexFunc(trends, func(t Trend) bool { return t.Label == label })
+		if i < 0 {
+			if i = len(trends); i == trendsMax {
+				continue
+			}
+			trends = append(trends, Trend{Label: label, Values: carried(nil)})
+		}
+		t := &trends[i]
+		t.Last, t.Values[len(t.Values)-1] = s.Value, float32(s.Value)
+	}
+	return trends
+}
+
+// carried are values with one behind them that is none yet, and no more than are kept.
+func carried(values []float32) []float32 {
+	values = values[max(0, len(values)+1-historyMax):]
+	return append(append(make([]float32, 0, len(values)+1), values...), float32(math.NaN()))
+}
+
+func trendLabelOf(s *record.Sample) string {
+	var b strings.Builder
+	b.WriteString(s.Name)
+	for i, l := range s.Labels {
+		b.WriteString([...]string{" ", ", "}[min(i, 1)] + l.Name + "=" + strconv.Quote(l.Value))
+	}
+	return texts.Shorten(b.String(), trendLabel)
 }

@@ -432,6 +432,9 @@ func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w.Last = v
 	w.History = append([]*Verdict{v}, w.History[:min(len(w.History), historyMax-1)]...)
 	w.Overruns += b.Run.Overruns
+	if !u.script.ProbeOnly() { // of such a script each run may speak of something else
+		w.Trends = trendsOf(w.Trends, b.Samples)
+	}
 	if t.Output != nil || t.Complete {
 		w.Output, w.OutputCut = cutBytes(t.Output, dialect.OutputShown)
 		w.Lines, w.Files = v.Lines, t.Files

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -97,6 +98,7 @@ func diskView(now time.Time) (script.View, []collector.SeriesView, []collector.R
 	}
 	v := script.View{
 		Script: newScript("disks", "coscale", "/srv/scripts/disks.py", "--all", "two words"),
+		Trends: []script.Trend{{Label: `Disk usage mount="/"`, Last: 73.5, Values: []float32{70, 71, float32(math.NaN()), 73.5}}},
 		State:  script.Idle, Since: last.Start, Next: now.Add(48 * time.Second),
 		Interval: time.Minute, Timeout: 5 * time.Second, Last: last, History: history, Overruns: 2,
 		Output: []byte("# disks\nM1 \"/\" 73.5\nM9 42\nM1 \"/home\" 12\n\nM2 5\nE7 -10 0 \"disk replaced\" \"{}\"\n"),

@@ -43,6 +43,8 @@ type scriptPage struct {
 	Declared table
 	Events   table
 	Runs     table
+	Charts   []chart
+	Ran      int // that the charts are of
 	Probes   table
 	Asked    bool       // it runs only when it is probed
 	RunNow   string     // where that is asked for; empty where it is not allowed
@@ -151,6 +153,12 @@ func (p *scriptPage) public(v *script.View, series []collector.SeriesView, refus
 	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
 	private := p.Hidden == ""
 	p.Runs = runTable(v, refused, private, now)
+	if p.Ran = len(v.History); p.Ran > 1 {
+		p.Charts = append(p.Charts, durationChart(v.History))
+		if private {
+			p.Charts = append(p.Charts, trendCharts(v.Trends)...)
+		}
+	}
 	p.Probes = probeTable(v, private, now)
 	p.Asked = v.Script.ProbeOnly()
 	p.Probe = formOf(v.Script, private)

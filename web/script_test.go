@@ -75,7 +75,7 @@ func TestScriptPrivate(t *testing.T) {
 			`name: disks command: [/srv/scripts/disks.py, --all, "two words"] max_series: 10000 max_output: 16MiB`,
 		})
 		check("sections", textsOf(find(doc, "h2")), []string{
-			"Last output", "Standard error", "Series 2", "Last runs", "Events", "Declared metrics 2", "Configuration",
+			"Last output", "Standard error", "Charts of the last 20 runs", "Series 2", "Last runs", "Events", "Declared metrics 2", "Configuration",
 		})
 		tables := find(doc, "table")
 		if got := rows(tables[0]); len(got) != 20 ||
@@ -100,7 +100,7 @@ func TestScriptPublic(t *testing.T) {
 			"(--web.listen-address=127.0.0.1:10469) and open this page as http://localhost:10469, on that machine or through an SSH tunnel."; got != want {
 			t.Errorf("notice: %s", got)
 		}
-		want := []string{"Series 2", "Last runs", "Events", "Declared metrics 2"}
+		want := []string{"Charts of the last 20 runs", "Series 2", "Last runs", "Events", "Declared metrics 2"}
 		if diff := cmp.Diff(want, textsOf(find(doc, "h2"))); diff != "" {
 			t.Errorf("sections: %s", diff)
 		}
@@ -289,7 +289,7 @@ func TestHostileTexts(t *testing.T) {
 	s := newScript(next(), "coscale", next(), next())
 	s.File, s.Dir, s.User = next(), next(), next()
 	v := script.View{
-		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: []*script.Verdict{last},
+		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: []*script.Verdict{last, last}, Trends: []script.Trend{{Label: next(), Values: []float32{1}}},
 		Output: []byte(next()), Lines: lines, Stderr: []script.StderrLine{{Text: next()}}, Probes: []script.Probe{{From: next(), Parameters: next(), Err: errors.New(next())}}, Warnings: []string{next()},
 		Declared: &record.Declared{Metrics: []*record.Meta{{
 			ID: next(), Name: next(), Rename: next(), Help: next(), Unit: next(), Datatype: next(), Calctype: next(), Dimensions: []string{next()},
