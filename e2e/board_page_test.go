@@ -188,12 +188,13 @@ func pushStory(t *testing.T, dir, address string) {
 			return err
 		}
 		defer conn.Close()
-		_, err = conn.Write([]byte("web.hits:7|c|#page:index\nweb.load:10:20|ms\nqueue:3|g\n_e{8,9}:deployed|version 7|#by:ann\nnonsense"))
+		_, err = conn.Write([]byte("web.hits:7|c|#page:index\nweb.load:10:20|ms\njobs_total:1|c\nqueue:3|g\n_e{8,9}:deployed|version 7|#by:ann\nnonsense"))
 		return err
 	})
 	now := time.Now().Unix()
 	for _, body := range []string{
 		fmt.Sprintf(`[{"values": [1.5], "dstypes": ["gauge"], "dsnames": ["value"], "time": %d, "interval": 10, "host": "h", "plugin": "load", "type": "load"}]`, now),
+		fmt.Sprintf(`[{"values": [4], "dstypes": ["derive"], "dsnames": ["value"], "time": %d, "interval": 10, "host": "h", "plugin": "df", "type": "used"}]`, now),
 		fmt.Sprintf(`[{"message": "disk full", "severity": "FAILURE", "time": %d, "host": "h", "plugin": "df", "type": "df_complex"}]`, now),
 	} {
 		resp, err := http.Post("http://"+address+"/collectd-post", "application/json", strings.NewReader(body))
@@ -207,6 +208,7 @@ func pushStory(t *testing.T, dir, address string) {
 	}
 	for _, args := range [][]string{
 		{"push", "--data=Users:A:0:7"},
+		{"push", "--data-type=COUNT", "--data=Clicks:A:0:9"},
 		{"wrap", "--category=Backups", "--message=nightly", "--server=web-1", "--", "true"},
 	} {
 		cmd := exec.Command(program, args...)

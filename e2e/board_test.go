@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -75,12 +76,22 @@ type target struct {
 	Instant                           bool
 }
 
-// boards are the dashboards and what stands for their variables in the tests:
-// what Grafana would put in when everything is chosen, and for those of one
-// choice the script that the tests run for it.
-var boards = map[string]map[string]string{
-	"scriptbridge.json": nil,
-	"explore.json":      {"script": "story", "metric": "coscale_pool_size_bytes|coscale_lines_seen_total"},
+// choice is what somebody has chosen on a dashboard, by the names of its variables.
+// Everything is chosen of those that it does not name.
+type choice map[string]string
+
+// boards are the dashboards, and the choices with which the tests ask their
+// expressions. Of StatsD and collectd nothing is declared, and their events have no
+// length (those of collectd no end), so they leave out what asks for those; a script leaves out what asks for
+// the bridges of a receiver.
+var boards = map[string][]choice{
+	"scriptbridge.json": {{}},
+	"explore.json": {
+		{"source": "story", "at": "", "prefix": "coscale", "metric": "coscale_pool_size_bytes|coscale_lines_seen_total", "without": "variable at"},
+		{"source": "coscale", "prefix": "coscale", "metric": "coscale_command_duration_seconds|coscale_clicks_total"},
+		{"source": "statsd", "prefix": "statsd", "metric": "queue|jobs_total", "without": `variable group|"\$metric", query C|Spans`},
+		{"source": "collectd", "prefix": "collectd", "metric": "collectd_load|collectd_df_used_total", "without": `variable group|"\$metric", query C|Spans|time range", query B`},
+	},
 }
 
 func loadBoard(t *testing.T, file string) *board {
@@ -174,6 +185,7 @@ func checkPanels(t *testing.T, file string, b *board) {
 // query is one expression of a dashboard, with its variables filled in.
 type query struct {
 	where   string
+	source  string // the script or receiver that is explored
 	expr    string
 	instant bool
 	// labels are those that the dashboard expects in the answer.
@@ -188,8 +200,25 @@ var (
 	groupNumber = regexp.MustCompile(`^\d+$`)
 )
 
+// boardQueries are all that the dashboards ask of Prometheus, with every choice.
+func boardQueries(t *testing.T) (all []query) {
+	t.Helper()
+	for file, choices := range boards {
+		b := loadBoard(t, file)
+		for _, c := range choices {
+			for _, q := range b.queries(t, file, c) {
+				if c["without"] == "" || !regexp.MustCompile(c["without"]).MatchString(q.where) {
+					q.source = c["source"]
+					all = append(all, q)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // queries are all that a dashboard asks of Prometheus.
-func (b *board) queries(t *testing.T, file string) (all []query) {
+func (b *board) queries(t *testing.T, file string, chosen choice) (all []query) {
 	t.Helper()
 	values := map[string]string{"__rate_interval": "1m", "__interval": "15s", "__range": "2h"}
 	fill := func(where, text string) string {
@@ -214,7 +243,7 @@ func (b *board) queries(t *testing.T, file string) (all []query) {
 			all = append(all, q)
 		}
 		// A variable may use those before it, as in Grafana.
-		value, ok := boards[file][v.Name]
+		value, ok := chosen[v.Name]
 		if !ok {
 			if value = ".+"; v.AllValue != "" {
 				value = v.AllValue
@@ -229,7 +258,7 @@ func (b *board) queries(t *testing.T, file string) (all []query) {
 		where := fmt.Sprintf("%s: annotation %s", file, a.Name)
 		wanted := legendLabels(a.TitleFormat + a.TextFormat)
 		wanted = append(wanted, regexp.MustCompile(`\w+`).FindAllString(a.TagKeys, -1)...)
-		all = append(all, query{where, fill(where, a.Expr), false, wanted})
+		all = append(all, query{where: where, expr: fill(where, a.Expr), labels: wanted})
 	}
 	for _, p := range b.Panels {
 		for _, q := range p.Targets {
@@ -238,7 +267,7 @@ func (b *board) queries(t *testing.T, file string) (all []query) {
 			if q.Format == "table" {
 				wanted = append(wanted, p.columns()...)
 			}
-			all = append(all, query{where, fill(where, q.Expr), q.Instant, wanted})
+			all = append(all, query{where: where, expr: fill(where, q.Expr), instant: q.Instant, labels: wanted})
 		}
 	}
 	return all
@@ -253,10 +282,10 @@ func variableQuery(t *testing.T, where string, v variable) query {
 		t.Fatalf("%s: %v", where, err)
 	}
 	if m := labelValues.FindStringSubmatch(q.Query); m != nil {
-		return query{where, m[1], true, []string{m[2]}}
+		return query{where: where, expr: m[1], instant: true, labels: []string{m[2]}}
 	}
 	if m := queryResult.FindStringSubmatch(q.Query); m != nil {
-		return query{where, m[1], true, nil}
+		return query{where: where, expr: m[1], instant: true}
 	}
 	t.Fatalf("%s: neither label_values(…) nor query_result(…): %s", where, q.Query)
 	return query{}
@@ -291,18 +320,89 @@ func (p panel) columns() (names []string) {
 	return names
 }
 
-// TestTables looks for columns of queries that are not there.
+// TestTables looks for columns of queries that are not there, and for columns and
+// variables that links name and that are not there.
 func TestTables(t *testing.T) {
+	byUID := make(map[string]*board)
+	for file := range boards {
+		b := loadBoard(t, file)
+		byUID[b.UID] = b
+	}
 	for file := range boards {
 		for _, p := range loadBoard(t, file).Panels {
-			for _, tr := range p.Transformations {
-				for name := range tr.Options.RenameByName {
-					value := regexp.MustCompile(`^Value #([A-Z])$`).FindStringSubmatch(name)
-					if value != nil && !slices.ContainsFunc(p.Targets, func(q target) bool { return q.RefID == value[1] }) {
-						t.Errorf("%s: panel %q renames %s; there is no such query", file, p.Title, strconv.Quote(name))
+			columns := p.checkColumns(t, file)
+			for _, url := range p.links(t) {
+				for _, m := range regexp.MustCompile(`__data\.fields\.(\w+)`).FindAllStringSubmatch(url, -1) {
+					if !slices.Contains(columns, m[1]) {
+						t.Errorf("%s: panel %q has no column %s, which a link names: %s", file, p.Title, m[1], url)
+					}
+				}
+				to := regexp.MustCompile(`^/d/([\w-]+)`).FindStringSubmatch(url)
+				for _, m := range regexp.MustCompile(`var-(\w+)`).FindAllStringSubmatch(url, -1) {
+					if !slices.ContainsFunc(byUID[to[1]].Templating.List, func(v variable) bool { return v.Name == m[1] }) {
+						t.Errorf("%s: panel %q: %s has no variable %s", file, p.Title, to[1], m[1])
 					}
 				}
 			}
 		}
+	}
+}
+
+// checkColumns gives the columns of a table, by the names that it gives them.
+func (p panel) checkColumns(t *testing.T, file string) (columns []string) {
+	for _, tr := range p.Transformations {
+		for name, shown := range tr.Options.RenameByName {
+			columns = append(columns, shown)
+			value := regexp.MustCompile(`^Value #([A-Z])$`).FindStringSubmatch(name)
+			if value != nil && !slices.ContainsFunc(p.Targets, func(q target) bool { return q.RefID == value[1] }) {
+				t.Errorf("%s: panel %q renames %s; there is no such query", file, p.Title, strconv.Quote(name))
+			}
+		}
+	}
+	return columns
+}
+
+// links are the addresses to which the cells of a table lead.
+func (p panel) links(t *testing.T) (urls []string) {
+	t.Helper()
+	for _, o := range p.FieldConfig.Overrides {
+		for _, property := range o.Properties {
+			if property.ID != "links" {
+				continue
+			}
+			var links []struct{ URL string }
+			if err := json.Unmarshal(property.Value, &links); err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range links {
+				urls = append(urls, l.URL)
+			}
+		}
+	}
+	return urls
+}
+
+// checkLinks follows the links to the pages of a bridge, as the cells of the story's
+// tables would have them.
+func checkLinks(t *testing.T, address string) {
+	t.Helper()
+	cells := strings.NewReplacer("${scheme}", "http", "${__data.fields.Instance}", address, "${base}", "", "${__data.fields.Script:percentencode}", "story",
+		"${__data.fields.Receiver:percentencode}", "statsd", "${__data.fields.Upload:percentencode}", "coscale")
+	followed := make(map[string]bool)
+	for file := range boards {
+		for _, p := range loadBoard(t, file).Panels {
+			for _, url := range p.links(t) {
+				if strings.HasPrefix(url, "/d/") || followed[url] {
+					continue
+				}
+				followed[url] = true
+				if _, err := get(cells.Replace(url)); err != nil {
+					t.Errorf("%s: panel %q: %v", file, p.Title, err)
+				}
+			}
+		}
+	}
+	if len(followed) < 4 { // the status page, and one of each kind
+		t.Errorf("only these links lead to the bridge: %v", followed)
 	}
 }

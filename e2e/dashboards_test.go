@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,56 +25,80 @@ const boardFolder = "../dashboards"
 // TestExpressions parses every expression, finds all that it names on the
 // bridge's page, and then asks a real Prometheus, where there is one.
 func TestExpressions(t *testing.T) {
-	var all []query
-	for file := range boards {
-		all = append(all, loadBoard(t, file).queries(t, file)...)
-	}
-	all = append(all, runbookQueries(t)...)
+	all := append(boardQueries(t), runbookQueries(t)...)
 	rules := ruleQueries(t)
 	s := startStory(t, "")
-	t.Run("page", func(t *testing.T) {
-		p := readPage(t, s.here)
-		for _, q := range append(rules, all...) {
-			p.check(t, q)
-		}
-	})
+	t.Run("page", func(t *testing.T) { checkPage(t, readPage(t, s.here), append(rules, all...)) })
+	t.Run("links", func(t *testing.T) { checkLinks(t, s.here) })
 	t.Run("prometheus", func(t *testing.T) {
 		api := startRuled(t, s)
-		for _, q := range all {
-			eventually(t, q.where+": "+q.expr, func() error { return answers(api, q) })
-		}
+		checkAnswers(t, api, all)
 		eventually(t, "the span of the event that ended", func() error { return spanIsRight(api, all) })
-		eventually(t, "the choice of a metric", func() error { return choiceIsRight(t, api, all) })
+		for source, want := range metricChoices {
+			eventually(t, "the choice of a metric of "+source, func() error {
+				return choiceIsRight(t, api, ofOneJob(find(all, "explore.json: variable metric", source)), want)
+			})
+		}
+		for _, q := range all {
+			if q.where == "explore.json: variable prefix" {
+				want := boards["explore.json"][slices.IndexFunc(boards["explore.json"], func(c choice) bool { return c["source"] == q.source })]["prefix"]
+				eventually(t, "the prefix of "+q.source, func() error { return choiceIsRight(t, api, q, map[string]string{want: want}) })
+			}
+		}
+		eventually(t, "the choice of a source", func() error { return sourcesAreRight(t, api, find(all, "explore.json: variable source", "story")) })
 		checkRuleHealth(t, api)
 	})
 }
 
-// check looks whether a query can find something on the page: each selector
-// some series, each label a series that has it.
-func (p page) check(t *testing.T, q query) {
+// checkPage looks whether the queries can find something on the page: each selector
+// some series, each label a series that has it, with one choice at least.
+func checkPage(t *testing.T, p page, all []query) {
+	t.Helper()
+	asked, missed := make(map[string]int), make(map[[2]string][]string)
+	for _, q := range all {
+		asked[q.where]++
+		for at, problem := range p.check(t, q) {
+			missed[[2]string{q.where, at}] = append(missed[[2]string{q.where, at}], problem)
+		}
+	}
+	for at, problems := range missed {
+		if where := at[0]; len(problems) == asked[where] {
+			t.Errorf("%s: %s", where, problems[0])
+		}
+	}
+}
+
+// check gives what a query cannot find on the page, by the place in the expression.
+func (p page) check(t *testing.T, q query) (problems map[string]string) {
 	t.Helper()
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(q.expr)
 	if err != nil {
 		t.Errorf("%s: %v\n%s", q.where, err, q.expr)
-		return
+		return nil
 	}
+	problems = make(map[string]string)
+	nodes := 0
 	need := func(node parser.Node, names ...string) {
 		there := p.labelsOf(node)
 		for _, name := range names {
 			if !there[name] {
-				t.Errorf("%s: no series on the page has the label %s in %s", q.where, name, node)
+				problems[fmt.Sprint(nodes, name)] = fmt.Sprintf("no series on the page has the label %s in %s", name, node)
 			}
 		}
 	}
 	need(expr, q.labels...)
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		nodes++
 		switch n := node.(type) {
 		case *parser.VectorSelector:
 			if len(p.selected(n.LabelMatchers)) == 0 {
-				t.Errorf("%s: no series on the page is selected by %s", q.where, n)
+				problems[fmt.Sprint(nodes)] = fmt.Sprintf("no series on the page is selected by %s", n)
 				break
 			}
 			for _, m := range n.LabelMatchers {
+				if m.Matches("") { // whatever has no such label is meant
+					continue
+				}
 				need(n, m.Name)
 			}
 		case *parser.AggregateExpr:
@@ -86,6 +113,7 @@ func (p page) check(t *testing.T, q query) {
 		}
 		return nil
 	})
+	return problems
 }
 
 // labelsOf are the labels of the series that the selectors under a node name,
@@ -157,26 +185,36 @@ func ask(api string, q query) ([]series, error) {
 	return answer.Data.Result, nil
 }
 
-// answers reports whether Prometheus has something to say, with every label
-// that is wanted on at least one series.
-func answers(api string, q query) error {
-	result, err := ask(api, q)
-	if err != nil {
-		return err
+// checkAnswers waits until Prometheus has something to say to each query. Each label
+// that is wanted must be on a series of an answer, with one choice at least.
+func checkAnswers(t *testing.T, api string, all []query) {
+	t.Helper()
+	got := make(map[string]bool)
+	for _, q := range all {
+		eventually(t, q.where+", "+q.source+": "+q.expr, func() error {
+			result, err := ask(api, q)
+			if err == nil && len(result) == 0 {
+				err = errors.New("there is no answer")
+			}
+			for _, s := range result {
+				for name := range s.Metric {
+					got[q.where+name] = true
+				}
+			}
+			return err
+		})
 	}
-	if len(result) == 0 {
-		return fmt.Errorf("there is no answer")
-	}
-	for _, name := range q.labels {
-		if !slices.ContainsFunc(result, func(s series) bool { return s.Metric[name] != "" }) {
-			return fmt.Errorf("none of %d series has the label %s, the first is %v", len(result), name, result[0].Metric)
+	for _, q := range all {
+		for _, name := range q.labels {
+			if !got[q.where+name] {
+				t.Errorf("%s: no series of any answer has the label %s", q.where, name)
+			}
 		}
 	}
-	return nil
 }
 
-func find(all []query, where string) query {
-	return all[slices.IndexFunc(all, func(q query) bool { return q.where == where })]
+func find(all []query, where, source string) query {
+	return all[slices.IndexFunc(all, func(q query) bool { return q.where == where && q.source == source })]
 }
 
 // spanIsRight reports whether the annotation of the event that ended lies
@@ -184,7 +222,7 @@ func find(all []query, where string) query {
 // annotation and the length in the script give.
 func spanIsRight(api string, all []query) error {
 	release := func(where string) (series, error) {
-		result, err := ask(api, find(all, where))
+		result, err := ask(api, find(all, where, "story"))
 		if err != nil {
 			return series{}, err
 		}
@@ -213,38 +251,77 @@ func spanIsRight(api string, all []query) error {
 	return nil
 }
 
-// choiceIsRight reports whether the variable metric offers the names that the
-// script declared. Grafana applies the regular expression to the text of each
-// series as query_result gives it: labels in order, then value and time.
-func choiceIsRight(t *testing.T, api string, all []query) error {
+// metricChoices are what the variable metric offers of a script or receiver: the names
+// that were declared, or else those of the series; each with its series' name.
+var metricChoices = map[string]map[string]string{
+	"story":    {"Pool size, bytes": "coscale_pool_size_bytes", "Lines seen": "coscale_lines_seen_total", "Never printed, #": "coscale_never_printed"},
+	"coscale":  {"Users": "coscale_users", "Clicks": "coscale_clicks_total", "Command exit code": "coscale_command_exit_code", "Command duration, s": "coscale_command_duration_seconds"},
+	"statsd":   {"queue": "queue", "jobs_total": "jobs_total", "web_hits": "web_hits", "web_load": "web_load", "web_load_sum": "web_load_sum", "web_load_count": "web_load_count"},
+	"collectd": {"collectd_load": "collectd_load", "collectd_df_used_total": "collectd_df_used_total"},
+}
+
+// offered is what a variable of explore.json offers, by the text that is shown.
+// Grafana applies its regular expression to the text of each series as query_result
+// gives it: name, labels in order, then value and time.
+func offered(t *testing.T, api string, q query) (map[string]string, error) {
 	t.Helper()
 	list := loadBoard(t, "explore.json").Templating.List
-	v := list[slices.IndexFunc(list, func(v variable) bool { return v.Name == "metric" })]
+	v := list[slices.IndexFunc(list, func(v variable) bool { return "explore.json: variable "+v.Name == q.where })]
 	// Slashes around it, and <name> for Go's P<name>.
 	re := regexp.MustCompile(regexp.MustCompile(`\(\?<(\w+)>`).ReplaceAllString(v.Regex[1:len(v.Regex)-1], `(?P<$1>`))
-	result, err := ask(api, find(all, "explore.json: variable metric"))
+	result, err := ask(api, q)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	got := make(map[string]string)
 	for _, s := range result {
-		text := labels.FromMap(s.Metric).String()
-		text = regexp.MustCompile(`", `).ReplaceAllString(text, `",`) + " 1 1700000000000"
+		var pairs []string
+		for _, name := range slices.Sorted(maps.Keys(s.Metric)) {
+			if name != model.MetricNameLabel {
+				pairs = append(pairs, fmt.Sprintf("%s=%q", name, s.Metric[name]))
+			}
+		}
+		text := s.Metric[model.MetricNameLabel] + "{" + strings.Join(pairs, ",") + "} 1 1700000000000"
 		m := re.FindStringSubmatch(text)
 		if m == nil {
-			return fmt.Errorf("the regular expression does not match %s", text)
+			continue // Grafana leaves it out
 		}
-		got[m[re.SubexpIndex("text")]] = m[re.SubexpIndex("value")]
+		shown, value := m[1], m[1]
+		if i := re.SubexpIndex("text"); i > 0 {
+			shown, value = m[i], m[re.SubexpIndex("value")]
+		}
+		got[shown] = value
 	}
-	want := map[string]string{
-		"Pool size, bytes": "coscale_pool_size_bytes",
-		"Lines seen":       "coscale_lines_seen_total",
-		"Never printed, #": "coscale_never_printed",
+	return got, nil
+}
+
+// ofOneJob asks only for the bridge with everything in it.
+func ofOneJob(q query) query {
+	q.expr = strings.ReplaceAll(q.expr, `job=~".+"`, `job=~"j"`)
+	return q
+}
+
+// choiceIsRight reports whether a variable offers what is wanted.
+func choiceIsRight(t *testing.T, api string, q query, want map[string]string) error {
+	t.Helper()
+	got, err := offered(t, api, q)
+	if err == nil && !maps.Equal(got, want) {
+		err = fmt.Errorf("the choice is %v, want %v", got, want)
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		return fmt.Errorf("the choice is %v, want %v", got, want)
+	return err
+}
+
+// sourcesAreRight reports whether every script that runs by itself can be explored,
+// and every receiver.
+func sourcesAreRight(t *testing.T, api string, q query) error {
+	t.Helper()
+	got, err := offered(t, api, q)
+	for _, name := range []string{"story", "failing", "ok", "requests", "statsd", "collectd", "coscale"} {
+		if err == nil && got[name] != name {
+			err = fmt.Errorf("%s is missing among %v", name, got)
+		}
 	}
-	return nil
+	return err
 }
 
 // checkRuleHealth waits until Prometheus has evaluated every rule without an
