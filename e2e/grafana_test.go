@@ -14,7 +14,7 @@ func TestGrafanaReads(t *testing.T) {
 	panels.RegisterDefaultPlugins() // and queries
 	for file := range boards {
 		text := []byte(readFile(t, filepath.Join(boardFolder, file)))
-		var d dashboard.Dashboard //nolint:staticcheck // version 2 is not read by the Grafana that many have
+		var d dashboard.Dashboard                                                //nolint:staticcheck // version 2 is not read by the Grafana that many have
 		if err := d.UnmarshalJSONStrict(text); err != nil && err.Error() != "" { // without a fault it is an empty list
 			t.Errorf("%s: %v", file, err)
 			continue
