@@ -11,6 +11,9 @@ PACKAGES = $(shell $(GO) list ./... | grep -v -e '/e2e$$' -e '/packaging$$')
 
 # --- Building ---------------------------------------------------------------
 
+# What an archive or a package has besides the binary. The same is in .promu.yml.
+DOCS := LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples dashboards
+
 # What a binary says of itself, in --version and scriptbridge_build_info.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^v//')
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
@@ -52,7 +55,7 @@ tarball: promu ## pack ./scriptbridge and its files, into .tarballs/
 
 # The version as dpkg and rpm compare it: what follows a tag is newer than it, and
 # without a tag everything is older than the first one.
-PACKAGE_VERSION ?= $(shell git describe --tags --dirty 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1.g/; s/-dirty$$/+dirty/' | grep '^[0-9]' || \
+PACKAGE_VERSION ?= $(shell git describe --tags --dirty 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1.g/; s/-dirty$$/+dirty/; s/-\([a-z]\)/~\1/' | grep '^[0-9]' || \
 	echo "0.0.0~$$(git rev-list --count HEAD).g$$(git rev-parse --short HEAD)")
 PACKAGE_ARCHS ?= amd64 arm64
 NFPM = $(GO) tool -modfile=tools/go.mod nfpm
@@ -71,24 +74,41 @@ package-files: build
 	./scriptbridge --completion-script-bash >.build/package/completion.bash
 	./scriptbridge --completion-script-zsh >.build/package/completion.zsh
 	sed 's|/usr/local/bin/|/usr/bin/|' examples/scriptbridge.service >.build/package/scriptbridge.service
-	git ls-files README.md CHANGELOG.md LICENSE SECURITY.md docs examples dashboards | tar -cT - | tar -x -C .build/package/doc
+	git ls-files $(DOCS) | tar -cT - | tar -x -C .build/package/doc
 	find .build/package/doc -type d -exec chmod 755 {} + && find .build/package/doc -type f -exec chmod u=rw,go=r,a+X {} +
 
-# buildah or docker; BASE may be an image that is here already.
-BUILDAH    ?= buildah
-IMAGE      ?= localhost/scriptbridge
-IMAGE_ARCH ?= $(shell $(GO) env GOARCH)
-BASE       ?= docker.io/library/debian:bookworm-slim
+# buildah, or docker, which makes no lists of images and so only those of its own
+# architecture. BASE may be an image that is here already.
+BUILDAH     ?= buildah
+IMAGE       ?= localhost/scriptbridge
+IMAGE_ARCHS ?= amd64 arm64
+BASE        ?= docker.io/library/debian:bookworm-slim
+OWN_ARCH     = $(shell $(GO) env GOHOSTARCH)
+BUILD_IMAGE  = $(BUILDAH) build --network=host --build-arg BASE=$(BASE) -f packaging/Dockerfile
 
 .PHONY: images push-images
-images: ## build the images: $(IMAGE):VERSION with sh and python3, and VERSION-static
-	GOOS=linux GOARCH=$(IMAGE_ARCH) $(GO_BUILD) -o .build/linux-$(IMAGE_ARCH)/ .
-	$(BUILDAH) build --network=host --build-arg BASE=$(BASE) --build-arg TARGETARCH=$(IMAGE_ARCH) -f packaging/Dockerfile \
-		--target full --tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest .
-	$(BUILDAH) build --network=host --build-arg BASE=$(BASE) --build-arg TARGETARCH=$(IMAGE_ARCH) -f packaging/Dockerfile \
-		--target static --tag $(IMAGE):$(VERSION)-static --tag $(IMAGE):latest-static .
+images: ## build the images: $(IMAGE):VERSION with sh and python3, and VERSION-static for all of IMAGE_ARCHS
+	for arch in $(sort $(OWN_ARCH) $(IMAGE_ARCHS)); do GOOS=linux GOARCH=$$arch $(GO_BUILD) -o .build/linux-$$arch/ . || exit 1; done
+	$(BUILD_IMAGE) --build-arg TARGETARCH=$(OWN_ARCH) --target full --tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest .
+ifneq ($(filter docker,$(notdir $(firstword $(BUILDAH)))),)
+	$(BUILD_IMAGE) --build-arg TARGETARCH=$(OWN_ARCH) --target static --tag $(IMAGE):$(VERSION)-static --tag $(IMAGE):latest-static .
 push-images: ## push what `make images` has built
 	for tag in $(VERSION) $(VERSION)-static latest latest-static; do $(BUILDAH) push $(IMAGE):$$tag || exit 1; done
+else
+	@# --platform would want a base of that architecture too, which is only read here.
+	for arch in $(IMAGE_ARCHS); do \
+		image=$(IMAGE):$(VERSION)-static-$$arch; \
+		$(BUILD_IMAGE) --build-arg TARGETARCH=$$arch --target static --tag $$image . && \
+		made=$$($(BUILDAH) from $$image) && $(BUILDAH) config --arch $$arch $$made && $(BUILDAH) commit --rm $$made $$image || exit 1; \
+	done
+	for list in $(VERSION)-static latest-static; do \
+		$(BUILDAH) manifest rm $(IMAGE):$$list 2>/dev/null; \
+		$(BUILDAH) manifest create $(IMAGE):$$list $(IMAGE_ARCHS:%=$(IMAGE):$(VERSION)-static-%) || exit 1; \
+	done
+push-images: ## push what `make images` has built
+	for tag in $(VERSION) latest; do $(BUILDAH) push $(IMAGE):$$tag || exit 1; done
+	for list in $(VERSION)-static latest-static; do $(BUILDAH) manifest push --all $(IMAGE):$$list docker://$(IMAGE):$$list || exit 1; done
+endif
 
 # What is tested is made anew. The chart's tests are a module of their own.
 .PHONY: packages-test chart
@@ -115,11 +135,11 @@ release: ## all files of a release, into .release/
 	cp .packages/* .release/
 	for p in $(PLATFORMS); do \
 		name=scriptbridge-$(VERSION).$$p; rm -rf .build/tar && mkdir -p .build/tar/$$name && \
-		git ls-files LICENSE README.md CHANGELOG.md SECURITY.md docs examples dashboards packaging/completion.fish | tar -cT - | tar -x -C .build/tar/$$name && \
+		git ls-files $(DOCS) packaging/completion.fish | tar -cT - | tar -x -C .build/tar/$$name && \
 		cp .build/$$p/* .build/tar/$$name/ && \
 		tar -czf .release/$$name.tar.gz --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -C .build/tar $$name || exit 1; \
 	done
-	cd .release && rm -f SHA256SUMS && sha256sum -- *.* >SHA256SUMS
+	cd .release && rm -f SHA256SUMS && sha256sum -- scriptbridge* >SHA256SUMS
 sbom: build ## what the binary is made of, as CycloneDX
 	mkdir -p .release
 	$(GO) tool -modfile=tools/go.mod cyclonedx-gomod bin -json -version '$(VERSION)' -output .release/scriptbridge.cdx.json scriptbridge

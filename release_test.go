@@ -67,6 +67,69 @@ func TestReleaseNotes(t *testing.T) {
 	}
 }
 
+// What an archive or a package has is the same for all that make one, and no link of
+// its pages leads out of it.
+func TestReleaseFiles(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^DOCS := (.*)$`).FindStringSubmatch(read(t, "Makefile"))
+	if m == nil {
+		t.Fatal("the Makefile has no DOCS")
+	}
+	docs := strings.Fields(m[1])
+	promu := regexp.MustCompile(`(?m)^    - (\S+)$`)
+	_, list, _ := strings.Cut(read(t, ".promu.yml"), "\n  files:\n")
+	list, _, _ = strings.Cut(list, "\ncrossbuild:")
+	var also []string
+	for _, m := range promu.FindAllStringSubmatch(list, -1) {
+		also = append(also, m[1])
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(docs)), slices.Sorted(slices.Values(also))) {
+		t.Errorf("the Makefile packs %q, .promu.yml %q", docs, also)
+	}
+	within := func(file string) bool {
+		return slices.ContainsFunc(docs, func(d string) bool { return file == d || strings.HasPrefix(file, d+"/") })
+	}
+	for _, page := range docPages(t) {
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(read(t, page), -1) {
+			if file := filepath.Join(filepath.Dir(page), m[1]); within(page) && (!within(file) || !fileExists(file)) {
+				t.Errorf("%s leads to %s, which is not packed", page, file)
+			}
+		}
+	}
+}
+
+// A version before a release is older than it for dpkg and rpm, one after it newer.
+func TestPackageVersion(t *testing.T) {
+	makefile, err := filepath.Abs("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	git := func(args ...string) {
+		t.Helper()
+		c := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.org"}, args...)...)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	git("init", "-q")
+	for _, step := range []struct{ tag, want string }{
+		{"", `^0\.0\.0~1\.g[0-9a-f]+$`},
+		{"v1.2.0-rc.1", `^1\.2\.0~rc\.1$`},
+		{"", `^1\.2\.0~rc\.1\+1\.g[0-9a-f]+$`},
+		{"v1.2.0", `^1\.2\.0$`},
+		{"", `^1\.2\.0\+1\.g[0-9a-f]+$`},
+	} {
+		git("commit", "-q", "--allow-empty", "-m", "x")
+		if step.tag != "" {
+			git("tag", step.tag)
+		}
+		out, err := exec.Command("make", "-s", "-C", dir, "-f", makefile, "--eval=version: ; @echo $(PACKAGE_VERSION)", "version").CombinedOutput()
+		if err != nil || !regexp.MustCompile(step.want).MatchString(strings.TrimSpace(string(out))) {
+			t.Errorf("the version is %q (%v), want %s", out, err, step.want)
+		}
+	}
+}
+
 // Whoever follows the workflows or the pages finds each target in the Makefile, and
 // what a workflow runs, .ci/run runs too.
 func TestMakeTargets(t *testing.T) {

@@ -1,10 +1,11 @@
 package packaging_test
 
 import (
+	"debug/elf"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -22,11 +23,41 @@ func TestImages(t *testing.T) {
 	tar := filepath.Join(store, "debian.tar")
 	run(t, "tar", "-C", string(debian(t)), "-cf", tar, ".")
 	podman(t, "import", tar, "localhost/debian:test")
-	c := exec.Command("make", "-C", "..", "images", "IMAGE=localhost/scriptbridge", "VERSION=1.2.3", "BASE=localhost/debian:test", "IMAGE_ARCH="+runtime.GOARCH,
+	c := exec.Command("make", "-C", "..", "images", "IMAGE=localhost/scriptbridge", "VERSION=1.2.3", "BASE=localhost/debian:test",
 		"BUILDAH=buildah "+strings.Join(own, " "))
 	c.Env = append(os.Environ(), "BUILDAH_ISOLATION=chroot")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("make images: %v\n%s", err, out)
+	}
+
+	for _, list := range []string{"1.2.3-static", "latest-static"} {
+		var made struct {
+			Manifests []struct {
+				Platform struct{ Architecture, OS string }
+			}
+		}
+		if err := json.Unmarshal([]byte(run(t, "buildah", append(own, "manifest", "inspect", "localhost/scriptbridge:"+list)...)), &made); err != nil {
+			t.Fatal(err)
+		}
+		var platforms []string
+		for _, m := range made.Manifests {
+			platforms = append(platforms, m.Platform.OS+"/"+m.Platform.Architecture)
+		}
+		if got := strings.Join(platforms, " "); got != "linux/amd64 linux/arm64" {
+			t.Errorf("%s is for %s", list, got)
+		}
+	}
+	for arch, want := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		mounted := strings.TrimSpace(podman(t, "image", "mount", "localhost/scriptbridge:1.2.3-static-"+arch))
+		binary, err := elf.Open(filepath.Join(mounted, "usr/bin/scriptbridge"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if binary.Machine != want {
+			t.Errorf("the image for %s has a binary for %s", arch, binary.Machine)
+		}
+		binary.Close()
+		podman(t, "image", "unmount", "localhost/scriptbridge:1.2.3-static-"+arch)
 	}
 
 	scripts := t.TempDir()
