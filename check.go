@@ -95,7 +95,7 @@ type findings struct {
 func (w *desired) examine(ctx context.Context, port webPort, storage string) findings {
 	problems, warnings := checkScripts(ctx, w)
 	found := findings{
-		problems: slices.Concat(w.Problems, problems, checkReceivers(w), all.Types.Check(w.Config)),
+		problems: slices.Concat(w.Problems, problems, checkEventLog(w.Config), checkReceivers(w), all.Types.Check(w.Config)),
 		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config), port.inClear(w.Config), port.unreachable(w.Config)),
 	}
 	for _, err := range []error{port.validate(w.Config), checkTextfile(w.Config, port.trusted)} {

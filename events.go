@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -132,9 +134,41 @@ func (s *eventStream) use(at config.EventLog) error {
 	}
 	file := &logFile{path: at.Path}
 	if err := file.open(); err != nil && !errors.Is(err, errNoReader) {
-		return fmt.Errorf("events.log: %w", err)
+		return fmt.Errorf("events.log.path: %w%s", err, eventLogRemedy(at.Path))
 	}
 	s.swap(s.writer(file, file, at.Path), at)
+	return nil
+}
+
+// eventLogRemedy says, as the end of a message, what to do about a file that
+// cannot be opened.
+func eventLogRemedy(path string) string {
+	info, err := os.Stat(filepath.Dir(path))
+	switch {
+	case err == nil && info.IsDir():
+		return ""
+	case err == nil:
+		return fmt.Sprintf(" (%s is no folder: correct path:)", filepath.Dir(path))
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf(" (there is no folder %s: correct path:, or make the folder)", filepath.Dir(path))
+	}
+	return ""
+}
+
+// checkEventLog says why the event log could not be written where it is to be, as
+// far as that is known without opening it.
+func checkEventLog(cfg *config.Config) []error {
+	path := cfg.Events.Log.Path
+	if path == "-" {
+		return nil
+	}
+	at := config.Position{File: cfg.File}
+	if remedy := eventLogRemedy(path); remedy != "" {
+		return []error{at.Wrap("events: log", fmt.Errorf("%s cannot be made%s", path, remedy))}
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return []error{at.Wrap("events: log", fmt.Errorf("%s is a folder (name a file in it)", path))}
+	}
 	return nil
 }
 

@@ -198,7 +198,7 @@ func TestOptionsErrors(t *testing.T) {
 	}
 	err = c.Scripts[0].Options.Decode(new(testOptions))
 	want := `x.yml:4: scripts[0] "a": options.config_timeout 5 has no unit (write 5s)
-x.yml:5: scripts[0] "a": options.use_failed_output "yes" is neither true nor false (write true or false)
+x.yml:5: scripts[0] "a": options.use_failed_output "yes" is neither true nor false (write true)
 x.yml:6: scripts[0] "a": options.mode is a list, not a single value (write one value behind it)
 x.yml:7: scripts[0] "a": options.count "1.5" is not a whole number (write digits alone, such as 100)
 x.yml:8: scripts[0] "a": options.small "128" is not a whole number (write digits alone, such as 100)

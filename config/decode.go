@@ -113,7 +113,7 @@ func (e *entry) inner(name, level string) *entry {
 func (e *entry) object(f yamltree.Field, into any) {
 	v := f.Value
 	if v.Kind != yamltree.Map && v.Kind != yamltree.Null {
-		e.fail(f.Line, "write its keys and values beneath it, each as key: value", "is %s, not a map", v.Kind)
+		e.fail(f.Line, "write its keys and values beneath it, each as key: value"+asIn(keysOf(reflect.TypeOf(into).Elem())), "is %s, not a map", v.Kind)
 		return
 	}
 	before := len(e.Errs)
@@ -139,6 +139,16 @@ func (e *entry) object(f yamltree.Field, into any) {
 	if last, ok := into.(finisher); ok {
 		last.finish(e, f, len(e.Errs) == before)
 	}
+}
+
+// asIn names the key that a map must have, for who has left it out.
+func asIn(keys []key) string {
+	for _, k := range keys {
+		if k.tag.Get("required") != "" {
+			return ", as in " + k.name + ": …"
+		}
+	}
+	return ""
 }
 
 // key reads one key of the struct that into points to, which is in.

@@ -97,7 +97,13 @@ func readFile(e *entry, s string) (string, *yamltree.Problem) {
 func readAddress(_ *entry, s string) (string, *yamltree.Problem) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return "", yamltree.Problemf("write it like 127.0.0.1:8125", "%q is not an address", s)
+		remedy := "write it like 127.0.0.1:8125"
+		if _, err := strconv.ParseUint(s, 10, 16); err == nil {
+			remedy = "write 127.0.0.1:" + s + " for this machine alone, 0.0.0.0:" + s + " for all"
+		} else if s != "" && !strings.ContainsAny(s, ":[] ") {
+			remedy = "write its port too, as in " + s + ":8125"
+		}
+		return "", yamltree.Problemf(remedy, "%q is not an address", s)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", yamltree.Problemf("write a number from 1 to 65535", "%q has no such port", s)

@@ -22,7 +22,7 @@ const longestParameter = 1 << 10
 // the script's command where {its name} stands in the configuration.
 type Parameter struct {
 	// Pattern is a regular expression (RE2) that the whole value must match.
-	Pattern string `yaml:"pattern" required:"write pattern: and a regular expression that the whole value must match" doc:"a regular expression that the whole value must match"`
+	Pattern string `yaml:"pattern" aka:"regex regexp allowed match" required:"write pattern: and a regular expression that the whole value must match" doc:"a regular expression that the whole value must match"`
 	// Default is the value where none is given; nil: one must be given, and
 	// so the script runs only when it is probed.
 	Default *string `yaml:"default" unset:"none: a request must give one, and the script runs only when it is probed" doc:"the value where a request gives none"`

@@ -125,6 +125,9 @@ func (e *entry) list(k *key, f yamltree.Field, to reflect.Value) {
 	_, texts := made.Addr().Interface().(itemReader)
 	texts = !texts && made.Kind() == reflect.String && e.path == ""
 	switch {
+	case texts && f.Value.Kind == yamltree.Map:
+		e.failKey(f, yamltree.Problemf("write one value, or several in brackets, as in [a, b]", "is a map, not a list"))
+		return
 	case texts && !isList:
 		items = []*yamltree.Value{f.Value}
 	case !isList && f.Value.Kind != yamltree.Null:

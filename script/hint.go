@@ -29,7 +29,7 @@ func (s *Script) Suspicions() (texts []string) {
 	if !starts {
 		return texts
 	}
-	for _, doubt := range []string{s.doubtUser(os.Geteuid()), s.doubtGroup(os.Geteuid(), os.Getegid())} {
+	for _, doubt := range []string{s.doubtUser(os.Geteuid()), s.doubtGroup(os.Geteuid(), os.Getegid()), s.doubtReach(os.Geteuid())} {
 		if doubt != "" {
 			texts = append(texts, doubt)
 		}
@@ -66,6 +66,23 @@ func (s *Script) doubtGroup(uid, gid int) string {
 		return ""
 	}
 	return fmt.Sprintf("group %s needs a bridge that runs as root, which this check does not", s.Group)
+}
+
+// doubtReach says that the user whom root makes the script run as cannot reach its
+// file.
+func (s *Script) doubtReach(uid int) string {
+	if s.User == "" || uid != 0 || s.File == "" {
+		return ""
+	}
+	a, err := process.LookupAccount(s.User)
+	if err != nil {
+		return ""
+	}
+	barred := a.Barred(s.File)
+	if barred == "" {
+		return ""
+	}
+	return fmt.Sprintf("user %s cannot run it, since %s is closed to that user (keep it in a file and folders that the user may read, or give it another user)", s.User, barred)
 }
 
 // hints are what may be the reason that a run went wrong, beyond what the run

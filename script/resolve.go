@@ -26,7 +26,7 @@ import (
 // taken) costs that script alone and is given as problems; what costs no script
 // is added to the configuration's warnings.
 func Resolve(table dialect.Table, cfg *config.Config) (scripts []*Script, problems []error, err error) {
-	r := &resolver{table: table, cfg: cfg, taken: make(map[string]config.Position), digests: make(map[[2]string]string)}
+	r := &resolver{table: table, cfg: cfg, taken: make(map[string]config.Position), folders: make(map[string]config.Position), digests: make(map[[2]string]string)}
 	for _, c := range cfg.Scripts {
 		r.guard(c.Pos, fmt.Sprintf("script %q", c.Name), func() error { return r.add(c) })
 	}
@@ -44,6 +44,7 @@ type resolver struct {
 	problems []error
 	errs     []error
 	taken    map[string]config.Position // by name
+	folders  map[string]config.Position // of discover
 	digests  map[[2]string]string       // of inputs, by dialect and what they are of
 }
 
@@ -97,6 +98,13 @@ func (r *resolver) discover(d *config.Discover) error {
 		}
 		return errors.Join(errs...)
 	}
+	if at, ok := r.folders[d.Directory]; ok {
+		r.problems = append(r.problems, &config.Error{
+			Position: d.Pos, Thing: "discover", Problem: fmt.Sprintf("the folder %s is at %s already", d.Directory, at), Remedy: "leave one of the two out",
+		})
+		return nil
+	}
+	r.folders[d.Directory] = d.Pos
 	dialect, err := r.prepare(d.Settings)
 	if err != nil {
 		return &config.Error{Position: d.Pos, Thing: "discover " + d.Directory, Problem: err.Error()}

@@ -166,6 +166,9 @@ func CheckStart(*config.Script, string, *Command) error { return nil }
 // Warnings finds nothing.
 func Warnings(*config.Script, string) []string { return nil }
 
+// Barred finds nothing: modes say nothing here.
+func (*Account) Barred(string) string { return "" }
+
 // Interpreter is not looked for.
 func Interpreter(*config.Script, string) string { return "" }
 

@@ -5,11 +5,14 @@ package process
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"scriptbridge/internal/trust"
 )
@@ -108,6 +111,48 @@ func (g *Guard) fault(path string) *trust.Error {
 		return nil
 	}
 	return g.Policy.Fault(path)
+}
+
+// Barred says what keeps an account from a file that it is to run, the file itself or
+// a folder on the way, as far as their modes tell; "" for nothing.
+func (a *Account) Barred(file string) string {
+	whole, err := filepath.EvalSymlinks(file)
+	if err != nil || !filepath.IsAbs(whole) || a.UID == 0 {
+		return ""
+	}
+	barred, need := "", fs.FileMode(0o1)
+	if shebangOf(whole).there { // its interpreter opens it
+		need = 0o5
+	}
+	for at := whole; ; at, need = filepath.Dir(at), 0o1 {
+		info, err := os.Stat(at)
+		if err != nil {
+			return ""
+		}
+		if info.Mode()&0o111 == 0 { // it is only read
+			need = 0o4
+		}
+		if a.bits(info)&need != need {
+			barred = fmt.Sprintf("%s (mode %s)", at, info.Mode())
+		}
+		if at == filepath.Dir(at) {
+			return barred
+		}
+	}
+}
+
+// bits are the last three of a mode, as they are for the account.
+func (a *Account) bits(info fs.FileInfo) fs.FileMode {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return 0o7
+	case stat.Uid == a.UID:
+		return info.Mode() >> 6 & 0o7
+	case stat.Gid == a.GID || slices.Contains(a.Groups, stat.Gid):
+		return info.Mode() >> 3 & 0o7
+	}
+	return info.Mode() & 0o7
 }
 
 // isRoot reports whether it is root: our own account, where there is none.

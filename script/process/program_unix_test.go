@@ -109,6 +109,58 @@ func TestCheckProgram(t *testing.T) {
 	}
 }
 
+// What keeps another user from a script is its own mode, or that of a folder above.
+func TestBarred(t *testing.T) {
+	me := &Account{UID: uint32(os.Getuid()) + 1, GID: uint32(os.Getgid()) + 1}
+	folder := t.TempDir()
+	for at := folder; at != filepath.Dir(at); at = filepath.Dir(at) { // those of the test are for others too
+		if strings.HasPrefix(at, filepath.Clean(os.TempDir())+"/") {
+			if err := os.Chmod(at, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	script, binary := filepath.Join(folder, "script"), filepath.Join(folder, "binary")
+	for file, text := range map[string]string{script: "#!/bin/sh\n", binary: "\x7fELF"} {
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		file         string
+		mode, folder os.FileMode
+		want         string
+	}{
+		{script, 0o755, 0o755, ""},
+		{script, 0o711, 0o755, script + " (mode -rwx--x--x)"},
+		{binary, 0o711, 0o755, ""},
+		{script, 0o644, 0o755, ""}, // an interpreter reads it
+		{script, 0o600, 0o755, script + " (mode -rw-------)"},
+		{script, 0o750, 0o755, script + " (mode -rwxr-x---)"},
+		{script, 0o755, 0o700, folder + " (mode drwx------)"},
+		{binary, 0o755, 0o711, ""},
+		{filepath.Join(folder, "gone"), 0o755, 0o755, ""},
+	} {
+		for _, file := range []string{script, binary} {
+			if err := os.Chmod(file, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(folder, tt.folder); err != nil {
+			t.Fatal(err)
+		}
+		if got := me.Barred(tt.file); got != tt.want {
+			t.Errorf("%s with mode %o in one with %o: got %q, want %q", filepath.Base(tt.file), tt.mode, tt.folder, got, tt.want)
+		}
+		if got := (&Account{UID: 0}).Barred(tt.file); got != "" {
+			t.Errorf("root is kept out: %s", got)
+		}
+		if own := (&Account{UID: uint32(os.Getuid())}).Barred(tt.file); own != "" && tt.mode&0o500 == 0o500 {
+			t.Errorf("its owner is kept out: %s", own)
+		}
+	}
+}
+
 func TestLookupAccount(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {

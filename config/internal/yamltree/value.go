@@ -1,7 +1,9 @@
 package yamltree
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +43,7 @@ func (v *Value) Duration() (time.Duration, *Problem) {
 	}
 	d, err := model.ParseDuration(text)
 	if err != nil {
-		return 0, Problemf("write it like 30s, 5m or 1h30m", "%q is not a duration", text)
+		return 0, Problemf(cmp.Or(likeDuration(text), "write it like 30s, 5m or 1h30m"), "%q is not a duration", text)
 	}
 	return time.Duration(d), nil
 }
@@ -57,9 +59,50 @@ func (v *Value) Bytes() (int64, *Problem) {
 	}
 	n, err := units.ParseStrictBytes(text)
 	if err != nil {
-		return 0, Problemf("write it like 512KiB, 16MiB or 4096", "%q is not a number of bytes", text)
+		return 0, Problemf(cmp.Or(likeBytes(text), "write it like 512KiB, 16MiB or 4096"), "%q is not a number of bytes", text)
 	}
 	return n, nil
+}
+
+var (
+	// longUnit is a number with a unit as people write it.
+	longUnit = regexp.MustCompile(`(?i)([0-9]) *(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)\b`)
+	// shortSize is a size with a letter or a space that units do not take.
+	shortSize = regexp.MustCompile(`(?i)^([0-9]+) *([kmgt])(i?b?)$`)
+)
+
+// likeDuration says how to write what is meant for a duration; "" where that cannot
+// be told.
+func likeDuration(text string) string {
+	spelled := longUnit.ReplaceAllStringFunc(text, func(s string) string {
+		m := longUnit.FindStringSubmatch(s)
+		if len(m[2]) == 1 {
+			return m[1] + m[2]
+		}
+		return m[1] + strings.ToLower(m[2][:1])
+	})
+	spelled = strings.ReplaceAll(spelled, " ", "")
+	if d, err := model.ParseDuration(spelled); err == nil && d > 0 {
+		return "write " + spelled
+	}
+	if d, err := time.ParseDuration(strings.ReplaceAll(spelled, ",", ".")); err == nil && d >= time.Millisecond {
+		return "write " + model.Duration(d).String()
+	}
+	return map[string]string{"hourly": "write 1h", "daily": "write 1d", "weekly": "write 1w"}[text]
+}
+
+// likeBytes says how to write what is meant for a number of bytes; "" where that
+// cannot be told.
+func likeBytes(text string) string {
+	m := shortSize.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	unit := strings.ToUpper(m[2])
+	if strings.EqualFold(m[3], "b") {
+		return "write " + m[1] + unit + "B"
+	}
+	return "write " + m[1] + unit + "iB"
 }
 
 // Bool takes true and false alone: `yes` is a text in YAML 1.2.
@@ -75,7 +118,16 @@ func (v *Value) Bool() (bool, *Problem) {
 	case strings.EqualFold(text, "false"):
 		return false, nil
 	}
-	return false, Problemf("write true or false", "%q is neither true nor false", text)
+	remedy := "write true or false"
+	switch strings.ToLower(text) {
+	case "true", "false":
+		remedy = "write " + strings.ToLower(text) + ", without quotes"
+	case "yes", "on", "y", "1":
+		remedy = "write true"
+	case "no", "off", "n", "0":
+		remedy = "write false"
+	}
+	return false, Problemf(remedy, "%q is neither true nor false", text)
 }
 
 // Integer takes decimal digits that fit into bits.
