@@ -225,6 +225,7 @@ func provide(t *testing.T, key, root, path string) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(file, "some.sh"), "#!/bin/sh\n", 0o700)
+		write(t, filepath.Join(file, "some.prom"), "some 1\n", 0o600)
 		write(t, filepath.Join(file, "random_coin_monitor.py"), read(t, "examples/scalyr/random_coin_monitor.py"), 0o600)
 		write(t, filepath.Join(file, "url_monitor.py"), "from scalyr_agent import ScalyrMonitor\n\n\nclass UrlMonitor(ScalyrMonitor):\n"+
 			"    def _initialize(self):\n        self._config.get('url', required_field=True, convert_to=str)\n", 0o600)

@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,16 @@ func (f Files) Find(line int) (name string, own int) {
 		}
 	}
 	return name, own
+}
+
+// About gives the name of the file that an error is about as a whole; false where
+// it is about no file, or about a line.
+func (f Files) About(le *LineError) (name string, whole bool) {
+	whole = le.Line == 0 && slices.ContainsFunc(f, func(one File) bool { return !one.Used && filepath.Base(one.Path) == le.Text })
+	if !whole {
+		return "", false
+	}
+	return le.Text, true
 }
 
 // Place names a line of the output for people.

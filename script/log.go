@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/internal/texts"
+	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 )
 
@@ -84,4 +85,28 @@ func (l *stderrLog) tail() []StderrLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.last)
+}
+
+// logRefused names each line that was refused, and each file that was left out, once.
+func (u *worker) logRefused(lines []*record.LineError, files record.Files) {
+	for _, le := range lines {
+		if file, whole := files.About(le); whole {
+			if u.judge.once.firstTime(le.Reason, file) {
+				level.Warn(u.logger).Log("msg", "a file was left out", "file", file, "reason", le.Reason, "err", le.Err)
+			}
+			continue
+		}
+		file, line := files.Find(le.Line)
+		if u.judge.once.firstTime(le.Reason, file+lineKey(le.Text)) {
+			level.Warn(withFile(u.logger, file)).Log("msg", "a line was refused", "line", line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
+		}
+	}
+}
+
+// withFile is a logger that names a file, if there is one.
+func withFile(logger log.Logger, file string) log.Logger {
+	if file == "" {
+		return logger
+	}
+	return log.With(logger, "file", file)
 }

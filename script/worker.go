@@ -401,12 +401,7 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 	if over {
 		level.Info(u.logger).Log("msg", "the script is well again")
 	}
-	for _, le := range v.Lines {
-		file, line := t.Files.Find(le.Line)
-		if u.judge.once.firstTime(le.Reason, file+lineKey(le.Text)) {
-			level.Warn(withFile(u.logger, file)).Log("msg", "a line was refused", "line", line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
-		}
-	}
+	u.logRefused(v.Lines, t.Files)
 	for _, line := range t.Log {
 		level.Info(u.logger).Log("stream", "stdout", "msg", line)
 	}
@@ -415,14 +410,6 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 			level.Warn(u.logger).Log("msg", w)
 		}
 	}
-}
-
-// withFile is a logger that names a file, if there is one.
-func withFile(logger log.Logger, file string) log.Logger {
-	if file == "" {
-		return logger
-	}
-	return log.With(logger, "file", file)
 }
 
 // remember keeps what the status page shows. The caller holds u.mu.

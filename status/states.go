@@ -122,6 +122,8 @@ func Cause(v *script.Verdict, timeout time.Duration) string {
 		return "ended by a signal, or for too much output"
 	case v.Result == record.Limit:
 		return "reached a limit: " + v.Limit
+	case v.Result == record.Invalid && v.Samples > 0: // of some files in a folder
+		return "some of it cannot be used"
 	case v.Result == record.Invalid:
 		return "what it printed could not be read"
 	case v.ExitCode > 0:

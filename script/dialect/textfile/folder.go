@@ -52,7 +52,7 @@ type folder struct {
 // maxFiles. Not read, as by node_exporter, is what does not end in .prom; nor are
 // hidden files, which are temporary ones.
 func names(ctx context.Context, path string) (found []string, err error) {
-	dir, err := os.Open(path)
+	dir, err := os.OpenFile(path, fsx.ReadOnly(), 0)
 	if err != nil {
 		return nil, err
 	}

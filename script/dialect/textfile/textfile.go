@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -55,6 +56,34 @@ func (Dialect) CheckFolder(s *dialect.Script) error {
 		return nil, err
 	})
 	return explain(err, s)
+}
+
+// Warnings tells of a folder of other files, and of files that would be left out.
+func (Dialect) Warnings(c *config.Script) (texts []string) {
+	s := &dialect.Script{Script: c, FallbackTimeout: Dialect{}.Traits().Timeout}
+	t := newRunner(s).Run(context.Background(), nil)
+	switch {
+	case t.Outcomes[0].Err != nil: // CheckFolder says so
+		return nil
+	case len(t.Files)+len(t.Warnings) == 0 && hasOthers(c.Directory):
+		return []string{fmt.Sprintf("directory %s has files, but none whose name ends in .prom", c.Directory)}
+	}
+	const most = 10
+	for _, le := range record.LineErrors(t.Err) {
+		if _, about := t.Files.About(le); about && len(texts) <= most {
+			texts = append(texts, "left out: "+le.Error())
+		}
+	}
+	if len(texts) > most {
+		texts[most] = "left out: other files (scriptbridge try shows all)"
+	}
+	return texts
+}
+
+// hasOthers reports whether there is anything in a folder that is not hidden.
+func hasOthers(path string) bool {
+	entries, _ := os.ReadDir(path) // that it cannot be read has been said
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name()[0] != '.' && !e.IsDir() })
 }
 
 // runner reads one folder.
