@@ -79,7 +79,7 @@ func (t *textfiles) pieces() [][]byte {
 func (t *textfiles) down() bool { return len(t.writers.All()) > 0 && t.counts.Down() }
 
 var (
-	textfileErrors = prometheus.NewDesc(textfilePrefix+"errors_total",
+	textfileErrors = prometheus.NewDesc(textfilePrefix+"write_errors_total",
 		"How often the file for node_exporter's textfile collector could not be written or removed.", nil, nil)
 	textfileLast = prometheus.NewDesc(textfilePrefix+"last_write_timestamp_seconds",
 		"When the file for node_exporter's textfile collector was last written, or its time made new since nothing had changed; 0 for never.", nil, nil)

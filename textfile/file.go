@@ -20,7 +20,11 @@ const (
 	nextName = ".scriptbridge.prom.new"
 )
 
-var errExchanged = errors.New("something else took its place while it was written")
+var (
+	errExchanged = errors.New("something else took its place while it was written")
+	// errForeign comes of a file that was written all the same.
+	errForeign = errors.New("something else has changed it since it was written, which is undone (is there another scriptbridge with this folder? give each one of its own)")
+)
 
 func path(folder string) string { return filepath.Join(folder, fileName) }
 
@@ -57,16 +61,18 @@ func (f *file) write(page [][]byte) error {
 	for _, piece := range page {
 		_, _ = hash.Write(piece) // which never fails
 	}
-	if holds := hash.Sum64(); f.is == nil || !unchanged(f.is, is) || holds != f.holds {
-		f.is = nil
-		if is, err = f.replace(in, page); err != nil {
-			return err
-		}
-		f.holds = holds
-	} else if is, err = f.touch(in); err != nil {
+	holds, ours := hash.Sum64(), f.is == nil || is == nil || f.same(is)
+	if f.is != nil && is != nil && ours && holds == f.holds && is.ModTime().Equal(f.is.ModTime()) {
+		f.is, err = f.touch(in)
 		return err
 	}
-	f.is = is
+	if f.is, err = f.replace(in, page); err != nil {
+		return err
+	}
+	f.holds = holds
+	if !ours {
+		return &fs.PathError{Op: "write", Path: path(f.folder), Err: errForeign}
+	}
 	return nil
 }
 
@@ -112,9 +118,9 @@ func (f *file) look(in fsx.Folder) (fs.FileInfo, error) {
 	return nil, &fs.PathError{Op: "write", Path: path(f.folder), Err: err}
 }
 
-// unchanged reports whether nobody else has written a file since.
-func unchanged(before, now fs.FileInfo) bool {
-	return now != nil && now.Size() > 0 && os.SameFile(before, now) && before.Size() == now.Size() && before.ModTime().Equal(now.ModTime()) && before.Mode() == now.Mode()
+// same reports whether what is there is what was written last.
+func (f *file) same(is fs.FileInfo) bool {
+	return is.Size() > 0 && os.SameFile(f.is, is) && f.is.Size() == is.Size() && f.is.Mode() == is.Mode()
 }
 
 // replace writes the file anew; it appears whole or not at all. It is not synced: after a loss of
@@ -140,10 +146,13 @@ func (f *file) replace(in fsx.Folder, page [][]byte) (fs.FileInfo, error) {
 		return nil, err
 	}
 	now, err := in.Lstat(path(f.folder))
-	if err == nil && !os.SameFile(is, now) {
-		err = &fs.PathError{Op: "write", Path: path(f.folder), Err: errExchanged}
+	switch {
+	case err != nil:
+		return nil, err
+	case !os.SameFile(is, now):
+		return nil, &fs.PathError{Op: "write", Path: path(f.folder), Err: errExchanged}
 	}
-	return now, err
+	return now, nil
 }
 
 // mode lets node_exporter read it, whatever account that runs as.
@@ -185,7 +194,10 @@ func (f *file) touch(in fsx.Folder) (fs.FileInfo, error) {
 	if err == nil {
 		is, err = to.Stat()
 	}
-	return is, errors.Join(err, to.Close())
+	if err = errors.Join(err, to.Close()); err != nil {
+		return nil, err
+	}
+	return is, nil
 }
 
 // remove removes the file, and what was to become it.

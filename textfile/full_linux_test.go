@@ -35,3 +35,18 @@ func TestFull(t *testing.T) {
 	}
 	must(t, os.Chmod(folder, 0o700))
 }
+
+// A pipe, which would be waited for, is not opened.
+func TestPipe(t *testing.T) {
+	folder := t.TempDir()
+	must(t, unix.Mkfifo(filepath.Join(folder, fileName), 0o600))
+	f := newFile(folder, nil)
+	want := "write " + folder + "/" + fileName + ": is not a regular file (see what it is, and move it away)"
+	if err := f.write(page("a")); err == nil || explain(err).Error() != want {
+		t.Errorf("%v", explain(err))
+	}
+	must(t, os.Remove(filepath.Join(folder, fileName)), unix.Mkfifo(filepath.Join(folder, nextName), 0o600), f.write(page("a")))
+	if got := entries(t, folder); got != fileName {
+		t.Errorf("the folder has %s", got)
+	}
+}

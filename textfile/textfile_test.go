@@ -96,20 +96,30 @@ func TestWrite(t *testing.T) {
 	if written("a", "c") {
 		t.Error("another page was written into the same file, which is being read")
 	}
+	const undone = ": something else has changed it since it was written, which is undone (is there another scriptbridge with this folder? give each one of its own)"
+	must(t, os.Chtimes(name, long, long)) // as somebody may who puts something else there
+	if written("a", "c") {
+		t.Error("its time was changed, and it is still the same file")
+	}
 	for what, change := range map[string]func() error{
 		"its contents": func() error { return os.WriteFile(name, []byte("x"), 0o644) },
 		"nothing left": func() error { return os.Truncate(name, 0) },
 		"its mode":     func() error { return os.Chmod(name, 0o600) },
-		"its time":     func() error { return os.Chtimes(name, long, long) },
 		"no file":      func() error { return os.Remove(name) },
-		"another":      func() error { return errors.Join(os.Remove(name), os.WriteFile(name, []byte("ac"), 0o644)) },
+		"another": func() error {
+			return errors.Join(os.WriteFile(name+".x", []byte("ac"), 0o644), os.Rename(name+".x", name))
+		},
 		"what a killed bridge was writing": func() error {
 			return errors.Join(os.Remove(name), os.WriteFile(filepath.Join(folder, nextName), []byte("xyz"), 0o600))
 		},
 	} {
 		must(t, change())
-		if written("a", "c") {
-			t.Errorf("%s was changed, and it is still the same file", what)
+		_, gone := os.Lstat(name)
+		if err := f.write(page("a", "c")); gone == nil && (err == nil || err.Error() != "write "+name+undone) || gone != nil && err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if !written("a", "c") {
+			t.Errorf("%s: it was written twice", what)
 		}
 	}
 	must(t, f.remove())
