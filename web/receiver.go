@@ -53,7 +53,7 @@ func (s *Server) receiverTable(p *statusPage, private bool, now time.Time) (seri
 	p.add("receivers", len(rows), "receiver", down)
 	p.Receivers = tableOf(table{ID: "receivers", Title: "Receivers", Class: "scripts others"}, []column[receiverRow]{
 		{title: "Receiver", cells: "name", cell: func(r receiverRow) cell {
-			return headingCell(texts.Visible(r.Name), "receivers/"+url.PathEscape(r.Name))
+			return headingCell(texts.Visible(r.Name), "receivers/"+url.PathEscape(r.Name)+p.Carry)
 		}},
 		{title: "State", cells: "state", cell: func(r receiverRow) cell { return badgeCell(receiverBadge(r.View)) }},
 		{title: "Listens on", cells: "where", cell: func(r receiverRow) cell {

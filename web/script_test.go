@@ -263,6 +263,13 @@ func TestScriptRefresh(t *testing.T) {
 	h := handler(t, disksOnly().options())
 	for query, want := range map[string]string{"": "?refresh=10", "?refresh=5": "?", "?refresh=-1": "?refresh=10", "?refresh=x": "?refresh=10"} {
 		doc := page(t, h, request("GET", "/scripts/disks"+query))
+		crumb := "../"
+		if query == "?refresh=5" {
+			crumb += query
+		}
+		if got := attribute(find(find(doc, "p.crumb")[0], "a")[0], "href"); got != crumb {
+			t.Errorf("%q: the way back is %q", query, got)
+		}
 		links := find(find(doc, "header.top")[0], "a")
 		if got := attribute(links[len(links)-1], "href"); got != want {
 			t.Errorf("%q: %q, want %q", query, got, want)

@@ -24,12 +24,14 @@ type frame struct {
 	Version string
 	Up      string
 	Refresh int    // seconds; 0 for never
+	Script  string // that refreshes in place of the browser
+	Carry   string // the query by which other pages are refreshed as well
 	Toggle  string // the link that switches refreshing on or off
 }
 
 func (s *Server) frame(title, base string, now time.Time) frame {
 	return frame{
-		Title: title, Base: base, Style: base + s.stylePath, Metrics: base + s.TelemetryPath[1:],
+		Title: title, Base: base, Style: base + s.stylePath, Script: base + s.refreshPath, Metrics: base + s.TelemetryPath[1:],
 		Version: s.Version, Up: roughly(now.Sub(s.started)),
 	}
 }
@@ -37,10 +39,18 @@ func (s *Server) frame(title, base string, now time.Time) frame {
 // refreshing reads ?refresh= for a page that knows no other query.
 func (f *frame) refreshing(form url.Values) {
 	if f.Refresh = refreshOf(form); f.Refresh > 0 {
-		f.Toggle = "?"
+		f.Toggle, f.Carry = "?", carried(f.Refresh)
 	} else {
 		f.Toggle = query{Sort: defaultSort}.toggled().href()
 	}
+}
+
+// carried is a query that refreshes another page in the same way; empty for none.
+func carried(refresh int) string {
+	if refresh == 0 {
+		return ""
+	}
+	return "?refresh=" + strconv.Itoa(refresh)
 }
 
 // statusPage is the data of page/status.html.
@@ -75,6 +85,7 @@ type scriptRow struct {
 	state           status.State
 	series, refused int
 	tallies         []tally // of what was refused
+	carry           string  // see frame.Carry
 	private         bool
 	now             time.Time
 }
@@ -156,7 +167,7 @@ var scriptColumns = []column[*scriptRow]{
 	{
 		title: "Script", cells: "name",
 		cell: func(r *scriptRow) cell {
-			return headingCell(r.name, "scripts/"+url.PathEscape(r.Script.Name))
+			return headingCell(r.name, "scripts/"+url.PathEscape(r.Script.Name)+r.carry)
 		},
 		key: "name", compare: func(a, b *scriptRow) int { return cmp.Compare(a.name, b.name) },
 	}, {
@@ -292,9 +303,10 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	private := s.gate.Hidden(r) == ""
 	q := queryOf(r.URL.Query(), scriptColumns, scriptFilters)
 	p := statusPage{frame: s.frame("scriptbridge", "./", now), Query: q}
-	p.Refresh, p.Toggle = q.Refresh, q.toggled().href()
+	p.Refresh, p.Toggle, p.Carry = q.Refresh, q.toggled().href(), carried(q.Refresh)
 
 	rows, series := s.scriptRows(private, now)
+	p.Title = tabTitle(rows)
 	if p.Finds = "Name or dialect"; private {
 		p.Finds = "Name, dialect or message"
 	}
@@ -302,6 +314,9 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	p.Filters = filterLinks(scriptFilters, rows, q)
 	rows = slices.DeleteFunc(keep(scriptFilters, rows, q.State), func(r *scriptRow) bool { return !r.matches(strings.ToLower(q.Text)) })
 	sortRows(scriptColumns, rows, q)
+	for _, r := range rows {
+		r.carry = p.Carry
+	}
 	p.Scripts = tableOf(table{Class: "scripts", Headings: sortableHeadings(scriptColumns, q)}, scriptColumns, rows)
 	series += s.receiverTable(&p, private, now)
 	s.uploadTable(&p, private, now)
@@ -314,6 +329,26 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		p.Config.Text = texts.Visible(err.Error())
 	}
 	s.render(w, http.StatusOK, s.status, p)
+}
+
+// tabTitle has what a tab in the background has to tell.
+func tabTitle(rows []*scriptRow) string {
+	var bad []string
+	for _, s := range []status.State{status.Failing, status.Critical} {
+		n := 0
+		for _, r := range rows {
+			if r.state == s {
+				n++
+			}
+		}
+		if n > 0 {
+			bad = append(bad, number(n)+" "+s.Words())
+		}
+	}
+	if len(bad) == 0 {
+		return "scriptbridge"
+	}
+	return "(" + strings.Join(bad, ", ") + ") scriptbridge"
 }
 
 // scriptRows gives a row for each script, and the number of all their series.

@@ -277,8 +277,11 @@ func TestStatusLinks(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, links[name], want)
 		}
 	}
-	if got := attribute(find(doc, "meta")[3], "content"); got != "30" {
-		t.Errorf("refresh: %q, want 30", got)
+	if got, want := text(find(doc, "noscript")[0]), `<meta http-equiv="refresh" content="30">`; got != want {
+		t.Errorf("refresh: %q, want %q", got, want)
+	}
+	if got := attribute(find(find(doc, "th.name")[0], "a")[0], "href"); got != "scripts/a%2Fb%20%3F?refresh=30" {
+		t.Errorf("the script's page is at %s", got)
 	}
 	fields := make(map[string]string)
 	for _, in := range find(doc, "input") {
@@ -301,6 +304,26 @@ func TestStatusLinks(t *testing.T) {
 			t.Errorf("heading %q", got)
 		}
 	}
+}
+
+// What a tab tells that is in the background.
+func TestTabTitle(t *testing.T) {
+	f := shop()
+	check := func(want string) {
+		t.Helper()
+		for _, target := range []string{"/", "/?state=ok&refresh=5"} {
+			if got := text(find(page(t, handler(t, f.options()), request("GET", target)), "title")[0]); got != want {
+				t.Errorf("%s: %q, want %q", target, got, want)
+			}
+		}
+	}
+	check("(2 failing) scriptbridge")
+	v := f.views[1]
+	v.Last = &script.Verdict{Result: record.OK, Answer: &dialect.Answer{State: "CRITICAL"}}
+	f.views[1] = v
+	check("(2 failing, 1 critical) scriptbridge")
+	f.views = f.views[:1]
+	check("scriptbridge")
 }
 
 func TestStatusConfigRefused(t *testing.T) {

@@ -26,7 +26,7 @@ func (s *Server) uploadTable(p *statusPage, private bool, now time.Time) {
 	p.add("uploads", len(views), "upload", down)
 	p.Uploads = tableOf(table{ID: "uploads", Title: "Uploads", Class: "scripts others"}, []column[upload.State]{
 		{title: "Upload", cells: "name", cell: func(v upload.State) cell {
-			return headingCell(texts.Visible(v.Name), "uploads/"+url.PathEscape(v.Name))
+			return headingCell(texts.Visible(v.Name), "uploads/"+url.PathEscape(v.Name)+p.Carry)
 		}},
 		{title: "State", cells: "state", cell: func(v upload.State) cell { return badgeCell(uploadBadge(&v)) }},
 		{title: "Queue", class: "num", cells: "num queue", cell: func(v upload.State) cell {

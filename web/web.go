@@ -8,7 +8,8 @@
 // pages that are not there. private.go decides who may see private pages, and
 // location.go knows where all of this is found: behind which prefix and proxy.
 //
-// Everything works without JavaScript, and every text that a script made goes
+// Everything works without JavaScript: the little there is (page/refresh.js) spares
+// reloads. Every text that a script made goes
 // through texts.Visible, and is escaped by html/template or by cell.go.
 package web
 
@@ -86,6 +87,9 @@ type Options struct {
 //go:embed page/style.css
 var styleSheet []byte
 
+//go:embed page/refresh.js
+var refreshScript []byte
+
 //go:embed page/layout.html
 var layoutHTML string
 
@@ -112,15 +116,16 @@ var endpoints = []string{"/-", "/scripts", "/receivers", "/uploads", "/probe", "
 // page is private.
 type Server struct {
 	Options
-	handler   http.Handler
-	gate      Gate
-	started   time.Time
-	stylePath string // with a hash in it, so that it can be cached for ever
-	status    *template.Template
-	script    *template.Template
-	receiver  *template.Template
-	upload    *template.Template
-	missing   *template.Template
+	handler http.Handler
+	gate    Gate
+	started time.Time
+	// Paths with a hash in them, so that what is there can be cached for ever.
+	stylePath, refreshPath string
+	status                 *template.Template
+	script                 *template.Template
+	receiver               *template.Template
+	upload                 *template.Template
+	missing                *template.Template
 }
 
 // New makes a server. The error is about an option.
@@ -132,8 +137,7 @@ func New(o Options) (*Server, error) {
 		o.Uploads = func() []upload.State { return nil }
 	}
 	s := &Server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
-	sum := sha256.Sum256(styleSheet)
-	s.stylePath = "style-" + hex.EncodeToString(sum[:6]) + ".css"
+	s.stylePath, s.refreshPath = hashed("style", styleSheet, ".css"), hashed("refresh", refreshScript, ".js")
 	if err := s.checkTelemetryPath(); err != nil {
 		return nil, err
 	}
@@ -152,7 +156,8 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /scripts/{name}", s.serveScript)
 	mux.HandleFunc("GET /receivers/{name}", s.serveReceiver)
 	mux.HandleFunc("GET /uploads/{name}", s.serveUpload)
-	mux.HandleFunc("GET /"+s.stylePath, serveStyle)
+	mux.HandleFunc("GET /"+s.stylePath, asset("text/css; charset=utf-8", styleSheet))
+	mux.HandleFunc("GET /"+s.refreshPath, asset("text/javascript; charset=utf-8", refreshScript))
 	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
 	mux.HandleFunc("GET /-/healthy", s.serveHealthy)
 	mux.HandleFunc("GET /-/ready", s.serveReady)
@@ -196,7 +201,7 @@ func (s *Server) checkTelemetryPath() error {
 		return fail("is not a plain path")
 	case p == "/":
 		return fail("is the path of the status page")
-	case Taken(p) || p == "/"+s.stylePath:
+	case Taken(p) || p == "/"+s.stylePath || p == "/"+s.refreshPath:
 		return fail("is taken by another endpoint")
 	}
 	return nil
@@ -223,7 +228,7 @@ func (s *Server) render(w http.ResponseWriter, code int, t *template.Template, d
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	h.Set("Content-Security-Policy",
-		"default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
@@ -237,12 +242,21 @@ func plain(w http.ResponseWriter, code int, text string) {
 	http.Error(w, texts.Visible(text), code)
 }
 
-func serveStyle(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", "text/css; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(styleSheet)))
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(styleSheet)
+// hashed is the name of a file that changes with what is in it.
+func hashed(name string, content []byte, suffix string) string {
+	sum := sha256.Sum256(content)
+	return name + "-" + hex.EncodeToString(sum[:6]) + suffix
+}
+
+// asset answers with what never changes at its path.
+func asset(kind string, content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", kind)
+		h.Set("Content-Length", strconv.Itoa(len(content)))
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		_, _ = w.Write(content)
+	}
 }
 
 func (s *Server) serveHealthy(w http.ResponseWriter, _ *http.Request) {

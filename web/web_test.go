@@ -225,7 +225,7 @@ func TestHeaders(t *testing.T) {
 				"Cache-Control":           "no-store",
 				"X-Content-Type-Options":  "nosniff",
 				"Referrer-Policy":         "same-origin",
-				"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+				"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 			} {
 				if got.Get(name) != want {
 					t.Errorf("%s %s: %s: %q, want %q", method, target, name, got.Get(name), want)
@@ -239,7 +239,7 @@ func TestHeaders(t *testing.T) {
 // there and may be cached.
 func TestPagesStandAlone(t *testing.T) {
 	h := handler(t, disksOnly().options())
-	for _, target := range []string{"/", "/scripts/disks"} {
+	for _, target := range []string{"/", "/scripts/disks", "/?refresh=5", "/scripts/disks?refresh=5"} {
 		doc := page(t, h, request("GET", target))
 		for n := range doc.Descendants() {
 			for _, a := range n.Attr {
@@ -248,8 +248,23 @@ func TestPagesStandAlone(t *testing.T) {
 				}
 			}
 		}
-		if len(find(doc, "script"))+len(find(doc, "style"))+len(find(doc, "img")) > 0 {
+		scripts := 0
+		if strings.Contains(target, "refresh") {
+			scripts = 1
+		}
+		if len(find(doc, "script")) != scripts || len(find(doc, "style"))+len(find(doc, "img")) > 0 {
 			t.Errorf("%s: an element that the policy forbids", target)
+		}
+		for _, js := range find(doc, "script") {
+			at, err := request("GET", target).URL.Parse(attribute(js, "src"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := answer(h, request("GET", at.Path))
+			if w.Code != 200 || w.Header().Get("Content-Type") != "text/javascript; charset=utf-8" || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") ||
+				text(js) != "" || attribute(js, "data-every") != "5" {
+				t.Errorf("%s: %d %v", at, w.Code, w.Header())
+			}
 		}
 		for _, link := range find(doc, "link") {
 			if attribute(link, "rel") != "stylesheet" {
