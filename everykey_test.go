@@ -49,14 +49,15 @@ var everyKey = []place{
 	}},
 	{"textfile", "Textfile", []placeKey{k("directory", "folder", "nowhere", "ok.sh")}},
 	{"global", "Global", []placeKey{
-		k("interval", "1s", "1h"), k("timeout", "1ms", "5s"), k("max_concurrent", "1", "99"), k("average_window", "1m"), k("text_labels", "keep", "drop"), k("labels", "{a: b}"), k("trusted_paths", "[/usr/local/bin, x]"),
+		k("interval", "1s", "1h"), k("timeout", "1ms", "5s"), k("max_concurrent", "1", "99"), k("average_window", "1m"), k("text_labels", "keep", "drop"), k("labels", "{a: b}"), k("trusted_paths", "[/usr/local/bin, x]"), k("log", "{}"),
 	}},
+	{"script log", "ScriptLog", []placeKey{k("stderr", "debug", "info", "warn", "failed", "none")}},
 	{"events", "Events", []placeKey{k("retention", "10m"), k("log", "{}")}},
 	{"log", "EventLog", []placeKey{k("path", "events.log", "\"-\""), k("format", "logfmt", "json")}},
 	{"settings", "Settings", []placeKey{
 		k("enabled", "false", "true"), k("dialect", "coscale", "scalyr", "textfile"), k("interval", "1s", "10m"), k("cron", "'0 3 * * *'", "'@daily'", "TZ=UTC 1 1 1 1 1"), k("timeout", "1ms", "1s"), k("prefix", `""`, "p"), k("labels", "{a: b}"),
 		k("env", "{A: b}", "{A: '${env:PATH}'}"), k("env_file", "env", "${env:PATH}"), k("pass_env", "[A, B]", "A"), k("user", "root", "nobody"), k("group", "root", "nogroup"), k("working_directory", ".", "nowhere"), k("max_age", "1s"), k("max_series", "1"), k("max_output", "1", "1MiB"),
-		k("average_window", "1s"), k("honor_timestamps", "true"), k("probe", "true"), k("descendants", "keep", "kill"), k("metrics", "{}"), k("options", "{}"),
+		k("average_window", "1s"), k("honor_timestamps", "true"), k("probe", "true"), k("descendants", "keep", "kill"), k("metrics", "{}"), k("options", "{}"), k("log", "{}"),
 	}},
 	{"script", "Script", []placeKey{
 		k("name", "other", "\"a b\""), k("command", "ok.sh", "[/bin/true, a]", "\"/bin/sh -c true\"", "\"env A=b /bin/sh ok.sh {p}\"", "nosuch"),

@@ -66,7 +66,13 @@ type Global struct {
 	// DropTexts goes with each script and with Receive.
 	DropTexts   bool              `yaml:"text_labels" words:"keep drop" default:"keep" doc:"'drop' leaves texts that are written for people out of '/metrics' and '/probe', which everybody may read who reaches the port: the messages of events, the text of a plugin's check, texts that a dialect's 'text_values' makes an info. Logs, uploads and private pages have them all the same"`
 	Labels      map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
+	Log         ScriptLog         `yaml:"log" doc:"what of scripts goes to the log"`
 	Confinement `yaml:",inline"`
+}
+
+// ScriptLog says what of a script goes to the bridge's own log.
+type ScriptLog struct {
+	Stderr string `yaml:"stderr" words:"debug info warn failed none" unset:"'info'" doc:"its standard error: each line at the level 'debug', 'info' or 'warn'; 'failed' at 'info', when the run has failed, and then the last fifty lines; 'none' never. The script's page shows it all the same"`
 }
 
 func (g *Global) finish(e *entry, f yamltree.Field, _ bool) {
@@ -119,6 +125,7 @@ type Settings struct {
 	KeepDescendants  bool                `yaml:"descendants" words:"kill keep" default:"kill" process:"true" doc:"what happens to processes that a run leaves behind; 'keep' is for the rare script that starts a daemon. While something lives of 16 of its runs it is not started again"`
 	Metrics          map[string]Override `yaml:"metrics" write:"write the id or name of a metric, and beneath it what is to be changed" doc:"overrides of what a script declares, by a metric's id or name, see below"`
 	Options          Options             `yaml:"options" doc:"options of the dialect, see below"`
+	Log              ScriptLog           `yaml:"log" process:"true" doc:"what of it goes to the log; what is not said is 'global''s"`
 	Confinement      `yaml:",inline"`
 	// Withheld are variables of the bridge's environment that hold secrets, which scripts
 	// are not given.
@@ -139,6 +146,7 @@ func (s *Settings) start(e *entry) {
 	s.AverageWindow = e.load.config.Global.AverageWindow
 	s.DropTexts = e.load.config.Global.DropTexts
 	s.Confinement = e.load.config.Global.Confinement
+	s.Log = e.load.config.Global.Log
 	if t := e.load.trusted; t != nil {
 		s.TrustedPaths = t.Except
 	}

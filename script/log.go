@@ -9,6 +9,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/config"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
@@ -21,17 +22,21 @@ const stderrTail = 50
 const stderrKept = 500
 
 // stderrLog writes a script's standard error to the bridge's log, line by
-// line, and keeps the last lines.
+// line, as the configuration says, and keeps the last lines.
 type stderrLog struct {
 	logger log.Logger
+	words  string // config.ScriptLog.Stderr
 
 	mu   sync.Mutex
 	run  int
 	last []StderrLine
+	// held are the last lines since the last judgement, to be logged if the next one is
+	// that the run failed.
+	held []string
 }
 
-func newStderrLog(logger log.Logger) *stderrLog {
-	return &stderrLog{logger: logger}
+func newStderrLog(logger log.Logger, of config.ScriptLog) *stderrLog {
+	return &stderrLog{logger: logger, words: of.Stderr}
 }
 
 // begin says that what follows is of another run.
@@ -39,9 +44,41 @@ func (l *stderrLog) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.run++
+	l.held = nil
 }
 
-func (l *stderrLog) line(b []byte) { l.say(level.InfoValue(), string(b), "stream", "stderr") }
+// line takes a line of standard error.
+func (l *stderrLog) line(b []byte) {
+	at, text := level.InfoValue(), plainLine(string(b))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep(text)
+	switch l.words {
+	case "none":
+		return
+	case "failed":
+		l.held = append(l.held, text)
+		l.held = slices.Delete(l.held, 0, max(0, len(l.held)-stderrTail))
+		return
+	case "debug":
+		at = level.DebugValue()
+	case "warn":
+		at = level.WarnValue()
+	}
+	l.write(at, text, "stream", "stderr")
+}
+
+// judged logs the lines that were held back of a run, if that has failed.
+func (l *stderrLog) judged(failed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if failed {
+		for _, text := range l.held {
+			l.write(level.InfoValue(), text, "stream", "stderr")
+		}
+	}
+	l.held = nil
+}
 
 // printed takes a line of standard output of a script that gives its values
 // otherwise.
@@ -49,13 +86,26 @@ func (l *stderrLog) printed(b []byte) { l.say(level.InfoValue(), string(b), "str
 
 // say writes a text of the script's to the log, behind the keyvals, and keeps it.
 func (l *stderrLog) say(at level.Value, text string, keyvals ...any) {
-	text = texts.Shorten(strings.ToValidUTF8(strings.TrimRight(text, "\r\n"), "\uFFFD"), dialect.LogLine)
+	text = plainLine(text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.keep(text)
+	l.write(at, text, keyvals...)
+}
+
+func plainLine(text string) string {
+	return texts.Shorten(strings.ToValidUTF8(strings.TrimRight(text, "\r\n"), "\uFFFD"), dialect.LogLine)
+}
+
+// keep keeps a line for the status page. The caller holds l.mu.
+func (l *stderrLog) keep(text string) {
 	if len(l.last) == stderrTail {
 		l.last = slices.Delete(l.last, 0, 1)
 	}
 	l.last = append(l.last, StderrLine{At: time.Now(), Run: l.run, Text: text})
+}
+
+func (l *stderrLog) write(at level.Value, text string, keyvals ...any) {
 	log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
 }
 

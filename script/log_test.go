@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/config"
 	"scriptbridge/internal/loglimit"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
@@ -27,7 +28,7 @@ func sharedLog(out io.Writer) log.Logger {
 // does not take.
 func TestStderrTail(t *testing.T) {
 	var out textLog
-	l := newStderrLog(sharedLog(&out))
+	l := newStderrLog(sharedLog(&out), config.ScriptLog{})
 	for i := range 200 {
 		l.line(fmt.Appendf(nil, "line %d\r\n", i))
 	}
@@ -37,6 +38,46 @@ func TestStderrTail(t *testing.T) {
 	tail := l.tail()
 	if len(tail) != stderrTail || tail[0].Text != "line 150" || tail[stderrTail-1].Text != "line 199" {
 		t.Errorf("the tail is %+v", tail)
+	}
+}
+
+// What of standard error is in the log the configuration says; all of it is kept for the
+// page.
+func TestStderrWords(t *testing.T) {
+	for words, want := range map[string]string{
+		"":      "level=info stream=stderr msg=a\nlevel=info stream=stderr msg=b\n",
+		"info":  "level=info stream=stderr msg=a\nlevel=info stream=stderr msg=b\n",
+		"debug": "level=debug stream=stderr msg=a\nlevel=debug stream=stderr msg=b\n",
+		"warn":  "level=warn stream=stderr msg=a\nlevel=warn stream=stderr msg=b\n",
+		"none":  "", "failed": "level=info stream=stderr msg=b\n",
+	} {
+		var out textLog
+		l := newStderrLog(log.NewLogfmtLogger(&out), config.ScriptLog{Stderr: words})
+		l.begin()
+		l.line([]byte("a"))
+		l.judged(false)
+		l.begin()
+		l.line([]byte("b"))
+		l.judged(true)
+		l.judged(true) // of a fault of ours that followed
+		if got := out.String(); got != want {
+			t.Errorf("%q: %s", words, got)
+		}
+		if tail := l.tail(); len(tail) != 2 {
+			t.Errorf("%q: the page has %v", words, tail)
+		}
+	}
+	// What is held back is bounded, and what was cut short is nobody's.
+	var out textLog
+	l := newStderrLog(log.NewLogfmtLogger(&out), config.ScriptLog{Stderr: "failed"})
+	l.line([]byte("cut short"))
+	l.begin()
+	for i := range 1000 {
+		l.line(fmt.Appendf(nil, "line %d", i))
+	}
+	l.judged(true)
+	if n := out.count("level=info stream=stderr msg=\"line "); n != stderrTail || out.count("line 950\"") != 1 || out.count("cut") != 0 {
+		t.Errorf("%d lines:\n%s", n, out.String())
 	}
 }
 
@@ -137,7 +178,7 @@ func TestLogRepeats(t *testing.T) {
 // Lines of a run that had a log of its own are kept as one run's, and no more than
 // some.
 func TestStderrTake(t *testing.T) {
-	l, other := newStderrLog(log.NewNopLogger()), newStderrLog(log.NewNopLogger())
+	l, other := newStderrLog(log.NewNopLogger(), config.ScriptLog{}), newStderrLog(log.NewNopLogger(), config.ScriptLog{})
 	l.begin()
 	l.line([]byte("before"))
 	other.begin()

@@ -185,7 +185,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 			if kept {
 				u.nextRun()
 			} else if mine := p.runs.acquire(u.ctx); mine != nil {
-				u.stderr = newStderrLog(u.logger) // each round shows its own
+				u.stderr = newStderrLog(u.logger, u.script.Log) // each round shows its own
 				u.runOnce(mine, 0)
 			}
 			if views[i] = u.snapshot(); kept {

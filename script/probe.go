@@ -339,7 +339,7 @@ func (u *worker) newProbeWorker(ctx context.Context, s *Script) *worker {
 	g.forProbe = true
 	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))
 	g.judge.once = u.judge.once
-	g.stderr = newStderrLog(u.stderr.logger)
+	g.stderr = newStderrLog(u.stderr.logger, s.Log)
 	return g
 }
 

@@ -75,7 +75,7 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 	}
 	u.slots.aligned, u.slots.cron = s.traits.Aligned, s.cron
 	u.source.Store(s.Source)
-	u.stderr = newStderrLog(u.logger)
+	u.stderr = newStderrLog(u.logger, s.Log)
 	u.view = View{Script: s, State: Waiting}
 	if s.ProbeOnly() {
 		u.view.State = Idle
@@ -383,6 +383,7 @@ func (u *worker) exec(ctx context.Context, in dialect.Invocation) *process.Outco
 // logVerdict says what changed: a script that goes on failing in the same way is
 // not said again each minute, nor is each time that one fails and recovers.
 func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
+	u.stderr.judged(v.Result != record.OK)
 	var wrong []string
 	if v.Result != record.OK {
 		wrong = append(wrong, v.text())
