@@ -93,6 +93,8 @@ var wanted = []string{
 	`coscale_users\{subject="application"\} 7`,
 	`coscale_event_info\{receiver="coscale",`,
 	`scriptbridge_textfile_last_write_timestamp_seconds [1-9]`,
+	`scriptbridge_textfile_success\{script="batch",file=".*/backup.prom"\} 1`,
+	`scriptbridge_textfile_success\{script="batch",file=".*/raid.prom"\} 0`,
 	`scriptbridge_upload_up\{upload="coscale"\} 1`,
 	`scriptbridge_upload_sent_total\{upload="coscale"\} [1-9]`,
 	`scriptbridge_upload_up\{upload="instrumental"\} 0`,
@@ -163,6 +165,16 @@ func storyScriptsSection(t *testing.T, dir string) string {
 	}
 	config += "  - {command: ./requests.sh, dialect: prometheus, interval: 1s}\n"
 	config += "  - {command: './probed.sh {target}', dialect: prometheus, probe: true, parameters: {target: {pattern: '[a-z]+'}}}\n"
+	config += "  - {name: batch, dialect: textfile, directory: ./files, max_age: 1h, interval: 1s}\n"
+	files := filepath.Join(dir, "files")
+	if err := os.Mkdir(files, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, files, "backup.prom", "backup_size_bytes 5\n")
+	long := time.Now().Add(-24 * time.Hour) // longer ago than max_age
+	if err := os.Chtimes(write(t, files, "raid.prom", "raid_degraded 0\n"), long, long); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range examples(t) {
 		name := filepath.Base(path)
 		write(t, dir, name, readFile(t, path)) // some keep a file beside them
