@@ -194,7 +194,7 @@ func (l *loader) include(p pattern) {
 		}
 		data, problem := readRegular(file)
 		if problem != nil {
-			if _, err := os.Lstat(file); err != nil && MissingHint(file) == "" || strings.HasSuffix(problem.Text, "folder") {
+			if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) && MissingHint(file) == "" || strings.HasSuffix(problem.Text, "folder") {
 				problem.Remedy = "a pattern such as conf.d/*.yml names all such files in a folder, and may match none"
 			}
 			l.fail(main, p.line, problem.Remedy, "include %q: %s", p.text, problem.Text)

@@ -36,6 +36,9 @@ func (s *Script) explainMissing(err error) error {
 		}
 		return err
 	}
+	if errors.Is(err, fs.ErrPermission) && strings.HasSuffix(err.Error(), syscall.EACCES.Error()) {
+		return fmt.Errorf("%w (the user that scriptbridge runs as must be able to read it, and to enter the folders that it is in)", err)
+	}
 	var notInPath *process.NotInPathError
 	if !errors.As(err, &notInPath) && !isMissing(err) {
 		return err

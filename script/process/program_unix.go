@@ -65,9 +65,10 @@ func (g *Guard) CheckProgram(file string, direct bool) error {
 		if err := checkExecutable(file); err != nil {
 			return err
 		}
-	}
-	if direct {
 		return g.CheckTrust(file)
+	}
+	if g.RunAs == nil && syscall.Access(file, 4) == syscall.EACCES { // R_OK
+		return fmt.Errorf("%s: %w", file, syscall.EACCES)
 	}
 	return g.file(file)
 }

@@ -258,7 +258,11 @@ func (s *syntaxError) bracket() {
 		return
 	}
 	open, openLine, openColumn := s.innermost(line, column)
+	variable := strings.Index(s.text(line), "${")
 	switch {
+	case variable >= 0 && open == '{':
+		s.at(line, variable)
+		s.say("put the whole value in quotes", "a value within brackets has a { in it, which begins a map there")
 	case open == 0:
 		s.say("close each { with } and each [ with ]", "a bracket is not closed")
 	case !strings.HasSuffix(s.message, "must be specified") || openLine < line:
