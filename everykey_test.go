@@ -55,7 +55,7 @@ var everyKey = []place{
 	{"events", "Events", []placeKey{k("retention", "10m"), k("log", "{}")}},
 	{"log", "EventLog", []placeKey{k("path", "events.log", "\"-\""), k("format", "logfmt", "json")}},
 	{"settings", "Settings", []placeKey{
-		k("enabled", "false", "true"), k("dialect", "coscale", "scalyr", "textfile"), k("interval", "1s", "10m"), k("cron", "'0 3 * * *'", "'@daily'", "TZ=UTC 1 1 1 1 1"), k("timeout", "1ms", "1s"), k("prefix", `""`, "p"), k("labels", "{a: b}"),
+		k("enabled", "false", "true"), k("dialect", "coscale", "scalyr", "textfile"), k("interval", "1s", "10m"), k("cron", "'0 3 * * *'", "'@daily'", "TZ=UTC 1 1 1 1 1"), k("timeout", "1ms", "1s"), k("retries", "0", "1", "10"), k("prefix", `""`, "p"), k("labels", "{a: b}"),
 		k("env", "{A: b}", "{A: '${env:PATH}'}"), k("env_file", "env", "${env:PATH}"), k("pass_env", "[A, B]", "A"), k("user", "root", "nobody"), k("group", "root", "nogroup"), k("working_directory", ".", "nowhere"), k("max_age", "1s"), k("max_series", "1"), k("max_output", "1", "1MiB"),
 		k("average_window", "1s"), k("honor_timestamps", "true"), k("probe", "true"), k("descendants", "keep", "kill"), k("metrics", "{}"), k("options", "{}"), k("log", "{}"),
 	}},

@@ -151,6 +151,7 @@ func TestExpiry(t *testing.T) {
 			`scriptbridge_script_output_bytes_total{script="s",stream="stderr"} 0`,
 			`scriptbridge_script_output_bytes_total{script="s",stream="stdout"} 0`,
 			`scriptbridge_script_overruns_total{script="s"} 0`,
+			`scriptbridge_script_retries_total{script="s"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="error"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
 			`scriptbridge_script_runs_total{script="s",result="killed"} 0`,

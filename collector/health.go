@@ -33,6 +33,7 @@ var (
 	healthSeries   = builtin("series", gauge, "", "Number of series on the page now, as max_series counts them.")
 	healthRuns     = builtin("runs", counter, "", "Runs, by verdict.")
 	healthOverruns = builtin("overruns", counter, "", "Runs that were due while the last one still ran, and were left out.")
+	healthRetries  = builtin("retries", counter, "", "Tries after the first, of runs that failed.")
 	healthWait     = builtin("wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent.")
 	healthRefused  = builtin("refused", counter, "", "Samples and lines that are not shown, by reason.")
 	healthCPU      = builtin("cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it.")
@@ -54,6 +55,7 @@ func isHealth(f *family) bool {
 type runs struct {
 	by           map[record.Result]int
 	overruns     int
+	retries      int
 	wait         time.Duration
 	user, system time.Duration
 	out, err     int64
@@ -98,6 +100,7 @@ func (c *Collector) putHealth(s *source, b *record.Batch) {
 
 	s.runs.by[r.Result]++
 	s.runs.overruns += r.Overruns
+	s.runs.retries += r.Retries
 	s.runs.wait += r.Wait
 	s.runs.user += r.User
 	s.runs.system += r.System
@@ -130,6 +133,7 @@ func (c *Collector) showRuns(s *source) {
 		c.health(s, healthRuns, float64(s.runs.by[result]), record.Label{Name: "result", Value: string(result)})
 	}
 	c.health(s, healthOverruns, float64(s.runs.overruns))
+	c.health(s, healthRetries, float64(s.runs.retries))
 	c.health(s, healthWait, s.runs.wait.Seconds())
 	c.health(s, healthCPU, s.runs.user.Seconds(), record.Label{Name: "mode", Value: "user"})
 	c.health(s, healthCPU, s.runs.system.Seconds(), record.Label{Name: "mode", Value: "system"})

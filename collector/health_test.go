@@ -16,7 +16,7 @@ func TestHealth(t *testing.T) {
 	b.Time = time.UnixMilli(1769012345678)
 	b.Run = &record.Run{
 		Result: record.OK, Duration: 1500 * time.Millisecond, Interval: time.Minute, Timeout: 5 * time.Second, Wait: 2 * time.Second,
-		Overruns: 3, User: 250 * time.Millisecond, System: 125 * time.Millisecond, MaxRSS: 4096, Stdout: 100, Stderr: 7,
+		Overruns: 3, Retries: 2, User: 250 * time.Millisecond, System: 125 * time.Millisecond, MaxRSS: 4096, Stdout: 100, Stderr: 7,
 	}
 	b.Err = errors.Join(
 		&record.LineError{Reason: "undeclared", Err: errors.New("x")},
@@ -43,6 +43,7 @@ func TestHealth(t *testing.T) {
 		`scriptbridge_script_overruns_total{script="s"} 4`,
 		`scriptbridge_script_refused_total{script="s",reason="undeclared"} 2`,
 		`scriptbridge_script_refused_total{script="s",reason="unreadable"} 1`,
+		`scriptbridge_script_retries_total{script="s"} 2`,
 		`scriptbridge_script_runs_total{script="s",result="error"} 1`,
 		`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
 		`scriptbridge_script_runs_total{script="s",result="killed"} 0`,
@@ -73,6 +74,7 @@ func TestDisabled(t *testing.T) {
 		`scriptbridge_script_output_bytes_total{script="s",stream="stderr"} 0`,
 		`scriptbridge_script_output_bytes_total{script="s",stream="stdout"} 0`,
 		`scriptbridge_script_overruns_total{script="s"} 0`,
+		`scriptbridge_script_retries_total{script="s"} 0`,
 		`scriptbridge_script_runs_total{script="s",result="error"} 0`,
 		`scriptbridge_script_runs_total{script="s",result="invalid"} 0`,
 		`scriptbridge_script_runs_total{script="s",result="killed"} 0`,

@@ -108,6 +108,7 @@ type Settings struct {
 	Interval         time.Duration       `yaml:"interval" aka:"every period frequency schedule check_interval" min:"1s" unset:"what the script declares, else 'global'" doc:"how often it runs"`
 	Cron             string              `yaml:"cron" aka:"crontab" format:"schedule" doc:"when it runs, in the place of 'interval': five fields as in a crontab, or '@daily' and the like; 'CRON_TZ=Europe/Brussels' in front names another time zone than this machine's, see [Schedule](#schedule)"`
 	Timeout          time.Duration       `yaml:"timeout" min:"1ms" unset:"what the script declares, else 'global'" doc:"how long a run may take"`
+	Retries          int                 `yaml:"retries" aka:"retry max_retries" min:"1" max:"10" zero:"true" default:"0" doc:"how often a run that fails is tried again before it counts as failed, see [Retries](#retries)"`
 	Prefix           *string             `yaml:"prefix" format:"prefix" unset:"the dialect's name" doc:"put in front of every metric's name; empty for none"`
 	Labels           map[string]string   `yaml:"labels" aka:"tags" format:"label" doc:"on every series of the script; they override those of 'global'"`
 	Env              map[string]Secret   `yaml:"env" aka:"environment" format:"variable" process:"true" doc:"additional environment variables. Their values are never shown. '${env:NAME}' and '${credential:NAME}' stand for [secrets that are elsewhere](security.md#secrets)"`
@@ -169,8 +170,12 @@ func (s *Settings) finish(e *entry, f yamltree.Field, _ bool) {
 				}
 			}
 		}
-		if cron := f.Value.Get("cron"); cron != nil {
-			e.fail(cron.Line, "write interval: in its place", "cron is not for the dialect %s, whose scripts run all the time", s.Dialect)
+		for _, not := range []struct{ key, remedy string }{
+			{"cron", "write interval: in its place"}, {"retries", "leave it out: one that ends is started again"},
+		} {
+			if own := f.Value.Get(not.key); own != nil {
+				e.fail(own.Line, not.remedy, "%s is not for the dialect %s, whose scripts run all the time", not.key, s.Dialect)
+			}
 		}
 		s.Limits.CPU, s.Limits.Output = 0, 0
 	}

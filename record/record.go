@@ -301,11 +301,24 @@ type Run struct {
 	// Overruns are the turns that were due since the last batch and were
 	// skipped because the script still ran.
 	Overruns int
+	// Retries are the tries after the first; what follows is of all of them.
+	Retries int
 	// User, System and MaxRSS (bytes) are the kernel's accounting of the
 	// finished processes.
 	User, System   time.Duration
 	MaxRSS         int64
 	Stdout, Stderr int64 // bytes written
+}
+
+// Cost adds what an earlier try of the same turn has cost.
+func (r *Run) Cost(earlier *Run) {
+	r.Wait += earlier.Wait
+	r.Overruns += earlier.Overruns
+	r.User += earlier.User
+	r.System += earlier.System
+	r.MaxRSS = max(r.MaxRSS, earlier.MaxRSS)
+	r.Stdout += earlier.Stdout
+	r.Stderr += earlier.Stderr
 }
 
 // LineError is one line, or one declared thing, that could not be read. Sinks

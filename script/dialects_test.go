@@ -335,3 +335,70 @@ func TestDisabled(t *testing.T) {
 		})
 	})
 }
+
+// answers is a Runner whose Exec is not the script's.
+type answers struct {
+	dialect.Runner
+	exec dialect.Exec
+}
+
+func (a answers) Run(ctx context.Context, _ dialect.Exec) *dialect.Result {
+	return a.Runner.Run(ctx, a.exec)
+}
+
+// What is tried again is a run that failed, in every dialect: one that ended with an
+// error, a signal or its timeout. A state that a plugin reports by its exit code is
+// none, nor is a line that is refused.
+func TestRetriesOfDialects(t *testing.T) {
+	forEachDialect(t, func(t *testing.T, d dialect.Dialect, c contract) {
+		if c.kept || c.folder {
+			t.Skip("it starts no process for a run")
+		}
+		for _, first := range []struct {
+			name    string
+			printed string
+			result  record.Result
+			code    int
+			again   bool
+		}{
+			{"good", c.good, record.OK, 0, false},
+			{"refused lines", c.mixed, record.OK, 0, false},
+			{"exit code 2", c.good, record.Error, 2, d.Name() != "nagios"},
+			{"timeout", c.good, record.Timeout, -1, true},
+			{"signal", "", record.Killed, -1, true},
+		} {
+			t.Run(first.name, func(t *testing.T) {
+				inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+					s, runner := c.runner(t, d)
+					s.Retries, s.Interval = 3, time.Hour
+					tries := 0
+					s.newRunner = func(*dialect.Script, dialect.Memory) dialect.Runner {
+						return answers{runner, func(ctx context.Context, in dialect.Invocation) *process.Outcome {
+							o := c.prints(c.good)(ctx, in)
+							if _, asksElse := c.declares[strings.Join(in.Args, " ")]; asksElse {
+								return o
+							}
+							if tries++; tries == 1 {
+								o = c.prints(first.printed)(ctx, in)
+								o.Result, o.ExitCode = first.result, first.code
+								if first.result != record.OK {
+									o.Err = errors.New("failed")
+								}
+							}
+							return o
+						}}
+					}
+					p.Reload(t.Context(), []*Script{s}, 1)
+					for len(m.runs("s")) == 0 {
+						time.Sleep(time.Minute)
+						synctest.Wait()
+					}
+					runs := m.runs("s")
+					if again := tries == 2; again != first.again || len(runs) != 1 || runs[0].Run.Result != record.OK {
+						t.Errorf("%d tries; %d runs, %+v", tries, len(runs), runs[0].Run)
+					}
+				})
+			})
+		}
+	})
+}

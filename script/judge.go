@@ -23,6 +23,7 @@ type Verdict struct {
 	Start    time.Time
 	Duration time.Duration
 	Waited   time.Duration
+	Retries  int // the tries after the first; the rest is of the last one
 	Result   record.Result
 	Limit    string // the one that was reached, where Result is record.Limit
 	ExitCode int

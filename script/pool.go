@@ -186,7 +186,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 				u.nextRun()
 			} else if mine := p.runs.acquire(u.ctx); mine != nil {
 				u.stderr = newStderrLog(u.logger, u.script.Log) // each round shows its own
-				u.runOnce(mine, 0)
+				u.runOnce(mine, 0, nil)
 			}
 			if views[i] = u.snapshot(); kept {
 				u.stderr.forget()

@@ -294,7 +294,9 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 	if mine := u.pool.runs.acquireForRequest(ctx, s.Name, nil); mine != nil {
 		g := u.newProbeWorker(ctx, s)
 		var batch *record.Batch
-		if result, batch, verdict = g.execute(mine, time.Since(asked)); batch != nil {
+		t := g.tryOnce(mine, time.Since(asked))
+		if result, batch, verdict = t.result, t.batch, t.verdict; batch != nil {
+			g.logVerdict(verdict, result)
 			g.remember(result, batch, verdict)
 			answer = &Answer{batch, g.seen()}
 		}

@@ -14,6 +14,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/crontab"
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/process"
@@ -169,6 +170,7 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		}
 	}
 	s.FallbackTimeout = firstOf(r.cfg.Global.Timeout, traits.Timeout, c.Interval, s.FallbackInterval)
+	r.warnOfRetries(s)
 	if modules, ok := d.(dialect.ModuleResolver); ok {
 		s.resolveModule(modules)
 		s.inputs = r.inputs(s)
@@ -184,6 +186,22 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 	_, s.kept = trial.(dialect.Keeper)
 	trial.Close()
 	return s, nil
+}
+
+// warnOfRetries warns of retries that there is never time for: a try that may go on
+// into the next turn is not begun. What a script may declare is not known yet.
+func (r *resolver) warnOfRetries(s *Script) {
+	timeout, interval := firstOf(s.Timeout, s.FallbackTimeout), firstOf(s.Interval, s.FallbackInterval)
+	declares := s.traits.Declares && (s.Timeout == 0 || s.Interval == 0 && s.cron == nil)
+	if s.cron != nil {
+		interval = s.cron.Shortest(time.Now())
+	}
+	if s.Retries == 0 || declares || retryFirst+timeout < interval {
+		return
+	}
+	err := fmt.Errorf("there is no time for retries: with a timeout of %s a second try could go on into the next run, %s after the first (shorten the timeout)",
+		texts.Span(timeout), texts.Span(interval))
+	r.cfg.Warnings = append(r.cfg.Warnings, s.Pos.Wrap(fmt.Sprintf("script %q", s.Name), err).Error())
 }
 
 // sourceOf is what the sinks know of a script; rank is its place in the order of

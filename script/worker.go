@@ -163,10 +163,15 @@ func (u *worker) repeat() {
 		if mine == nil {
 			break
 		}
-		if !time.Now().Before(due) {
+		var until func() time.Time
+		if !time.Now().Before(due) { // else somebody waits for an answer
 			u.judge.turn = due
+			until = func() time.Time {
+				next, _ := u.slots.next(due, due, u.judge.interval, first)
+				return next
+			}
 		}
-		retry := u.runOnce(mine, time.Since(wanted))
+		retry := u.runOnce(mine, time.Since(wanted), until)
 		if u.ctx.Err() != nil {
 			break
 		}
@@ -262,18 +267,24 @@ func (u *worker) overran(now time.Time, skipped int) {
 }
 
 // runOnce runs the script once and puts what came of it. The caller has a
-// permit, which execute gives back: a sink that takes long is nobody else's wait. It
+// permit, which tryOnce gives back: a sink that takes long is nobody else's wait. until
+// gives when all tries of a run that fails must be over; nil: it is tried once. It
 // returns the delay after which the dialect wants to try again; 0 for the
 // schedule's own.
-func (u *worker) runOnce(mine *permit, waited time.Duration) (retry time.Duration) {
+func (u *worker) runOnce(mine *permit, waited time.Duration, until func() time.Time) (retry time.Duration) {
 	u.mu.Lock()
 	u.view.State, u.view.Since = Running, time.Now()
 	u.mu.Unlock()
 
-	result, batch, verdict := u.execute(mine, waited)
-	if batch == nil {
+	t := u.tryOnce(mine, waited)
+	if t.batch == nil {
 		return 0
 	}
+	if until != nil {
+		t = u.retry(t, until())
+	}
+	result, batch, verdict := t.result, t.batch, t.verdict
+	u.logVerdict(verdict, result)
 	u.publish(result, batch, verdict, Idle)
 	return result.RetryAfter
 }
@@ -315,20 +326,68 @@ func (u *worker) show(result *dialect.Result, batch *record.Batch, verdict *Verd
 	u.finished(batch)
 }
 
-// execute runs the script once and judges it. The batch is nil for a run cut short
-// by a reload or the end, which says nothing of the script. The permit that the
+// tried is a try and what it was worth. The batch is nil for one cut short by a reload
+// or the end, which says nothing of the script.
+type tried struct {
+	result  *dialect.Result
+	batch   *record.Batch
+	verdict *Verdict
+}
+
+// tryOnce runs the script once and judges it. The permit that the
 // caller has taken is given back before the judgement: what may be the reason
 // of a failure is looked for in files, which may be slow.
-func (u *worker) execute(mine *permit, waited time.Duration) (*dialect.Result, *record.Batch, *Verdict) {
+func (u *worker) tryOnce(mine *permit, waited time.Duration) (t tried) {
 	u.stderr.begin()
-	result := attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
+	t.result = attempt(u.exec, func(exec dialect.Exec) *dialect.Result { return u.runner.Run(u.ctx, exec) })
 	mine.release()
-	if u.ctx.Err() != nil && u.interrupted(result) {
-		return result, nil, nil
+	if u.ctx.Err() != nil && u.interrupted(t.result) {
+		return t
 	}
-	batch, verdict := u.judge.judge(result, u.source.Load(), waited)
-	u.logVerdict(verdict, result)
-	return result, batch, verdict
+	t.batch, t.verdict = u.judge.judge(t.result, u.source.Load(), waited)
+	return t
+}
+
+// retryFirst is the pause before a run is tried again; each further one is twice as
+// long.
+const retryFirst = time.Second
+
+// retry tries a run again that has failed, as often as the configuration says, if each
+// try can be over at until, though it take its whole timeout. It gives
+// the last try, with what all have cost. No permit is held in the pauses. The end and
+// a reload cut them short; the failure stands then.
+func (u *worker) retry(last tried, until time.Time) tried {
+	pause := retryFirst
+	for n := 1; n <= u.script.Retries && last.verdict.Result != record.OK; n++ {
+		if time.Now().Add(pause + u.judge.timeout).After(until) {
+			break
+		}
+		level.Debug(u.logger).Log("msg", "the run failed, and is tried again", "in", pause, "result", last.verdict.Result, "err", last.verdict.Err)
+		select {
+		case <-time.After(pause):
+		case <-u.ctx.Done():
+			return last
+		}
+		asked := time.Now()
+		mine := u.pool.runs.acquire(u.ctx)
+		if mine == nil {
+			break
+		}
+		if time.Now().Add(u.judge.timeout).After(until) {
+			mine.release()
+			break
+		}
+		next := u.tryOnce(mine, time.Since(asked))
+		if next.batch == nil {
+			break
+		}
+		next.batch.Run.Cost(last.batch.Run)
+		next.batch.Run.Retries, next.verdict.Retries = n, n
+		next.verdict.Waited += last.verdict.Waited
+		last = next
+		pause *= 2
+	}
+	return last
 }
 
 func (u *worker) interrupted(t *dialect.Result) bool {

@@ -336,3 +336,154 @@ func TestStalled(t *testing.T) {
 		}
 	})
 }
+
+// fails are runs of which the first n fail, each after a second.
+func fails(n int) func(context.Context, int) *dialect.Result {
+	return func(ctx context.Context, run int) *dialect.Result {
+		r := lasting(time.Second)(ctx, run)
+		if o := r.Outcomes[0]; run <= n && o.Result == record.OK {
+			o.Result, o.ExitCode, o.Err = record.Error, 1, fmt.Errorf("run %d exited with code 1", run)
+			o.User, o.MaxRSS, o.StderrBytes = time.Second, int64(1000-run), 10
+			r.Samples, r.Complete = nil, false
+		}
+		return r
+	}
+}
+
+func retrying(p *player, retries int) *Script {
+	s := newTestScript("s", time.Minute, p)
+	s.Retries = retries
+	return s
+}
+
+// A run that fails is tried again, after ever longer pauses; what is told is the last
+// try, with what all have cost.
+func TestRetries(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		retries, fails int
+		starts         []time.Duration
+		result         record.Result
+		told           int // retries
+	}{
+		{"none are allowed", 0, 1, []time.Duration{0}, record.Error, 0},
+		{"none are needed", 3, 0, []time.Duration{0}, record.OK, 0},
+		{"one helps", 3, 1, []time.Duration{0, 2 * time.Second}, record.OK, 1},
+		{"two help", 3, 2, []time.Duration{0, 2 * time.Second, 5 * time.Second}, record.OK, 2},
+		{"none helps", 2, 9, []time.Duration{0, 2 * time.Second, 5 * time.Second}, record.Error, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+				g := &player{play: fails(c.fails)}
+				begin := time.Now()
+				p.Reload(t.Context(), []*Script{retrying(g, c.retries)}, 1)
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				var starts []time.Duration
+				for _, at := range g.starts {
+					starts = append(starts, at.Sub(begin))
+				}
+				if !slices.Equal(starts, c.starts) {
+					t.Errorf("started at %s, want %s", starts, c.starts)
+				}
+				runs := m.runs("s")
+				if len(runs) != 1 {
+					t.Fatalf("%d batches", len(runs))
+				}
+				r, tries := runs[0].Run, min(c.fails, len(starts))
+				if r.Result != c.result || r.Retries != c.told || r.User != time.Duration(tries)*time.Second || r.Stderr != int64(10*tries) {
+					t.Errorf("the batch has %+v", r)
+				}
+				if tries > 0 && r.MaxRSS != 999 {
+					t.Errorf("the largest memory is %d", r.MaxRSS)
+				}
+				if v, _ := p.View("s"); v.Last.Retries != c.told || v.Last.Result != c.result || len(v.History) != 1 || v.State != Idle {
+					t.Errorf("it is %s, last %+v", v.State, v.Last)
+				}
+			})
+		})
+	}
+}
+
+// A try that may go on into the next turn is not begun, and the schedule stays.
+func TestRetriesEndBeforeTheNextTurn(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		g := &player{play: fails(1000)}
+		s := retrying(g, 10)
+		s.Interval, s.FallbackTimeout = 20*time.Second, 12*time.Second
+		p.Reload(t.Context(), []*Script{s}, 1)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		due := newSchedule(p.base, p.host, "s")
+		for _, b := range m.runs("s")[1:] { // the first turn is shorter or longer
+			// Tries at 0, 2 and 5 s; the next would be at 10 s, and could last until 22 s.
+			if b.Run.Retries != 2 || !due.after(b.Time.Add(-6*time.Second), s.Interval).Equal(b.Time.Add(-6*time.Second)) {
+				t.Errorf("at %s: %d retries, %d overruns", b.Time, b.Run.Retries, b.Run.Overruns)
+			}
+		}
+		if v, _ := p.View("s"); v.Overruns != 0 || len(m.runs("s")) < 29 {
+			t.Errorf("%d overruns, %d runs", v.Overruns, len(m.runs("s")))
+		}
+	})
+}
+
+// In a pause others run.
+func TestRetriesGiveTheirPlaceBack(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		g, other := &player{play: fails(1)}, &player{play: lasting(10 * time.Second)}
+		p.Reload(t.Context(), []*Script{retrying(g, 1), newTestScript("other", time.Hour, other)}, 1)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if other.count() != 1 || g.count() != 2 || g.starts[1].Before(other.starts[0].Add(10*time.Second)) {
+			t.Errorf("started at %s, the other at %s", g.starts, other.starts)
+		}
+		if r := m.runs("s"); len(r) != 1 || r[0].Run.Result != record.OK || r[0].Run.Wait < 8*time.Second {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A reload and the end do not wait for a pause. The failure before it is told.
+func TestRetriesAreCutShort(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		g := &player{play: fails(1000)}
+		p.Reload(t.Context(), []*Script{retrying(g, 10)}, 1)
+		time.Sleep(3500 * time.Millisecond) // in the pause after the second
+		synctest.Wait()
+		if v, _ := p.View("s"); v.State != Running || p.Stalled(0) != "" {
+			t.Errorf("in a pause it is %s", v.State)
+		}
+		begin := time.Now()
+		p.Reload(t.Context(), nil, 1)
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("the reload took %s", took)
+		}
+		if r := m.runs("s"); len(r) != 1 || r[0].Run.Retries != 1 || r[0].Run.Result != record.Error || g.count() != 2 {
+			t.Errorf("%d started; %+v", g.count(), r)
+		}
+		if !m.has("s", func(b *record.Batch) bool { return b.Gone }) {
+			t.Error("its series have not ended")
+		}
+	})
+}
+
+// Who asks for a run gets its failure at once; who asks while a turn is tried again
+// gets what comes of it.
+func TestRetriesAndProbes(t *testing.T) {
+	inPool(t, 1, func(t *testing.T, p *Pool, m *memory) {
+		g := &player{play: func(ctx context.Context, n int) *dialect.Result {
+			return fails(n%2*1000)(ctx, n) // each second run is good
+		}}
+		s := retrying(g, 5)
+		s.Probe, s.Interval = true, time.Hour
+		p.Reload(t.Context(), []*Script{s}, 1)
+		time.Sleep(1500 * time.Millisecond)
+		if a, err := p.Probe(t.Context(), "s", "", nil); err != nil || a.Batch.Run.Result != record.OK || a.Batch.Run.Retries != 1 {
+			t.Errorf("during a turn: %+v, %v", a, err)
+		}
+		time.Sleep(time.Minute)
+		if a, err := p.Probe(t.Context(), "s", "", nil); err != nil || a.Batch.Run.Result != record.Error || a.Batch.Run.Retries != 0 {
+			t.Errorf("between turns: %+v, %v", a, err)
+		}
+	})
+}

@@ -32,6 +32,7 @@ type Run struct {
 	Start    time.Time      `json:"start"`
 	Duration float64        `json:"duration_seconds"`
 	Waited   float64        `json:"waited_seconds" doc:"for a free place, before it began"`
+	Retries  int            `json:"retries,omitempty" doc:"tries before this one, which is the last of the run"`
 	Result   record.Result  `json:"result" enum:"ok error timeout killed limit invalid"`
 	ExitCode *int           `json:"exit_code,omitempty" doc:"missing where it did not exit by itself"`
 	Limit    string         `json:"limit,omitempty" doc:"that was reached"`
@@ -109,7 +110,7 @@ func (m Maker) Script(v *script.View) Script {
 // Run gives what there is to say of a run of a script whose timeout is given.
 func (m Maker) Run(v *script.Verdict, timeout time.Duration) Run {
 	r := Run{
-		Start: Time(v.Start), Duration: seconds(v.Duration), Waited: seconds(v.Waited), Result: v.Result, Limit: v.Limit,
+		Start: Time(v.Start), Duration: seconds(v.Duration), Waited: seconds(v.Waited), Retries: v.Retries, Result: v.Result, Limit: v.Limit,
 		Cause: Cause(v, timeout), Samples: v.Samples, Events: v.Events, Refused: v.Refused, Reasons: v.Reasons,
 	}
 	if v.ExitCode >= 0 {

@@ -305,12 +305,20 @@ func eventTable(events []record.Event, private bool, now time.Time) table {
 	return tableOf(table{ID: "events", Title: "Events"}, columns, events)
 }
 
+// triesOf says which try of a run it was; empty for the first.
+func triesOf(v *script.Verdict) string {
+	if v.Retries == 0 {
+		return ""
+	}
+	return "try " + strconv.Itoa(v.Retries+1)
+}
+
 // runTable is the last runs; of the last one, refused samples are refused by
 // the metrics page. Why a run failed is private in the script's own words.
 func runTable(v *script.View, refused int, private bool, now time.Time) table {
 	return tableOf(table{ID: "runs", Title: "Last runs"}, []column[*script.Verdict]{
 		{title: "Began", cell: func(h *script.Verdict) cell { return timeCell(ago(h.Start, now)) }},
-		{title: "Result", cell: func(h *script.Verdict) cell { return badgeCell(badgeOf(h)) }},
+		{title: "Result", cell: func(h *script.Verdict) cell { return badgeCell(badgeOf(h)).small(triesOf(h)) }},
 		{title: "Took", class: "num", cells: "num", cell: func(h *script.Verdict) cell {
 			c := textCell(took(h.Duration))
 			if h.Waited >= time.Second {
