@@ -22,10 +22,10 @@ type Folder interface {
 
 // Errors of what a Folder does not open.
 var (
-	ErrLink = errors.New("is a link, which is not followed here: see where it leads, and remove it")
+	ErrLink      = errors.New("is a link, which is not followed here: see where it leads, and remove it")
+	ErrExchanged = errors.New("something else took its place while it was opened")
 
-	errOutside   = errors.New("leads out of its folder")
-	errExchanged = errors.New("something else took its place while it was opened")
+	errOutside = errors.New("leads out of its folder")
 )
 
 // folder is a Folder. An os.Root keeps inside; the links inside, which it follows,
@@ -172,7 +172,7 @@ func step(dir *os.Root, name string) (*os.Root, error) {
 	}
 	if now, err := inner.Stat("."); err != nil || !os.SameFile(is, now) {
 		inner.Close()
-		return nil, errors.Join(err, errExchanged)
+		return nil, errors.Join(err, ErrExchanged)
 	}
 	return inner, nil
 }
@@ -200,7 +200,7 @@ func openIn(dir *os.Root, name string, flag int, perm fs.FileMode) (*os.File, er
 	now, err := file.Stat()
 	switch {
 	case err == nil && !os.SameFile(is, now):
-		err = errExchanged
+		err = ErrExchanged
 	case err == nil && flag&os.O_TRUNC != 0:
 		err = file.Truncate(0)
 	}

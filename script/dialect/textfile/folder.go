@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"scriptbridge/internal/fsx"
@@ -147,7 +148,7 @@ func (f *folder) readFile(in fsx.Folder, one *file, most int64) {
 // meanwhile.
 func (f *folder) attempt(in fsx.Folder, one *file, most int64) (settled bool, r *refusal) {
 	opened, r := f.open(in, one)
-	if r != nil {
+	if r != nil || opened == nil {
 		return false, r
 	}
 	defer opened.Close()
@@ -178,7 +179,8 @@ func (f *folder) attempt(in fsx.Folder, one *file, most int64) (settled bool, r 
 	return before.Size() == after.Size() && before.ModTime().Equal(after.ModTime()), nil
 }
 
-// open opens what is at a name, if that is a regular file.
+// open opens what is at a name, if that is a regular file; nil where another one has
+// just taken its place.
 func (f *folder) open(in fsx.Folder, one *file) (*os.File, *refusal) {
 	opened, err := in.OpenFile(one.path, fsx.ReadOnly(), 0)
 	switch {
@@ -186,8 +188,13 @@ func (f *folder) open(in fsx.Folder, one *file) (*os.File, *refusal) {
 		return opened, nil
 	case errors.Is(err, fsx.ErrLink):
 		return f.follow(one.path)
+	case errors.Is(err, fsx.ErrExchanged):
+		return nil, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &refusal{gone, reasonOf(err)}
+	case errors.Is(err, syscall.EAGAIN):
+		// To wait for it would let whoever has it keep all other files from being read.
+		return nil, &refusal{"unreadable", errors.New("another program has a lease of it; it is tried again at the next turn")}
 	case errors.Is(err, fsx.ErrFolder), errors.Is(err, fsx.ErrIrregular):
 		return nil, &refusal{"not_a_file", reasonOf(err)}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,6 +158,42 @@ func TestFileGone(t *testing.T) {
 	defer in.Close()
 	if f.readFile(in, &one, 1000); one.refused == nil || one.refused.reason != "gone" {
 		t.Errorf("%+v", one.refused)
+	}
+}
+
+// exchanging is a folder in which another file takes the place of each that is
+// opened, so often.
+type exchanging struct {
+	fsx.Folder
+	times int
+}
+
+func (e *exchanging) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	if e.times--; e.times >= 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fsx.ErrExchanged}
+	}
+	return e.Folder.OpenFile(name, flag, perm)
+}
+
+// A file that is replaced just when it is opened, as writers should replace it, is
+// opened again.
+func TestFileExchanged(t *testing.T) {
+	dir, policy := private(t)
+	f := folder{path: dir, maxBytes: 1000, policy: policy}
+	must(t, os.WriteFile(dir+"/a.prom", []byte("a 1\n"), 0o600))
+	for times, want := range map[int]string{0: "", 2: "", 3: "changing"} {
+		in, err := fsx.OS{}.Within(dir)
+		must(t, err)
+		one := file{name: "a.prom", path: dir + "/a.prom"}
+		f.readFile(&exchanging{in, times}, &one, 1000)
+		got := ""
+		if one.refused != nil {
+			got = one.refused.reason
+		}
+		if got != want || (string(one.text) == "a 1\n") != (want == "") {
+			t.Errorf("exchanged %d times: %q, %q", times, got, one.text)
+		}
+		must(t, in.Close())
 	}
 }
 
