@@ -21,6 +21,7 @@ import (
 	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/status"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 	"scriptbridge/web"
@@ -38,11 +39,14 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		addresses:     f.check.addresses,
 		telemetryPath: telemetryDefault, trusted: f.trusted(f.check.as == "root"),
 	}
-	failed := false
+	report := &checkReport{strict: f.check.strict, stdout: stdout, stderr: stderr}
+	if f.check.output == "json" {
+		report.stdout, report.stderr = io.Discard, io.Discard
+	}
 	for _, err := range []error{port.usable(), f.checkStorage()} {
 		if err != nil {
-			fmt.Fprintln(stderr, config.WithExcerpts(err))
-			failed, port.WebConfigFile = true, ""
+			report.flag(err)
+			port.WebConfigFile = ""
 		}
 	}
 	for _, file := range files {
@@ -58,28 +62,70 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 			found, err = config.Guarded(file, func() (findings, error) { return w.examine(ctx, port, f.check.storage), nil })
 		}
 		if err != nil {
-			fmt.Fprintln(stderr, config.WithExcerpts(err))
+			report.unreadable(file, err)
 			f.tellStack(err, stderr)
-			failed = true
 			continue
 		}
-		problems, warnings := found.problems, found.warnings
-		for _, text := range warnings {
-			fmt.Fprintln(stderr, "warning:", text)
-		}
-		for _, err := range problems {
-			fmt.Fprintln(stderr, err)
-		}
-		if strict := f.check.strict && len(warnings) > 0; strict || len(problems) > 0 {
-			failed = true
-			if strict && len(problems) == 0 {
-				fmt.Fprintf(stderr, "%s: %s, which --strict takes for an error\n", file, texts.Count(len(warnings), "warning"))
-			}
-			continue
-		}
-		fmt.Fprintf(stdout, "%s: %s, no errors\n", file, w.summary())
+		report.examined(file, w, found)
 	}
-	if failed {
+	return report.end(f.check.output, stdout)
+}
+
+// checkReport prints what check finds, and keeps it for --output=json.
+type checkReport struct {
+	strict         bool
+	stdout, stderr io.Writer
+	found          status.Checked
+	failed         bool
+}
+
+// flag tells what is wrong with what a flag names.
+func (r *checkReport) flag(err error) {
+	fmt.Fprintln(r.stderr, config.WithExcerpts(err))
+	r.failed, r.found.Errors = true, append(r.found.Errors, cli.Problems(err)...)
+}
+
+// unreadable tells why a file is no configuration.
+func (r *checkReport) unreadable(file string, err error) {
+	fmt.Fprintln(r.stderr, config.WithExcerpts(err))
+	r.failed, r.found.Files = true, append(r.found.Files, status.CheckedFile{File: file, Errors: cli.Problems(err)})
+}
+
+// examined tells what is wrong with a configuration that can be read.
+func (r *checkReport) examined(file string, w *desired, found findings) {
+	for _, warning := range found.warnings {
+		fmt.Fprintln(r.stderr, "warning:", warning)
+	}
+	for _, err := range found.problems {
+		fmt.Fprintln(r.stderr, err)
+	}
+	ok := len(found.problems) == 0
+	switch strict := r.strict && len(found.warnings) > 0; {
+	case !ok:
+	case strict:
+		ok = false
+		fmt.Fprintf(r.stderr, "%s: %s, which --strict takes for an error\n", file, texts.Count(len(found.warnings), "warning"))
+	default:
+		fmt.Fprintf(r.stdout, "%s: %s, no errors\n", file, w.summary())
+	}
+	r.failed = r.failed || !ok
+	r.found.Files = append(r.found.Files, status.CheckedFile{
+		File: file, OK: ok, Scripts: len(w.Scripts), Receivers: len(receive.Names(&w.Config.Receive)), Uploads: len(all.Types.Names(&w.Config.Upload)),
+		Errors: cli.Problems(found.problems...), Warnings: cli.Problems(found.warnings...),
+	})
+}
+
+// end ends the command.
+func (r *checkReport) end(output string, stdout io.Writer) error {
+	if output == "json" {
+		r.found.OK = !r.failed
+		text, err := status.JSON(r.found, "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s", text)
+	}
+	if r.failed {
 		return cli.ErrAlreadyPrinted
 	}
 	return nil
@@ -88,7 +134,7 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 // findings are what is wrong with a configuration that can be read.
 type findings struct {
 	problems []error
-	warnings []string
+	warnings []error
 }
 
 // examine looks at all that w names, for a bridge with that port and storage.
@@ -105,9 +151,7 @@ func (w *desired) examine(ctx context.Context, port webPort, storage string) fin
 	}
 	// What serve would say where it gets none either.
 	if err := upload.NewSet(all.Types, log.NewNopLogger(), nil).Validate(w.Config); err != nil && storage == "" {
-		for text := range strings.SplitSeq(err.Error(), "\n") {
-			found.warnings = append(found.warnings, text)
-		}
+		found.warnings = append(found.warnings, joined.Split(err)...)
 	}
 	return found
 }
@@ -139,7 +183,7 @@ func (f *flags) checkStorage() error {
 
 // checkScripts looks for what keeps scripts from running on this machine, and
 // for what may.
-func checkScripts(ctx context.Context, w *desired) (problems []error, warnings []string) {
+func checkScripts(ctx context.Context, w *desired) (problems []error, warnings []error) {
 	sound, problems, warnings := checkStarts(w)
 	if len(sound) == 0 {
 		return problems, warnings
@@ -163,7 +207,7 @@ func ofScript(s *script.Script, err error) error {
 
 // checkStarts is checkScripts without running anything; it leaves those that can
 // only be known by that.
-func checkStarts(w *desired) (left []*script.Script, problems []error, warnings []string) {
+func checkStarts(w *desired) (left []*script.Script, problems []error, warnings []error) {
 	for _, s := range w.Scripts {
 		err := s.Check()
 		if err != nil {
@@ -175,7 +219,7 @@ func checkStarts(w *desired) (left []*script.Script, problems []error, warnings 
 		}
 		for _, text := range s.Suspicions() {
 			if err == nil || !strings.Contains(err.Error(), text) {
-				warnings = append(warnings, ofScript(s, errors.New(text)).Error())
+				warnings = append(warnings, ofScript(s, errors.New(text)))
 			}
 		}
 	}
@@ -194,7 +238,7 @@ func examine(file string, trusted *trust.Policy) []error {
 }
 
 // checkFolders finds folders of scripts none of which is executable.
-func checkFolders(cfg *config.Config) (warnings []string) {
+func checkFolders(cfg *config.Config) (warnings []error) {
 	for _, d := range cfg.Discover {
 		files, err := config.ScriptFiles(d.Directory)
 		if d.Directory == "" || err != nil || len(files) > 0 {
@@ -202,7 +246,7 @@ func checkFolders(cfg *config.Config) (warnings []string) {
 		}
 		entries, _ := os.ReadDir(d.Directory)
 		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type().IsRegular() && e.Name()[0] != '.' }) {
-			warnings = append(warnings, d.Pos.Wrap("discover", fmt.Errorf("%s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Directory)).Error())
+			warnings = append(warnings, d.Pos.Wrap("discover", fmt.Errorf("%s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Directory)))
 		}
 	}
 	return warnings

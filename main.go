@@ -100,6 +100,7 @@ type flags struct {
 		files     []string
 		as        string
 		strict    bool
+		output    string
 		webConfig string
 		addresses []string
 		storage   string
@@ -210,6 +211,7 @@ func (f *flags) checkCommand(app *kingpin.Application) cli.Command {
 	cmd := app.Command("check", "Check the configuration and all files that it names, without running anything, and print all errors.")
 	cmd.Flag("as", "Say what would be wrong if root ran it: whose files it would obey.").PlaceHolder("root").EnumVar(&f.check.as, "root")
 	cmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
+	cmd.Flag("output", "text: a line for each error and warning; json: a document with all of them (docs/api.md).").Default("text").EnumVar(&f.check.output, "text", "json")
 	cmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
 	cmd.Flag("web.listen-address", "An address that serve gets with this flag, to check what is open on it; repeatable.").PlaceHolder("ADDRESS").StringsVar(&f.check.addresses)
 	cmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)

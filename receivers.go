@@ -208,12 +208,12 @@ func (p webPort) validate(cfg *config.Config) error {
 }
 
 // unreachable warns of scripts that could be asked for on the web port alone.
-func (p webPort) unreachable(cfg *config.Config) (warnings []string) {
+func (p webPort) unreachable(cfg *config.Config) (warnings []error) {
 	if !p.none() {
 		return nil
 	}
 	warn := func(at config.Position, thing string) {
-		warnings = append(warnings, at.Wrap(thing, errors.New("probe: true has no effect with --web.listen-address=none, since /probe is on the web port")).Error())
+		warnings = append(warnings, at.Wrap(thing, errors.New("probe: true has no effect with --web.listen-address=none, since /probe is on the web port")))
 	}
 	for _, s := range cfg.Scripts {
 		if s.Probe {
@@ -261,13 +261,13 @@ func (p webPort) hasTLS() bool {
 
 // inClear warns of receivers to which clients send a secret that others can read on
 // its way.
-func (p webPort) inClear(cfg *config.Config) (warnings []string) {
+func (p webPort) inClear(cfg *config.Config) (warnings []error) {
 	warn := func(receiver, secret, where, remedy string, addresses []string) {
 		if len(addresses) > 0 {
-			warnings = append(warnings, (&config.Error{
+			warnings = append(warnings, &config.Error{
 				Position: cfg.At["receive."+receiver], Thing: "receive: " + receiver, Remedy: remedy,
 				Problem: fmt.Sprintf("%s %s without TLS: its clients send %s in clear text over the network", where, strings.Join(addresses, ", "), secret),
-			}).Error())
+			})
 		}
 	}
 	open := reachable(p.addresses)

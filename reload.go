@@ -39,7 +39,7 @@ func load(file string, makeFolders bool, trusted *trust.Policy) (*desired, error
 			return nil, err
 		}
 		return &desired{l, config.Fingerprint(nil,
-			l.Config.Global, l.Config.Events, l.Config.Textfile, strings.Join(l.Config.Warnings, "\n"), errorTexts(l.Problems),
+			l.Config.Global, l.Config.Events, l.Config.Textfile, errorTexts(l.Config.Warnings), errorTexts(l.Problems),
 			receive.Fingerprint(&l.Config.Receive), all.Types.Fingerprint(&l.Config.Upload),
 		)}, nil
 	})
@@ -193,8 +193,8 @@ func (r *reloader) succeed(ctx context.Context, w *desired) error {
 }
 
 func (r *reloader) enforce(ctx context.Context, w *desired) {
-	for _, text := range slices.Concat(w.Config.Warnings, r.web.inClear(w.Config), r.web.unreachable(w.Config)) {
-		level.Warn(r.logger).Log("msg", text)
+	for _, warning := range slices.Concat(w.Config.Warnings, r.web.inClear(w.Config), r.web.unreachable(w.Config)) {
+		level.Warn(r.logger).Log("msg", warning)
 	}
 	for _, folder := range w.Made {
 		level.Info(r.logger).Log("msg", "made the folder of scripts that was missing", "folder", folder)

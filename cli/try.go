@@ -23,6 +23,7 @@ import (
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/dialect/all"
+	"scriptbridge/status"
 )
 
 // try is the command of that name, and its flags.
@@ -34,6 +35,9 @@ type try struct {
 	options  map[string]string
 	params   map[string]string
 	interval time.Duration
+	output   string
+
+	guessed *status.Guess // nil where nothing was guessed
 }
 
 // Try adds try to app.
@@ -46,6 +50,7 @@ func Try(app *kingpin.Application) Command {
 	cmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&t.options)
 	cmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&t.params)
 	cmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&t.interval)
+	cmd.Flag("output", "text: a page for Prometheus with comments; json: a document with all that is known of each script (docs/api.md).").Default("text").EnumVar(&t.output, "text", "json")
 	return Command{Name: "try", TakesArgs: true, Run: func(ctx context.Context, e *Env) error {
 		t.Env = e
 		return config.WithExcerpts(t.run(ctx))
@@ -77,16 +82,19 @@ func (t *try) run(ctx context.Context) error {
 	pool.Contain()
 	defer pool.Close()
 	t.BeforeEnd(pool.Kill)
-	for _, err := range l.Problems {
-		fmt.Fprintln(t.Stdout, "# error:", texts.Printable(err.Error()))
+	out := &tryReport{w: t.Stdout, page: page, flags: t.fromFlags(), events: events, guessed: t.guessed, problems: l.Problems}
+	round := out.asText
+	if t.output == "json" {
+		round = out.asJSON
+	} else {
+		out.begin()
 	}
-	out := &tryReport{w: t.Stdout, page: page, flags: t.fromFlags()}
 	for {
 		views := pool.Once(ctx, scripts)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		failed, refused := out.round(views, events.take())
+		failed, refused := round(views)
 		if t.interval == 0 {
 			if failed || refused && t.strict || len(l.Problems) > 0 {
 				return ErrAlreadyPrinted
@@ -95,7 +103,6 @@ func (t *try) run(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(pause):
-			fmt.Fprintln(t.Stdout)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -220,7 +227,10 @@ func (t *try) command(ctx context.Context) (*script.Loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(t.Stdout, "# dialect: %s, since %s\n", name, texts.Printable(why))
+		t.guessed = &status.Guess{Dialect: name, Why: why}
+		if t.output == "text" {
+			fmt.Fprintf(t.Stdout, "# dialect: %s, since %s\n", name, texts.Printable(why))
+		}
 		if cfg, err = t.withoutCommand(name, cfg, folder); err != nil {
 			return nil, err
 		}

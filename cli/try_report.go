@@ -16,27 +16,78 @@ import (
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
+	"scriptbridge/status"
 )
 
 // tryReport prints what came of runs.
 type tryReport struct {
-	w     io.Writer
-	page  *collector.Collector
-	flags bool // the scripts are the command line's, so that remedies are flags
+	w        io.Writer
+	page     *collector.Collector
+	events   *eventList
+	flags    bool // the scripts are the command line's, so that remedies are flags
+	guessed  *status.Guess
+	problems []error // of other scripts
+	rounds   int
 }
 
-// round prints one round and tells whether a script failed, and whether
-// something was refused.
-func (r *tryReport) round(views []script.View, events []string) (failed, refused bool) {
+// begin prints what is wrong with other scripts.
+func (r *tryReport) begin() {
+	for _, err := range r.problems {
+		fmt.Fprintln(r.w, "# error:", texts.Printable(err.Error()))
+	}
+}
+
+// asText prints one round as a page with comments, and tells whether a script
+// failed, and whether something was refused.
+func (r *tryReport) asText(views []script.View) (failed, refused bool) {
+	if r.rounds++; r.rounds > 1 {
+		fmt.Fprintln(r.w)
+	}
 	for i := range views {
 		n := r.script(&views[i])
 		failed, refused = failed || views[i].Last.Err != nil, refused || n > 0
 	}
 	r.page.WritePage(r.w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // as above
-	for _, e := range events {
+	for _, e := range r.events.take() {
 		fmt.Fprint(r.w, "# event: ", e)
 	}
 	return failed, refused
+}
+
+// asJSON prints one round as a document, and tells the same.
+func (r *tryReport) asJSON(views []script.View) (failed, refused bool) {
+	m := status.Maker{Page: r.page, Private: true}
+	tried := status.Tried{Guess: r.guessed, Errors: Problems(r.problems...), Scripts: make([]status.Details, len(views))}
+	for i := range views {
+		d := m.Details(&views[i])
+		failed, refused = failed || views[i].Last.Err != nil, refused || d.Refused > 0
+		if r.flags {
+			remediesInFlags(&d)
+		}
+		tried.Scripts[i] = d
+	}
+	text, err := status.JSON(tried, "  ")
+	if err != nil { // of our own making
+		panic(err)
+	}
+	fmt.Fprintf(r.w, "%s", text)
+	return failed, refused
+}
+
+// remediesInFlags spells what messages say of the configuration as flags of try.
+func remediesInFlags(d *status.Details) {
+	d.Last.Error = inFlags(d.Last.Error)
+	for i := range d.History {
+		d.History[i].Error = inFlags(d.History[i].Error)
+	}
+	warnings := d.Warnings
+	d.Warnings = nil // they are the script's
+	for _, text := range warnings {
+		d.Warnings = append(d.Warnings, inFlags(text))
+	}
+	for i := range d.RefusedOf {
+		d.RefusedOf[i].Error = inFlags(d.RefusedOf[i].Error)
+	}
 }
 
 // linesOf names the lines that an error is about.

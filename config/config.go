@@ -50,7 +50,7 @@ type Config struct {
 	// "receive.statsd". It is for messages and no part of what is wanted.
 	At map[string]Position
 	// Warnings are worth a log line and stop nothing.
-	Warnings []string
+	Warnings []error
 }
 
 // Global holds what a script falls back to.
@@ -283,6 +283,9 @@ type Error = yamltree.Error
 
 // Position is where a thing stands, for messages.
 type Position = yamltree.Position
+
+// Located is an error of a thing that stands somewhere in a file.
+type Located = yamltree.Located
 
 // WithExcerpts is err, whose text shows beneath each error that has one an
 // excerpt of its line. It is for the terminal of who may read the file: which

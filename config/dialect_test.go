@@ -36,7 +36,7 @@ scriptbridge.yml:11: discover[1]: agent_config is not for the dialect toy (write
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
-	if len(c.Warnings) != 0 && !strings.Contains(c.Warnings[0], "scriptbridge.yml:4") || len(c.Warnings) != 1 {
+	if len(c.Warnings) != 0 && !strings.Contains(c.Warnings[0].Error(), "scriptbridge.yml:4") || len(c.Warnings) != 1 {
 		t.Errorf("warnings %q: the toy alone cannot say its interval", c.Warnings)
 	}
 	if s := c.Scripts[0]; s.Dialect != "toy" || c.Scripts[1].Name != "y" {

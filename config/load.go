@@ -97,10 +97,10 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 	for _, p := range l.patterns {
 		l.include(p)
 	}
-	l.config.Warnings = append(l.config.Warnings, l.Warnings...)
 	if len(l.config.Scripts)+len(l.config.Discover) == 0 && l.config.Receive == (Receive{}) {
-		l.config.Warnings = append(l.config.Warnings, fmt.Sprintf("%s: no script is configured, under scripts or discover, and nothing under receive", file))
+		l.Warn(Position{File: file}, "", "", "no script is configured, under scripts or discover, and nothing under receive")
 	}
+	l.config.Warnings = append(l.config.Warnings, l.Warnings...)
 	l.config.Receive.DropTexts = l.config.Global.DropTexts
 	l.withhold()
 	return l
@@ -181,7 +181,7 @@ func (l *loader) include(p pattern) {
 	}
 	if folder := filepath.Dir(path); len(files) == 0 && !strings.ContainsAny(folder, "*?[") {
 		if _, err := os.Stat(folder); err != nil {
-			l.Warn("%s:%d: include %q matches nothing, since there is no folder %s (correct the path, or make the folder)", main, p.line, p.text, folder)
+			l.Warn(Position{File: main, Line: p.line}, "", "correct the path, or make the folder", "include %q matches nothing, since there is no folder %s", p.text, folder)
 		}
 	}
 	for _, file := range files {

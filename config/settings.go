@@ -162,8 +162,8 @@ func (e *entry) compareTimes(v *yamltree.Value, interval, timeout time.Duration)
 	if v.Get("cron") != nil {
 		what = "what is between two runs of cron,"
 	}
-	e.Warn("%s: %s: timeout %s is longer than %s %s, so that a slow run takes the place of the next ones (shorten the one, or lengthen the other)",
-		Position{File: e.file, Line: line}, e.thing, model.Duration(timeout), what, model.Duration(interval))
+	e.Warn(Position{File: e.file, Line: line}, e.thing, "shorten the one, or lengthen the other", "timeout %s is longer than %s %s, so that a slow run takes the place of the next ones",
+		model.Duration(timeout), what, model.Duration(interval))
 }
 
 // onlyLinux are the keys of a Confinement that only Linux can hold scripts to.

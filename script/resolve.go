@@ -91,7 +91,7 @@ func (r *resolver) discover(d *config.Discover) error {
 			return err
 		}
 		for _, text := range warnings {
-			r.cfg.Warnings = append(r.cfg.Warnings, "discover: "+text)
+			r.cfg.Warnings = append(r.cfg.Warnings, d.Pos.Wrap("discover", errors.New(text)))
 		}
 		var errs []error
 		for _, c := range monitors {

@@ -76,19 +76,31 @@ func (p Position) String() string {
 }
 
 // Wrap says of err, whose lines stay what they are, that it is of a thing here.
-func (p Position) Wrap(thing string, err error) error {
-	return fmt.Errorf("%s%w", before(p.String(), thing), err)
+func (p Position) Wrap(thing string, err error) error { return &Located{p, thing, err} }
+
+// Located is an error, whose lines stay what they are, of a thing that stands
+// somewhere.
+type Located struct {
+	Position
+	Thing string
+	Err   error
 }
+
+// Error gives file, line, thing, and the error's own text.
+func (l *Located) Error() string { return before(l.Position.String(), l.Thing) + l.Err.Error() }
+
+// Unwrap gives the error itself.
+func (l *Located) Unwrap() error { return l.Err }
 
 // Report collects the errors of one or more files, and what is odd in them.
 type Report struct {
 	Errs     []*Error
-	Warnings []string
+	Warnings []error
 }
 
-// Warn adds a warning.
-func (r *Report) Warn(format string, args ...any) {
-	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+// Warn adds a warning about a thing, which may be empty.
+func (r *Report) Warn(at Position, thing, remedy, format string, args ...any) {
+	r.Warnings = append(r.Warnings, &Error{Position: at, Thing: thing, Problem: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 // Join gives all errors as one, by file in the order of files, then by line;

@@ -215,7 +215,7 @@ func (b *builder) build(n ast.Node) *Value {
 		plain := n.Token.Type == token.StringType
 		v.str = !plain || !numberForm.MatchString(n.Value)
 		if plain && enclosed(n.Value) != "" {
-			b.Warn("%s:%d: the curly quotes are part of the value (write \" in their place, or put \" around them too if they are meant)", b.file, v.Line)
+			b.Warn(Position{b.file, v.Line}, "", `write " in their place, or put " around them too if they are meant`, "the curly quotes are part of the value")
 		}
 	case *ast.LiteralNode:
 		v.Kind, v.Text, v.str = Scalar, n.Value.Value, true
@@ -224,7 +224,7 @@ func (b *builder) build(n ast.Node) *Value {
 	case *ast.AnchorNode:
 		name := n.Name.GetToken().Value
 		if first := b.anchors[name]; first != nil {
-			b.Warn("%s:%d: the anchor &%s is in line %d already; from here on *%[3]s means this one", b.file, v.Line, name, first.Line)
+			b.Warn(Position{b.file, v.Line}, "", "", "the anchor &%s is in line %d already; from here on *%[1]s means this one", name, first.Line)
 		}
 		v = b.build(n.Value)
 		v.Anchored = true

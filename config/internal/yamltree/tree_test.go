@@ -37,7 +37,7 @@ func TestParse(t *testing.T) {
 			if errors != tt.errors {
 				t.Errorf("errors:\n got %s\nwant %s", errors, tt.errors)
 			}
-			if want := map[string]string{"anchored anew": "x.yml:3: the anchor &a is in line 1 already; from here on *a means this one"}[tt.name]; strings.Join(r.Warnings, "\n") != want {
+			if want := map[string]string{"anchored anew": "x.yml:3: the anchor &a is in line 1 already; from here on *a means this one"}[tt.name]; want != "" && (len(r.Warnings) != 1 || r.Warnings[0].Error() != want) || want == "" && len(r.Warnings) != 0 {
 				t.Errorf("warnings %q, want %q", r.Warnings, want)
 			}
 			if got := Render(v, false); tt.want != "" && got != tt.want {

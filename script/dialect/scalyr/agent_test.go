@@ -1,6 +1,7 @@
 package scalyr
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -180,12 +181,12 @@ func TestDiscoverScalyrPassesOver(t *testing.T) {
 	t.Setenv("SCALYR_EXTRA_CONFIG_DIR", "agent.json")
 	d := &config.Discover{AgentConfig: filepath.Join(dir, "agent.json")}
 	d.Dialect = "scalyr"
-	cfg := &config.Config{Discover: []*config.Discover{d}, Warnings: []string{"before"}}
+	cfg := &config.Config{Discover: []*config.Discover{d}, Warnings: []error{errors.New("before")}}
 	scripts, problems, err := script.Resolve(dialect.Table{Dialect{}}, cfg)
 	if err != nil || problems != nil {
 		t.Fatalf("errors %v, problems %v", err, problems)
 	}
-	got := strings.ReplaceAll(strings.Join(cfg.Warnings, "\n"), dir, "DIR")
+	got := strings.ReplaceAll(errors.Join(cfg.Warnings...).Error(), dir, "DIR")
 	for _, s := range scripts {
 		got += "\n" + s.Name
 	}
