@@ -201,7 +201,7 @@ func (r *resolver) warnOfRetries(s *Script) {
 	}
 	err := fmt.Errorf("there is no time for retries: with a timeout of %s a second try could go on into the next run, %s after the first (shorten the timeout)",
 		texts.Span(timeout), texts.Span(interval))
-	r.cfg.Warnings = append(r.cfg.Warnings, s.Pos.Wrap(fmt.Sprintf("script %q", s.Name), err).Error())
+	r.cfg.Warnings = append(r.cfg.Warnings, s.Pos.Wrap(fmt.Sprintf("script %q", s.Name), err))
 }
 
 // sourceOf is what the sinks know of a script; rank is its place in the order of
