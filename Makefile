@@ -84,17 +84,14 @@ IMAGE       ?= localhost/scriptbridge
 IMAGE_ARCHS ?= amd64 arm64
 BASE        ?= docker.io/library/debian:bookworm-slim
 OWN_ARCH     = $(shell $(GO) env GOHOSTARCH)
+WITH_DOCKER  = $(filter docker,$(notdir $(firstword $(BUILDAH))))
 BUILD_IMAGE  = $(BUILDAH) build --network=host --build-arg BASE=$(BASE) -f packaging/Dockerfile
 
 .PHONY: images push-images
-images: ## build the images: $(IMAGE):VERSION with sh and python3, and VERSION-static for all of IMAGE_ARCHS
+images: ## build the images: VERSION with sh and python3, and VERSION-static of the binary alone for all of IMAGE_ARCHS
 	for arch in $(sort $(OWN_ARCH) $(IMAGE_ARCHS)); do GOOS=linux GOARCH=$$arch $(GO_BUILD) -o .build/linux-$$arch/ . || exit 1; done
 	$(BUILD_IMAGE) --build-arg TARGETARCH=$(OWN_ARCH) --target full --tag $(IMAGE):$(VERSION) --tag $(IMAGE):latest .
-ifneq ($(filter docker,$(notdir $(firstword $(BUILDAH)))),)
-	$(BUILD_IMAGE) --build-arg TARGETARCH=$(OWN_ARCH) --target static --tag $(IMAGE):$(VERSION)-static --tag $(IMAGE):latest-static .
-push-images: ## push what `make images` has built
-	for tag in $(VERSION) $(VERSION)-static latest latest-static; do $(BUILDAH) push $(IMAGE):$$tag || exit 1; done
-else
+ifeq ($(WITH_DOCKER),)
 	@# --platform would want a base of that architecture too, which is only read here.
 	for arch in $(IMAGE_ARCHS); do \
 		image=$(IMAGE):$(VERSION)-static-$$arch; \
@@ -105,8 +102,12 @@ else
 		$(BUILDAH) manifest rm $(IMAGE):$$list 2>/dev/null; \
 		$(BUILDAH) manifest create $(IMAGE):$$list $(IMAGE_ARCHS:%=$(IMAGE):$(VERSION)-static-%) || exit 1; \
 	done
+else
+	$(BUILD_IMAGE) --build-arg TARGETARCH=$(OWN_ARCH) --target static --tag $(IMAGE):$(VERSION)-static --tag $(IMAGE):latest-static .
+endif
 push-images: ## push what `make images` has built
-	for tag in $(VERSION) latest; do $(BUILDAH) push $(IMAGE):$$tag || exit 1; done
+	for tag in $(VERSION) latest $(if $(WITH_DOCKER),$(VERSION)-static latest-static); do $(BUILDAH) push $(IMAGE):$$tag || exit 1; done
+ifeq ($(WITH_DOCKER),)
 	for list in $(VERSION)-static latest-static; do $(BUILDAH) manifest push --all $(IMAGE):$$list docker://$(IMAGE):$$list || exit 1; done
 endif
 

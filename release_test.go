@@ -139,6 +139,13 @@ func TestMakeTargets(t *testing.T) {
 			targets[name] = true
 		}
 	}
+	told := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^([a-z0-9-]+):.*## `).FindAllStringSubmatch(read(t, "Makefile"), -1) {
+		if told[m[1]] {
+			t.Errorf("make help lists %s twice", m[1])
+		}
+		told[m[1]] = true
+	}
 	workflows, err := filepath.Glob(".github/workflows/*.yml")
 	if err != nil || len(workflows) == 0 {
 		t.Fatalf("no workflows: %v", err)
