@@ -53,6 +53,17 @@ func parsed(app *kingpin.Application, args []string, stdout, stderr io.Writer) (
 	return command, ended, err
 }
 
+// complete prints what a shell may complete a word with, and nothing else: whoever has
+// pressed a key has asked for no errors.
+func complete(app *kingpin.Application, words []string) {
+	app.Terminate(func(int) {})
+	app.UsageWriter(io.Discard)
+	app.ErrorWriter(io.Discard)
+	if len(words) > 0 {
+		_, _ = app.Parse(words)
+	}
+}
+
 // printManual prints the manual page. Its title is one line, into which the
 // library would put all that --version prints.
 func printManual(app *kingpin.Application, stdout io.Writer) error {

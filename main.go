@@ -169,11 +169,16 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	app.Flag("config.trusted-path", "A file or folder that root takes as it is, although others may change it; repeatable. The configuration's trusted_paths are for what it names itself.").PlaceHolder("PATH").StringsVar(&f.trust)
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
+	hints := cli.Hints{ConfigFile: func() string { return f.configFile }, Trusted: func() *trust.Policy { return f.trusted(false) }}
 	commands := slices.Concat(
-		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app)},
-		cli.Uploads(app),
-		[]cli.Command{cli.Push(app), cli.Wrap(app), cli.Status(app), cli.Init(app)},
+		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app, hints)},
+		cli.Uploads(app, hints),
+		[]cli.Command{cli.Push(app), cli.Wrap(app), cli.Status(app, hints), cli.Init(app)},
 	)
+	if words, asked := cli.Completes(args); asked {
+		complete(app, words)
+		return f, cli.Command{}, nil
+	}
 	if i := slices.Index(args, "--"); i >= 0 {
 		args, f.args = args[:i], args[i+1:]
 	}

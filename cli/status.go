@@ -46,11 +46,11 @@ const mayAnswer = 64 << 20
 // cannotAsk is the exit code where nothing is known: UNKNOWN to Nagios.
 const cannotAsk = 3
 
-// Status adds status to app.
-func Status(app *kingpin.Application) Command {
+// Status adds status to app, as Try does try.
+func Status(app *kingpin.Application, hints Hints) Command {
 	a := new(ask)
 	cmd := app.Command("status", "Ask a running bridge how its scripts, receivers and uploads are. The exit code is that of a Nagios plugin: 0 all is well, 1 something wants looking at, 2 something fails, 3 the bridge cannot be asked.")
-	cmd.Arg("name", "Scripts, receivers and uploads to show; all by default.").StringsVar(&a.names)
+	cmd.Arg("name", "Scripts, receivers and uploads to show; all by default.").HintAction(hints.all).StringsVar(&a.names)
 	cmd.Flag("url", "The URL of the bridge's web port, or its --web.listen-address.").Default("http://127.0.0.1:10469").Envar("SCRIPTBRIDGE_URL").StringVar(&a.url)
 	cmd.Flag("http.config.file", "A file in the form of Prometheus's http_config, with basic_auth, tls_config and so on.").PlaceHolder("FILE").StringVar(&a.httpConfig)
 	cmd.Flag("timeout", "The time for one request and its answer.").Default("5s").DurationVar(&a.timeout)

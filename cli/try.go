@@ -40,13 +40,13 @@ type try struct {
 	guessed *status.Guess // nil where nothing was guessed
 }
 
-// Try adds try to app.
-func Try(app *kingpin.Application) Command {
+// Try adds try to app, with hints for who completes names.
+func Try(app *kingpin.Application, hints Hints) Command {
 	t := &try{options: make(map[string]string), params: make(map[string]string)}
 	cmd := app.Command("try", "Run scripts once and print their metrics, their events and all refused lines. A command that is not in the configuration is given after --.")
-	cmd.Arg("name", "Configured scripts to run; all by default.").StringsVar(&t.names)
+	cmd.Arg("name", "Configured scripts to run; all by default.").HintAction(hints.scripts).StringsVar(&t.names)
 	cmd.Flag("strict", "Exit with 1 also when a line or a series was refused.").BoolVar(&t.strict)
-	cmd.Flag("dialect", "The dialect of the command. By default it is guessed: from the folder, the text or the name of the script; if these are not conclusive, from the output of the command, and at last from its output with -c.").StringVar(&t.dialect)
+	cmd.Flag("dialect", "The dialect of the command. By default it is guessed: from the folder, the text or the name of the script; if these are not conclusive, from the output of the command, and at last from its output with -c.").HintAction(dialectNames).StringVar(&t.dialect)
 	cmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&t.options)
 	cmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&t.params)
 	cmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&t.interval)

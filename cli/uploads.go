@@ -29,14 +29,14 @@ type uploads struct {
 	name    string
 }
 
-// Uploads adds uploads refused and uploads retry to app.
-func Uploads(app *kingpin.Application) []Command {
+// Uploads adds uploads refused and uploads retry to app, as Try does try.
+func Uploads(app *kingpin.Application, hints Hints) []Command {
 	u := new(uploads)
 	cmd := app.Command("uploads", "Show or repeat what uploads have set aside because it was refused.")
 	cmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&u.storage)
 	cmd.Command("refused", "List what was refused, by upload and reason.")
 	retry := cmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
-	retry.Arg("name", "The upload: coscale or instrumental; all by default.").StringVar(&u.name)
+	retry.Arg("name", "The upload: coscale or instrumental; all by default.").HintAction(hints.uploads).StringVar(&u.name)
 	return []Command{
 		{Name: "uploads refused", Run: func(ctx context.Context, e *Env) error {
 			u.Env = e

@@ -1,4 +1,4 @@
-# Completion for fish: the program itself knows its commands and flags.
+# Completion for fish: the program itself knows its commands, flags and configured names.
 function __scriptbridge_complete
     set -l words (commandline -opc) (commandline -ct)
     scriptbridge --completion-bash $words[2..-1] 2>/dev/null
