@@ -81,6 +81,7 @@ var wanted = []string{
 	`scriptbridge_script_refused_total\{script="story",reason="undeclared"\} `,
 	`scriptbridge_script_overruns_total\{script="overrun"\} [1-9]`,
 	`scriptbridge_script_duration_seconds\{script="overrun"\} `,
+	`scriptbridge_script_retries_total\{script="again"\} [1-9]`,
 	`nagios_state\{script="ok"\} 0`,
 	`nagios_state\{script="warning"\} 1`,
 	`nagios_state\{script="critical"\} 2`,
@@ -160,6 +161,7 @@ func storyScriptsSection(t *testing.T, dir string) string {
 	for _, name := range []string{"story", "failing", "overrun"} {
 		config += fmt.Sprintf("  - {command: ./%s.sh, interval: 1s, timeout: 5s}\n", name)
 	}
+	config += "  - {name: again, command: ./failing.sh, interval: 20s, timeout: 5s, retries: 1}\n"
 	for state, name := range []string{"ok", "warning", "critical", "unknown"} {
 		config += fmt.Sprintf("  - {name: %s, command: ./plugin.sh %d, dialect: nagios, interval: 1s}\n", name, state)
 	}
