@@ -117,9 +117,9 @@ type Settings struct {
 	User             string              `yaml:"user" aka:"run_as runas username" process:"true" unset:"the bridge's own" doc:"run as this account, with its groups, 'HOME', 'USER' and 'LOGNAME'; needs root"`
 	Group            string              `yaml:"group" process:"true" unset:"that of 'user', or the bridge's own" doc:"run with this primary group; the supplementary ones stay those of 'user', or the bridge's own. Needs root"`
 	WorkingDirectory string              `yaml:"working_directory" aka:"cwd workdir working_dir chdir" format:"path" first:"true" process:"true" unset:"the script's own folder" doc:"where it runs"`
-	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout; with 'cron' until the run after the next one, plus the timeout" doc:"how long values stay after the script last printed them; of the dialect 'textfile', how old a file may be"`
+	MaxAge           time.Duration       `yaml:"max_age" aka:"ttl" min:"1s" unset:"twice the interval plus the timeout; with 'cron' until the run after the next one, plus the timeout" doc:"how long values stay after the script last printed them; of a folder that is read, how old a file in it may be"`
 	MaxSeries        int                 `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
-	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed; of the dialect 'textfile', what is read of a folder"`
+	MaxOutput        int64               `yaml:"max_output" default:"16MiB" unit:"bytes" min:"1" max:"1GiB" doc:"a run that writes more is killed; of a folder that is read, what all its files may have"`
 	AverageWindow    time.Duration       `yaml:"average_window" min:"1s" unset:"'global''s" doc:"what a metric with calctype Average is averaged over"`
 	HonorTimestamps  bool                `yaml:"honor_timestamps" default:"false" doc:"put the script's own timestamps on the page"`
 	Probe            bool                `yaml:"probe" default:"false" doc:"allow '/probe' to run the script ([probe.md](probe.md))"`
@@ -208,7 +208,7 @@ type Script struct {
 	_          struct{}             `yaml:"args" refused:"is not a key" remedy:"write the arguments in command, behind the script"`
 	// Directory is absolute; empty but for a dialect that reads folders, whose
 	// scripts have no Command.
-	Directory string `yaml:"directory" format:"path" unset:"required where the dialect reads a folder" doc:"for the dialect 'textfile', in place of a command: the folder that is read"`
+	Directory string `yaml:"directory" format:"path" unset:"required where the dialect reads a folder" doc:"in place of a command, for a dialect that reads a folder ([textfile.md](textfile.md)): its path"`
 	Settings  `yaml:",inline"`
 	Pos       Position
 
