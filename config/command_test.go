@@ -68,7 +68,7 @@ func TestOwnFile(t *testing.T) {
 		{"pwsh -ExecutionPolicy Bypass -File /srv/x.ps1", "pwsh -ExecutionPolicy Bypass -File </srv/x.ps1>", "x"},
 		{"env X=y sh -c /srv/x", "<env> X=y sh -c /srv/x", "env"},
 		{"env -S /srv/x", "<env> -S /srv/x", "env"},
-		{"nice -n 5 cat /srv/x", "<nice> -n 5 cat /srv/x", "nice"},
+		{"nice -n 5 cat /srv/x", "<nice> -n 5 cat /srv/x", "x"},
 		{"timeout 5 /srv/x.sh", "timeout 5 </srv/x.sh>", "x"},
 		{"time -o /srv/t /srv/x.sh", "time -o /srv/t </srv/x.sh>", "x"},
 		{"su nobody -c /srv/x", "<su> nobody -c /srv/x", "su"},

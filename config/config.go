@@ -194,7 +194,7 @@ func (s *Settings) finish(e *entry, f yamltree.Field, _ bool) {
 // Script is one entry of `scripts`.
 type Script struct {
 	// Name is as configured, or made from the command.
-	Name string `yaml:"name" first:"true" format:"name" unset:"the script's file name without its last extension" doc:"the 'script' label; unique"`
+	Name string `yaml:"name" first:"true" format:"name" unset:"the script's file name without its last extension; of 'cat FILE' and the like that of the file" doc:"the 'script' label; unique"`
 	// Command is the argument list. A relative path of the program has been made
 	// absolute, from the folder of the file that names it. A script whose dialect
 	// runs modules has no Command: its options name the module.

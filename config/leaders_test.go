@@ -185,7 +185,6 @@ runuser -u nobody -- sh -c w/g.sh
 script -q -c w/g.sh w/data.json
 script w/data.json
 chroot w w/g.sh
-setpriv --reuid 0 cat w/data.json
 lua -l w/data.json -e w/g.sh
 php -c w/data.json -r w/g.sh`), "\n") {
 		words := strings.Fields(command)
@@ -196,6 +195,11 @@ php -c w/data.json -r w/g.sh`), "\n") {
 		if got := s.OwnFile(); got != "" || s.Name != words[0] {
 			t.Errorf("%q: own file %q, name %q; want none", words, got, s.Name)
 		}
+	}
+	// What it reads names it, and is not its own file either.
+	s, err := NewScript("", strings.Fields("setpriv --reuid 0 cat w/data.json"), dir, Settings{})
+	if err != nil || s.OwnFile() != "" || s.Name != "data" {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 

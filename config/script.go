@@ -95,7 +95,9 @@ func (s *Script) setCommand(words []string, folder string) *yamltree.Problem {
 	}
 	words[program] = file
 	if s.Name == "" {
-		s.Name = cmdline.Stem(file)
+		if s.Name = cmdline.Name(words, program); s.checkName() != nil {
+			s.Name = cmdline.Stem(file)
+		}
 	}
 	if p := s.checkName(); p != nil {
 		return p

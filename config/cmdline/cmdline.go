@@ -73,6 +73,7 @@ type led struct {
 	file, code int
 	path       string
 	cut        int  // where the path begins in its word, behind an option's name
+	program    int  // of a wrapper that is given no interpreter: the index of what it runs
 	open       bool // behind the file, words may be options still
 	joins      bool
 }
@@ -128,6 +129,9 @@ func follow(words []string, folder, workingDirectory string) (given led, ok bool
 		case l.class && !strings.HasSuffix(w, ".java") && !slices.ContainsFunc(words[:i], isSource):
 			return given, true
 		default:
+			if l.wrapper {
+				given.program = i
+			}
 			if path, found := scriptPath(w, folder, workingDirectory); found {
 				given.file, given.path = i, path
 			}

@@ -51,6 +51,8 @@ type leader struct {
 	// class: a file is only what ends in .java or follows --source, else it is a
 	// class.
 	class bool
+	// addresses: what is no option is an address; see readers.
+	addresses bool
 	// also begins an option, beside the dash.
 	also string
 }
