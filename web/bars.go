@@ -14,6 +14,8 @@ const (
 	barsShown = 20
 	barsStep  = 5  // from bar to bar
 	barsLine  = 15 // the line that they stand on, in a box of 100 by 20
+	// Bars are of few heights, so that a page of a thousand scripts compresses well.
+	barsLevels, barsLevel = 4, 3
 )
 
 // barsOf draws the last runs, the newest on the right: a run that went well is a
@@ -32,22 +34,22 @@ func barsOf(history []*script.Verdict) template.HTML {
 			longest = max(longest, v.Duration)
 		}
 	}
-	var ok, warn, bad strings.Builder
+	var ok, warn, bad barPen
 	failed, warned := 0, 0
 	for i, v := range history { // newest first
-		x := strconv.Itoa((barsShown-i)*barsStep - 2)
+		x := (barsShown-i)*barsStep - 2
 		if v.Result != record.OK {
 			failed++
-			bad.WriteString("M" + x + " " + strconv.Itoa(barsLine+1) + "v4")
+			bad.draw(x, barsLine+1, barsLine+5)
 			continue
 		}
-		height := 2 + int(float64(v.Duration)/float64(longest)*(barsLine-3))
+		height := 2 + int(float64(v.Duration)/float64(longest)*barsLevels)*barsLevel
 		if troubled(v) {
 			warned++
-			warn.WriteString("M" + x + " " + strconv.Itoa(barsLine+3) + "v-" + strconv.Itoa(height+3))
+			warn.draw(x, barsLine+3, barsLine-height)
 			continue
 		}
-		ok.WriteString("M" + x + " " + strconv.Itoa(barsLine) + "v-" + strconv.Itoa(height))
+		ok.draw(x, barsLine, barsLine-height)
 	}
 	label := "the last run: "
 	if len(history) > 1 {
@@ -57,8 +59,25 @@ func barsOf(history []*script.Verdict) template.HTML {
 	if warned > 0 {
 		label += ", " + strconv.Itoa(warned) + " not OK"
 	}
-	return template.HTML(`<svg class="bars" viewBox="0 0 100 20" role="img" aria-label="` + label + `"><title>` + label + // #nosec G203 -- numbers and words of ours
-		`</title><path class="base" d="M0 15.5h100"/>` + barPath("ok", ok.String()) + barPath("warn", warn.String()) + barPath("bad", bad.String()) + `</svg>`)
+	return template.HTML(`<svg class="bars" viewBox="0 0 100 20" role="img"><title>` + label + // #nosec G203 -- numbers and words of ours
+		`</title><path class="base" d="M0 15.5h100"/>` + barPath("ok", ok.d.String()) + barPath("warn", warn.d.String()) + barPath("bad", bad.d.String()) + `</svg>`)
+}
+
+// barPen draws vertical lines, each relative to the one before: equal ones are then
+// written in the same way, which compresses well.
+type barPen struct {
+	d    strings.Builder
+	x, y int
+}
+
+func (p *barPen) draw(x, from, to int) {
+	if p.d.Len() == 0 {
+		p.d.WriteString("M" + strconv.Itoa(x) + " " + strconv.Itoa(from))
+	} else {
+		p.d.WriteString("m" + strconv.Itoa(x-p.x) + " " + strconv.Itoa(from-p.y))
+	}
+	p.d.WriteString("v" + strconv.Itoa(to-from))
+	p.x, p.y = x, to
 }
 
 // barPath draws a path in a class of the style; nothing for an empty one.

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"scriptbridge/internal/texts"
 )
 
 // query is what one asks of the status page: ?sort=-duration&state=failing&q=web&refresh=10.
@@ -14,6 +17,8 @@ type query struct {
 	State   string // a filter's name; empty for all
 	Text    string // part of a script's name or dialect
 	Refresh int    // seconds; 0 for never
+	// Unknown is what it also asks for, such as "sort=nonsense".
+	Unknown []string
 }
 
 const (
@@ -22,17 +27,37 @@ const (
 )
 
 // queryOf reads a query for a table of these columns and filters. What it does
-// not know it leaves out: an old bookmark still shows a page.
+// not know it leaves out, and tells: an old bookmark still shows a page.
 func queryOf[R any](form url.Values, columns []column[R], filters []filter[R]) query {
 	q := query{Sort: defaultSort, Text: strings.TrimSpace(form.Get("q")), Refresh: refreshOf(form)}
 	key, down := strings.CutPrefix(form.Get("sort"), "-")
 	if slices.ContainsFunc(columns, func(c column[R]) bool { return c.compare != nil && c.key == key }) {
 		q.Sort, q.Down = key, down
+	} else if key != "" {
+		q.unknown("sort", form)
 	}
 	if name := form.Get("state"); slices.ContainsFunc(filters, func(f filter[R]) bool { return f.name == name }) {
 		q.State = name
+	} else if name != "" {
+		q.unknown("state", form)
+	}
+	if n := form.Get("refresh"); n != "" && n != "0" && q.Refresh == 0 {
+		q.unknown("refresh", form)
+	}
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		if !slices.Contains([]string{"sort", "state", "q", "refresh"}, name) {
+			q.unknown(name, form)
+		}
 	}
 	return q
+}
+
+// unknown notes a part of the query that says nothing to this page.
+func (q *query) unknown(name string, form url.Values) {
+	const most = 10
+	if len(q.Unknown) < most {
+		q.Unknown = append(q.Unknown, texts.Visible(texts.Shorten(name+"="+form.Get(name), 100)))
+	}
 }
 
 func refreshOf(form url.Values) int {

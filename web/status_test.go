@@ -60,11 +60,7 @@ func rows(doc *html.Node) []string {
 			if n.Type != html.ElementNode {
 				continue
 			}
-			cell := text(n)
-			for _, svg := range find(n, "svg") {
-				cell = attribute(svg, "aria-label")
-			}
-			cells = append(cells, cell)
+			cells = append(cells, text(n))
 		}
 		list = append(list, strings.Join(cells, " | "))
 	}
@@ -241,6 +237,22 @@ func TestStatusQuery(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
+		"?sort=nonsense&state=odd":                 "This page knows nothing of sort=nonsense, state=odd in its address, and is shown as if that were not there.",
+		"?refresh=x&Sort=name":                     "This page knows nothing of refresh=x, Sort=name in its address, and is shown as if that were not there.",
+		"?sort=&state=&q=&refresh=5":               "",
+		"?sort=-took":                              "This page knows nothing of sort=-took in its address, and is shown as if that were not there.",
+		"?state=%1b%3Cb%3E":                        "This page knows nothing of state=␛<b> in its address, and is shown as if that were not there.",
+		"?sort=-name&state=failing&refresh=10&q=x": "",
+	} {
+		got := ""
+		if boxes := find(page(t, h, request("GET", "/"+query)), "p.warn"); len(boxes) > 0 {
+			got = text(boxes[0])
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", query, got, want)
+		}
+	}
+	for query, want := range map[string]string{
 		"?q=nothing":         "No script matches. Show all",
 		"?state=new&q=disks": "No script matches. Show all",
 	} {
@@ -358,5 +370,30 @@ func BenchmarkStatus200(b *testing.B) {
 		if w := answer(h, r); w.Code != 200 {
 			b.Fatal(w.Code)
 		}
+	}
+}
+
+func BenchmarkStatus1000(b *testing.B) {
+	h := handler(b, crowd(1000, time.Now()).options())
+	r := request("GET", "/")
+	r.Header.Set("Accept-Encoding", "gzip")
+	b.ReportAllocs()
+	for b.Loop() {
+		w := answer(h, r)
+		if w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+		b.ReportMetric(float64(w.Body.Len()), "bytes")
+	}
+}
+
+// The page of a thousand scripts comes to a phone in a few packets.
+func TestStatusSize(t *testing.T) {
+	const most = 60_000
+	r := request("GET", "/")
+	r.Header.Set("Accept-Encoding", "gzip")
+	w := answer(handler(t, crowd(1000, time.Now()).options()), r)
+	if n := w.Body.Len(); w.Header().Get("Content-Encoding") != "gzip" || n > most {
+		t.Errorf("%d bytes, encoded as %q; at most %d are wanted", n, w.Header().Get("Content-Encoding"), most)
 	}
 }
