@@ -44,7 +44,7 @@ func (m Maker) Receiver(v *receive.View) Receiver {
 	refusals, all := m.Page.Refusals(record.Receiver, v.Name)
 	r := Receiver{
 		Name: v.Name, State: OfReceiver(v), Cause: CauseOfReceiver(v), Last: Time(v.Last),
-		Series: m.Page.Count(record.Receiver, v.Name), Refused: all, Reasons: reasons(nil, refusals, all),
+		Series: m.Page.Count(record.Receiver, v.Name), Refused: all, Reasons: Reasons(nil, refusals, all),
 		Packets: v.Counts.Packets, Bytes: v.Counts.Bytes, Failed: v.Counts.Failed, Dropped: v.Counts.Dropped,
 	}
 	if m.Private {

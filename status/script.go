@@ -54,6 +54,8 @@ type Details struct {
 	Stale      bool       `json:"stale" doc:"the series are of an earlier run, since the last one failed"`
 	Declared   []Declared `json:"declared,omitempty" doc:"the metrics that it has declared"`
 	EventList  []Event    `json:"event_list,omitempty" doc:"its last events, newest first"`
+	Probes     []Probe    `json:"probes,omitempty" doc:"the latest probes, newest first"`
+	Trends     []Trend    `json:"trends,omitempty" doc:"what the last runs said of the first series; private"`
 	File       string     `json:"file,omitempty" doc:"private"`
 	Directory  string     `json:"directory,omitempty" doc:"that it runs in; private"`
 	User       string     `json:"user,omitempty" doc:"that it runs as; private"`
@@ -66,6 +68,21 @@ type Details struct {
 	OutputCut  bool       `json:"output_cut,omitempty" doc:"there was more output"`
 	OutputOf   time.Time  `json:"output_start,omitzero" doc:"when the run of that output began"`
 	Stderr     []string   `json:"stderr_lines,omitempty" doc:"the last 50 lines of standard error, of earlier runs too; private"`
+}
+
+// Probe is a request that had a script run, or was told of its last run.
+type Probe struct {
+	At         time.Time `json:"time"`
+	Run        *Run      `json:"run,omitempty" doc:"that was the answer; missing where there was none"`
+	From       string    `json:"from,omitempty" doc:"who asked; private"`
+	Parameters string    `json:"parameters,omitempty" doc:"that the request gave, as NAME=VALUE; private"`
+	Error      string    `json:"error,omitempty" doc:"why there was no answer; private"`
+}
+
+// Trend is what the last runs said of one series.
+type Trend struct {
+	Label  string   `json:"label" doc:"name and labels as the script spelled them"`
+	Values []Number `json:"values" doc:"of the last runs, newest last; NaN where a run said none"`
 }
 
 // Declared is a metric that a script has declared.
@@ -83,7 +100,7 @@ type Declared struct {
 // Script gives what a table shows of a script.
 func (m Maker) Script(v *script.View) Script {
 	s := Script{
-		Name: v.Script.Name, Dialect: v.Script.Dialect, State: OfScript(v), Activity: v.State,
+		Name: v.Script.Name, Dialect: v.Script.Dialect, State: OfScript(v), Activity: v.State, Cron: v.Script.Cron,
 		Timeout: v.Timeout.Seconds(), Overruns: v.Overruns, Series: m.Page.Count(record.Script, v.Script.Name),
 	}
 	if !v.Script.ProbeOnly() {
@@ -102,7 +119,7 @@ func (m Maker) Script(v *script.View) Script {
 	if v.Last != nil {
 		s.Last = new(m.Run(v.Last, v.Timeout))
 		refusals, all := m.Page.Refusals(record.Script, s.Name)
-		s.Refused, s.Reasons = v.Last.Refused+all, reasons(v.Last.Reasons, refusals, all)
+		s.Refused, s.Reasons = v.Last.Refused+all, Reasons(v.Last.Reasons, refusals, all)
 	}
 	return s
 }
@@ -141,6 +158,9 @@ func (m Maker) WithHistory(v *script.View) Script {
 func (m Maker) Details(v *script.View) Details {
 	d := Details{Script: m.WithHistory(v), SeriesList: m.series(record.Script, v.Script.Name), EventList: m.events(v.Events)}
 	d.Stale = d.State == Failing && v.Last.Samples == 0 && d.Series > 0
+	for _, p := range v.Probes {
+		d.Probes = append(d.Probes, m.probe(&p, v.Timeout))
+	}
 	if v.Declared != nil {
 		for _, of := range v.Declared.Metrics {
 			d.Declared = append(d.Declared, Declared{
@@ -154,6 +174,20 @@ func (m Maker) Details(v *script.View) Details {
 	return d
 }
 
+func (m Maker) probe(p *script.Probe, timeout time.Duration) Probe {
+	one := Probe{At: Time(p.At)}
+	if p.Run != nil {
+		one.Run = new(m.Run(p.Run, timeout))
+	}
+	if m.Private {
+		one.From, one.Parameters = p.From, p.Parameters
+		if p.Err != nil {
+			one.Error = p.Err.Error()
+		}
+	}
+	return one
+}
+
 // private fills in what the script itself said and how it is run.
 func (m Maker) private(d *Details, v *script.View) {
 	s := v.Script
@@ -163,6 +197,13 @@ func (m Maker) private(d *Details, v *script.View) {
 		d.Stderr = append(d.Stderr, line.Text)
 	}
 	d.Output, d.OutputCut = string(v.Output), v.OutputCut
+	for _, t := range v.Trends {
+		values := make([]Number, len(t.Values))
+		for i, value := range t.Values {
+			values[i] = numberOf(value)
+		}
+		d.Trends = append(d.Trends, Trend{Label: t.Label, Values: values})
+	}
 	if v.OutputOf != nil {
 		d.OutputOf = Time(v.OutputOf.Start)
 	}

@@ -49,6 +49,13 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
+// numberOf is a value that is kept in half the room, without the digits that it
+// does not have.
+func numberOf(v float32) Number {
+	n, _ := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64) // just written
+	return Number(n)
+}
+
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (n *Number) UnmarshalJSON(text []byte) error {
 	var word string
@@ -95,9 +102,9 @@ func refusedSeries(refusals []collector.Refusal) (list []Refused) {
 	return list
 }
 
-// reasons counts by reason what a dialect could not read, and what the metrics
+// Reasons counts by reason what a dialect could not read, and what the metrics
 // page could not take: all of it, of which refusals are the first.
-func reasons(read map[string]int, refusals []collector.Refusal, all int) map[string]int {
+func Reasons(read map[string]int, refusals []collector.Refusal, all int) map[string]int {
 	counts := make(map[string]int, len(read))
 	for reason, n := range read {
 		counts[reason] = n

@@ -48,15 +48,20 @@ func plugin() *script.View {
 		Lines: lines, Refused: 2, Reasons: map[string]int{"not_a_number": 2}, Samples: 3, Events: 1,
 		Answer: &dialect.Answer{State: "CRITICAL", Text: "private: disk full"}, Stderr: "private: on stderr",
 	}
-	failed := &script.Verdict{Start: now.Add(-2 * time.Minute), Duration: time.Second, Result: record.Limit, Limit: "memory", ExitCode: -1, Err: errors.New("private: out of memory")}
+	failed := &script.Verdict{Start: now.Add(-2 * time.Minute), Duration: time.Second, Result: record.Limit, Retries: 2, Limit: "memory", ExitCode: -1, Err: errors.New("private: out of memory")}
 	c := &config.Script{Name: "disk", Command: []string{"/private/check_disk", "--password=private"}}
-	c.User = "private"
+	c.User, c.Cron = "private", "*/5 * * * *"
 	return &script.View{
 		Script: &script.Script{Script: dialect.Script{Script: c, File: "/private/check_disk", Dir: "/private"}, Dialect: "nagios"},
 		State:  script.Idle, Since: last.Start, Next: now.Add(time.Minute), Interval: time.Minute, Timeout: 10 * time.Second,
 		Last: last, History: []*script.Verdict{last, failed}, Overruns: 2,
 		Declared: &record.Declared{Metrics: []*record.Meta{{ID: "1", Name: "Disk", Rename: "disk", Unit: "b", Datatype: "DOUBLE", Calctype: "Instant", Dimensions: []string{"mount"}, Help: "help"}}},
-		Output:   []byte("private: the output\n"), OutputCut: true, OutputOf: last, Lines: lines,
+		Probes: []script.Probe{
+			{At: now, From: "private: 192.0.2.1", Parameters: "host=private", Run: failed},
+			{At: now, From: "private: 192.0.2.1", Err: errors.New("private: no such host")},
+		},
+		Trends: []script.Trend{{Label: "private a=b", Last: 2, Values: []float32{float32(math.NaN()), 0.1}}},
+		Output: []byte("private: the output\n"), OutputCut: true, OutputOf: last, Lines: lines,
 		Stderr: []script.StderrLine{{Text: "private: older"}, {Text: "private: on stderr"}}, Warnings: []string{"private: a warning"}, Log: []string{"private: a log line"},
 		Events: []record.Event{{Name: "full", Subject: record.Subject{Kind: record.Application, Name: "shop"}, Start: now, Line: 4, Message: "private: a message", Attributes: []record.Label{{Name: "mount", Value: "private: /"}}}},
 	}

@@ -233,14 +233,7 @@ func (p *scriptPage) private(v *script.View, series []collector.SeriesView, refu
 // talliesOf counts by reason what the dialect could not read, and what the
 // metrics page could not take: all of it, of which refusals are the first.
 func talliesOf(reasons map[string]int, refusals []collector.Refusal, all int) []tally {
-	counts := make(map[string]int)
-	maps.Copy(counts, reasons)
-	for _, r := range refusals {
-		counts[r.Reason]++
-	}
-	if rest := all - len(refusals); rest > 0 {
-		counts["others"] += rest
-	}
+	counts := status.Reasons(reasons, refusals, all)
 	var list []tally
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		list = append(list, tally{Reason: texts.Visible(reason), Count: number(counts[reason])})
