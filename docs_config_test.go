@@ -70,6 +70,9 @@ func TestDocsConfigurations(t *testing.T) {
 func checkDocsConfig(t *testing.T, text string) {
 	file := filepath.Join(t.TempDir(), "scriptbridge.yml")
 	write(t, file, provided(t, text), 0o600)
+	if strings.Contains(text, "user: ") {
+		openToUsers(t, filepath.Dir(filepath.Dir(file)))
+	}
 	var stdout, stderr bytes.Buffer
 	if err := run(t.Context(), []string{"check", "--storage.path=" + filepath.Join(t.TempDir(), "store"), file}, &stdout, &stderr); err != nil || stderr.Len() > 0 {
 		t.Fatalf("check: %v\n%s%s", err, &stderr, text)
@@ -160,6 +163,25 @@ func exampleOf(file string) string {
 		return ""
 	}
 	return found[0]
+}
+
+// openToUsers lets other users reach folders and run scripts, as check asks for where a
+// script has a user.
+func openToUsers(t *testing.T, folder string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil || info.Mode()&0o100 == 0 || info.Mode().Type()&os.ModeSymlink != 0 {
+			return err
+		}
+		return os.Chmod(path, info.Mode().Perm()|0o055)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // provided is a configuration whose absolute paths lead to files of the test's
