@@ -43,7 +43,7 @@ func parsed(app *kingpin.Application, args []string, stdout, stderr io.Writer) (
 	if slices.Contains(args, "--help-man") {
 		return "", true, printManual(app, stdout)
 	}
-	if err := lacksValue(app, args); err != nil {
+	if err := malformed(app, args); err != nil {
 		return "", false, err
 	}
 	command, err = app.Parse(args)
@@ -85,6 +85,8 @@ var (
 	unknownFlag    = regexp.MustCompile(`^unknown (?:long|short) flag '(.*)'$`)
 	unexpectedWord = regexp.MustCompile(`^unexpected (?:argument )?'?([^']*)'?$`)
 	enumValue      = regexp.MustCompile(`^enum value must be one of (.*), got '(?s:.*)'$`)
+	valueless      = regexp.MustCompile(`^expected argument for flag '(.*)'$`)
+	subcommand     = regexp.MustCompile(`^must select a subcommand of '(.*)'$|^expected command but got "(.*)"$`)
 	missingUnit    = regexp.MustCompile(`^time: (missing unit in|invalid|unknown unit .* in) duration `)
 )
 
@@ -96,7 +98,19 @@ func explainArgs(app *kingpin.Application, args []string, err error) error {
 		}
 		return fmt.Errorf("unknown flag %s (a command that is in no configuration is given behind --: scriptbridge try -- %s)", m[1], strings.Join(args[1:], " "))
 	}
+	if m := valueless.FindStringSubmatch(err.Error()); m != nil {
+		return hasNoValue(m[1])
+	}
+	if m := subcommand.FindStringSubmatch(err.Error()); m != nil {
+		return explainSubcommand(app, args, m[2])
+	}
 	if m := unexpectedWord.FindStringSubmatch(err.Error()); m != nil {
+		switch args[0] {
+		case "wrap":
+			return fmt.Errorf("unknown argument %s (the command is given behind --, as in: wrap --category=Backups --message=nightly -- /usr/local/bin/backup)", m[1])
+		case "init":
+			return fmt.Errorf("unknown argument %s (the file to write is named by --output=%[1]s)", m[1])
+		}
 		var names []string
 		for _, c := range app.Model().Commands {
 			names = append(names, c.Name)
@@ -144,19 +158,48 @@ func triesFile(args []string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// lacksValue finds a flag at the end that needs a value. Where there is a default
-// command the library passes over it.
-func lacksValue(app *kingpin.Application, args []string) error {
+// malformed finds what the library passes over: a flag with dashes that are no
+// hyphens, which it takes for the name of a file, and one that lacks its value,
+// where there is a default command.
+func malformed(app *kingpin.Application, args []string) error {
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "–") || strings.HasPrefix(arg, "—") {
+			return fmt.Errorf("%s begins with a dash that is no hyphen (write --%s)", arg, strings.TrimLeft(arg, "–—-"))
+		}
+	}
 	if len(args) == 0 {
 		return nil
 	}
 	last := args[len(args)-1]
 	for _, f := range app.Model().Flags {
-		if last == "--"+f.Name && !f.IsBoolFlag() {
-			return fmt.Errorf("%s has no value (write it like %[1]s=VALUE)", last)
+		if last == "--"+f.Name && !f.IsBoolFlag() || slices.Contains(args, "--"+f.Name+"=") {
+			return hasNoValue("--" + f.Name)
 		}
 	}
 	return nil
+}
+
+func hasNoValue(flag string) error {
+	return fmt.Errorf("%s has no value (write it like %[1]s=VALUE)", flag)
+}
+
+// explainSubcommand says which commands there are within the one that args begin
+// with; word is what stands in the place of one.
+func explainSubcommand(app *kingpin.Application, args []string, word string) error {
+	var names []string
+	within := ""
+	for _, c := range app.Model().Commands {
+		if len(c.Commands) > 0 && slices.Contains(args, c.Name) {
+			within = c.Name
+			for _, sub := range c.Commands {
+				names = append(names, c.Name+" "+sub.Name)
+			}
+		}
+	}
+	if word == "" {
+		return fmt.Errorf("%s is no command by itself (write %s)", within, strings.Join(names, " or "))
+	}
+	return fmt.Errorf("unknown command %s %s (write %s)", within, word, strings.Join(names, " or "))
 }
 
 func unknownArg(what, name string, known []string, others map[string]string) error {
