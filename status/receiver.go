@@ -58,7 +58,7 @@ func (m Maker) ReceiverDetails(v *receive.View) ReceiverDetails {
 	d := ReceiverDetails{Receiver: m.Receiver(v), SeriesList: m.series(record.Receiver, v.Name), EventList: m.events(v.Events)}
 	if m.Private {
 		refusals, _ := m.Page.Refusals(record.Receiver, v.Name)
-		d.RefusedOf = refusedSeries(refusals)
+		d.RefusedOf = refusedSeries(refusals, nil)
 		for _, f := range v.Faults {
 			d.Faults = append(d.Faults, Fault{Time(f.At), Refused{Text: f.Text, Reason: f.Reason, Error: f.Why, More: f.More}})
 		}

@@ -64,6 +64,7 @@ type Details struct {
 	Warnings   []string   `json:"warnings,omitempty" doc:"private"`
 	Log        []string   `json:"log,omitempty" doc:"what the last run gave for the log; private"`
 	RefusedOf  []Refused  `json:"refused_list,omitempty" doc:"of the last run, 1,000 lines and 100 series at most; private"`
+	Files      []File     `json:"files,omitempty" doc:"of a folder that is read, in the order of their texts in output; private"`
 	Output     string     `json:"output,omitempty" doc:"of the last run that printed something, 64 KiB at most; private"`
 	OutputCut  bool       `json:"output_cut,omitempty" doc:"there was more output"`
 	OutputOf   time.Time  `json:"output_start,omitzero" doc:"when the run of that output began"`
@@ -83,6 +84,14 @@ type Probe struct {
 type Trend struct {
 	Label  string   `json:"label" doc:"name and labels as the script spelled them"`
 	Values []Number `json:"values" doc:"of the last runs, newest last; NaN where a run said none"`
+}
+
+// File is a file of a folder that is read.
+type File struct {
+	Path     string    `json:"path"`
+	Modified time.Time `json:"modified" doc:"when it was last written"`
+	Used     bool      `json:"used" doc:"it was read; else it was left out as a whole"`
+	Line     int       `json:"line,omitempty" doc:"the line of output that its text begins at"`
 }
 
 // Declared is a metric that a script has declared.
@@ -196,6 +205,9 @@ func (m Maker) private(d *Details, v *script.View) {
 	for _, line := range v.Stderr {
 		d.Stderr = append(d.Stderr, line.Text)
 	}
+	for _, f := range v.Files {
+		d.Files = append(d.Files, File{Path: f.Path, Modified: Time(f.ModTime), Used: f.Used, Line: f.Line})
+	}
 	d.Output, d.OutputCut = string(v.Output), v.OutputCut
 	for _, t := range v.Trends {
 		values := make([]Number, len(t.Values))
@@ -209,9 +221,13 @@ func (m Maker) private(d *Details, v *script.View) {
 	}
 	if v.Last != nil {
 		for _, le := range v.Last.Lines {
-			d.RefusedOf = append(d.RefusedOf, Refused{Line: le.Line, Text: le.Text, Reason: le.Reason, Error: le.Error(), More: le.More})
+			file, line := v.Files.Find(le.Line)
+			if whole, is := v.Files.About(le); is {
+				file = whole
+			}
+			d.RefusedOf = append(d.RefusedOf, Refused{File: file, Line: line, Text: le.Text, Reason: le.Reason, Error: le.Error(), More: le.More})
 		}
 		refusals, _ := m.Page.Refusals(record.Script, s.Name)
-		d.RefusedOf = append(d.RefusedOf, refusedSeries(refusals)...)
+		d.RefusedOf = append(d.RefusedOf, refusedSeries(refusals, v.Files)...)
 	}
 }

@@ -87,7 +87,8 @@ func (m Maker) series(kind record.Kind, name string) []Series {
 
 // Refused is a line, a series or an item that could not be used. It is private.
 type Refused struct {
-	Line   int    `json:"line,omitempty" doc:"of the output"`
+	File   string `json:"file,omitempty" doc:"in a folder that is read"`
+	Line   int    `json:"line,omitempty" doc:"of the output, or of the file where there is one"`
 	Text   string `json:"text,omitempty" doc:"the line as it came"`
 	Metric string `json:"metric,omitempty" doc:"of a series that the metrics page could not take"`
 	Reason string `json:"reason" doc:"as in the label reason"`
@@ -95,9 +96,10 @@ type Refused struct {
 	More   int    `json:"more,omitempty" doc:"how many further ones it stands for"`
 }
 
-func refusedSeries(refusals []collector.Refusal) (list []Refused) {
+func refusedSeries(refusals []collector.Refusal, files record.Files) (list []Refused) {
 	for _, r := range refusals {
-		list = append(list, Refused{Line: r.Line, Metric: r.Metric, Reason: r.Reason, Error: r.Text})
+		file, line := files.Find(r.Line)
+		list = append(list, Refused{File: file, Line: line, Metric: r.Metric, Reason: r.Reason, Error: r.Text})
 	}
 	return list
 }
