@@ -98,14 +98,18 @@ func TestBesideNodeExporter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	odd := write(t, t.TempDir(), "odd.prom", oddProm)
+	odd, sound := write(t, t.TempDir(), "odd.prom", oddProm), t.TempDir()
+	for name, text := range soundFiles {
+		write(t, sound, name, text)
+	}
 	s := startStory(t, fmt.Sprintf(`
   - {name: odd, command: cat %[2]s, dialect: prometheus, interval: 1s, honor_timestamps: true}
   - {command: python3 %[1]s/examples/prometheus/processes.py, dialect: prometheus, interval: 2s, timeout: 20s}
   - {command: %[1]s/examples/instrumental/machine.sh, dialect: instrumental, interval: 2s, options: {permissions: off}}
   - {dialect: scalyr, interval: 1s, options: {module: random_coin_monitor, module_paths: [%[1]s/examples/scalyr], config: {gauss_mean: 8.5, gauss_stddev: 0.5}}}
   - {dialect: scalyr, interval: 1s, options: {module: machine_monitor, module_paths: [%[1]s/examples/scalyr]}}
-`, repository, odd))
+  - {name: folder, dialect: textfile, directory: %[3]s, interval: 1s}
+`, repository, odd, sound))
 	file, scraped := s.textfile, t.TempDir()
 	shown := startCollector(t, filepath.Dir(file))
 	var last string
@@ -119,7 +123,7 @@ func TestBesideNodeExporter(t *testing.T) {
 		if err != nil || string(before) != string(after) {
 			return fmt.Errorf("the file has changed meanwhile (%w)", err)
 		}
-		for _, script := range []string{"odd", "processes", "machine", "random_coin_monitor", "machine_monitor", "story", "ok", "requests"} {
+		for _, script := range []string{"odd", "processes", "machine", "random_coin_monitor", "machine_monitor", "folder", "story", "ok", "requests"} {
 			if !strings.Contains(string(after), `scriptbridge_script_success{script="`+script+`"} 1`) {
 				return fmt.Errorf("the file has nothing of %s yet:\n%s", script, after)
 			}
