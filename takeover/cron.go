@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/crontab"
 )
 
 // findCron takes over the jobs that write files for node_exporter's textfile
@@ -51,7 +52,7 @@ func (f *finding) crontab(file, user string) {
 			continue
 		}
 		if m := cronVariable.FindStringSubmatch(line); m != nil {
-			if m[1] != "MAILTO" && m[1] != "MAILFROM" && m[1] != "CRON_TZ" {
+			if m[1] != "MAILTO" && m[1] != "MAILFROM" {
 				env[m[1]] = strings.Trim(m[2], `"'`)
 			}
 			continue
@@ -109,29 +110,41 @@ func (f *finding) cronLine(at config.Position, line, user string, env map[string
 		f.skip(at, "%s: %s", job.name, job.why)
 		return
 	}
-	interval, odd := intervalOf(schedule)
 	text := strings.Join(schedule, " ")
-	e := f.textfileJob(at, job, interval, text, env)
-	if odd && interval > 0 {
-		e.note("Its schedule was %s.", text)
+	interval, odd := intervalOf(schedule)
+	if odd && !strings.HasPrefix(text, "@reboot") {
+		if zone := env["CRON_TZ"]; zone != "" {
+			text = "CRON_TZ=" + zone + " " + text
+		}
+		interval = 0
 	}
+	e := f.textfileJob(at, job, interval, text, env)
 	f.runAs(e, account).note("Remove the line and the file.")
 }
 
-// textfileJob takes over a job that wrote a file for the collector.
+// textfileJob takes over a job that wrote a file for the collector. Where there is no
+// interval, the schedule may be one of cron's.
 func (f *finding) textfileJob(at config.Position, job job, interval time.Duration, schedule string, env map[string]string) *entry {
 	e := f.shellScript(at, job.name, "prometheus", job.code, job.shell)
-	if interval == 0 {
-		e.refuse("the schedule %s is no interval: set interval to how often it is to run", schedule)
-		e.setDuration("interval", time.Hour)
-	} else {
+	every := interval
+	cron, err := crontab.Parse(schedule)
+	switch {
+	case interval > 0:
 		e.setDuration("interval", max(interval, time.Second))
+	case err == nil:
+		every = cron.Shortest(time.Now())
+		e.setText("cron", schedule)
+		e.note("It runs at these times, and not when the bridge starts.")
+	default:
+		e.refuse("the schedule %s is no interval, and none of cron's: set interval to how often it is to run", schedule)
+		e.setDuration("interval", time.Hour)
 	}
 	// It had no limit; a run that takes longer than this is hardly meant to.
-	e.setDuration("timeout", min(max(interval, time.Minute), 10*time.Minute))
+	e.setDuration("timeout", min(max(every, time.Minute), 10*time.Minute))
 	e.setText("working_directory", job.dir)
 	vars := maps.Clone(env)
 	delete(vars, "SHELL")
+	delete(vars, "CRON_TZ")
 	f.environment(e, vars)
 	return e.note("It wrote %s, which node_exporter shows as long as the file is there.", job.file)
 }

@@ -54,7 +54,9 @@ func (f *finding) timer(start host.Setting, u, timer *host.Unit) *entry {
 	for _, key := range []string{"OnUnitInactiveSec", "OnCalendar"} {
 		if value := timer.Get(key); interval == 0 && value != "" {
 			schedule = value
-			interval = cmp.Or(spanOf(value), calendarOf(value))
+			if interval = cmp.Or(spanOf(value), calendarOf(value)); key == "OnCalendar" && (interval == 0 || interval >= day) {
+				schedule, interval = cmp.Or(cronOf(value), value), 0
+			}
 		}
 	}
 	e := f.textfileJob(at, job, interval, schedule, f.Host.Variables(u))
@@ -97,6 +99,26 @@ func spanOf(text string) (span time.Duration) {
 
 // calendarForm is a time of each hour or day, or several evenly spread.
 var calendarForm = regexp.MustCompile(`^(?:\*-\*-\* )?(\*|\d+|(?:\*|\d+)/\d+):(\d+|\d+/\d+|\*)(?::\d+)?$`)
+
+// calendarWords are the calendars that have names, as schedules of cron.
+var calendarWords = map[string]string{
+	"daily": "0 0 * * *", "weekly": "0 0 * * 1", "monthly": "0 0 1 * *", "quarterly": "0 0 1 1,4,7,10 *", "yearly": "0 0 1 1 *", "annually": "0 0 1 1 *",
+}
+
+// dayForm is a calendar of times of the day, on some days of the week.
+var dayForm = regexp.MustCompile(`^(?:([A-Za-z]{3}[A-Za-z,.]*) )?(?:\*-\*-\* )?([\d,]+):([\d,]+)(?::0+)?$`)
+
+// cronOf gives a calendar as a schedule of cron; "" where it is none.
+func cronOf(calendar string) string {
+	if words := calendarWords[calendar]; words != "" {
+		return words
+	}
+	m := dayForm.FindStringSubmatch(calendar)
+	if m == nil {
+		return ""
+	}
+	return strings.Join([]string{m[3], m[2], "*", "*", cmp.Or(strings.ReplaceAll(m[1], "..", "-"), "*")}, " ")
+}
 
 // calendarOf gives the interval of a calendar's events; 0 where it is not regular.
 func calendarOf(text string) time.Duration {
