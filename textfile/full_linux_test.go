@@ -50,3 +50,14 @@ func TestPipe(t *testing.T) {
 		t.Errorf("the folder has %s", got)
 	}
 }
+
+// The file is for node_exporter's account too, whatever umask a unit sets.
+func TestUmask(t *testing.T) {
+	was := unix.Umask(0o077)
+	defer unix.Umask(was)
+	f := newFile(t.TempDir(), nil)
+	must(t, f.write(page("a")))
+	if mode := stat(t, path(f.folder)).Mode(); mode != 0o644 {
+		t.Errorf("its mode is %v", mode)
+	}
+}
