@@ -169,6 +169,7 @@ func crawl(t *testing.T, base string) {
 	t.Helper()
 	first, _ := url.Parse(base + "/")
 	lost, _ := url.Parse(base + "/no/such//page")
+	outside := strings.TrimSuffix(first.Path, "/")
 	seen := map[string]bool{}
 	for next := []*url.URL{first, lost}; len(next) > 0; next = next[1:] {
 		to := next[0]
@@ -180,7 +181,14 @@ func crawl(t *testing.T, base string) {
 			t.Errorf("a link leads to %s", to)
 			continue
 		}
-		status, at, text := fetchPage(t, "GET", to.String(), nil)
+		method := "GET"
+		if strings.HasSuffix(to.Path, "/run") {
+			method = "POST"
+		}
+		status, at, text := fetchPage(t, method, to.String(), nil)
+		if form := method == "POST" && status == http.StatusForbidden || to.Path == outside+"/probe" && status == http.StatusBadRequest; form {
+			continue // it is there, and asks for more
+		}
 		if status != http.StatusOK && !strings.HasSuffix(to.Path, "/such/page") && to != lost {
 			t.Errorf("a link leads to %s: %d", to, status)
 		}
@@ -262,7 +270,7 @@ func TestProxyOpensNothing(t *testing.T) {
 	write(t, file, "scripts: [{name: one, command: echo secret_series 1, dialect: prometheus}]\n", 0o600)
 	for _, p := range proxiedBridges {
 		t.Run(p.name, func(t *testing.T) {
-			direct, outside := p.start(t, "--config.file="+file, "--web.enable-pprof")
+			direct, outside := p.start(t, "--config.file="+file, "--web.enable-pprof", "--web.enable-lifecycle")
 			prefix := strings.TrimSuffix(p.probe, "/probe")
 			const hidden = "What the script printed, its command and its configuration are not shown"
 			var text string
@@ -278,6 +286,12 @@ func TestProxyOpensNothing(t *testing.T) {
 			}
 			if _, _, text := fetchPage(t, "GET", direct.String()+prefix+"/scripts/one", nil); strings.Contains(text, hidden) {
 				t.Errorf("on this machine:\n%s", text)
+			}
+			if status, at, text := fetchPage(t, "POST", direct.String()+prefix+"/scripts/one/run", nil); status != http.StatusOK || at.String() != direct.String()+prefix+"/scripts/one" {
+				t.Errorf("a run, on this machine: %d at %s: %.200s", status, at, text)
+			}
+			if status, _, _ := fetchPage(t, "POST", outside.String()+"scripts/one/run", nil); status != http.StatusForbidden {
+				t.Errorf("a run, by the proxy: %d", status)
 			}
 			if status, _, _ := fetchPage(t, "GET", direct.String()+prefix+"/debug/pprof/heap", nil); status != http.StatusOK {
 				t.Errorf("a profile, on this machine: %d", status)
