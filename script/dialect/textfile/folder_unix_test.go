@@ -115,13 +115,15 @@ func TestFolderOfOthers(t *testing.T) {
 		dir, policy := private(t)
 		outside := t.TempDir()
 		must(t, os.WriteFile(outside+"/secret", []byte("secret"), 0o600),
+			os.WriteFile(outside+"/hidden", []byte("hidden 1\n"), 0o644), os.Symlink(outside+"/hidden", dir+"/also.prom"), // by its folder
 			os.Symlink(outside+"/secret", dir+"/link.prom"), os.Link(outside+"/secret", dir+"/name.prom"),
 			os.WriteFile(dir+"/own.prom", []byte("own 1\n"), 0o600), os.Chmod(dir, mode))
 		if os.Geteuid() == 0 {
-			must(t, os.Lchown(dir+"/link.prom", 12345, 12345))
+			must(t, os.Lchown(dir+"/link.prom", 12345, 12345), os.Lchown(dir+"/also.prom", 12345, 12345))
 		}
+		own := os.Geteuid() != 0 && mode&os.ModeSticky != 0 // so that nobody else made the link
 		got := outcome(t, folder{path: dir, maxBytes: 1000, policy: policy})
-		if strings.Contains(got, "secret") || !strings.Contains(got, "link.prom link: is a symbolic link") ||
+		if strings.Contains(got, "secret") || strings.Contains(got, "hidden") != own || !strings.Contains(got, "link.prom link: is a symbolic link") ||
 			!strings.Contains(got, "name.prom link: has other names too (hard links), and ") || !strings.HasSuffix(got, `own.prom "own 1\n"`) {
 			t.Errorf("%s:\n%s", mode, got)
 		}
