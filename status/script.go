@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"time"
 
 	"scriptbridge/record"
@@ -57,7 +58,7 @@ type Details struct {
 	Probes     []Probe    `json:"probes,omitempty" doc:"the latest probes, newest first"`
 	Trends     []Trend    `json:"trends,omitempty" doc:"what the last runs said of the first series; private"`
 	File       string     `json:"file,omitempty" doc:"private"`
-	Directory  string     `json:"directory,omitempty" doc:"that it runs in; private"`
+	Directory  string     `json:"directory,omitempty" doc:"that it runs in, or whose files it reads; private"`
 	User       string     `json:"user,omitempty" doc:"that it runs as; private"`
 	Command    []string   `json:"command,omitempty" doc:"private"`
 	Config     string     `json:"configuration,omitempty" doc:"as YAML, without secrets; private"`
@@ -200,7 +201,7 @@ func (m Maker) probe(p *script.Probe, timeout time.Duration) Probe {
 // private fills in what the script itself said and how it is run.
 func (m Maker) private(d *Details, v *script.View) {
 	s := v.Script
-	d.File, d.Directory, d.User, d.Command, d.Config = s.File, s.Dir, s.User, s.Command, s.YAML()
+	d.File, d.Directory, d.User, d.Command, d.Config = s.File, cmp.Or(s.Directory, s.Dir), s.User, s.Command, s.YAML()
 	d.Warnings, d.Log = v.Warnings, v.Log
 	for _, line := range v.Stderr {
 		d.Stderr = append(d.Stderr, line.Text)

@@ -60,6 +60,7 @@ func plugin() *script.View {
 			{At: now, From: "private: 192.0.2.1", Parameters: "host=private", Run: failed},
 			{At: now, From: "private: 192.0.2.1", Err: errors.New("private: no such host")},
 		},
+		Files:  record.Files{{Path: "/private/a.prom", Line: 3}},
 		Trends: []script.Trend{{Label: "private a=b", Last: 2, Values: []float32{float32(math.NaN()), 0.1}}},
 		Output: []byte("private: the output\n"), OutputCut: true, OutputOf: last, Lines: lines,
 		Stderr: []script.StderrLine{{Text: "private: older"}, {Text: "private: on stderr"}}, Warnings: []string{"private: a warning"}, Log: []string{"private: a log line"},
