@@ -68,6 +68,7 @@ func TestPages(t *testing.T) {
 			{"upload", "/uploads/coscale", busy},
 			{"upload-failing", "/uploads/instrumental", busy},
 			{"upload-opening", "/uploads/other", busy},
+			{"reasons", "/reasons", busy},
 			{"missing", "/scripts/nobody", busy},
 		} {
 			for _, reader := range []struct {

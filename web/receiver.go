@@ -137,12 +137,12 @@ func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
 	if v.Error != "" {
 		p.Why = status.CauseOfReceiver(v)
 	}
-	p.Dropped = talliesIn("Dropped", v.Counts.Dropped)
+	p.Dropped = s.explained(v.Name, talliesIn("Dropped", v.Counts.Dropped))
 	series := s.Page.Series(record.Receiver, v.Name)
 	p.facts(v, len(series), now)
 	p.seriesList = listOf(series, true)
 	refusals, refused := s.Page.Refusals(record.Receiver, v.Name)
-	p.Refused = tallies{"Refused in the last batch", talliesOf(nil, refusals, refused)}
+	p.Refused = s.explained(v.Name, tallies{"Refused in the last batch", talliesOf(nil, refusals, refused)})
 	private := p.Hidden == ""
 	p.Events = eventTable(v.Events, private, now)
 	if private {

@@ -90,6 +90,7 @@ func made(s collector.SeriesView) string {
 // tally is how many lines or samples were refused for a reason.
 type tally struct {
 	Reason, Count string
+	Href          string // what is known of the reason; empty for nothing
 }
 
 func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
@@ -114,7 +115,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	refusals, refused := s.Page.Refusals(record.Script, name)
 	p.public(&v, series, refused, now)
 	if v.Last != nil {
-		p.Refused = tallies{"Refused", talliesOf(v.Last.Reasons, refusals, refused)}
+		p.Refused = s.explained(v.Script.Dialect, tallies{"Refused", talliesOf(v.Last.Reasons, refusals, refused)})
 	}
 	if p.Hidden == "" {
 		p.private(&v, series, refusals, now)

@@ -240,7 +240,7 @@ func TestStale(t *testing.T) {
 
 func TestTallies(t *testing.T) {
 	got := talliesOf(map[string]int{"syntax": 2, "late": 1001}, []collector.Refusal{{Reason: "max_series"}, {Reason: "late"}}, 1202)
-	want := []tally{{"late", "1,002"}, {"max_series", "1"}, {"others", "1,200"}, {"syntax", "2"}}
+	want := []tally{{Reason: "late", Count: "1,002"}, {Reason: "max_series", Count: "1"}, {Reason: "others", Count: "1,200"}, {Reason: "syntax", Count: "2"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

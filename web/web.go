@@ -109,7 +109,7 @@ var uploadHTML string
 var missingHTML string
 
 // endpoints are ours, and those that other packages mount beside them.
-var endpoints = []string{"/-", "/scripts", "/receivers", "/uploads", "/probe", "/discovery", "/api", "/debug"}
+var endpoints = []string{"/-", "/scripts", "/receivers", "/uploads", "/reasons", "/probe", "/discovery", "/api", "/debug"}
 
 // Server answers at all endpoints but /probe, /discovery and /api: the caller
 // mounts those before it. Its http.Server needs access.BaseContext, or no
@@ -126,6 +126,10 @@ type Server struct {
 	receiver               *template.Template
 	upload                 *template.Template
 	missing                *template.Template
+	reasons                *template.Template
+
+	reasonList []reasonSection
+	reasonIDs  map[string]bool
 }
 
 // New makes a server. The error is about an option.
@@ -141,10 +145,11 @@ func New(o Options) (*Server, error) {
 	if err := s.checkTelemetryPath(); err != nil {
 		return nil, err
 	}
+	s.knowReasons()
 	for _, p := range []struct {
 		into *(*template.Template)
 		body string
-	}{{&s.status, statusHTML}, {&s.script, scriptHTML}, {&s.receiver, receiverHTML}, {&s.upload, uploadHTML}, {&s.missing, missingHTML}} {
+	}{{&s.status, statusHTML}, {&s.script, scriptHTML}, {&s.receiver, receiverHTML}, {&s.upload, uploadHTML}, {&s.missing, missingHTML}, {&s.reasons, reasonsHTML}} {
 		var err error
 		if *p.into, err = parse(p.body); err != nil {
 			return nil, err
@@ -156,6 +161,7 @@ func New(o Options) (*Server, error) {
 	mux.HandleFunc("GET /scripts/{name}", s.serveScript)
 	mux.HandleFunc("GET /receivers/{name}", s.serveReceiver)
 	mux.HandleFunc("GET /uploads/{name}", s.serveUpload)
+	mux.HandleFunc("GET /reasons", s.serveReasons)
 	mux.HandleFunc("GET /"+s.stylePath, asset("text/css; charset=utf-8", styleSheet))
 	mux.HandleFunc("GET /"+s.refreshPath, asset("text/javascript; charset=utf-8", refreshScript))
 	mux.Handle("GET "+s.TelemetryPath, s.Metrics)
