@@ -10,6 +10,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/panics"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
@@ -135,6 +136,39 @@ func (l *stderrLog) tail() []StderrLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.last)
+}
+
+// logVerdict says what changed: a script that goes on failing in the same way is
+// not said again each minute, nor is each time that one fails and recovers.
+func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
+	u.stderr.judged(v.Result != record.OK)
+	var wrong []string
+	if v.Result != record.OK {
+		wrong = append(wrong, v.text())
+	}
+	news, over := u.judge.verdicts.Update(time.Now(), wrong...)
+	for _, n := range news {
+		fail := level.Error(u.logger)
+		if u.forProbe { // of which there are as many as others ask for
+			if !u.judge.once.firstTime("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
+				continue
+			}
+			fail = level.Warn(u.logger)
+		}
+		fail.Log(append(n.With("msg", "the run failed", "result", v.Result, "err", v.Err), panics.Place(v.Err)...)...)
+	}
+	if over {
+		level.Info(u.logger).Log("msg", "the script is well again")
+	}
+	u.logRefused(v.Lines, t.Files)
+	for _, line := range t.Log {
+		level.Info(u.logger).Log("stream", "stdout", "msg", line)
+	}
+	for _, w := range t.Warnings {
+		if u.judge.once.firstTime("warning", w) {
+			level.Warn(u.logger).Log("msg", w)
+		}
+	}
 }
 
 // logRefused names each line that was refused, and each file that was left out, once.

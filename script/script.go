@@ -2,8 +2,8 @@
 // batches of what they print, whichever dialect they speak.
 //
 // load.go and resolve.go make the set of scripts of a configuration. pool.go
-// keeps a worker for each: worker.go runs it at the slots of schedule.go,
-// keep.go keeps one alive that does not end, probe.go runs it for a request.
+// keeps a worker for each: worker.go waits for the slots of schedule.go, run.go
+// runs it and tries again, keep.go keeps one alive that does not end, probe.go runs it for a request.
 // command.go makes the command of a run, unpack.go the files that a dialect
 // brings. judge.go decides what a run was worth, after overrides.go has applied
 // the operator's metrics. log.go bounds what a script adds to the log; view.go
