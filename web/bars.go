@@ -3,7 +3,6 @@ package web
 import (
 	"html/template"
 	"strconv"
-	"strings"
 	"time"
 
 	"scriptbridge/record"
@@ -60,24 +59,30 @@ func barsOf(history []*script.Verdict) template.HTML {
 		label += ", " + strconv.Itoa(warned) + " not OK"
 	}
 	return template.HTML(`<svg class="bars" viewBox="0 0 100 20" role="img"><title>` + label + // #nosec G203 -- numbers and words of ours
-		`</title><path class="base" d="M0 15.5h100"/>` + barPath("ok", ok.d.String()) + barPath("warn", warn.d.String()) + barPath("bad", bad.d.String()) + `</svg>`)
+		`</title><path class="base" d="M0 15.5h100"/>` + barPath("ok", string(ok.d)) + barPath("warn", string(warn.d)) + barPath("bad", string(bad.d)) + `</svg>`)
 }
 
 // barPen draws vertical lines, each relative to the one before: equal ones are then
 // written in the same way, which compresses well.
 type barPen struct {
-	d    strings.Builder
+	d    []byte
 	x, y int
 }
 
 func (p *barPen) draw(x, from, to int) {
-	if p.d.Len() == 0 {
-		p.d.WriteString("M" + strconv.Itoa(x) + " " + strconv.Itoa(from))
+	if p.d == nil {
+		p.d = make([]byte, 0, barsShown*10)
+		p.move('M', x, from)
 	} else {
-		p.d.WriteString("m" + strconv.Itoa(x-p.x) + " " + strconv.Itoa(from-p.y))
+		p.move('m', x-p.x, from-p.y)
 	}
-	p.d.WriteString("v" + strconv.Itoa(to-from))
+	p.d = strconv.AppendInt(append(p.d, 'v'), int64(to-from), 10)
 	p.x, p.y = x, to
+}
+
+func (p *barPen) move(command byte, x, y int) {
+	p.d = strconv.AppendInt(append(p.d, command), int64(x), 10)
+	p.d = strconv.AppendInt(append(p.d, ' '), int64(y), 10)
 }
 
 // barPath draws a path in a class of the style; nothing for an empty one.

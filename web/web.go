@@ -3,9 +3,10 @@
 // receiver.go, upload.go), health, reload and quit (web.go), profiles (profile.go). The metrics page
 // is the collector's; it is only mounted here.
 //
-// table.go, cell.go and bars.go are the parts of pages, query.go reads what a page is
-// asked for, output.go shows what a script printed, missing.go answers for
-// pages that are not there. private.go decides who may see private pages, and
+// table.go, cell.go, bars.go and chart.go are the parts of pages, query.go reads what a
+// page is asked for, output.go shows what a script printed, probes.go who asked for a
+// run, reasons.go why something is refused; missing.go answers for pages that are not
+// there. private.go decides who may see private pages, and
 // location.go knows where all of this is found: behind which prefix and proxy.
 //
 // Everything works without JavaScript: the little there is (page/refresh.js) spares
