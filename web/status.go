@@ -150,7 +150,7 @@ var scriptFilters = []filter[*scriptRow]{
 	{name: "refused", label: "with refused lines", class: "warn", has: func(r *scriptRow) bool { return r.refused > 0 }},
 	{name: "ok", label: "ok", class: "ok", has: hasState(status.OK)},
 	{name: "new", label: "not yet run", has: hasState(status.NotYetRun)},
-	{name: "on_request", label: "on request", has: hasState(status.OnRequest), rare: true},
+	{name: "on_request", label: "on request", has: func(r *scriptRow) bool { return r.Script.ProbeOnly() && r.state != status.Disabled }, rare: true},
 	{name: "disabled", label: "disabled", has: hasState(status.Disabled), rare: true},
 	{name: "running", label: "running", has: func(r *scriptRow) bool { return r.State == script.Running }},
 	{name: "waiting", label: "waiting", has: func(r *scriptRow) bool { return r.State == script.Waiting }},
