@@ -1,7 +1,7 @@
 // Scriptbridge keeps monitoring plugin scripts alive that were written for
 // agents that are gone, and hands what they measure to Prometheus.
 //
-// main.go and commandline.go have the flags. bridge.go wires everything
+// main.go and commandline.go have the flags, flagerrors.go what is wrong with those given. bridge.go wires everything
 // together and ends it in order: serve.go has the web port, receivers.go what
 // receivers share it for, probe.go the page of a probe, events.go the two log
 // streams, signals.go the signals, service.go what systemd is told, storage*.go the

@@ -64,6 +64,9 @@ func Status(app *kingpin.Application, hints Hints) Command {
 }
 
 func (a *ask) run(ctx context.Context) error {
+	if a.interval == 0 {
+		return a.unknown(errors.New("--interval=0s is no pause between two requests (write it like 2s)"))
+	}
 	if err := a.prepare(); err != nil {
 		return a.unknown(err)
 	}

@@ -182,7 +182,7 @@ func pluginLine(o *status.Overview) string {
 	var wrong []string
 	add := func(what string, names []string) {
 		if len(names) > 0 {
-			wrong = append(wrong, fmt.Sprintf("%d %s (%s)", len(names), what, someOf(names)))
+			wrong = append(wrong, fmt.Sprintf("%d %s (%s)", len(names), what, someOf(names, 5)))
 		}
 	}
 	named := func(has func(*status.Script) bool) (names []string) {
@@ -229,9 +229,8 @@ func pluginLine(o *status.Overview) string {
 		len(o.Scripts), n(status.Failing), n(status.Critical), n(status.Warning), n(status.Unknown), len(lossy), len(down), len(failing), o.Series)
 }
 
-// someOf names a few.
-func someOf(names []string) string {
-	const most = 5
+// someOf names the first of several.
+func someOf(names []string, most int) string {
 	if more := len(names) - most; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
 	}

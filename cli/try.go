@@ -65,6 +65,8 @@ func (t *try) run(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case err != nil && t.fromFlags():
+		return reworded{inFlags(err.Error()), err}
 	case err != nil:
 		return err
 	}
@@ -147,6 +149,9 @@ func (t *try) load(ctx context.Context) (*script.Loaded, error) {
 	}
 	if len(t.names) > 0 {
 		l.Scripts = slices.DeleteFunc(l.Scripts, func(s *script.Script) bool { return !slices.Contains(t.names, s.Name) })
+		slices.SortFunc(l.Scripts, func(a, b *script.Script) int { // as they are asked for
+			return cmp.Compare(slices.Index(t.names, a.Name), slices.Index(t.names, b.Name))
+		})
 		l.Problems = nil // of others
 	}
 	l.Scripts, err = t.fill(t.enabled(l.Scripts))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"scriptbridge/collector"
+	"scriptbridge/internal/joined"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -43,15 +45,47 @@ func (r *tryReport) asText(views []script.View) (failed, refused bool) {
 	if r.rounds++; r.rounds > 1 {
 		fmt.Fprintln(r.w)
 	}
+	var lossy []string
 	for i := range views {
-		n := r.script(&views[i])
-		failed, refused = failed || views[i].Last.Err != nil, refused || n > 0
+		if r.script(&views[i]) > 0 {
+			lossy = append(lossy, views[i].Script.Name)
+		}
+		failed = failed || views[i].Last.Err != nil
 	}
 	r.page.WritePage(r.w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // as above
 	for _, e := range r.events.take() {
 		fmt.Fprint(r.w, "# event: ", e)
 	}
-	return failed, refused
+	if len(views) > 1 || len(views) == 1 && len(r.problems) > 0 {
+		fmt.Fprintln(r.w, "#", r.summary(views, lossy))
+	}
+	return failed, len(lossy) > 0
+}
+
+// summary says what came of scripts, and of which something was refused.
+func (r *tryReport) summary(views []script.View, lossy []string) string {
+	const most = 20
+	of := make(map[status.State][]string)
+	for i := range views {
+		state := status.OfRun(views[i].Last)
+		of[state] = append(of[state], views[i].Script.Name)
+	}
+	text := texts.Count(len(views), "script") + ", none failed"
+	if failed := of[status.Failing]; len(failed) > 0 {
+		text = fmt.Sprintf("%d of %s failed: %s", len(failed), texts.Count(len(views), "script"), someOf(failed, most))
+	}
+	for _, state := range status.States() {
+		if names := of[state]; state != status.Failing && state.Severity() != status.Fine && len(names) > 0 {
+			text += fmt.Sprintf("; %s: %s", state.Words(), someOf(names, most))
+		}
+	}
+	if len(lossy) > 0 {
+		text += "; lines or series refused: " + someOf(lossy, most)
+	}
+	if n := len(joined.Split(errors.Join(r.problems...))); n > 0 {
+		text += fmt.Sprintf("; %s in the configuration", texts.Count(n, "error"))
+	}
+	return text
 }
 
 // asJSON prints one round as a document, and tells the same.
@@ -184,6 +218,7 @@ func inFlags(text string) string {
 		flag string
 	}{
 		{optionsMap, "--option=$1=$2"},
+		{optionsValue, "--option=$1=$2"},
 		{optionsKey, "--option=$1"},
 		{dialectKey, "--dialect=$1"},
 	} {
@@ -192,10 +227,20 @@ func inFlags(text string) string {
 	return text
 }
 
+// reworded is an error whose text is in the words of the command line.
+type reworded struct {
+	text string
+	err  error
+}
+
+func (r reworded) Error() string { return r.text }
+func (r reworded) Unwrap() error { return r.err }
+
 var (
-	optionsMap = regexp.MustCompile(`\boptions: \{(\w+): ([^}]*)\}`)
-	optionsKey = regexp.MustCompile(`\boptions\.(\w+)`)
-	dialectKey = regexp.MustCompile(`\bdialect: (\w+)`)
+	optionsMap   = regexp.MustCompile(`\boptions: \{(\w+): ([^}]*)\}`)
+	optionsValue = regexp.MustCompile(`\boptions\.(\w+) "([^"]*)"`)
+	optionsKey   = regexp.MustCompile(`\boptions\.(\w+)`)
+	dialectKey   = regexp.MustCompile(`\bdialect: (\w+)`)
 )
 
 var textFormat = expfmt.NewFormat(expfmt.TypeTextPlain)

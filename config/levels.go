@@ -105,7 +105,7 @@ func suggest(key string, names []string) string {
 }
 
 // Nearest gives the one of names that a mistyped word is nearest to: letters
-// changed, left out or added, or of another case, or the end of one left out; "" when none is near.
+// changed, left out, added or swapped, or of another case, or the end of one left out; "" when none is near.
 func Nearest(word string, names []string) string {
 	word = strings.Trim(word, yamltree.Curly)
 	for _, name := range names {
@@ -134,23 +134,28 @@ func Nearest(word string, names []string) string {
 	return best
 }
 
-// distance is Levenshtein's: the letters to insert, remove or replace.
+// distance is that of optimal string alignment: the letters to insert, remove or
+// replace, or neighbours to swap.
 func distance(a, b string) int {
+	var before []int // the row before the last
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
-			change := diagonal
+			change := row[j]
 			if a[i] != b[j] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			next[j+1] = min(change, next[j]+1, row[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

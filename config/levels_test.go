@@ -12,3 +12,16 @@ func TestPlacesOfIsCheap(t *testing.T) {
 		t.Errorf("a key that is nowhere takes %v allocations", n)
 	}
 }
+
+// What somebody types who means a name, and what is too far from any.
+func TestNearest(t *testing.T) {
+	names := []string{"serve", "check", "try", "status", "init"}
+	for word, want := range map[string]string{
+		"serv": "serve", "sevre": "serve", "Serve": "serve", "chekc": "check", "hceck": "check", "tyr": "try", "yrt": "", "stat": "status",
+		"statuss": "status", "inti": "init", "tr": "try", "": "", "x": "", "quite another": "",
+	} {
+		if got := Nearest(word, names); got != want {
+			t.Errorf("%q: %q, not %q", word, got, want)
+		}
+	}
+}
