@@ -175,6 +175,8 @@ func (a *ask) prepare() error {
 		return fmt.Errorf("--http.config.file: %w", err)
 	}
 	a.client.Timeout = a.timeout
+	// What --http.config.file has, such as http_headers, is for the bridge alone.
+	a.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return nil
 }
 
@@ -235,6 +237,8 @@ func (a *ask) overview(ctx context.Context) (*status.Overview, error) {
 		remedy := "is the bridge running, and is this its web port? --url names another"
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			remedy = "give --http.config.file with tls_config"
+		} else if errors.Is(err, http.ErrSchemeMismatch) {
+			remedy = "write --url=http://…"
 		}
 		return nil, fmt.Errorf("%s cannot be asked: %w (%s)", a.url, err, remedy)
 	}
@@ -245,7 +249,7 @@ func (a *ask) overview(ctx context.Context) (*status.Overview, error) {
 	}
 	o := new(status.Overview)
 	if answer.StatusCode != http.StatusOK {
-		return nil, a.refusal(answer.StatusCode, body)
+		return nil, a.refusal(answer, body)
 	}
 	if err := json.Unmarshal(body, o); err != nil || o.States == nil {
 		return nil, fmt.Errorf("%s is not the status of a bridge (is this its web port? --url names another)", a.url)
@@ -264,11 +268,14 @@ func (a *ask) overview(ctx context.Context) (*status.Overview, error) {
 }
 
 // refusal says why there is no overview in an answer.
-func (a *ask) refusal(code int, body []byte) error {
+func (a *ask) refusal(answer *http.Response, body []byte) error {
 	var told status.Failure
+	code := answer.StatusCode
 	_ = json.Unmarshal(body, &told) // else it is no bridge, or one that has no such API
 	why := cmp.Or(texts.Shorten(told.Error, 500), http.StatusText(code))
-	switch {
+	switch to := answer.Header.Get("Location"); {
+	case code >= 300 && code < 400 && to != "":
+		why = fmt.Sprintf("it leads to %s, which is not followed (if the bridge is there, give --url)", texts.Shorten(to, 500))
 	case code == http.StatusUnauthorized:
 		why += " (give --http.config.file with basic_auth)"
 	case code == http.StatusNotFound:

@@ -2,12 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"scriptbridge/record"
 	"scriptbridge/status"
@@ -126,6 +131,9 @@ func TestStatusCodes(t *testing.T) {
 		{status.Overview{Receivers: []status.Receiver{{Name: "r", State: status.Opening}}, Uploads: []status.Upload{{Name: "u", State: status.Opening, Cause: "x"}}}, 0, "OK: 0 scripts"},
 		{status.Overview{Receivers: []status.Receiver{{Name: "r", State: status.Down, Cause: "x"}, {Name: "s", State: status.Open, Cause: "x"}}}, 2, "CRITICAL: 0 scripts: 1 receiver down (r), 1 receiver with refused series (s)"},
 		{status.Overview{Receivers: []status.Receiver{{Name: "s", State: status.Open, Refused: 1}}}, 1, "WARNING: 0 scripts: 1 receiver with refused series (s)"},
+		{status.Overview{
+			Scripts: []status.Script{script("a", "melting", 0)}, Receivers: []status.Receiver{{Name: "r", State: ""}}, Uploads: []status.Upload{{Name: "u", State: "melting"}},
+		}, 1, "WARNING: 1 script: 3 in a state that this version does not know (a, r, u)"},
 		{status.Overview{Uploads: []status.Upload{{Name: "u", State: status.Failing}}}, 2, "CRITICAL: 0 scripts: 1 upload failing (u)"},
 	} {
 		c.overview.Config.OK = true
@@ -159,5 +167,78 @@ func TestStatusURL(t *testing.T) {
 		if got, err := statusURL(given); err == nil {
 			t.Errorf("%s: %s", given, got)
 		}
+	}
+}
+
+// asked gives what the command prints of a bridge that answers in this way.
+func asked(t *testing.T, url, config string) string {
+	t.Helper()
+	var out strings.Builder
+	a := &ask{Env: &Env{Stdout: &out}, url: url, timeout: 10 * time.Second, output: "text", screen: func() (int, bool) { return 0, false }}
+	if config != "" {
+		a.httpConfig = filepath.Join(t.TempDir(), "client.yml")
+		if err := os.WriteFile(a.httpConfig, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var exit *ExitError
+	if err := a.run(t.Context()); err != nil && !errors.As(err, &exit) {
+		t.Errorf("%T %v", err, err)
+	}
+	return out.String()
+}
+
+// What is at the URL need not be a bridge of this version: whatever it answers, the
+// command ends with a line that a terminal does not obey, and well is nothing that
+// it does not know.
+func TestStatusOfOthers(t *testing.T) {
+	const script = `{"script_states":{},"configuration":{"ok":true},"scripts":[%s]}`
+	for answer, want := range map[string]string{
+		`[]`:                         "UNKNOWN: ",
+		`{"script_states":null}`:     "UNKNOWN: ",
+		`{"scripts":`:                "UNKNOWN: ",
+		strings.Repeat(`[`, 100_000): "UNKNOWN: ",
+		fmt.Sprintf(script, `null`):  "WARNING: ",
+		fmt.Sprintf(script, `{}`):    "WARNING: ",
+		fmt.Sprintf(script, `{"name":"a","state":"failing"}`):                                                                               "CRITICAL: 1 script: 1 failing (a) ",
+		fmt.Sprintf(script, `{"name":"a","state":"failing","last_run":{}}`):                                                                 "CRITICAL: 1 script: 1 failing (a) ",
+		fmt.Sprintf(script, `{"name":"a\u001b[2J\u202e|b","state":"\u009b31m","activity":"\u0007","last_run":{"duration_seconds":-1e300}}`): "WARNING: 1 script: 1 in a state that this version does not know (a[2J¦b) | ",
+		fmt.Sprintf(script, `{"name":"a","state":"ok","next_run":"9999-01-01T00:00:00Z","last_run":{"start":"0001-01-02T00:00:00Z"}}`):      "OK: 1 script | ",
+	} {
+		bridge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) }))
+		got := asked(t, bridge.URL, "")
+		bridge.Close()
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%.80s: %q, want %q", answer, got, want)
+		}
+		if strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+			t.Errorf("%.80s: a terminal obeys %q", answer, got)
+		}
+	}
+}
+
+// What is sent to a bridge is for it alone: it is not sent on to where a redirect leads,
+// be it another port of the same host.
+func TestStatusRedirected(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("asked elsewhere, with %v", r.Header)
+	}))
+	defer elsewhere.Close()
+	bridge := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/api", http.StatusTemporaryRedirect))
+	defer bridge.Close()
+	got := asked(t, bridge.URL, "http_headers: {X-Key: {secrets: [sesame]}}\nbasic_auth: {username: admin, password: sesame}\n")
+	want := "UNKNOWN: " + bridge.URL + "/api/v1/status answered with status 307: it leads to " + elsewhere.URL + "/api, which is not followed (if the bridge is there, give --url)\n"
+	if got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestStatusWithoutTLS(t *testing.T) {
+	bridge := httptest.NewServer(http.NotFoundHandler())
+	defer bridge.Close()
+	url := strings.Replace(bridge.URL, "http", "https", 1)
+	want := "UNKNOWN: " + url + "/api/v1/status cannot be asked: http: server gave HTTP response to HTTPS client (write --url=http://…)\n"
+	if got := asked(t, url, ""); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

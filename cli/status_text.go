@@ -96,7 +96,7 @@ func scriptRows(o *status.Overview, now time.Time) (rows [][]string) {
 func stateText(s *status.Script) string {
 	text := s.State.Words()
 	switch {
-	case s.State == status.Failing && s.Last.Result != record.Error:
+	case s.State == status.Failing && s.Last != nil && s.Last.Result != record.Error:
 		text += " (" + string(s.Last.Result) + ")"
 	case s.State.Severity() != status.Fine && s.State != status.Failing:
 		text = strings.ToUpper(text)
@@ -198,6 +198,7 @@ func pluginLine(o *status.Overview) string {
 			add(state.Words(), named(func(s *status.Script) bool { return s.State == state }))
 		}
 	}
+	strange := named(func(s *status.Script) bool { return !slices.Contains(status.States(), s.State) })
 	lossy := named(func(s *status.Script) bool { return s.Refused > 0 })
 	add("with refused lines", lossy)
 	var down, bad, failing []string
@@ -205,18 +206,25 @@ func pluginLine(o *status.Overview) string {
 		switch r := &o.Receivers[i]; {
 		case r.State == status.Down:
 			down = append(down, r.Name)
+		case r.State != status.Open && r.State != status.Opening:
+			strange = append(strange, r.Name)
 		case r.Severity() != status.Fine:
 			bad = append(bad, r.Name)
 		}
 	}
 	for _, u := range o.Uploads {
-		if u.State == status.Failing {
+		switch u.State {
+		case status.Failing:
 			failing = append(failing, u.Name)
+		case status.OK, status.Opening:
+		default:
+			strange = append(strange, u.Name)
 		}
 	}
 	add(texts.Plural(len(down), "receiver")+" down", down)
 	add(texts.Plural(len(bad), "receiver")+" with refused series", bad)
 	add(texts.Plural(len(failing), "upload")+" failing", failing)
+	add("in a state that this version does not know", strange)
 	if !o.Config.OK {
 		wrong = append(wrong, "the last reload failed")
 	}

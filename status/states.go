@@ -53,15 +53,16 @@ const (
 	Major          // it does not work, or says that something does not
 )
 
-// Severity is that of the state.
+// Severity is that of the state. One that a later version may have, and this does
+// not know, is not taken for a good one.
 func (s State) Severity() Severity {
 	switch s {
 	case Failing, Critical, Down:
 		return Major
-	case Warning, Unknown:
-		return Minor
+	case OK, NotYetRun, OnRequest, Disabled, Open, Opening:
+		return Fine
 	}
-	return Fine
+	return Minor
 }
 
 // OfScript is a script's state.

@@ -28,7 +28,7 @@ type chart struct {
 func chartOf(label, last string, values []float64, show func(float64) string) chart {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if drawn(v) {
 			low, high = min(low, v), max(high, v)
 		}
 	}
@@ -38,7 +38,7 @@ func chartOf(label, last string, values []float64, show func(float64) string) ch
 	var d strings.Builder
 	pen := "M"
 	for i, v := range values {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if !drawn(v) {
 			pen = "M"
 			continue
 		}
@@ -49,7 +49,7 @@ func chartOf(label, last string, values []float64, show func(float64) string) ch
 		x := chartWidth - chartEdge - (len(values)-1-i)*chartStep
 		y := chartHeight - chartEdge - int(share*(chartHeight-2*chartEdge))
 		d.WriteString(pen + strconv.Itoa(x) + " " + strconv.Itoa(y))
-		if pen = "L"; i+1 == len(values) || math.IsNaN(values[i+1]) { // also of one alone something is seen
+		if pen = "L"; i+1 == len(values) || !drawn(values[i+1]) { // also of one alone something is seen
 			d.WriteString("h1")
 		}
 	}
@@ -57,6 +57,9 @@ func chartOf(label, last string, values []float64, show func(float64) string) ch
 	return chart{Label: label, Last: last, SVG: template.HTML(`<svg class="chart" viewBox="0 0 ` + strconv.Itoa(chartWidth) + ` ` + strconv.Itoa(chartHeight) + // #nosec G203 -- numbers
 		`" role="img" aria-label="` + said + `"><title>` + said + `</title><path d="` + d.String() + `"/></svg>`)}
 }
+
+// drawn reports whether a value has a place in a chart.
+func drawn(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // durationChart is how long the last runs took.
 func durationChart(history []*script.Verdict) chart {

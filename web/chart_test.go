@@ -20,6 +20,7 @@ func TestChart(t *testing.T) {
 		{[]float64{1, 3, 2}, "M105 27L111 3L117 15h1", "the last 3 values: from 1 to 3"},
 		{[]float64{7}, "M117 15h1", "the last 1 value: from 7 to 7"},
 		{[]float64{0, nan, inf, 2}, "M99 27h1M117 3h1", "the last 4 values: from 0 to 2"},
+		{[]float64{inf, 0, inf, 2}, "M105 27h1M117 3h1", ""},
 		{[]float64{-math.MaxFloat64, math.MaxFloat64}, "M111 27L117 3h1", ""},
 		{[]float64{0, math.SmallestNonzeroFloat64}, "M111 15L117 15h1", ""},
 		{[]float64{nan, inf}, "", ""},

@@ -108,7 +108,7 @@ func (s *Server) serveScript(w http.ResponseWriter, r *http.Request) {
 	}
 	p.refreshing(r.URL.Query())
 	if s.Lifecycle && !v.Script.ProbeOnly() && v.State != script.Disabled {
-		p.RunNow = url.PathEscape(name) + "/run"
+		p.RunNow = "./" + url.PathEscape(name) + "/run" // a name with a colon would begin with a scheme
 	}
 
 	series := s.Page.Series(record.Script, name)
