@@ -75,9 +75,12 @@ func Parse(text string) (*Schedule, error) {
 	}
 	parts[4] = withoutSeven(parts[4])
 	for i, part := range parts {
+		if strings.HasPrefix(part, "?") { // another way to write *
+			parts[i] = "*" + part[1:]
+		}
 		alone := slices.Repeat([]string{"*"}, len(fields))
 		alone[i] = part
-		if _, err := parse(alone); err != nil {
+		if _, err := parse(alone); err != nil || slices.Contains(strings.Split(part, ","), "") {
 			return nil, &Error{
 				fmt.Sprintf("%q: the %s %q is not understood", text, fields[i].name, strings.Fields(rest)[i]),
 				fmt.Sprintf("it is * or %s, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these", fields[i].values),
@@ -89,11 +92,22 @@ func Parse(text string) (*Schedule, error) {
 		return nil, &Error{fmt.Sprintf("%q: %v", text, err), "write it as in a crontab"}
 	}
 	s.spec, s.everyHour = spec, strings.HasPrefix(parts[0], "*") || strings.HasPrefix(parts[1], "*")
-	if spec.Next(time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC)).IsZero() { // 2000 had a 29th of February
+	if strings.HasPrefix(parts[2], "*") {
+		spec.Dom |= star
+	}
+	if strings.HasPrefix(parts[4], "*") {
+		spec.Dow |= star
+	}
+	if s.after(time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC)).IsZero() {
 		return nil, &Error{fmt.Sprintf("%q is never due: no such month has such a day", text), "correct the day or the month"}
 	}
 	return s, nil
 }
+
+// star is the parser's mark of a day or a weekday that is *: the other one then decides.
+// To cron such is each that begins with *, steps or not; to the parser, only one
+// without steps.
+const star = 1 << 63
 
 func parse(parts []string) (*cron.SpecSchedule, error) {
 	p := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
@@ -197,11 +211,11 @@ func (s *Schedule) nextShown(t time.Time) time.Time {
 	}
 }
 
-// after gives the next time on a clock without changes.
-func (s *Schedule) after(wall time.Time) time.Time {
-	next := s.spec.Next(wall)
-	if next.IsZero() { // it looks five years ahead; a 29th of February may be eight years away
-		next = s.spec.Next(wall.AddDate(4, 0, 0))
+// after gives the next time on a clock without changes; zero for never.
+func (s *Schedule) after(wall time.Time) (next time.Time) {
+	const rarest = 40 // years, of a 29th of February that is a Sunday
+	for years := 0; years <= rarest && next.IsZero(); years += 4 {
+		next = s.spec.Next(wall.AddDate(years, 0, 0)) // it looks five years ahead
 	}
 	return next
 }

@@ -44,6 +44,11 @@ func TestNext(t *testing.T) {
 		{"TZ=UTC 0 0 * * 3-7/2,6", "2026-11-26T00:00:00Z", []string{"Fri 2026-11-27 00:00 UTC", "Sat 2026-11-28 00:00 UTC", "Sun 2026-11-29 00:00 UTC", "Wed 2026-12-02 00:00 UTC"}},
 		// A day of the month or one of the week, where both are given.
 		{"TZ=UTC 0 0 1 * 5", "2026-11-26T00:00:00Z", []string{"Fri 2026-11-27 00:00 UTC", "Tue 2026-12-01 00:00 UTC"}},
+		// Where one of the two begins with *, both: as in cron, steps or not.
+		{"TZ=UTC 0 0 */2 * mon", "2026-11-26T00:00:00Z", []string{"Mon 2026-12-07 00:00 UTC", "Mon 2026-12-21 00:00 UTC", "Mon 2027-01-11 00:00 UTC"}},
+		{"TZ=UTC 0 0 1-7 * */7", "2026-11-26T00:00:00Z", []string{"Sun 2026-12-06 00:00 UTC", "Sun 2027-01-03 00:00 UTC"}},
+		{"TZ=UTC 0 0 ?/2 * mon", "2026-11-26T00:00:00Z", []string{"Mon 2026-12-07 00:00 UTC", "Mon 2026-12-21 00:00 UTC"}},
+		{"TZ=UTC 0 0 29 2 */7", "2026-11-26T00:00:00Z", []string{"Sun 2032-02-29 00:00 UTC", "Sun 2060-02-29 00:00 UTC", "Sun 2088-02-29 00:00 UTC", "Sun 2128-02-29 00:00 UTC"}},
 		{"TZ=UTC 0 0 29 2 *", "2026-01-01T00:00:00Z", []string{"Tue 2028-02-29 00:00 UTC"}},
 		{"TZ=UTC 0 0 29 2 *", "2096-03-01T00:00:00Z", []string{"Fri 2104-02-29 00:00 UTC"}},
 
@@ -58,6 +63,7 @@ func TestNext(t *testing.T) {
 		{"TZ=Europe/Berlin 0 * * * *", "2026-03-29T00:10:00Z", []string{"Sun 2026-03-29 03:00 CEST", "Sun 2026-03-29 04:00 CEST"}},
 		{"TZ=Europe/Berlin 30 * * * *", "2026-10-25T00:00:00Z", []string{"Sun 2026-10-25 02:30 CEST", "Sun 2026-10-25 02:30 CET", "Sun 2026-10-25 03:30 CET"}},
 		{"TZ=Europe/Berlin */30 2 * * *", "2026-03-28T12:00:00Z", []string{"Mon 2026-03-30 02:00 CEST"}},
+		{"TZ=Europe/Berlin ?/30 2 * * *", "2026-03-28T12:00:00Z", []string{"Mon 2026-03-30 02:00 CEST"}},
 		{"TZ=Europe/Berlin */30 2 * * *", "2026-10-25T00:10:00Z", []string{"Sun 2026-10-25 02:30 CEST", "Sun 2026-10-25 02:00 CET", "Sun 2026-10-25 02:30 CET", "Mon 2026-10-26 02:00 CET"}},
 		// A midnight that is not there costs its day nothing.
 		{"TZ=America/Sao_Paulo 0 0 * * *", "2018-11-03T12:00:00Z", []string{"Sun 2018-11-04 01:00 -02", "Mon 2018-11-05 00:00 -02"}},
@@ -133,6 +139,10 @@ func TestParseErrors(t *testing.T) {
 		"0 0 1 13 *":                `"0 0 1 13 *": the month "13" is not understood (it is * or 1 to 12, or jan to dec, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
 		"0 0 * * 5-8":               `"0 0 * * 5-8": the weekday "5-8" is not understood (it is * or 0 (Sunday) to 7, or sun to sat, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
 		"0 0 * * 7/0":               `"0 0 * * 7/0": the weekday "7/0" is not understood (it is * or 0 (Sunday) to 7, or sun to sat, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
+		"0 0 1,,2 * *":              `"0 0 1,,2 * *": the day "1,,2" is not understood (it is * or 1 to 31, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
+		"0 0 , * *":                 `"0 0 , * *": the day "," is not understood (it is * or 1 to 31, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
+		"0,15, * * * *":             `"0,15, * * * *": the minute "0,15," is not understood (it is * or 0 to 59, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
+		"0 ,1 * * *":                `"0 ,1 * * *": the hour ",1" is not understood (it is * or 0 to 23, a range such as 1-5, with a step such as */5 or 1-5/2, or a list of these)`,
 		"0 0 31 2 *":                `"0 0 31 2 *" is never due: no such month has such a day (correct the day or the month)`,
 		"0 0 31 2,4,6,9,11 *":       `"0 0 31 2,4,6,9,11 *" is never due: no such month has such a day (correct the day or the month)`,
 		"@every 90s":                `"@every 90s" is no schedule (write interval: 90s in the place of cron:)`,
