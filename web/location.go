@@ -1,11 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"scriptbridge/internal/access"
@@ -58,6 +61,9 @@ func readExternalURL(text string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "":
 		return nil, fmt.Errorf("is not a URL of http or https (%s)", likeURL)
 	}
+	if port, err := strconv.ParseUint(cmp.Or(u.Port(), "80"), 10, 16); err != nil || port == 0 || strings.HasSuffix(u.Host, ":") {
+		return nil, fmt.Errorf("has a port that is none (%s)", likeURL)
+	}
 	prefix, err := plainPath(u.EscapedPath())
 	if err != nil {
 		return nil, fmt.Errorf("has a path that %w (%s)", err, likeURL)
@@ -65,11 +71,15 @@ func readExternalURL(text string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: prefix}, nil
 }
 
+// plainForm is a path of characters that browsers and proxies all write as they are:
+// with others, a path that a proxy writes anew would not begin with the prefix.
+var plainForm = regexp.MustCompile(`^[A-Za-z0-9/._~!$&()*+,;=:@-]*$`)
+
 // plainPath gives a path with a slash at its beginning and none at its end, empty
 // for the root.
 func plainPath(text string) (string, error) {
 	p := strings.TrimRight("/"+strings.TrimLeft(text, "/"), "/")
-	if p != "" && p != path.Clean(p) || strings.ContainsAny(p, "{}?#%\"'\\ \t\r\n") {
+	if p != "" && p != path.Clean(p) || !plainForm.MatchString(p) {
 		return "", errors.New("is not a plain path")
 	}
 	return p, nil
