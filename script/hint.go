@@ -174,10 +174,15 @@ func (s *Script) otherDialect(ran []*process.Outcome, named bool) guessed {
 func (s *Script) guessPrinted(o *process.Outcome) guessed {
 	some := *o
 	some.Stdout = o.Stdout[:min(len(o.Stdout), hintOutput)]
+	g := guessOutput(s.table, &some)
 	if d, ok := s.dialect.(dialect.Recognizer); ok {
-		if isOwn := d.Recognition().IsOwn; isOwn != nil && isOwn(some.Stdout) {
+		own := d.Recognition()
+		if own.IsOwn != nil && own.IsOwn(some.Stdout) {
 			return guessed{s.dialect.Name(), dialect.Clue{Strength: dialect.Certain, Why: "it prints what its dialect has"}}
 		}
+		if own.Output != nil && own.Output(&some).Strength > 0 && g.Strength <= dialect.Faint { // it may be either
+			return guessed{}
+		}
 	}
-	return guessOutput(s.table, &some)
+	return g
 }

@@ -34,8 +34,9 @@ func textClue(text []byte) dialect.Clue {
 	return dialect.Clue{}
 }
 
-// outputClue looks for comments and labels, which nothing else has, and
-// for names with one of Prometheus's units at their end.
+// outputClue looks for comments and labels, which nothing else has, for names with
+// one of Prometheus's units at their end, and for lines that may be Instrumental's
+// as well.
 func outputClue(o *process.Outcome) (clue dialect.Clue) {
 	for _, line := range lines.NotEmpty(o.Stdout) {
 		if commentForm.MatchString(line) || labelledForm.MatchString(line) {
@@ -43,8 +44,11 @@ func outputClue(o *process.Outcome) (clue dialect.Clue) {
 		}
 	}
 	for _, line := range lines.NameValues(o.Stdout) {
-		if nameForm.MatchString(line.Name) && unitForm.MatchString(line.Name) {
+		switch named := nameForm.MatchString(line.Name); {
+		case named && unitForm.MatchString(line.Name):
 			clue = dialect.Clue{Strength: dialect.Faint, Why: fmt.Sprintf("it prints lines of a name and a value, and %s is a name of Prometheus's kind", texts.Shorten(line.Name, 60))}
+		case named && clue.Strength == 0:
+			clue = dialect.Clue{Strength: dialect.Weak, Why: "it prints lines of a name and a value"}
 		}
 	}
 	return clue
