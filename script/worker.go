@@ -224,7 +224,8 @@ func (u *worker) idle(due time.Time) {
 	defer u.mu.Unlock()
 	u.view.Next = due
 	if u.slots.cron != nil { // how late it is, is not for the wall clock to say
-		u.view.Next = time.Now().Add(time.Until(due))
+		now := time.Now() // the same for both, or it would not be the very minute
+		u.view.Next = now.Add(due.Sub(now))
 	}
 	if u.view.State == Running || time.Now().Before(due) {
 		u.view.State = Idle

@@ -29,6 +29,10 @@ func TestFull(t *testing.T) {
 	if err := f.write(page("other")); err == nil || explain(err).Error() != want {
 		t.Errorf("a read-only disk: %v", explain(err))
 	}
+	want = strings.Replace(want, "/"+nextName, "", 1)
+	if err := Check(folder, nil); err == nil || err.Error() != want {
+		t.Errorf("a read-only disk, checked: %v", err)
+	}
 	must(t, unix.Mount("tmpfs", folder, "tmpfs", unix.MS_REMOUNT, ""), f.write(page("other")))
 	if read(t, name) != "other" {
 		t.Errorf("it holds %s", read(t, name))

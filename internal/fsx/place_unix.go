@@ -27,3 +27,12 @@ func Lock(f *os.File) error {
 	}
 	return err
 }
+
+// Writable says why this process can make no file in a folder, as far as that is known
+// without making one.
+func Writable(folder string) error {
+	if err := unix.Access(folder, unix.W_OK|unix.X_OK); err != nil {
+		return &os.PathError{Op: "open", Path: folder, Err: err}
+	}
+	return nil
+}
