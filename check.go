@@ -16,6 +16,7 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/joined"
+	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
 	"scriptbridge/receive"
@@ -29,7 +30,7 @@ import (
 
 // check reads every file and what it names, and prints all that is wrong with
 // the file and with the world.
-func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
+func check(ctx context.Context, f *flags, stdout, stderr io.Writer, raw [2]io.Writer) error {
 	files := f.check.files
 	if len(files) == 0 {
 		files = []string{f.configFile}
@@ -39,9 +40,10 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		addresses:     f.check.addresses,
 		telemetryPath: telemetryDefault, trusted: f.trusted(f.check.as == "root"),
 	}
-	report := &checkReport{strict: f.check.strict, stdout: stdout, stderr: stderr}
+	report := &checkReport{strict: f.check.strict}
+	report.stdout, report.stderr = terminal.New(stdout, raw[0], f.check.color), terminal.New(stderr, raw[1], f.check.color)
 	if f.check.output == "json" {
-		report.stdout, report.stderr = io.Discard, io.Discard
+		report.stdout, report.stderr = report.stdout.To(io.Discard), report.stderr.To(io.Discard)
 	}
 	for _, err := range []error{port.usable(), f.checkStorage()} {
 		if err != nil {
@@ -74,45 +76,71 @@ func check(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 // checkReport prints what check finds, and keeps it for --output=json.
 type checkReport struct {
 	strict         bool
-	stdout, stderr io.Writer
+	stdout, stderr *terminal.Printer
 	found          status.Checked
 	failed         bool
 }
 
 // flag tells what is wrong with what a flag names.
 func (r *checkReport) flag(err error) {
-	fmt.Fprintln(r.stderr, config.WithExcerpts(err))
+	for _, one := range joined.Split(err) {
+		r.error(config.WithExcerpts(one))
+	}
 	r.failed, r.found.Errors = true, append(r.found.Errors, cli.Problems(err)...)
 }
 
 // unreadable tells why a file is no configuration.
 func (r *checkReport) unreadable(file string, err error) {
-	fmt.Fprintln(r.stderr, config.WithExcerpts(err))
+	for _, one := range joined.Split(err) {
+		r.error(config.WithExcerpts(one))
+	}
 	r.failed, r.found.Files = true, append(r.found.Files, status.CheckedFile{File: file, Errors: cli.Problems(err)})
 }
 
 // examined tells what is wrong with a configuration that can be read.
 func (r *checkReport) examined(file string, w *desired, found findings) {
 	for _, warning := range found.warnings {
-		fmt.Fprintln(r.stderr, "warning:", warning)
+		r.stderr.Styled(terminal.Warning, "warning:")
+		fmt.Fprintln(r.stderr, "", warning)
 	}
 	for _, err := range found.problems {
-		fmt.Fprintln(r.stderr, err)
+		r.error(err)
 	}
 	ok := len(found.problems) == 0
 	switch strict := r.strict && len(found.warnings) > 0; {
 	case !ok:
 	case strict:
 		ok = false
-		fmt.Fprintf(r.stderr, "%s: %s, which --strict takes for an error\n", file, texts.Count(len(found.warnings), "warning"))
+		r.stderr.Styled(terminal.Bad, "%s: %s, which --strict takes for an error\n", file, texts.Count(len(found.warnings), "warning"))
 	default:
-		fmt.Fprintf(r.stdout, "%s: %s, no errors\n", file, w.summary())
+		fmt.Fprintf(r.stdout, "%s: %s, ", file, w.summary())
+		r.stdout.Styled(terminal.Good, "no errors\n")
 	}
 	r.failed = r.failed || !ok
 	r.found.Files = append(r.found.Files, status.CheckedFile{
 		File: file, OK: ok, Scripts: len(w.Scripts), Receivers: len(receive.Names(&w.Config.Receive)), Uploads: len(all.Types.Names(&w.Config.Upload)),
 		Errors: cli.Problems(found.problems...), Warnings: cli.Problems(found.warnings...),
 	})
+}
+
+// error prints an error, whose first line says what it is: below it is an excerpt.
+func (r *checkReport) error(err error) {
+	first, rest, _ := strings.Cut(err.Error()+"\n", "\n")
+	r.stderr.Styled(terminal.Bad, "%s\n", first)
+	fmt.Fprint(r.stderr, rest)
+}
+
+// summary says last, of several files, which have errors.
+func (r *checkReport) summary() {
+	var bad []string
+	for _, f := range r.found.Files {
+		if !f.OK {
+			bad = append(bad, f.File)
+		}
+	}
+	if len(bad) > 0 && len(r.found.Files) > 1 {
+		r.stderr.Styled(terminal.Bad, "%d of %s failed: %s\n", len(bad), texts.Count(len(r.found.Files), "file"), strings.Join(bad, ", "))
+	}
 }
 
 // end ends the command.
@@ -125,6 +153,7 @@ func (r *checkReport) end(output string, stdout io.Writer) error {
 		}
 		fmt.Fprintf(stdout, "%s", text)
 	}
+	r.summary()
 	if r.failed {
 		return cli.ErrAlreadyPrinted
 	}

@@ -101,6 +101,7 @@ type flags struct {
 		as        string
 		strict    bool
 		output    string
+		color     string
 		webConfig string
 		addresses []string
 		storage   string
@@ -217,11 +218,12 @@ func (f *flags) checkCommand(app *kingpin.Application) cli.Command {
 	cmd.Flag("as", "Say what would be wrong if root ran it: whose files it would obey.").PlaceHolder("root").EnumVar(&f.check.as, "root")
 	cmd.Flag("strict", "Treat warnings as errors: exit with 1 if there are any.").BoolVar(&f.check.strict)
 	cmd.Flag("output", "text: a line for each error and warning; json: a document with all of them (docs/api.md).").Default("text").EnumVar(&f.check.output, "text", "json")
+	cli.ColorFlag(cmd, &f.check.color)
 	cmd.Flag("web.config.file", "The file that serve gets with this flag, to check it too.").StringVar(&f.check.webConfig)
 	cmd.Flag("web.listen-address", "An address that serve gets with this flag, to check what is open on it; repeatable.").PlaceHolder("ADDRESS").StringsVar(&f.check.addresses)
 	cmd.Flag("storage.path", "The folder that serve gets with this flag, to check it too.").StringVar(&f.check.storage)
 	cmd.Arg("file", "Files to check instead of --config.file.").StringsVar(&f.check.files)
-	return cli.Command{Name: "check", Run: func(ctx context.Context, e *cli.Env) error { return check(ctx, f, e.Stdout, e.Stderr) }}
+	return cli.Command{Name: "check", Run: func(ctx context.Context, e *cli.Env) error { return check(ctx, f, e.Stdout, e.Stderr, e.Raw) }}
 }
 
 // tellStack prints where a fault of ours is, for whoever looks for it.

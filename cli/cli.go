@@ -10,11 +10,14 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/trust"
+	"scriptbridge/status"
 )
 
 // Env is the program that a command is run in.
@@ -63,3 +66,21 @@ var ErrAlreadyPrinted = errors.New("failed; the reasons have been printed")
 type ExitError struct{ Code int }
 
 func (e *ExitError) Error() string { return fmt.Sprintf("the command ended with code %d", e.Code) }
+
+// ColorFlag adds --color to a command.
+func ColorFlag(cmd *kingpin.CmdClause, value *string) {
+	cmd.Flag("color", "Whether to print in colour: auto, which is on a terminal unless NO_COLOR is set; always; or never.").Default("auto").EnumVar(value, terminal.When()...)
+}
+
+// screenOf gives how many lines a terminal has; false where w is none.
+func screenOf(w io.Writer) func() (lines int, ok bool) {
+	return func() (int, bool) {
+		_, lines, ok := terminal.Size(w)
+		return lines, ok
+	}
+}
+
+// styleOf is how something of a severity is shown.
+func styleOf(s status.Severity) terminal.Style {
+	return [...]terminal.Style{terminal.Good, terminal.Warning, terminal.Bad}[s]
+}

@@ -18,9 +18,9 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	promconfig "github.com/prometheus/common/config"
-	"golang.org/x/term"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/texts"
 	"scriptbridge/status"
 )
@@ -37,6 +37,8 @@ type ask struct {
 	interval   time.Duration
 
 	client *http.Client
+	color  string
+	out    *terminal.Printer
 	screen func() (lines int, ok bool) // of the terminal that Raw[0] is
 }
 
@@ -57,8 +59,9 @@ func Status(app *kingpin.Application, hints Hints) Command {
 	cmd.Flag("output", "text: a table; json: the document of /api/v1/status.").Default("text").EnumVar(&a.output, "text", "json")
 	cmd.Flag("watch", "Ask again at each --interval, until interrupted.").Short('w').BoolVar(&a.watch)
 	cmd.Flag("interval", "How often --watch asks.").Default("2s").DurationVar(&a.interval)
+	ColorFlag(cmd, &a.color)
 	return Command{Name: "status", Run: func(ctx context.Context, e *Env) error {
-		a.Env, a.screen = e, screenOf(e.Raw[0])
+		a.Env, a.out, a.screen = e, terminal.New(e.Stdout, e.Raw[0], a.color), screenOf(e.Raw[0])
 		return a.run(ctx)
 	}}
 }
@@ -81,7 +84,7 @@ func (a *ask) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(a.Stdout, text)
+	a.print(text)
 	if s := o.Severity(); s != status.Fine {
 		return &ExitError{Code: int(s)}
 	}
@@ -107,15 +110,15 @@ func (a *ask) watching(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			text = "UNKNOWN: " + texts.OneLine(err.Error()) + "\n"
+			text = "UNKNOWN: " + texts.Visible(texts.OneLine(err.Error())) + "\n"
 		}
 		if lines, ok := a.screen(); ok && a.output == "text" {
-			io.WriteString(a.Raw[0], frame(text, lines)) //nolint:errcheck // who does not read it has left
+			io.WriteString(a.Raw[0], terminal.Frame(text, lines)) //nolint:errcheck // who does not read it has left
 		} else {
 			if n > 0 && a.output == "text" {
 				text = "\n" + text
 			}
-			fmt.Fprint(a.Stdout, text)
+			a.print(text)
 		}
 		select {
 		case <-time.After(a.interval):
@@ -125,38 +128,24 @@ func (a *ask) watching(ctx context.Context) error {
 	}
 }
 
+// print prints what shown has made.
+func (a *ask) print(text string) {
+	if a.output == "json" {
+		fmt.Fprint(a.Stdout, text)
+	} else {
+		a.out.Drawn(text)
+	}
+}
+
 // shown is an overview as --output says.
 func (a *ask) shown(o *status.Overview) (string, error) {
 	if a.output == "json" {
 		text, err := status.JSON(o, "  ")
 		return string(text), err
 	}
-	return overviewText(o, time.Now()), nil
-}
-
-// frame draws a text over the one before, in one piece and without clearing the
-// screen first, so that nothing flickers. Lines that are too long are cut by the
-// terminal.
-func frame(text string, lines int) string {
-	all := strings.Split(strings.TrimSuffix(texts.Visible(text), "\n"), "\n")
-	if most := lines - 1; most > 0 && len(all) > most {
-		more := len(all) - most + 1
-		all = append(all[:most-1], fmt.Sprintf("… %d more lines", more))
-	}
-	const home, noWrap, wrap, clearLine, clearRest = "\x1b[H", "\x1b[?7l", "\x1b[?7h", "\x1b[K", "\x1b[J"
-	return noWrap + home + strings.Join(all, clearLine+"\n") + clearLine + "\n" + clearRest + wrap
-}
-
-// screenOf gives how many lines a terminal has; false where w is none.
-func screenOf(w io.Writer) func() (lines int, ok bool) {
-	return func() (int, bool) {
-		f, ok := w.(*os.File)
-		if !ok || !term.IsTerminal(int(f.Fd())) {
-			return 0, false
-		}
-		_, lines, err := term.GetSize(int(f.Fd()))
-		return lines, err == nil
-	}
+	var b strings.Builder
+	overviewText(a.out.To(&b), o, time.Now())
+	return b.String(), nil
 }
 
 // prepare makes the client and the URL after the flags. Nothing is asked yet.

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"scriptbridge/internal/terminal"
 	"scriptbridge/record"
 	"scriptbridge/status"
 )
@@ -57,7 +58,7 @@ func watched(t *testing.T, format string, lines int) string {
 	defer cancel()
 	out := &output{left: 3, interrupt: cancel}
 	a := &ask{
-		Env: &Env{Stdout: out}, url: bridge.URL, timeout: 10 * time.Second, output: format, watch: true, interval: time.Millisecond,
+		Env: &Env{Stdout: out}, out: terminal.New(out, out, "never"), url: bridge.URL, timeout: 10 * time.Second, output: format, watch: true, interval: time.Millisecond,
 		screen: func() (int, bool) { return lines, lines > 0 },
 	}
 	a.Raw[0] = out

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -17,30 +18,30 @@ import (
 )
 
 // overviewText shows an overview: first a line as Nagios wants it of a plugin, then
-// the tables of the first page.
-func overviewText(o *status.Overview, now time.Time) string {
-	var b strings.Builder
-	b.WriteString(pluginLine(o) + "\n")
-	table(&b, []string{"SCRIPT", "DIALECT", "STATE", "LAST RUN", "NEXT", "TOOK", "EXIT", "SERIES", "REFUSED", "WHY"}, scriptRows(o, now))
-	table(&b, []string{"RECEIVER", "STATE", "LAST BATCH", "SERIES", "DROPPED", "REFUSED", "WHY"}, receiverRows(o, now))
-	table(&b, []string{"UPLOAD", "STATE", "QUEUED", "OLDEST", "SENT", "REFUSED", "WHY"}, uploadRows(o, now))
+// the tables of the first page. What is not well has a colour.
+func overviewText(p *terminal.Printer, o *status.Overview, now time.Time) {
+	p.Styled(styleOf(o.Severity()), "%s\n", pluginLine(o))
+	rows, styles := scriptRows(o, now)
+	table(p, scriptHeadings(), rows, styles)
+	rows, styles = receiverRows(o, now)
+	table(p, []string{"RECEIVER", "STATE", "LAST BATCH", "SERIES", "DROPPED", "REFUSED", "WHY"}, rows, styles)
+	rows, styles = uploadRows(o, now)
+	table(p, []string{"UPLOAD", "STATE", "QUEUED", "OLDEST", "SENT", "REFUSED", "WHY"}, rows, styles)
 	if !o.Config.OK {
-		b.WriteString("\nThe last reload failed, " + ago(o.Config.At, now) + ". The previous configuration stays in use.")
-		b.WriteString(cell(" "+o.Config.Error) + "\n")
+		p.Styled(terminal.Bad, "\nThe last reload failed, %s. The previous configuration stays in use.%s\n", ago(o.Config.At, now), cell(" "+o.Config.Error))
 	}
 	if o.Hidden != "" {
-		b.WriteString("\nErrors are not shown in their own words: " + o.Hidden + ".\n")
+		fmt.Fprint(p, "\nErrors are not shown in their own words: "+o.Hidden+".\n")
 	}
-	return b.String()
 }
 
-// table prints rows below headings; nothing without rows.
-func table(b *strings.Builder, headings []string, rows [][]string) {
+// table prints rows below headings, each in its style; nothing without rows.
+func table(p *terminal.Printer, headings []string, rows [][]string, styles []terminal.Style) {
 	if len(rows) == 0 {
 		return
 	}
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w)
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range append([][]string{headings}, rows...) {
 		for i, text := range row {
 			if row[i] = cell(text); row[i] == "" {
@@ -50,6 +51,24 @@ func table(b *strings.Builder, headings []string, rows [][]string) {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	w.Flush() //nolint:errcheck // into a strings.Builder
+	fmt.Fprintln(p)
+	i := 0
+	for line := range strings.Lines(b.String()) {
+		style := terminal.Plain
+		if i > 0 {
+			style = styles[i-1]
+		}
+		p.Styled(style, "%s", line)
+		i++
+	}
+}
+
+// rowStyle is the style of a row: what is well has no colour.
+func rowStyle(s status.Severity) terminal.Style {
+	if s == status.Fine {
+		return terminal.Plain
+	}
+	return styleOf(s)
 }
 
 // cell is a text on one line, cut. A stroke would begin performance data.
@@ -66,9 +85,13 @@ func ago(t, now time.Time) string {
 	return texts.Roughly(now.Sub(t)) + " ago"
 }
 
+func scriptHeadings() []string {
+	return []string{"SCRIPT", "DIALECT", "STATE", "LAST RUN", "NEXT", "TOOK", "EXIT", "SERIES", "REFUSED", "WHY"}
+}
+
 // scriptRows has what wants looking at first, then what loses lines, and all in the
 // order of the configuration.
-func scriptRows(o *status.Overview, now time.Time) (rows [][]string) {
+func scriptRows(o *status.Overview, now time.Time) (rows [][]string, styles []terminal.Style) {
 	sorted := make([]*status.Script, len(o.Scripts))
 	for i := range o.Scripts {
 		sorted[i] = &o.Scripts[i]
@@ -87,9 +110,20 @@ func scriptRows(o *status.Overview, now time.Time) (rows [][]string) {
 		if s.Refused > 0 {
 			row[8] = texts.Number(s.Refused)
 		}
-		rows = append(rows, row)
+		rows, styles = append(rows, row), append(styles, rowStyle(s.Severity()))
 	}
-	return rows
+	return rows, styles
+}
+
+// triedRows are the rows of scripts that have just run, without what is about a
+// schedule.
+func triedRows(o *status.Overview) (headings []string, rows [][]string, styles []terminal.Style) {
+	all, styles := scriptRows(o, time.Time{})
+	for _, row := range all {
+		rows = append(rows, slices.Concat(row[:3], row[5:]))
+	}
+	headings = scriptHeadings()
+	return slices.Concat(headings[:3], headings[5:]), rows, styles
 }
 
 // stateText is the state, of a failure its kind, and what goes on.
@@ -150,24 +184,26 @@ func counted(reasons map[string]int) string {
 	return "refused: " + strings.Join(all, ", ")
 }
 
-func receiverRows(o *status.Overview, now time.Time) (rows [][]string) {
+func receiverRows(o *status.Overview, now time.Time) (rows [][]string, styles []terminal.Style) {
 	for i := range o.Receivers {
 		r := &o.Receivers[i]
 		rows = append(rows, []string{
 			r.Name, r.State.Words(), ago(r.Last, now), texts.Number(r.Series), texts.Number(total(r.Dropped)), texts.Number(r.Refused),
 			cmp.Or(r.Error, r.Cause, counted(r.Reasons)),
 		})
+		styles = append(styles, rowStyle(r.Severity()))
 	}
-	return rows
+	return rows, styles
 }
 
-func uploadRows(o *status.Overview, now time.Time) (rows [][]string) {
+func uploadRows(o *status.Overview, now time.Time) (rows [][]string, styles []terminal.Style) {
 	for _, u := range o.Uploads {
 		rows = append(rows, []string{
 			u.Name, u.State.Words(), texts.Number(int(u.Queued)), ago(u.Oldest, now), texts.Number(int(u.Sent)), texts.Number(int(u.Refused)), cmp.Or(u.Error, u.Cause),
 		})
+		styles = append(styles, rowStyle(u.State.Severity()))
 	}
-	return rows
+	return rows, styles
 }
 
 func total(by map[string]uint64) (n int) {

@@ -18,6 +18,7 @@ import (
 	"scriptbridge/collector"
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -36,6 +37,8 @@ type try struct {
 	params   map[string]string
 	interval time.Duration
 	output   string
+	watch    bool
+	color    string
 
 	guessed *status.Guess // nil where nothing was guessed
 }
@@ -50,9 +53,14 @@ func Try(app *kingpin.Application, hints Hints) Command {
 	cmd.Flag("option", "An option of the dialect, as KEY=VALUE; repeatable.").StringMapVar(&t.options)
 	cmd.Flag("parameter", "A parameter as in a probe, as NAME=VALUE; repeatable.").StringMapVar(&t.params)
 	cmd.Flag("interval", "Run repeatedly at this interval, until interrupted.").DurationVar(&t.interval)
+	cmd.Flag("watch", "Run repeatedly, every 5s without --interval, until interrupted, and draw each run over the one before.").Short('w').BoolVar(&t.watch)
+	ColorFlag(cmd, &t.color)
 	cmd.Flag("output", "text: a page for Prometheus with comments; json: a document with all that is known of each script (docs/api.md).").Default("text").EnumVar(&t.output, "text", "json")
 	return Command{Name: "try", TakesArgs: true, Run: func(ctx context.Context, e *Env) error {
 		t.Env = e
+		if t.watch && t.interval == 0 {
+			t.interval = 5 * time.Second
+		}
 		return config.WithExcerpts(t.run(ctx))
 	}}
 }
@@ -84,11 +92,16 @@ func (t *try) run(ctx context.Context) error {
 	pool.Contain()
 	defer pool.Close()
 	t.BeforeEnd(pool.Kill)
-	out := &tryReport{w: t.Stdout, page: page, flags: t.fromFlags(), events: events, guessed: t.guessed, problems: l.Problems}
+	out := &tryReport{Printer: terminal.New(t.Stdout, t.Raw[0], t.color), page: page, flags: t.fromFlags(), events: events, guessed: t.guessed, problems: l.Problems}
 	round := out.asText
-	if t.output == "json" {
+	screen := screenOf(t.Raw[0])
+	_, onScreen := screen()
+	switch {
+	case t.output == "json":
 		round = out.asJSON
-	} else {
+	case t.watch && onScreen:
+		round = func(views []script.View) (failed, refused bool) { return out.drawn(t.Raw[0], screen, views) }
+	default:
 		out.begin()
 	}
 	for {

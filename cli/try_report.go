@@ -15,6 +15,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/internal/joined"
+	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script"
@@ -23,7 +24,7 @@ import (
 
 // tryReport prints what came of runs.
 type tryReport struct {
-	w        io.Writer
+	*terminal.Printer
 	page     *collector.Collector
 	events   *eventList
 	flags    bool // the scripts are the command line's, so that remedies are flags
@@ -35,31 +36,84 @@ type tryReport struct {
 // begin prints what is wrong with other scripts.
 func (r *tryReport) begin() {
 	for _, err := range r.problems {
-		fmt.Fprintln(r.w, "# error:", texts.Printable(err.Error()))
+		r.line(terminal.Bad, "error", err.Error())
 	}
 }
 
 // asText prints one round as a page with comments, and tells whether a script
-// failed, and whether something was refused.
+// failed, and whether something was refused. On a terminal the series come first, so
+// that what failed does not scroll away.
 func (r *tryReport) asText(views []script.View) (failed, refused bool) {
 	if r.rounds++; r.rounds > 1 {
-		fmt.Fprintln(r.w)
+		fmt.Fprintln(r)
 	}
-	var lossy []string
+	_, seriesFirst := r.Columns()
+	if seriesFirst {
+		r.series()
+	}
+	failed, lossy := r.scripts(views)
+	if !seriesFirst {
+		r.series()
+	}
+	if len(views) > 1 || len(views) == 1 && len(r.problems) > 0 {
+		r.Styled(styleOf(worst(views, lossy)), "# %s\n", r.summary(views, lossy))
+	}
+	return failed, len(lossy) > 0
+}
+
+// drawn draws one round over the one before, and tells the same: a table, what there
+// is to say of each script, and the series, as far as there is room.
+func (r *tryReport) drawn(w io.Writer, screen func() (lines int, ok bool), views []script.View) (failed, refused bool) {
+	var b, details strings.Builder
+	in := *r
+	in.Printer = r.To(&details)
+	failed, lossy := in.scripts(views)
+	in.series()
+	in.Printer = r.To(&b)
+	in.Styled(styleOf(worst(views, lossy)), "%s\n", r.summary(views, lossy))
+	o := status.Overview{Scripts: make([]status.Script, len(views))}
+	m := status.Maker{Page: r.page, Private: true}
+	for i := range views {
+		o.Scripts[i] = m.Script(&views[i])
+	}
+	headings, rows, styles := triedRows(&o)
+	table(in.Printer, headings, rows, styles)
+	in.begin()
+	fmt.Fprintln(in)
+	lines, _ := screen()
+	io.WriteString(w, terminal.Frame(b.String()+details.String(), lines)) //nolint:errcheck // who does not read it has left
+	return failed, len(lossy) > 0
+}
+
+// scripts prints what came of each script, and tells whether one failed, and of which
+// something was refused.
+func (r *tryReport) scripts(views []script.View) (failed bool, lossy []string) {
 	for i := range views {
 		if r.script(&views[i]) > 0 {
 			lossy = append(lossy, views[i].Script.Name)
 		}
 		failed = failed || views[i].Last.Err != nil
 	}
-	r.page.WritePage(r.w, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // as above
+	return failed, lossy
+}
+
+// series prints the page, and what events there were.
+func (r *tryReport) series() {
+	r.page.WritePage(r, textFormat, func(family string) bool { return !strings.HasPrefix(family, "scriptbridge_") }) //nolint:errcheck // as above
 	for _, e := range r.events.take() {
-		fmt.Fprint(r.w, "# event: ", e)
+		fmt.Fprint(r, "# event: ", e)
 	}
-	if len(views) > 1 || len(views) == 1 && len(r.problems) > 0 {
-		fmt.Fprintln(r.w, "#", r.summary(views, lossy))
+}
+
+// worst is how bad the worst is that came of scripts.
+func worst(views []script.View, lossy []string) (most status.Severity) {
+	if len(lossy) > 0 {
+		most = status.Minor
 	}
-	return failed, len(lossy) > 0
+	for i := range views {
+		most = max(most, status.OfRun(views[i].Last).Severity())
+	}
+	return most
 }
 
 // summary says what came of scripts, and of which something was refused.
@@ -104,7 +158,7 @@ func (r *tryReport) asJSON(views []script.View) (failed, refused bool) {
 	if err != nil { // of our own making
 		panic(err)
 	}
-	fmt.Fprintf(r.w, "%s", text)
+	fmt.Fprintf(r, "%s", text)
 	return failed, refused
 }
 
@@ -140,48 +194,82 @@ func linesOf(files record.Files, le *record.LineError) string {
 func (r *tryReport) script(v *script.View) (refused int) {
 	last := v.Last
 	refusals, series := r.page.Refusals(record.Script, v.Script.Name)
-	fmt.Fprintf(r.w, "# script %s: %s in %.3fs, exit code %d, %d series, %s, %s refused\n", v.Script.Name, last.Result, last.Duration.Seconds(),
-		last.ExitCode, r.page.Count(record.Script, v.Script.Name), texts.Count(last.Events, "event"), linesAndSeries(last.Refused, series))
+	fmt.Fprintf(r, "# script %s: ", v.Script.Name)
+	r.Styled(styleOf(status.OfRun(last).Severity()), "%s", last.Result)
+	fmt.Fprintf(r, " in %.3fs, exit code %d, %d series, %s, ", last.Duration.Seconds(), last.ExitCode, r.page.Count(record.Script, v.Script.Name), texts.Count(last.Events, "event"))
+	style := terminal.Plain
+	if last.Refused+series > 0 {
+		style = terminal.Warning
+	}
+	r.Styled(style, "%s refused\n", linesAndSeries(last.Refused, series))
 	if last.Err != nil {
-		r.say("error", last.Err.Error())
+		r.say(terminal.Bad, "error", last.Err.Error())
 	}
 	for _, line := range v.Stderr {
-		fmt.Fprintln(r.w, "# stderr:", texts.Printable(line.Text))
+		fmt.Fprintln(r, "# stderr:", texts.Printable(line.Text))
 	}
 	for _, text := range v.Log {
-		fmt.Fprintln(r.w, "# log:", texts.Printable(text))
+		fmt.Fprintln(r, "# log:", texts.Printable(text))
 	}
 	for _, text := range v.Warnings {
-		r.say("warning", text)
+		r.say(terminal.Warning, "warning", text)
 	}
 	if v.Script.IsKept() { // what it would have written to its agent's log
 		for line := range strings.Lines(string(v.Output)) {
-			fmt.Fprintln(r.w, "#", texts.Printable(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintln(r, "#", texts.Printable(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	r.averages(v)
 	for _, le := range last.Lines {
-		r.say("refused", fmt.Sprintf("%s%s (%s)", linesOf(v.Files, le), texts.Printable(le.Err.Error()), le.Reason))
+		r.refusedLine(v.Files, le)
 	}
 	for _, one := range refusals {
 		where := ""
 		if one.Line > 0 {
 			where = v.Files.Place(one.Line) + ", "
 		}
-		r.say("refused", fmt.Sprintf("%s%s: %s (%s)", where, one.Metric, one.Text, one.Reason))
+		r.say(terminal.Warning, "refused", fmt.Sprintf("%s%s: %s (%s)", where, one.Metric, one.Text, one.Reason))
 	}
 	if more := series - len(refusals); more > 0 {
-		fmt.Fprintf(r.w, "# refused: %d more\n", more)
+		fmt.Fprintf(r, "# refused: %d more\n", more)
 	}
 	return last.Refused + series
 }
 
+// refusedLine prints why a line was refused. On a terminal the line is below it, with
+// carets under what is meant.
+func (r *tryReport) refusedLine(files record.Files, le *record.LineError) {
+	why := fmt.Sprintf("%s (%s)", texts.Printable(le.Err.Error()), le.Reason)
+	columns, ok := r.Columns()
+	if !ok || le.Line == 0 {
+		r.say(terminal.Warning, "refused", linesOf(files, le)+why)
+		return
+	}
+	where := files.Place(le.Line)
+	if le.More > 0 {
+		where += fmt.Sprintf(" and %d more", le.More)
+	}
+	r.say(terminal.Warning, "refused", where+": "+why)
+	const indent = "#     "
+	shown, carets := terminal.Pointed(le.Text, le.Err.Error(), columns-len(indent))
+	fmt.Fprintln(r, indent+shown)
+	if carets != "" {
+		fmt.Fprint(r, indent)
+		r.Styled(terminal.Good, "%s\n", carets)
+	}
+}
+
 // say prints a comment of ours about a script.
-func (r *tryReport) say(what, text string) {
+func (r *tryReport) say(style terminal.Style, what, text string) {
 	if r.flags {
 		text = inFlags(text)
 	}
-	fmt.Fprintf(r.w, "# %s: %s\n", what, texts.Printable(text))
+	r.line(style, what, text)
+}
+
+func (r *tryReport) line(style terminal.Style, what, text string) {
+	r.Styled(style, "# %s:", what)
+	fmt.Fprintln(r, "", texts.Printable(text))
 }
 
 // averages says of which metrics a mean is shown, in place of what was printed.
@@ -195,7 +283,7 @@ func (r *tryReport) averages(v *script.View) {
 		}
 	}
 	if len(names) > 0 {
-		fmt.Fprintf(r.w, "# average: the mean over the last %s is shown of %s (average_window)\n", model.Duration(v.Script.AverageWindow), strings.Join(names, ", "))
+		fmt.Fprintf(r, "# average: the mean over the last %s is shown of %s (average_window)\n", model.Duration(v.Script.AverageWindow), strings.Join(names, ", "))
 	}
 }
 
