@@ -198,7 +198,9 @@ func (t *try) enabled(scripts []*script.Script) []*script.Script {
 		if leftOut {
 			text = fmt.Sprintf("it is left out; scriptbridge try %s runs it", s.Name)
 		}
-		fmt.Fprintf(t.Stdout, "# script %s: disabled by enabled: false (%s): %s\n", texts.Printable(s.Name), s.DisabledAt, texts.Printable(text))
+		if t.output == "text" {
+			fmt.Fprintf(t.Stdout, "# script %s: disabled by enabled: false (%s): %s\n", texts.Printable(s.Name), s.DisabledAt, texts.Printable(text))
+		}
 		return leftOut
 	})
 }
