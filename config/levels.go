@@ -115,7 +115,7 @@ func Nearest(word string, names []string) string {
 	}
 	best, limit := "", 1+len(word)/4
 	for _, name := range names {
-		if d := distance(word, name); d <= limit {
+		if d := distance(word, name); d <= limit && d < len(name) {
 			best, limit = name, d-1
 		}
 	}

@@ -15,7 +15,7 @@ func TestPlacesOfIsCheap(t *testing.T) {
 
 // What somebody types who means a name, and what is too far from any.
 func TestNearest(t *testing.T) {
-	names := []string{"serve", "check", "try", "status", "init"}
+	names := []string{"serve", "check", "try", "status", "init", "c"}
 	for word, want := range map[string]string{
 		"serv": "serve", "sevre": "serve", "Serve": "serve", "chekc": "check", "hceck": "check", "tyr": "try", "yrt": "", "stat": "status",
 		"statuss": "status", "inti": "init", "tr": "try", "": "", "x": "", "quite another": "",
