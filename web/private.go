@@ -23,12 +23,14 @@ type Gate struct {
 // Hidden says why a request may not see the private parts of a page (output,
 // standard error, arguments, configuration, texts of errors), or use a private
 // endpoint; empty when it may: where users are configured, or on a loopback
-// listener. The request's server needs access.BaseContext and access.ConnContext.
+// listener. What another site's page has in it gets nothing private even for
+// those: that page could tell by the time it takes what a search finds. The request's server needs access.BaseContext and access.ConnContext.
 func (g Gate) Hidden(r *http.Request) string {
-	if g.Authenticated(r) {
-		return ""
-	}
 	switch {
+	case access.Embedded(r):
+		return "a page of another site asked for this in a browser"
+	case g.Authenticated(r):
+		return ""
 	case !access.ByLoopback(r):
 		return "this page is served on an address that other machines can reach, and no users are configured"
 	case access.ByProxy(r):

@@ -31,6 +31,7 @@ func TestPrivate(t *testing.T) {
 		reachable = "this page is served on an address that other machines can reach, and no users are configured"
 		proxied   = "a proxy passed this request on, so it may come from another machine"
 		named     = "this page was asked for by a name other than localhost"
+		embedded  = "a page of another site asked for this in a browser"
 		foreign   = "another user of this machine asked for this page, and no users are configured"
 	)
 	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 10469} }
@@ -38,7 +39,7 @@ func TestPrivate(t *testing.T) {
 		name     string
 		listener net.Addr
 		host     string
-		header   string
+		header   string // names, or names and values
 		file     string
 		user     string
 		want     string
@@ -71,6 +72,13 @@ func TestPrivate(t *testing.T) {
 		{name: "nobody knows who", listener: tcp("127.0.0.1"), host: "localhost", err: peer.ErrUnknown, want: foreign},
 		{name: "the system does not tell", listener: tcp("127.0.0.1"), host: "localhost", err: peer.ErrUnsupported},
 		{name: "another user, who has logged in", listener: tcp("127.0.0.1"), host: "localhost", peer: 61001, file: users, user: "ann"},
+		{name: "a link on another site", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: cross-site, Sec-Fetch-Dest: document"},
+		{name: "our own page", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: same-origin, Sec-Fetch-Dest: empty"},
+		{name: "an address that was typed", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: none, Sec-Fetch-Dest: document"},
+		{name: "a picture of another site", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: cross-site, Sec-Fetch-Dest: image", want: embedded},
+		{name: "a frame of another port", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: same-site, Sec-Fetch-Dest: iframe", want: embedded},
+		{name: "a script of another site, for a user", listener: tcp("0.0.0.0"), host: "web-1.example", header: "Sec-Fetch-Site: cross-site, Sec-Fetch-Dest: empty", file: users, user: "ann", want: embedded},
+		{name: "a link for a user", listener: tcp("0.0.0.0"), host: "web-1.example", header: "Sec-Fetch-Site: cross-site, Sec-Fetch-Dest: document", file: users, user: "ann"},
 		{name: "every address", listener: tcp("0.0.0.0"), host: "localhost:10469", want: reachable},
 		{name: "every address of version 6", listener: tcp("::"), host: "[::1]:10469", want: reachable},
 		{name: "a public address", listener: tcp("192.0.2.7"), host: "127.0.0.1", want: reachable},
@@ -96,7 +104,13 @@ func TestPrivate(t *testing.T) {
 				r.ProtoMajor, r.ProtoMinor = 1, 0
 			}
 			if c.header != "" {
-				r.Header.Set(c.header, "192.0.2.1")
+				for _, header := range strings.Split(c.header, ", ") {
+					name, value, ok := strings.Cut(header, ": ")
+					if !ok {
+						value = "192.0.2.1"
+					}
+					r.Header.Set(name, value)
+				}
 			}
 			if c.user != "" {
 				r.SetBasicAuth(c.user, "x")

@@ -32,7 +32,7 @@ func TestProfiles(t *testing.T) {
 		{open, stranger("GET", "/debug/pprof/"), 403, "this is for who may see private pages: this page is served on an address that other machines can reach, and no users are configured\n"},
 		{open, stranger("GET", "/debug/pprof/cmdline"), 403, "this is for who may see private pages: this page is served on an address that other machines can reach, and no users are configured\n"},
 		{open, proxied, 403, "this is for who may see private pages: a proxy passed this request on, so it may come from another machine\n"},
-		{open, foreign, 403, "a page of another site asked for this in a browser\n"},
+		{open, foreign, 403, "this is for who may see private pages: a page of another site asked for this in a browser\n"},
 		{open, request("GET", "/debug/pprof"), 307, ""},
 		{open, request("GET", "/debug/pprof/nosuch"), 404, "there is no profile of this name; /debug/pprof/ lists them\n"},
 		{open, request("GET", "/debug/pprof/profile?seconds=x"), 400, "seconds=\"x\" cannot be used; write a number of seconds, 110 at most\n"},

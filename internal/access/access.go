@@ -94,6 +94,15 @@ func ByProxy(r *http.Request) bool {
 	return false
 }
 
+// Embedded reports whether a browser asks on behalf of a page of another site and
+// not to show the answer by itself, as it does when a link is followed: for a picture,
+// a frame, or a script of that page. Only browsers that know the address for safe,
+// by TLS or on loopback, say so.
+func Embedded(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Dest") != "document"
+}
+
 // ByLocalName reports whether a request's Host header names this machine's
 // loopback. A foreign page may have its own name resolve to 127.0.0.1 and so reach
 // what its reader's browser can reach.
