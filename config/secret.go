@@ -36,6 +36,10 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(yamltree.Hidden), ni
 // text that is the whole of this form means that.
 var secretName = regexp.MustCompile(`(?s)^\$\{(env|credential):(.*)\}$`)
 
+// likeSecretName is what somebody wrote who meant that form: with other letters, or with
+// more around it.
+var likeSecretName = regexp.MustCompile(`(?i)\$\{\s*(env|credentials?)\s*:`)
+
 // credentials is the variable that systemd names the folder of a unit's credentials
 // by, which nobody else may read (LoadCredential=).
 const credentials = "CREDENTIALS_DIRECTORY"
@@ -61,6 +65,15 @@ func ReadSecretFile(file string) ([]byte, error) {
 		return []byte(os.Getenv(name)), nil
 	}
 	return fsx.ReadFile(file)
+}
+
+// warnOfLikeName warns of a value in a map that names no secret, and was meant to. It
+// shows nothing of it.
+func (e *entry) warnOfLikeName(key string, one yamltree.Field, text string) {
+	if likeSecretName.MatchString(text) && !secretName.MatchString(text) {
+		e.Warn(Position{File: e.file, Line: one.Line}, e.thing, "let the whole value be ${env:NAME} or ${credential:NAME}, and what that names hold all of it",
+			"%s: %q has something like ${env:…} or ${credential:…} in it, and stays as it is written", key, one.Key)
+	}
 }
 
 // readSecret gives the value of a secret that a text names; other texts are the secret

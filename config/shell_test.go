@@ -18,6 +18,7 @@ func TestShellSyntax(t *testing.T) {
 	}
 	const leaveOut = ", which only a shell understands, and no shell reads it (leave out the &: what a run leaves behind is ended with it; or put it in single quotes if it is meant as an argument)"
 	const only, quoteIt = ", which only a shell understands, and no shell reads it (write command: ", "; or put it in single quotes if it is meant as an argument)"
+	const inEnv = "which is given to the script as it stands (write it as a value of env:, and have the script read that variable)"
 	for _, tt := range []struct {
 		command  string // as YAML
 		appended bool
@@ -95,6 +96,10 @@ func TestShellSyntax(t *testing.T) {
 
 		// Variables in front, whose values may be secrets.
 		{`PASSWORD=hunter2 ./s.sh`, true, `command begins with PASSWORD=, which only a shell understands (leave it out, and write env: {PASSWORD: …})`},
+		{`./s.sh --token=${env:TOKEN}`, true, "command has \"--token=${env:TOKEN}\", " + inEnv},
+		{`./s.sh "${credential:api-token}"`, true, `command has "\"${credential:api-token}\"", ` + inEnv},
+		{`[./s.sh, "${env:TOKEN}"]`, true, `command has "${env:TOKEN}", ` + inEnv},
+		{`./s.sh '${env:TOKEN}'`, true, ""},
 		{`[LANG=C, ./s.sh]`, true, `command begins with LANG=, which only a shell understands (leave it out, and write env: {LANG: …})`},
 
 		// Lists.

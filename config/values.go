@@ -103,6 +103,7 @@ func (e *entry) mapping(k *key, f yamltree.Field, to reflect.Value) {
 				p.Remedy = `write "" for an empty one`
 			}
 			if p == nil && made.Type() == reflect.TypeFor[Secret]() {
+				e.warnOfLikeName(f.Key, one, text)
 				text, p = e.readSecret(text)
 			}
 			if p == nil {

@@ -52,6 +52,8 @@ func (l *Line) ShellSyntax(s Command, parameters, appended bool) string {
 		return fmt.Sprintf("command has %q, but ~ and variables are not expanded (write the whole path)", found)
 	case assigned && variableForm.MatchString(name):
 		return fmt.Sprintf("command begins with %s=, which only a shell understands (leave it out, and write env: {%[1]s: …})", name)
+	case secretName.MatchString(found):
+		return fmt.Sprintf("command has %q, which is given to the script as it stands (write it as a value of env:, and have the script read that variable)", found)
 	}
 	line, left := l.foreground()
 	rest, inPath := line.find(s.isCode)
@@ -72,6 +74,9 @@ func (l *Line) ShellSyntax(s Command, parameters, appended bool) string {
 	}
 	return fmt.Sprintf("command has %q, which only a shell understands, and no shell reads it (%s)", found, remedy)
 }
+
+// secretName is what names a secret as a value of env:. A shell has no such names.
+var secretName = regexp.MustCompile(`\$\{(env|credential):[A-Za-z_][A-Za-z0-9_.-]*\}`)
 
 // dashes are what word processors make of hyphens, each with as many of those.
 var dashes = strings.NewReplacer("–", "-", "—", "--", "‒", "-", "―", "--", "−", "-", "‐", "-", "‑", "-")
@@ -150,7 +155,7 @@ func NewList(words []string, folder string, named bool) *Line {
 
 // hardlyMeant are words of a list that nobody would give to a script: shell
 // operators, and paths that only a shell would find.
-var hardlyMeant = regexp.MustCompile(`^(&&|\|\||[0-9]*>&[0-9]|[0-9]*>>?/\S*|&>\S*|~[a-z0-9_-]*/\S*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})/\S*)$`)
+var hardlyMeant = regexp.MustCompile(`^(&&|\|\||[0-9]*>&[0-9]|[0-9]*>>?/\S*|&>\S*|~[a-z0-9_-]*/\S*|\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})/\S*|\$\{(env|credential):[A-Za-z_][A-Za-z0-9_.-]*\})$`)
 
 // shellMask makes a _ of every byte that a shell would not look at: those in
 // single quotes, and of those in double quotes all but what begins a variable
