@@ -130,8 +130,17 @@ func (r *checkReport) error(err error) {
 	fmt.Fprint(r.stderr, rest)
 }
 
-// summary says last, of several files, which have errors.
+// summary says last, of several files, which have errors, and on a terminal of one how
+// many it has.
 func (r *checkReport) summary() {
+	if _, ok := r.stderr.Columns(); ok && len(r.found.Files) == 1 && len(r.found.Files[0].Errors) > 1 {
+		one := r.found.Files[0]
+		text := fmt.Sprintf("%s: %s", one.File, texts.Count(len(one.Errors), "error"))
+		if n := len(one.Warnings); n > 0 {
+			text += ", " + texts.Count(n, "warning")
+		}
+		r.stderr.Styled(terminal.Bad, "%s\n", text)
+	}
 	var bad []string
 	for _, f := range r.found.Files {
 		if !f.OK {
