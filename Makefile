@@ -191,6 +191,12 @@ units: export SCRIPTBRIDGE_E2E ?= required
 units: ## check the systemd units, and run the bridge with their rights (as root; Debian: systemd)
 	$(GO) test -count=1 $(TESTFLAGS) -run '^TestUnit' .
 
+# What drives the browser is a module of its own, too.
+.PHONY: pages
+pages: export SCRIPTBRIDGE_E2E ?= required
+pages: build ## look at the pages in a browser, with axe-core (Debian: chromium); TESTFLAGS='-run Pictures -update' makes the README's pictures
+	cd web/browser && SCRIPTBRIDGE=$(CURDIR)/scriptbridge $(GO) test -count=1 $(TESTFLAGS) ./...
+
 # What was acknowledged must have arrived, whatever breaks: it writes the table of
 # docs/reliability.md, each row when it is known.
 .PHONY: faults

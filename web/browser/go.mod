@@ -1,0 +1,12 @@
+// What looks at the pages in a browser: a module of its own, so that what drives the
+// browser is nothing to the bridge.
+module scriptbridge/web/browser
+
+go 1.26.0
+
+require (
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.23.0
+)
+
+require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
