@@ -13,6 +13,7 @@ import (
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/supervise"
 	"scriptbridge/internal/trust"
+	"scriptbridge/status"
 	"scriptbridge/textfile"
 )
 
@@ -76,7 +77,15 @@ func (t *textfiles) pieces() [][]byte {
 }
 
 // down says that a file is wanted, and could not be written.
-func (t *textfiles) down() bool { return len(t.writers.All()) > 0 && t.counts.Down() }
+func (t *textfiles) down() bool { return len(t.writers.All()) > 0 && t.counts.Err() != nil }
+
+// view is the file as pages and documents show it; nil where none is wanted.
+func (t *textfiles) view() *status.TextfileView {
+	for _, w := range t.writers.All() {
+		return &status.TextfileView{File: w.Path(), Last: t.counts.Last(), Err: t.counts.Err()}
+	}
+	return nil
+}
 
 var (
 	textfileErrors = prometheus.NewDesc(textfilePrefix+"write_errors_total",

@@ -135,6 +135,8 @@ func TestStatusCodes(t *testing.T) {
 		{status.Overview{
 			Scripts: []status.Script{script("a", "melting", 0)}, Receivers: []status.Receiver{{Name: "r", State: ""}}, Uploads: []status.Upload{{Name: "u", State: "melting"}},
 		}, 1, "WARNING: 1 script: 3 in a state that this version does not know (a, r, u)"},
+		{status.Overview{Textfile: &status.Textfile{State: status.Opening}}, 0, "OK: 0 scripts"},
+		{status.Overview{Textfile: &status.Textfile{State: status.Failing}}, 2, "CRITICAL: 0 scripts: the file for node_exporter is not written"},
 		{status.Overview{Uploads: []status.Upload{{Name: "u", State: status.Failing}}}, 2, "CRITICAL: 0 scripts: 1 upload failing (u)"},
 	} {
 		c.overview.Config.OK = true

@@ -27,6 +27,9 @@ func overviewText(p *terminal.Printer, o *status.Overview, now time.Time) {
 	table(p, []string{"RECEIVER", "STATE", "LAST BATCH", "SERIES", "DROPPED", "REFUSED", "WHY"}, rows, styles)
 	rows, styles = uploadRows(o, now)
 	table(p, []string{"UPLOAD", "STATE", "QUEUED", "OLDEST", "SENT", "REFUSED", "WHY"}, rows, styles)
+	if t := o.Textfile; t != nil && t.State == status.Failing {
+		p.Styled(terminal.Bad, "\nThe file for node_exporter is not written.%s\n", cell(" "+t.Error))
+	}
 	if !o.Config.OK {
 		p.Styled(terminal.Bad, "\nThe last reload failed, %s. The previous configuration stays in use.%s\n", ago(o.Config.At, now), cell(" "+o.Config.Error))
 	}
@@ -261,6 +264,9 @@ func pluginLine(o *status.Overview) string {
 	add(texts.Plural(len(bad), "receiver")+" with refused series", bad)
 	add(texts.Plural(len(failing), "upload")+" failing", failing)
 	add("in a state that this version does not know", strange)
+	if t := o.Textfile; t != nil && t.State == status.Failing {
+		wrong = append(wrong, "the file for node_exporter is not written")
+	}
 	if !o.Config.OK {
 		wrong = append(wrong, "the last reload failed")
 	}

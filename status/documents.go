@@ -31,6 +31,7 @@ type Overview struct {
 	Scripts     []Script      `json:"scripts"`
 	Receivers   []Receiver    `json:"receivers"`
 	Uploads     []Upload      `json:"uploads"`
+	Textfile    *Textfile     `json:"textfile,omitempty" doc:"the file that is written for node_exporter, where there is one"`
 }
 
 // Configuration tells of the last attempt to read the configuration.
@@ -86,6 +87,7 @@ type Views struct {
 	Scripts   []script.View
 	Receivers []receive.View
 	Uploads   []upload.State
+	Textfile  *TextfileView // nil: no file is written
 }
 
 // Fill fills in the tables of an overview, and what is counted in them.
@@ -94,7 +96,7 @@ func (m Maker) Fill(o *Overview, of Views) {
 	for i := range of.Scripts {
 		o.Scripts[i] = m.Script(&of.Scripts[i])
 	}
-	o.Receivers, o.Uploads = m.Receivers(of.Receivers), m.Uploads(of.Uploads)
+	o.Receivers, o.Uploads, o.Textfile = m.Receivers(of.Receivers), m.Uploads(of.Uploads), m.Textfile(of.Textfile)
 	o.count()
 }
 

@@ -13,6 +13,9 @@ func (o *Overview) Severity() (most Severity) {
 	for _, u := range o.Uploads {
 		most = max(most, u.State.Severity())
 	}
+	if o.Textfile != nil {
+		most = max(most, o.Textfile.State.Severity())
+	}
 	if !o.Config.OK {
 		most = max(most, Minor)
 	}
@@ -63,7 +66,7 @@ func (o *Overview) Only(names []string) (unknown string, ok bool) {
 	o.Scripts = slices.DeleteFunc(o.Scripts, func(s Script) bool { return !slices.Contains(names, s.Name) })
 	o.Receivers = slices.DeleteFunc(o.Receivers, func(r Receiver) bool { return !slices.Contains(names, r.Name) })
 	o.Uploads = slices.DeleteFunc(o.Uploads, func(u Upload) bool { return !slices.Contains(names, u.Name) })
-	o.Config = Configuration{OK: true, At: o.Config.At}
+	o.Config, o.Textfile = Configuration{OK: true, At: o.Config.At}, nil
 	o.count()
 	return "", true
 }

@@ -93,6 +93,7 @@ func TestDocuments(t *testing.T) {
 		}
 		got, err := json.MarshalIndent(map[string]any{
 			"script": m.Details(plugin()), "receiver": m.ReceiverDetails(listener()), "upload": m.Upload(queue()),
+			"textfile": m.Textfile(&TextfileView{File: "/private/scriptbridge.prom", Last: now, Err: errors.New("private: disk full")}),
 		}, "", "  ")
 		if err != nil {
 			t.Fatal(err)

@@ -44,7 +44,7 @@ type Counts struct {
 	mu     sync.Mutex
 	failed uint64
 	last   time.Time
-	down   bool
+	err    error
 }
 
 // Failed is how often the file could not be written or removed.
@@ -61,17 +61,17 @@ func (c *Counts) Last() time.Time {
 	return c.last
 }
 
-// Down reports whether the last attempt failed.
-func (c *Counts) Down() bool {
+// Err is why the last attempt failed; nil for one that did not.
+func (c *Counts) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.down
+	return c.err
 }
 
 func (c *Counts) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.down = err != nil; c.down {
+	if c.err = err; err != nil {
 		c.failed++
 		return
 	}
@@ -94,6 +94,9 @@ func New(o Options) *Writer {
 	o.Logger = log.WithSuffix(o.Logger, "file", path(o.Folder))
 	return &Writer{o: o, file: newFile(o.Folder, o.Trusted)}
 }
+
+// Path is the file that it writes.
+func (w *Writer) Path() string { return path(w.o.Folder) }
 
 // Run writes the file until ctx ends, and then removes it: values that are written
 // no more must not be shown any longer. What fails is told, and tried again.
@@ -122,8 +125,9 @@ func (w *Writer) write() {
 		}
 		return err
 	})
+	err = w.explain(err)
 	w.o.Counts.note(err)
-	w.wrong.Log(w.o.Logger, w.explain(err), "the file for node_exporter's textfile collector is not written; it is tried again", "the file for node_exporter's textfile collector is written again")
+	w.wrong.Log(w.o.Logger, err, "the file for node_exporter's textfile collector is not written; it is tried again", "the file for node_exporter's textfile collector is written again")
 }
 
 // explain says what there is to do about an error.

@@ -237,12 +237,12 @@ func TestSilent(t *testing.T) {
 		var ended sync.WaitGroup
 		ended.Go(func() { w.Run(ctx, func() {}) })
 		time.Sleep(first - 1)
-		if counts.Down() || counts.Failed() > 0 || !counts.Last().Equal(time.Now().Add(1-first)) {
+		if counts.Err() != nil || counts.Failed() > 0 || !counts.Last().Equal(time.Now().Add(1-first)) {
 			t.Errorf("after the first: %d failed, last %v", counts.Failed(), counts.Last())
 		}
 		time.Sleep(1 + fsx.Patience)
 		synctest.Wait()
-		if !counts.Down() || counts.Failed() != 1 {
+		if counts.Err() == nil || counts.Failed() != 1 {
 			t.Errorf("while it waits: %d failed", counts.Failed())
 		}
 		time.Sleep(5 * time.Minute)
@@ -281,8 +281,8 @@ func TestPanic(t *testing.T) {
 		var ended sync.WaitGroup
 		ended.Go(func() { w.Run(ctx, func() {}) })
 		time.Sleep(5*time.Minute - 1) // after 0, 1, 3, 7 and 15 s, and each 15 s
-		if counts.Failed() != 1 || counts.Down() || asked != 4+19 {
-			t.Errorf("%d of %d failed, down %t", counts.Failed(), asked, counts.Down())
+		if counts.Failed() != 1 || counts.Err() != nil || asked != 4+19 {
+			t.Errorf("%d of %d failed, the last: %v", counts.Failed(), asked, counts.Err())
 		}
 		end()
 		ended.Wait()

@@ -56,13 +56,14 @@ func carried(refresh int) string {
 // statusPage is the data of page/status.html.
 type statusPage struct {
 	frame
-	Query   query
-	Total   string
-	Series  string
-	Filters []filterLink
-	Finds   string // what is searched
-	Scripts table
-	Config  configLine
+	Query    query
+	Total    string
+	Series   string
+	Filters  []filterLink
+	Finds    string // what is searched
+	Scripts  table
+	Config   configLine
+	Textfile *textfileLine
 	// Contained is by what the processes of a run are kept together.
 	Contained string
 
@@ -323,6 +324,9 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	p.Series = number(series)
 	p.Contained = strings.ReplaceAll(strings.TrimSuffix(string(s.Scripts.Containment()), "s"), "_", " ") + "s"
 
+	if s.Textfile != nil {
+		p.Textfile = lineOf(status.Maker{Private: private}.Textfile(s.Textfile()), now)
+	}
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}
 	if !ok && err != nil && private {

@@ -16,6 +16,7 @@ import (
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
+	"scriptbridge/status"
 )
 
 // shop is a bridge with one script in each condition.
@@ -360,6 +361,32 @@ func TestStatusConfigRefused(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
+}
+
+func TestStatusTextfile(t *testing.T) {
+	o := disksOnly().options()
+	var view status.TextfileView
+	o.Textfile = func() *status.TextfileView { return &view }
+	h := handler(t, o)
+	same := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	lead := func(r *http.Request) string {
+		_, rest, _ := strings.Cut(text(find(page(t, h, r), "p.lead")[0]), "process groups.")
+		return strings.TrimSpace(rest)
+	}
+	view = status.TextfileView{File: "/srv/<a>.prom"}
+	same(lead(request("GET", "/")), "The file for node_exporter, /srv/<a>.prom, is not written yet.")
+	view.Last = time.Now().Add(-7 * time.Second)
+	same(lead(request("GET", "/")), "The file for node_exporter, /srv/<a>.prom, was written 7 s ago.")
+	same(lead(stranger("GET", "/")), "The file for node_exporter was written 7 s ago.")
+	view.Err = errors.New("open /srv: <full>")
+	same(text(find(page(t, h, request("GET", "/")), "div.box")[0]), "The file for node_exporter is not written. It was, 7 s ago. It is tried again every 15 s. open /srv: <full>")
+	same(text(find(page(t, h, stranger("GET", "/")), "div.box")[0]), "The file for node_exporter is not written. It was, 7 s ago. It is tried again every 15 s. The log says why.")
+	same(lead(request("GET", "/")), "")
 }
 
 func BenchmarkStatus200(b *testing.B) {

@@ -59,6 +59,8 @@ type Options struct {
 	// is.
 	Receivers func() []receive.View
 	Uploads   func() []upload.State
+	// Textfile gives the file for node_exporter; nil, or a nil of it: there is none.
+	Textfile func() *status.TextfileView
 	// Metrics answers GET and HEAD at TelemetryPath.
 	Metrics       http.Handler
 	TelemetryPath string

@@ -31,13 +31,15 @@ type Scripts interface {
 	Containment() script.Containment
 }
 
-// Options is what is answered. Every field is needed. All functions are called
+// Options is what is answered. Every field is needed but Textfile. All functions are called
 // from many goroutines.
 type Options struct {
 	Scripts   Scripts
 	Page      status.Page
 	Receivers func() []receive.View
 	Uploads   func() []upload.State
+	// Textfile gives the file for node_exporter; nil, or a nil of it: there is none.
+	Textfile func() *status.TextfileView
 	// Late names what readiness waits for; empty when all is ready.
 	Late func() []string
 	// ConfigStatus tells of the last attempt to read the configuration.
@@ -142,6 +144,10 @@ func (s *Server) fail(w http.ResponseWriter, code int, text string) {
 
 func (s *Server) overview(_ *http.Request, m status.Maker, reader status.Reader) (any, string) {
 	ok, at, err := s.ConfigStatus()
+	views := status.Views{Scripts: s.Scripts.Views(), Receivers: s.Receivers(), Uploads: s.Uploads()}
+	if s.Textfile != nil {
+		views.Textfile = s.Textfile()
+	}
 	o := &status.Overview{
 		Reader: reader, Version: s.Version, Started: status.Time(s.started), NotReady: s.Late(),
 		Config: status.Configuration{OK: ok, At: status.Time(at)}, Containment: string(s.Scripts.Containment()),
@@ -150,7 +156,7 @@ func (s *Server) overview(_ *http.Request, m status.Maker, reader status.Reader)
 	if err != nil && m.Private {
 		o.Config.Error = err.Error()
 	}
-	m.Fill(o, status.Views{Scripts: s.Scripts.Views(), Receivers: s.Receivers(), Uploads: s.Uploads()})
+	m.Fill(o, views)
 	return o, ""
 }
 
