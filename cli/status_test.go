@@ -177,7 +177,7 @@ func TestStatusURL(t *testing.T) {
 func asked(t *testing.T, url, config string) string {
 	t.Helper()
 	var out strings.Builder
-	a := &ask{Env: &Env{Stdout: &out}, url: url, timeout: 10 * time.Second, interval: time.Second, output: "text", screen: func() (int, bool) { return 0, false }}
+	a := &ask{Env: &Env{Stdout: &out}, out: terminal.New(&out, &out, "never"), url: url, timeout: 10 * time.Second, interval: time.Second, output: "text", screen: func() (int, bool) { return 0, false }}
 	if config != "" {
 		a.httpConfig = filepath.Join(t.TempDir(), "client.yml")
 		if err := os.WriteFile(a.httpConfig, []byte(config), 0o600); err != nil {
