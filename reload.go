@@ -88,9 +88,10 @@ type reloader struct {
 	mu      sync.Mutex // held for a whole reload, which may take long: no page and no scrape takes it
 	current *desired
 
-	state sync.Mutex // of the last attempt
-	good  time.Time
-	bad   error
+	state   sync.Mutex // of the last attempt
+	good    time.Time  // when a configuration was last put into force
+	refused time.Time  // when the last attempt failed that had something new to tell
+	bad     error
 }
 
 // register makes the gauges that tell how the last attempt went.
@@ -171,7 +172,9 @@ func (r *reloader) read() (*desired, error) {
 // where nobody asked for it, once.
 func (r *reloader) failed(err error, asked bool, msg string) {
 	_, _, before := r.status()
+	var told time.Time
 	if asked || before == nil || before.Error() != err.Error() {
+		told = time.Now()
 		for _, line := range strings.Split(err.Error(), "\n") {
 			level.Error(r.logger).Log("msg", msg, "err", line)
 		}
@@ -179,7 +182,7 @@ func (r *reloader) failed(err error, asked bool, msg string) {
 			level.Debug(r.logger).Log("msg", "where the fault is", "stack", stack)
 		}
 	}
-	r.note(time.Time{}, err)
+	r.note(told, err)
 }
 
 // succeed puts w into force. The caller holds r.mu. It cannot fail but by a
@@ -211,12 +214,16 @@ func (r *reloader) enforce(ctx context.Context, w *desired) {
 	r.at.SetToCurrentTime()
 }
 
-// note keeps how an attempt went; at is zero when nothing was put into force.
+// note keeps how an attempt went; at is zero when it changed nothing.
 func (r *reloader) note(at time.Time, err error) {
 	r.state.Lock()
 	defer r.state.Unlock()
-	if !at.IsZero() {
+	switch {
+	case at.IsZero():
+	case err == nil:
 		r.good = at
+	default:
+		r.refused = at
 	}
 	r.bad = err
 	r.successful.Set(0)
@@ -241,10 +248,13 @@ func (r *reloader) untilLook(now time.Time, every time.Duration) time.Duration {
 	return every - time.Duration(now.Add(lead).UnixNano()%int64(every))
 }
 
-// status tells the status page when a configuration was last put into force,
-// and why the last attempt failed, if it did.
+// status tells why the last attempt failed, if it did, and since when that is so; or when
+// the configuration in use was put into force.
 func (r *reloader) status() (ok bool, at time.Time, err error) {
 	r.state.Lock()
 	defer r.state.Unlock()
-	return r.bad == nil, r.good, r.bad
+	if r.bad != nil {
+		return false, r.refused, r.bad
+	}
+	return true, r.good, nil
 }

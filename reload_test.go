@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/config"
 	"scriptbridge/script"
@@ -82,4 +87,38 @@ func TestWantedEqual(t *testing.T) {
 			t.Errorf("%s: equal %t, want %t", c.name, got, c.want)
 		}
 	}
+}
+
+// What is told of the configuration has the time of it: when the one in use was read,
+// or when the file was refused. That the same file is looked at again is no news.
+func TestReloadStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reloader{logger: log.NewNopLogger()}
+		r.register(prometheus.NewRegistry())
+		begin := time.Now()
+		check := func(what string, ok bool, hours int) {
+			t.Helper()
+			if good, at, _ := r.status(); good != ok || !at.Equal(begin.Add(time.Duration(hours)*time.Hour)) {
+				t.Errorf("%s: %v, at %v", what, good, at.Sub(begin))
+			}
+			time.Sleep(time.Hour)
+		}
+		r.note(time.Now(), nil)
+		check("at the start", true, 0)
+		first, other := errors.New("first"), errors.New("other")
+		r.failed(first, false, "")
+		check("refused", false, 1)
+		r.failed(first, false, "")
+		check("looked at again", false, 1)
+		r.failed(first, true, "")
+		check("asked for", false, 3)
+		r.failed(other, false, "")
+		check("refused for another reason", false, 4)
+		r.note(time.Time{}, nil)
+		check("as it was", true, 0)
+		r.failed(other, false, "")
+		check("refused once more", false, 6)
+		r.note(time.Now(), nil)
+		check("read", true, 7)
+	})
 }

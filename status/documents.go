@@ -37,7 +37,7 @@ type Overview struct {
 // Configuration tells of the last attempt to read the configuration.
 type Configuration struct {
 	OK    bool      `json:"ok" doc:"false: the last attempt to read it failed, and the one before stays in use"`
-	At    time.Time `json:"time" doc:"of the last attempt to read it"`
+	At    time.Time `json:"time" doc:"when the one in use was read; where the last attempt failed, when that was"`
 	Error string    `json:"error,omitempty" doc:"private"`
 }
 

@@ -76,8 +76,8 @@ type Options struct {
 	RunNow func(name string) error
 	// Profiling allows /debug/pprof/ to those who may see private pages.
 	Profiling bool
-	// ConfigStatus tells of the last attempt to read the configuration: when
-	// it was, and what was wrong with the file where it was refused.
+	// ConfigStatus tells of the last attempt to read the configuration: when the one
+	// in use was read; or when the file was refused, and what was wrong with it.
 	ConfigStatus func() (ok bool, at time.Time, err error)
 	// Guard keeps out who may not reload or quit; nil: access.Guard's.
 	Guard *access.Guard
