@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -32,12 +33,13 @@ func stampVersion() {
 // asked for, which has been printed.
 func parsed(app *kingpin.Application, args []string, stdout, stderr io.Writer) (command string, ended bool, err error) {
 	app.Terminate(func(int) { ended = true })
-	app.UsageWriter(stdout)
+	var shown bytes.Buffer // kingpin panics where it cannot write
+	app.UsageWriter(&shown)
 	app.ErrorWriter(stderr)
 	app.HelpFlag.Short('h')
 	app.Version(version.Print("scriptbridge"))
 	if slices.Contains(args, "--help-man") {
-		return "", true, printManual(app, stdout)
+		return "", true, cmp.Or(printManual(app, &shown), show(&shown, stdout))
 	}
 	if err := cmp.Or(malformed(app, args), takesNoValue(app, args), helpOfNone(app, args)); err != nil {
 		return "", false, err
@@ -45,14 +47,22 @@ func parsed(app *kingpin.Application, args []string, stdout, stderr io.Writer) (
 	onlyMeant(app, args)
 	command, err = app.Parse(args)
 	switch {
-	case ended:
-		err = nil // what is missing for the command itself
+	case ended: // and err is what is missing for the command itself
+		err = show(&shown, stdout)
 	case err != nil:
 		err = explainArgs(app, args, err)
 	default:
 		err = negative(app, args)
 	}
 	return command, ended, err
+}
+
+// show writes what was asked for. Who does not read all of it has read what he wanted.
+func show(text *bytes.Buffer, stdout io.Writer) error {
+	if _, err := text.WriteTo(stdout); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return nil
 }
 
 // globals are the flags in front of every command that not every command heeds, and
@@ -136,7 +146,7 @@ func complete(app *kingpin.Application, words []string) {
 
 // printManual prints the manual page. Its title is one line, into which the
 // library would put all that --version prints.
-func printManual(app *kingpin.Application, stdout io.Writer) error {
+func printManual(app *kingpin.Application, to io.Writer) error {
 	ctx, err := app.ParseContext(nil)
 	if err != nil {
 		return err
@@ -147,7 +157,7 @@ func printManual(app *kingpin.Application, stdout io.Writer) error {
 		return err
 	}
 	_, text, _ := strings.Cut(page.String(), "\n.SH ")
-	_, err = fmt.Fprintf(stdout, ".TH SCRIPTBRIDGE 1 \"\" \"scriptbridge %s\" \"User Commands\"\n.SH %s", version.Version, text)
+	_, err = fmt.Fprintf(to, ".TH SCRIPTBRIDGE 1 \"\" \"scriptbridge %s\" \"User Commands\"\n.SH %s", version.Version, text)
 	return err
 }
 
