@@ -146,7 +146,7 @@ func (c *Collector) seriesFor(p *put, m *metric, se *series, smp *record.Sample)
 func (c *Collector) apply(p *put, m *metric, se *series, smp *record.Sample) *refusal {
 	switch {
 	case p.source.def.Verbatim && p.batch.Complete && se.batch == p.source.batch:
-		return printedTwice(p.batch.Files.Place(int(se.line)))
+		return printedTwice(p.batch.Files, int(se.line))
 	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
 		return endlessSum
 	case smp.Op == record.Observe:

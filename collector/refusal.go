@@ -110,8 +110,12 @@ func duplicateSeries(winner *source) *refusal {
 	return &refusal{"duplicate", fmt.Sprintf("the %s %q, which is earlier in the configuration, sends the same series; give one of them another `prefix` or a label", winner.def.Kind, winner.def.Name)}
 }
 
-func printedTwice(place string) *refusal {
-	return &refusal{"duplicate", place + " has the same series, and the first value stays; let the script print each series once"}
+func printedTwice(files record.Files, line int) *refusal {
+	remedy := "let the script print each series once"
+	if len(files) > 0 { // which are not the script's
+		remedy = "let one line of one file have each series"
+	}
+	return &refusal{"duplicate", files.Place(line) + " has the same series, and the first value stays; " + remedy}
 }
 
 func tooManySeries(limit int) *refusal {
