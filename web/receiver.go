@@ -14,7 +14,7 @@ import (
 )
 
 // other is what the top of the status page says beside the scripts.
-type other struct{ Anchor, Count, Down string }
+type other struct{ Anchor, Count, Down, Tab string }
 
 // add tells of n things, unless there are none.
 func (p *statusPage) add(anchor string, n int, noun string, down int) {
@@ -23,7 +23,7 @@ func (p *statusPage) add(anchor string, n int, noun string, down int) {
 	}
 	o := other{Anchor: anchor, Count: count(n, noun)}
 	if down > 0 {
-		o.Down = number(down)
+		o.Down, o.Tab = number(down), count(down, noun)+" down"
 	}
 	p.Others = append(p.Others, o)
 }

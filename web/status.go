@@ -307,7 +307,9 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	p.Refresh, p.Toggle, p.Carry = q.Refresh, q.toggled().href(), carried(q.Refresh)
 
 	rows, series := s.scriptRows(private, now)
-	p.Title = tabTitle(rows)
+	series += s.receiverTable(&p, private, now)
+	s.uploadTable(&p, private, now)
+	p.Title = tabTitle(rows, p.Others)
 	if p.Finds = "Name or dialect"; private {
 		p.Finds = "Name, dialect or message"
 	}
@@ -319,8 +321,6 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		r.carry = p.Carry
 	}
 	p.Scripts = tableOf(table{Class: "scripts", Headings: sortableHeadings(scriptColumns, q)}, scriptColumns, rows)
-	series += s.receiverTable(&p, private, now)
-	s.uploadTable(&p, private, now)
 	p.Series = number(series)
 	p.Contained = strings.ReplaceAll(strings.TrimSuffix(string(s.Scripts.Containment()), "s"), "_", " ") + "s"
 
@@ -333,26 +333,6 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 		p.Config.Text = texts.Visible(err.Error())
 	}
 	s.render(w, http.StatusOK, s.status, p)
-}
-
-// tabTitle has what a tab in the background has to tell.
-func tabTitle(rows []*scriptRow) string {
-	var bad []string
-	for _, s := range []status.State{status.Failing, status.Critical} {
-		n := 0
-		for _, r := range rows {
-			if r.state == s {
-				n++
-			}
-		}
-		if n > 0 {
-			bad = append(bad, number(n)+" "+s.Words())
-		}
-	}
-	if len(bad) == 0 {
-		return "scriptbridge"
-	}
-	return "(" + strings.Join(bad, ", ") + ") scriptbridge"
 }
 
 // scriptRows gives a row for each script, and the number of all their series.

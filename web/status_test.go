@@ -13,10 +13,12 @@ import (
 	"golang.org/x/net/html"
 
 	"scriptbridge/collector"
+	"scriptbridge/receive"
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
 	"scriptbridge/status"
+	"scriptbridge/upload"
 )
 
 // shop is a bridge with one script in each condition.
@@ -322,10 +324,11 @@ func TestStatusLinks(t *testing.T) {
 // What a tab tells that is in the background.
 func TestTabTitle(t *testing.T) {
 	f := shop()
+	o := f.options()
 	check := func(want string) {
 		t.Helper()
 		for _, target := range []string{"/", "/?state=ok&refresh=5"} {
-			if got := text(find(page(t, handler(t, f.options()), request("GET", target)), "title")[0]); got != want {
+			if got := text(find(page(t, handler(t, o), request("GET", target)), "title")[0]); got != want {
 				t.Errorf("%s: %q, want %q", target, got, want)
 			}
 		}
@@ -335,7 +338,14 @@ func TestTabTitle(t *testing.T) {
 	v.Last = &script.Verdict{Result: record.OK, Answer: &dialect.Answer{State: "CRITICAL"}}
 	f.views[1] = v
 	check("(2 failing, 1 critical) scriptbridge")
+	o.Receivers = func() []receive.View { return []receive.View{{Name: "r", Error: "x"}, {Name: "s", Up: true}} }
+	check("(2 failing, 1 critical, 1 receiver down) scriptbridge")
 	f.views = f.views[:1]
+	o.Uploads = func() []upload.State {
+		return []upload.State{{Name: "u", Error: "x"}, {Name: "v", Error: "x"}, {Name: "w", Opening: true}}
+	}
+	check("(1 receiver down, 2 uploads down) scriptbridge")
+	o.Receivers, o.Uploads = nil, nil
 	check("scriptbridge")
 }
 

@@ -3,11 +3,13 @@ package web
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"scriptbridge/internal/texts"
+	"scriptbridge/status"
 )
 
 // sentence makes one of a clause.
@@ -70,4 +72,29 @@ func number(n int) string { return texts.Number(n) }
 // count is a number with its noun, whose plural takes an s.
 func count(n int, noun string) string {
 	return number(n) + " " + texts.Plural(n, noun)
+}
+
+// tabTitle has what a tab in the background has to tell.
+func tabTitle(rows []*scriptRow, others []other) string {
+	var bad []string
+	for _, s := range []status.State{status.Failing, status.Critical} {
+		n := 0
+		for _, r := range rows {
+			if r.state == s {
+				n++
+			}
+		}
+		if n > 0 {
+			bad = append(bad, number(n)+" "+s.Words())
+		}
+	}
+	for _, o := range others {
+		if o.Tab != "" {
+			bad = append(bad, o.Tab)
+		}
+	}
+	if len(bad) == 0 {
+		return "scriptbridge"
+	}
+	return "(" + strings.Join(bad, ", ") + ") scriptbridge"
 }
