@@ -236,11 +236,14 @@ func (b bridge) get(t *testing.T, path string) string {
 	return string(text)
 }
 
-// ready waits until each script has run. A receiver that cannot listen may be waited for
+// ran is said when each script has run; a receiver that cannot listen may be waited for
 // still.
+var ran = regexp.MustCompile(`^scriptbridge is (ready|not ready; it waits for receiver \w+)\s*$`)
+
+// ready waits until each script has run.
 func (b bridge) ready(t *testing.T) {
 	t.Helper()
-	await(t, "each script to have run", func() bool { return !strings.Contains(b.get(t, "/-/ready"), " script ") })
+	await(t, "each script to have run", func() bool { return ran.MatchString(b.get(t, "/-/ready")) })
 }
 
 // everything is a bridge that has all that a page can show, each script run once.

@@ -3,7 +3,6 @@ package browser_test
 import (
 	_ "embed"
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -48,7 +47,7 @@ func TestPages(t *testing.T) {
 	}
 	for name, test := range map[string]func(t *testing.T, p *tab, b bridge){
 		"keyboard": testKeyboard, "without-javascript": testWithoutJavaScript, "refresh": testRefresh, "run-now": testRunNow,
-		"causes": testCauses,
+		"causes": testCauses, "room": testRoom,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t, browser, desktop), b) })
 	}
@@ -153,19 +152,21 @@ func testKeyboard(t *testing.T, p *tab, b bridge) {
 // the browser itself where one asks for that.
 func testWithoutJavaScript(t *testing.T, p *tab, b bridge) {
 	const text = `document.querySelector("main").textContent.replace(/just now|\d+([.,:]\d+)*( (ms|µs|s|min|h|d)\b)?( ago)?/g, "N")`
-	said := make(map[string]string)
-	changing := regexp.MustCompile(`^/$|again|machine|random`) // by the second
-	for _, path := range pages {
-		p.do(chromedp.Navigate(b.base + path))
-		said[path] = eval[string](p, text)
+	scripts := func(on bool) {
+		call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 	}
-	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	for _, path := range pages {
-		p.do(chromedp.Navigate(b.base + path))
-		if got := eval[string](p, text); !changing.MatchString(path) && got != said[path] {
-			t.Errorf("%s: without JavaScript it says\n%s\nand with it\n%s", path, got, said[path])
-		}
+		var said [2]string
+		await(t, path+" to say the same with and without JavaScript", func() bool { // between two runs of its script
+			for i := range said {
+				scripts(i == 0)
+				p.do(chromedp.Navigate(b.base + path))
+				said[i] = eval[string](p, text)
+			}
+			return said[0] != "" && said[0] == said[1]
+		})
 	}
+	scripts(false)
 	p.do(chromedp.Navigate(b.base + "/scripts/again?refresh=1"))
 	loaded := eval[float64](p, `performance.timeOrigin`)
 	await(t, "the browser to reload the page", func() bool { return eval[float64](p, `performance.timeOrigin`) != loaded })
@@ -227,6 +228,35 @@ func testCauses(t *testing.T, p *tab, b bridge) {
 		}
 		if !eval[bool](p, fmt.Sprintf(`[...document.querySelectorAll("main *")].some((e) => e.innerText?.includes(%q) && e.children.length === 0 && e.getBoundingClientRect().bottom < innerHeight)`, cause)) {
 			t.Errorf("%s: %q is neither on the first page nor at the top of its own", name, cause)
+		}
+	}
+}
+
+// testRoom shows that a name is not broken where there is room for it, and that nothing
+// must be scrolled sideways to where there is less.
+func testRoom(t *testing.T, p *tab, b bridge) {
+	for _, width := range []int64{1280, 970, 950, 780, 320} {
+		p.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(b.base+"/"))
+		if over := eval[int](p, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+			wide := eval[[]string](p, `[...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 100))`)
+			t.Errorf("at %d pixels the first page is %d too wide: %q", width, over, wide[:min(len(wide), 3)])
+		}
+		// A name may be broken after a sign that it has for a blank.
+		for _, word := range eval[[]string](p, `(() => {
+			const words = [];
+			const walk = document.createTreeWalker(document.querySelector(".scripts tbody"), NodeFilter.SHOW_TEXT);
+			while (walk.nextNode()) {
+				if (!walk.currentNode.parentElement.matches(".name a")) continue;
+				for (const m of walk.currentNode.data.matchAll(/[^-_ ]+/g)) {
+					const range = document.createRange();
+					range.setStart(walk.currentNode, m.index);
+					range.setEnd(walk.currentNode, m.index + m[0].length);
+					if (range.getClientRects().length > 1) words.push(m[0]);
+				}
+			}
+			return words;
+		})()`) {
+			t.Errorf("at %d pixels %q is broken", width, word)
 		}
 	}
 }
