@@ -46,6 +46,8 @@ func launch(t *testing.T) context.Context {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		// A name that is not localhost: what is private is not shown to who asks by it.
+		chromedp.Flag("host-resolver-rules", "MAP bridge.example 127.0.0.1"),
 		// Bars of scrolling take room that a phone does not give them.
 		chromedp.Flag("hide-scrollbars", true))
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)

@@ -3,6 +3,7 @@ package browser_test
 import (
 	_ "embed"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -25,6 +26,9 @@ var pages = []string{
 	"/scripts/nobody",
 }
 
+// public are those from which something private is left out.
+var public = []string{"/", "/scripts/lossy", "/receivers/statsd", "/uploads/coscale"}
+
 // TestPages holds every kind of page against axe-core and what it does not know.
 func TestPages(t *testing.T) {
 	browser := launch(t)
@@ -37,6 +41,15 @@ func TestPages(t *testing.T) {
 				p.do(chromedp.Navigate(b.base + path))
 				for _, fault := range faultsOf(p) {
 					t.Errorf("%s: %s", path, fault)
+				}
+			}
+			for _, path := range public {
+				p.do(chromedp.Navigate(strings.Replace(b.base, "127.0.0.1", "bridge.example", 1) + path))
+				if !eval[bool](p, `document.body.innerText.includes("log in as one of the")`) && path != "/" {
+					t.Errorf("%s: what is private is shown", path)
+				}
+				for _, fault := range faultsOf(p) {
+					t.Errorf("%s, of which the private parts are hidden: %s", path, fault)
 				}
 			}
 			for _, complaint := range p.complaints {
