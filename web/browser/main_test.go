@@ -171,14 +171,14 @@ type bridge struct{ base, dir string }
 var listening = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
 // serve runs the program that make has built in a folder that has its configuration.
-func serve(t *testing.T, dir, config string) bridge {
+func serve(t *testing.T, dir, config string, flags ...string) bridge {
 	t.Helper()
 	program := os.Getenv("SCRIPTBRIDGE")
 	if program == "" {
 		t.Fatal("SCRIPTBRIDGE names no program (make pages builds and names it)")
 	}
 	output := new(output)
-	cmd := exec.Command(program, "--config.file="+config, "--web.listen-address=127.0.0.1:0", "--web.enable-lifecycle", "--storage.path="+t.TempDir())
+	cmd := exec.Command(program, append([]string{"--config.file=" + config, "--web.listen-address=127.0.0.1:0"}, flags...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, output, output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -282,7 +282,7 @@ func everything(t *testing.T) bridge {
 			t.Fatal(err)
 		}
 	}
-	b := serve(t, dir, config)
+	b := serve(t, dir, config, "--web.enable-lifecycle", "--storage.path="+t.TempDir())
 	conn, err := net.Dial("udp", "127.0.0.1:"+statsd)
 	if err != nil {
 		t.Fatal(err)

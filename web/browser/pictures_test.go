@@ -73,6 +73,7 @@ func pictureExamples(t *testing.T, p *tab) {
 	if err := os.CopyFS(filepath.Join(dir, "examples"), os.DirFS("../../examples")); err != nil {
 		t.Fatal(err)
 	}
+	// As the README starts it.
 	b := serve(t, filepath.Join(dir, "examples"), "scriptbridge.yml")
 	// A few runs each, so that there is something to see.
 	await(t, "the scripts to run", func() bool {
@@ -119,7 +120,7 @@ func crowd(t *testing.T, n int) bridge {
 	if err := os.WriteFile(file, []byte(config.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := serve(t, dir, file)
+	b := serve(t, dir, file, "--web.enable-lifecycle")
 	b.ready(t)
 	return b
 }
