@@ -85,7 +85,7 @@ func (c *Client) begun(ctx context.Context, stale string) (session, error) {
 		return session{}, &NoAnswerError{fmt.Errorf("login: %w", err), true}
 	}
 	var made loginAnswer
-	err = c.send(ctx, http.MethodPost, "login/", form{{"accessToken", access}}, session{access: access}, &made)
+	err = c.send(WithVia(ctx, ""), http.MethodPost, "login/", form{{"accessToken", access}}, session{access: access}, &made)
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		status.Login = true
 		return session{}, status

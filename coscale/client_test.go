@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -559,5 +560,28 @@ func TestCreateNothing(t *testing.T) {
 	client := NewClient(ClientOptions{})
 	if _, err := client.Create(t.Context(), Metrics, Metric{}); err == nil || err.Error() != "a coscale.Metric cannot be created" {
 		t.Error(err)
+	}
+}
+
+// A login brings nothing: it names its sender alone, also where what comes next came
+// through bridges. One of them would take it for what comes back, and nothing at all
+// would be sent to it.
+func TestLoginVia(t *testing.T) {
+	via := make(map[string]string)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		via[path.Base(r.URL.Path)] = r.Header.Get(ViaHeader)
+		fmt.Fprint(w, `{"token":"t","id":17}`)
+	}))
+	defer server.Close()
+	client := NewClient(ClientOptions{
+		URL: server.URL, AppID: "A", UserAgent: "scriptbridge/test", Bridge: "b",
+		Token: func() (string, error) { return testAccess, nil },
+	})
+	defer client.o.HTTP.CloseIdleConnections()
+	if _, err := client.Create(WithVia(t.Context(), "a"), Servers, &Server{Object: Object{Name: "web-01"}}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"login": "b", "servers": "b, a"}, via); diff != "" {
+		t.Errorf("via (-want +got):\n%s", diff)
 	}
 }

@@ -17,17 +17,15 @@ const LoopType = "LOOP"
 type viaKey struct{}
 
 // WithVia has the requests that are made with ctx tell that their content came
-// through bridges.
+// through bridges; empty: through none. The login before them, which has no content,
+// does not.
 func WithVia(ctx context.Context, via string) context.Context {
-	if via == "" {
-		return ctx
-	}
 	return context.WithValue(ctx, viaKey{}, via)
 }
 
 // via is the header's value for a request.
 func (c *Client) via(ctx context.Context) string {
-	if via, ok := ctx.Value(viaKey{}).(string); ok {
+	if via, _ := ctx.Value(viaKey{}).(string); via != "" {
 		return c.o.Bridge + ", " + via
 	}
 	return c.o.Bridge
