@@ -25,6 +25,7 @@ import (
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/process"
+	"scriptbridge/status"
 	"scriptbridge/upload"
 	"scriptbridge/upload/all"
 	"scriptbridge/web"
@@ -230,31 +231,7 @@ func logStopped(logger log.Logger, left []process.Leftover) {
 
 // handler is what the web port answers.
 func (b *bridge) handler() (http.Handler, error) {
-	pages, err := web.New(web.Options{
-		Logger:        b.logger,
-		Scripts:       b.pool,
-		Receivers:     b.sources.receivers.Views,
-		Uploads:       b.uploads.States,
-		Textfile:      b.files.view,
-		Page:          b.page,
-		Metrics:       b.page,
-		TelemetryPath: b.flags.serve.telemetryPath,
-		Late:          lateness(b.reloader, b.sources),
-		Lifecycle:     b.flags.serve.lifecycle,
-		Reload:        func() error { return b.reloader.reload(b.over, true) },
-		Profiling:     b.flags.serve.profiling,
-		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
-		RunNow:        b.pool.RunNow,
-		ConfigStatus:  b.reloader.status,
-		Guard:         b.guard,
-		WebConfigFile: b.port.WebConfigFile,
-		Version:       version.Version,
-	})
-	if err != nil {
-		return nil, err
-	}
-	answers, err := api.New(api.Options{
-		Logger:       b.logger,
+	sources := status.Sources{
 		Scripts:      b.pool,
 		Receivers:    b.sources.receivers.Views,
 		Uploads:      b.uploads.States,
@@ -262,9 +239,25 @@ func (b *bridge) handler() (http.Handler, error) {
 		Page:         b.page,
 		Late:         lateness(b.reloader, b.sources),
 		ConfigStatus: b.reloader.status,
-		Hidden:       b.port.Hidden,
 		Version:      version.Version,
+	}
+	pages, err := web.New(web.Options{
+		Sources:       sources,
+		Logger:        b.logger,
+		Metrics:       b.page,
+		TelemetryPath: b.flags.serve.telemetryPath,
+		Lifecycle:     b.flags.serve.lifecycle,
+		Reload:        func() error { return b.reloader.reload(b.over, true) },
+		Profiling:     b.flags.serve.profiling,
+		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
+		RunNow:        b.pool.RunNow,
+		Guard:         b.guard,
+		WebConfigFile: b.port.WebConfigFile,
 	})
+	if err != nil {
+		return nil, err
+	}
+	answers, err := api.New(api.Options{Sources: sources, Logger: b.logger, Hidden: b.port.Hidden})
 	if err != nil {
 		return nil, err
 	}

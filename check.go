@@ -83,18 +83,21 @@ type checkReport struct {
 
 // flag tells what is wrong with what a flag names.
 func (r *checkReport) flag(err error) {
-	for _, one := range joined.Split(err) {
-		r.error(config.WithExcerpts(one))
-	}
-	r.failed, r.found.Errors = true, append(r.found.Errors, cli.Problems(err)...)
+	r.found.Errors = append(r.found.Errors, r.excerpts(err)...)
 }
 
 // unreadable tells why a file is no configuration.
 func (r *checkReport) unreadable(file string, err error) {
+	r.found.Files = append(r.found.Files, status.CheckedFile{File: file, Errors: r.excerpts(err)})
+}
+
+// excerpts prints errors with excerpts of the lines that they are about.
+func (r *checkReport) excerpts(err error) []status.Problem {
 	for _, one := range joined.Split(err) {
 		r.error(config.WithExcerpts(one))
 	}
-	r.failed, r.found.Files = true, append(r.found.Files, status.CheckedFile{File: file, Errors: cli.Problems(err)})
+	r.failed = true
+	return cli.Problems(err)
 }
 
 // examined tells what is wrong with a configuration that can be read.

@@ -71,11 +71,8 @@ func (r *tryReport) drawn(w io.Writer, screen func() (lines int, ok bool), views
 	in.series()
 	in.Printer = r.To(&b)
 	in.Styled(styleOf(worst(views, lossy)), "%s\n", r.summary(views, lossy))
-	o := status.Overview{Scripts: make([]status.Script, len(views))}
-	m := status.Maker{Page: r.page, Private: true}
-	for i := range views {
-		o.Scripts[i] = m.Script(&views[i])
-	}
+	var o status.Overview
+	status.Maker{Page: r.page, Private: true}.Fill(&o, status.Views{Scripts: views})
 	headings, rows, styles := triedRows(&o)
 	table(in.Printer, headings, rows, styles)
 	in.begin()

@@ -92,28 +92,25 @@ type Views struct {
 
 // Fill fills in the tables of an overview, and what is counted in them.
 func (m Maker) Fill(o *Overview, of Views) {
-	o.Scripts = make([]Script, len(of.Scripts))
-	for i := range of.Scripts {
-		o.Scripts[i] = m.Script(&of.Scripts[i])
-	}
+	o.Scripts = each(of.Scripts, m.Script)
 	o.Receivers, o.Uploads, o.Textfile = m.Receivers(of.Receivers), m.Uploads(of.Uploads), m.Textfile(of.Textfile)
 	o.count()
 }
 
 // Receivers is Receiver for each.
-func (m Maker) Receivers(views []receive.View) []Receiver {
-	list := make([]Receiver, len(views))
-	for i := range views {
-		list[i] = m.Receiver(&views[i])
-	}
-	return list
-}
+func (m Maker) Receivers(views []receive.View) []Receiver { return each(views, m.Receiver) }
 
 // Uploads is Upload for each.
-func (m Maker) Uploads(views []upload.State) []Upload {
-	list := make([]Upload, len(views))
+func (m Maker) Uploads(views []upload.State) []Upload { return each(views, m.Upload) }
+
+// WithHistories is WithHistory for each script.
+func (m Maker) WithHistories(views []script.View) []Script { return each(views, m.WithHistory) }
+
+// each makes a list that is never nil, so that it is one in JSON too.
+func each[V, D any](views []V, one func(*V) D) []D {
+	list := make([]D, len(views))
 	for i := range views {
-		list[i] = m.Upload(&views[i])
+		list[i] = one(&views[i])
 	}
 	return list
 }

@@ -1,7 +1,8 @@
 // Package status says how scripts, receivers and uploads are, in one form for
 // the JSON API, the pages, `scriptbridge status`, and try and check with
-// --output=json (docs/api.md): states.go has the words, script.go, receiver.go
-// and upload.go the types, each with the function that makes it.
+// --output=json (docs/api.md): sources.go has what they are made of, states.go the
+// words, script.go, receiver.go and upload.go the types, each with the function that
+// makes it.
 //
 // What is private (what a script printed, its errors, its arguments, addresses)
 // is filled in only where a Maker is told that the reader may see it. Times are

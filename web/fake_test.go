@@ -16,6 +16,7 @@ import (
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
+	"scriptbridge/status"
 )
 
 // fakes stand for the pool and the collector.
@@ -60,12 +61,15 @@ func key(k record.Kind, name string) string {
 // options are those of a bridge in good order.
 func (f *fakes) options() Options {
 	return Options{
-		Scripts: f, Page: f, TelemetryPath: "/metrics", Version: "1.2.3", Logger: log.NewNopLogger(),
-		Metrics:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "metrics") }),
-		Late:         func() []string { return nil },
-		ConfigStatus: func() (bool, time.Time, error) { return true, time.Now().UTC().Add(-3 * time.Hour), nil },
-		Reload:       func() error { return nil },
-		Quit:         func() {},
+		Sources: status.Sources{
+			Scripts: f, Page: f, Version: "1.2.3",
+			Late:         func() []string { return nil },
+			ConfigStatus: func() (bool, time.Time, error) { return true, time.Now().UTC().Add(-3 * time.Hour), nil },
+		},
+		TelemetryPath: "/metrics", Logger: log.NewNopLogger(),
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "metrics") }),
+		Reload:  func() error { return nil },
+		Quit:    func() {},
 	}
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -122,13 +121,12 @@ type receiverPage struct {
 }
 
 func (s *Server) serveReceiver(w http.ResponseWriter, r *http.Request) {
-	views := s.Receivers()
-	i := slices.IndexFunc(views, func(v receive.View) bool { return v.Name == r.PathValue("name") })
-	if i < 0 {
+	v := s.Receiver(r.PathValue("name"))
+	if v == nil {
 		s.NotFound(w, r, "there is no receiver of this name")
 		return
 	}
-	v, now := &views[i], time.Now()
+	now := time.Now()
 	p := &receiverPage{
 		frame: s.frame(texts.Visible(v.Name)+" – scriptbridge", "../", now),
 		Name:  texts.Visible(v.Name), Badge: receiverBadge(v), Hidden: s.gate.Hidden(r),

@@ -324,9 +324,7 @@ func (s *Server) serveStatus(w http.ResponseWriter, r *http.Request) {
 	p.Series = number(series)
 	p.Contained = strings.ReplaceAll(strings.TrimSuffix(string(s.Scripts.Containment()), "s"), "_", " ") + "s"
 
-	if s.Textfile != nil {
-		p.Textfile = lineOf(status.Maker{Private: private}.Textfile(s.Textfile()), now)
-	}
+	p.Textfile = lineOf(status.Maker{Private: private}.Textfile(s.Textfile()), now)
 	ok, at, err := s.ConfigStatus()
 	p.Config = configLine{OK: ok, At: ago(at, now)}
 	if !ok && err != nil && private {

@@ -118,13 +118,12 @@ func talliesIn(title string, counts map[string]uint64) tallies {
 }
 
 func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request) {
-	views := s.Uploads()
-	i := slices.IndexFunc(views, func(v upload.State) bool { return v.Name == r.PathValue("name") })
-	if i < 0 {
+	v := s.Upload(r.PathValue("name"))
+	if v == nil {
 		s.NotFound(w, r, "there is no upload of this name")
 		return
 	}
-	v, now := &views[i], time.Now()
+	now := time.Now()
 	stats := statsOf(*v)
 	p := &uploadPage{
 		frame: s.frame(texts.Visible(v.Name)+" – scriptbridge", "../", now),

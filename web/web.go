@@ -34,39 +34,16 @@ import (
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/compress"
 	"scriptbridge/internal/texts"
-	"scriptbridge/receive"
-	"scriptbridge/script"
 	"scriptbridge/status"
-	"scriptbridge/upload"
 )
-
-// Scripts is the pool as seen from here: *script.Pool.
-type Scripts interface {
-	// Views gives every script, in the order of the configuration.
-	Views() []script.View
-	// View gives one; false when there is none of that name.
-	View(name string) (script.View, bool)
-	// Containment says what keeps the processes of a run together.
-	Containment() script.Containment
-}
 
 // Options is what the pages are made of. Every field is needed but for those
 // that say otherwise. All functions are called from many goroutines.
 type Options struct {
-	Scripts Scripts
-	Page    status.Page
-	// Receivers and Uploads give what is configured, in order; nil: nothing
-	// is.
-	Receivers func() []receive.View
-	Uploads   func() []upload.State
-	// Textfile gives the file for node_exporter; nil, or a nil of it: there is none.
-	Textfile func() *status.TextfileView
+	status.Sources
 	// Metrics answers GET and HEAD at TelemetryPath.
 	Metrics       http.Handler
 	TelemetryPath string
-	// Late names what /-/ready waits for, such as "script disks"; empty when the
-	// first turns are over.
-	Late func() []string
 	// Lifecycle allows POST /-/reload and POST /-/quit. Reload blocks until
 	// the new configuration is at work or refused, and Quit must not block.
 	Lifecycle bool
@@ -76,14 +53,10 @@ type Options struct {
 	RunNow func(name string) error
 	// Profiling allows /debug/pprof/ to those who may see private pages.
 	Profiling bool
-	// ConfigStatus tells of the last attempt to read the configuration: when the one
-	// in use was read; or when the file was refused, and what was wrong with it.
-	ConfigStatus func() (ok bool, at time.Time, err error)
 	// Guard keeps out who may not reload or quit; nil: access.Guard's.
 	Guard *access.Guard
 	// WebConfigFile is that of Gate.
 	WebConfigFile string
-	Version       string
 	Logger        log.Logger
 }
 
@@ -137,12 +110,7 @@ type Server struct {
 
 // New makes a server. The error is about an option.
 func New(o Options) (*Server, error) {
-	if o.Receivers == nil {
-		o.Receivers = func() []receive.View { return nil }
-	}
-	if o.Uploads == nil {
-		o.Uploads = func() []upload.State { return nil }
-	}
+	o.Sources = o.Complete()
 	s := &Server{Options: o, gate: Gate{o.WebConfigFile, o.Logger}, started: time.Now()}
 	s.stylePath, s.refreshPath = hashed("style", styleSheet, ".css"), hashed("refresh", refreshScript, ".js")
 	if err := s.checkTelemetryPath(); err != nil {

@@ -18,36 +18,16 @@ import (
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/compress"
 	"scriptbridge/internal/relative"
-	"scriptbridge/receive"
-	"scriptbridge/script"
 	"scriptbridge/status"
-	"scriptbridge/upload"
 )
 
-// Scripts is the pool as seen from here: *script.Pool.
-type Scripts interface {
-	Views() []script.View
-	View(name string) (script.View, bool)
-	Containment() script.Containment
-}
-
-// Options is what is answered. Every field is needed but Textfile. All functions are called
-// from many goroutines.
+// Options is what is answered, and to whom.
 type Options struct {
-	Scripts   Scripts
-	Page      status.Page
-	Receivers func() []receive.View
-	Uploads   func() []upload.State
-	// Textfile gives the file for node_exporter; nil, or a nil of it: there is none.
-	Textfile func() *status.TextfileView
-	// Late names what readiness waits for; empty when all is ready.
-	Late func() []string
-	// ConfigStatus tells of the last attempt to read the configuration.
-	ConfigStatus func() (ok bool, at time.Time, err error)
-	// Hidden says why a request may not see what is private; empty when it may.
-	Hidden  func(*http.Request) string
-	Version string
-	Logger  log.Logger
+	status.Sources
+	// Hidden says why a request may not see what is private; empty when it may. It is
+	// called from many goroutines.
+	Hidden func(*http.Request) string
+	Logger log.Logger
 }
 
 // Server answers below /api/v1 what Owns says.
@@ -72,6 +52,7 @@ func Owns(path string) bool {
 
 // New makes a server.
 func New(o Options) (*Server, error) {
+	o.Sources = o.Complete()
 	s := &Server{Options: o, started: time.Now()}
 	mux := http.NewServeMux()
 	for path, document := range map[string]func(*http.Request, status.Maker, status.Reader) (any, string){
@@ -144,10 +125,6 @@ func (s *Server) fail(w http.ResponseWriter, code int, text string) {
 
 func (s *Server) overview(_ *http.Request, m status.Maker, reader status.Reader) (any, string) {
 	ok, at, err := s.ConfigStatus()
-	views := status.Views{Scripts: s.Scripts.Views(), Receivers: s.Receivers(), Uploads: s.Uploads()}
-	if s.Textfile != nil {
-		views.Textfile = s.Textfile()
-	}
 	o := &status.Overview{
 		Reader: reader, Version: s.Version, Started: status.Time(s.started), NotReady: s.Late(),
 		Config: status.Configuration{OK: ok, At: status.Time(at)}, Containment: string(s.Scripts.Containment()),
@@ -156,17 +133,12 @@ func (s *Server) overview(_ *http.Request, m status.Maker, reader status.Reader)
 	if err != nil && m.Private {
 		o.Config.Error = err.Error()
 	}
-	m.Fill(o, views)
+	m.Fill(o, s.Views())
 	return o, ""
 }
 
 func (s *Server) scripts(_ *http.Request, m status.Maker, reader status.Reader) (any, string) {
-	views := s.Scripts.Views()
-	list := status.Scripts{Reader: reader, Scripts: make([]status.Script, len(views))}
-	for i := range views {
-		list.Scripts[i] = m.WithHistory(&views[i])
-	}
-	return list, ""
+	return status.Scripts{Reader: reader, Scripts: m.WithHistories(s.Scripts.Views())}, ""
 }
 
 func (s *Server) script(r *http.Request, m status.Maker, reader status.Reader) (any, string) {
@@ -182,12 +154,11 @@ func (s *Server) receivers(_ *http.Request, m status.Maker, reader status.Reader
 }
 
 func (s *Server) receiver(r *http.Request, m status.Maker, reader status.Reader) (any, string) {
-	for _, v := range s.Receivers() {
-		if v.Name == r.PathValue("name") {
-			return status.OneReceiver{Reader: reader, ReceiverDetails: m.ReceiverDetails(&v)}, ""
-		}
+	v := s.Receiver(r.PathValue("name"))
+	if v == nil {
+		return nil, missing("receiver", r)
 	}
-	return nil, missing("receiver", r)
+	return status.OneReceiver{Reader: reader, ReceiverDetails: m.ReceiverDetails(v)}, ""
 }
 
 func (s *Server) uploads(_ *http.Request, m status.Maker, reader status.Reader) (any, string) {
@@ -195,12 +166,11 @@ func (s *Server) uploads(_ *http.Request, m status.Maker, reader status.Reader) 
 }
 
 func (s *Server) upload(r *http.Request, m status.Maker, reader status.Reader) (any, string) {
-	for _, v := range s.Uploads() {
-		if v.Name == r.PathValue("name") {
-			return status.OneUpload{Reader: reader, Upload: m.Upload(&v)}, ""
-		}
+	v := s.Upload(r.PathValue("name"))
+	if v == nil {
+		return nil, missing("upload", r)
 	}
-	return nil, missing("upload", r)
+	return status.OneUpload{Reader: reader, Upload: m.Upload(v)}, ""
 }
 
 func missing(what string, r *http.Request) string {

@@ -19,6 +19,7 @@ import (
 	"scriptbridge/record"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
+	"scriptbridge/status"
 	"scriptbridge/upload"
 )
 
@@ -61,12 +62,15 @@ func newCrowd(n int) (c crowd) {
 func newServer(t testing.TB, c crowd, hidden string) *Server {
 	t.Helper()
 	s, err := New(Options{
-		Scripts: c, Page: c, Version: "1.2.3", Logger: log.NewNopLogger(),
-		Receivers:    func() []receive.View { return []receive.View{{Name: "statsd", Up: true}} },
-		Uploads:      func() []upload.State { return []upload.State{{Name: "coscale", Error: "a word of it"}} },
-		Late:         func() []string { return nil },
-		ConfigStatus: func() (bool, time.Time, error) { return false, time.Now(), errors.New("a word of it") },
-		Hidden:       func(*http.Request) string { return hidden },
+		Sources: status.Sources{
+			Scripts: c, Page: c, Version: "1.2.3",
+			Receivers:    func() []receive.View { return []receive.View{{Name: "statsd", Up: true}} },
+			Uploads:      func() []upload.State { return []upload.State{{Name: "coscale", Error: "a word of it"}} },
+			Late:         func() []string { return nil },
+			ConfigStatus: func() (bool, time.Time, error) { return false, time.Now(), errors.New("a word of it") },
+		},
+		Logger: log.NewNopLogger(),
+		Hidden: func(*http.Request) string { return hidden },
 	})
 	if err != nil {
 		t.Fatal(err)
