@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 
@@ -70,7 +71,7 @@ const textfilePrefix = "scriptbridge_textfile_"
 
 // pieces are the page for node_exporter. It has go_, process_ and promhttp_ itself; and when
 // the file was written it tells by the file's time, which must not make it another one.
-func (t *textfiles) pieces() [][]byte {
+func (t *textfiles) pieces() iter.Seq[[]byte] {
 	return t.page.Textfile(func(family string) bool {
 		return strings.HasPrefix(family, "scriptbridge_") && family != textfilePrefix+"last_write_timestamp_seconds"
 	})

@@ -19,6 +19,7 @@
 package collector
 
 import (
+	"hash/maphash"
 	"math"
 	"slices"
 	"sync"
@@ -105,6 +106,7 @@ func New(o Options) *Collector {
 		index:     newIndex(),
 		changed:   make(map[*source]struct{}),
 	}
+	c.layout.press.seed = maphash.MakeSeed()
 	c.reserveProcess()
 	return c
 }

@@ -90,14 +90,12 @@ func (s *stream) scrape(c *Collector, ran map[*source]bool) {
 	for _, chunk := range c.layout.chunks {
 		for _, b := range chunk.blocks {
 			if s.blocks[b] == nil || ran[b.source] {
-				s.blocks[b] = b.append(s.blocks[b][:0], text)
+				s.blocks[b] = b.append(s.blocks[b][:0], text, nil)
 			}
 			page = append(page, s.blocks[b]...)
 		}
 	}
 	if s.page = page; s.gzip {
-		p := packers.Get().(*packer)
-		defer packers.Put(p)
-		s.page = bytes.Clone(p.pack(page, true))
+		s.page = deflate(new(bytes.Buffer), page, true)
 	}
 }

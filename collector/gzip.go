@@ -2,13 +2,16 @@ package collector
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"hash/crc32"
+	"hash/maphash"
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/s2"
 )
 
 // gzipHeader begins a member that says nothing of file, time or system.
@@ -20,29 +23,91 @@ func appendTrailer(dst []byte, crc uint32, size int) []byte {
 	return binary.LittleEndian.AppendUint32(dst, uint32(size)) // modulo 2^32, as RFC 1952 has it
 }
 
-// packer makes stretches of deflate streams, each readable by itself.
-type packer struct {
-	buf   bytes.Buffer
-	flate *flate.Writer
+// pieceSize is about how much text is compressed at once: more compresses better,
+// less needs less memory while a page is served.
+const pieceSize = 64 << 10
+
+// piece is a stretch of a page's text, kept compressed: the text itself would be
+// most of what a series takes. What never changes again is that of data, once it is there.
+type piece struct {
+	size int    // of the text
+	hash uint64 // of the text
+	crc  uint32 // of the text, and
+	pow  uint32 // what takes a checksum past it, both where there is a deflate stream
+	// data by encoding: S2 for pages that are asked for plain, which costs less than
+	// to send them does; a byte-aligned stretch of a deflate stream for gzip.
+	data [2][]byte
 }
 
-var packers = sync.Pool{New: func() any {
-	w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is a valid one
-	return &packer{flate: w}
-}}
-
-// pack compresses a text. The stretch ends at a byte, so that another one can
-// follow, or ends the stream. It is the packer's own until the next call.
-func (p *packer) pack(text []byte, last bool) []byte {
-	p.buf.Reset()
-	p.flate.Reset(&p.buf)
-	_, _ = p.flate.Write(text) // a buffer takes everything
-	if last {
-		_ = p.flate.Close()
-	} else {
-		_ = p.flate.Flush()
+// encoding is the index into a piece's data.
+func (v variant) encoding() int {
+	if v.gzip {
+		return 1
 	}
-	return p.buf.Bytes()
+	return 0
+}
+
+// press compresses pieces.
+type press struct {
+	seed maphash.Seed
+	text []byte       // scratch, as is
+	out  bytes.Buffer // that
+}
+
+// fill compresses a piece's text, where that has not been done.
+func (p *press) fill(to *piece, text []byte, v variant) {
+	switch data := &to.data[v.encoding()]; {
+	case *data != nil:
+	case v.gzip:
+		to.crc, to.pow = crc32.ChecksumIEEE(text), crcPower(len(text))
+		*data = bytes.Clone(deflate(&p.out, text, false))
+	default:
+		p.out.Reset()
+		p.out.Grow(s2.MaxEncodedLen(len(text)))
+		room := p.out.AvailableBuffer()
+		*data = bytes.Clone(s2.Encode(room[:cap(room)], text))
+	}
+}
+
+// rest lets go of what a text that was too long for it has left.
+func (p *press) rest() {
+	if cap(p.text) > 4*pieceSize {
+		p.text = nil
+	}
+	if p.out.Cap() > 4*pieceSize {
+		p.out = bytes.Buffer{}
+	}
+}
+
+// deflate compresses a text to a stretch of a deflate stream, readable by itself. The
+// stretch ends at a byte, so that another one can follow, or ends the stream. It is
+// the buffer's own.
+func deflate(buf *bytes.Buffer, text []byte, last bool) []byte {
+	buf.Reset()
+	_ = flate.StatelessDeflate(buf, text, last, nil) // a buffer takes everything
+	return buf.Bytes()
+}
+
+// all gives the page's pieces, each good until the next one: of a page for gzip as
+// they are, of another one their text.
+func (p *page) all(gzip bool) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		var text []byte
+		if !gzip {
+			text = make([]byte, pieceSize+pieceSize/8)
+		}
+		for _, piece := range p.pieces {
+			if !gzip {
+				var err error
+				if piece, err = s2.Decode(text[:cap(text)], piece); err != nil {
+					panic(err) // it was made here
+				}
+			}
+			if !yield(piece) {
+				return
+			}
+		}
+	}
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3).

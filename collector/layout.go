@@ -31,7 +31,7 @@ func (v variant) index() int {
 type layout struct {
 	chunks []*chunk
 	pages  [2 * formats]*page // finished; nil after a change
-	plain  []byte             // scratch
+	press  press
 
 	unchecked map[*block]struct{} // which judge has to look at
 }
@@ -40,23 +40,15 @@ type layout struct {
 type chunk struct {
 	blocks   []*block // never empty
 	size     int      // bytes, as measured when it was last balanced
-	rendered [2 * formats]*rendered
-}
-
-// rendered is a chunk as bytes that never change again.
-type rendered struct {
-	data []byte // the text itself, or a byte-aligned stretch of a deflate stream
-	size int    // of the text
-	crc  uint32 // of the text
-	pow  uint32 // what takes a checksum past the text
+	rendered [formats][]*piece
 }
 
 // page is a finished page without its end: the process-wide families.
 type page struct {
-	pieces [][]byte
-	size   int    // of the pieces
-	plain  int    // of the text
-	crc    uint32 // of the text
+	pieces [][]byte // compressed
+	size   int      // of the pieces
+	plain  int      // of the text
+	crc    uint32   // of the text, where it is for gzip
 }
 
 const (
@@ -128,7 +120,7 @@ func (l *layout) touch(b *block) {
 
 // stale marks the bytes of a block as out of date.
 func (l *layout) stale(b *block) {
-	b.chunk.rendered = [2 * formats]*rendered{}
+	b.chunk.rendered = [formats][]*piece{}
 	l.pages = [2 * formats]*page{}
 }
 
@@ -137,7 +129,7 @@ func (l *layout) stale(b *block) {
 func (l *layout) balance() {
 	var out []*chunk
 	for _, c := range l.chunks {
-		if c.rendered != ([2 * formats]*rendered{}) {
+		if slices.ContainsFunc(c.rendered[:], func(r []*piece) bool { return r != nil }) {
 			out = append(out, c)
 			continue
 		}

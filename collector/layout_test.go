@@ -38,15 +38,17 @@ func TestLayout(t *testing.T) {
 		_ = c.Put(b)
 		checkLayout(t, c)
 		chunks = max(chunks, len(c.layout.chunks))
-		f := accepted[dice.IntN(2)]
-		var page bytes.Buffer
-		if err := c.WritePage(&page, f, nil); err != nil {
-			t.Fatal(err)
+		for range dice.IntN(6) { // the formats share what they keep
+			f := accepted[dice.IntN(2)]
+			var page bytes.Buffer
+			if err := c.WritePage(&page, f, nil); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(page.Bytes(), get(t, c, f, dice.IntN(2) == 0)) {
+				t.Fatal("what is served is not the page")
+			}
+			parsePage(t, page.Bytes(), f)
 		}
-		if !bytes.Equal(page.Bytes(), get(t, c, f, dice.IntN(2) == 0)) {
-			t.Fatal("what is served is not the page")
-		}
-		parsePage(t, page.Bytes(), f)
 	}
 	if chunks < 5 {
 		t.Errorf("only %d chunks, which is no test", chunks)
@@ -126,5 +128,56 @@ func TestAppendValue(t *testing.T) {
 	}
 	if got := string(appendStamp(nil, 1769012345005, openMetrics)); got != "1769012345.005" {
 		t.Error(got)
+	}
+}
+
+// TestPagesAreKeptOnce: what is kept of pages that were served in both formats, plain and
+// gzipped, is a part of one of them, and the formats share it where their text is the same.
+func TestPagesAreKeptOnce(t *testing.T) {
+	for _, c := range []struct {
+		load
+		most int // percent
+	}{{load{scripts: 2, metrics: 2, dims: 3000}, 25}, {load{scripts: 10, metrics: 200, dims: 1}, 60}} {
+		kept, size := make(map[*byte]int), 0
+		collector, _ := c.fill(nil)
+		for f := range formats {
+			for _, gzip := range []bool{false, true} {
+				page := collector.layout.page(variant{f, gzip})
+				for _, piece := range page.pieces {
+					kept[&piece[0]] = len(piece)
+				}
+				size = page.plain
+			}
+		}
+		sum := 0
+		for _, n := range kept {
+			sum += n
+		}
+		if t.Logf("%d series: %d bytes of %d", c.series(), sum, size); sum > size*c.most/100 {
+			t.Errorf("%d bytes are kept of a page of %d, which is over %d %%", sum, size, c.most)
+		}
+	}
+}
+
+// TestSharedPieces: a chunk of which one piece is the same in both formats, and another is not.
+func TestSharedPieces(t *testing.T) {
+	var samples []record.Sample
+	for i := range 300 {
+		samples = append(samples, set(gaugeMeta, "a", float64(i), "l", fmt.Sprint(i)), set(&record.Meta{Name: "b", Type: record.Counter}, "b", float64(i), "l", fmt.Sprint(i)))
+	}
+	c := New(Options{})
+	for value := range 20 {
+		samples[value].Value += 0.5
+		_ = c.Put(whole(script("s", 1), samples...))
+		for _, i := range rand.New(rand.NewPCG(1, uint64(value))).Perm(4) {
+			f := accepted[i/2]
+			var page bytes.Buffer
+			if err := c.WritePage(&page, f, nil); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(page.Bytes(), get(t, c, f, i%2 == 0)) {
+				t.Fatal("what is served is not the page")
+			}
+		}
 	}
 }

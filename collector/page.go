@@ -1,11 +1,14 @@
 package collector
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"hash/maphash"
 	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -30,13 +33,13 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	last := c.gather(wanted, nil)
 	p := c.finished(v)
 	header := w.Header()
-	size := p.size + len(last)
+	size := p.plain + len(last)
+	begin := ""
 	if v.gzip {
 		crc := crc32.Update(p.crc, crc32.IEEETable, last)
-		packer := packers.Get().(*packer)
-		defer packers.Put(packer)
-		last = appendTrailer(packer.pack(last, true), crc, p.plain+len(last))
-		size = len(gzipHeader) + p.size + len(last)
+		last = appendTrailer(deflate(new(bytes.Buffer), last, true), crc, p.plain+len(last))
+		begin = gzipHeader
+		size = len(begin) + p.size + len(last)
 		header.Set("Content-Encoding", "gzip")
 	}
 	header.Set("Content-Type", string(wanted))
@@ -45,17 +48,15 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	if v.gzip {
-		if _, err := io.WriteString(w, gzipHeader); err != nil {
+	to := bufio.NewWriterSize(w, pieceSize)
+	_, _ = to.WriteString(begin)
+	for piece := range p.all(v.gzip) {
+		if _, err := to.Write(piece); err != nil {
 			return // they hung up
 		}
 	}
-	for _, piece := range p.pieces {
-		if _, err := w.Write(piece); err != nil {
-			return
-		}
-	}
-	_, _ = w.Write(last)
+	_, _ = to.Write(last)
+	_ = to.Flush()
 }
 
 // finished is the page as it is now.
@@ -78,40 +79,48 @@ func (l *layout) page(v variant) *page {
 	l.balance()
 	p := new(page)
 	for _, c := range l.chunks {
-		r := c.rendered[i]
-		if r == nil {
-			r = l.render(c, v)
-			c.rendered[i] = r
+		for _, r := range l.render(c, v) {
+			p.pieces = append(p.pieces, r.data[v.encoding()])
+			p.size += len(r.data[v.encoding()])
+			p.plain += r.size
+			p.crc = crcMultiply(r.pow, p.crc) ^ r.crc
 		}
-		p.pieces = append(p.pieces, r.data)
-		p.size += len(r.data)
-		p.plain += r.size
-		p.crc = crcMultiply(r.pow, p.crc) ^ r.crc
-	}
-	if v.gzip { // small, and dear to write in pieces
-		p.pieces = [][]byte{bytes.Join(p.pieces, nil)}
 	}
 	l.pages[i] = p
+	l.press.rest()
 	return p
 }
 
-// render makes a chunk's bytes.
-func (l *layout) render(c *chunk, v variant) *rendered {
-	l.plain = l.plain[:0]
+// render gives a chunk's pieces, and makes those that are not there yet.
+func (l *layout) render(c *chunk, v variant) []*piece {
+	has := c.rendered[v.format]
+	if len(has) > 0 && !slices.ContainsFunc(has, func(p *piece) bool { return p.data[v.encoding()] == nil }) {
+		return has
+	}
+	var pieces []*piece
+	add := func(text []byte) []byte {
+		if len(text) == 0 {
+			return text
+		}
+		n := len(pieces)
+		p := &piece{size: len(text), hash: maphash.Bytes(l.press.seed, text)}
+		for _, other := range c.rendered {
+			if n < len(other) && other[n].size == p.size && other[n].hash == p.hash {
+				p = other[n] // the text is the same in that format
+				break
+			}
+		}
+		l.press.fill(p, text, v)
+		pieces = append(pieces, p)
+		return text[:0]
+	}
+	rest := l.press.text[:0]
 	for _, b := range c.blocks {
-		l.plain = b.append(l.plain, v.format)
+		rest = b.append(rest, v.format, add)
 	}
-	r := &rendered{size: len(l.plain)}
-	if !v.gzip {
-		r.data = bytes.Clone(l.plain)
-		return r
-	}
-	r.crc = crc32.ChecksumIEEE(l.plain)
-	r.pow = crcPower(len(l.plain))
-	packer := packers.Get().(*packer)
-	defer packers.Put(packer)
-	r.data = bytes.Clone(packer.pack(l.plain, false))
-	return r
+	l.press.text = add(rest)
+	c.rendered[v.format] = pieces
+	return pieces
 }
 
 // gather gives the process-wide families, without those that keep refuses, and the
@@ -167,11 +176,19 @@ func untangle(families []*dto.MetricFamily) {
 }
 
 // Textfile gives the page as it is now for node_exporter's textfile collector, in
-// pieces that nobody may change: without times, for which that refuses a whole
+// pieces, each good until the next one: without times, for which that refuses a whole
 // file, and without the process-wide families that keep refuses.
-func (c *Collector) Textfile(keep func(family string) bool) [][]byte {
+func (c *Collector) Textfile(keep func(family string) bool) iter.Seq[[]byte] {
 	last := c.gather(expfmt.FmtText, keep) // first, as for a scrape: a source may have a name of theirs
-	return append(slices.Clone(c.finished(variant{format: textfile}).pieces), last)
+	page := c.finished(variant{format: textfile})
+	return func(yield func([]byte) bool) {
+		for piece := range page.all(false) {
+			if !yield(piece) {
+				return
+			}
+		}
+		yield(last)
+	}
 }
 
 // WritePage writes the page as it is now, without the process-wide families
@@ -199,7 +216,7 @@ func (c *Collector) chosen(as format, keep func(family string) bool) (page []byt
 	for _, ch := range c.layout.chunks {
 		for _, b := range ch.blocks {
 			if keep == nil || keep(b.family.name) {
-				page = b.append(page, as)
+				page = b.append(page, as, nil)
 			}
 		}
 	}

@@ -8,8 +8,10 @@ import (
 
 // This file makes the lines of the page.
 
-// append appends a block's lines, with the family's header before its first.
-func (b *block) append(dst []byte, f format) []byte {
+// append appends a block's lines, with the family's header before its first. Where
+// full is not nil, it is given a piece of the page whenever that is long enough, and gives what
+// to go on with.
+func (b *block) append(dst []byte, f format, full func([]byte) []byte) []byte {
 	first := b == b.family.blocks[0]
 	if b.family.loose[f] > 0 {
 		if !first {
@@ -20,9 +22,21 @@ func (b *block) append(dst []byte, f format) []byte {
 	if first {
 		dst = b.appendHeader(dst, f)
 	}
+	// The lines of many series stand by themselves: they are the same in most formats, and
+	// the header is not.
+	apart := full != nil && len(b.series) >= 256
+	if apart {
+		dst = full(dst)
+	}
 	b.sortSeries()
 	for _, se := range b.series {
 		dst = se.append(dst, f)
+		if len(dst) >= pieceSize && full != nil {
+			dst = full(dst)
+		}
+	}
+	if apart {
+		dst = full(dst)
 	}
 	return dst
 }

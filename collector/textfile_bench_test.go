@@ -22,7 +22,7 @@ func BenchmarkTextfile(b *testing.B) {
 					_ = c.Put(batch)
 				}
 				size := 0
-				for _, piece := range c.Textfile(nil) {
+				for piece := range c.Textfile(nil) {
 					size += len(piece)
 				}
 				b.SetBytes(int64(size))

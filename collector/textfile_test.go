@@ -17,11 +17,18 @@ import (
 	"scriptbridge/record"
 )
 
+func textfileOf(c *Collector, keep func(string) bool) (page []byte) {
+	for piece := range c.Textfile(keep) {
+		page = append(page, piece...)
+	}
+	return page
+}
+
 // checkTextfile holds the page for node_exporter against the text page: read as its
 // textfile collector reads it, it has the same series, and no other one.
 func checkTextfile(t testing.TB, c *Collector, asText parsed) {
 	t.Helper()
-	page := bytes.Join(c.Textfile(func(string) bool { return false }), nil)
+	page := textfileOf(c, func(string) bool { return false })
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(page))
 	if err != nil {
@@ -116,7 +123,7 @@ func TestTextfile(t *testing.T) {
 		t.Helper()
 		pages(t, c)
 		var types []string
-		for line := range bytes.Lines(bytes.Join(c.Textfile(func(f string) bool { return strings.HasPrefix(f, builtinPrefix) }), nil)) {
+		for line := range bytes.Lines(textfileOf(c, func(f string) bool { return strings.HasPrefix(f, builtinPrefix) })) {
 			if rest, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("# TYPE ")); ok && !bytes.HasPrefix(rest, []byte("scriptbridge_script")) && !bytes.HasPrefix(rest, []byte("scriptbridge_receiver")) {
 				types = append(types, string(rest))
 			}

@@ -3,6 +3,7 @@ package textfile
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -15,14 +16,14 @@ func BenchmarkWrite(b *testing.B) {
 				all = append(all, bytes.Repeat([]byte("x"), 64<<10))
 			}
 			f := newFile(b.TempDir(), nil)
-			if err := f.write(all); err != nil {
+			if err := f.write(slices.Values(all)); err != nil {
 				b.Fatal(err)
 			}
 			for n := 0; b.Loop(); n++ {
 				if changed {
 					all[0][0] = "yz"[n%2]
 				}
-				if err := f.write(all); err != nil {
+				if err := f.write(slices.Values(all)); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -46,7 +47,7 @@ func newFile(folder string, trusted *trust.Policy) file {
 
 // write has the file hold a page. Where it does already, only its time becomes new,
 // which node_exporter shows: that spares the disk.
-func (f *file) write(page [][]byte) error {
+func (f *file) write(page iter.Seq[[]byte]) error {
 	in, err := f.open()
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (f *file) write(page [][]byte) error {
 	}
 	var hash maphash.Hash
 	hash.SetSeed(f.seed)
-	for _, piece := range page {
+	for piece := range page {
 		_, _ = hash.Write(piece) // which never fails
 	}
 	holds, ours := hash.Sum64(), f.is == nil || is == nil || f.same(is)
@@ -125,7 +126,7 @@ func (f *file) same(is fs.FileInfo) bool {
 
 // replace writes the file anew; it appears whole or not at all. It is not synced: after a loss of
 // power it is written again anyway.
-func (f *file) replace(in fsx.Folder, page [][]byte) (fs.FileInfo, error) {
+func (f *file) replace(in fsx.Folder, page iter.Seq[[]byte]) (fs.FileInfo, error) {
 	next := filepath.Join(f.folder, nextName)
 	create := func() (*os.File, error) { return in.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) }
 	to, err := create()
@@ -159,8 +160,8 @@ func (f *file) replace(in fsx.Folder, page [][]byte) (fs.FileInfo, error) {
 const mode = 0o644
 
 // fill writes a page into a new file, and closes it.
-func fill(to *os.File, page [][]byte) (is fs.FileInfo, err error) {
-	for _, piece := range page {
+func fill(to *os.File, page iter.Seq[[]byte]) (is fs.FileInfo, err error) {
+	for piece := range page {
 		if _, err = to.Write(piece); err != nil {
 			break
 		}

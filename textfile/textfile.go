@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,8 +34,8 @@ type Options struct {
 	Folder string // absolute
 	// Trusted says whose links lead to the folder; nil asks nothing.
 	Trusted *trust.Policy
-	// Page gives the page as it is now, in pieces that nobody changes.
-	Page   func() [][]byte
+	// Page gives the page as it is now, in pieces, each good until the next one.
+	Page   func() iter.Seq[[]byte]
 	Counts *Counts
 	Logger log.Logger
 }

@@ -3,6 +3,7 @@ package textfile
 import (
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,11 +40,14 @@ func stat(t *testing.T, name string) os.FileInfo {
 	return info
 }
 
-func page(pieces ...string) (page [][]byte) {
-	for _, p := range pieces {
-		page = append(page, []byte(p))
+func page(pieces ...string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, p := range pieces {
+			if !yield([]byte(p)) {
+				return
+			}
+		}
 	}
-	return page
 }
 
 // entries are the names in a folder.
@@ -227,7 +231,7 @@ func TestSilent(t *testing.T) {
 		var text logged
 		hold, asked := make(chan struct{}), 0
 		counts := new(Counts)
-		w := New(Options{Folder: folder, Counts: counts, Logger: log.NewLogfmtLogger(&text), Page: func() [][]byte {
+		w := New(Options{Folder: folder, Counts: counts, Logger: log.NewLogfmtLogger(&text), Page: func() iter.Seq[[]byte] {
 			if asked++; asked == 2 {
 				<-hold
 			}
@@ -271,7 +275,7 @@ func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		counts := new(Counts)
-		w := New(Options{Folder: folder, Counts: counts, Logger: log.NewNopLogger(), Page: func() [][]byte {
+		w := New(Options{Folder: folder, Counts: counts, Logger: log.NewNopLogger(), Page: func() iter.Seq[[]byte] {
 			if asked++; asked == 1 {
 				panic("oh")
 			}
