@@ -65,7 +65,7 @@ func need(t *testing.T, name string) string {
 
 // process is one running program whose log can be waited for.
 type process struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
@@ -86,7 +86,7 @@ func (p *process) text() string {
 	return p.log.String()
 }
 
-func start(t *testing.T, dir, name string, args ...string) *process {
+func start(t testing.TB, dir, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Dir = dir
@@ -128,7 +128,7 @@ type bridge struct {
 
 var listeningOn = regexp.MustCompile(`msg="Listening on" address=(\S+)`)
 
-func startBridge(t *testing.T, dir, config string, flags ...string) *bridge {
+func startBridge(t testing.TB, dir, config string, flags ...string) *bridge {
 	t.Helper()
 	args := append([]string{"--config.file=" + config, "--web.listen-address=127.0.0.1:0"}, flags...)
 	b := &bridge{process: start(t, dir, program, args...)}
@@ -143,7 +143,7 @@ func startBridge(t *testing.T, dir, config string, flags ...string) *bridge {
 	return b
 }
 
-func (b *bridge) page(t *testing.T) string {
+func (b *bridge) page(t testing.TB) string {
 	t.Helper()
 	text, err := get("http://" + b.address + "/metrics")
 	if err != nil {
@@ -153,7 +153,7 @@ func (b *bridge) page(t *testing.T) string {
 }
 
 // eventually asks until there is no error, for as long as patience lasts.
-func eventually(t *testing.T, what string, ask func() error) {
+func eventually(t testing.TB, what string, ask func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
@@ -256,7 +256,7 @@ func (p *prom) want(t *testing.T, expr, value string) sample {
 	return last
 }
 
-func write(t *testing.T, dir, name, text string) string {
+func write(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	mode := os.FileMode(0o644)

@@ -2,8 +2,8 @@
 // auth.go), its write_http (http.go), and its unixsock, which is polled
 // (sock.go). types.go reads the files of types, names.go decides on names and
 // types, event.go makes events of notifications, merge.go gathers what comes
-// until the sink takes it, fresh.go keeps out of it what was recorded and is sent
-// again.
+// until the sink takes it, list.go finds the series that values are of, fresh.go
+// keeps out what was recorded and is sent again.
 package collectd
 
 import (
@@ -174,17 +174,18 @@ type packetConn interface {
 // listen reads packets until the connection has a deadline, and then those that
 // wait already.
 func (c *collectd) listen(conn packetConn, r *receiver.Retrier) error {
-	var sender any
-	read := func(buf []byte) (int, error) {
-		n, from, err := conn.ReadFromUDPAddrPort(buf)
-		if sender = from; err != nil {
-			sender = "somebody" // sent what waits at the end
+	var from netip.AddrPort
+	to := &fromSender{merge: c.merge, what: "the packet"}
+	read := func(buf []byte) (n int, err error) {
+		n, from, err = conn.ReadFromUDPAddrPort(buf)
+		if to.sender = &from; err != nil {
+			to.sender = somebody // sent what waits at the end
 		}
 		return n, err
 	}
 	return r.ReadPackets(conn, make([]byte, maxPacket), read, func(packet []byte) {
 		c.env.Counts.Received("udp", 1, len(packet))
-		c.reader.read(packet, fromSender{c.merge, "the packet", sender})
+		c.reader.read(packet, to)
 	})
 }
 
@@ -192,10 +193,18 @@ func (c *collectd) listen(conn packetConn, r *receiver.Retrier) error {
 type fromSender struct {
 	*merge
 	what   string
-	sender any
+	sender fmt.Stringer
 }
 
-func (f fromSender) reject(reason string, err error) {
+// sender is one by name.
+type sender string
+
+func (s sender) String() string { return string(s) }
+
+// somebody is a sender of whom nothing is known.
+const somebody sender = "somebody"
+
+func (f *fromSender) reject(reason string, err error) {
 	f.merge.reject(reason, fmt.Errorf("%s from %v: %w", f.what, f.sender, err))
 }
 

@@ -73,7 +73,7 @@ func (c *collectd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// size.
 	c.parsing.Lock()
 	defer c.parsing.Unlock()
-	if err := readJSON(body, c.merge.types, fromSender{c.merge, "the request", r.RemoteAddr}); err != nil {
+	if err := readJSON(body, c.merge.types, &fromSender{c.merge, "the request", sender(r.RemoteAddr)}); err != nil {
 		c.env.Counts.Dropped("request", 1)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 	}
@@ -241,34 +241,35 @@ func (item *jsonItem) id() identifier {
 // list takes an item of values. Its own types count; those of types.db only
 // where it has none.
 func (item *jsonItem) list(types typesDB, to consumer) error {
-	l := valueList{identifier: item.id(), names: item.DSNames}
-	if err := l.check(); err != nil {
+	id := item.id()
+	if err := id.check(); err != nil {
 		return err
 	}
+	l := valueList{key: id.key(), names: item.DSNames}
 	at, errTime := item.Time.number("time")
 	interval, errInterval := item.Interval.number("interval")
 	if err := cmp.Or(errTime, errInterval); err != nil {
-		return fmt.Errorf("%s: %w", &l.identifier, err)
+		return fmt.Errorf("%s: %w", &id, err)
 	}
 	l.time, l.interval = unixFloat(at), secondsFloat(interval)
-	sources := types[l.typ]
+	sources := types[id.typ]
 	switch {
 	case len(item.Values) == 0:
-		return fmt.Errorf("%s: it has no values", &l.identifier)
+		return fmt.Errorf("%s: it has no values", &id)
 	case len(item.DSTypes) == 0 && len(sources) == len(item.Values):
 		for _, s := range sources {
 			item.DSTypes = append(item.DSTypes, s.kind.String())
 		}
 	case len(item.DSTypes) != len(item.Values):
-		return fmt.Errorf("%s: it has %d values and %d dstypes", &l.identifier, len(item.Values), len(item.DSTypes))
+		return fmt.Errorf("%s: it has %d values and %d dstypes", &id, len(item.Values), len(item.DSTypes))
 	}
 	for i, raw := range item.Values {
 		v, err := parseJSONValue(raw, item.DSTypes[i])
 		if err != nil {
-			to.reject(malformed, fmt.Errorf("%s: %w", &l.identifier, err))
+			to.reject(malformed, fmt.Errorf("%s: %w", &id, err))
 		} else if v.kind != dsGauge && !v.none() && v.value != math.Trunc(v.value) {
 			err = errors.New("a rate")
-			to.reject("rate", fmt.Errorf("%s: a %s of %v is a rate; write StoreRates false into collectd's configuration of write_http", &l.identifier, v.kind, v.value))
+			to.reject("rate", fmt.Errorf("%s: a %s of %v is a rate; write StoreRates false into collectd's configuration of write_http", &id, v.kind, v.value))
 		}
 		v.refused = err != nil
 		l.values = append(l.values, v)

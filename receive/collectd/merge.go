@@ -1,11 +1,10 @@
 package collectd
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,10 +45,12 @@ type merge struct {
 	wake chan struct{}
 
 	mu       sync.Mutex
+	known    map[string]*knownList // by identifierKey
 	series   map[seriesKey]*series
 	owners   map[string]*series // by what the page knows a series by
 	metas    map[metricKey]*record.Meta
-	pending  []*series // those with a new value
+	pending  []*series       // those with a new value
+	samples  []record.Sample // room for a drain's
 	notices  notifications
 	events   []record.Event
 	refused  []*record.LineError
@@ -71,7 +72,7 @@ const maxWarnings = 20
 // seriesKey is what collectd knows a series by; the kind is that of its
 // sender's types.db.
 type seriesKey struct {
-	identifier
+	of   *knownList
 	ds   string
 	kind dsType
 }
@@ -101,6 +102,7 @@ func newMerge(source *record.Source, counts *receiver.Counts, interval, ttl time
 		source: source, counts: counts, types: types, interval: interval, ttl: ttl,
 		limit:    source.MaxSeries,
 		wake:     make(chan struct{}, 1),
+		known:    make(map[string]*knownList),
 		series:   make(map[seriesKey]*series),
 		owners:   make(map[string]*series),
 		metas:    make(map[metricKey]*record.Meta),
@@ -125,37 +127,33 @@ func (m *merge) list(l *valueList) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.awake()
-	if err := l.check(); err != nil {
+	k, err := m.knownAs(l)
+	if err != nil {
 		m.refuse(malformed, err)
 		return
 	}
-	if err := l.misnamed(m.types); err != nil {
-		m.warn("types "+l.typ, "data sources have no names", err)
+	if k.misnamed != nil {
+		m.warn("types "+k.typ, "data sources have no names", k.misnamed)
 	}
-	now := time.Now()
-	if l.secured && !m.timely(&l.identifier, l.time, l.interval, now) {
+	now := l.came
+	if now.IsZero() {
+		now = time.Now()
+	}
+	if l.secured && !m.timely(&k.identifier, l.time, l.interval, now) {
 		return
 	}
 	m.lists++
 	again := false
 	for i, v := range l.values {
-		ds := l.dsName(i, m.types)
-		switch {
-		case v.refused:
-			continue
-		case len(ds) > maxName:
-			m.refuse(malformed, fmt.Errorf("%s: the name of a data source has %d bytes, more than %d", &l.identifier, len(ds), maxName))
-			continue
-		case v.none():
-			m.refuse("no_value", fmt.Errorf("%s: data source %s has no value", &l.identifier, ds))
+		if v.refused {
 			continue
 		}
-		s := m.find(seriesKey{l.identifier, ds, v.kind}, now)
+		s := m.seriesOf(k, i, l, now)
 		switch {
 		case s == nil:
 			continue
 		case s.list == m.lists:
-			m.refuse("duplicate", fmt.Errorf("%s: two data sources have the name %s; the first is taken", &l.identifier, ds))
+			m.refuse("duplicate", fmt.Errorf("%s: two data sources have the name %s; the first is taken", &k.identifier, s.key.ds))
 			continue
 		}
 		s.list = m.lists
@@ -173,7 +171,7 @@ func (m *merge) list(l *valueList) {
 		}
 	}
 	if again {
-		m.keepOutReplay(&l.identifier)
+		m.keepOutReplay(&k.identifier)
 	}
 }
 
@@ -213,63 +211,6 @@ func (m *merge) age(interval time.Duration) time.Duration {
 		interval = m.interval
 	}
 	return 2 * max(interval, flushInterval)
-}
-
-// find gives the series of a key, nil for one that is refused. The caller
-// holds m.mu.
-func (m *merge) find(key seriesKey, now time.Time) *series {
-	if s := m.series[key]; s != nil {
-		return s
-	}
-	if len(m.series) >= m.limit {
-		m.counts.Dropped("max_series", 1)
-		return nil
-	}
-	s := &series{key: key, sample: record.Sample{
-		Name: key.metricName(key.ds, key.kind), Labels: key.labels(),
-	}}
-	if key.kind == dsAbsolute {
-		s.sample.Op = record.Add
-	}
-	s.shown = shownAs(&s.sample)
-	if o := m.owners[s.shown]; o != nil {
-		if o.ends.After(now) {
-			m.refuse("duplicate", fmt.Errorf("%s (%s) would be the same series as %s (%s), which was there before", &key.identifier, key.ds, &o.key.identifier, o.key.ds))
-			return nil
-		}
-		m.forget(o)
-	}
-	s.sample.Meta = m.meta(&key) // for a series that there is: metas have no bound of their own
-	m.series[key], m.owners[s.shown] = s, s
-	return s
-}
-
-// meta gives what the series of a metric share. The caller holds m.mu.
-func (m *merge) meta(key *seriesKey) *record.Meta {
-	k := metricKey{key.plugin, key.typ, key.ds, key.kind}
-	meta := m.metas[k]
-	if meta == nil {
-		meta = key.meta(key.ds, key.kind)
-		m.metas[k] = meta
-	}
-	return meta
-}
-
-// shownAs is what the page knows a series by.
-func shownAs(s *record.Sample) string {
-	var b strings.Builder
-	b.WriteString(s.Name)
-	for _, l := range s.Labels {
-		b.WriteString("\x00" + l.Name + "\x00" + l.Value)
-	}
-	return b.String()
-}
-
-// forget ends a series. One that waits for its Put is put still. The caller
-// holds m.mu.
-func (m *merge) forget(s *series) {
-	delete(m.series, s.key)
-	delete(m.owners, s.shown)
 }
 
 // reject implements consumer.
@@ -362,18 +303,44 @@ func (m *merge) drain(now time.Time) (batches []*record.Batch, warnings map[stri
 	return batches, warnings
 }
 
+// lifetime is of some of the values that wait.
+type lifetime struct {
+	n     int // so many have it
+	batch *record.Batch
+}
+
 // byAge makes batches of the values that wait. Where there are too many
 // lifetimes, the shortest ones are lengthened. The caller holds m.mu.
 func (m *merge) byAge(now time.Time) []*record.Batch {
-	slices.SortStableFunc(m.pending, func(a, b *series) int { return cmp.Compare(b.age, a.age) })
-	var batches []*record.Batch
+	lifetimes := make(map[time.Duration]*lifetime, 1)
 	for _, s := range m.pending {
-		n := len(batches)
-		if n == 0 || batches[n-1].MaxAge != s.age && n < maxAges {
-			batches = append(batches, &record.Batch{Source: m.source, Time: now, Declared: declared, MaxAge: s.age})
-			n++
+		l := lifetimes[s.age]
+		if l == nil {
+			l = new(lifetime)
+			lifetimes[s.age] = l
 		}
-		batches[n-1].Samples = append(batches[n-1].Samples, s.sample)
+		l.n++
+	}
+	var batches []*record.Batch
+	var samples [maxAges]int
+	for _, age := range slices.Backward(slices.Sorted(maps.Keys(lifetimes))) {
+		if len(batches) < maxAges {
+			batches = append(batches, &record.Batch{Source: m.source, Time: now, Declared: declared, MaxAge: age})
+		}
+		last := len(batches) - 1
+		lifetimes[age].batch = batches[last]
+		samples[last] += lifetimes[age].n
+	}
+	// One piece for all, which is used again: sinks keep none of it.
+	m.samples = slices.Grow(m.samples[:0], len(m.pending))
+	room := m.samples[:len(m.pending)]
+	for i, b := range batches {
+		n := samples[i]
+		b.Samples, room = room[:0:n], room[n:]
+	}
+	for _, s := range m.pending {
+		b := lifetimes[s.age].batch
+		b.Samples = append(b.Samples, s.sample)
 		s.waiting = false
 	}
 	clear(m.pending)
@@ -384,6 +351,7 @@ func (m *merge) byAge(now time.Time) []*record.Batch {
 // clean forgets what nobody speaks of any more. The caller holds m.mu.
 func (m *merge) clean(now time.Time) {
 	m.sweep = now.Add(sweepInterval)
+	m.samples = nil // whose room is made anew for what comes now
 	for _, s := range m.series {
 		if !s.ends.After(now) && !s.known.After(now) {
 			m.forget(s)

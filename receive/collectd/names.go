@@ -3,7 +3,6 @@ package collectd
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -78,9 +77,46 @@ func (id *identifier) String() string {
 	return text
 }
 
+// identifierParts is how many parts an identifier has.
+const identifierParts = 5
+
+// identifierKey is an identifier in one piece: the lengths of its parts, two bytes
+// each, and the parts. None is longer: those of packets cannot be, and what comes
+// otherwise is checked before.
+type identifierKey []byte
+
+// appendKey appends the key of an identifier with these parts.
+func appendKey[T string | []byte](b identifierKey, parts [identifierParts]T) identifierKey {
+	for _, p := range parts {
+		b = append(b, byte(len(p)>>8), byte(len(p)))
+	}
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	return b
+}
+
+// key is the identifier's.
+func (id *identifier) key() identifierKey {
+	return appendKey(nil, [...]string{id.host, id.plugin, id.pluginInstance, id.typ, id.typeInstance})
+}
+
+// identifier is the one whose key it is. All of it lies in one text.
+func (k identifierKey) identifier() identifier {
+	text := string(k[2*identifierParts:])
+	var parts [identifierParts]string
+	for i := range parts {
+		n := int(k[2*i])<<8 | int(k[2*i+1])
+		parts[i], text = text[:n], text[n:]
+	}
+	return identifier{parts[0], parts[1], parts[2], parts[3], parts[4]}
+}
+
 // valueList is one list of values, as it came by whatever way.
 type valueList struct {
-	identifier
+	key      identifierKey
+	came     time.Time     // zero: now
+	before   *knownList    // whose list came before this one; nil: not known
 	time     time.Time     // zero: not said
 	interval time.Duration // to the next one; 0: not said
 	values   []dsValue
@@ -96,37 +132,6 @@ type dsValue struct {
 }
 
 func (v dsValue) none() bool { return math.IsNaN(v.value) }
-
-// dsName is the name of the i-th data source: the list's own, or that of
-// types.db where it knows the type with as many; or else value, and of several
-// their numbers.
-func (l *valueList) dsName(i int, types typesDB) string {
-	if len(l.names) == len(l.values) {
-		return l.names[i]
-	}
-	if sources := types[l.typ]; len(sources) == len(l.values) {
-		return sources[i].name
-	}
-	if len(l.values) == 1 {
-		return "value"
-	}
-	return strconv.Itoa(i)
-}
-
-// misnamed tells why values have no names, though names there are: for another
-// number of values.
-func (l *valueList) misnamed(types typesDB) error {
-	n, sources := len(l.values), types[l.typ]
-	switch {
-	case len(l.names) == n || len(sources) == n:
-		return nil
-	case len(l.names) > 0:
-		return fmt.Errorf("%s has %d values and %d dsnames", &l.identifier, n, len(l.names))
-	case len(sources) > 0:
-		return fmt.Errorf("%s has %d values, and types_db says %d for the type %s; give types_db the types.db of the sender", &l.identifier, n, len(sources), l.typ)
-	}
-	return nil
-}
 
 // metricName is the name of a series.
 func (id *identifier) metricName(ds string, kind dsType) string {

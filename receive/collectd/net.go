@@ -63,11 +63,13 @@ var securityLevels = map[string]securityLevel{
 	"none": levelNone, "sign": levelSign, "encrypt": levelEncrypt,
 }
 
-// packetReader reads packets. It keeps nothing of them and is safe for
-// concurrent use.
+// packetReader reads packets, one at a time. It keeps nothing of them but the
+// memory that it needs for one.
 type packetReader struct {
 	users users         // nil: signatures are not looked at
 	least securityLevel // what is secured less is not let in
+	state packetState
+	inner packetState // of what is encrypted
 }
 
 // read gives all that a packet holds to the consumer. A part that makes no sense
@@ -75,7 +77,8 @@ type packetReader struct {
 // packet where not. A packet costs time and memory in proportion to its size,
 // whatever it holds.
 func (r *packetReader) read(packet []byte, to consumer) {
-	s := packetState{reader: r, consumer: to}
+	s := &r.state
+	s.begin(r, to, time.Now())
 	if err := s.read(packet, levelNone); err != nil {
 		reason := malformed
 		if errors.As(err, new(*unauthorizedError)) {
@@ -90,8 +93,21 @@ func (r *packetReader) read(packet []byte, to consumer) {
 type packetState struct {
 	reader   *packetReader
 	consumer consumer
-	current  valueList
+	parts    [identifierParts][]byte // of the identifier, in the packet
+	current  valueList               // its key may be that of earlier parts
 	severity uint64
+}
+
+// begin makes it ready for a packet, or a part that nothing before it counts for.
+func (s *packetState) begin(r *packetReader, to consumer, came time.Time) {
+	old := &s.current
+	*s = packetState{reader: r, consumer: to, current: valueList{key: old.key[:0], values: old.values[:0], before: old.before, came: came}}
+}
+
+// identifier is that of what comes next.
+func (s *packetState) identifier() identifier {
+	s.current.key = appendKey(s.current.key[:0], s.parts)
+	return s.current.key.identifier()
 }
 
 // unauthorizedError says why a packet is not let in.
@@ -130,7 +146,7 @@ func (s *packetState) read(packet []byte, level securityLevel) error {
 				// What stands before a signature is not signed: it must not
 				// say of what or when the values are.
 				level = levelSign
-				s.current, s.severity = valueList{}, 0
+				s.begin(s.reader, s.consumer, s.current.came)
 			}
 		case partEncrypted:
 			if level == levelEncrypt {
@@ -140,7 +156,8 @@ func (s *packetState) read(packet []byte, level securityLevel) error {
 			if err != nil {
 				return err
 			}
-			inner := packetState{reader: s.reader, consumer: s.consumer}
+			inner := &s.reader.inner
+			inner.begin(s.reader, s.consumer, s.current.came)
 			if err := inner.read(plain, levelEncrypt); err != nil {
 				return err
 			}
@@ -159,15 +176,9 @@ func (s *packetState) part(typ uint16, payload []byte, level securityLevel) erro
 	var err error
 	switch typ {
 	case partHost:
-		s.current.host, err = readText(payload)
-	case partPlugin:
-		s.current.plugin, err = readText(payload)
-	case partPluginInstance:
-		s.current.pluginInstance, err = readText(payload)
-	case partType:
-		s.current.typ, err = readText(payload)
-	case partTypeInstance:
-		s.current.typeInstance, err = readText(payload)
+		s.parts[0], err = readText(payload)
+	case partPlugin, partPluginInstance, partType, partTypeInstance:
+		s.parts[typ-partPlugin+1], err = readText(payload)
 	case partTime, partTimeHR, partInterval, partIntervalHR, partSeverity:
 		err = s.number(typ, payload)
 	case partValues, partMessage:
@@ -186,12 +197,12 @@ func (s *packetState) part(typ uint16, payload []byte, level securityLevel) erro
 }
 
 // readText reads a text, which ends with a zero byte.
-func readText(payload []byte) (string, error) {
-	text, _, ended := bytes.Cut(payload, []byte{0})
-	if !ended {
-		return "", errors.New("a text does not end")
+func readText(payload []byte) ([]byte, error) {
+	end := bytes.IndexByte(payload, 0)
+	if end < 0 {
+		return nil, errors.New("a text does not end")
 	}
-	return string(text), nil
+	return payload[:end], nil
 }
 
 // number reads one of the parts that are a number.
@@ -239,7 +250,8 @@ func (s *packetState) values(b []byte) {
 	const each = 1 + 8
 	n := (len(b) - 2) / each
 	if len(b) != 2+n*each || int(binary.BigEndian.Uint16(b)) != n || n == 0 {
-		s.consumer.reject(malformed, fmt.Errorf("%s: %d bytes do not contain the values that they announce", &s.current.identifier, len(b)))
+		id := s.identifier()
+		s.consumer.reject(malformed, fmt.Errorf("%s: %d bytes do not contain the values that they announce", &id, len(b)))
 		return
 	}
 	l := &s.current
@@ -247,11 +259,13 @@ func (s *packetState) values(b []byte) {
 	for i := range n {
 		v, err := readNumber(b[2+i], b[2+n+8*i:])
 		if err != nil {
-			s.consumer.reject(malformed, fmt.Errorf("%s: %w", &l.identifier, err))
+			id := s.identifier()
+			s.consumer.reject(malformed, fmt.Errorf("%s: %w", &id, err))
 			return
 		}
 		l.values = append(l.values, v)
 	}
+	l.key = appendKey(l.key[:0], s.parts)
 	s.consumer.list(l)
 }
 
@@ -275,12 +289,13 @@ func readNumber(kind byte, b []byte) (dsValue, error) {
 func (s *packetState) message(b []byte) {
 	text, err := readText(b)
 	severity, ok := severities[s.severity]
+	id := s.identifier()
 	switch {
 	case err != nil:
-		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: %w", s.current.host, err))
+		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: %w", id.host, err))
 	case !ok:
-		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: there is no severity %d", s.current.host, s.severity))
+		s.consumer.reject(malformed, fmt.Errorf("a notification of the host %q: there is no severity %d", id.host, s.severity))
 	default:
-		s.consumer.notice(notification{identifier: s.current.identifier, time: s.current.time, severity: severity, message: text, secured: s.current.secured})
+		s.consumer.notice(notification{identifier: id, time: s.current.time, severity: severity, message: string(text), secured: s.current.secured})
 	}
 }

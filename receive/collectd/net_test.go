@@ -31,7 +31,8 @@ type recorder struct {
 
 func (h *recorder) list(l *valueList) {
 	one := *l
-	one.values = slices.Clone(l.values)
+	one.key, one.values = slices.Clone(l.key), slices.Clone(l.values)
+	one.came = time.Time{}
 	h.lists = append(h.lists, one)
 }
 func (h *recorder) notice(n notification) { h.notices = append(h.notices, n) }
@@ -61,18 +62,18 @@ var libraryLists = []*api.ValueList{
 // ourLists are libraryLists as we read them.
 var ourLists = []valueList{
 	{
-		identifier: identifier{"web1", "interface", "eth0", "if_octets", ""},
-		time:       epoch.Add(250 * time.Millisecond), interval: 10 * time.Second,
+		key:  (&identifier{"web1", "interface", "eth0", "if_octets", ""}).key(),
+		time: epoch.Add(250 * time.Millisecond), interval: 10 * time.Second,
 		values: []dsValue{{kind: dsDerive, value: -1}, {kind: dsDerive, value: 1 << 40}},
 	},
 	{
-		identifier: identifier{"web1", "cpu", "0", "percent", "idle"},
-		time:       epoch.Add(time.Second), interval: 500 * time.Millisecond,
+		key:  (&identifier{"web1", "cpu", "0", "percent", "idle"}).key(),
+		time: epoch.Add(time.Second), interval: 500 * time.Millisecond,
 		values: []dsValue{{kind: dsGauge, value: 98.75}},
 	},
 	{
-		identifier: identifier{"web2", "p", "", "counter", ""},
-		time:       epoch.Add(time.Second), interval: 500 * time.Millisecond,
+		key:  (&identifier{"web2", "p", "", "counter", ""}).key(),
+		time: epoch.Add(time.Second), interval: 500 * time.Millisecond,
 		values: []dsValue{{kind: dsCounter, value: 1 << 63}},
 	},
 }
@@ -210,7 +211,8 @@ func libraryShown(lists []*api.ValueList) []string {
 func shown(lists []valueList) []string {
 	var all []string
 	for _, l := range lists {
-		text := fmt.Sprintf("%q", []string{l.host, l.plugin, l.pluginInstance, l.typ, l.typeInstance})
+		id := l.key.identifier()
+		text := fmt.Sprintf("%q", []string{id.host, id.plugin, id.pluginInstance, id.typ, id.typeInstance})
 		for _, v := range l.values {
 			text += fmt.Sprintf(" %v %v", v.kind, v.value)
 		}
@@ -256,7 +258,7 @@ func TestMaxSeries(t *testing.T) {
 	m := testMerge(t, 0)
 	send := func(from, to int) {
 		for i := from; i < to; i++ {
-			m.list(&valueList{identifier: identifier{"h", "p", fmt.Sprint(i), "t", ""}, values: []dsValue{{kind: dsGauge}}})
+			m.list(&valueList{key: (&identifier{"h", "p", fmt.Sprint(i), "t", ""}).key(), values: []dsValue{{kind: dsGauge}}})
 		}
 	}
 	send(0, 150)
@@ -268,8 +270,8 @@ func TestMaxSeries(t *testing.T) {
 		t.Errorf("%d batches", len(batches))
 	}
 	m.drain(time.Now().Add(time.Hour))
-	if len(m.series)+len(m.owners)+len(m.metas) != 0 {
-		t.Errorf("%d series, %d owners, %d metas are left", len(m.series), len(m.owners), len(m.metas))
+	if len(m.series)+len(m.owners)+len(m.metas)+len(m.known) != 0 {
+		t.Errorf("%d series, %d owners, %d metas, %d lists are left", len(m.series), len(m.owners), len(m.metas), len(m.known))
 	}
 	send(150, 200)
 	if n := m.counts.View().Dropped["max_series"]; n != 50 {
@@ -282,7 +284,7 @@ func TestManyAges(t *testing.T) {
 	m := testMerge(t, 0)
 	for i := range 90 {
 		m.list(&valueList{
-			identifier: identifier{"h", "p", fmt.Sprint(i), "t", ""}, interval: time.Duration(i+10) * time.Second,
+			key: (&identifier{"h", "p", fmt.Sprint(i), "t", ""}).key(), interval: time.Duration(i+10) * time.Second,
 			values: []dsValue{{kind: dsGauge, value: float64(2 * (i + 10))}},
 		})
 	}
@@ -400,14 +402,14 @@ func TestBounds(t *testing.T) {
 		for bit := range clashing { // !!#!…, which is ________ on the page
 			clashing[bit] = "!#$%&*+="[i>>(3*bit)&7]
 		}
-		m.list(&valueList{identifier: identifier{"h", string(clashing), "", "t", ""}, values: []dsValue{{kind: dsGauge}}})
+		m.list(&valueList{key: (&identifier{"h", string(clashing), "", "t", ""}).key(), values: []dsValue{{kind: dsGauge}}})
 	}
 	if len(m.series) != 1 || len(m.metas) != 1 {
 		t.Errorf("%d series, %d metas", len(m.series), len(m.metas))
 	}
 	m.drain(time.Now())
 	m.list(&valueList{
-		identifier: identifier{"h", "p", "", "t", ""}, names: []string{strings.Repeat("x", 1<<20), "good"},
+		key: (&identifier{"h", "p", "", "t", ""}).key(), names: []string{strings.Repeat("x", 1<<20), "good"},
 		values: []dsValue{{kind: dsGauge}, {kind: dsGauge}},
 	})
 	batches, _ := m.drain(time.Now())

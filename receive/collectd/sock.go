@@ -101,7 +101,7 @@ func (p *unixsockPoll) all() error {
 		return err
 	}
 	for _, one := range found {
-		l := valueList{identifier: one.identifier, time: one.time, interval: p.interval}
+		l := valueList{key: one.key(), time: one.time, interval: p.interval}
 		err := p.ask("GETVAL "+quote(one.String()), maxSources, func(line string) {
 			name, value, err := parseValue(line)
 			if err != nil {
