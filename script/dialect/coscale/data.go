@@ -27,22 +27,21 @@ type dataParser struct {
 	end      int64 // of the run, Unix seconds
 	number   int   // of the line being read
 	line     []byte
-	samples  []record.Sample
+	samples  lines.Samples
 	events   []record.Event
 	warnings []string
 	refused  lines.Refusals
 
 	// Where in samples a series is, to find a second value for it: by metric
-	// for one without dimensions, by key for one with. A place is the index
+	// for one without dimensions, by key for one with. In plain it is the index
 	// plus 1; 0: not seen.
 	plain []int
-	keyed map[string]int
+	keyed *lines.Index
 
 	// Scratch, reused from line to line.
-	parts  []dimensionPart
-	order  []int
-	key    []byte
-	labels []record.Label // samples' labels are slices of it
+	parts []dimensionPart
+	order []int
+	key   []byte
 }
 
 // dimensionPart is one dimension's value in a line.
@@ -61,10 +60,11 @@ func parseData(c *configuration, out []byte, end time.Time) (samples []record.Sa
 	d := dataParser{
 		config:  c,
 		end:     end.Unix(),
-		samples: make([]record.Sample, 0, min(bytes.Count(out, []byte("\n"))+1, 1024)),
+		samples: lines.SamplesOf(out, c.maxSamples),
 		plain:   make([]int, len(c.declared.Metrics)),
-		keyed:   make(map[string]int),
 	}
+	d.keyed = d.samples.Index()
+	defer d.keyed.Free()
 	for line := range lines.Trimmed(out) {
 		d.number++
 		if len(line) == 0 {
@@ -78,7 +78,7 @@ func parseData(c *configuration, out []byte, end time.Time) (samples []record.Sa
 			d.event(line[1:])
 		}
 	}
-	return d.samples, d.events, d.warnings, d.refused.Err()
+	return d.samples.All, d.events, d.warnings, d.refused.Err()
 }
 
 // dropData refuses the data lines of a run that failed.
@@ -218,70 +218,75 @@ func (d *dataParser) sortParts(m *metric) bool {
 // add makes a sample of the value and the parts. A series that the run gave
 // already gets the later value.
 func (d *dataParser) add(m *metric, value float64) {
-	place := d.index(m)
-	if place > 0 {
-		s := &d.samples[place-1]
+	d.makeKey(m)
+	i, again := d.index(m)
+	switch {
+	case again:
+		s := &d.samples.All[i]
 		s.Value, s.Line = value, d.number
 		d.warnTwice(m)
-		return
+	case d.samples.Full():
+		d.refuse("too_many", fmt.Errorf("the run gave %d values before this one (max_series allows more)", len(d.samples.All)))
+	default:
+		labels := d.labels(m)
+		s := d.samples.Add(d.number)
+		s.Name, s.Labels, s.Value, s.Op, s.Meta, s.Line = m.meta.Name, labels, value, m.op, m.meta, d.number
 	}
-	if len(d.samples) >= d.config.maxSamples {
-		d.refuse("too_many", fmt.Errorf("the run gave %d values before this one (max_series allows more)", len(d.samples)))
-		return
-	}
-	d.samples = append(d.samples, record.Sample{
-		Name: m.meta.Name, Labels: d.remember(m), Value: value, Op: m.op, Meta: m.meta, Line: d.number,
-	})
 }
 
-// index finds the series of the line among samples, and leaves its key in key:
-// the metric and every dimension that is not empty, in declared order, since
-// neither order nor an empty label makes another series. The key is empty when
-// the metric is all.
-func (d *dataParser) index(m *metric) int {
+// makeKey makes the key of the line's series: the metric and every dimension
+// that is not empty, in declared order, since neither order nor an empty label
+// makes another series. The key is empty when the metric is all.
+func (d *dataParser) makeKey(m *metric) {
 	d.key = d.key[:0]
-	if len(d.parts) > 0 {
-		for _, i := range d.order {
-			p := &d.parts[i]
-			if len(p.value) == 0 {
-				p.start, p.end = 0, 0
-				continue
-			}
-			d.key = binary.AppendUvarint(d.key, uint64(p.dimension))
-			d.key = binary.AppendUvarint(d.key, uint64(len(p.value)))
-			p.start = len(d.key)
-			d.key = append(d.key, p.value...)
-			p.end = len(d.key)
+	if len(d.parts) == 0 {
+		return
+	}
+	for _, i := range d.order {
+		p := &d.parts[i]
+		if len(p.value) == 0 {
+			p.start, p.end = 0, 0
+			continue
 		}
+		d.key = binary.AppendUvarint(d.key, uint64(p.dimension))
+		d.key = binary.AppendUvarint(d.key, uint64(len(p.value)))
+		p.start = len(d.key)
+		d.key = append(d.key, p.value...)
+		p.end = len(d.key)
 	}
-	if len(d.key) == 0 {
-		return d.plain[m.index]
+	if len(d.key) > 0 {
+		d.key = binary.AppendUvarint(d.key, uint64(m.index))
 	}
-	d.key = binary.AppendUvarint(d.key, uint64(m.index))
-	return d.keyed[string(d.key)]
 }
 
-// remember notes the place of the sample that comes next, and makes its
-// labels. Their values are parts of the key, which costs one allocation.
-func (d *dataParser) remember(m *metric) []record.Label {
-	key := string(d.key)
-	if key == "" {
-		d.plain[m.index] = len(d.samples) + 1
-	} else {
-		d.keyed[key] = len(d.samples) + 1
+// index finds the series of the key among samples, and notes the place of one
+// that is new, unless there is no room for it.
+func (d *dataParser) index(m *metric) (i int, again bool) {
+	next, full := len(d.samples.All), d.samples.Full()
+	switch {
+	case len(d.key) > 0 && full:
+		return d.keyed.Find(d.key)
+	case len(d.key) > 0:
+		return d.keyed.Add(d.key, next)
+	case d.plain[m.index] > 0:
+		return d.plain[m.index] - 1, true
+	case !full:
+		d.plain[m.index] = next + 1
 	}
-	n := len(d.parts)
-	if n == 0 {
+	return next, false
+}
+
+// labels makes those of the parts. Their values are parts of a copy of the key.
+func (d *dataParser) labels(m *metric) []record.Label {
+	if len(d.parts) == 0 {
 		return nil
 	}
-	if cap(d.labels)-len(d.labels) < n {
-		d.labels = make([]record.Label, 0, max(n, min(2*cap(d.labels), 4096), 16))
+	key := d.samples.Text(string(d.key))
+	labels := d.samples.Labels(len(d.parts))
+	for i, p := range d.parts {
+		labels[i] = record.Label{Name: m.dimensions[p.dimension].name, Value: key[p.start:p.end]}
 	}
-	from := len(d.labels)
-	for _, p := range d.parts {
-		d.labels = append(d.labels, record.Label{Name: m.dimensions[p.dimension].name, Value: key[p.start:p.end]})
-	}
-	return d.labels[from:len(d.labels):len(d.labels)]
+	return labels
 }
 
 func (d *dataParser) warnTwice(m *metric) {

@@ -11,6 +11,7 @@ import (
 
 	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect/dialecttest"
 )
 
 func FuzzCoscaleConfig(f *testing.F) {
@@ -53,6 +54,13 @@ const fuzzConfig = `{"metrics": [
 
 // garbage is output that makes no sample and no event.
 var garbage = []byte("\nM\nM1\nM1 \"1:a\nM2 \"9:a\" 1\nM0 1M0 2\nM77 1\nE\nE1 0 0\nE1 0 0 \"a\" \"{\"\nMore \"{}\"\nE0 x 0 \"\" \"{}\"\n\xff\x00\n")
+
+func FuzzCoscaleMemory(f *testing.F) {
+	outputs := append(dialecttest.Parts(f, "testdata", "output"), []byte("M1 \"1:a,2:b\" 1\nM1 \"2:b,1:a\" 2\nM1 \"1:ab,2:\" 3\nM1 \"1:ab\" 4\nM1 5\nM2 \"0:ab\" 6\nM0 1\nM0 2\n"))
+	dialecttest.FuzzMemory(f, outputs, func() func([]byte) string {
+		return func(out []byte) string { return dump([]byte(fuzzConfig), out) }
+	})
+}
 
 func FuzzCoscaleData(f *testing.F) {
 	for _, c := range cases.All(f, "testdata") {

@@ -5,7 +5,6 @@ package exposition
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,24 +20,21 @@ const (
 // parser is the reading of one run's output.
 type parser struct {
 	openMetrics bool
-	maxSamples  int
 	number      int    // of the line being read
 	line        string // that line
-	samples     []record.Sample
+	samples     lines.Samples
 	of          []*family // the family of each sample
-	families    map[string]*family
-	names       map[string]metricName // what samples were called so far
-	labelNames  map[string]string     // interned
+	numbers     *lines.Index
+	families    []*family         // by those numbers
+	slab        []family          // what the next ones are made of
+	labelNames  map[string]string // interned
 	refused     lines.Refusals
 
-	pairs  []record.Label // of the line being read
-	labels []record.Label // samples' labels are slices of it
-}
-
-// metricName is the name of a sample, and its family.
-type metricName struct {
-	name   string
-	family *family
+	// Scratch, reused from line to line.
+	pairs []record.Label // of the line being read
+	names []string       // interned, of the labels of the line before
+	last  *family        // of the name that was looked for last
+	key   []byte
 }
 
 // MaxSamples bounds what is read at once, where the operator's max_series is not
@@ -57,16 +53,15 @@ func Parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples [
 	out = bytes.TrimPrefix(out, []byte("\ufeff"))
 	d := parser{
 		openMetrics: isOpenMetrics(out),
-		maxSamples:  maxSamples,
-		families:    make(map[string]*family),
-		names:       make(map[string]metricName),
+		samples:     lines.SamplesOf(out, maxSamples),
 		labelNames:  make(map[string]string),
 	}
-	n := min(bytes.Count(out, []byte("\n"))+1, maxSamples, 4096)
-	d.samples, d.of = make([]record.Sample, 0, n), make([]*family, 0, n)
-	for line := range bytes.Lines(out) {
+	d.numbers = d.samples.Index()
+	defer d.numbers.Free()
+	d.of = make([]*family, 0, cap(d.samples.All))
+	for line := range strings.Lines(string(out)) {
 		d.number++
-		d.line = strings.Trim(string(line), " \t\r\n")
+		d.line = trim(line)
 		switch {
 		case d.line == "":
 		case d.line[0] == '#':
@@ -76,7 +71,7 @@ func Parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples [
 		}
 	}
 	metas = d.finish(known)
-	return d.samples, metas, d.refused.Err()
+	return d.samples.All, metas, d.refused.Err()
 }
 
 // isOpenMetrics looks for the line that ends an OpenMetrics document.
@@ -107,7 +102,7 @@ func (d *parser) refusef(reason, format string, args ...any) {
 func (d *parser) sample(rest string) {
 	name, rest := cutMetricName(rest)
 	blank := rest != "" && lines.IsBlank(rest[0])
-	rest = strings.TrimLeft(rest, " \t")
+	rest = trimLeft(rest)
 	d.pairs = d.pairs[:0]
 	switch {
 	case rest != "" && rest[0] == '{':
@@ -119,7 +114,7 @@ func (d *parser) sample(rest string) {
 		d.refuse("bad_name", badName(d.line))
 		return
 	}
-	rest = strings.TrimLeft(rest, " \t")
+	rest = trimLeft(rest)
 	word, rest := cutWord(rest)
 	if word == "" {
 		d.refusef("no_value", "%s has no value (print no line when there is none)", name)
@@ -147,41 +142,30 @@ func (d *parser) sample(rest string) {
 
 // add makes a sample of what was read and of pairs.
 func (d *parser) add(name string, value float64, at time.Time) {
-	if len(d.samples) >= d.maxSamples {
-		d.refusef("too_many", "the run gave %d values before this one (max_series allows more)", len(d.samples))
+	if d.samples.Full() {
+		d.refusef("too_many", "the run gave %d values before this one (max_series allows more)", len(d.samples.All))
 		return
 	}
-	n, known := d.names[name]
-	if !known {
-		name = strings.Clone(name)
-		n = metricName{name, d.familyOf(name)}
-		d.names[name] = n
+	n := d.family(name)
+	if n.of == nil {
+		n.of = d.familyOf(n)
 	}
-	if bound := n.family.kind.bound; bound != "" {
+	if bound := n.of.kind.bound; bound != "" {
 		for _, l := range d.pairs {
-			if _, err := strconv.ParseFloat(l.Value, 64); l.Name == bound && err != nil {
+			if l.Name == bound && !isFloat(l.Value) {
 				d.refusef("bad_labels", "%s: %s=%q is not a number", name, bound, lines.Clip([]byte(l.Value)))
 				return
 			}
 		}
 	}
-	n.family.sampled = true
-	d.samples = append(d.samples, record.Sample{Name: n.name, Labels: d.keepPairs(), Value: value, Time: at, Line: d.number})
-	d.of = append(d.of, n.family)
-}
-
-// keepPairs copies the pairs of the line to where they can stay.
-func (d *parser) keepPairs() []record.Label {
-	n := len(d.pairs)
-	if n == 0 {
-		return nil
+	n.of.sampled = true
+	labels := d.samples.Labels(len(d.pairs))
+	for i, l := range d.pairs {
+		labels[i] = record.Label{Name: l.Name, Value: d.samples.Text(l.Value)}
 	}
-	if cap(d.labels)-len(d.labels) < n {
-		d.labels = make([]record.Label, 0, max(n, min(2*cap(d.labels), 4096), 16))
-	}
-	from := len(d.labels)
-	d.labels = append(d.labels, d.pairs...)
-	return d.labels[from:len(d.labels):len(d.labels)]
+	s := d.samples.Add(d.number)
+	s.Name, s.Labels, s.Value, s.Time, s.Line = n.name, labels, value, at, d.number
+	d.of = append(d.of, n.of)
 }
 
 // braces reads what follows a {, up to the }, into pairs. In front of it stood
@@ -189,7 +173,7 @@ func (d *parser) keepPairs() []record.Label {
 // when it has refused the line.
 func (d *parser) braces(name, rest string) (string, string, bool) {
 	for {
-		rest = strings.TrimLeft(rest, " \t")
+		rest = trimLeft(rest)
 		if strings.HasPrefix(rest, "}") {
 			if name == "" {
 				d.refusef("bad_name", "the sample has no name")
@@ -230,7 +214,7 @@ func (d *parser) labelName(text string) (name, rest string, ok bool) {
 			d.refusef("bad_labels", "a name in quotes is empty")
 			return "", "", false
 		}
-		return unescape(name, true), strings.TrimLeft(rest, " \t"), true
+		return unescape(name, true), trimLeft(rest), true
 	}
 	if text == "" {
 		d.refusef("bad_labels", "no } ends the labels")
@@ -240,12 +224,12 @@ func (d *parser) labelName(text string) (name, rest string, ok bool) {
 		d.refusef("bad_labels", "%q does not begin with a label's name (write name{label=\"value\"} 1)", lines.Clip([]byte(text)))
 		return "", "", false
 	}
-	return name, strings.TrimLeft(rest, " \t"), true
+	return name, trimLeft(rest), true
 }
 
 // pair reads the value of a label, which stands in quotes, and keeps both.
 func (d *parser) pair(label, text string) (rest string, ok bool) {
-	text = strings.TrimLeft(text, " \t")
+	text = trimLeft(text)
 	if !strings.HasPrefix(text, `"`) {
 		d.refusef("bad_labels", "the value of the label %s is not in double quotes", label)
 		return "", false
@@ -268,13 +252,23 @@ func (d *parser) pair(label, text string) (rest string, ok bool) {
 			return "", false
 		}
 	}
+	d.pairs = append(d.pairs, record.Label{Name: d.intern(label, len(d.pairs)), Value: unescape(value, true)})
+	return trimLeft(rest), true
+}
+
+// intern gives the copy of a label's name, of which there is one; place is that of the
+// label in its line, where the line before is likely to have had the same.
+func (d *parser) intern(label string, place int) string {
+	if place < len(d.names) && d.names[place] == label {
+		return d.names[place]
+	}
 	name, known := d.labelNames[label]
 	if !known {
 		name = strings.Clone(label)
 		d.labelNames[name] = name
 	}
-	d.pairs = append(d.pairs, record.Label{Name: name, Value: unescape(value, true)})
-	return strings.TrimLeft(rest, " \t"), true
+	d.names = append(d.names[:min(place, len(d.names))], name)
+	return name
 }
 
 func (d *parser) badTime(name, word string) error {

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -10,12 +11,46 @@ import (
 
 // family is what an exposition says of one name, and the samples under it.
 type family struct {
-	name                  string // as printed
-	kind                  kind
+	name                  string  // as printed
+	of                    *family // that of samples of this name; nil while there are none
+	kind                  *kind
 	help, unit            string
 	helped, typed, united bool // by a line of its own
 	sampled               bool
 	meta                  *record.Meta // once all is read; nil when nothing was said
+}
+
+// family finds or makes that of a name, which is often that of the line before.
+func (d *parser) family(name string) *family {
+	if d.last == nil || d.last.name != name {
+		d.last = d.findFamily(name)
+	}
+	return d.last
+}
+
+func (d *parser) findFamily(name string) *family {
+	d.key = append(d.key[:0], name...)
+	i, again := d.numbers.Add(d.key, len(d.families))
+	if again {
+		return d.families[i]
+	}
+	if len(d.slab) == 0 {
+		d.slab = make([]family, min(max(len(d.families), 8), 256))
+	}
+	f := &d.slab[0]
+	d.slab = d.slab[1:]
+	f.name, f.kind = d.samples.Text(name), &noKind
+	d.families = append(d.families, f)
+	return f
+}
+
+// known finds the family of a name of two parts; nil where there is none.
+func (d *parser) known(base, end string) *family {
+	d.key = append(append(d.key[:0], base...), end...)
+	if i, ok := d.numbers.Find(d.key); ok {
+		return d.families[i]
+	}
+	return nil
 }
 
 // kind is a type as a script may print it.
@@ -28,7 +63,7 @@ type kind struct {
 
 // kinds are the types of both formats. What neither client_golang nor a
 // page in text knows is shown as what comes closest.
-var kinds = map[string]kind{
+var kinds = map[string]*kind{
 	"counter":        {typ: record.Counter, parts: []string{"_total", "_created"}},
 	"gauge":          {typ: record.Gauge},
 	"histogram":      {typ: record.Histogram, parts: []string{"_bucket", "_sum", "_count", "_created"}, bound: "le"},
@@ -39,6 +74,9 @@ var kinds = map[string]kind{
 	"stateset":       {typ: record.Gauge},
 	"gaugehistogram": {typ: record.Unknown, parts: []string{"_bucket", "_gsum", "_gcount"}},
 }
+
+// noKind is that of a family without a type.
+var noKind kind
 
 // parts are all ends that a kind may have.
 var parts = []string{"_total", "_created", "_bucket", "_sum", "_count", "_info", "_gsum", "_gcount"}
@@ -55,7 +93,7 @@ func (d *parser) comment(text string) {
 	if text == "" || !lines.IsBlank(text[0]) {
 		return
 	}
-	keyword, rest := cutWord(strings.TrimLeft(text, " \t"))
+	keyword, rest := cutWord(trimLeft(text))
 	if keyword != "HELP" && keyword != "TYPE" && keyword != "UNIT" {
 		return
 	}
@@ -63,11 +101,7 @@ func (d *parser) comment(text string) {
 	if !ok {
 		return
 	}
-	f := d.families[name]
-	if f == nil {
-		f = &family{name: strings.Clone(name)}
-		d.families[f.name] = f
-	}
+	f := d.family(name)
 	switch keyword {
 	case "HELP":
 		d.help(f, rest)
@@ -92,7 +126,7 @@ func (d *parser) metaName(text string) (name, rest string, ok bool) {
 	own, left := cutMetricName(name)
 	switch {
 	case own != "" && left == "":
-		return name, strings.TrimLeft(rest, " \t"), true
+		return name, trimLeft(rest), true
 	case quoted:
 		d.refusef("bad_metadata", "a name in quotes is empty")
 	case text == "":
@@ -108,15 +142,15 @@ func (d *parser) help(f *family, text string) {
 		d.refusef("bad_metadata", "a HELP of %s came before (write one, in front of its samples)", f.name)
 		return
 	}
-	f.helped, f.help = true, strings.Clone(unescape(text, d.openMetrics))
+	f.helped, f.help = true, unescape(text, d.openMetrics)
 }
 
 func (d *parser) typ(f *family, word string) {
 	kind, ok := kinds[strings.ToLower(word)]
-	late := f.sampled || slices.ContainsFunc(kind.parts, func(part string) bool {
-		p := d.families[f.name+part]
+	late := ok && (f.sampled || slices.ContainsFunc(kind.parts, func(part string) bool {
+		p := d.known(f.name, part)
 		return p != nil && p.sampled && !p.typed && (d.openMetrics || kind.typ != record.Counter)
-	})
+	}))
 	switch {
 	case !ok:
 		d.refusef("bad_metadata", "%q is not a type of the text format (counter, gauge, histogram, summary, untyped) or of OpenMetrics", lines.Clip([]byte(word)))
@@ -136,57 +170,71 @@ func (d *parser) unit(f *family, unit string) {
 	case unit != "" && !strings.HasSuffix(f.name, "_"+unit):
 		d.refusef("bad_metadata", "the name %s does not end in its unit %q", f.name, lines.Clip([]byte(unit)))
 	default:
-		f.united, f.unit = true, strings.Clone(unit)
+		f.united, f.unit = true, unit
 	}
 }
 
-// familyOf finds the family of a sample: of its own name, or of the name
-// without an end that the family's type has; else it makes one.
-func (d *parser) familyOf(name string) *family {
-	own := d.families[name]
-	if own != nil && (own.typed || own.sampled) {
+// familyOf finds the family of samples of a name: the name's own, or that of the
+// name without an end that the family's type has.
+func (d *parser) familyOf(own *family) *family {
+	if own.typed || own.sampled {
 		return own
 	}
 	for _, part := range parts {
-		if base, ok := strings.CutSuffix(name, part); ok {
-			if f := d.families[base]; f != nil && f.owns(part, d.openMetrics) {
+		if base, ok := strings.CutSuffix(own.name, part); ok {
+			if f := d.known(base, ""); f != nil && f.owns(part, d.openMetrics) {
 				return f
 			}
 		}
 	}
-	if own == nil {
-		own = &family{name: name}
-		d.families[name] = own
-	}
 	return own
 }
 
-// finish gives every sample its Meta, now that all is known of the families.
-func (d *parser) finish(known map[string]*record.Meta) map[string]*record.Meta {
-	metas := make(map[string]*record.Meta, len(d.families))
+// finish gives every sample its Meta, now that all is known of the families. It gives
+// the Metas by name: those of the run before, if they still hold.
+func (d *parser) finish(before map[string]*record.Meta) map[string]*record.Meta {
+	n, same := 0, true
 	for _, f := range d.families {
 		if f.sampled && (f.typed || f.helped || f.united) {
-			m := &record.Meta{Name: f.name, Help: f.help, Unit: f.unit, Type: d.typeOf(f)}
-			if old := known[f.name]; old != nil && old.Help == m.Help && old.Unit == m.Unit && old.Type == m.Type {
-				m = old
-			}
-			f.meta, metas[f.name] = m, m
+			old := before[f.name]
+			f.meta = d.metaOf(f, old)
+			same = same && f.meta == old
+			n++
 		}
+	}
+	metas := before
+	if !same || n != len(before) {
+		metas = make(map[string]*record.Meta, n)
+		for _, f := range d.families {
+			if f.meta != nil {
+				metas[f.meta.Name] = f.meta
+			}
+		}
+	}
+	for _, f := range d.families {
+		f.of = cmp.Or(d.creates(f), f)
 	}
 	for i, f := range d.of {
-		if parent := d.creates(f); parent != nil {
-			f = parent
-		}
-		d.samples[i].Meta = f.meta
+		d.samples.All[i].Meta = f.of.meta
 	}
 	return metas
+}
+
+// metaOf is the family's Meta: the one before, if it is the same. What one has is not
+// a part of anything larger, since it may be kept for long.
+func (d *parser) metaOf(f *family, before *record.Meta) *record.Meta {
+	typ := d.typeOf(f)
+	if before != nil && before.Help == f.help && before.Unit == f.unit && before.Type == typ {
+		return before
+	}
+	return &record.Meta{Name: strings.Clone(f.name), Help: strings.Clone(f.help), Unit: strings.Clone(f.unit), Type: typ}
 }
 
 // typeOf is the family's type. A counter foo_total beside another metric foo
 // is unknown: OpenMetrics, where both would be foo, has no room for the two.
 func (d *parser) typeOf(f *family) record.Type {
 	if base, ok := strings.CutSuffix(f.name, "_total"); ok && f.kind.typ == record.Counter {
-		if other := d.families[base]; other != nil && other.sampled {
+		if other := d.known(base, ""); other != nil && other.sampled {
 			return record.Unknown
 		}
 	}
@@ -201,10 +249,10 @@ func (d *parser) creates(f *family) *family {
 	if !ok || f.kind.typ != record.Gauge && f.kind.typ != record.Unknown {
 		return nil
 	}
-	if p := d.families[base]; p != nil && p.meta != nil && p.owns("_created", d.openMetrics) {
+	if p := d.known(base, ""); p != nil && p.meta != nil && p.owns("_created", d.openMetrics) {
 		return p
 	}
-	if p := d.families[base+"_total"]; p != nil && p.meta != nil && p.meta.Type == record.Counter {
+	if p := d.known(base, "_total"); p != nil && p.meta != nil && p.meta.Type == record.Counter {
 		return p
 	}
 	return nil

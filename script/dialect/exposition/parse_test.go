@@ -16,8 +16,18 @@ import (
 // a script printed, `want` what was understood of it.
 func TestParse(t *testing.T) {
 	cases.Run(t, "testdata", func(_ *testing.T, a *txtar.Archive, _ string) string {
-		return dump(cases.Part(a, "output"))
+		return dump(&remembered{}, cases.Part(a, "output"))
 	}, "want")
+}
+
+func FuzzExpositionMemory(f *testing.F) {
+	outputs := append(dialecttest.Parts(f, "testdata", "output"),
+		[]byte("a{x=\"1\",y=\"2\"} 1\na{y=\"2\",x=\"1\"} 2\na{x=\"1\"} 3\na 4\nab 5\n"),
+		[]byte("# TYPE a counter\na_total 1\n# HELP a_total x\na 2\n"), []byte("# TYPE a gauge\n# UNIT a \na 1\n"))
+	dialecttest.FuzzMemory(f, outputs, func() func([]byte) string {
+		r := new(remembered)
+		return func(out []byte) string { return dump(r, out) }
+	})
 }
 
 var typeWords = map[record.Type]string{
@@ -25,11 +35,15 @@ var typeWords = map[record.Type]string{
 	record.Histogram: "histogram", record.Summary: "summary", record.Info: "info",
 }
 
+// remembered is what a script's runs hand on.
+type remembered struct{ metas map[string]*record.Meta }
+
 // dump shows all that was understood, one thing a line: a family
 // where it is first met, then its sample.
-func dump(output []byte) string {
+func dump(r *remembered, output []byte) string {
 	var b strings.Builder
-	samples, _, err := Parse(output, MaxSamples, nil)
+	samples, metas, err := Parse(output, MaxSamples, r.metas)
+	r.metas = metas
 	said := make(map[*record.Meta]bool)
 	for _, s := range samples {
 		if m := s.Meta; m != nil && !said[m] {

@@ -27,13 +27,38 @@ func cutName(text string, colon bool) (name, rest string) {
 	return text, ""
 }
 
+// trim cuts what may stand around a line off it, and trimLeft what stands between
+// words.
+func trim(line string) string {
+	for line != "" && (isSpace(line[0]) || line[0] == '\r' || line[0] == '\n') {
+		line = line[1:]
+	}
+	for line != "" {
+		if c := line[len(line)-1]; !isSpace(c) && c != '\r' && c != '\n' {
+			break
+		}
+		line = line[:len(line)-1]
+	}
+	return line
+}
+
+func trimLeft(text string) string {
+	for text != "" && isSpace(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
+
 // cutWord cuts a word off, and the blanks after it.
 func cutWord(text string) (word, rest string) {
-	i := strings.IndexAny(text, " \t")
-	if i < 0 {
-		return text, ""
+	for i := range len(text) {
+		if isSpace(text[i]) {
+			return text[:i], trimLeft(text[i:])
+		}
 	}
-	return text[:i], strings.TrimLeft(text[i:], " \t")
+	return text, ""
 }
 
 // cutQuoted cuts off what stands in double quotes, in which a backslash hides
@@ -77,11 +102,23 @@ func unescape(text string, quote bool) string {
 // parseFloat reads Go's floats as far as Prometheus reads them: neither
 // hexadecimal ones nor underscores.
 func parseFloat(word string) (float64, bool) {
+	if v, ok := lines.ShortDecimal(word); ok {
+		return v, true
+	}
 	if strings.ContainsAny(word, "xXpP_") {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(word, 64)
 	return f, err == nil
+}
+
+// isFloat reports whether Go reads a float.
+func isFloat(word string) bool {
+	if _, ok := lines.ShortDecimal(word); ok {
+		return true
+	}
+	_, err := strconv.ParseFloat(word, 64)
+	return err == nil
 }
 
 // parseTime reads milliseconds, or seconds on OpenMetrics.

@@ -91,7 +91,7 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 				prefix:     prefixOf(s.ProgramName()),
 				lenient:    o.LenientNumbers,
 				maxSamples: max(maxSamples, s.MaxSeries),
-				metas:      make(map[string]*record.Meta),
+				known:      make(map[string]*metric),
 			},
 		}
 	}, nil

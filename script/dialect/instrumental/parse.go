@@ -1,8 +1,8 @@
 package instrumental
 
 import (
-	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -16,7 +16,7 @@ const (
 	// Samples of one run, where the operator's max_series is not more.
 	maxSamples = 100_000
 	// Names that are remembered beyond those of the last two runs or so.
-	metas = 1000
+	namesKept = 1000
 	// Warnings of one run.
 	maxWarnings = 20
 	// The last second of the year 9999: what is later is not in seconds.
@@ -28,18 +28,29 @@ type parser struct {
 	prefix     string
 	lenient    bool // numbers as Ruby's String#to_f has them
 	maxSamples int
-	// metas are those of the names seen lately, so that a metric's Meta is the
-	// same in every run.
-	metas map[string]*record.Meta
+	// known are the names seen lately, so that a metric's Meta is the same in
+	// every run.
+	known map[string]*metric
+	order []*metric // of the last run's samples
+	run   uint32    // counts them
+	names lines.Texts
+	slab  []metric // what the next ones are made of
+}
+
+// metric is what is known of a name.
+type metric struct {
+	meta   record.Meta
+	run    uint32 // the last one that gave it
+	sample uint32 // where among its samples
 }
 
 // state is the reading of one run's output.
 type state struct {
 	*parser
 	number   int // of the line being read
+	next     int // where in order the line's name is likely to be
 	line     []byte
-	samples  []record.Sample
-	index    map[*record.Meta]int // where in samples
+	samples  lines.Samples
 	warnings []string
 	refused  lines.Refusals
 }
@@ -49,24 +60,20 @@ type state struct {
 // each. Empty lines are passed over, a name that is printed again gets the
 // later value, with a warning. Nothing returned refers to out.
 func (p *parser) parse(out []byte) (samples []record.Sample, warnings []string, err error) {
-	d := state{
-		parser:  p,
-		samples: make([]record.Sample, 0, min(bytes.Count(out, []byte("\n"))+1, 1024)),
-		index:   make(map[*record.Meta]int),
-	}
-	for line := range bytes.Lines(bytes.TrimPrefix(out, []byte("\ufeff"))) {
+	p.run++
+	d := state{parser: p, samples: lines.SamplesOf(out, p.maxSamples)}
+	for line := range lines.Trimmed(out) {
 		d.number++
-		if d.line = lines.TrimBlanks(line); len(d.line) > 0 {
+		if d.line = line; len(line) > 0 {
 			d.read()
 		}
 	}
-	if len(p.metas) > 2*len(d.samples)+metas { // a script that makes up names
-		clear(p.metas)
-		for _, s := range d.samples {
-			p.metas[s.Meta.ID] = s.Meta
-		}
+	clear(p.order[len(d.samples.All):])
+	p.order = p.order[:len(d.samples.All)]
+	if len(p.known) > 2*len(d.samples.All)+namesKept { // a script that makes up names
+		maps.DeleteFunc(p.known, func(_ string, m *metric) bool { return m.run != p.run })
 	}
-	return d.samples, d.warnings, d.refused.Err()
+	return d.samples.All, d.warnings, d.refused.Err()
 }
 
 func (d *state) refuse(reason, format string, args ...any) {
@@ -107,23 +114,58 @@ func (d *state) read() {
 }
 
 func (d *state) add(name []byte, value float64, at time.Time) {
-	meta := d.metas[string(name)]
-	if meta == nil {
-		meta = &record.Meta{ID: string(name), Name: d.prefix + "." + string(name), Type: record.Gauge}
-		d.metas[meta.ID] = meta
-	}
-	if i, twice := d.index[meta]; twice {
-		s := &d.samples[i]
+	m := d.find(name)
+	n := len(d.samples.All)
+	switch {
+	case m != nil && m.run == d.run:
+		s := &d.samples.All[m.sample]
 		s.Value, s.Time, s.Line = value, at, d.number
 		d.warnTwice(name)
 		return
-	}
-	if len(d.samples) >= d.maxSamples {
-		d.refuse("too_many", "the run gave %d values before this one (max_series allows more)", len(d.samples))
+	case d.samples.Full():
+		d.refuse("too_many", "the run gave %d values before this one (max_series allows more)", n)
 		return
+	case m == nil:
+		m = d.metric(name)
 	}
-	d.index[meta] = len(d.samples)
-	d.samples = append(d.samples, record.Sample{Name: meta.Name, Value: value, Time: at, Meta: meta, Line: d.number})
+	if m.run, m.sample = d.run, uint32(n); n < len(d.order) {
+		d.order[n] = m
+	} else {
+		d.order = append(d.order, m)
+	}
+	s := d.samples.Add(d.number)
+	s.Name, s.Value, s.Time, s.Meta, s.Line = m.meta.Name, value, at, &m.meta, d.number
+}
+
+// find finds what is known of a name: most scripts print the same names in the same
+// order, run after run.
+func (d *state) find(name []byte) *metric {
+	if d.next < len(d.order) {
+		if m := d.order[d.next]; m.meta.ID == string(name) {
+			d.next++
+			return m
+		}
+	}
+	m := d.known[string(name)]
+	if m != nil && m.run == d.run-1 {
+		d.next = int(m.sample) + 1
+	}
+	return m
+}
+
+// metric makes one. A few lie together in memory, and so do their names: it is not for
+// each of them that the garbage collector has to look.
+func (p *parser) metric(name []byte) *metric {
+	const together = 16
+	if len(p.slab) == 0 {
+		p.slab = make([]metric, together)
+	}
+	m := &p.slab[0]
+	p.slab = p.slab[1:]
+	whole := p.names.Keep(p.prefix, ".", string(name))
+	m.meta = record.Meta{ID: whole[len(whole)-len(name):], Name: whole, Type: record.Gauge}
+	p.known[m.meta.ID] = m
+	return m
 }
 
 func (d *state) warnTwice(name []byte) {

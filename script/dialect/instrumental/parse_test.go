@@ -16,7 +16,7 @@ import (
 )
 
 func newParser(lenient bool) *parser {
-	return &parser{prefix: "app", lenient: lenient, maxSamples: maxSamples, metas: make(map[string]*record.Meta)}
+	return &parser{prefix: "app", lenient: lenient, maxSamples: maxSamples, known: make(map[string]*metric)}
 }
 
 // TestInstrumentalParse reads every testdata/*.txtar: `output` is
@@ -81,11 +81,11 @@ func TestInstrumentalBounds(t *testing.T) {
 		if _, _, err := p.parse(out.Bytes()); err != nil {
 			t.Fatal(err)
 		}
-		if most := 2*100 + metas; len(p.metas) > most {
-			t.Fatalf("%d names are remembered, more than %d", len(p.metas), most)
+		if most := 2*100 + namesKept; len(p.known) > most {
+			t.Fatalf("%d names are remembered, more than %d", len(p.known), most)
 		}
 	}
-	if p.metas["made-up-99-0"] == nil {
+	if p.known["made-up-99-0"] == nil {
 		t.Error("the names of the last run are forgotten")
 	}
 	samples, warnings, _ := p.parse([]byte(strings.Repeat("n 1\n", 100)))
@@ -127,6 +127,15 @@ func TestRubyFloat(t *testing.T) {
 	if got, ok := rubyFloat([]byte("1e999")); ok {
 		t.Errorf("1e999: %v", got)
 	}
+}
+
+func FuzzInstrumentalMemory(f *testing.F) {
+	outputs := append(dialecttest.Parts(f, "testdata", "output"), []byte("a 1\na 2\nb 3\nab 4\n"), []byte("b 1 1500000000\na 2\n"), []byte("a\nb x\na 1 2 3\n"))
+	dialecttest.FuzzMemory(f, outputs, func() func([]byte) string {
+		p := newParser(false)
+		p.maxSamples = 5 // so that it is reached
+		return func(out []byte) string { return dump(p, out) }
+	})
 }
 
 func FuzzInstrumental(f *testing.F) {

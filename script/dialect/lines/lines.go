@@ -12,6 +12,9 @@ import (
 // ParseDecimal reads a finite decimal number as scripts print it: no hex, no
 // underscore, no Inf, no NaN; a leading zero means nothing.
 func ParseDecimal(word []byte) (float64, bool) {
+	if v, ok := ShortDecimal(word); ok {
+		return v, true
+	}
 	for _, c := range word {
 		switch {
 		case '0' <= c && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
@@ -22,6 +25,43 @@ func ParseDecimal(word []byte) (float64, bool) {
 	v, err := strconv.ParseFloat(string(word), 64)
 	return v, err == nil
 }
+
+// ShortDecimal reads a decimal number without an exponent and with at most 15
+// digits, as nearly all are: digits and power of ten are both exact as float64, so
+// that their quotient is the nearest number. Of all else it is false.
+func ShortDecimal[T string | []byte](word T) (float64, bool) {
+	i := 0
+	if len(word) > 0 && (word[0] == '-' || word[0] == '+') {
+		i = 1
+	}
+	digits, point := uint64(0), -1
+	first := i
+	for ; i < len(word); i++ {
+		c := word[i]
+		switch {
+		case '0' <= c && c <= '9':
+			digits = 10*digits + uint64(c-'0')
+		case c == '.' && point < 0:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	n, decimals := i-first, 0
+	if point >= 0 {
+		n, decimals = n-1, i-point-1
+	}
+	if n < 1 || n >= len(powers) {
+		return 0, false
+	}
+	v := float64(digits) / powers[decimals]
+	if word[0] == '-' {
+		v = -v
+	}
+	return v, true
+}
+
+var powers = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // CutWord cuts the first word off text, which begins with none but it.
 func CutWord(text []byte) (word, rest []byte) {
