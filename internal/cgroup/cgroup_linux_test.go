@@ -44,9 +44,9 @@ func start(t *testing.T, g *Group, script string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.Close()
+	defer unix.Close(dir)
 	cmd := exec.Command("/bin/sh", "-c", script)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: dir}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -307,11 +307,11 @@ func TestDelegate(t *testing.T) {
 		if !alone {
 			cmd.Env = append(cmd.Env, at+"_SHARED=1")
 		}
-		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}
+		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: dir}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
-		dir.Close()
+		unix.Close(dir)
 		testkit.Await(t, "the group to go", func() bool { return removeTree(folder) == nil })
 	}
 }

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,16 +9,27 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Group is the control group of one run.
 type Group struct {
 	folder string
 	keep   bool
+	bare   bool // it has no controllers, and none of their files
+	peaks  bool // it counts the largest memory
 }
 
-// Open opens the folder, for syscall.SysProcAttr.CgroupFD.
-func (g *Group) Open() (*os.File, error) { return os.Open(g.folder) }
+// Open opens the folder, for syscall.SysProcAttr.CgroupFD. The descriptor is the
+// caller's to close.
+func (g *Group) Open() (fd int, err error) {
+	fd, err = unix.Open(g.folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return fd, pathError("open", g.folder, err)
+}
+
+// CountsPeak reports whether Usage has the peak. There may be no group: nil.
+func (g *Group) CountsPeak() bool { return g != nil && g.peaks }
 
 // Limit sets limits. It gives those for which there is no controller, by the
 // names of cgroups(7); somebody else must see to them.
@@ -68,10 +80,12 @@ func (g *Group) reached() string {
 
 // Usage gives what the group has used.
 func (g *Group) Usage() Usage {
-	peak, _ := os.ReadFile(filepath.Join(g.folder, "memory.peak"))
-	bytes, _ := strconv.ParseInt(strings.TrimSpace(string(peak)), 10, 64)
 	user, system := g.Time()
-	return Usage{User: user, System: system, Peak: bytes, Reached: g.reached()}
+	if g.bare {
+		return Usage{User: user, System: system}
+	}
+	peak, _ := strconv.ParseInt(strings.TrimSpace(string(read(g.folder, "memory.peak"))), 10, 64)
+	return Usage{User: user, System: system, Peak: peak, Reached: g.reached()}
 }
 
 // Time gives the processor time that the group has used.
@@ -80,12 +94,16 @@ func (g *Group) Time() (user, system time.Duration) {
 	return time.Duration(spent["user_usec"]) * time.Microsecond, time.Duration(spent["system_usec"]) * time.Microsecond
 }
 
+// RemoveEmpty removes the group if nothing lives in it, and fails otherwise: it
+// is the cheapest way to find out.
+func (g *Group) RemoveEmpty() error { return unix.Rmdir(g.folder) }
+
 // Remove removes the group, after it has killed what is still in it, unless that
 // is to be kept. It fails while anything in it lives or is dying, and may be
 // called again then.
 func (g *Group) Remove() error {
 	if g.keep {
-		return os.Remove(g.folder)
+		return g.RemoveEmpty()
 	}
 	return removeTree(g.folder)
 }
@@ -102,8 +120,8 @@ func removeSome(folder string, most *int) error {
 	if *most--; *most < 0 {
 		return errors.New("there are more")
 	}
-	err := os.Remove(folder)
-	if err == nil || errors.Is(err, os.ErrNotExist) {
+	err := unix.Rmdir(folder)
+	if err == nil || errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	if err := write(folder, "cgroup.kill", "1"); err != nil {
@@ -115,15 +133,14 @@ func removeSome(folder string, most *int) error {
 			_ = removeSome(filepath.Join(folder, e.Name()), most)
 		}
 	}
-	return os.Remove(folder)
+	return unix.Rmdir(folder)
 }
 
 // numbers reads a file of lines "key number"; what is not there is 0.
 func numbers(folder, file string) map[string]int64 {
-	text, _ := os.ReadFile(filepath.Join(folder, file))
 	all := make(map[string]int64)
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+	for line := range bytes.Lines(read(folder, file)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
 		all[name], _ = strconv.ParseInt(value, 10, 64)
 	}
 	return all

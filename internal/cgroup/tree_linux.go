@@ -37,6 +37,8 @@ type Tree struct {
 	location
 	lock *os.File // the folder, locked as long as its program lives
 	undo func()   // leaves the group above as it was
+	// Of the groups: see Group.
+	bare, peaks bool
 	// Ended are the processes that Open has killed: they were left by a program like
 	// this one that was killed itself.
 	Ended []int
@@ -74,6 +76,11 @@ func openIn(p location, wanted []string) (*Tree, error) {
 	}
 	giveBack := delegate(p.folder, wanted)
 	enable(folder, wanted)
+	t.bare = len(t.Controllers()) == 0
+	if slices.Contains(t.Controllers(), "memory") {
+		_, err := os.Stat(filepath.Join(folder, "memory.peak")) // Linux has it since 5.19
+		t.peaks = err == nil
+	}
 	t.undo = func() {
 		disable(folder, wanted)
 		giveBack()
@@ -192,9 +199,9 @@ func (t *Tree) New(id uint64, keep bool) (*Group, error) {
 	if keep {
 		kind = kept
 	}
-	g := &Group{folder: filepath.Join(t.folder, kind+strconv.FormatUint(id, 16)), keep: keep}
-	if err := os.Mkdir(g.folder, 0o755); err != nil {
-		return nil, err
+	g := &Group{folder: t.folder + "/" + kind + strconv.FormatUint(id, 16), keep: keep, bare: t.bare, peaks: t.peaks}
+	if err := unix.Mkdir(g.folder, 0o755); err != nil {
+		return nil, pathError("mkdir", g.folder, err)
 	}
 	return g, nil
 }
@@ -283,17 +290,43 @@ func living(tree string) (pids []int) {
 	return pids
 }
 
-func words(folder, file string) []string {
-	text, _ := os.ReadFile(filepath.Join(folder, file))
-	return strings.Fields(string(text))
+func words(folder, file string) []string { return strings.Fields(string(read(folder, file))) }
+
+// The files of groups are read and written without os.File, which would ask the kernel
+// four times as much: each run does that.
+
+// read reads a file of a group; nothing where that is not possible.
+func read(folder, file string) []byte {
+	fd, err := unix.Open(folder+"/"+file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	text := make([]byte, 0, 1<<10)
+	for {
+		text = slices.Grow(text, 512)
+		n, err := unix.Read(fd, text[len(text):cap(text)])
+		if n <= 0 || err != nil {
+			return text
+		}
+		text = text[:len(text)+n]
+	}
 }
 
 // write writes to a file of a group, which must be there.
 func write(folder, file, text string) error {
-	f, err := os.OpenFile(filepath.Join(folder, file), os.O_WRONLY, 0)
+	path := folder + "/" + file
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return pathError("open", path, err)
 	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
+	_, err = unix.Write(fd, []byte(text))
+	return errors.Join(pathError("write", path, err), pathError("close", path, unix.Close(fd)))
+}
+
+func pathError(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.PathError{Op: op, Path: path, Err: err}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,7 +30,7 @@ func DenyDebugging() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
 // hold has the run's cgroup hold what limits it can, for all of its processes, and
 // takes these from those that are each process's own. The number of root's processes
-// the kernel limits in no other way; then it is for watchLimits.
+// the kernel limits in no other way; then it is for overLimit.
 func (p *process) hold(l *limits.Settings, root bool) error {
 	missing := []string{"memory", "pids"}
 	if p.group != nil {
@@ -60,39 +59,22 @@ func (p *process) enter() error {
 	if p.group == nil {
 		return nil
 	}
-	if err := p.group.Enter(p.cmd.Process.Pid); err != nil {
+	if err := p.group.Enter(p.pid); err != nil {
 		return &limits.Error{Err: fmt.Errorf("the cgroup of the run: %w", err)}
 	}
 	return nil
 }
 
-// watchTime is how often a run's cgroup is looked at for limits that the kernel does
-// not hold.
-const watchTime = 100 * time.Millisecond
-
-// watchLimits looks until over is closed at what all processes of the run use
-// together, and says when that is too much.
-func (p *process) watchLimits(l *limits.Settings, over <-chan struct{}, limit chan<- *stop) {
-	if p.group == nil || l.CPU == 0 && p.tasks == 0 {
-		return
-	}
-	look := time.NewTicker(watchTime)
-	defer look.Stop()
-	for {
-		select {
-		case <-over:
-			return
-		case <-look.C:
-		}
-		if l.CPU > 0 {
-			if user, system := p.group.Time(); user+system >= l.CPU {
-				limit <- outOfTime(l)
-				return
-			}
-		}
-		if p.tasks > 0 && p.group.Tasks() > p.tasks {
-			limit <- tooMany(l)
-			return
+// overLimit says when all processes of the run together use too much; nil where they
+// do not.
+func (p *process) overLimit(l *limits.Settings) *stop {
+	if l.CPU > 0 {
+		if user, system := p.group.Time(); user+system >= l.CPU {
+			return outOfTime(l)
 		}
 	}
+	if p.tasks > 0 && p.group.Tasks() > p.tasks {
+		return tooMany(l)
+	}
+	return nil
 }

@@ -2,22 +2,21 @@
 // it is the only package with os/exec.
 //
 // launcher.go runs one command to its end: start_unix.go or process_windows.go
-// starts it with what it inherits and with its limits (inherit*.go), streams.go
-// reads what it prints, kill.go ends it, outcome.go has how it ended, and reaper_*.go what it leaves behind; on Linux
+// starts it with what it inherits and with its limits (inherit*.go), follow_*.go waits for
+// what it prints and for its end, streams.go
+// takes what it prints, kill.go ends it, outcome.go has how it ended, and reaper_*.go what it leaves behind; on Linux
 // marks_linux.go has what that is known by, leftover_linux.go what does not go
 // easily, and proc_linux.go what is read of other processes. wrap*.go runs a
 // command for the command wrap.
 //
 // The rest tells, without running anything, whether a program can and may be
-// run: find.go, program_unix.go, interpreter_unix.go, with
-// remedies by remedy_unix.go.
+// run, and with which remedy: find.go, program_unix.go, interpreter_unix.go.
 package process
 
 import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +80,7 @@ type Launcher struct {
 	reaper *reaper // of what leaves its process group; each system's own
 
 	mu      sync.Mutex
+	null    *os.File              // standard input of all that have none; nil: not opened yet
 	dead    bool                  // by kill
 	running map[*process]bool     // main processes that may not have ended
 	kept    map[string][]*process // runs with Keep by owner, whose processes may live on
@@ -119,40 +119,36 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 	if err != nil {
 		return fail(record.Error, fmt.Errorf("cannot be started: %w", err))
 	}
-	p, err := l.start(&c, s.theirs)
+	given := s.theirs
+	if given[0] == nil {
+		given[0], err = l.nothing()
+	}
+	var p *process
+	if err == nil {
+		p, err = l.start(&c, given)
+	}
 	s.begin(err == nil)
 	if err != nil {
 		return fail(record.Error, err)
 	}
 	l.has(p, &c)
 
-	ended := make(chan time.Time, 1)
-	over := make(chan struct{})
-	go func() {
-		p.wait()
-		ended <- time.Now()
-		close(over)
-	}()
-	peak := make(chan int64, 1)
-	go func() { peak <- watchPeak(p.cmd.Process.Pid, over) }()
-	limit := make(chan *stop, 1)
-	go p.watchLimits(&c.Limits, over, limit)
-	stopped := l.supervise(ctx, &c, p, s, ended, limit, o)
+	stopped := l.supervise(ctx, &c, p, s, o)
 	if o.End.IsZero() { // not even SIGKILL ended it
 		s.cut()
 		go func() {
-			<-ended
+			p.wait()
 			l.reaped(p)
 			p.finish(true)
 		}()
 		o.End = time.Now()
 	} else {
-		s.drain(drainTime)
 		l.reaped(p)
-		state, used := p.finish(!c.Keep || stopped != nil)
+		ended, used := p.finish(!c.Keep || stopped != nil)
 		s.cut()
-		o.account(state, p.helper)
-		o.MaxRSS = max(o.MaxRSS, <-peak)
+		peak := o.MaxRSS // seen while it ran
+		o.account(ended, p.helper)
+		o.MaxRSS = max(o.MaxRSS, peak)
 		o.accountGroup(used)
 		o.reached(&c.Limits, used.Reached)
 	}
@@ -160,65 +156,55 @@ func (l *Launcher) Run(ctx context.Context, c Command) *Outcome {
 	return o
 }
 
-// supervise waits until the main process has ended, sets o.End to when it did,
-// and ends it where it may not go on; it then says why. o.End stays zero when
-// the process survives even SIGKILL and ctx has ended: then there is nobody
-// left who could wait for it. While ctx goes on, so does the waiting: the next
-// run must not add a second such process.
-func (l *Launcher) supervise(ctx context.Context, c *Command, p *process,
-	s *streams, ended <-chan time.Time, limit <-chan *stop, o *Outcome) *stop {
-	var expired <-chan time.Time
-	if c.Timeout > 0 {
-		expired = time.After(c.Timeout)
+// nothing gives the null device, for standard input. It stays open.
+func (l *Launcher) nothing() (*os.File, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.null != nil {
+		return l.null, nil
 	}
-	var why *stop
-	select {
-	case o.End = <-ended:
-		return nil
-	case why = <-limit:
-	case <-expired:
-		why = &stop{result: record.Timeout, err: fmt.Errorf("was ended after its timeout of %v", c.Timeout)}
-	case <-ctx.Done():
-		why = &stop{result: record.Killed, err: fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
-	case <-s.stdout.full:
-		why = tooMuch(c, s)
-	case <-s.written.full:
-		why = tooMuch(c, s)
-	case <-s.messages.broken:
-		why = &stop{result: record.Invalid, err: s.messages.err}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
-	for _, end := range []func(){p.terminate, p.kill} {
-		if why.atOnce {
-			end = p.kill
-		}
-		end()
-		select {
-		case o.End = <-ended:
-			return why
-		case <-time.After(termTime):
-		}
+	l.null = null
+	return null, nil
+}
+
+// supervise follows a run until its main process has ended and its output is at its
+// end, sets o.End to when the process had ended, and ends it where it may not go on;
+// it then says why. o.End stays zero when the process survives even SIGKILL and ctx has
+// ended: then there is nobody left who could wait for it. While ctx goes on, so does the
+// waiting: the next run must not add a second such process.
+func (l *Launcher) supervise(ctx context.Context, c *Command, p *process, s *streams, o *Outcome) *stop {
+	f := newFollower(ctx, c, p, s)
+	defer f.close()
+	why := f.run(ctx)
+	if why != nil && !f.endProcess(why) {
+		level.Error(l.logger).Log("msg", "a process does not end though it was killed; perhaps it waits for a dead disk or file server",
+			"command", strings.Join(c.Args, " "), "pid", p.pid)
+		f.awaitEnd(ctx, 0)
 	}
-	level.Error(l.logger).Log("msg", "a process does not end though it was killed; perhaps it waits for a dead disk or file server",
-		"command", strings.Join(c.Args, " "), "pid", p.cmd.Process.Pid)
-	select {
-	case o.End = <-ended:
-	case <-ctx.Done():
+	if !f.end.IsZero() {
+		f.drain()
 	}
+	o.End, o.MaxRSS = f.end, f.peak
 	return why
 }
 
-// newCmd gives the exec.Cmd of c for a program, its arguments and its ends of
-// the streams.
-func newCmd(c *Command, path string, args []string, f files) *exec.Cmd {
-	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.Dir, Env: slices.Clip(c.Env)}
-	if f[0] != nil { // a nil *os.File in the interface would not be nil
-		cmd.Stdin = f[0]
+// endProcess asks the main process to end, and then makes it, and reports whether it
+// has.
+func (f *follower) endProcess(why *stop) bool {
+	for _, end := range []func(){f.p.terminate, f.p.kill} {
+		if why.atOnce {
+			end = f.p.kill
+		}
+		end()
+		if f.awaitEnd(context.Background(), termTime) {
+			return true
+		}
 	}
-	cmd.Stdout, cmd.Stderr = f[1], f[2]
-	if f[3] != nil {
-		cmd.ExtraFiles = []*os.File{f[3]}
-	}
-	return cmd
+	return false
 }
 
 // LastEnv gives the value of name in env, where a later entry wins.

@@ -14,10 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/internal/panics"
@@ -138,49 +136,6 @@ func TestRunIgnoresTERM(t *testing.T) {
 	checkEnding(t, o, ending{"a\n", record.Timeout, -1, "was ended after its timeout of 1s"})
 	if d := o.End.Sub(o.Start); d < c.Timeout+termTime || d > c.Timeout+termTime+10*time.Second {
 		t.Errorf("it lived for %v; want the timeout and %v", d, termTime)
-	}
-}
-
-// A process that survives SIGKILL is said, and waited for as long as the
-// context goes on.
-func TestSuperviseUnkillable(t *testing.T) {
-	var logged []string
-	l := NewLauncher(log.LoggerFunc(func(keyvals ...any) error {
-		logged = append(logged, fmt.Sprint(keyvals[3]))
-		return nil
-	}))
-	c := shell("exec sleep 600")
-	s, err := newStreams(&c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := l.start(&c, s.theirs)
-	s.begin(err == nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		p.wait()
-		p.finish(true)
-		s.cut()
-	}()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		ctx, cancel := context.WithDeadline(context.Background(), start.Add(time.Hour))
-		defer cancel()
-		var o Outcome
-		never := make(chan time.Time)
-		why := l.supervise(ctx, &c, p, new(streams), never, nil, &o)
-		if why == nil || why.result != record.Timeout || !o.End.IsZero() {
-			t.Errorf("got %+v, end %v; want a timeout and no end", why, o.End)
-		}
-		if d := time.Since(start); d != time.Hour {
-			t.Errorf("waited for %v, want until the context's end", d)
-		}
-	})
-	want := []string{"a process does not end though it was killed; perhaps it waits for a dead disk or file server"}
-	if diff := cmp.Diff(want, logged); diff != "" {
-		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 

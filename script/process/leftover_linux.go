@@ -17,7 +17,7 @@ import (
 func (r *reaper) endForkStorm(deadline time.Time) {
 	seen := make(map[int]bool)
 	for r.signalEnded(unix.SIGSTOP, seen) && time.Now().Before(deadline) {
-		r.pass() // the dead would be as many as there can be processes
+		r.pass(0) // the dead would be as many as there can be processes
 	}
 	r.signalEnded(unix.SIGKILL, make(map[int]bool))
 }

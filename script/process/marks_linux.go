@@ -202,8 +202,8 @@ func (r *reaper) tryGroup(tree *cgroup.Tree) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	_, err = syscall.ForkExec("", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(dir.Fd())}}) //nolint:gosec // it starts nothing: there is no program of that name
+	defer unix.Close(dir)
+	_, err = syscall.ForkExec("", []string{""}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: dir}}) //nolint:gosec // it starts nothing: there is no program of that name
 	if errors.Is(err, syscall.ENOENT) {
 		return nil
 	}

@@ -1,9 +1,9 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -37,8 +37,7 @@ type Outcome struct {
 	End   time.Time // when the main process had ended
 	// User, System and MaxRSS (bytes) are the kernel's accounting of the
 	// process and of those of its children that it waited for. MaxRSS is at
-	// least what it says, and 0 when the kernel does not know it (see maxRSS
-	// and watchPeak).
+	// least what it says, and 0 when it is not known.
 	User, System time.Duration
 	MaxRSS       int64
 	// StdoutBytes and StderrBytes were written; Stderr's lines went to the
@@ -60,7 +59,7 @@ func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
 	} else if s.stdout.over() || s.written.over() { // the last of it came after its end
 		stopped = tooMuch(c, s)
 	} else if s.messages.err != nil { // likewise
-		stopped = &stop{result: record.Invalid, err: s.messages.err}
+		stopped = s.messages.stop()
 	}
 	if stopped != nil {
 		o.Result, o.Err, o.Limit = stopped.result, stopped.err, stopped.limit
@@ -73,6 +72,14 @@ type stop struct {
 	err    error
 	limit  string // which one was reached, where result is record.Limit
 	atOnce bool   // it is not asked to end: meanwhile it would do more of the same
+}
+
+func expired(c *Command) *stop {
+	return &stop{result: record.Timeout, err: fmt.Errorf("was ended after its timeout of %v", c.Timeout)}
+}
+
+func cutShort(ctx context.Context) *stop {
+	return &stop{result: record.Killed, err: fmt.Errorf("was ended before it was done: %w", context.Cause(ctx))}
 }
 
 func tooMuch(c *Command, s *streams) *stop {
@@ -88,19 +95,24 @@ func atLimit(name, what string) *stop {
 	return &stop{result: record.Limit, err: fmt.Errorf("%s (limits: %s): make it need less, or raise the limit", what, name), limit: name}
 }
 
+// exit is how a main process ended, and what it has cost.
+type exit struct {
+	code         int            // -1 where a signal ended it
+	signal       syscall.Signal // 0: none
+	user, system time.Duration
+	maxRSS       int64 // the largest resident size in bytes; 0 when it is unknown
+}
+
 // account takes over how the process ended and what it cost, without what the
 // helper had cost that it was before.
-func (o *Outcome) account(state *os.ProcessState, helper limits.Usage) {
-	o.Result, o.Err = verdict(state)
-	if state == nil {
+func (o *Outcome) account(e *exit, helper limits.Usage) {
+	o.Result, o.Err = verdict(e)
+	if e == nil {
 		return
 	}
-	o.ExitCode = state.ExitCode()
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		o.Signal = int(status.Signal())
-	}
-	o.User, o.System = max(0, state.UserTime()-helper.User), max(0, state.SystemTime()-helper.System)
-	o.MaxRSS = maxRSS(state, helper.MaxRSS)
+	o.ExitCode, o.Signal = e.code, int(e.signal)
+	o.User, o.System = max(0, e.user-helper.User), max(0, e.system-helper.System)
+	o.MaxRSS = e.maxRSS
 }
 
 // reached finds the limit that the run has reached, as far as the kernel tells: what
@@ -142,35 +154,17 @@ func (o *Outcome) accountGroup(used cgroup.Usage) {
 	}
 }
 
-// watchPeak looks at a running process until over is closed, less and less
-// often, and gives the largest resident size in bytes that the kernel noted
-// for it; 0 when there was no time to look. It is what is known of a process
-// that was smaller than the bridge (see maxRSS).
-func watchPeak(pid int, over <-chan struct{}) (peak int64) {
-	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
-		select {
-		case <-over:
-			return peak
-		case <-time.After(pause):
-			peak = max(peak, peakOf(pid))
-		}
-	}
-}
-
 // verdict judges a process that was left to end by itself.
-func verdict(state *os.ProcessState) (record.Result, error) {
-	if state == nil {
+func verdict(e *exit) (record.Result, error) {
+	switch {
+	case e == nil:
 		return record.Error, errors.New("its end was not seen: something else in this process waited for it")
-	}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		err := fmt.Errorf("was killed by signal %v", status.Signal())
-		if status.Signal() == syscall.SIGKILL {
-			err = fmt.Errorf("%w (by the kernel for want of memory, or by somebody)", err)
-		}
-		return record.Killed, err
-	}
-	if code := state.ExitCode(); code != 0 {
-		return record.Error, fmt.Errorf("exited with code %d", code)
+	case e.signal == syscall.SIGKILL:
+		return record.Killed, fmt.Errorf("was killed by signal %v (by the kernel for want of memory, or by somebody)", e.signal)
+	case e.signal != 0:
+		return record.Killed, fmt.Errorf("was killed by signal %v", e.signal)
+	case e.code != 0:
+		return record.Error, fmt.Errorf("exited with code %d", e.code)
 	}
 	return record.OK, nil
 }

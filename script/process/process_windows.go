@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unsafe"
 
@@ -39,7 +40,9 @@ func (r *reaper) alive([]*process) []*process { return nil }
 
 // process is one started command in its job.
 type process struct {
-	cmd    *exec.Cmd
+	pid    int
+	ended  chan struct{}    // closed when it has ended
+	state  *os.ProcessState // how it ended, then
 	job    windows.Handle
 	helper limits.Usage // nothing: there is none here
 }
@@ -62,21 +65,26 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: its job object: %w", err)
 	}
-	p := &process{cmd: newCmd(c, path, args, f), job: job}
-	p.cmd.Env = append(p.cmd.Env, runMark+"=1")
-	if err := p.cmd.Start(); err != nil {
+	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.Dir, Env: append(slices.Clip(c.Env), runMark+"=1"), Stdin: f[0], Stdout: f[1], Stderr: f[2]}
+	if err := cmd.Start(); err != nil {
 		windows.CloseHandle(job)
 		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
 	// What it starts before this is done stays outside of the job: os/exec
 	// cannot start it suspended.
 	assign := func(handle uintptr) { err = windows.AssignProcessToJobObject(job, windows.Handle(handle)) }
-	if failed := p.cmd.Process.WithHandle(assign); failed != nil || err != nil {
-		p.cmd.Process.Kill()
-		p.cmd.Wait()
+	if failed := cmd.Process.WithHandle(assign); failed != nil || err != nil {
+		cmd.Process.Kill()
+		cmd.Wait()
 		windows.CloseHandle(job)
 		return nil, fmt.Errorf("cannot be started in a job object: %w", err)
 	}
+	p := &process{pid: cmd.Process.Pid, ended: make(chan struct{}), job: job}
+	go func() {
+		_ = cmd.Wait() // the state has it all
+		p.state = cmd.ProcessState
+		close(p.ended)
+	}()
 	return p, nil
 }
 
@@ -99,7 +107,7 @@ func newJob(keep bool) (windows.Handle, error) {
 }
 
 // wait blocks until the main process has ended.
-func (p *process) wait() { p.cmd.Wait() }
+func (p *process) wait() { <-p.ended }
 
 // terminate kills: a process without a window or a console cannot be asked.
 func (p *process) terminate() { p.kill() }
@@ -108,16 +116,13 @@ func (p *process) kill() { windows.TerminateJobObject(p.job, 1) }
 
 // finish ends what is left of the run, if asked to, and tells how the main
 // process ended.
-func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
+func (p *process) finish(killGroup bool) (*exit, cgroup.Usage) {
 	if killGroup {
 		p.kill()
 	}
 	windows.CloseHandle(p.job)
-	return p.cmd.ProcessState, cgroup.Usage{}
+	return exitOf(p.state), cgroup.Usage{}
 }
-
-// maxRSS is not known here.
-func maxRSS(*os.ProcessState, int64) int64 { return 0 }
 
 // ResolveProgram finds args0, the first word of a command; path is not looked
 // at: os/exec knows the rules of this system and its own PATH.
@@ -144,9 +149,6 @@ func (g *Guard) CheckObeyed(string) error { return nil }
 // CheckFolder has nothing to say: modes tell nothing here.
 func (g *Guard) CheckFolder(string) error { return nil }
 
-// watchLimits has nothing to do: limits are not supported.
-func (p *process) watchLimits(*limits.Settings, <-chan struct{}, chan<- *stop) {}
-
 // LookupAccount fails: scripts run as whoever runs the bridge.
 func LookupAccount(name string) (*Account, error) {
 	return nil, fmt.Errorf("user %q: not supported on Windows, where scripts run as scriptbridge itself does", name)
@@ -156,9 +158,6 @@ func LookupAccount(name string) (*Account, error) {
 func LookupGroup(name string) (uint32, error) {
 	return 0, fmt.Errorf("group %q: not supported on Windows", name)
 }
-
-// peakOf cannot look at a process that still runs.
-func peakOf(int) int64 { return 0 }
 
 // CheckStart finds nothing: what starts a program here is not known.
 func CheckStart(*config.Script, string, *Command) error { return nil }

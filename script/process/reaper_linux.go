@@ -2,12 +2,12 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-kit/log"
@@ -47,6 +47,8 @@ type reaper struct {
 	logger log.Logger
 	base   uint64       // what all ids have in common
 	limits bool         // limits carry the mark
+	pidfds bool         // the end of a process can be polled
+	lists  bool         // the kernel lists the children of each thread
 	tree   *cgroup.Tree // where runs have their groups; nil: nowhere
 	// alone: what has no mark descends from a run, since nobody else can have
 	// become our child.
@@ -59,23 +61,32 @@ type reaper struct {
 	strangers bool
 	grouped   atomic.Bool // the last run that was started is in a group of its own
 
-	mu     sync.Mutex
-	count  uint64
-	live   map[uint64]int  // main process by run, 0 while it is being started
-	kept   bool            // a run that may leave something behind was started
-	stuck  map[int]bool    // children that survived SIGKILL
-	groups []*cgroup.Group // of ended runs, that could not be removed yet
-	closed bool            // the tree is
+	mu    sync.Mutex
+	count uint64
+	live  map[uint64]int // main process by run, 0 while it is being started
+	kept  bool           // a run that may leave something behind was started
+	stuck map[int]bool   // children that survived SIGKILL
+	// threads of ours that have children besides main processes; see suspects.
+	threads map[int]bool
+	groups  []*cgroup.Group // of ended runs, that could not be removed yet
+	closed  bool            // the tree is
 }
 
 func newReaper(logger log.Logger) *reaper {
 	keepDescriptors()
 	r := &reaper{
-		logger: logger,
-		base:   idBit | rand.Uint64()&ownBits, //nolint:gosec // a mark tells runs apart, and keeps no secret
-		live:   make(map[uint64]int),
-		stuck:  make(map[int]bool),
+		logger:  logger,
+		base:    idBit | rand.Uint64()&ownBits, //nolint:gosec // a mark tells runs apart, and keeps no secret
+		live:    make(map[uint64]int),
+		stuck:   make(map[int]bool),
+		threads: make(map[int]bool),
 	}
+	if fd, err := unix.PidfdOpen(os.Getpid(), 0); err == nil {
+		unix.Close(fd)
+		r.pidfds = true
+	}
+	_, err := listOf(os.Getpid())
+	r.lists = err == nil
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		level.Warn(logger).Log("msg", "cannot become a child subreaper: what leaves the process group of its run will live on", "err", err)
 	}
@@ -86,9 +97,9 @@ func newReaper(logger log.Logger) *reaper {
 	return r
 }
 
-// start starts cmd as a new run. It may block for as long as the kernel needs
-// to open the program, and so do all other starts.
-func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
+// start starts a program as a new run. It may block for as long as the kernel needs
+// to open the program, and so do all other starts. The caller has locked its thread.
+func (r *reaper) start(what *program, keep bool) (*process, error) {
 	r.mu.Lock()
 	r.count++
 	id, prefix := r.base|r.count&(keepBit-1), ""
@@ -98,53 +109,63 @@ func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
 	}
 	r.live[id] = 0
 	r.mu.Unlock()
-	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s%x", runMark, prefix, id))
+	what.mark(prefix + strconv.FormatUint(id, 16))
 
-	group := r.newGroup(id, keep)
-	err := r.startMarked(cmd, id, group)
+	p := &process{reaper: r, id: id, thread: unix.Gettid(), pidfd: -1, group: r.newGroup(id, keep)}
+	err := r.startMarked(what, p)
 
 	if err != nil {
-		r.remove(group)
+		r.remove(p.group)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		delete(r.live, id)
 		return nil, err
 	}
+	if fd, err := unix.PidfdOpen(p.pid, 0); err == nil && r.pidfds {
+		p.pidfd = fd
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.live[id] = cmd.Process.Pid
-	return &process{cmd: cmd, reaper: r, id: id, group: group}, nil
+	r.live[id] = p.pid
+	return p, nil
 }
 
-func (r *reaper) startMarked(cmd *exec.Cmd, id uint64, group *cgroup.Group) error {
-	if group != nil && cmd.Path != limits.Self { // the helper enters when it becomes the script
-		dir, err := group.Open()
+func (r *reaper) startMarked(what *program, p *process) (err error) {
+	attr := &syscall.ProcAttr{Dir: what.attr.Dir, Env: what.attr.Env, Sys: what.attr.Sys}
+	for _, f := range what.attr.Files {
+		attr.Files = append(attr.Files, f.Fd()) // of none the highest number, which is none to the kernel
+	}
+	if p.group != nil && what.path != limits.Self { // the helper enters when it becomes the script
+		dir, err := p.group.Open()
 		if err != nil {
 			return err
 		}
-		defer dir.Close()
-		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(dir.Fd())
+		defer unix.Close(dir)
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, dir
 	}
 	limitLock.Lock()
 	defer limitLock.Unlock()
 	if r.limits {
-		if restore, err := borrowLimit(id); err == nil {
+		if restore, err := borrowLimit(p.id); err == nil {
 			defer restore()
 		}
 	}
-	return cmd.Start()
+	p.pid, err = syscall.ForkExec(what.path, what.args, attr) //nolint:gosec // to start what the configuration names is what this package is for
+	return err
 }
 
 // wait blocks until the main process has ended but leaves it unreaped: its
 // number, which is its group's too, remains taken.
 func (p *process) wait() {
-	for errors.Is(unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
+	for errors.Is(unix.Waitid(unix.P_PID, p.pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
 	}
 }
 
 // process is one started command, the leader of a session and a group.
 type process struct {
-	cmd    *exec.Cmd
+	pid    int
+	pidfd  int // can be read when it has ended; -1: the system has no such thing
+	thread int // of ours, which started it
 	reaper *reaper
 	id     uint64
 	group  *cgroup.Group // nil: none
@@ -165,27 +186,64 @@ func (p *process) kill() {
 // which must have ended, and then kills and reaps what left the group, unless
 // the run may leave something behind. It tells how the main process ended, nil
 // if that is not known, and what the run's cgroup has used.
-func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
+func (p *process) finish(killGroup bool) (*exit, cgroup.Usage) {
 	if killGroup {
-		p.kill()
+		p.killProcesses()
 	}
 	r := p.reaper
-	r.mu.Lock()      // no child disappears while a sweep reads their list
-	_ = p.cmd.Wait() // the state has it all
+	r.mu.Lock() // no child disappears while a sweep reads their list
+	e := p.reap()
 	delete(r.live, p.id)
 	r.mu.Unlock()
-	r.sweep()
+	if p.pidfd >= 0 {
+		unix.Close(p.pidfd)
+	}
 	if p.group == nil {
-		return p.cmd.ProcessState, cgroup.Usage{}
+		r.sweep(p.thread)
+		return e, cgroup.Usage{}
 	}
 	used := p.group.Usage()
-	r.remove(p.group)
-	return p.cmd.ProcessState, used
+	empty := p.group.RemoveEmpty() == nil
+	if !empty && killGroup && p.id&keepBit == 0 {
+		_ = p.group.Kill() // what it does not reach is found by its mark
+	}
+	r.sweep(p.thread)
+	if !empty {
+		used = p.group.Usage()
+		r.remove(p.group)
+	}
+	return e, used
+}
+
+// reap waits for the main process, which has ended. Go starts a child in its own memory
+// (vfork), and Linux then accounts this process's peak to the child, as that of a helper:
+// below these, nothing can be known of its size.
+func (p *process) reap() *exit {
+	var status unix.WaitStatus
+	var usage, own unix.Rusage
+	for {
+		pid, err := unix.Wait4(p.pid, &status, 0, &usage)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || pid != p.pid {
+			return nil
+		}
+		break
+	}
+	e := &exit{code: status.ExitStatus(), user: time.Duration(usage.Utime.Nano()), system: time.Duration(usage.Stime.Nano())}
+	if status.Signaled() {
+		e.signal = status.Signal()
+	}
+	if unix.Getrusage(unix.RUSAGE_SELF, &own) == nil && usage.Maxrss > max(own.Maxrss, p.helper.MaxRSS>>10) {
+		e.maxRSS = usage.Maxrss << 10
+	}
+	return e
 }
 
 // close ends what is left of all runs that may leave nothing behind.
 func (r *reaper) close() {
-	r.sweep()
+	r.sweep(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tree != nil && !r.closed {
@@ -194,14 +252,15 @@ func (r *reaper) close() {
 	}
 }
 
-// sweep kills and reaps all that ended runs left behind. It returns when
+// sweep kills and reaps all that ended runs left behind, a run that this thread has
+// started being the last to end; 0: wherever it is. It returns when
 // nothing is left, or after sweepTime; what then still lives is logged once
 // and not waited for again.
-func (r *reaper) sweep() {
+func (r *reaper) sweep(thread int) {
 	pause := time.Duration(0)
 	var restore func()
 	for start := time.Now(); ; {
-		left := r.pass()
+		left := r.pass(thread)
 		took := time.Since(start)
 		switch {
 		case len(left) == 0:
@@ -223,11 +282,11 @@ func (r *reaper) sweep() {
 
 // pass goes once over our children. It gives those that are about to die, or
 // may be: they have to be reaped, and their children have yet to become ours.
-func (r *reaper) pass() (dying []int) {
+func (r *reaper) pass(thread int) (dying []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	reapAll := r.mayReapAll()
-	for _, pid := range children() {
+	for _, pid := range r.suspects(thread) {
 		if r.isMain(pid) {
 			continue
 		}

@@ -1,18 +1,22 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
@@ -364,6 +368,108 @@ func TestLimitRestored(t *testing.T) {
 	}
 	if before != after {
 		t.Errorf("limit %+v, was %+v", after, before)
+	}
+}
+
+// siblingOf names what TestRunLeavesNoSiblings, started by a script, is to run as its
+// own sibling.
+const siblingOf = "SCRIPTBRIDGE_TEST_SIBLING"
+
+// Who is born as the sibling of its parent is the child of the thread of ours that
+// started the run, and of no other; it ends with its run all the same, whatever thread
+// that was and whatever else runs.
+func TestRunLeavesNoSiblings(t *testing.T) {
+	if tag := os.Getenv(siblingOf); tag != "" {
+		sleep := exec.Command("sleep", tag)
+		sleep.Env = []string{}
+		sleep.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_PARENT}
+		if err := sleep.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	forEachContainment(t, func(t *testing.T, l *Launcher) {
+		ctx, end := context.WithCancelCause(t.Context())
+		var others sync.WaitGroup
+		for range 3 {
+			others.Go(func() { l.Run(ctx, shell("exec sleep 600")) })
+		}
+		for range 8 {
+			done := make(chan struct{})
+			go func() { // by a thread of its own, which then ends with its goroutine
+				defer close(done)
+				runtime.LockOSThread()
+				tag := processtest.Tag()
+				c := Command{Args: []string{os.Args[0], "-test.run=^TestRunLeavesNoSiblings$"}, Env: append(os.Environ(), siblingOf+"="+tag), MaxOutput: 1 << 20}
+				if o := l.Run(t.Context(), c); o.Err != nil {
+					t.Errorf("%v, %s", o.Err, o.Stdout)
+				}
+				if pids := processtest.Holding(tag); len(pids) > 0 {
+					t.Errorf("processes %v live", pids)
+				}
+			}()
+			<-done
+		}
+		end(errors.New("the test is over"))
+		others.Wait()
+		checkNothingLeft(t, l)
+	})
+}
+
+// A run that is followed without a descriptor for its process ends as any other.
+func TestRunWithoutPidfd(t *testing.T) {
+	l := testLauncher(t)
+	l.reaper.pidfds = false
+	checkEnding(t, l.Run(t.Context(), shell("echo a; exit 3")), ending{"a\n", record.Error, 3, "exited with code 3"})
+	c := shell("trap '' TERM; echo a; sleep 600")
+	c.Timeout = 200 * time.Millisecond
+	checkEnding(t, l.Run(t.Context(), c), ending{"a\n", record.Timeout, -1, "was ended after its timeout of 200ms"})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c = shell("echo a >&2; exec sleep 600")
+	c.Stderr = func([]byte) { cancel(errors.New("enough")) }
+	checkEnding(t, l.Run(ctx, c), ending{"", record.Killed, -1, "was ended before it was done: enough"})
+	checkNothingLeft(t, l)
+}
+
+// A process that survives SIGKILL is said, and waited for as long as the
+// context goes on. Here it is one of which nobody hears that it has ended.
+func TestSuperviseUnkillable(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var logged []string
+	l := NewLauncher(log.LoggerFunc(func(keyvals ...any) error {
+		logged = append(logged, fmt.Sprint(keyvals[3]))
+		cancel()
+		return nil
+	}))
+	c := shell("exec sleep 600")
+	c.Timeout = time.Millisecond
+	s, err := newStreams(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := l.start(&c, files{os.Stdin, s.theirs[1], s.theirs[2]})
+	s.begin(err == nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		p.wait()
+		p.finish(true)
+		s.cut()
+	}()
+	dead := *p
+	if dead.pidfd, err = unix.PidfdOpen(os.Getpid(), 0); err != nil {
+		t.Skipf("the end of a process cannot be polled here: %v", err)
+	}
+	defer unix.Close(dead.pidfd)
+	var o Outcome
+	why := l.supervise(ctx, &c, &dead, s, &o)
+	if why == nil || why.result != record.Timeout || !o.End.IsZero() {
+		t.Errorf("got %+v, end %v; want a timeout and no end", why, o.End)
+	}
+	want := []string{"a process does not end though it was killed; perhaps it waits for a dead disk or file server"}
+	if diff := cmp.Diff(want, logged); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 

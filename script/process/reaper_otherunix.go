@@ -4,7 +4,8 @@ package process
 
 import (
 	"os"
-	"os/exec"
+	"runtime"
+	"syscall"
 
 	"github.com/go-kit/log"
 
@@ -41,36 +42,56 @@ func (r *reaper) alive([]*process) []*process { return nil }
 
 // process is one started command, the leader of a session and a group.
 type process struct {
-	cmd    *exec.Cmd
-	helper limits.Usage // nothing: there is none here
+	pid    int
+	ended  chan struct{}    // closed when it has ended and is reaped
+	state  *os.ProcessState // how it ended, then
+	helper limits.Usage     // nothing: there is none here
 }
 
-// hold, enter and watchLimits have nothing to do: limits are not supported.
+// hold and enter have nothing to do: limits are not supported.
 func (p *process) hold(*limits.Settings, bool) error { return nil }
 
 func (p *process) enter() error { return nil }
 
-func (p *process) watchLimits(*limits.Settings, <-chan struct{}, chan<- *stop) {}
-
 func (p *process) kill() { p.killProcesses() }
 
-func (r *reaper) start(cmd *exec.Cmd, keep bool) (*process, error) {
-	cmd.Env = append(cmd.Env, runMark+"=1")
-	return &process{cmd: cmd}, cmd.Start()
+// start starts a program. Its group keeps the number from being given away, when it is
+// reaped, as long as it has members.
+func (r *reaper) start(what *program, keep bool) (*process, error) {
+	what.mark("1")
+	started, err := os.StartProcess(what.path, what.args, &what.attr)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{pid: started.Pid, ended: make(chan struct{})}
+	go func() {
+		p.state, _ = started.Wait()
+		close(p.ended)
+	}()
+	return p, nil
 }
 
-// wait blocks until the main process has ended, and reaps it. Its group keeps
-// the number from being given away as long as it has members.
-func (p *process) wait() { p.cmd.Wait() }
+// wait blocks until the main process has ended.
+func (p *process) wait() { <-p.ended }
 
 // finish kills what is left of the group, if asked to, and tells how the main
 // process ended.
-func (p *process) finish(killGroup bool) (*os.ProcessState, cgroup.Usage) {
+func (p *process) finish(killGroup bool) (*exit, cgroup.Usage) {
 	if killGroup {
 		p.kill()
 	}
-	return p.cmd.ProcessState, cgroup.Usage{}
+	e := exitOf(p.state)
+	if e == nil {
+		return nil, cgroup.Usage{}
+	}
+	if status, ok := p.state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		e.signal = status.Signal()
+	}
+	if usage, ok := p.state.SysUsage().(*syscall.Rusage); ok {
+		e.maxRSS = int64(usage.Maxrss)
+		if runtime.GOOS != "darwin" && runtime.GOOS != "ios" { // it is bytes there
+			e.maxRSS <<= 10
+		}
+	}
+	return e, cgroup.Usage{}
 }
-
-// peakOf cannot look at a process that still runs.
-func peakOf(int) int64 { return 0 }

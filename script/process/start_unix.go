@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -56,15 +57,61 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 	return p, nil
 }
 
+// program is what is started: a file, what it is called with, and what it is given.
+type program struct {
+	path string
+	args []string
+	attr os.ProcAttr
+}
+
+// mark puts a run's mark into the environment, where it stands once.
+func (p *program) mark(value string) {
+	p.attr.Env = append(withoutMark(p.attr.Env), runMark+"="+value)
+}
+
+func withoutMark(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return nameOf(v) == runMark })
+}
+
 func (l *Launcher) startAs(c *Command, path string, args []string, f files) (*process, error) {
-	cmd := newCmd(c, path, args, f)
+	given := f[:]
+	if f[3] == nil {
+		given = f[:3]
+	}
 	// A session of its own is a process group too, one that no process of
 	// another run can join, and it has no terminal to ask for passwords.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: c.credential()}
+	p := &program{path, args, os.ProcAttr{Dir: c.Dir, Env: c.Env, Files: given, Sys: &syscall.SysProcAttr{Setsid: true, Credential: c.credential()}}}
 	if c.Limits != (limits.Settings{}) {
-		return l.startUnder(c, cmd)
+		return l.startUnder(c, p)
 	}
-	return given(l.reaper.start, cmd, c.Keep)
+	return l.reaper.startWithOurs(p, c.Keep)
+}
+
+// maskLock is held while this process's own umask is not its own, as limitLock is.
+var maskLock sync.Mutex
+
+// startWithOurs starts a process with nothing of ours but what it is to have. The umask
+// belongs to the whole process: for a moment our own files might be made with that
+// of scripts, so those that others must not read say so themselves.
+func (r *reaper) startWithOurs(p *program, keep bool) (*process, error) {
+	runtime.LockOSThread() // which the child takes its capabilities from
+	defer runtime.UnlockOSThread()
+	dropInheritable()
+	maskLock.Lock()
+	defer maskLock.Unlock()
+	defer syscall.Umask(syscall.Umask(0o022))
+	return r.start(p, keep)
+}
+
+// keepDescriptors has no process inherit what this one was given beside its
+// standard input, output and error. What we open ourselves is never inherited.
+func keepDescriptors() {
+	entries, _ := os.ReadDir("/dev/fd")
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 // credential is whom the kernel is to run c as; nil: as ourselves. Who is that user
@@ -87,29 +134,26 @@ func (c *Command) credential() *syscall.Credential {
 // helperTime is how long our own program may take to become another one.
 const helperTime = 30 * time.Second
 
-// startUnder starts cmd by way of the helper that sets its limits. As root the
+// startUnder starts a program by way of the helper that sets its limits. As root the
 // helper takes the account only when it has set what only root may.
-func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
+func (l *Launcher) startUnder(c *Command, become *program) (*process, error) {
 	ours, theirs, err := limits.Open()
 	if err != nil {
 		return nil, &limits.Error{Err: err}
 	}
 	defer ours.Close()
 	defer theirs.Close()
-	program := &limits.Program{Path: cmd.Path, Dir: cmd.Dir, Settings: c.Limits, Args: limits.Bytes(cmd.Args)}
-	program.Env = limits.Bytes(slices.DeleteFunc(cmd.Environ(), func(v string) bool { return nameOf(v) == runMark }))
-	if id := cmd.SysProcAttr.Credential; id != nil && os.Geteuid() == 0 {
-		program.ID = &limits.ID{UID: id.Uid, GID: id.Gid, Groups: id.Groups, SetGroups: !id.NoSetGroups}
-		cmd.SysProcAttr.Credential = nil
+	told := &limits.Program{Path: become.path, Dir: c.Dir, Settings: c.Limits, Args: limits.Bytes(become.args), Env: limits.Bytes(withoutMark(c.Env))}
+	sys := become.attr.Sys
+	switchesUser := sys.Credential != nil
+	if id := sys.Credential; id != nil && os.Geteuid() == 0 {
+		told.ID = &limits.ID{UID: id.Uid, GID: id.Gid, Groups: id.Groups, SetGroups: !id.NoSetGroups}
+		sys.Credential, switchesUser = nil, false
 	}
-	cmd.Path, cmd.Args, cmd.Dir, cmd.Env = limits.Self, []string{limits.Name}, "", []string{}
-	third := (*os.File)(nil)
-	if len(cmd.ExtraFiles) > 0 {
-		third = cmd.ExtraFiles[0]
-	}
-	cmd.ExtraFiles = []*os.File{third, theirs}
-	p, err := given(l.reaper.start, cmd, c.Keep)
-	if cmd.SysProcAttr.Credential != nil && errors.Is(err, syscall.EPERM) { // of switching users
+	given := append(slices.Clone(become.attr.Files), nil)[:4] // the fourth may be none
+	helper := &program{limits.Self, []string{limits.Name}, os.ProcAttr{Files: append(given, theirs), Sys: sys}}
+	p, err := l.reaper.startWithOurs(helper, c.Keep)
+	if switchesUser && errors.Is(err, syscall.EPERM) {
 		return nil, err
 	}
 	if err != nil {
@@ -120,9 +164,9 @@ func (l *Launcher) startUnder(c *Command, cmd *exec.Cmd) (*process, error) {
 		return nil, &limits.Error{Err: err}
 	}
 	theirs.Close()
-	err = p.hold(&program.Settings, c.Account.isRoot())
+	err = p.hold(&told.Settings, c.Account.isRoot())
 	if err == nil {
-		p.helper, err = limits.Become(ours, program, helperTime, p.enter)
+		p.helper, err = limits.Become(ours, told, helperTime, p.enter)
 	}
 	if err != nil {
 		p.kill()
@@ -207,31 +251,10 @@ func isText(path string) bool {
 // terminate asks the process group to end. A stopped process can only follow
 // when it is continued.
 func (p *process) terminate() {
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT)
+	syscall.Kill(-p.pid, syscall.SIGTERM)
+	syscall.Kill(-p.pid, syscall.SIGCONT)
 }
 
 // killProcesses ends the process group. The kernel sees to it that no fork of a
 // member escapes.
-func (p *process) killProcesses() { syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
-
-// maxRSS gives the largest resident size in bytes; 0 when it is unknown. Go
-// starts a child in its own memory (vfork), and Linux then accounts this
-// process's peak to the child, as that of a helper: below these, nothing can be known.
-func maxRSS(state *os.ProcessState, helper int64) int64 {
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	if runtime.GOOS != "linux" {
-		if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
-			return int64(usage.Maxrss) // bytes there
-		}
-		return int64(usage.Maxrss) << 10
-	}
-	var own syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) != nil || int64(usage.Maxrss) <= max(int64(own.Maxrss), helper>>10) {
-		return 0
-	}
-	return int64(usage.Maxrss) << 10
-}
+func (p *process) killProcesses() { syscall.Kill(-p.pid, syscall.SIGKILL) }

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/units"
 
 	"scriptbridge/internal/panics"
+	"scriptbridge/record"
 )
 
 // Bounds on what is read of a process.
@@ -21,14 +22,15 @@ const (
 	maxChunk   = 64 << 10 // bytes read at once: what a pipe holds
 )
 
-// files are the ends of a process's streams: standard input (nil: /dev/null),
-// output and error, and descriptor 3 (nil: none).
+// files are the ends of a process's streams: standard input (nil: it has nothing to
+// read), output and error, and descriptor 3 (nil: none).
 type files [4]*os.File
 
 // streams are the streams of one process.
 type streams struct {
 	theirs   files
 	ours     files
+	outputs  outputs // how standard output and error are read; each system's own
 	stdin    []byte
 	stdout   capture
 	printed  lines // standard output, where it has a hook
@@ -36,7 +38,7 @@ type streams struct {
 	messages messages // descriptor 3
 	written  budget   // of standard output and error
 
-	idle chan struct{} // closed when the output's pipes are at their end
+	idle chan struct{} // closed when the pipes that are pumped are at their end
 	all  sync.WaitGroup
 }
 
@@ -51,55 +53,56 @@ func newStreams(c *Command) (*streams, error) {
 		written:  budget{max: c.MaxWritten, full: make(chan struct{})},
 		idle:     make(chan struct{}),
 	}
-	for i := range s.theirs {
-		if i == 0 && c.Stdin == nil || i == 3 && c.Message == nil {
-			continue
-		}
-		r, w, err := os.Pipe()
-		if err != nil {
-			closeAll(s.theirs, s.ours)
-			return nil, err
-		}
-		s.theirs[i], s.ours[i] = w, r
-		if i == 0 {
-			s.theirs[i], s.ours[i] = r, w
-		}
+	err := s.openOutputs()
+	if err == nil && c.Stdin != nil {
+		s.theirs[0], s.ours[0], err = os.Pipe()
+	}
+	if err == nil && c.Message != nil {
+		s.ours[3], s.theirs[3], err = os.Pipe()
+	}
+	if err != nil {
+		s.closeAll()
+		return nil, err
 	}
 	return s, nil
 }
 
-func closeAll(ends ...files) {
-	for _, fs := range ends {
-		for _, f := range fs {
-			if f != nil {
-				f.Close()
-			}
+func (fs files) close() {
+	for _, f := range fs {
+		if f != nil {
+			f.Close()
 		}
 	}
+}
+
+func (s *streams) closeAll() {
+	s.theirs.close()
+	s.ours.close()
+	s.closeOutputs()
 }
 
 // begin closes the process's ends and starts to feed and to read it, if it was
 // started.
 func (s *streams) begin(started bool) {
-	closeAll(s.theirs)
 	if !started {
-		closeAll(s.ours)
+		s.closeAll()
 		return
 	}
-	var outputs sync.WaitGroup
-	take := s.stdout.take
-	if s.printed.hook != nil {
-		take = s.printed.take
-	}
-	outputs.Go(func() { s.pump(s.ours[1], s.written.counted(take)) })
-	outputs.Go(func() { s.pump(s.ours[2], s.written.counted(s.stderr.take)) })
+	s.theirs.close()
+	var pumps sync.WaitGroup
+	pumped := s.pumpOutputs(&pumps)
 	if r := s.ours[3]; r != nil {
-		outputs.Go(func() { s.pump(r, s.messages.take) })
+		pumped = true
+		pumps.Go(func() { s.pump(r, s.messages.take) })
 	}
-	s.all.Go(func() {
-		outputs.Wait()
+	if pumped {
+		s.all.Go(func() {
+			pumps.Wait()
+			close(s.idle)
+		})
+	} else {
 		close(s.idle)
-	})
+	}
 	if w := s.ours[0]; w != nil {
 		s.all.Go(func() {
 			_, _ = w.Write(s.stdin) // a script need not read it: EPIPE is no error
@@ -108,13 +111,13 @@ func (s *streams) begin(started bool) {
 	}
 }
 
-// drain waits for the end of the output, which a descendant may hold open,
-// but no longer than limit.
-func (s *streams) drain(limit time.Duration) {
-	select {
-	case <-s.idle:
-	case <-time.After(limit):
+// takes are what takes standard output and error.
+func (s *streams) takes() [2]func([]byte) {
+	take := s.stdout.take
+	if s.printed.hook != nil {
+		take = s.printed.take
 	}
+	return [2]func([]byte){s.written.counted(take), s.written.counted(s.stderr.take)}
 }
 
 // cut ends all traffic: afterwards stdout and stderr change no more and no
@@ -124,6 +127,7 @@ func (s *streams) cut() {
 	s.printed.close()
 	s.stderr.close()
 	s.messages.close()
+	s.closeOutputs()
 	wait := true
 	for _, f := range s.ours {
 		// A closed one has been dealt with. Where the system has no deadlines
@@ -277,6 +281,7 @@ func (l *lines) close() {
 type messages struct {
 	hook   func(line []byte) error
 	broken chan struct{} // closed when err is set
+	wake   func()        // called then; nil: nothing is
 
 	mu     sync.Mutex
 	line   []byte // what has come of the present line
@@ -321,7 +326,13 @@ func (m *messages) fault(err error) {
 func (m *messages) fail(err error) {
 	m.err, m.line = err, nil
 	close(m.broken)
+	if m.wake != nil {
+		m.wake()
+	}
 }
+
+// stop is why the run cannot go on, when err is set.
+func (m *messages) stop() *stop { return &stop{result: record.Invalid, err: m.err} }
 
 // close drops a last line without an end: it is not a message.
 func (m *messages) close() {
