@@ -25,7 +25,7 @@ type client struct {
 	buf     [4096]byte
 }
 
-func newClient(b *testing.B, url string, gzip bool) *client {
+func newClient(b *testing.B, url string, header http.Header) *client {
 	addr := url[len("http://"):]
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -36,11 +36,9 @@ func newClient(b *testing.B, url string, gzip bool) *client {
 	if c.raw, err = c.conn.SyscallConn(); err != nil {
 		b.Fatal(err)
 	}
-	encoding := ""
-	if gzip {
-		encoding = "Accept-Encoding: gzip\r\n"
-	}
-	c.request = []byte("GET / HTTP/1.1\r\nHost: x\r\n" + encoding + "\r\n")
+	request := bytes.NewBufferString("GET / HTTP/1.1\r\nHost: x\r\n")
+	_ = header.Write(request) // a buffer takes everything
+	c.request = append(request.Bytes(), "\r\n"...)
 	return c
 }
 
@@ -160,7 +158,7 @@ func BenchmarkScrapeChanged(b *testing.B) {
 func benchmarkScrape(b *testing.B, h http.Handler, gzip bool, before func()) {
 	server := httptest.NewServer(h)
 	defer server.Close()
-	client := newClient(b, server.URL, gzip)
+	client := newClient(b, server.URL, request(b, "", gzip).Header)
 	size := client.scrape(b)
 	b.ReportAllocs()
 	b.SetBytes(int64(size))

@@ -25,7 +25,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/DataDog/sketches-go/ddsketch/mapping"
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -58,9 +57,8 @@ type Collector struct {
 	sources   map[sourceKey]*source
 	names     map[string]*family // by every name that a family claims
 	layout    layout
-	due       instant              // nothing ends before
-	text      []byte               // scratch
-	index     mapping.IndexMapping // of all sketches
+	due       instant // nothing ends before
+	text      []byte  // scratch
 
 	changed  map[*source]struct{} // other sources that a Put changed
 	unlogged []func() error       // lines to log when the lock is free
@@ -103,7 +101,6 @@ func New(o Options) *Collector {
 		sources:   make(map[sourceKey]*source),
 		names:     make(map[string]*family),
 		due:       never,
-		index:     newIndex(),
 		changed:   make(map[*source]struct{}),
 	}
 	c.layout.press.seed = maphash.MakeSeed()

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/DataDog/sketches-go/ddsketch"
-	"github.com/DataDog/sketches-go/ddsketch/mapping"
-	"github.com/DataDog/sketches-go/ddsketch/store"
 	"github.com/prometheus/common/model"
 
+	"scriptbridge/internal/sketch"
 	"scriptbridge/record"
 )
 
@@ -176,14 +174,14 @@ func (d *distribution) values() []float64 {
 
 // observe takes in weight times a value, both finite. It reports false, and
 // does nothing, where a sum would become infinite.
-func (d *distribution) observe(index mapping.IndexMapping, now instant, value, weight float64) bool {
+func (d *distribution) observe(now instant, value, weight float64) bool {
 	sum, count := d.sum+value*weight, d.count+weight
 	if math.IsInf(sum, 0) || math.IsInf(count, 0) {
 		return false
 	}
 	d.sum, d.count, d.stale = sum, count, true
 	if d.bounds.kind == summary {
-		d.window.add(index, now, value, weight)
+		d.window.add(now, value, weight)
 		return true
 	}
 	if d.counts == nil {
@@ -194,57 +192,38 @@ func (d *distribution) observe(index mapping.IndexMapping, now instant, value, w
 	return true
 }
 
+// ages and ageWidth make a window of ten minutes, as client_golang's summaries have.
 const (
-	// accuracy is how far a quantile may be off, relative to its value.
-	accuracy = 0.01
-	// maxBins bounds the memory of a sketch: nine decades have room. Where
-	// values are spread wider, those nearest to zero lose accuracy.
-	maxBins = 1024
-	// ages and ageWidth make a window of ten minutes, as client_golang's
-	// summaries have.
 	ages     = 5
 	ageWidth = 2 * time.Minute
 )
 
 // window are the observations of late. Ages begin at the same times for all
 // series, so that the page changes for them seldom.
-type window [ages]age
+type window [ages]*age
 
 // age is one stretch of a window.
 type age struct {
-	ends   instant // when it leaves the window
-	sketch *ddsketch.DDSketchWithExactSummaryStatistics
-}
-
-func newIndex() mapping.IndexMapping {
-	index, err := mapping.NewDefaultMapping(accuracy)
-	if err != nil {
-		panic(err) // it is of an accuracy that is not between 0 and 1
-	}
-	return index
+	sketch.Sketch
+	ends instant // when it leaves the window
 }
 
 // add takes in an observation; what has left the window must be gone.
-func (w *window) add(index mapping.IndexMapping, now instant, value, weight float64) {
+func (w *window) add(now instant, value, weight float64) {
 	n := int64(now) / int64(ageWidth)
 	a := &w[n%ages]
-	if a.sketch == nil {
-		a.ends = instant((n + ages) * int64(ageWidth))
-		a.sketch = ddsketch.NewDDSketchWithExactSummaryStatistics(index, func() store.Store {
-			return store.NewCollapsingLowestDenseStore(maxBins)
-		})
+	if *a == nil {
+		*a = &age{ends: instant((n + ages) * int64(ageWidth))}
 	}
-	highest := index.MaxIndexableValue()
-	// No error is left: the value is within range, the weight not negative.
-	_ = a.sketch.AddWithCount(min(max(value, -highest), highest), weight)
+	(*a).Add(value, weight)
 }
 
 // slide drops what has left the window, and says whether there was any.
 func (w *window) slide(now instant) bool {
 	slid := false
 	for i := range w {
-		if w[i].sketch != nil && w[i].ends <= now {
-			w[i] = age{}
+		if w[i] != nil && w[i].ends <= now {
+			w[i] = nil
 			slid = true
 		}
 	}
@@ -255,7 +234,7 @@ func (w *window) slide(now instant) bool {
 func (w *window) due() instant {
 	due := never
 	for i := range w {
-		if w[i].sketch != nil {
+		if w[i] != nil {
 			due = min(due, w[i].ends)
 		}
 	}
@@ -264,39 +243,11 @@ func (w *window) due() instant {
 
 // quantiles puts the window's quantiles into dst: NaN when it is empty.
 func (w *window) quantiles(dst, quantiles []float64) {
-	var all *ddsketch.DDSketchWithExactSummaryStatistics
-	copied := false
-	for i := range w {
-		switch s := w[i].sketch; {
-		case s == nil:
-		case all == nil:
-			all = s
-		default:
-			if !copied {
-				all, copied = all.Copy(), true
-			}
-			_ = all.MergeWith(s) // which fails for another mapping
+	var all [ages]*sketch.Sketch
+	for i, a := range w {
+		if a != nil {
+			all[i] = &a.Sketch
 		}
 	}
-	for i, q := range quantiles {
-		dst[i] = math.NaN()
-		if all != nil {
-			dst[i], _ = all.GetValueAtQuantile(nearestRank(q, all.GetCount()))
-		}
-	}
-}
-
-// nearestRank is the share to ask the sketch for so that it gives the smallest
-// of n values that is not below a share q of them, as client_golang shows it.
-// Asked for q itself it gives, of two values, the smaller for 0.99.
-func nearestRank(q, n float64) float64 {
-	if n <= 1 {
-		return q
-	}
-	rank := max(0, math.Ceil(q*n)-1)
-	share := rank / (n - 1)
-	if share*(n-1) < rank { // rounded: it would be the value before
-		share = math.Nextafter(share, 2)
-	}
-	return min(share, 1)
+	sketch.Quantiles(dst, quantiles, all[:])
 }

@@ -45,7 +45,8 @@ func BenchmarkObservedPage(b *testing.B) {
 	for _, s := range c.sources {
 		for _, se := range s.series {
 			for i, w := 1, &se.distribution().window; i < ages; i++ {
-				w[i] = age{never, w[0].sketch.Copy()}
+				same := *w[0]
+				w[i], same.ends = &same, never
 			}
 		}
 	}

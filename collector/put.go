@@ -285,7 +285,7 @@ func (c *Collector) observe(p *put, se *series, smp *record.Sample) bool {
 	}
 	d := se.distribution()
 	p.mention(se, smp)
-	if !d.observe(c.index, p.now, smp.Value, weight) {
+	if !d.observe(p.now, smp.Value, weight) {
 		return false
 	}
 	p.source.slide = min(p.source.slide, d.window.due())
