@@ -19,11 +19,11 @@ import (
 	"github.com/mdlayher/vsock"
 	rungroup "github.com/oklog/run"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	slgk "github.com/tjhop/slog-gokit"
 
+	"scriptbridge/collector/selfmetrics"
 	"scriptbridge/config"
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/connlimit"
@@ -44,13 +44,9 @@ const writeTimeout = 2 * time.Minute
 
 // processRegistry has the metrics of the process itself, whose names no source
 // may have.
-func processRegistry() *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		versioncollector.NewCollector("scriptbridge"),
-	)
+func processRegistry() *selfmetrics.Registry {
+	registry := selfmetrics.NewRegistry()
+	registry.MustRegister(versioncollector.NewCollector("scriptbridge"))
 	return registry
 }
 

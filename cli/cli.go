@@ -12,8 +12,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 
+	"scriptbridge/collector/selfmetrics"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/terminal"
 	"scriptbridge/internal/trust"
@@ -32,7 +32,7 @@ type Env struct {
 	Raw [2]io.Writer
 	// Registry makes one that has the metrics of the process itself, whose names
 	// no script may have.
-	Registry func() *prometheus.Registry
+	Registry func() *selfmetrics.Registry
 	Logger   func() log.Logger // makes the program's own log
 	// OpenStorage takes a storage folder, until Release is called.
 	OpenStorage func(folder string, trusted *trust.Policy) (*Storage, error)

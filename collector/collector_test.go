@@ -12,10 +12,9 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
 
+	"scriptbridge/collector/selfmetrics"
 	"scriptbridge/record"
 )
 
@@ -410,11 +409,7 @@ func TestRefusedIsLoggedOnce(t *testing.T) {
 	}
 }
 
-func processRegistry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
-}
+func processRegistry() *selfmetrics.Registry { return selfmetrics.NewRegistry() }
 
 // TestConcurrent is for the race detector.
 func TestConcurrent(t *testing.T) {

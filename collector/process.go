@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"scriptbridge/collector/selfmetrics"
 )
 
 // This file keeps the names of the process-wide families: exactly those, not
@@ -32,7 +33,7 @@ func (c *Collector) reserveProcess() {
 		registered.Describe(descriptions)
 	}()
 	for d := range descriptions {
-		if name := describedName(d); name != "" && c.names[name] == nil {
+		if name := selfmetrics.NameOf(d); name != "" && c.names[name] == nil {
 			base, counts := strings.CutSuffix(name, "_total")
 			c.reserve(&family{name: base, kind: histogram}) // which has most names, since the type is not described
 			if counts {
@@ -40,18 +41,6 @@ func (c *Collector) reserveProcess() {
 			}
 		}
 	}
-}
-
-// describedName is the name in a description, which shows it in no other way
-// than for people; empty where it does not.
-func describedName(d *prometheus.Desc) string {
-	_, text, _ := strings.Cut(d.String(), "fqName: ")
-	quoted, err := strconv.QuotedPrefix(text)
-	if err != nil {
-		return ""
-	}
-	name, _ := strconv.Unquote(quoted)
-	return name
 }
 
 // admitProcess takes the names of process-wide families, and leaves out those
