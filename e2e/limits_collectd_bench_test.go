@@ -57,23 +57,27 @@ func (s *collectdServer) lap(b *testing.B) time.Duration {
 	return d
 }
 
-// cpuTime is the CPU time that a process has used, user and system.
-func cpuTime(b *testing.B, pid int) time.Duration {
+// cpuTime is the CPU time that the threads of a process have used, user and system, to
+// the nanosecond.
+func cpuTime(b *testing.B, pid int) (total time.Duration) {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		b.Skipf("the CPU time of a process is not known here: %v", err)
-	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		used, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(used, 10, 64)
 		if err != nil {
 			b.Fatal(err)
 		}
-		ticks += n
+		total += time.Duration(n)
 	}
-	return time.Duration(ticks) * (time.Second / 100)
+	if total == 0 {
+		b.Skip("the CPU time of a process is not known here: there is no /proc/PID/task/*/schedstat")
+	}
+	return total
 }
 
 // queued tells what the kernel still holds for a UDP address, and what it has dropped.

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -49,7 +48,7 @@ type collectd struct {
 	parsing sync.Mutex      // held while a request's body is taken apart
 
 	mu   sync.Mutex
-	conn *net.UDPConn // for packets; nil before it is open, and without any
+	conn *receiver.PacketListener // for packets; nil before it is open, and without any
 
 	// Run's own.
 	lost    uint32 // packets that the kernel has dropped
@@ -89,7 +88,7 @@ func (c *collectd) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var work sync.WaitGroup
 	if c.config.UDP != "" {
-		conn, err := listenUDP(c.config.UDP)
+		conn, err := c.listenUDP(c.config.UDP)
 		if err != nil {
 			return fmt.Errorf("collectd udp: %w", err)
 		}
@@ -97,9 +96,8 @@ func (c *collectd) Run(ctx context.Context) error {
 		c.mu.Lock()
 		c.conn = conn
 		c.mu.Unlock()
-		p := receiver.NewRetrier("udp", c.env, ctx.Done())
 		work.Go(func() {
-			if err := c.listen(conn, p); err != nil {
+			if err := c.listen(conn); err != nil {
 				cancel(err)
 			}
 		})
@@ -112,7 +110,7 @@ func (c *collectd) Run(ctx context.Context) error {
 	_ = c.env.Sink.Put(&record.Batch{Source: c.env.Source, Time: time.Now(), Declared: declared})
 	c.puts(ctx)
 	if c.conn != nil {
-		c.conn.SetReadDeadline(receiver.LongAgo) //nolint:errcheck // it is closed then
+		c.conn.Stop()
 	}
 	work.Wait()
 	c.countLost()
@@ -137,7 +135,7 @@ func (c *collectd) Addresses() []string {
 	defer c.mu.Unlock()
 	var all []string
 	if c.conn != nil {
-		all = append(all, "udp "+c.conn.LocalAddr().String())
+		all = append(all, "udp "+c.conn.Address())
 	}
 	if c.config.Unixsock != "" {
 		all = append(all, "polls "+c.config.Unixsock)
@@ -146,7 +144,7 @@ func (c *collectd) Addresses() []string {
 }
 
 // listenUDP opens an address; it joins the group of one that is multicast.
-func listenUDP(address string) (*net.UDPConn, error) {
+func (c *collectd) listenUDP(address string) (*receiver.PacketListener, error) {
 	a, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return nil, err
@@ -162,31 +160,14 @@ func listenUDP(address string) (*net.UDPConn, error) {
 		return nil, err
 	}
 	_ = conn.SetReadBuffer(kernelBuffer) // it works with less
-	return conn, nil
+	return receiver.NewPacketListener(conn, maxPacket, "udp", c.env)
 }
 
-// packetConn is what is asked of a *net.UDPConn.
-type packetConn interface {
-	net.Conn
-	ReadFromUDPAddrPort(b []byte) (n int, sender netip.AddrPort, err error)
-}
-
-// listen reads packets until the connection has a deadline, and then those that
-// wait already.
-func (c *collectd) listen(conn packetConn, r *receiver.Retrier) error {
-	var from netip.AddrPort
-	to := &fromSender{merge: c.merge, what: "the packet"}
-	read := func(buf []byte) (n int, err error) {
-		n, from, err = conn.ReadFromUDPAddrPort(buf)
-		if to.sender = &from; err != nil {
-			to.sender = somebody // sent what waits at the end
-		}
-		return n, err
-	}
-	return r.ReadPackets(conn, make([]byte, maxPacket), read, func(packet []byte) {
-		c.env.Counts.Received("udp", 1, len(packet))
-		c.reader.read(packet, to)
-	})
+// listen reads packets until the listener is stopped, and then those that wait
+// already.
+func (c *collectd) listen(conn *receiver.PacketListener) error {
+	to := &fromSender{merge: c.merge, what: "the packet", sender: senderOf{conn}}
+	return conn.Serve(func(packet []byte, _ time.Time) { c.reader.read(packet, to) })
 }
 
 // fromSender is the merge for what came from somebody, whom its errors name.
@@ -201,8 +182,10 @@ type sender string
 
 func (s sender) String() string { return string(s) }
 
-// somebody is a sender of whom nothing is known.
-const somebody sender = "somebody"
+// senderOf is who sent the packet that a listener gives.
+type senderOf struct{ *receiver.PacketListener }
+
+func (s senderOf) String() string { return s.Sender().String() }
 
 func (f *fromSender) reject(reason string, err error) {
 	f.merge.reject(reason, fmt.Errorf("%s from %v: %w", f.what, f.sender, err))
@@ -232,7 +215,7 @@ func (c *collectd) countLost() {
 	if c.conn == nil {
 		return
 	}
-	if lost := receiver.KernelDrops(c.conn); lost != 0 {
+	if lost := c.conn.Lost(); lost != 0 {
 		c.env.Counts.Dropped("kernel", int(lost-c.lost)) // it may go round
 		c.lost = lost
 	}

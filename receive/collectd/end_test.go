@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"scriptbridge/config"
-	"scriptbridge/receive/receiver"
 	"scriptbridge/receive/receivertest"
 	"scriptbridge/record"
 )
@@ -19,19 +18,19 @@ func TestTakesWhatWaits(t *testing.T) {
 		t.Skip("elsewhere what waits is lost")
 	}
 	c := receiverAt(t, config.ReceiveCollectd{Interval: 10 * time.Second}, record.Tee{})
-	conn, err := listenUDP("127.0.0.1:0")
+	conn, err := c.listenUDP("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	listened := make(chan error)
-	go func() { listened <- c.listen(conn, receiver.NewRetrier("udp", c.env, nil)) }()
+	go func() { listened <- c.listen(conn) }()
 	c.merge.mu.Lock() // the reader stands still
-	to := receivertest.Dial(t, "udp", conn.LocalAddr().String())
+	to := receivertest.Dial(t, "udp", conn.Address())
 	for i := range 10 {
 		to.Write(receivertest.CollectdPacket(t, fmt.Sprintf("host h%d\nplugin p\ntype t\nvalues gauge:1", i)))
 	}
-	conn.SetReadDeadline(receiver.LongAgo)
+	conn.Stop()
 	c.merge.mu.Unlock()
 	if err := <-listened; err != nil {
 		t.Error(err)

@@ -105,7 +105,7 @@ func TestPacketAllocates(t *testing.T) {
 	m := testMerge(t, 0)
 	packet := []byte("\x00\x00\x00\x06h\x00\x00\x02\x00\x06p\x00\x00\x04\x00\x06t\x00\x00\x06\x00\x0f\x00\x01\x01\x00\x00\x00\x00\x00\x00\xf0\x3f")
 	var reader packetReader
-	to := &fromSender{m, "the packet", somebody}
+	to := &fromSender{m, "the packet", sender("somebody")}
 	if n := testing.AllocsPerRun(100, func() { reader.read(packet, to) }); n != 0 {
 		t.Errorf("it allocates %v times", n)
 	}

@@ -117,31 +117,6 @@ func (r *Retrier) Handle(what func()) {
 	}
 }
 
-// ReadPackets gives every packet of a socket to take, until the socket has a
-// deadline, and then those that wait already: who sent them before the end shall
-// not lose them. read is one of the socket's own methods, or like it.
-func (r *Retrier) ReadPackets(c net.Conn, buf []byte, read func([]byte) (int, error), take func(packet []byte)) error {
-	for {
-		n, err := read(buf)
-		if err != nil {
-			if err = Ended(err); err == nil {
-				break
-			}
-			if r.retry(err) {
-				continue
-			}
-			return err
-		}
-		r.well()
-		r.Handle(func() { take(buf[:n]) })
-	}
-	Drain(c, func() []byte { return buf }, func(n int) bool {
-		r.Handle(func() { take(buf[:n]) })
-		return true
-	})
-	return nil
-}
-
 // Drain reads what the kernel holds of a socket into room, and has each n bytes
 // taken, until there is no more or take reports false.
 func Drain(c net.Conn, room func() []byte, take func(n int) (more bool)) {

@@ -2,7 +2,6 @@ package receiver_test
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"scriptbridge/receive/receiver"
-	"scriptbridge/receive/receivertest"
 
 	"scriptbridge/internal/testkit"
 
@@ -136,117 +134,4 @@ func TestAcceptEnds(t *testing.T) {
 			t.Errorf("the end took %v", took)
 		}
 	})
-}
-
-// troubledPackets are a socket that gives errors before it gives packets.
-type troubledPackets struct {
-	*net.UDPConn
-	errs []error
-}
-
-func (c *troubledPackets) next() error {
-	if len(c.errs) == 0 {
-		return nil
-	}
-	err := c.errs[0]
-	c.errs = c.errs[1:]
-	return err
-}
-
-func (c *troubledPackets) Read(b []byte) (int, error) {
-	if err := c.next(); err != nil {
-		return 0, err
-	}
-	return c.UDPConn.Read(b)
-}
-
-// Readers of packets outlast the same, and end with what does not pass.
-func TestPacketsOutlastErrors(t *testing.T) {
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
-	errs := listenErrors("read")
-	c := &troubledPackets{udp, errs[:4]} // which are over after 75 ms
-	counts, said := new(receiver.Counts), new(testkit.Buffer)
-	retrier := receiver.NewRetrier("udp", receiver.Env{Counts: counts, Logger: log.NewLogfmtLogger(said)}, make(chan struct{}))
-	packets := make(chan string, 1)
-	read := func() error {
-		return retrier.ReadPackets(c, make([]byte, 100), c.Read, func(packet []byte) { packets <- string(packet) })
-	}
-	receivertest.Dial(t, "udp", udp.LocalAddr().String()).Write([]byte("a:1|c"))
-	ended := make(chan error)
-	go func() { ended <- read() }()
-	select {
-	case err := <-ended:
-		t.Fatalf("it ended: %v", err)
-	case packet := <-packets:
-		if packet != "a:1|c" {
-			t.Errorf("packet %q", packet)
-		}
-	}
-	udp.SetReadDeadline(receiver.LongAgo)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if n := counts.View().Failed["udp"]; n != 4 || !strings.Contains(said.String(), "the listener takes what comes again") {
-		t.Errorf("%d are counted; log:\n%s", n, said)
-	}
-	c.errs = []error{io.ErrUnexpectedEOF}
-	go func() { ended <- read() }()
-	if err := <-ended; !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("what does not pass: %v", err)
-	}
-}
-
-// What one has sent and leads to a fault of ours is lost, and no more.
-func TestPacketsOutlastFaults(t *testing.T) {
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
-	counts, said := new(receiver.Counts), new(testkit.Buffer)
-	retrier := receiver.NewRetrier("udp", receiver.Env{Counts: counts, Logger: log.NewLogfmtLogger(said)}, make(chan struct{}))
-	packets := make(chan string, 3)
-	ended := make(chan error)
-	read := func() {
-		ended <- retrier.ReadPackets(udp, make([]byte, 100), udp.Read, func(packet []byte) {
-			if packet[0] == 'x' {
-				panic("odd")
-			}
-			packets <- string(packet)
-		})
-	}
-	go read()
-	client := receivertest.Dial(t, "udp", udp.LocalAddr().String())
-	for _, packet := range []string{"a", "x1", "x2", "b"} {
-		client.Write([]byte(packet))
-	}
-	if got := <-packets + <-packets; got != "ab" {
-		t.Errorf("taken was %q", got)
-	}
-	udp.SetReadDeadline(receiver.LongAgo)
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	// What waits at the end, too.
-	for _, packet := range []string{"x3", "c"} {
-		client.Write([]byte(packet))
-	}
-	udp.SetReadDeadline(receiver.LongAgo) // which the end has taken away
-	go read()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	if got := <-packets; got != "c" {
-		t.Errorf("taken was %q", got)
-	}
-	if n := counts.View().Dropped[receiver.Faulty]; n != 3 {
-		t.Errorf("%d are counted", n)
-	}
-	if n := strings.Count(said.String(), `msg="what was sent is lost" err="this is a fault of scriptbridge itself: odd (please report it; --log.level=debug tells where it is)" stack="goroutine `); n != 1 {
-		t.Errorf("it is told %d times:\n%s", n, said)
-	}
 }

@@ -1,7 +1,7 @@
 // Package receiver says what a receiver must be (receiver.go), and has what
 // receivers share: counts.go, the door for requests (door.go), listeners that
-// outlast temporary errors (listen.go), what the kernel dropped
-// (socket_linux.go), and a log that does not repeat itself (limitedlogger.go).
+// outlast temporary errors (listen.go; for packets packets.go), what the kernel has
+// of a socket (socket_linux.go), and a log that does not repeat itself (limitedlogger.go).
 // It knows no receiver; the table of all of them is package receive's.
 package receiver
 

@@ -42,7 +42,7 @@ func (s *statsd) openUDP(ctx context.Context, address string) (*listener, error)
 	if err != nil {
 		return nil, err
 	}
-	return s.packets("udp", c.(*net.UDPConn)), nil
+	return s.packets("udp", c.(*net.UDPConn))
 }
 
 // openUnixgram listens for packets on a socket in the file system.
@@ -59,7 +59,10 @@ func (s *statsd) openUnixgram(_ context.Context, path string) (*listener, error)
 		c.Close()
 		return nil, err
 	}
-	l := s.packets("unixgram", c)
+	l, err := s.packets("unixgram", c)
+	if err != nil {
+		return nil, err
+	}
 	closeConn := l.close
 	l.close = func() {
 		closeConn()
@@ -113,45 +116,32 @@ func clearSocket(path string) error {
 	return os.Remove(path)
 }
 
-// packetConn is what net.UDPConn and net.UnixConn have in common.
-type packetConn interface {
+// packets is a listener for packets.
+func (s *statsd) packets(name string, c interface {
 	net.Conn
 	syscall.Conn
 	SetReadBuffer(bytes int) error
-}
-
-// packets is a listener for packets. One reader is enough, and keeps their
-// order, which the last value of a gauge depends on.
-func (s *statsd) packets(name string, c packetConn) *listener {
+}) (*listener, error) {
 	c.SetReadBuffer(kernelBuffer) //nolint:errcheck // less will do
-	s.env.Counts.Received(name, 0, 0)
-	stopped := make(chan struct{})
-	p := receiver.NewRetrier(name, s.env, stopped)
-	return &listener{
-		address: name + " " + c.LocalAddr().String(),
-		lost:    func() uint32 { return receiver.KernelDrops(c) },
-		stop: func() {
-			c.SetReadDeadline(receiver.LongAgo) //nolint:errcheck // it is closed then
-			close(stopped)
-		},
-		close: func() { c.Close() },
-		serve: func() error { return s.readPackets(name, c, p) },
+	l, err := receiver.NewPacketListener(c, maxPacket, name, s.env)
+	if err != nil {
+		return nil, err
 	}
+	return &listener{
+		address: name + " " + l.Address(),
+		lost:    l.Lost, stop: l.Stop, close: l.Close,
+		serve: func() error { return l.Serve(s.packet) },
+	}, nil
 }
 
-// readPackets takes packets until the socket has a deadline, and then those
-// that wait already.
-func (s *statsd) readPackets(name string, c packetConn, r *receiver.Retrier) error {
-	buf := make([]byte, maxPacket)
-	return r.ReadPackets(c, buf, c.Read, func(packet []byte) {
-		s.env.Counts.Received(name, 1, len(packet))
-		if len(packet) == len(buf) { // the kernel has cut it off, within a line perhaps
-			whole := bytes.LastIndexByte(packet, '\n') + 1
-			s.merge.tooLong(packet[whole:], "the packet has more than 64 KiB, and its end is lost")
-			packet = packet[:whole]
-		}
-		s.merge.packet(packet, time.Now())
-	})
+// packet takes one.
+func (s *statsd) packet(packet []byte, at time.Time) {
+	if len(packet) == maxPacket { // the kernel has cut it off, within a line perhaps
+		whole := bytes.LastIndexByte(packet, '\n') + 1
+		s.merge.tooLong(packet[whole:], "the packet has more than 64 KiB, and its end is lost")
+		packet = packet[:whole]
+	}
+	s.merge.packet(packet, at)
 }
 
 // conns are the open connections of a listener, to end them with it.
