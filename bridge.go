@@ -19,6 +19,7 @@ import (
 	"scriptbridge/collector"
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/connlimit"
+	"scriptbridge/internal/footprint"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/relative"
 	"scriptbridge/receive"
@@ -34,6 +35,7 @@ import (
 
 // serve runs the bridge until ctx ends.
 func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
+	footprint.Tune()
 	streams := newLogStreams(f, stdout, stderr)
 	defer streams.close() // when everybody else has said what there was to say
 	b, err := newBridge(ctx, f, streams)
@@ -282,6 +284,7 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 		}
 		b.service.ready()
 		go b.service.watch(b.over)
+		go b.settle(b.over)
 		b.keepUp()
 		return nil
 	}, func(error) {
@@ -289,6 +292,20 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 		b.end()
 		b.sources.close()
 	})
+}
+
+// settle gives back the memory that the start and the first runs needed, when they are over.
+func (b *bridge) settle(ctx context.Context) {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for began := time.Now(); len(b.sources.late()) > 0 && time.Since(began) < readyAfter; {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	footprint.Release()
 }
 
 // keepUp reloads the configuration when it is told to and when it has changed,
@@ -305,6 +322,7 @@ func (b *bridge) keepUp() {
 			b.reloader.reload(b.over, true) //nolint:errcheck // it has been logged and is on the page
 		case <-look:
 			b.reloader.reload(b.over, false) //nolint:errcheck // likewise
+			footprint.ReleaseProgram()       // a look needs much of it that nothing else does
 		case <-b.over.Done():
 		}
 	}

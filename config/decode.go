@@ -124,16 +124,17 @@ func (e *entry) object(f yamltree.Field, into any) {
 		s.start(e)
 	}
 	for _, first := range []bool{true, false} {
-		for _, k := range keys {
-			if f := v.Get(k.name); f != nil && first == (k.tag.Get("first") != "") {
-				e.guard(f.Line, func() { e.key(&k, v, *f, into, to) })
+		for i := range keys {
+			k := &keys[i]
+			if f := v.Get(k.name); f != nil && first == k.first {
+				e.guard(f.Line, func() { e.key(k, v, *f, into, to) })
 			}
 		}
 	}
 	e.unknown(v, keys)
-	for _, k := range keys {
-		if remedy := k.tag.Get("required"); remedy != "" && v.Get(k.name) == nil {
-			e.fail(f.Line, remedy, "has no %s", k.name)
+	for i := range keys {
+		if k := &keys[i]; k.required != "" && v.Get(k.name) == nil {
+			e.fail(f.Line, k.required, "has no %s", k.name)
 		}
 	}
 	if last, ok := into.(finisher); ok {
@@ -143,8 +144,8 @@ func (e *entry) object(f yamltree.Field, into any) {
 
 // asIn names the key that a map must have, for who has left it out.
 func asIn(keys []key) string {
-	for _, k := range keys {
-		if k.tag.Get("required") != "" {
+	for i := range keys {
+		if k := &keys[i]; k.required != "" {
 			return ", as in " + k.name + ": …"
 		}
 	}
@@ -173,7 +174,15 @@ func (e *entry) key(k *key, in *yamltree.Value, f yamltree.Field, into any, to r
 
 // unknown reports the fields that are none of keys.
 func (e *entry) unknown(v *yamltree.Value, keys []key) {
-	if len(v.Fields) == 0 {
+	isKey := func(f yamltree.Field) bool {
+		for i := range keys {
+			if keys[i].name == f.Key {
+				return true
+			}
+		}
+		return false
+	}
+	if !slices.ContainsFunc(v.Fields, func(f yamltree.Field) bool { return !isKey(f) }) {
 		return
 	}
 	var known, names []string // names: the refused ones too
@@ -184,7 +193,7 @@ func (e *entry) unknown(v *yamltree.Value, keys []key) {
 		}
 	}
 	for _, f := range v.Fields {
-		if slices.Contains(names, f.Key) {
+		if isKey(f) {
 			continue
 		}
 		like := suggest(f.Key, names)

@@ -39,6 +39,9 @@ type key struct {
 	words    []string
 	min, max int64 // in the unit of the value; 0: no bound
 	refused  bool
+	first    bool
+	required string
+	silent   *yamltree.Value // the tag default; nil where there is none
 }
 
 // keysOf gives the keys of a struct in their order. A name that is there twice is the programmer's mistake, and panics: what is wrong with
@@ -69,7 +72,11 @@ func findKeys(t reflect.Type, index []int) (keys []key) {
 			keys = append(keys, findKeys(f.Type, at)...)
 		case name != "" && name != "-":
 			_, refused := f.Tag.Lookup("refused")
-			k := key{name: name, index: at, typ: f.Type, tag: f.Tag, words: strings.Fields(f.Tag.Get("words")), refused: refused}
+			k := key{name: name, index: at, typ: f.Type, tag: f.Tag, words: strings.Fields(f.Tag.Get("words")), refused: refused,
+				first: f.Tag.Get("first") != "", required: f.Tag.Get("required")}
+			if text := f.Tag.Get("default"); text != "" {
+				k.silent = yamltree.Bare(text)
+			}
 			k.min, k.max = k.bound("min"), k.bound("max")
 			keys = append(keys, k)
 		}
@@ -107,11 +114,16 @@ func (k *key) number(v *yamltree.Value, typ reflect.Type) (int64, *yamltree.Prob
 // fill gives the fields of a struct that are zero their defaults, in its sections
 // too.
 func fill(to reflect.Value) {
-	for _, k := range keysOf(to.Type()) {
+	var e *entry
+	keys := keysOf(to.Type())
+	for i := range keys {
+		k := &keys[i]
 		field := to.FieldByIndex(k.index)
-		if text := k.tag.Get("default"); text != "" && field.IsZero() {
-			e := &entry{Report: new(yamltree.Report)}
-			e.read(&k, yamltree.Field{Key: k.name, Value: yamltree.Bare(text)}, field)
+		if k.silent != nil && field.IsZero() {
+			if e == nil {
+				e = &entry{Report: new(yamltree.Report)}
+			}
+			e.read(k, yamltree.Field{Key: k.name, Value: k.silent}, field)
 			if len(e.Errs) > 0 {
 				panic("config: default: " + e.Errs[0].Error())
 			}

@@ -354,18 +354,23 @@ func placeOf(c *config.Script) (file, dir string) {
 }
 
 // Fingerprint tells whether a reload may leave the script running as it is: only
-// its place in the configuration may differ.
+// its place in the configuration may differ. It is made once, since each look for changes
+// asks for that of every script.
 func (s *Script) Fingerprint() string {
+	if s.fingerprint != "" {
+		return s.fingerprint
+	}
 	src := *s.Source
 	src.Rank = 0
-	return config.Fingerprint(nil, src, s.FallbackInterval, s.FallbackTimeout, s.File, s.Dir, s.version, s.envVersion, s.inputs, s.Script.Script.Fingerprint())
+	s.fingerprint = config.Fingerprint(nil, src, s.FallbackInterval, s.FallbackTimeout, s.File, s.Dir, s.version, s.envVersion, s.inputs, s.Script.Script.Fingerprint())
+	return s.fingerprint
 }
 
 // inherit gives s what is unknown of it and was known of it before: it changes
 // nothing.
 func (s *Script) inherit(before *Script) {
-	if s.inputs == "" {
-		s.inputs = before.inputs
+	if s.inputs == "" && before.inputs != "" {
+		s.inputs, s.fingerprint = before.inputs, ""
 	}
 }
 

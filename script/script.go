@@ -37,4 +37,6 @@ type Script struct {
 	version    fileVersion
 	envVersion fileVersion // of EnvFile, likewise
 	inputs     string      // digest of what a kept script is given besides; see InputDigester
+	// fingerprint is kept by Fingerprint, once it has been asked for.
+	fingerprint string
 }

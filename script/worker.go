@@ -36,6 +36,7 @@ type worker struct {
 	onDemand bool          // it runs when Once asks for it, and if it is kept alive in between as well
 	once     sync.Mutex    // held for a run that Once asked for
 	ran      chan struct{} // has one when there was a run that nextRun has not seen
+	alarm    *time.Timer   // what the loop sleeps by; nil: it has not slept yet
 
 	forProbe bool           // it is for one run that a request asked for (probe.go)
 	asked    chan struct{}  // holds something when a run is wanted before it is due
@@ -104,7 +105,7 @@ func (u *worker) Run(ctx context.Context, _ func()) {
 		return
 	}
 	if u.ctx.Err() == nil {
-		u.put(u.judge.announce(u.source.Load()))
+		aside(func() { u.put(u.judge.announce(u.source.Load())) })
 	}
 	if kept {
 		u.keep(keeper)
@@ -157,23 +158,42 @@ func (u *worker) repeat() {
 	for u.sleep(&due) {
 		wanted, mine := u.begin(due)
 		if mine == nil {
-			break
+			return
 		}
-		var until func() time.Time
-		if !time.Now().Before(due) { // else somebody waits for an answer
-			u.judge.turn = due
-			until = func() time.Time {
-				next, _ := u.slots.next(due, due, u.judge.interval, first)
-				return next
-			}
-		}
-		retry := u.runOnce(mine, time.Since(wanted), until)
+		aside(func() { due = u.turn(mine, due, wanted, first) })
 		if u.ctx.Err() != nil {
-			break
+			return
 		}
-		due = u.plan(due, wanted, retry, first)
 		first = false
 	}
+}
+
+// turn runs the script, whose permit is mine, and gives when it is due next.
+func (u *worker) turn(mine *permit, due, wanted time.Time, first bool) time.Time {
+	var until func() time.Time
+	if !time.Now().Before(due) { // else somebody waits for an answer
+		u.judge.turn = due
+		until = func() time.Time {
+			next, _ := u.slots.next(due, due, u.judge.interval, first)
+			return next
+		}
+	}
+	retry := u.runOnce(mine, time.Since(wanted), until)
+	if u.ctx.Err() != nil {
+		return due
+	}
+	return u.plan(due, wanted, retry, first)
+}
+
+// aside calls f on a stack of its own, which goes with it. A stack that f has made
+// large would stay so while its goroutine sleeps, which is nearly always, and for each script.
+func aside(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
 }
 
 // begin waits for a permit for a run, and says from when on it was wanted: its slot, or
@@ -196,14 +216,20 @@ func (u *worker) begin(due time.Time) (wanted time.Time, mine *permit) {
 func (u *worker) sleep(due *time.Time) bool {
 	for {
 		u.idle(*due)
+		if nap := u.slots.nap(*due); u.alarm == nil {
+			u.alarm = time.NewTimer(nap)
+		} else {
+			u.alarm.Reset(nap)
+		}
 		select {
-		case <-time.After(u.slots.nap(*due)):
+		case <-u.alarm.C:
 			now := time.Now()
 			if *due = u.slots.corrected(*due, now); now.Before(*due) {
 				continue
 			}
 		case <-u.asked:
 		case <-u.ctx.Done():
+			u.alarm.Stop()
 			return false
 		}
 		break
