@@ -1,18 +1,15 @@
 package coscale
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/common/version"
 )
@@ -47,7 +44,8 @@ type Client struct {
 	prefix  string // its path
 	base    string // …/api/v1/app/{appId}
 	login   chan struct{}
-	session session // login's holder may touch it
+	session session   // login's holder may touch it
+	zips    sync.Pool // of *gzip.Writer, which are large
 }
 
 // NewClient returns a client that has not said anything yet.
@@ -88,7 +86,7 @@ func (c *Client) Create(ctx context.Context, kind Kind, o any) (int64, error) {
 		return 0, err
 	}
 	var made madeAnswer
-	err = c.call(ctx, http.MethodPost, string(kind)+"/", f, &made)
+	err = c.call(ctx, http.MethodPost, string(kind)+"/", f.body(), &made)
 	if id, ok := isDuplicate(err); ok {
 		return id, nil
 	}
@@ -121,7 +119,7 @@ func (c *Client) Link(ctx context.Context, groups Kind, group int64, members Kin
 func (c *Client) SetAttribute(ctx context.Context, kind Kind, id int64, a Attribute) error {
 	err := c.call(ctx, http.MethodPost, fmt.Sprintf("%s/%d/attributes/", kind, id), form{
 		{"key", a.Key}, {"value", a.Value}, {"source", a.Source}, {"locked", strconv.FormatBool(a.Locked)},
-	}, new(attributeAnswer))
+	}.body(), new(attributeAnswer))
 	if _, ok := isDuplicate(err); ok {
 		return nil
 	}
@@ -132,25 +130,6 @@ func (c *Client) SetAttribute(ctx context.Context, kind Kind, id int64, a Attrib
 // there is none.
 func (c *Client) Get(ctx context.Context, kind Kind, id int64) error {
 	return c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%d/", kind, id), nil, new(linkAnswer))
-}
-
-// InsertData sends values in one call, packed as the vendor's CLI does. It is
-// the caller's affair to stay under 8 MiB of JSON. The error is a *RefusedError
-// where the server, a bridge, took the call but not all points.
-func (c *Client) InsertData(ctx context.Context, data []Data) error {
-	var text bytes.Buffer
-	packed := base64.NewEncoder(base64.StdEncoding, &text)
-	zip := gzip.NewWriter(packed)
-	enc := json.NewEncoder(zip)
-	enc.SetEscapeHTML(false)
-	if err := errors.Join(enc.Encode(data), zip.Close(), packed.Close()); err != nil {
-		return fmt.Errorf("writing data: %w", err)
-	}
-	var said insertAnswer
-	if err := c.call(ctx, http.MethodPost, "data/", form{{"cdata", text.String()}}, &said); err != nil {
-		return err
-	}
-	return said.refusedOf()
 }
 
 // InsertEvent tells of an event of a category, and gives it back as the server
@@ -183,7 +162,7 @@ func (c *Client) Events(ctx context.Context, category int64, start, stop int64) 
 
 func (c *Client) event(ctx context.Context, method, path string, f form) (EventData, error) {
 	var e EventData
-	if err := c.call(ctx, method, path, f, &e); err != nil {
+	if err := c.call(ctx, method, path, f.body(), &e); err != nil {
 		return EventData{}, err
 	}
 	return e, nil

@@ -1,10 +1,10 @@
 package coscale
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 )
 
 // form is the body of a request. The order is that of the clients that the
@@ -13,8 +13,12 @@ type form []pair
 
 type pair struct{ name, value string }
 
-func (f form) encode() string {
-	var b strings.Builder
+// body is nil for no form.
+func (f form) body() []byte {
+	if f == nil {
+		return nil
+	}
+	b := new(bytes.Buffer)
 	for i, p := range f {
 		if i > 0 {
 			b.WriteByte('&')
@@ -23,7 +27,7 @@ func (f form) encode() string {
 		b.WriteByte('=')
 		b.WriteString(url.QueryEscape(p.value))
 	}
-	return b.String()
+	return b.Bytes()
 }
 
 // formOf is what creates an object.

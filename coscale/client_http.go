@@ -1,6 +1,7 @@
 package coscale
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -32,21 +32,21 @@ func NewHTTPClient(roots *x509.CertPool, timeout time.Duration) *http.Client {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// call sends a request below the application's address and reads the answer
+// call sends a request with a form, or nothing, below the application's address and reads the answer
 // into into. A session that has ended is begun anew, once.
-func (c *Client) call(ctx context.Context, method, path string, f form, into answer) error {
+func (c *Client) call(ctx context.Context, method, path string, body []byte, into answer) error {
 	s, err := c.begun(ctx, "")
 	if err != nil {
 		return err
 	}
-	err = c.send(ctx, method, path, f, s, into)
+	err = c.send(ctx, method, path, body, s, into)
 	if status, ok := errors.AsType[*StatusError](err); !ok || status.Status != http.StatusUnauthorized {
 		return err
 	}
 	if s, err = c.begun(ctx, s.token); err != nil {
 		return err
 	}
-	return c.send(ctx, method, path, f, s, into)
+	return c.send(ctx, method, path, body, s, into)
 }
 
 // session is what a login gave, and what it took.
@@ -85,7 +85,7 @@ func (c *Client) begun(ctx context.Context, stale string) (session, error) {
 		return session{}, &NoAnswerError{fmt.Errorf("login: %w", err), true}
 	}
 	var made loginAnswer
-	err = c.send(WithVia(ctx, ""), http.MethodPost, "login/", form{{"accessToken", access}}, session{access: access}, &made)
+	err = c.send(WithVia(ctx, ""), http.MethodPost, "login/", form{{"accessToken", access}}.body(), session{access: access}, &made)
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		status.Login = true
 		return session{}, status
@@ -98,10 +98,10 @@ func (c *Client) begun(ctx context.Context, stale string) (session, error) {
 }
 
 // send sends one request and reads its answer.
-func (c *Client) send(ctx context.Context, method, path string, f form, s session, into answer) error {
+func (c *Client) send(ctx context.Context, method, path string, text []byte, s session, into answer) error {
 	var body io.Reader
-	if f != nil {
-		body = strings.NewReader(f.encode())
+	if text != nil {
+		body = bytes.NewReader(text)
 	}
 	var without atomic.Bool // a connection
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -112,7 +112,7 @@ func (c *Client) send(ctx context.Context, method, path string, f form, s sessio
 	if err != nil {
 		return &NoAnswerError{err, true}
 	}
-	if f != nil {
+	if text != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if s.token != "" {
@@ -132,11 +132,11 @@ func (c *Client) send(ctx context.Context, method, path string, f form, s sessio
 	if _, lists := into.(lister); lists {
 		limit = maxListing
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	said, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil && resp.StatusCode == http.StatusOK {
 		return &NoAnswerError{fmt.Errorf("%s %s: reading the answer: %w", method, req.URL.Path, err), false}
 	}
-	return c.readAnswer(method, req.URL.Path, resp, text, err == nil && int64(len(text)) <= limit, into, []string{s.token, s.access, c.proxyPassword(req)})
+	return c.readAnswer(method, req.URL.Path, resp, said, err == nil && int64(len(said)) <= limit, into, []string{s.token, s.access, c.proxyPassword(req)})
 }
 
 // proxyPassword is that of the proxy a request goes through, which may repeat it;

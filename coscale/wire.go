@@ -164,11 +164,7 @@ type Histogram struct {
 // MarshalJSON writes [time,value] or [time,[samples,width,[values]]]. NaN and
 // infinity are an error.
 func (p Point) MarshalJSON() ([]byte, error) {
-	if h := p.Histogram; h != nil {
-		return json.Marshal([]any{p.Time, []any{h.Samples, h.Width, append([]float64{}, h.Values...)}})
-	}
-	value, err := json.Marshal(p.Value)
-	return fmt.Appendf(nil, "[%d,%s]", p.Time, value), err
+	return p.appendJSON(nil)
 }
 
 // UnmarshalJSON reads what MarshalJSON writes, and the flat histograms of old

@@ -50,7 +50,7 @@ func (s *series) aside(u *Uploader, start time.Time, why error) (spool.Aside, er
 	if s.subject.Kind == record.Host {
 		a.Name = u.server
 	}
-	a.Dimensions = dimensionsOf(s.labels)
+	a.Dimensions = s.data(make(map[string]string)).Dimensions
 	entry := values{via: s.via, facts: []fact{*s.fact}}
 	for _, r := range s.refs {
 		v := r.of.values.values[r.n]

@@ -144,14 +144,14 @@ func readEntry(text []byte) (v *values, e *event, err error) {
 // readValues reads what encode wrote, after the letter.
 func readValues(text []byte, passed bool) (*values, error) {
 	r := entryReader{rest: text}
-	for range r.count(1) {
-		r.table = append(r.table, string(r.take(r.uint())))
-	}
+	r.readTable()
 	v := new(values)
 	if passed {
 		v.via = r.text()
 	}
-	for range r.count(9) {
+	facts := r.count(9)
+	v.facts = make([]fact, 0, facts)
+	for range facts {
 		var f fact
 		for _, to := range []*string{&f.name, &f.suffix, &f.unit, &f.help, &f.dataType, &f.groups, &f.tags} {
 			*to = r.text()
@@ -161,15 +161,22 @@ func readValues(text []byte, passed bool) (*values, error) {
 		r.bad = r.bad || f.aggregation >= shapes
 		v.facts = append(v.facts, f)
 	}
-	for range r.count(13) {
+	n := r.count(13)
+	v.values = make([]value, 0, n)
+	var labels []record.Label // of many values, in one piece
+	for range n {
 		var one value
 		one.fact = int(r.uint() & math.MaxInt32)
 		one.subject = record.Subject{Kind: record.SubjectKind(r.uint() & math.MaxUint8), Name: r.text()}
 		if n := r.count(2); n > 0 {
-			one.labels = make([]record.Label, n)
-		}
-		for i := range one.labels {
-			one.labels[i] = record.Label{Name: r.text(), Value: r.text()}
+			if cap(labels)-len(labels) < n {
+				labels = make([]record.Label, 0, max(n, labelsAtOnce))
+			}
+			begin := len(labels)
+			for range n {
+				labels = append(labels, record.Label{Name: r.text(), Value: r.text()})
+			}
+			one.labels = labels[begin:len(labels):len(labels)]
 		}
 		one.time = r.int()
 		switch {
@@ -186,6 +193,29 @@ func readValues(text []byte, passed bool) (*values, error) {
 		return nil, errEntry
 	}
 	return v, nil
+}
+
+// labelsAtOnce is for how many labels there is room in a piece.
+const labelsAtOnce = 256
+
+// readTable reads the texts. They are parts of one string.
+func (r *entryReader) readTable() {
+	n := r.count(1)
+	begin := r.rest
+	for range n {
+		r.take(r.uint())
+	}
+	if r.bad {
+		return
+	}
+	all := string(begin[:len(begin)-len(r.rest)])
+	r.table = make([]string, 0, n)
+	for range n {
+		size, head := binary.Uvarint(begin)
+		end := head + int(size)
+		r.table = append(r.table, all[head:end])
+		begin, all = begin[end:], all[end:]
+	}
 }
 
 // entryReader reads; once something is not there, all that follows is empty.

@@ -215,10 +215,11 @@ func claimKey(category, id int64) string {
 // eventData is an event as the API has it.
 func (u *Uploader) eventData(ctx context.Context, e *event) (api.EventData, error) {
 	subject, err := u.subject(ctx, e.Subject)
-	d := api.EventData{Timestamp: e.Start, Message: e.Message, Subject: subject, Attribute: attributeText(e.Attributes)}
+	d := api.EventData{Timestamp: e.Start, Message: e.Message, Attribute: attributeText(e.Attributes)}
 	if e.Stop != 0 {
 		d.StopTime = &e.Stop
 	}
+	d.Subject = api.SubjectOf(subjectKind(e.Subject), subject)
 	return d, err
 }
 

@@ -2,6 +2,8 @@ package coscale
 
 import (
 	"cmp"
+	"hash/maphash"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -139,7 +141,8 @@ func (d *digest) point(start time.Time, interval time.Duration) api.Point {
 	case f == rate:
 		p.Value = finite(d.value / interval.Seconds())
 	case f.observes():
-		p = api.Point{Time: p.Time, Histogram: histogramOf(mergeEqual(d.observed))}
+		d.observed = mergeEqual(d.observed)
+		p = api.Point{Time: p.Time, Histogram: histogramOf(d.observed)}
 		if f == histogramMilli {
 			for i, v := range p.Histogram.Values {
 				p.Histogram.Values[i] = finite(record.ToMilliseconds(v))
@@ -250,8 +253,14 @@ func (s *sending) coarsen() {
 
 // digest takes a value into what is sent of its series when the slot is
 // complete.
-func (s *sending) digest(key, via string, v *value, f *fact) {
-	key = string(rune(f.aggregation)) + key // a name may have come in several shapes
+func (s *sending) digest(via string, v *value, f *fact) {
+	// A name may have come in several shapes, and with several units.
+	text := append(s.text[:0], byte(f.aggregation))
+	for _, part := range [...]string{f.unit, f.name, f.suffix} {
+		text = append(append(text, part...), 0)
+	}
+	s.text = appendSeriesKey(text, via, "", v)
+	key := digestOf(&s.seeds, s.text)
 	d := s.digests[key]
 	if d == nil {
 		d = &digest{via: via, fact: f, subject: v.subject, labels: v.labels}
@@ -266,19 +275,25 @@ func (s *sending) digest(key, via string, v *value, f *fact) {
 
 // sending is what a slot's digests are made of.
 type sending struct {
-	digests  map[string]*digest
+	seeds    [2]maphash.Seed
+	text     []byte // of the key that is made
+	digests  map[digest128]*digest
 	order    []*digest
 	observed int // observations that all of them hold
 	room     int // for how many there is room
+}
+
+func newSending() *sending {
+	return &sending{seeds: newSeeds(), digests: make(map[digest128]*digest), room: maxObserved}
 }
 
 // closeSlot makes points of what is sent once for a slot. They are queued in the
 // place of the values, in one step, so that nothing is lost by an end in the
 // middle, and what follows need not know.
 func (u *Uploader) closeSlot(after spool.Key, start, end time.Time) error {
-	s := sending{digests: make(map[string]*digest), room: maxObserved}
+	s := newSending()
 	var keys []spool.Key
-	var entries []values
+	var others []values
 	for {
 		some, err := u.spool.Read(after, end, windowBytes)
 		if err != nil {
@@ -295,13 +310,17 @@ func (u *Uploader) closeSlot(after spool.Key, start, end time.Time) error {
 			}
 			if rest, digested := s.take(v); digested {
 				keys = append(keys, e.Key)
-				entries = append(entries, rest...)
+				others = append(others, rest...)
 			}
 		}
 	}
-	entries = append(entries, s.finish(start, u.interval)...)
 	return u.spool.Update(func(tx *spool.Tx) error {
-		for _, v := range entries {
+		for _, v := range others {
+			if err := tx.Append(start, len(v.values), v.encode()); err != nil {
+				return err
+			}
+		}
+		for v := range s.points(start, u.interval) {
 			if err := tx.Append(start, len(v.values), v.encode()); err != nil {
 				return err
 			}
@@ -322,7 +341,7 @@ func (s *sending) take(v *values) (rest []values, digested bool) {
 			continue
 		}
 		digested = true
-		s.digest(seriesKey(v.via, f.unit+"\x00"+f.name+f.suffix, one), v.via, one, f)
+		s.digest(v.via, one, f)
 	}
 	if !digested || len(others) == 0 {
 		return nil, digested
@@ -332,29 +351,33 @@ func (s *sending) take(v *values) (rest []values, digested bool) {
 	return []values{entry}, true
 }
 
-// finish makes entries of the points: of what came the same way.
-func (s *sending) finish(start time.Time, interval time.Duration) []values {
-	var ways []string
-	entries := make(map[string]*values)
-	var all []values
-	for _, d := range s.order {
-		v := entries[d.via]
-		if v == nil || len(v.values) == valuesAtOnce {
+// points are entries of the points, each of what came the same way. They may be
+// asked for more than once.
+func (s *sending) points(start time.Time, interval time.Duration) iter.Seq[*values] {
+	return func(yield func(*values) bool) {
+		var ways []string
+		entries := make(map[string]*values)
+		for _, d := range s.order {
+			v := entries[d.via]
 			if v == nil {
-				ways = append(ways, d.via)
-			} else {
-				all = append(all, *v)
+				v = &values{via: d.via}
+				ways, entries[d.via] = append(ways, d.via), v
 			}
-			v = &values{via: d.via}
-			entries[d.via] = v
+			f, one := d.finish(d.point(start, interval))
+			one.fact = len(v.facts)
+			v.facts, v.values = append(v.facts, f), append(v.values, one)
+			if len(v.values) < valuesAtOnce {
+				continue
+			}
+			if !yield(v) {
+				return
+			}
+			v.facts, v.values = v.facts[:0], v.values[:0]
 		}
-		f, one := d.finish(d.point(start, interval))
-		d.observed = nil
-		one.fact = len(v.facts)
-		v.facts, v.values = append(v.facts, f), append(v.values, one)
+		for _, via := range ways {
+			if v := entries[via]; len(v.values) > 0 && !yield(v) {
+				return
+			}
+		}
 	}
-	for _, via := range ways {
-		all = append(all, *entries[via])
-	}
-	return all
 }

@@ -67,8 +67,8 @@ func TestStatsDFact(t *testing.T) {
 // What a digest holds is bounded, and still tells the percentiles.
 func TestCoarsen(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
-	s := sending{digests: make(map[string]*digest), room: maxObserved}
-	wide := &fact{aggregation: histogram}
+	s := newSending()
+	wide, same := &fact{name: "wide", aggregation: histogram}, &fact{name: "equal", aggregation: histogram}
 	const each = 3 * maxObserved
 	var all []float64
 	for range each / 1000 {
@@ -77,32 +77,32 @@ func TestCoarsen(t *testing.T) {
 			v.observed[i] = observation{math.Exp(10 * dice.NormFloat64()), 1}
 			all = append(all, v.observed[i].value)
 		}
-		s.digest("wide", "", &v, wide)
-		s.digest("equal", "", &value{observed: slices.Repeat([]observation{{7, 2}}, 1000)}, wide)
+		s.digest("", &v, wide)
+		s.digest("", &value{observed: slices.Repeat([]observation{{7, 2}}, 1000)}, same)
 		if s.observed > maxObserved {
 			t.Fatalf("%d observations are held", s.observed)
 		}
 	}
 	slices.Sort(all)
-	h := s.digests["\x04wide"].point(time.Unix(60, 0), time.Minute).Histogram
+	h := s.order[0].point(time.Unix(60, 0), time.Minute).Histogram
 	for i, p := range percentiles {
 		exact := all[min(len(all)-1, int(float64(len(all))*p/100))]
 		if off := math.Abs(h.Values[i]/exact - 1); off > 1.0/64 {
 			t.Errorf("percentile %v is %v and should be %v", p, h.Values[i], exact)
 		}
 	}
-	equal := s.digests["\x04equal"].point(time.Unix(60, 0), time.Minute).Histogram
+	equal := s.order[1].point(time.Unix(60, 0), time.Minute).Histogram
 	if h.Samples != float64(len(all)) || equal.Samples != 2*float64(len(all)) || equal.Values[0] != 7 || equal.Values[12] != 7 {
 		t.Errorf("%v samples of %d; %+v", h.Samples, len(all), equal)
 	}
 
 	// Many series have a little room each.
 	for i := range 20_000 {
-		v := value{observed: make([]observation, 100)}
+		v := value{subject: record.Subject{Name: fmt.Sprint(i)}, observed: make([]observation, 100)}
 		for i := range v.observed {
 			v.observed[i] = observation{dice.NormFloat64(), 1}
 		}
-		s.digest(fmt.Sprint(i), "", &v, wide)
+		s.digest("", &v, wide)
 	}
 	if most := max(maxObserved, 2*minObserved*len(s.order)); s.observed > most {
 		t.Errorf("%d observations are held", s.observed)

@@ -47,40 +47,6 @@ func (u *Uploader) tellLoop(err error) {
 	}
 }
 
-// lookup gives what the state has by a key; 0 for nothing.
-func (u *Uploader) lookup(key string) (int64, error) {
-	if id, ok := u.ids[key]; ok {
-		return id, nil
-	}
-	var id int64
-	err := u.spool.View(func(tx *spool.Tx) error {
-		id, _ = strconv.ParseInt(string(tx.Get(key)), 10, 64) // what is no number is nothing
-		return nil
-	})
-	if err == nil && id != 0 {
-		u.remember(key, id)
-	}
-	return id, err
-}
-
-func (u *Uploader) remember(key string, id int64) {
-	if len(u.ids) >= maxKnown {
-		clear(u.ids)
-	}
-	u.ids[key] = id
-}
-
-func (u *Uploader) save(key string, id int64) error {
-	u.made++
-	err := u.spool.Update(func(tx *spool.Tx) error {
-		return tx.Set(key, strconv.AppendInt(nil, id, 10))
-	})
-	if err == nil {
-		u.remember(key, id)
-	}
-	return err
-}
-
 // idPrefix begins all keys of ids, and of what was done to the objects that
 // have them.
 const idPrefix = "id/"
@@ -130,7 +96,7 @@ func (u *Uploader) forget(why error) (bool, error) {
 	}
 	u.forgotten, u.cured = time.Now(), false
 	level.Warn(u.logger).Log("msg", "the server does not know what it knew: all is made again", "err", why)
-	clear(u.ids)
+	u.ids.clear()
 	u.canary = nil
 	return true, u.spool.Update(func(tx *spool.Tx) error {
 		var keys []string
@@ -163,30 +129,52 @@ func (u *Uploader) again(attempt func() error) error {
 }
 
 // resolve finds what a series is at the other end, and makes what is missing.
-func (u *Uploader) resolve(ctx context.Context, s *series) (err error) {
-	if s.word, err = u.subject(ctx, s.subject); err == nil {
-		s.metric, err = u.metric(ctx, s)
+func (u *Uploader) resolve(ctx context.Context, s *series) error {
+	key := u.ids.of(s)
+	t, known := u.ids.targets[key]
+	if !known {
+		var err error
+		var whole bool
+		if t.subject, err = u.subject(ctx, s.subject); err != nil {
+			return err
+		}
+		if t.metric, whole, err = u.metric(ctx, s); err != nil {
+			return err
+		}
+		if whole {
+			u.ids.setTarget(key, t)
+		}
 	}
-	return err
+	s.metric, s.word = t.metric, api.SubjectOf(subjectKind(s.subject), t.subject)
+	return nil
 }
 
-// subject gives the API's word for a subject.
-func (u *Uploader) subject(ctx context.Context, s record.Subject) (string, error) {
+// subjectKind is the kind of object that a subject is; empty for the application.
+func subjectKind(s record.Subject) api.Kind {
 	switch s.Kind {
 	case record.Application:
-		return api.SubjectOf("", 0), nil
+		return ""
 	case record.Group:
-		id, err := u.object(ctx, api.ServerGroups, 0, s.Name, &api.ServerGroup{
+		return api.ServerGroups
+	}
+	return api.Servers
+}
+
+// subject gives the id of the object that a subject is.
+func (u *Uploader) subject(ctx context.Context, s record.Subject) (int64, error) {
+	switch kind := subjectKind(s); kind {
+	case "":
+		return 0, nil
+	case api.ServerGroups:
+		return u.object(ctx, kind, 0, s.Name, &api.ServerGroup{
 			Object: api.Object{Name: s.Name, State: api.Enabled}, Source: objectSource,
 		})
-		return api.SubjectOf(api.ServerGroups, id), err
 	}
 	name := s.Name
 	if s.Kind == record.Host {
 		name = u.server
 	}
-	id, err := u.object(ctx, api.Servers, 0, name, &api.Server{Object: api.Object{Name: name}, Source: objectSource})
-	return api.SubjectOf(api.Servers, id), err
+	return u.object(ctx, api.Servers, 0, name, &api.Server{Object: api.Object{Name: name}, Source: objectSource})
 }
 
 // subjectWord is what the API calls a kind of subject in a metric.
@@ -201,51 +189,54 @@ func subjectWord(k record.SubjectKind) string {
 }
 
 // metric gives the id of a series' metric, in its groups and with its
-// attributes.
-func (u *Uploader) metric(ctx context.Context, s *series) (int64, error) {
+// attributes. whole says that nothing of that is left for later.
+func (u *Uploader) metric(ctx context.Context, s *series) (id int64, whole bool, err error) {
 	f := s.fact
 	word := subjectWord(s.subject.Kind)
-	id, err := u.object(ctx, api.Metrics, 0, s.name, &api.Metric{
+	id, err = u.object(ctx, api.Metrics, 0, s.name, &api.Metric{
 		Object: api.Object{Name: s.name, Description: f.help}, Unit: f.unit, Period: f.period,
 		Source: objectSource, DataType: f.dataType, Subject: word,
 	})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for path := range strings.SplitSeq(f.groups, ",") {
 		if err := u.group(ctx, id, path, word); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
+	whole = true
 	for tag := range strings.SplitSeq(f.tags, ",") {
 		if tag = strings.TrimSpace(tag); tag == "" {
 			continue
 		}
-		if err := u.tag(ctx, id, tag); err != nil {
-			return 0, err
+		tagged, err := u.tag(ctx, id, tag)
+		if err != nil {
+			return 0, false, err
 		}
+		whole = whole && tagged
 	}
 	for _, l := range s.labels {
 		dimension, err := u.object(ctx, api.Dimensions, 0, l.Name, &api.Dimension{Name: l.Name})
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		err = u.once(func() error { return u.client.Link(ctx, api.Metrics, id, api.Dimensions, dimension) }, "dimension", id, dimension)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	return id, nil
+	return id, whole, nil
 }
 
 // tag gives a metric a tag. None is worth a value: what is refused is left, and
-// what fails in another way is tried again later.
-func (u *Uploader) tag(ctx context.Context, metric int64, tag string) error {
+// what fails in another way is tried again later: it is not done.
+func (u *Uploader) tag(ctx context.Context, metric int64, tag string) (done bool, err error) {
 	key := strconv.FormatInt(metric, 10) + " " + tag
 	if last := u.untagged[key]; time.Since(last) < tagAgain {
-		return nil
+		return false, nil
 	}
-	err := u.once(func() error {
+	err = u.once(func() error {
 		err := u.client.SetAttribute(ctx, api.Metrics, metric, api.Attribute{Key: "TAG", Value: tag, Source: objectSource})
 		if isConflict(err) && !isLoop(err) || refusal(err) || isNotFound(err) && !u.mayForget() {
 			return nil
@@ -253,14 +244,14 @@ func (u *Uploader) tag(ctx context.Context, metric int64, tag string) error {
 		return err
 	}, "tag", metric, tag)
 	if err == nil || !ofServer(err) || general(err) || isNotFound(err) || isLoop(err) {
-		return err
+		return err == nil, err
 	}
 	if len(u.untagged) >= maxKnown {
 		clear(u.untagged)
 	}
 	u.untagged[key] = time.Now()
 	level.Warn(u.logger).Log("msg", "a metric cannot be tagged; its values are sent without, and the tag is tried again later", "tag", tag, "err", err)
-	return nil
+	return false, nil
 }
 
 // tagAgain is how often a tag is tried that fails.

@@ -103,7 +103,7 @@ func (p *pass) slot(ctx context.Context, after spool.Key, start time.Time) (spoo
 		if err = p.values(ctx, w); err == nil {
 			err = p.events(ctx, w)
 		}
-		if fail := errors.Join(p.judge(w), u.commit(w)); fail != nil {
+		if fail := errors.Join(p.judge(w), u.saveIDs(), u.commit(w)); fail != nil {
 			err = fail
 		}
 		if err != nil {

@@ -3,7 +3,6 @@ package coscale
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ type put struct {
 	time    time.Time
 	slots   []*slotPut
 	byStart map[int64]*slotPut // by their start
-	units   map[unitOf]bool
+	units   map[unitOf]bool    // that are not noted yet
 	events  []*event
 	skipped map[string]int
 }
@@ -44,9 +43,6 @@ type slotPut struct {
 	previous []string
 	metas    []*record.Meta // nil for the others
 }
-
-// unitOf is a unit of a name, which is known by its unitsKey.
-type unitOf struct{ key, unit string }
 
 // factKey tells apart what makes different facts in one batch.
 type factKey struct {
@@ -67,16 +63,15 @@ func (u *Uploader) Put(b *record.Batch) error {
 		return fmt.Errorf("upload: %w", err)
 	}
 	if len(p.slots) > 0 || len(p.events) > 0 || len(p.units) > 0 {
-		if err := u.spool.Take(func(tx *spool.Tx) error { return p.store(tx) }); err != nil {
+		if err := u.spool.Take(func(tx *spool.Tx) error { return u.store(tx, p) }); err != nil {
 			return fmt.Errorf("upload: %w", err)
 		}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.noted)+len(p.units) > maxKnown {
-		clear(u.noted)
+	for of := range p.units {
+		u.units.note(of)
 	}
-	maps.Copy(u.noted, p.units)
 	u.spool.Skipped(p.skipped)
 	return nil
 }
@@ -97,7 +92,8 @@ func (u *Uploader) sort(b *record.Batch) *put {
 	if b.Declared != nil {
 		for _, m := range b.Declared.Metrics {
 			if m.Datatype != "" {
-				u.note(p, u.fact(b, &record.Sample{Name: m.Name, Meta: m}))
+				f := u.fact(b, &record.Sample{Name: m.Name, Meta: m})
+				u.note(p, &f)
 			}
 		}
 	}
@@ -160,7 +156,7 @@ func (u *Uploader) sortSample(p *put, b *record.Batch, s *record.Sample) {
 		i = len(slot.facts)
 		slot.index[key] = i
 		slot.facts = append(slot.facts, u.fact(b, s))
-		u.note(p, slot.facts[i])
+		u.note(p, &slot.facts[i])
 	}
 	v := value{fact: i, subject: subject(s.Subject), time: at.Unix(), value: s.Value}
 	for _, l := range s.Labels {
@@ -256,24 +252,17 @@ func subject(s record.Subject) record.Subject {
 
 func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
 
-// note remembers that a metric of this name has this unit. From the time on
-// when a name is known with two, each metric of that name carries its unit in
-// its own; what is known stays known, in the spool's state, so that in the end
-// the names do not depend on who came first.
-func (u *Uploader) note(p *put, f fact) {
-	of := unitOf{unitsKey(&f), f.unit}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.noted[of] {
-		p.units[of] = true
-	}
-}
-
 // store is the transaction.
-func (p *put) store(tx *spool.Tx) error {
+func (u *Uploader) store(tx *spool.Tx, p *put) error {
 	for of := range p.units {
-		if err := addUnit(tx, of); err != nil {
+		several, err := addUnit(tx, of)
+		if err != nil {
 			return err
+		}
+		if several { // before it lasts: whoever sends what comes with it must know
+			u.mu.Lock()
+			u.units.several[of.key()] = true
+			u.mu.Unlock()
 		}
 	}
 	for _, s := range p.slots {

@@ -2,7 +2,6 @@ package coscale
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	api "scriptbridge/coscale"
@@ -183,6 +182,7 @@ func (s *series) only(numbers []int) *series {
 // order in which those came; wanted says whether one is to be sent.
 func (u *Uploader) series(w *window, wanted func(key string) bool) (all []*series, err error) {
 	places := make(map[string]*series)
+	var some pieces
 	for _, q := range w.entries {
 		if q.values == nil {
 			continue
@@ -197,18 +197,19 @@ func (u *Uploader) series(w *window, wanted func(key string) bool) (all []*serie
 			if f.aggregation.digested() > 0 { // it came late; the next pass is its
 				continue
 			}
-			key := seriesKey(q.values.via, names[v.fact], v)
-			s, known := places[key]
-			if !known && !wanted(key) {
-				places[key] = nil
+			some.key = appendSeriesKey(some.key[:0], q.values.via, names[v.fact], v)
+			s, known := places[string(some.key)]
+			if !known && !wanted(string(some.key)) {
+				places[string(some.key)] = nil
 				continue
 			}
 			if known && s == nil {
 				continue
 			}
 			if !known || len(s.points) == seriesPoints {
-				s = &series{key: key, via: q.values.via, fact: f, name: names[v.fact], subject: v.subject, labels: v.labels}
-				places[key] = s
+				s = some.next()
+				s.key, s.via, s.fact, s.name, s.subject, s.labels = string(some.key), q.values.via, f, names[v.fact], v.subject, v.labels
+				places[s.key] = s
 				all = append(all, s)
 			}
 			s.points, s.refs = append(s.points, v.point(f.aggregation)), append(s.refs, ref{q, i})
@@ -217,41 +218,37 @@ func (u *Uploader) series(w *window, wanted func(key string) bool) (all []*serie
 	return all, nil
 }
 
-// names are what metrics are called at the other end.
-func (u *Uploader) names(facts []fact) (names []string, err error) {
-	err = u.spool.View(func(tx *spool.Tx) error {
-		names = nil
-		for i := range facts {
-			names = append(names, metricName(tx, &facts[i]))
-		}
-		return nil
-	})
-	return names, err
+// pieces make room for many series at once, each with a point, since most have one.
+type pieces struct {
+	key    []byte // of the series at hand
+	series []series
+	points []api.Point
+	refs   []ref
 }
 
-// metricName is a metric's name at the other end.
-func metricName(tx *spool.Tx, f *fact) string {
-	name := f.name
-	if f.unit != "" && len(readUnits(tx.Get(unitsKey(f)))) > 1 {
-		name += " (" + f.unit + ")"
+// seriesAtOnce is for how many series there is room in a piece.
+const seriesAtOnce = 256
+
+func (p *pieces) next() *series {
+	if len(p.series) == 0 {
+		p.series, p.points, p.refs = make([]series, seriesAtOnce), make([]api.Point, seriesAtOnce), make([]ref, seriesAtOnce)
 	}
-	return name + f.suffix
+	s := &p.series[0]
+	s.points, s.refs = p.points[:0:1], p.refs[:0:1]
+	p.series, p.points, p.refs = p.series[1:], p.points[1:], p.refs[1:]
+	return s
 }
 
-// seriesKey tells series apart.
-func seriesKey(via, name string, v *value) string {
-	var b strings.Builder
-	for _, part := range []string{via, name, v.subject.Kind.String(), v.subject.Name} {
-		b.WriteString(part)
-		b.WriteByte(0)
+// appendSeriesKey writes what tells series apart.
+func appendSeriesKey(b []byte, via, name string, v *value) []byte {
+	for _, part := range [...]string{via, name, v.subject.Kind.String(), v.subject.Name} {
+		b = append(append(b, part...), 0)
 	}
 	for _, l := range v.labels {
-		b.WriteString(l.Name)
-		b.WriteByte(0)
-		b.WriteString(l.Value)
-		b.WriteByte(0)
+		b = append(append(b, l.Name...), 0)
+		b = append(append(b, l.Value...), 0)
 	}
-	return b.String()
+	return b
 }
 
 // calls cuts series into calls that are as large as they may be.

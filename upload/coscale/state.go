@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -88,26 +86,3 @@ func readPrevious(b []byte) (v float64, there bool) {
 }
 
 func previousTime(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b[8:])) }
-
-// unitsKey is where the units of a name are: a list of texts, as JSON.
-func unitsKey(f *fact) string { return stateKey("units", f.name+f.suffix) }
-
-func addUnit(tx *spool.Tx, of unitOf) error {
-	units := readUnits(tx.Get(of.key))
-	if slices.Contains(units, of.unit) {
-		return nil
-	}
-	text, err := json.Marshal(append(units, of.unit))
-	if err != nil {
-		return err
-	}
-	return tx.Set(of.key, text)
-}
-
-func readUnits(text []byte) []string {
-	var units []string
-	if json.Unmarshal(text, &units) != nil {
-		return nil
-	}
-	return units
-}

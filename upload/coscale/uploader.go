@@ -2,13 +2,13 @@
 // type.go its line for the table.
 //
 // The way in: put.go sorts a batch by slots, entry.go is how that lies in the
-// spool, state.go what is remembered beside it.
+// spool, state.go what is remembered beside it, and units.go the units of names.
 //
 // The way out: pass.go is one walk through what is due, a slot after the other.
 // flush.go makes one point of what is sent once for a slot, slot.go the series
 // of one slot. values.go sends values, parts.go makes sense of an answer that
 // accepts some of them, event.go sends events, object.go makes what they belong
-// to. error.go and trouble.go decide what an error means: an outage, or an
+// to, and ids.go remembers that. error.go and trouble.go decide what an error means: an outage, or an
 // entry that is to blame, which aside.go sets aside.
 package coscale
 
@@ -50,7 +50,7 @@ type uploaderOptions struct {
 //	pass.go    all that is due is tried once; trouble.go judges what fails
 //	slot.go    holds some of the entries at once
 //	values.go  sends values, event.go events
-//	object.go  makes what both refer to
+//	object.go  makes what both refer to; ids.go remembers it
 //	aside.go   what was refused
 type Uploader struct {
 	client   *api.Client
@@ -62,14 +62,14 @@ type Uploader struct {
 	logger   log.Logger
 
 	mu    sync.Mutex
-	noted map[unitOf]bool // what the spool's state has of units; see note
+	units units // what the spool's state has of units; see note
 
 	// Run's alone.
-	ids       map[string]int64 // what the spool's state has of ids; see lookup
-	offline   bool             // what is not known is not asked for
-	made      int              // how often something was made
-	forgotten time.Time        // when ids were forgotten last
-	cured     bool             // that helped
+	ids       ids       // what the spool's state has of ids
+	offline   bool      // what is not known is not asked for
+	made      int       // how often something was made
+	forgotten time.Time // when ids were forgotten last
+	cured     bool      // that helped
 	untagged  map[string]time.Time
 	conflict  time.Time // when one was taken for a refusal last
 	tidied    time.Time // when the state was tidied last
@@ -90,7 +90,7 @@ type Uploader struct {
 }
 
 // Bounds on what is held in memory: entries that are read at once, in bytes,
-// and names that are remembered.
+// and tags that are remembered.
 const (
 	windowBytes = 1 << 20
 	maxKnown    = 100_000
@@ -120,8 +120,8 @@ func newUploader(o uploaderOptions) (*Uploader, error) {
 		suffix: o.NameSuffix,
 		spool:  o.Spool,
 		logger: o.Logger,
-		noted:  make(map[unitOf]bool),
-		ids:    make(map[string]int64),
+		units:  newUnits(),
+		ids:    newIDs(),
 
 		untagged: make(map[string]time.Time),
 		troubles: troubles{byKey: make(map[string]*trouble)},

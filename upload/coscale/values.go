@@ -3,11 +3,11 @@ package coscale
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"slices"
 
 	api "scriptbridge/coscale"
-	"scriptbridge/record"
 )
 
 // values sends the window's values: those that came the same way together.
@@ -141,7 +141,9 @@ func (p *pass) took(all ...*series) {
 func (u *Uploader) keepCanary(all []*series) {
 	for _, s := range all {
 		if s.points[0].Histogram == nil && s.fact.dataType != "COUNT" {
-			u.canary = &dataOf([]*series{s.part(0, 1)})[0]
+			d := s.part(0, 1).data(make(map[string]string))
+			d.Points = slices.Clone(d.Points) // those of a window are many
+			u.canary = &d
 			return
 		}
 	}
@@ -150,7 +152,7 @@ func (u *Uploader) keepCanary(all []*series) {
 // insert sends series in one call. What fails is sent again in halves, until
 // what fails alone is left, once it is known that something is accepted.
 func (p *pass) insert(ctx context.Context, all []*series) error {
-	err := p.u.client.InsertData(ctx, dataOf(all))
+	err := p.u.client.InsertEach(ctx, each(all))
 	var some *api.RefusedError
 	switch {
 	case err == nil:
@@ -233,7 +235,7 @@ func (p *pass) accepts(ctx context.Context, some []*series) (bool, error) {
 	}
 	for i := range 3 { // others each time
 		one := []*series{pick(some, 3*p.u.row+i)}
-		ok, err := p.insertOne(ctx, dataOf(one)[0])
+		ok, err := p.insertOne(ctx, one[0].data(make(map[string]string)))
 		if ok {
 			p.u.keepCanary(one)
 		}
@@ -306,23 +308,25 @@ func (p *pass) sort(ctx context.Context, all []*series, answer *api.RefusedError
 	return nil
 }
 
-func dataOf(all []*series) []api.Data {
-	data := make([]api.Data, len(all))
-	for i, s := range all {
-		data[i] = api.Data{Metric: s.metric, Subject: s.word, Points: s.points, Dimensions: dimensionsOf(s.labels)}
+// data is what is sent of a series. Its dimensions stand in a map that is given.
+func (s *series) data(dimensions map[string]string) api.Data {
+	for _, l := range s.labels {
+		dimensions[l.Name] = l.Value
 	}
-	return data
+	return api.Data{Metric: s.metric, Subject: s.word, Points: s.points, Dimensions: dimensions}
 }
 
-func dimensionsOf(labels []record.Label) map[string]string {
-	if len(labels) == 0 {
-		return nil
+// each is what is sent of series, one at a time.
+func each(all []*series) iter.Seq[*api.Data] {
+	return func(yield func(*api.Data) bool) {
+		dimensions := make(map[string]string)
+		for _, s := range all {
+			clear(dimensions)
+			if d := s.data(dimensions); !yield(&d) {
+				return
+			}
+		}
 	}
-	values := make(map[string]string, len(labels))
-	for _, l := range labels {
-		values[l.Name] = l.Value
-	}
-	return values
 }
 
 // isTooLarge says whether a call is to be made smaller, whoever wants it.

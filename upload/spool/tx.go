@@ -277,6 +277,8 @@ func (t *Tx) bound(now total) error {
 	return nil
 }
 
+const itemBytes = 128
+
 // First gives the time of the first entry; false when the queue is empty.
 func (s *Spool) First() (at time.Time, ok bool, err error) {
 	if err := s.retryUpdates(); err != nil {
@@ -292,7 +294,8 @@ func (s *Spool) First() (at time.Time, ok bool, err error) {
 
 // Read gives entries after the one named (from the beginning when it is empty)
 // with times before the one given: as many as have, together, no more bytes
-// than that, but at least one. None are left when there are none. What is
+// than that, but at least one. An item counts as itemBytes at least, since what is made
+// of many small ones takes memory too. None are left when there are none. What is
 // damaged is dropped, counted and said.
 func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
 	if err := s.retryUpdates(); err != nil {
@@ -310,10 +313,10 @@ func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
 			k, v = c.Next()
 		}
 		for ; k != nil && bytes.Compare(k, limit) < 0; k, v = c.Next() {
-			if size += len(v); size > most && len(entries) > 0 {
+			items, data, ok := head(v)
+			if size += max(len(v), items*itemBytes); size > most && len(entries) > 0 {
 				return nil
 			}
-			items, data, ok := head(v)
 			if !ok || binary.BigEndian.Uint32(v) != checksum(k, v) {
 				damaged = append(damaged, Key(k))
 				continue
