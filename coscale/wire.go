@@ -11,6 +11,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"scriptbridge/internal/jsonstream"
 )
 
 // Kind is a kind of object, by its word in the API's paths.
@@ -199,6 +201,24 @@ func (p *Point) UnmarshalJSON(text []byte) error {
 		p.Histogram, err = flatHistogram(items[1:])
 	}
 	return err
+}
+
+// Plain takes a point, if it is [time,value] and both are plain numbers; true says that
+// it was.
+func (p *Point) Plain(in *jsonstream.Plain) bool {
+	at, ok := int64(0), in.Is('[')
+	if ok {
+		at, ok = in.Int()
+	}
+	if !ok || !in.Is(',') {
+		return false
+	}
+	value, ok := in.Float()
+	if !ok || !in.Is(']') || at <= -1<<53 || at >= 1<<53 {
+		return false
+	}
+	*p = Point{Time: at, Value: value}
+	return true
 }
 
 // plainPoint reads [time,value] where both are plain numbers, as nearly all

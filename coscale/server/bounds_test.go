@@ -208,17 +208,18 @@ func TestAddedPoints(t *testing.T) {
 func TestRecentValues(t *testing.T) {
 	var v recentValues
 	key := recentKey{1, record.Subject{}}
+	series := func(n uint64) *target { return &target{recentKey: key, series: n} }
 	asItIs := func(list []timed) []timed { return list }
 	for i := range int64(maxRecent + 10) {
-		v.keep([]recentPoint{{key, 1, testNow.Unix() + i, 1}, {key, 2, testNow.Unix() + i, 3}}, testNow)
+		v.keep([]recentPoint{{series(1), testNow.Unix() + i, 1}, {series(2), testNow.Unix() + i, 3}}, testNow)
 	}
-	v.keep([]recentPoint{{key, 1, testNow.Unix() + 10, 5}}, testNow)
+	v.keep([]recentPoint{{series(1), testNow.Unix() + 10, 5}}, testNow)
 	got := v.between([]recentKey{key}, 0, 1<<40, asItIs, nil, meanOf)
 	if len(got) != maxRecent || got[0] != (timed{testNow.Unix() + 10, 4}) || got[1].value != 2 {
 		t.Errorf("%d values, the first %v", len(got), got[:2])
 	}
 	for i := range uint64(maxRecentSeries) {
-		v.keep([]recentPoint{{key, i, testNow.Unix(), 1}}, testNow)
+		v.keep([]recentPoint{{series(i), testNow.Unix(), 1}}, testNow)
 	}
 	if v.series != maxRecentSeries {
 		t.Errorf("%d series", v.series)

@@ -1,10 +1,9 @@
 package server
 
 import (
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"net/http"
 	"slices"
@@ -53,13 +52,10 @@ func readData(c *call, subject string) ([]entry, error) {
 			subject = body.source // for others say in it who they are
 		}
 	}
-	entries := body.data.entries
-	for i := range entries {
-		if entries[i].subject == "" {
-			entries[i].subject = subject
-		}
+	if subject != "" {
+		body.data.speakOf(subject)
 	}
-	return entries, nil
+	return body.data.entries, nil
 }
 
 // insertData takes points: all that can be used are in one batch, unless they are very
@@ -77,7 +73,7 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 	}
 	h.putting.Lock()
 	defer h.putting.Unlock()
-	in := &intake{h: h, now: c.now, bridge: len(c.via) > 0, via: c.via}
+	in := &intake{h: h, now: c.now, bridge: len(c.via) > 0, via: c.via, samples: h.samples, recent: h.points}
 	for len(entries) > 0 {
 		n := together(entries)
 		if err := in.put(entries[:n]); err != nil {
@@ -86,12 +82,18 @@ func (h *Handler) insertData(c *call, subject string) (any, error) {
 		clear(entries[:n]) // whose memory is free then
 		entries = entries[n:]
 	}
+	if cap(in.samples) <= keptSamples { // for the next request
+		h.samples, h.points = in.samples, in.recent
+	}
 	return coscale.StoredAnswer(in.points, in.refused, in.first, in.parts), nil
 }
 
 // maxTogether is about how many points are put at once: a sample takes several times
 // the memory of its point.
 const maxTogether = 50_000
+
+// keptSamples is for how many samples there is room kept between requests.
+const keptSamples = 10_000
 
 // together gives how many of entries are put at once.
 func together(entries []entry) int {
@@ -140,10 +142,12 @@ type intake struct {
 	key     []byte // scratch
 
 	// Of the batch that is made:
-	batch   *record.Batch
-	reasons map[string]*record.LineError
-	added   map[addedPoint]struct{}
-	recent  []recentPoint
+	batch    *record.Batch
+	samples  []record.Sample // its own
+	unsorted bool            // by their times
+	reasons  map[string]*record.LineError
+	added    map[addedPoint]struct{}
+	recent   []recentPoint
 }
 
 // put makes a batch of entries and hands it to the sink. The caller holds putting.
@@ -158,62 +162,93 @@ func (in *intake) put(entries []entry) error {
 	}
 	in.h.added.keep(in.added, true, in.now)
 	in.h.recent.keep(in.recent, in.now)
+	clear(in.samples)
+	clear(in.recent)
 	return nil
 }
 
 // take makes the batch of entries. The caller holds putting.
 func (in *intake) take(entries []entry) {
 	in.batch = in.h.newBatch(in.now, in.via)
-	in.reasons, in.added, in.recent = make(map[string]*record.LineError), make(map[addedPoint]struct{}), nil
+	in.reasons, in.added, in.recent, in.unsorted = nil, nil, in.recent[:0], false
 	in.h.registry.mu.Lock()
 	defer in.h.registry.mu.Unlock()
 	n := 0
 	for i := range entries {
 		n += len(entries[i].points)
 	}
-	in.batch.Samples = make([]record.Sample, 0, n)
+	in.samples = slices.Grow(in.samples[:0], n)
+	in.recent = slices.Grow(in.recent, n)
 	for i := range entries {
 		in.entry(&entries[i])
 	}
-	// A series' points may be spread over entries.
-	byTime := func(a, b record.Sample) int { return a.Time.Compare(b.Time) }
-	if !slices.IsSortedFunc(in.batch.Samples, byTime) {
-		slices.SortStableFunc(in.batch.Samples, byTime)
+	if in.unsorted { // a series' points may be spread over entries
+		in.sort()
 	}
+	in.batch.Samples = in.samples
+}
+
+// sort brings the samples in the order of their times, those of one time as they came.
+func (in *intake) sort() {
+	type place struct {
+		at int64
+		i  int
+	}
+	order := make([]place, len(in.samples))
+	for i := range in.samples {
+		order[i] = place{in.samples[i].Time.Unix(), i}
+	}
+	slices.SortFunc(order, func(a, b place) int { return cmp.Or(cmp.Compare(a.at, b.at), a.i-b.i) })
+	// Each is moved once: samples are large.
+	const done = -1
+	for begin := range order {
+		if order[begin].i == done {
+			continue
+		}
+		first, to := in.samples[begin], begin
+		for {
+			from := order[to].i
+			order[to].i = done
+			if from == begin {
+				in.samples[to] = first
+				break
+			}
+			in.samples[to] = in.samples[from]
+			to = from
+		}
+	}
+}
+
+// push appends a sample.
+func (in *intake) push(smp *record.Sample) {
+	if n := len(in.samples); n > 0 && smp.Time.Before(in.samples[n-1].Time) {
+		in.unsorted = true
+	}
+	in.samples = append(in.samples, *smp)
 }
 
 // entry takes the points of one metric, subject and set of dimensions.
 func (in *intake) entry(e *entry) {
-	r := in.h.registry
-	meta := r.meta(e.metric)
-	if meta == nil {
-		in.refuse(coscale.UnknownMetric, e, allPoints, fmt.Errorf("there is no metric %d", e.metric))
+	t := in.targetOf(e)
+	if t == nil {
 		return
 	}
-	subject, known := r.subject(e.subject) // the number of one that is not there is a name as good as any
-	switch _, _, err := coscale.ParseSubject(e.subject); {
-	case err != nil:
-		in.refuse("subject", e, allPoints, err)
-		return
-	case !known && in.bridge: // but a bridge has the name, and makes it again
-		in.refuse(coscale.UnknownSubject, e, allPoints, fmt.Errorf("there is no subject %.40s", e.subject))
-		return
-	}
-	labels := labelsOf(e.dimensions, meta.Dimensions)
-	key := in.seriesKey(e.metric, subject, labels)
-	for j, p := range e.points {
+	meta := t.meta
+	smp := record.Sample{Name: meta.Name, Labels: t.labels, Subject: t.subject, Meta: meta}
+	for j := range e.points {
+		p := &e.points[j]
 		at, err := checkTime(p.Time, in.now)
 		if err != nil {
 			in.refuse("time", e, j, err)
 			continue
 		}
-		smp := record.Sample{Name: meta.Name, Labels: labels, Value: p.Value, Time: time.Unix(at, 0), Subject: subject, Meta: meta}
+		smp.Value, smp.Time = p.Value, time.Unix(at, 0)
 		switch {
 		case (p.Histogram != nil) != (meta.Type == record.Summary):
 			in.refuse("datatype", e, j, errors.New("only a metric with the dataType HISTOGRAM has histograms, and it has nothing else"))
 			continue
 		case p.Histogram != nil:
-			if err := in.histogram(&smp, p.Histogram, addedPoint{key, at}); err != nil {
+			if err := in.histogram(smp, p.Histogram, addedPoint{t.series, at}); err != nil {
 				in.refuse("histogram", e, j, err)
 				continue
 			}
@@ -225,64 +260,29 @@ func (in *intake) entry(e *entry) {
 			continue
 		default:
 			if meta.Datatype == "COUNT" {
-				in.add(&smp, addedPoint{key, at})
+				in.add(smp, addedPoint{t.series, at})
 			} else {
-				in.batch.Samples = append(in.batch.Samples, smp)
+				in.push(&smp)
 			}
-			in.recent = append(in.recent, recentPoint{recentKey{e.metric, subject}, key, at, p.Value})
+			in.recent = append(in.recent, recentPoint{t, at, p.Value})
 		}
 		in.points++
 	}
 }
 
-// labelsOf are the values of dimensions: those that the metric is linked to in
-// that order, then the others by name.
-func labelsOf(values []record.Label, linked []string) []record.Label {
-	if len(values) == 0 {
-		return nil
-	}
-	labels := make([]record.Label, 0, len(values))
-	for _, name := range linked {
-		if i := slices.IndexFunc(values, func(l record.Label) bool { return l.Name == name }); i >= 0 {
-			labels = append(labels, values[i])
-		}
-	}
-	for _, l := range values {
-		if !slices.Contains(linked, l.Name) {
-			labels = append(labels, l)
-		}
-	}
-	return labels
-}
-
-// seriesKey is a number for a series: 64 bits of a hash. Collisions are ignored;
-// among 100,000 series there is one with a probability of 3 in 10 billion.
-func (in *intake) seriesKey(metric int64, s record.Subject, labels []record.Label) uint64 {
-	b := binary.AppendVarint(append(in.key[:0], byte(s.Kind)), metric)
-	text := func(t string) { // its length first, so that no two lists read alike
-		b = append(binary.AppendVarint(b, int64(len(t))), t...)
-	}
-	text(s.Name)
-	for _, l := range labels {
-		if l.Value != "" {
-			text(l.Name)
-			text(l.Value)
-		}
-	}
-	in.key = b
-	return maphash.Bytes(in.h.added.seed, b)
-}
-
 // add has a sample added, unless all sinks have it; one that only some have is
 // marked for those.
-func (in *intake) add(smp *record.Sample, p addedPoint) {
+func (in *intake) add(smp record.Sample, p addedPoint) {
 	put, taken := in.h.added.find(p)
 	if _, twice := in.added[p]; twice || taken {
 		return
 	}
+	if in.added == nil {
+		in.added = make(map[addedPoint]struct{})
+	}
 	in.added[p] = struct{}{}
 	smp.Op, smp.Retry = record.Add, put
-	in.batch.Samples = append(in.batch.Samples, *smp)
+	in.push(&smp)
 }
 
 // allPoints stands for every point of an entry.
@@ -307,7 +307,11 @@ func (in *intake) refuse(reason string, of *entry, point int, why error) {
 		e.More += n
 		return
 	}
-	e := &record.LineError{Text: fmt.Sprintf("m %d, s %.40q", of.metric, of.subject), Reason: reason, Err: why, More: n - 1}
+	metric, subject, _ := of.of.parts()
+	e := &record.LineError{Text: fmt.Sprintf("m %d, s %.40q", metric, subject), Reason: reason, Err: why, More: n - 1}
+	if in.reasons == nil {
+		in.reasons = make(map[string]*record.LineError)
+	}
 	in.reasons[reason] = e
 	in.batch.Err = errors.Join(in.batch.Err, e)
 }
@@ -328,17 +332,17 @@ func (in *intake) name(reason string, of *entry, point, n int, why error) {
 	in.named += n
 	if last := len(in.parts) - 1; last >= 0 {
 		p := &in.parts[last]
-		switch same := p.Index == of.number && p.Reason == reason; {
+		switch same := p.Index == int(of.number) && p.Reason == reason; {
 		case same && point == allPoints && len(p.Points) == 0:
 			return // another part of the same
 		case same && point != allPoints && len(p.Points) > 0:
-			p.Points = append(p.Points, of.first+point)
+			p.Points = append(p.Points, int(of.first)+point)
 			return
 		}
 	}
-	part := coscale.Refusal{Index: of.number, Reason: reason, Msg: fmt.Sprintf("%.*s", maxRefusedMsg, why)}
+	part := coscale.Refusal{Index: int(of.number), Reason: reason, Msg: fmt.Sprintf("%.*s", maxRefusedMsg, why)}
 	if point != allPoints {
-		part.Points = []int{of.first + point}
+		part.Points = []int{int(of.first) + point}
 	}
 	in.parts = append(in.parts, part)
 }

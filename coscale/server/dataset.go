@@ -2,9 +2,8 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
-	"compress/gzip"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -26,19 +25,19 @@ const (
 	maxEntries = 250_000
 	// maxValue is bytes of what is read at once, such as a point.
 	maxValue = 64 << 10
-	// pointsAtOnce is how many points there is room made for.
+	// pointsAtOnce is how many points there is room made for at most, and keysAtOnce for how
+	// many bytes of keys: twice as much each time, from leastAtOnce.
 	pointsAtOnce = 4096
+	keysAtOnce   = 64 << 10
+	leastAtOnce  = 128
 )
 
 // entry is one of the data array, or a part of a long one.
 type entry struct {
-	number  int // of the entry, from 0
-	first   int // the number in it of the first of points
-	metric  int64
-	subject string
-	points  []coscale.Point
-	// dimensions are values by name, in the order of the names.
-	dimensions []record.Label
+	number int32    // of the entry, from 0
+	first  int32    // the number in it of the first of points
+	of     entryKey // what its points are of
+	points []coscale.Point
 }
 
 // wire is an entry as it is sent: with m, s and d, as all known clients send it, or with
@@ -58,6 +57,15 @@ type dataset struct {
 	counted int // towards maxEntries
 	points  int // towards maxPoints
 	room    []coscale.Point
+	keys    []byte // room for those of entries
+
+	// Scratch of one entry:
+	text       jsonstream.Plain
+	key        entryKey
+	point      coscale.Point
+	plain      []coscale.Point
+	dimensions []dimension
+	parts      [][]coscale.Point
 }
 
 // read reads the data array, behind which nothing may follow.
@@ -82,6 +90,9 @@ func badData(err error) error { return badJSON(err, "the data") }
 func (d *dataset) list(in jsonstream.Scanner) error {
 	*d = dataset{}
 	return in.List("the data are no list of entries", func() error {
+		if taken, err := d.plainEntry(in); taken || err != nil {
+			return err
+		}
 		raw, err := in.Whole()
 		switch {
 		case err != nil:
@@ -102,6 +113,136 @@ func (d *dataset) list(in jsonstream.Scanner) error {
 		}
 		return d.add(&w, [][]coscale.Point{w.Points}, [][]coscale.Point{w.Values})
 	})
+}
+
+// plainEntry reads an entry as nearly all clients write it, out of what has come; false
+// for another one, of which nothing is read then.
+func (d *dataset) plainEntry(in jsonstream.Scanner) (taken bool, err error) {
+	if taken, err := in.Plain(&d.text, d.readPlain); !taken || err != nil {
+		return false, err
+	}
+	for i := range d.plain {
+		if err := d.count(&d.plain[i]); err != nil {
+			return false, err
+		}
+	}
+	return true, d.keep(d.key, len(d.dimensions), d.inRoom(d.plain))
+}
+
+// readPlain reads an entry of which the scratch holds the parts then.
+func (d *dataset) readPlain(in *jsonstream.Plain) bool {
+	var metric int64
+	var subject []byte
+	var seen [4]bool
+	d.plain, d.dimensions = d.plain[:0], d.dimensions[:0]
+	ok := in.Is('{')
+	for first := true; ok; first = false {
+		var more bool
+		if more, ok = in.More('}', first); !ok || !more {
+			break
+		}
+		name, isText := in.Text()
+		if ok = isText && in.Is(':'); !ok {
+			break
+		}
+		i := slices.Index(plainNames[:], string(name))
+		if i < 0 || seen[i] {
+			return false
+		}
+		seen[i] = true
+		switch i {
+		case 0:
+			metric, ok = in.Int()
+		case 1:
+			subject, ok = in.Text()
+		case 2:
+			ok = d.plainPoints(in)
+		case 3:
+			ok = d.plainDimensions(in)
+		}
+	}
+	if ok {
+		d.key = appendEntryKey(d.key[:0], metric, subject, d.dimensions)
+	}
+	return ok
+}
+
+// plainNames are those of an entry as nearly all clients write it.
+var plainNames = [4]string{"m", "s", "d", "dv"}
+
+func (d *dataset) plainPoints(in *jsonstream.Plain) bool {
+	if !in.Is('[') {
+		return false
+	}
+	for first := true; ; first = false {
+		if more, ok := in.More(']', first); !ok || !more {
+			return ok
+		}
+		var p coscale.Point
+		if !p.Plain(in) {
+			return false
+		}
+		d.plain = append(d.plain, p)
+	}
+}
+
+// plainDimensions reads values of dimensions, in the order of the names then.
+func (d *dataset) plainDimensions(in *jsonstream.Plain) bool {
+	if !in.Is('{') {
+		return false
+	}
+	for first := true; ; first = false {
+		more, ok := in.More('}', first)
+		if !ok {
+			return false
+		}
+		if !more {
+			break
+		}
+		var one dimension
+		if one.name, ok = in.Text(); !ok || !in.Is(':') {
+			return false
+		}
+		if one.value, ok = in.Text(); !ok {
+			return false
+		}
+		d.dimensions = append(d.dimensions, one)
+	}
+	if len(d.dimensions) < 2 {
+		return true
+	}
+	byName := func(a, b dimension) int { return bytes.Compare(a.name, b.name) }
+	slices.SortFunc(d.dimensions, byName)
+	for i := 1; i < len(d.dimensions); i++ {
+		if byName(d.dimensions[i-1], d.dimensions[i]) == 0 {
+			return false // of which the last counts
+		}
+	}
+	return true
+}
+
+// newRoom makes room for more points.
+func (d *dataset) newRoom() {
+	d.room = make([]coscale.Point, 0, roomAfter(cap(d.room), pointsAtOnce))
+}
+
+// roomAfter is how much room to make after so much was not enough.
+func roomAfter(before, most int) int { return max(leastAtOnce, min(2*before, most)) }
+
+// inRoom copies points to where they stay, in parts of which each lies in one piece.
+func (d *dataset) inRoom(points []coscale.Point) (parts [][]coscale.Point) {
+	parts = d.parts[:0]
+	for len(points) > 0 {
+		if len(d.room) == cap(d.room) {
+			d.newRoom()
+		}
+		begin, n := len(d.room), min(len(points), cap(d.room)-len(d.room))
+		d.room = append(d.room, points[:n]...)
+		parts = append(parts, d.room[begin:len(d.room):len(d.room)])
+		points = points[n:]
+	}
+	d.parts = parts
+	return parts
 }
 
 // long reads an entry with many points, one by one.
@@ -137,24 +278,59 @@ func (d *dataset) long(in jsonstream.Scanner) error {
 
 // add keeps an entry, in parts if there are several: of its values where it has no points.
 func (d *dataset) add(w *wire, points, values [][]coscale.Point) error {
-	e := entry{metric: cmp.Or(w.Metric, w.MetricID), subject: cmp.Or(w.Subject, w.SubjectID), dimensions: record.LabelsOf(w.Dimensions)}
-	if d.counted += 1 + len(e.dimensions); d.counted > maxEntries {
-		return tooMany(maxEntries, "entries and values of dimensions")
-	}
-	e.number = d.number
-	d.number++
 	if !slices.ContainsFunc(points, func(part []coscale.Point) bool { return len(part) > 0 }) {
 		points = values
 	}
+	d.dimensions = d.dimensions[:0]
+	for _, l := range record.LabelsOf(w.Dimensions) {
+		d.dimensions = append(d.dimensions, dimension{[]byte(l.Name), []byte(l.Value)})
+	}
+	d.key = appendEntryKey(d.key[:0], cmp.Or(w.Metric, w.MetricID), []byte(cmp.Or(w.Subject, w.SubjectID)), d.dimensions)
+	return d.keep(d.key, len(d.dimensions), points)
+}
+
+// keep keeps an entry with so many dimensions.
+func (d *dataset) keep(key entryKey, dimensions int, points [][]coscale.Point) error {
+	if d.counted += 1 + dimensions; d.counted > maxEntries {
+		return tooMany(maxEntries, "entries and values of dimensions")
+	}
+	e := entry{number: int32(d.number)}
+	d.number++
 	for _, part := range points {
 		if len(part) == 0 {
 			continue
 		}
+		if e.of == nil {
+			e.of = d.keepKey(key)
+		}
 		e.points = part
 		d.entries = append(d.entries, e)
-		e.first += len(part)
+		e.first += int32(len(part))
 	}
 	return nil
+}
+
+// keepKey copies a key to where it stays: where the one before is, if that is the same.
+func (d *dataset) keepKey(key entryKey) entryKey {
+	if n := len(d.entries); n > 0 && string(d.entries[n-1].of) == string(key) {
+		return d.entries[n-1].of
+	}
+	if cap(d.keys)-len(d.keys) < len(key) {
+		d.keys = make([]byte, 0, max(roomAfter(cap(d.keys), keysAtOnce), len(key)))
+	}
+	begin := len(d.keys)
+	d.keys = append(d.keys, key...)
+	return entryKey(d.keys[begin:len(d.keys):len(d.keys)])
+}
+
+// speakOf has those entries speak of a subject that do not say of what.
+func (d *dataset) speakOf(subject string) {
+	for i := range d.entries {
+		e := &d.entries[i]
+		if d.key = e.of.with(d.key[:0], subject); len(d.key) != len(e.of) {
+			e.of = d.keepKey(d.key)
+		}
+	}
 }
 
 // weight is what a point counts for: itself, and the values of its histogram.
@@ -182,7 +358,7 @@ func (d *dataset) pointList(in jsonstream.Scanner) (parts [][]coscale.Point, err
 		}
 	}
 	err = in.List("the points of an entry are no list", func() error {
-		p, err := readPoint(in)
+		p, err := d.readPoint(in)
 		if err != nil {
 			return err
 		}
@@ -191,7 +367,8 @@ func (d *dataset) pointList(in jsonstream.Scanner) (parts [][]coscale.Point, err
 		}
 		if len(d.room) == cap(d.room) {
 			end()
-			d.room, begin = make([]coscale.Point, 0, pointsAtOnce), 0
+			d.newRoom()
+			begin = 0
 		}
 		d.room = append(d.room, p)
 		return nil
@@ -201,7 +378,10 @@ func (d *dataset) pointList(in jsonstream.Scanner) (parts [][]coscale.Point, err
 }
 
 // readPoint reads a point, without what json.Unmarshal needs for each.
-func readPoint(in jsonstream.Scanner) (p coscale.Point, err error) {
+func (d *dataset) readPoint(in jsonstream.Scanner) (p coscale.Point, err error) {
+	if taken, err := in.Plain(&d.text, d.point.Plain); taken || err != nil {
+		return d.point, err
+	}
 	raw, err := in.Whole()
 	switch {
 	case err != nil:
@@ -217,18 +397,4 @@ func readPoint(in jsonstream.Scanner) (p coscale.Point, err error) {
 // tooMany is the answer to data that are too many for one request.
 func tooMany(limit int, what string) error {
 	return refusal(http.StatusRequestEntityTooLarge, "too_large", "", "there are more than %d %s; send them in parts", limit, what)
-}
-
-// unpack reads the data in cdata: base64 of gzip.
-func (d *dataset) unpack(cdata io.Reader) error {
-	packed := namedReader{base64.NewDecoder(base64.StdEncoding, unescaped{newBoundedReader(cdata, "cdata", maxCdata)}), "cdata is no base64"}
-	unzip, err := gzip.NewReader(packed)
-	no := "cdata is no gzip"
-	if err != nil {
-		if err == io.EOF { //nolint:errorlint // as above
-			return badRequest("%s: %v", no, err)
-		}
-		return namedReader{what: no}.name(err)
-	}
-	return d.read(bufio.NewReaderSize(newBoundedReader(namedReader{unzip, no}, "the JSON in cdata", maxGunzip), maxValue))
 }

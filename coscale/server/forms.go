@@ -257,3 +257,8 @@ func asAPIError(err error) *apiError {
 	}
 	return &apiError{status: http.StatusServiceUnavailable, body: coscale.ErrorBody{Msg: "This cannot be kept now; send it again later."}, reason: "unavailable"}
 }
+
+// message is the body of answers that have nothing else to say.
+func message(format string, args ...any) any {
+	return coscale.ErrorBody{Msg: fmt.Sprintf(format, args...)}
+}

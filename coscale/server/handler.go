@@ -2,7 +2,7 @@
 // routes requests, gate.go lets clients in, forms.go reads what they send,
 // via.go finds what comes back to its sender.
 //
-// Data and events become batches: data.go, added.go and histogram.go,
+// Data and events become batches: data.go, series.go and histogram.go,
 // events.go. recent.go and reduce.go answer those who ask for the values of
 // late.
 //
@@ -85,8 +85,11 @@ type Handler struct {
 	// points that are repeated are found, and Put is never called twice at once.
 	putting     sync.Mutex
 	declaration declaration
+	targets     targets
 	added       addedPoints
 	recent      recentValues
+	samples     []record.Sample // room for a batch's,
+	points      []recentPoint   // and for what is remembered of them
 
 	toldLoop atomic.Int64 // when a ring was told of, in Unix nanoseconds
 
@@ -97,7 +100,7 @@ type Handler struct {
 // NewHandler makes a Handler; it reads Folder and fails when that cannot be
 // used, such as while another process does.
 func NewHandler(o HandlerOptions) (*Handler, error) {
-	h := &Handler{o: o, logger: o.Logger, clock: time.Now, reading: make(admit.Semaphore, maxReading), large: make(admit.Semaphore, maxReading-1), added: addedPoints{seed: maphash.MakeSeed()}}
+	h := &Handler{o: o, logger: o.Logger, clock: time.Now, reading: make(admit.Semaphore, maxReading), large: make(admit.Semaphore, maxReading-1), added: addedPoints{seed: maphash.MakeSeed()}, targets: targets{most: maxTargets}}
 	if h.logger == nil {
 		h.logger = log.NewNopLogger()
 	}
@@ -392,9 +395,4 @@ func (h *Handler) application(c *call) (any, error) {
 		AppID   string `json:"appId"`
 		State   string `json:"state"`
 	}{applicationID, 1, "scriptbridge", h.o.AppID, coscale.Enabled}, c.only(http.MethodGet)
-}
-
-// message is the body of answers that have nothing else to say.
-func message(format string, args ...any) any {
-	return coscale.ErrorBody{Msg: fmt.Sprintf(format, args...)}
 }

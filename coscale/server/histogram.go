@@ -12,7 +12,7 @@ import (
 
 // histogram makes the samples of a summary: a quantile for each value, and the
 // count, which is that of the time since the last point and so adds up.
-func (in *intake) histogram(smp *record.Sample, hist *coscale.Histogram, p addedPoint) error {
+func (in *intake) histogram(smp record.Sample, hist *coscale.Histogram, p addedPoint) error {
 	quantiles, err := quantilesOf(hist)
 	if err != nil {
 		return err
@@ -21,7 +21,7 @@ func (in *intake) histogram(smp *record.Sample, hist *coscale.Histogram, p added
 	for i, q := range quantiles {
 		smp.Value = hist.Values[i]
 		smp.Labels = append(slices.Clip(labels), record.Label{Name: "quantile", Value: strconv.FormatFloat(q, 'g', -1, 64)})
-		in.batch.Samples = append(in.batch.Samples, *smp)
+		in.push(&smp)
 	}
 	smp.Name, smp.Labels, smp.Value = smp.Meta.Name+"_count", labels, hist.Samples
 	in.add(smp, p)

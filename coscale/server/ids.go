@@ -56,6 +56,7 @@ type registry struct {
 	// unanswered are the events that were kept when the process before ended.
 	unanswered []int64
 
+	version    uint64                 // of objects and links
 	metas      map[int64]*record.Meta // made when asked for
 	eventMetas map[int64]*record.EventMeta
 	changes    uint64 // of what declared tells
@@ -251,6 +252,7 @@ func (r *registry) put(kind coscale.Kind, o *object, size int) {
 		r.members[at] = append(r.members[at], o.ID)
 	}
 	r.invalidate(kind, o.ID)
+	r.version++
 }
 
 // discard removes an object from memory.
@@ -264,6 +266,7 @@ func (r *registry) discard(kind coscale.Kind, o *object) {
 		without(r.members, linkKey{kind, o.ParentID, kind}, o.ID)
 	}
 	r.invalidate(kind, o.ID)
+	r.version++
 }
 
 // tie and untie add a link in memory and remove it.
@@ -274,6 +277,7 @@ func (r *registry) tie(l link, at uint64) {
 	r.members[in] = append(r.members[in], l.id)
 	r.holders[of] = append(r.holders[of], l.groupID)
 	r.invalidateLink(l)
+	r.version++
 }
 
 func (r *registry) untie(l link) {
@@ -281,6 +285,7 @@ func (r *registry) untie(l link) {
 	without(r.members, linkKey{l.group, l.groupID, l.kind}, l.id)
 	without(r.holders, linkKey{l.kind, l.id, l.group}, l.groupID)
 	r.invalidateLink(l)
+	r.version++
 }
 
 // without takes an id from a list.

@@ -25,10 +25,15 @@ type recentKey struct {
 
 // recentPoint is a value of one of its series.
 type recentPoint struct {
-	recentKey
-	series uint64
-	time   int64
-	value  float64
+	*target
+	time  int64
+	value float64
+}
+
+// recentSeries are the newest values of one series, in the order of their times.
+type recentSeries struct {
+	list []timed
+	gone bool // it was forgotten
 }
 
 // timed is a value at a time, as data get answers.
@@ -45,7 +50,7 @@ func (t timed) MarshalJSON() ([]byte, error) {
 // recentValues remembers the newest values of each series, histograms
 // excepted. The zero value is ready.
 type recentValues struct {
-	of     map[recentKey]map[uint64][]timed
+	of     map[recentKey]map[uint64]*recentSeries
 	series int
 	swept  time.Time
 }
@@ -53,33 +58,50 @@ type recentValues struct {
 // keep takes points in; those of new series are lost while there are too many.
 func (v *recentValues) keep(points []recentPoint, now time.Time) {
 	if v.of == nil {
-		v.of = make(map[recentKey]map[uint64][]timed)
+		v.of = make(map[recentKey]map[uint64]*recentSeries)
 	}
 	if now.Sub(v.swept) > 5*time.Minute {
 		v.swept = now
 		v.sweep(now)
 	}
 	for _, p := range points {
-		list, ok := v.of[p.recentKey][p.series]
-		if !ok {
-			if v.series >= maxRecentSeries {
-				continue
-			}
-			v.series++
-			if v.of[p.recentKey] == nil {
-				v.of[p.recentKey] = make(map[uint64][]timed)
-			}
+		if p.recent == nil || p.recent.gone {
+			p.recent = v.seriesOf(p.target)
 		}
-		i, again := slices.BinarySearchFunc(list, p.time, func(t timed, at int64) int { return int(t.time - at) })
+		if p.recent != nil {
+			p.recent.keep(timed{p.time, p.value})
+		}
+	}
+}
+
+// seriesOf finds or makes what is remembered of a series; nil while there are too many.
+func (v *recentValues) seriesOf(t *target) *recentSeries {
+	s := v.of[t.recentKey][t.series]
+	if s != nil || v.series >= maxRecentSeries {
+		return s
+	}
+	v.series++
+	if v.of[t.recentKey] == nil {
+		v.of[t.recentKey] = make(map[uint64]*recentSeries)
+	}
+	s = new(recentSeries)
+	v.of[t.recentKey][t.series] = s
+	return s
+}
+
+func (s *recentSeries) keep(t timed) {
+	i := len(s.list)
+	if i > 0 && s.list[i-1].time >= t.time {
+		var again bool
+		i, again = slices.BinarySearchFunc(s.list, t.time, func(t timed, at int64) int { return int(t.time - at) })
 		if again {
-			list[i].value = p.value // the last one wins
-			continue
+			s.list[i].value = t.value // the last one wins
+			return
 		}
-		list = slices.Insert(list, i, timed{p.time, p.value})
-		if len(list) > maxRecent {
-			list = slices.Delete(list, 0, len(list)-maxRecent)
-		}
-		v.of[p.recentKey][p.series] = list
+	}
+	s.list = slices.Insert(s.list, i, t)
+	if len(s.list) > maxRecent {
+		s.list = slices.Delete(s.list, 0, len(s.list)-maxRecent)
 	}
 }
 
@@ -87,8 +109,9 @@ func (v *recentValues) keep(points []recentPoint, now time.Time) {
 func (v *recentValues) sweep(now time.Time) {
 	limit := now.Add(-recentFor).Unix()
 	for key, all := range v.of {
-		for series, list := range all {
-			if list[len(list)-1].time < limit {
+		for series, s := range all {
+			if s.list[len(s.list)-1].time < limit {
+				s.gone = true
 				delete(all, series)
 				v.series--
 			}
@@ -106,8 +129,8 @@ func (v *recentValues) between(keys []recentKey, start, stop int64, view func([]
 	at := make(map[int64][]float64)
 	for _, key := range keys {
 		mine := make(map[int64][]float64)
-		for _, list := range v.of[key] {
-			for _, t := range view(list) {
+		for _, s := range v.of[key] {
+			for _, t := range view(s.list) {
 				if t.time >= start && t.time <= stop {
 					mine[t.time] = append(mine[t.time], t.value)
 				}

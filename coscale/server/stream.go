@@ -3,6 +3,8 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -73,6 +75,20 @@ func (b *dataBody) field(name string, value io.Reader) error {
 		return b.data.unpack(value)
 	}
 	return nil
+}
+
+// unpack reads the data in cdata: base64 of gzip.
+func (d *dataset) unpack(cdata io.Reader) error {
+	packed := namedReader{base64.NewDecoder(base64.StdEncoding, unescaped{newBoundedReader(cdata, "cdata", maxCdata)}), "cdata is no base64"}
+	unzip, err := gzip.NewReader(packed)
+	no := "cdata is no gzip"
+	if err != nil {
+		if err == io.EOF { //nolint:errorlint // as above
+			return badRequest("%s: %v", no, err)
+		}
+		return namedReader{what: no}.name(err)
+	}
+	return d.read(bufio.NewReaderSize(newBoundedReader(namedReader{unzip, no}, "the JSON in cdata", maxGunzip), maxValue))
 }
 
 // form reads an urlencoded form.
@@ -164,9 +180,50 @@ func (v *formValue) Read(p []byte) (n int, err error) {
 		}
 		p[n] = c
 		n++
+		n += v.come(p[n:])
 	}
 	return n, nil
 }
+
+// come decodes of what has come already as much as is no end and no error.
+func (v *formValue) come(p []byte) (n int) {
+	text, _ := v.r.Peek(v.r.Buffered())
+	at := 0
+	for at < len(text) && n < len(p) {
+		c := text[at]
+		at++
+		switch c {
+		case '&', ';':
+			_, _ = v.r.Discard(at - 1) // which are there
+			return n
+		case '+':
+			c = ' '
+		case '%':
+			if at+2 > len(text) || unhex[text[at]]|unhex[text[at+1]] > 15 {
+				_, _ = v.r.Discard(at - 1) // as above
+				return n
+			}
+			c = unhex[text[at]]<<4 | unhex[text[at+1]]
+			at += 2
+		}
+		p[n] = c
+		n++
+	}
+	_, _ = v.r.Discard(at) // as above
+	return n
+}
+
+// unhex are the values of hexadecimal digits; 255 of other bytes.
+var unhex = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 255
+	}
+	for i, c := range "0123456789abcdef" {
+		t[c] = byte(i)
+		t[strings.ToUpper(string(c))[0]] = byte(i)
+	}
+	return t
+}()
 
 // escape reads the two digits behind a percent sign.
 func (v *formValue) escape() (byte, error) {

@@ -148,6 +148,32 @@ func (in Scanner) Whole() ([]byte, error) {
 	}
 }
 
+// Plain has the next value read by read, if that can, and reports whether it could; else
+// the value is still to be read. read is given p, which is scratch, may be called more than
+// once, and what it was given holds until the next read of R.
+func (in Scanner) Plain(p *Plain, read func(*Plain) bool) (bool, error) {
+	if _, err := in.Next(); err != nil {
+		return false, err
+	}
+	for {
+		text, _ := in.R.Peek(in.R.Buffered())
+		*p = Plain{B: text}
+		if read(p) {
+			_, _ = in.R.Discard(p.At) // which are there
+			return true, nil
+		}
+		if !p.Short || len(text) == in.R.Size() {
+			return false, nil
+		}
+		// Twice as much, so that a value which comes in small pieces is not begun anew with
+		// each. An error is for who reads the value otherwise.
+		_, _ = in.R.Peek(min(2*len(text), in.R.Size()))
+		if in.R.Buffered() == len(text) {
+			return false, nil
+		}
+	}
+}
+
 // span finds where a value ends.
 type span struct {
 	at     int // how far it has looked

@@ -11,7 +11,7 @@ import (
 const CoScaleToken = "open-sesame-open-sesame"
 
 // CoScaleConfig is a receiver on a port of its own, or on the web port.
-func CoScaleConfig(t *testing.T, folder string, listen ...string) *config.Receive {
+func CoScaleConfig(t testing.TB, folder string, listen ...string) *config.Receive {
 	t.Helper()
 	tokens := filepath.Join(folder, "tokens")
 	WriteFile(t, tokens, "# of the shop\n"+CoScaleToken+"\n")
