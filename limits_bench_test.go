@@ -102,7 +102,7 @@ func BenchmarkLimitLook(b *testing.B) {
 				b.Fatal(err)
 			}
 			look := func() {
-				if next, err := load(file, false, nil); err != nil || !next.equal(current) {
+				if next, err := loadAfter(current.Config, file, false, nil); err != nil || !next.equal(current) {
 					b.Fatal("the configuration has changed", err)
 				}
 			}

@@ -33,8 +33,13 @@ type desired struct {
 // load reads a configuration and everything it names. Its one side effect is
 // script.Load's, if makeFolders asks for it. trusted is as in config.Load.
 func load(file string, makeFolders bool, trusted *trust.Policy) (*desired, error) {
+	return loadAfter(nil, file, makeFolders, trusted)
+}
+
+// loadAfter is load, where before, if it is not nil, was loaded before: see config.LoadAfter.
+func loadAfter(before *config.Config, file string, makeFolders bool, trusted *trust.Policy) (*desired, error) {
 	return config.Guarded(file, func() (*desired, error) {
-		l, err := script.Load(dialects.Dialects, file, makeFolders, trusted)
+		l, err := script.LoadAfter(before, dialects.Dialects, file, makeFolders, trusted)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +132,8 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 		r.service.reloading()
 		defer r.service.ready()
 	}
-	w, err := fsx.Do(ctx, r.read)
+	before := r.current.Config
+	w, err := fsx.Do(ctx, func() (*desired, error) { return r.read(before) })
 	unchanged := err == nil && !asked && w.equal(r.current)
 	if err == nil && !unchanged {
 		_, err = fsx.Do(ctx, func() (any, error) { return nil, w.rehearse() })
@@ -158,8 +164,8 @@ func (r *reloader) reload(ctx context.Context, asked bool) error {
 }
 
 // read reads the file and all that it names, which may take long.
-func (r *reloader) read() (*desired, error) {
-	w, err := load(r.file, true, r.trusted)
+func (r *reloader) read(before *config.Config) (*desired, error) {
+	w, err := loadAfter(before, r.file, true, r.trusted)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,8 @@ type Config struct {
 	At map[string]Position
 	// Warnings are worth a log line and stop nothing.
 	Warnings []error
+
+	parsed map[string]parsed // its files, for LoadAfter
 }
 
 // Global holds what a script falls back to.

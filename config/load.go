@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,8 +25,25 @@ import (
 // that it names; nil asks nothing. The file's trusted_paths count for what it
 // names.
 func Load(dialects Dialects, file string, trusted *trust.Policy) (*Config, error) {
-	l := load(dialects, file, trusted)
+	return LoadAfter(nil, dialects, file, trusted)
+}
+
+// LoadAfter is Load, where before was loaded, if it is not nil: a file whose text is the same is
+// not parsed once more, which is most of the work and of the memory. All else is
+// looked at anew.
+func LoadAfter(before *Config, dialects Dialects, file string, trusted *trust.Policy) (*Config, error) {
+	l := newLoader(dialects, file, trusted)
+	if before != nil {
+		l.before = before.parsed
+	}
+	l.load()
 	return l.config, l.Join(l.config.Files)
+}
+
+// parsed is a file's text, by its digest, as values.
+type parsed struct {
+	text [sha256.Size]byte
+	root *yamltree.Value
 }
 
 // loader reads one configuration.
@@ -38,6 +56,7 @@ type loader struct {
 	trusted  *trust.Policy // nil: nothing is asked
 	// variables are those of our environment that hold secrets.
 	variables []string
+	before    map[string]parsed // what the last configuration was read from, by file
 }
 
 // obeyed says why a file must not be obeyed; wayOut ends the sentence that tells
@@ -66,18 +85,18 @@ type pattern struct {
 
 // newLoader holds an empty configuration with its defaults.
 func newLoader(dialects Dialects, file string, trusted *trust.Policy) *loader {
-	c := &Config{File: file, At: make(map[string]Position)}
+	c := &Config{File: file, At: make(map[string]Position), parsed: make(map[string]parsed)}
 	fill(reflect.ValueOf(c).Elem())
 	return &loader{dialects: dialects, config: c, names: make(map[string]Position), trusted: trusted}
 }
 
-func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
-	l := newLoader(dialects, file, trusted)
+func (l *loader) load() {
+	file := l.config.File
 	// A file cannot say of itself that it may be obeyed.
 	if p := l.obeyed(file, "start with --config.trusted-path=%s"); p != nil {
 		l.fail(file, 0, p.Remedy, "%s", p.Text)
 		l.config.Files = []string{file}
-		return l
+		return
 	}
 	data, err := fsx.ReadFile(file)
 	l.config.Files = []string{file}
@@ -91,7 +110,7 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 			remedy = "divide it, and name the parts under include"
 		}
 		l.fail(file, 0, remedy, "%s", problem)
-		return l
+		return
 	}
 	l.read(file, data, "")
 	for _, p := range l.patterns {
@@ -103,7 +122,6 @@ func load(dialects Dialects, file string, trusted *trust.Policy) *loader {
 	l.config.Warnings = append(l.config.Warnings, l.Warnings...)
 	l.config.Receive.DropTexts = l.config.Global.DropTexts
 	l.withhold()
-	return l
 }
 
 // withhold keeps from all scripts the variables that hold secrets.
@@ -129,7 +147,7 @@ func (l *loader) fail(file string, line int, remedy, format string, args ...any)
 // read reads one file's text. only, if not empty, is the one key that it may have:
 // an included file includes nothing itself, so there are no circles.
 func (l *loader) read(file string, data []byte, only string) {
-	root := yamltree.Parse(&l.Report, file, data)
+	root := l.parse(file, data)
 	folder, err := filepath.Abs(filepath.Dir(file))
 	if err != nil { // the working directory is gone
 		l.fail(file, 0, "start from a folder that exists", "relative paths lead nowhere: %v", err)
@@ -141,6 +159,23 @@ func (l *loader) read(file string, data []byte, only string) {
 	}
 	e := &entry{Report: &l.Report, file: file, folder: folder, dialects: l.dialects, load: l, only: only}
 	e.object(yamltree.Field{Value: root}, l.config)
+}
+
+// parse gives the values of a file's text. Where there is nothing to say of it, they are
+// kept for the next time.
+func (l *loader) parse(file string, data []byte) *yamltree.Value {
+	p := parsed{text: sha256.Sum256(data)}
+	if before, ok := l.before[file]; ok && before.text == p.text {
+		p.root = before.root
+	} else {
+		said := len(l.Errs) + len(l.Warnings)
+		p.root = yamltree.Parse(&l.Report, file, data)
+		if len(l.Errs)+len(l.Warnings) > said {
+			return p.root
+		}
+	}
+	l.config.parsed[file] = p
+	return p.root
 }
 
 // readKey reads the patterns of include, which are no part of what is wanted.

@@ -255,3 +255,84 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// A configuration that is read after another one is what it would be without that, whatever has
+// changed: what a file says, what another one says that it names, or the world.
+func TestLoadAfter(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "main.yml")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first = "include: [parts/*.yml]\nscripts:\n- {name: a, command: /bin/a, interval: 1m}\n- &b {name: b, command: /bin/b}\n- {<<: *b, name: c, timeout: 2m, interval: 1m}\n"
+	if err := os.Mkdir(filepath.Join(dir, "parts"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("main.yml", first)
+	before, err := Load(nil, file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(){
+		func() {},
+		func() { write("parts/one.yml", "scripts: [{name: one, command: /bin/one}]\n") },
+		func() {},
+		func() { write("parts/one.yml", "scripts: [{name: one, command: /bin/two}]\n") },
+		func() { write("parts/two.yml", "scripts: [{name: one, command: /bin/two}]\n") }, // the name is taken
+		func() { write("parts/two.yml", "scripts: [{name: “two”, command: /bin/two}]\n") },
+		func() {},
+		func() { write("parts/two.yml", "scripts: [") },
+		func() { write("parts/two.yml", "scripts: []\n") },
+		func() { write("main.yml", strings.Replace(first, "/bin/a", "/bin/z", 1)) },
+		func() { write("main.yml", "\n"+first) },
+		func() { write("main.yml", first) },
+		func() { os.Remove(file) },
+		func() { write("main.yml", first) },
+	} {
+		change()
+		want, wantErr := Load(nil, file, nil)
+		got, gotErr := LoadAfter(before, nil, file, nil)
+		if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) {
+			t.Errorf("got the error\n%v\nwant\n%v", gotErr, wantErr)
+		}
+		if fmt.Sprint(got.Warnings) != fmt.Sprint(want.Warnings) {
+			t.Errorf("got the warnings\n%v\nwant\n%v", got.Warnings, want.Warnings)
+		}
+		if Fingerprint(nil, got) != Fingerprint(nil, want) {
+			t.Errorf("got\n%v\nwant\n%v", got.Scripts, want.Scripts)
+		}
+		if gotErr == nil {
+			before = got
+		}
+	}
+}
+
+// What has not changed is not parsed once more: a look for changes is made every half minute.
+func TestLoadAfterParsesOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "main.yml")
+	var text strings.Builder
+	text.WriteString("scripts:\n")
+	for i := range 500 {
+		fmt.Fprintf(&text, "- {name: s%d, command: /bin/s %d, interval: 1m}\n", i, i)
+	}
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, err := Load(nil, file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(before *Config) float64 {
+		return testing.AllocsPerRun(3, func() {
+			if _, err := LoadAfter(before, nil, file, nil); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if all, again := load(nil), load(before); again > all/2 {
+		t.Errorf("%.0f allocations the first time, and %.0f the second", all, again)
+	}
+}

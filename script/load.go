@@ -20,7 +20,12 @@ type Loaded struct {
 // Its one side effect is asked for by makeFolders: folders of discover that the dialect itself makes.
 // trusted is as in config.Load.
 func Load(table dialect.Table, file string, makeFolders bool, trusted *trust.Policy) (*Loaded, error) {
-	cfg, err := config.Load(table.Config(), file, trusted)
+	return LoadAfter(nil, table, file, makeFolders, trusted)
+}
+
+// LoadAfter is Load, where before, if it is not nil, was loaded before: see config.LoadAfter.
+func LoadAfter(before *config.Config, table dialect.Table, file string, makeFolders bool, trusted *trust.Policy) (*Loaded, error) {
+	cfg, err := config.LoadAfter(before, table.Config(), file, trusted)
 	l := &Loaded{Config: cfg}
 	if makeFolders && err == nil {
 		l.Made, l.Problems = makeMissingFolders(table, cfg)

@@ -20,16 +20,16 @@ import (
 // Value is one thing of a YAML file: aliases followed, merge keys (<<) merged,
 // nothing of the parser left. An aliased value is shared, and never changed.
 type Value struct {
+	Line int   // where it stands; for an alias, where its anchor stands
+	size int32 // scalars, lists and maps in it, aliases written out
 	Kind Kind
-	Line int // where it stands; for an alias, where its anchor stands
-	// Text of a scalar: as written, or the text proper of a string.
-	Text   string
-	str    bool // a scalar that is a string, whatever it looks like
-	Items  []*Value
-	Fields []Field
+	str  bool // a scalar that is a string, whatever it looks like
 	// Anchored says that aliases may name it.
 	Anchored bool
-	size     int // scalars, lists and maps in it, aliases written out
+	// Text of a scalar: as written, or the text proper of a string.
+	Text   string
+	Items  []*Value
+	Fields []Field
 }
 
 // Field is one key of a map, with the line of the key.
@@ -79,14 +79,25 @@ type builder struct {
 	*Report
 	file    string
 	anchors map[string]*Value
-	merged  int // fields that << brought
+	merged  int               // fields that << brought
+	texts   map[string]string // those that there are, each of which is kept once
+}
+
+// text gives a text of the parser's, without what the parser has around it.
+func (b *builder) text(s string) string {
+	known, ok := b.texts[s]
+	if !ok {
+		known = strings.Clone(s)
+		b.texts[known] = known
+	}
+	return known
 }
 
 // Parse reads one YAML document. What cannot be read at all gives an empty
 // value and an error in r; duplicate keys and unknown aliases are errors too,
 // and the rest is still read.
 func Parse(r *Report, file string, data []byte) *Value {
-	b := &builder{Report: r, file: file, anchors: make(map[string]*Value)}
+	b := &builder{Report: r, file: file, anchors: make(map[string]*Value), texts: make(map[string]string)}
 	empty := &Value{Line: 1, size: 1}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if len(data) > maxFile {
@@ -211,16 +222,16 @@ func (b *builder) build(n ast.Node) *Value {
 	switch n := n.(type) {
 	case *ast.NullNode:
 	case *ast.StringNode:
-		v.Kind, v.Text, v.str = Scalar, n.Value, true
+		v.Kind, v.Text, v.str = Scalar, b.text(n.Value), true
 		plain := n.Token.Type == token.StringType
 		v.str = !plain || !numberForm.MatchString(n.Value)
 		if plain && enclosed(n.Value) != "" {
 			b.Warn(Position{b.file, v.Line}, "", `write " in their place, or put " around them too if they are meant`, "the curly quotes are part of the value")
 		}
 	case *ast.LiteralNode:
-		v.Kind, v.Text, v.str = Scalar, n.Value.Value, true
+		v.Kind, v.Text, v.str = Scalar, b.text(n.Value.Value), true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		v.Kind, v.Text = Scalar, strings.TrimSpace(n.GetToken().Value)
+		v.Kind, v.Text = Scalar, b.text(strings.TrimSpace(n.GetToken().Value))
 	case *ast.AnchorNode:
 		name := n.Name.GetToken().Value
 		if first := b.anchors[name]; first != nil {
@@ -241,6 +252,7 @@ func (b *builder) build(n ast.Node) *Value {
 		return b.tagged(n)
 	case *ast.SequenceNode:
 		v.Kind = List
+		v.Items = make([]*Value, 0, len(n.Values))
 		for _, item := range n.Values {
 			v.Items = append(v.Items, b.build(item))
 		}
@@ -274,6 +286,7 @@ func (b *builder) tagged(n *ast.TagNode) *Value {
 func (b *builder) pairs(v *Value, pairs []*ast.MappingValueNode) {
 	v.Kind = Map
 	seen := make(map[string]int)
+	v.Fields = make([]Field, 0, len(pairs))
 	var merged []*Value
 	for _, pair := range pairs {
 		line := lineOf(pair.Key)
@@ -297,7 +310,7 @@ func (b *builder) pairs(v *Value, pairs []*ast.MappingValueNode) {
 			continue
 		}
 		seen[key] = line
-		v.Fields = append(v.Fields, Field{key, line, val})
+		v.Fields = append(v.Fields, Field{b.text(key), line, val})
 	}
 	for _, m := range merged {
 		switch {
