@@ -11,12 +11,12 @@ import (
 
 // ParseDecimal reads a finite decimal number as scripts print it: no hex, no
 // underscore, no Inf, no NaN; a leading zero means nothing.
-func ParseDecimal(word []byte) (float64, bool) {
+func ParseDecimal[T string | []byte](word T) (float64, bool) {
 	if v, ok := ShortDecimal(word); ok {
 		return v, true
 	}
-	for _, c := range word {
-		switch {
+	for i := range len(word) {
+		switch c := word[i]; {
 		case '0' <= c && c <= '9', c == '.', c == '-', c == '+', c == 'e', c == 'E':
 		default:
 			return 0, false
@@ -64,13 +64,13 @@ func ShortDecimal[T string | []byte](word T) (float64, bool) {
 var powers = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // CutWord cuts the first word off text, which begins with none but it.
-func CutWord(text []byte) (word, rest []byte) {
-	for i, c := range text {
-		if IsBlank(c) {
+func CutWord[T string | []byte](text T) (word, rest T) {
+	for i := range len(text) {
+		if IsBlank(text[i]) {
 			return text[:i], TrimBlanks(text[i:])
 		}
 	}
-	return text, nil
+	return text, rest
 }
 
 // ListIDs names some of what is declared.
@@ -95,7 +95,7 @@ func IsBlank(c byte) bool {
 }
 
 // TrimBlanks cuts white space off both ends.
-func TrimBlanks(text []byte) []byte {
+func TrimBlanks[T string | []byte](text T) T {
 	text = TrimLeftBlanks(text)
 	for len(text) > 0 && IsBlank(text[len(text)-1]) {
 		text = text[:len(text)-1]
@@ -104,7 +104,7 @@ func TrimBlanks(text []byte) []byte {
 }
 
 // TrimLeftBlanks cuts white space off the beginning.
-func TrimLeftBlanks(text []byte) []byte {
+func TrimLeftBlanks[T string | []byte](text T) T {
 	for len(text) > 0 && IsBlank(text[0]) {
 		text = text[1:]
 	}

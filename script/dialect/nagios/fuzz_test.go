@@ -12,6 +12,7 @@ import (
 	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/internal/units"
 	"scriptbridge/record"
+	"scriptbridge/script/dialect/dialecttest"
 )
 
 // garbage is performance data that makes no sample.
@@ -24,7 +25,7 @@ func FuzzNagios(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, state int, out []byte) {
 		state &= 3
-		said, err := parse(make(unitTable), state, out, 0)
+		said, err := parse(newUnits(), state, out, 0)
 		lines := bytes.Count(out, []byte("\n")) + 1
 		checkSamples(t, state, lines, said.samples)
 		for _, le := range record.LineErrors(err) {
@@ -37,14 +38,22 @@ func FuzzNagios(f *testing.F) {
 		// costs nothing.
 		at := bytes.IndexByte(out, '|')
 		line, _, _ := bytes.Cut(out[bytes.LastIndexByte(out[:max(at, 0)], '\n')+1:], []byte("\n"))
-		if text, data, stroke := cutData(line); !stroke || bytes.IndexByte(text, '|') >= 0 || !hasItem(data, len(data)) {
+		if text, data, stroke := cutData(string(line)); !stroke || strings.IndexByte(text, '|') >= 0 || !hasItem(data, len(data)) {
 			return
 		}
 		worse := append(append(bytes.Clone(out[:at+1]), garbage...), out[at+1:]...)
-		again, _ := parse(make(unitTable), state, worse, 0)
+		again, _ := parse(newUnits(), state, worse, 0)
 		if diff := cmp.Diff(said.samples, again.samples); diff != "" {
 			t.Errorf("garbage in front changes samples:\n%s", diff)
 		}
+	})
+}
+
+func FuzzNagiosMemory(f *testing.F) {
+	outputs := append(dialecttest.Parts(f, "testdata", "output"), []byte("OK | a=1MB;2;3 b=5%;~:10;@5:6 a=1s\na=2 | x=1ms 'a b'=2c a=1MB 'a''b'=3kpps\n"), []byte("text\n| b=1,234,567 c=1.5e3us;1e2;;0 a=1kpps a=U b=Us\n"))
+	dialecttest.FuzzMemory(f, outputs, func() func([]byte) string {
+		units := newUnits()
+		return func(out []byte) string { return dump(units, 1, out) }
 	})
 }
 
@@ -76,7 +85,7 @@ func BenchmarkNagios(b *testing.B) {
 	for i := range 100 {
 		fmt.Fprintf(&out, " /srv/volume%02d=%dMB;5948;5958;0;5968", i, 2643+i)
 	}
-	text, units := []byte(out.String()), make(unitTable)
+	text, units := []byte(out.String()), newUnits()
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {

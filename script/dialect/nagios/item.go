@@ -1,9 +1,9 @@
 package nagios
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"scriptbridge/internal/texts"
@@ -13,14 +13,13 @@ import (
 // item reads `value[unit];[warning];[critical];[minimum];[maximum]`. A value
 // that is not known (U, Us) makes no series, and neither do its thresholds, whose
 // unit is not known.
-func (r *reader) item(label, text string, raw []byte) {
-	fields := strings.Split(strings.TrimRight(text, ";"), ";")
-	if r.units.isUnknown(fields[0]) {
+func (r *reader) item(label, text, raw string) {
+	first, rest, _ := strings.Cut(strings.TrimRight(text, ";"), ";")
+	if r.units.isUnknown(first) {
 		return
 	}
-	number, uom, err := cutNumber(fields[0])
-	scale := scaleOf(uom)
-	value, ok := scale.read(number)
+	number, u, err := r.units.cutNumber(first)
+	value, ok := u.scale.read(number)
 	switch {
 	case errors.Is(err, errDecimalComma):
 		r.refuse(raw, "decimal_comma", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), err))
@@ -32,28 +31,47 @@ func (r *reader) item(label, text string, raw []byte) {
 		r.refuse(raw, "not_a_number", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), errNumber))
 		return
 	}
-	metas := r.units.metas(scale)
+	metas := r.units.metas(u.scale)
 	if metas == nil {
 		r.refuse(raw, "too_many", fmt.Errorf("%q: the plugin has used %d other units already", texts.Shorten(label, quoted), maxUnits))
 		return
 	}
-	series := series{label, scale.family}
-	switch {
-	case r.seen[series]:
+	switch again, full := r.again(label, u.family); {
+	case again:
 		r.refuse(raw, "duplicate", fmt.Errorf("%q is there twice (the first one is used)", texts.Shorten(label, quoted)))
 		return
-	case len(r.said.samples) >= r.maxSamples:
-		r.refuse(raw, "too_many", fmt.Errorf("the run gave %d values before this one", len(r.said.samples)))
+	case full:
+		r.refuse(raw, "too_many", fmt.Errorf("the run gave %d values before this one", len(r.samples.All)))
 		return
 	}
-	r.seen[series] = true
-	it := item{reader: r, scale: scale, uom: uom, metas: metas, labels: []record.Label{{Name: "label", Value: label}}}
+	labels := r.samples.Labels(1)
+	labels[0] = record.Label{Name: "label", Value: r.samples.Text(label)}
+	it := item{reader: r, scale: u.scale, uom: u.uom, metas: metas, labels: labels}
 	it.add(measured, value)
-	for i, field := range fields[1:] {
+	for i := 0; rest != ""; i++ {
+		var field string
+		field, rest, _ = strings.Cut(rest, ";")
 		if err := it.limit(i, field); err != nil {
 			r.refuse(raw, "bad_threshold", fmt.Errorf("%q: %w", texts.Shorten(label, quoted), err))
 		}
 	}
+}
+
+// again reports whether the label has come with a unit of this family, however that was
+// spelt, and notes it where there is room for more.
+func (r *reader) again(label string, f family) (again, full bool) {
+	counts := byte(0)
+	if f.counter {
+		counts = 1
+	}
+	r.key = binary.AppendUvarint(append(r.key[:0], counts), uint64(len(f.unit)))
+	r.key = append(append(r.key, f.unit...), label...)
+	if full = r.samples.Full(); full {
+		_, again = r.seen.Find(r.key)
+	} else {
+		_, again = r.seen.Add(r.key, 0)
+	}
+	return again, full
 }
 
 // item is the item being read: what its series have in common.
@@ -89,7 +107,8 @@ func (it *item) limit(place int, field string) error {
 	}
 	outside := it.labels
 	if r.inside {
-		it.labels = append(slices.Clip(it.labels), record.Label{Name: "inside", Value: "true"})
+		it.labels = it.reader.samples.Labels(2)
+		it.labels[0], it.labels[1] = outside[0], record.Label{Name: "inside", Value: "true"}
 	}
 	if r.hasLow {
 		it.add(l.low, r.low)
@@ -102,8 +121,7 @@ func (it *item) limit(place int, field string) error {
 }
 
 func (it *item) add(what int, v float64) {
-	meta := it.metas[what]
-	it.reader.said.samples = append(it.reader.said.samples, record.Sample{
-		Name: meta.Name, Meta: meta, Labels: it.labels, Value: v, Line: it.reader.number,
-	})
+	meta, r := it.metas[what], it.reader
+	s := r.samples.Add(r.number)
+	s.Name, s.Meta, s.Labels, s.Value, s.Line = meta.Name, meta, it.labels, v, r.number
 }

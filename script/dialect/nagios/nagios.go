@@ -46,14 +46,14 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 		return nil, err
 	}
 	return func(s *dialect.Script, _ dialect.Memory) dialect.Runner {
-		return &runner{script: s, units: make(unitTable), state: -1}
+		return &runner{script: s, units: newUnits(), state: -1}
 	}, nil
 }
 
 // runner keeps what a plugin answered last.
 type runner struct {
 	script *dialect.Script
-	units  unitTable
+	units  *unitTable
 	state  int // -1: it has not answered yet
 }
 

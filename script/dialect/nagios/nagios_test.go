@@ -74,8 +74,8 @@ func TestNagiosManyUnits(t *testing.T) {
 			refused++
 		}
 	}
-	if want := 10*maxUnits - (maxUnits - 1); refused != want || len(r.units) != maxUnits {
-		t.Errorf("%d refused, want %d; %d units", refused, want, len(r.units))
+	if want := 10*maxUnits - (maxUnits - 1); refused != want || len(r.units.families) != maxUnits {
+		t.Errorf("%d refused, want %d; %d units", refused, want, len(r.units.families))
 	}
 }
 
@@ -95,7 +95,7 @@ func TestNagiosLongLines(t *testing.T) {
 	for _, piece := range []string{"|", "a|", "| ", "'", "'a", "=", "a=", "a =", " =", ",", "1,", "a=1,", ",a", "|a=1,,", "a=1|", ";", "U"} {
 		for _, begin := range []string{"", "OK | a=1", "OK |", "OK | a=1,"} {
 			out := begin + strings.Repeat(piece, n/len(piece)) + "x"
-			if said, _ := parse(make(unitTable), 0, []byte(out), 0); len(said.samples) < 2 {
+			if said, _ := parse(newUnits(), 0, []byte(out), 0); len(said.samples) < 2 {
 				t.Errorf("%q: %d samples", piece, len(said.samples))
 			}
 		}

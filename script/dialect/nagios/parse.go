@@ -1,7 +1,6 @@
 package nagios
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,20 +34,14 @@ type answer struct {
 
 // reader reads one run's output.
 type reader struct {
-	said       answer
-	units      unitTable
-	maxSamples int
-	number     int  // of the line being read
-	inText     bool // the first line with anything on it is behind
-	seen       map[series]bool
-	refused    lines.Refusals
-}
-
-// series is what two items of performance data may not share, however they
-// spell the unit.
-type series struct {
-	label  string
-	family family
+	said    answer
+	units   *unitTable
+	samples lines.Samples
+	number  int          // of the line being read
+	inText  bool         // the first line with anything on it is behind
+	seen    *lines.Index // the items, by family and label
+	refused lines.Refusals
+	key     []byte // scratch
 }
 
 // parse reads what a plugin printed that exited with the code state, one
@@ -66,25 +59,28 @@ type series struct {
 // cannot be used is refused alone; the error joins a record.LineError for each.
 // units keeps the Meta of samples from run to run. Nothing returned refers to
 // out.
-func parse(units unitTable, state int, out []byte, maxSeries int) (*answer, error) {
+func parse(units *unitTable, state int, out []byte, maxSeries int) (*answer, error) {
 	r := reader{
-		units: units, maxSamples: max(maxSamples, maxSeries),
+		units: units, samples: lines.SamplesOf(out, max(maxSamples, maxSeries)),
 		said: answer{state: state, blank: lines.IsEmpty(out)},
-		seen: make(map[series]bool),
 	}
-	r.said.samples = []record.Sample{{Name: stateMeta.Name, Meta: stateMeta, Value: float64(state)}, {}}
+	r.seen = r.samples.Index()
+	defer r.seen.Free()
+	*r.samples.Add(0) = record.Sample{Name: stateMeta.Name, Meta: stateMeta, Value: float64(state)}
+	r.samples.Add(0)
 	inData := false
-	for line := range bytes.Lines(bytes.TrimPrefix(out, []byte("\ufeff"))) {
+	for line := range strings.Lines(strings.TrimPrefix(string(out), "\ufeff")) {
 		r.number++
 		text, data, stroke := cutData(line)
 		if line := lines.TrimBlanks(line); inData && !stroke && hasItem(line, len(line)) {
-			text, data = nil, line
+			text, data = "", line
 		}
 		inData = inData || stroke && r.inText
-		r.text(bytes.TrimSpace(text))
+		r.text(strings.TrimSpace(text))
 		r.inText = r.inText || stroke || len(r.said.text) > 0
 		r.data(data)
 	}
+	r.said.samples = r.samples.All
 	r.said.samples[1] = record.Sample{
 		Name: statusMeta.Name, Meta: statusMeta, Value: 1, Line: min(r.number, 1),
 		Labels: []record.Label{{Name: "state", Value: states[state]}, {Name: "text", Value: cutStatus(r.said.text)}},
@@ -94,7 +90,7 @@ func parse(units unitTable, state int, out []byte, maxSeries int) (*answer, erro
 }
 
 // text takes a line's text.
-func (r *reader) text(text []byte) {
+func (r *reader) text(text string) {
 	switch {
 	case len(text) == 0:
 	case !r.inText:
@@ -107,8 +103,8 @@ func (r *reader) text(text []byte) {
 }
 
 // readable is a line for the log.
-func readable(line []byte) string {
-	return strings.ToValidUTF8(texts.Shorten(string(line), dialect.LogLine), "\uFFFD")
+func readable(line string) string {
+	return strings.Clone(strings.ToValidUTF8(texts.Shorten(line, dialect.LogLine), "\uFFFD"))
 }
 
 // cutStatus shortens the status text for its label.
@@ -123,11 +119,11 @@ func cutStatus(text string) string {
 // behind which, before the next one, an item begins: text may have strokes too.
 // A stroke with nothing behind it ends the text as well. Where data begin with
 // a label in quotes, that is one, whatever follows it.
-func cutData(line []byte) (text, data []byte, stroke bool) {
-	at := bytes.IndexByte(line, '|')
+func cutData(line string) (text, data string, stroke bool) {
+	at := strings.IndexByte(line, '|')
 	for n := 0; at >= 0 && n < maxStrokes; n++ {
 		data := lines.TrimBlanks(line[at+1:])
-		next := bytes.IndexByte(data, '|')
+		next := strings.IndexByte(data, '|')
 		piece := len(data)
 		if next >= 0 {
 			piece = next
@@ -140,11 +136,11 @@ func cutData(line []byte) (text, data []byte, stroke bool) {
 		}
 		at = len(line) - len(lines.TrimLeftBlanks(line[at+1:])) + next
 	}
-	return line, nil, false
+	return line, "", false
 }
 
 // hasItem reports whether an item begins within the first n bytes of data.
-func hasItem(data []byte, n int) bool {
+func hasItem(data string, n int) bool {
 	for rest := data; len(rest) > 0 && len(data)-len(rest) < n; _, rest = lines.CutWord(rest) {
 		if _, _, err := cutLabel(rest); err == nil {
 			return true
@@ -155,7 +151,7 @@ func hasItem(data []byte, n int) bool {
 
 // isQuotedLabel reports whether data begins with a label in single quotes that
 // a blank follows.
-func isQuotedLabel(data []byte) bool {
+func isQuotedLabel(data string) bool {
 	if data[0] != '\'' {
 		return false
 	}
@@ -165,7 +161,7 @@ func isQuotedLabel(data []byte) bool {
 
 // data reads items of performance data, separated by blanks, or by commas,
 // which some plugins put between them; none is in front.
-func (r *reader) data(data []byte) {
+func (r *reader) data(data string) {
 	for data = cutSeparators(data); len(data) > 0; data = cutSeparators(data) {
 		label, value, err := cutLabel(data)
 		if err != nil {
@@ -179,14 +175,16 @@ func (r *reader) data(data []byte) {
 			continue
 		}
 		value, rest := cutValue(value)
-		r.item(label, string(value), lines.TrimBlanks(data[:len(data)-len(rest)]))
+		r.item(label, value, lines.TrimBlanks(data[:len(data)-len(rest)]))
 		data = rest
 	}
 }
 
 // cutSeparators cuts off what separates items.
-func cutSeparators(data []byte) []byte {
-	data = bytes.TrimLeft(data, ", \t\r\n\v\f")
+func cutSeparators(data string) string {
+	for data != "" && (data[0] == ',' || lines.IsBlank(data[0])) {
+		data = data[1:]
+	}
 	if len(data) > 1 && data[0] == '|' && !lines.IsBlank(data[1]) {
 		data = data[1:] // a second stroke, in front of a label
 	}
@@ -196,25 +194,25 @@ func cutSeparators(data []byte) []byte {
 // cutValue cuts off a value and what belongs to it. It ends at a blank, at
 // the comma at a word's end, and at a comma or stroke behind which, in the same
 // word, another label begins; another comma is one of a number.
-func cutValue(text []byte) (value, rest []byte) {
-	for i, c := range text {
-		switch {
+func cutValue(text string) (value, rest string) {
+	for i := range len(text) {
+		switch c := text[i]; {
 		case lines.IsBlank(c):
 			return text[:i], lines.TrimBlanks(text[i:])
 		case (c == ',' || c == '|') && (i == 0 || text[i-1] != ',') && beginsItem(text[i+1:]):
 			return text[:i], lines.TrimBlanks(text[i+1:])
 		}
 	}
-	return text, nil
+	return text, ""
 }
 
 // beginsItem reports whether what follows a comma is an item, or nothing.
-func beginsItem(after []byte) bool {
-	after = bytes.TrimLeft(after, ",")
+func beginsItem(after string) bool {
+	after = strings.TrimLeft(after, ",")
 	if len(after) == 0 || lines.IsBlank(after[0]) || after[0] == '\'' {
 		return true
 	}
-	i := bytes.IndexAny(after[:min(len(after), maxLabel)], "=,;| \t\r\n\v\f")
+	i := strings.IndexAny(after[:min(len(after), maxLabel)], "=,;| \t\r\n\v\f")
 	return i > 0 && after[i] == '='
 }
 
@@ -225,57 +223,59 @@ var errLabel = errors.New("an item of performance data is 'label'=value (write a
 // quotes the label may have blanks and equals signs, and two single quotes
 // stand for one. Blanks around the equals sign are passed over behind a label in
 // quotes, and where a number follows; elsewhere they are those of a sentence.
-func cutLabel(text []byte) (label string, rest []byte, err error) {
+func cutLabel(text string) (label, rest string, err error) {
 	if text[0] == '\'' {
 		quoted, after, _ := cutQuotes(text)
-		rest, ok := bytes.CutPrefix(lines.TrimLeftBlanks(after), []byte("="))
+		rest, ok := strings.CutPrefix(lines.TrimLeftBlanks(after), "=")
 		if !ok || quoted == "" {
-			return "", nil, errLabel
+			return "", "", errLabel
 		}
 		if len(rest) > 0 && lines.IsBlank(rest[0]) {
-			if value, _ := cutValue(lines.TrimLeftBlanks(rest)); bytes.IndexByte(value, '=') < 0 {
+			if value, _ := cutValue(lines.TrimLeftBlanks(rest)); strings.IndexByte(value, '=') < 0 {
 				rest = lines.TrimLeftBlanks(rest)
 			} // else the value is missing, and another item follows
 		}
 		return quoted, rest, nil
 	}
 	word, _ := lines.CutWord(text[:min(len(text), maxLabel+2)])
-	if i := bytes.IndexByte(word, '='); i >= 0 {
+	if i := strings.IndexByte(word, '='); i >= 0 {
 		word = word[:i]
 	}
 	rest, ok := cutEquals(text[len(word):])
 	switch {
 	case !ok || len(word) == 0:
-		return "", nil, errLabel
+		return "", "", errLabel
 	case len(word) > maxLabel:
-		return "", nil, fmt.Errorf("a label may have %d bytes", maxLabel)
+		return "", "", fmt.Errorf("a label may have %d bytes", maxLabel)
 	}
-	return string(word), rest, nil
+	return word, rest, nil
 }
 
 // cutQuotes cuts off what stands in single quotes, in which two stand for
 // one.
-func cutQuotes(text []byte) (inside string, rest []byte, ok bool) {
-	var b []byte
-	for i := 1; i < len(text) && len(b) <= maxLabel; i++ {
-		if text[i] != '\'' {
-			b = append(b, text[i])
-		} else if i+1 < len(text) && text[i+1] == '\'' {
-			b = append(b, '\'')
+func cutQuotes(text string) (inside, rest string, ok bool) {
+	twice := 0
+	for i := 1; i < len(text) && i-1-twice <= maxLabel; i++ {
+		switch {
+		case text[i] != '\'':
+		case i+1 < len(text) && text[i+1] == '\'':
+			twice++
 			i++
-		} else {
-			return string(b), text[i+1:], true
+		case twice > 0:
+			return strings.ReplaceAll(text[1:i], "''", "'"), text[i+1:], true
+		default:
+			return text[1:i], text[i+1:], true
 		}
 	}
-	return "", nil, false
+	return "", "", false
 }
 
 // cutEquals cuts off the equals sign that follows a label without quotes, and
 // the blanks around it if a number follows.
-func cutEquals(text []byte) (rest []byte, found bool) {
-	rest, found = bytes.CutPrefix(lines.TrimLeftBlanks(text), []byte("="))
+func cutEquals(text string) (rest string, found bool) {
+	rest, found = strings.CutPrefix(lines.TrimLeftBlanks(text), "=")
 	if !found {
-		return nil, false
+		return "", false
 	}
 	apart := lines.IsBlank(text[0])
 	if !apart && (len(rest) == 0 || !lines.IsBlank(rest[0])) {
@@ -289,15 +289,15 @@ func cutEquals(text []byte) (rest []byte, found bool) {
 
 // beginsNumber reports whether text begins with a word that may be a value, and
 // is not an item of its own.
-func beginsNumber(text []byte) bool {
+func beginsNumber(text string) bool {
 	word, _ := cutValue(text)
-	if len(word) == 0 || bytes.IndexByte(word, '=') >= 0 {
+	if len(word) == 0 || strings.IndexByte(word, '=') >= 0 {
 		return false
 	}
 	return word[0] == 'U' || '0' <= word[0] && word[0] <= '9' ||
 		len(word) > 1 && strings.IndexByte("+-.", word[0]) >= 0 && ('0' <= word[1] && word[1] <= '9' || word[1] == '.')
 }
 
-func (r *reader) refuse(raw []byte, reason string, err error) {
-	r.refused.Add(r.number, raw, reason, err)
+func (r *reader) refuse(raw, reason string, err error) {
+	r.refused.Add(r.number, []byte(raw[:min(len(raw), lines.MaxText)]), reason, err)
 }

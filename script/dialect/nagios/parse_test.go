@@ -17,7 +17,8 @@ import (
 // `output` what the plugin printed, `want` what was understood of it.
 func TestNagiosParse(t *testing.T) {
 	cases.Run(t, "testdata", func(t *testing.T, a *txtar.Archive, _ string) string {
-		return dump(caseOf(t, a))
+		state, output := caseOf(t, a)
+		return dump(newUnits(), state, output)
 	}, "want")
 }
 
@@ -32,9 +33,9 @@ func caseOf(t testing.TB, a *txtar.Archive) (state int, output []byte) {
 }
 
 // dump shows all that was understood, one thing a line.
-func dump(state int, output []byte) string {
+func dump(units *unitTable, state int, output []byte) string {
 	var b strings.Builder
-	said, err := parse(make(unitTable), state, output, 0)
+	said, err := parse(units, state, output, 0)
 	if said.blank {
 		b.WriteString("blank\n")
 	}

@@ -28,23 +28,55 @@ type scale struct {
 	other string
 }
 
-// unitTable holds, for each family that a plugin has used, the Meta of all
-// that an item can give, by nagiosValue and so on.
-type unitTable map[family][]*record.Meta
+// unitTable is what is known of the units that a plugin has used.
+type unitTable struct {
+	// families has the Meta of all that an item can give, by measured and so on.
+	families map[family][]*record.Meta
+	// spelt are units as they were printed. What one means never changes.
+	spelt map[string]unit
+}
 
-// maxUnits bounds the families that one plugin may come up with.
-const maxUnits = 64
+// unit is one of measurement.
+type unit struct {
+	uom string
+	scale
+}
+
+func newUnits() *unitTable {
+	return &unitTable{families: make(map[family][]*record.Meta), spelt: make(map[string]unit)}
+}
+
+const (
+	// maxUnits bounds the families that one plugin may come up with.
+	maxUnits = 64
+	// maxSpelt bounds the spellings that are known; others are worked out each time.
+	maxSpelt = 256
+)
 
 // metas gives those of a scale; nil when the plugin has used too many others.
-func (u unitTable) metas(s scale) []*record.Meta {
+func (u *unitTable) metas(s scale) []*record.Meta {
 	f := s.family
-	if metas := u[f]; metas != nil || len(u) == maxUnits {
+	if metas := u.families[f]; metas != nil || len(u.families) == maxUnits {
 		return metas
 	}
 	for what := range names {
-		u[f] = append(u[f], newMeta(s, what))
+		u.families[f] = append(u.families[f], newMeta(s, what))
 	}
-	return u[f]
+	return u.families[f]
+}
+
+// cutNumber splits a value into a decimal number and its unit.
+func (u *unitTable) cutNumber(text string) (number string, of unit, err error) {
+	n := numberLen(text)
+	if of, ok := u.spelt[text[n:]]; ok && n > 0 {
+		return text[:n], of, nil
+	}
+	number, of.uom, err = cutNumber(text)
+	of.scale = scaleOf(of.uom)
+	if err == nil && len(u.spelt) < maxSpelt {
+		u.spelt[strings.Clone(text[n:])] = of
+	}
+	return number, of, err
 }
 
 // newMeta is that of one family: there is one for each unit. What has no
@@ -65,14 +97,17 @@ func newMeta(s scale, what int) *record.Meta {
 
 // isUnknown reports whether a value is U, with a unit that it would have or
 // without: plugins print it for what they could not measure.
-func (u unitTable) isUnknown(text string) bool {
+func (u *unitTable) isUnknown(text string) bool {
 	text, ok := strings.CutPrefix(text, "U")
+	if !ok {
+		return false
+	}
 	number, uom, err := cutNumber("0" + text)
-	if !ok || err != nil || number != "0" || len(uom) == 1 && strings.Contains(prefixes, uom) { // such as UP
+	if err != nil || number != "0" || len(uom) == 1 && strings.Contains(prefixes, uom) { // such as UP
 		return false
 	}
 	scale := scaleOf(uom)
-	return scale.other == "" || u[scale.family] != nil
+	return scale.other == "" || u.families[scale.family] != nil
 }
 
 // words are units that have no prefix, free of case but for single

@@ -62,20 +62,30 @@ var limits = []struct {
 
 // read gives a decimal number in the base unit.
 func (s scale) read(number string) (float64, bool) {
-	if s.shift != 0 {
-		mantissa, exponent, found := strings.Cut(strings.ToLower(number), "e")
-		was := 0
-		if found {
-			var err error
-			if was, err = strconv.Atoi(exponent); err != nil {
-				return 0, false
-			}
-		}
-		number = mantissa + "e" + strconv.Itoa(was+s.shift)
+	var v float64
+	var ok bool
+	if s.shift == 0 {
+		v, ok = lines.ParseDecimal(number)
+	} else {
+		v, ok = shifted(number, s.shift)
 	}
-	v, ok := lines.ParseDecimal([]byte(number))
 	v *= s.times
 	return v, ok && !math.IsInf(v, 0)
+}
+
+// shifted reads a decimal number times a power of ten.
+func shifted(number string, shift int) (float64, bool) {
+	mantissa := number
+	if e := max(strings.IndexByte(number, 'e'), strings.IndexByte(number, 'E')); e >= 0 {
+		was, err := strconv.Atoi(number[e+1:])
+		if err != nil {
+			return 0, false
+		}
+		mantissa, shift = number[:e], was+shift
+	}
+	var short [64]byte // no allocation
+	text := append(short[:0], mantissa...)
+	return lines.ParseDecimal(strconv.AppendInt(append(text, 'e'), int64(shift), 10))
 }
 
 var (
@@ -96,6 +106,9 @@ const longestUOM = 32
 func cutNumber(text string) (number, uom string, err error) {
 	n := numberLen(text)
 	number, uom = text[:n], text[n:]
+	if uom == "" && n > 0 {
+		return number, "", nil
+	}
 	if !utf8.ValidString(uom) {
 		uom = fromLatin1(uom) // 23\xb0C, 5\xb5s
 	}
