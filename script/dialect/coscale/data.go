@@ -281,7 +281,7 @@ func (d *dataParser) labels(m *metric) []record.Label {
 	if len(d.parts) == 0 {
 		return nil
 	}
-	key := d.samples.Text(string(d.key))
+	key := d.samples.TextOf(d.key)
 	labels := d.samples.Labels(len(d.parts))
 	for i, p := range d.parts {
 		labels[i] = record.Label{Name: m.dimensions[p.dimension].name, Value: key[p.start:p.end]}

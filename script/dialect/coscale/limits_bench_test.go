@@ -15,6 +15,9 @@ func readings() []dialecttest.Reading {
 		reading("plain", maxDeclared-1, func(i int) string { return fmt.Sprintf("M%d %d.5", i+10, i) }),
 		reading("dimension", 0, func(i int) string { return fmt.Sprintf(`M1 "1:eth%d" %d`, i, i) }),
 		reading("dimensions", 0, func(i int) string { return fmt.Sprintf(`M1 "1:eth%d,2:in" %d`, i, i) }),
+		reading("long", 0, func(i int) string {
+			return fmt.Sprintf(`M1 "1:the interface of a customer, number %d,2:/a/path/that/has/many/parts/%d" %d.125`, i, i, i)
+		}),
 	}
 }
 

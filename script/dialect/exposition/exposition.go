@@ -160,9 +160,7 @@ func (d *parser) add(name string, value float64, at time.Time) {
 	}
 	n.of.sampled = true
 	labels := d.samples.Labels(len(d.pairs))
-	for i, l := range d.pairs {
-		labels[i] = record.Label{Name: l.Name, Value: d.samples.Text(l.Value)}
-	}
+	copy(labels, d.pairs)
 	s := d.samples.Add(d.number)
 	s.Name, s.Labels, s.Value, s.Time, s.Line = n.name, labels, value, at, d.number
 	d.of = append(d.of, n.of)
@@ -252,8 +250,17 @@ func (d *parser) pair(label, text string) (rest string, ok bool) {
 			return "", false
 		}
 	}
-	d.pairs = append(d.pairs, record.Label{Name: d.intern(label, len(d.pairs)), Value: unescape(value, true)})
+	d.pairs = append(d.pairs, record.Label{Name: d.intern(label, len(d.pairs)), Value: d.value(value)})
 	return trimLeft(rest), true
+}
+
+// value gives a copy of what stands in a label's quotes.
+func (d *parser) value(text string) string {
+	if strings.IndexByte(text, '\\') < 0 {
+		return d.samples.Text(text)
+	}
+	d.key = appendUnescaped(d.key[:0], text, true)
+	return d.samples.TextOf(d.key)
 }
 
 // intern gives the copy of a label's name, of which there is one; place is that of the

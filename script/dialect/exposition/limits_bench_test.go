@@ -17,6 +17,9 @@ func readings() []dialecttest.Reading {
 		reading("labels", "# HELP traffic_bytes_total Traffic.\n# TYPE traffic_bytes_total counter\n", func(i int) string {
 			return fmt.Sprintf("traffic_bytes_total{device=\"eth%d\",direction=\"in\"} %d\n", i, i*1000)
 		}),
+		reading("long", "# TYPE a_gauge_with_a_long_name_bytes gauge\n", func(i int) string {
+			return fmt.Sprintf("a_gauge_with_a_long_name_bytes{customer=\"the name of a customer, number %d\",path=\"/a/path/that/has/many/parts/%d\",escaped=\"C:\\\\%d\"} %d.123456789012345e-3 1700000000000\n", i, i, i, i)
+		}),
 		reading("histogram", "# TYPE took_seconds histogram\n", func(i int) string {
 			return fmt.Sprintf("took_seconds_bucket{path=\"/%d\",le=\"%g\"} %d\n", i/10, float64(i%10)/8, i)
 		}),

@@ -79,12 +79,14 @@ func cutQuoted(text string) (inside, rest string, ok bool) {
 // before anything else stands for itself, as Prometheus has it: scripts print
 // C:\path.
 func unescape(text string, quote bool) string {
-	i := strings.IndexByte(text, '\\')
-	if i < 0 {
+	if strings.IndexByte(text, '\\') < 0 {
 		return text
 	}
-	b := make([]byte, 0, len(text))
-	for ; i >= 0 && i+1 < len(text); i = strings.IndexByte(text, '\\') {
+	return string(appendUnescaped(make([]byte, 0, len(text)), text, quote))
+}
+
+func appendUnescaped(b []byte, text string, quote bool) []byte {
+	for i := strings.IndexByte(text, '\\'); i >= 0 && i+1 < len(text); i = strings.IndexByte(text, '\\') {
 		b = append(b, text[:i]...)
 		switch c := text[i+1]; {
 		case c == 'n':
@@ -96,7 +98,7 @@ func unescape(text string, quote bool) string {
 		}
 		text = text[i+2:]
 	}
-	return string(append(b, text...))
+	return append(b, text...)
 }
 
 // parseFloat reads Go's floats as far as Prometheus reads them: neither

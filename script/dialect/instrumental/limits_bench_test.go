@@ -12,6 +12,9 @@ func readings() []dialecttest.Reading {
 	return []dialecttest.Reading{
 		reading("plain", false, func(i int) string { return fmt.Sprintf("some.metric.%d %d.5", i, i) }),
 		reading("time", false, func(i int) string { return fmt.Sprintf("some.metric.%d %d.5 %d", i, i, 1500000000+i) }),
+		reading("long", false, func(i int) string {
+			return fmt.Sprintf("a.metric.of.a.customer.that.has.many.parts.number.%d %d.123456789012345", i, i)
+		}),
 		reading("lenient", true, func(i int) string { return fmt.Sprintf("some.metric.%d %d%%", i, i) }),
 	}
 }

@@ -24,6 +24,9 @@ func SamplesOf(out []byte, most int) Samples {
 	return s
 }
 
+// Expect says how many lines there are in all, where that was not known.
+func (s *Samples) Expect(lines int) { s.lines = lines }
+
 // Full says that there are as many as there may be.
 func (s *Samples) Full() bool { return len(s.All) >= s.most }
 
@@ -63,6 +66,9 @@ func (s *Samples) Index() *Index { return NewIndex(min(s.lines, s.most)) }
 // Text gives a copy of a text of a sample.
 func (s *Samples) Text(text string) string { return s.texts.Keep(text) }
 
+// TextOf is Text of bytes.
+func (s *Samples) TextOf(text []byte) string { return s.texts.KeepBytes(text) }
+
 // Texts keeps copies of many texts in a few pieces of memory. One that is still in
 // use keeps its whole piece. The zero value is ready.
 type Texts struct{ piece strings.Builder }
@@ -78,14 +84,26 @@ func (t *Texts) Keep(parts ...string) string {
 	for _, part := range parts {
 		n += len(part)
 	}
+	from := t.room(n)
+	for _, part := range parts {
+		t.piece.WriteString(part)
+	}
+	return t.piece.String()[from:]
+}
+
+// KeepBytes gives a copy of a text.
+func (t *Texts) KeepBytes(text []byte) string {
+	from := t.room(len(text))
+	t.piece.Write(text)
+	return t.piece.String()[from:]
+}
+
+// room makes room for n bytes, and tells where they begin.
+func (t *Texts) room(n int) int {
 	if t.piece.Cap()-t.piece.Len() < n {
 		size := max(n, min(2*t.piece.Cap(), lastPiece), firstPiece)
 		t.piece = strings.Builder{}
 		t.piece.Grow(size)
 	}
-	from := t.piece.Len()
-	for _, part := range parts {
-		t.piece.WriteString(part)
-	}
-	return t.piece.String()[from:]
+	return t.piece.Len()
 }

@@ -12,6 +12,12 @@ func readings() []dialecttest.Reading {
 	return []dialecttest.Reading{
 		reading("value", "\n", 1, func(i int) string { return fmt.Sprintf("some_label_%d=%d.5s", i, i) }),
 		reading("quoted", "\n", 1, func(i int) string { return fmt.Sprintf("'some label %d'=%dB", i, i) }),
+		reading("long", "\n", 1, func(i int) string {
+			return fmt.Sprintf("'it''s the volume of a customer, number %d'=%d.123456789012345%%", i, i)
+		}),
+		reading("units", "\n", 1, func(i int) string {
+			return fmt.Sprintf("a%d=%d%s;;;", i, i, []string{"B", "MB", "%", "ms", "c", "kpps"}[i%6])
+		}),
 		reading("disk", "\n", 5, func(i int) string { return fmt.Sprintf("/srv/volume%02d=%dMB;5948;5958;0;5968", i, 2643+i) }),
 		reading("one-line", " ", 1, func(i int) string { return fmt.Sprintf("some_label_%d=%d.5s", i, i) }),
 	}

@@ -174,6 +174,9 @@ func (r *reader) data(data string) {
 			data = rest
 			continue
 		}
+		if data[0] == '\'' {
+			label = r.unquoted(label)
+		}
 		value, rest := cutValue(value)
 		r.item(label, value, lines.TrimBlanks(data[:len(data)-len(rest)]))
 		data = rest
@@ -221,7 +224,7 @@ var errLabel = errors.New("an item of performance data is 'label'=value (write a
 
 // cutLabel cuts `label=` off text, which does not begin with a blank. In
 // quotes the label may have blanks and equals signs, and two single quotes
-// stand for one. Blanks around the equals sign are passed over behind a label in
+// stand for one (which is left to unquoted). Blanks around the equals sign are passed over behind a label in
 // quotes, and where a number follows; elsewhere they are those of a sentence.
 func cutLabel(text string) (label, rest string, err error) {
 	if text[0] == '\'' {
@@ -252,7 +255,7 @@ func cutLabel(text string) (label, rest string, err error) {
 }
 
 // cutQuotes cuts off what stands in single quotes, in which two stand for
-// one.
+// one, as it is written.
 func cutQuotes(text string) (inside, rest string, ok bool) {
 	twice := 0
 	for i := 1; i < len(text) && i-1-twice <= maxLabel; i++ {
@@ -261,13 +264,25 @@ func cutQuotes(text string) (inside, rest string, ok bool) {
 		case i+1 < len(text) && text[i+1] == '\'':
 			twice++
 			i++
-		case twice > 0:
-			return strings.ReplaceAll(text[1:i], "''", "'"), text[i+1:], true
 		default:
 			return text[1:i], text[i+1:], true
 		}
 	}
 	return "", "", false
+}
+
+// unquoted is what stands in quotes with one for two in it.
+func (r *reader) unquoted(label string) string {
+	if !strings.Contains(label, "''") {
+		return label
+	}
+	r.key = r.key[:0]
+	for i := 0; i < len(label); i++ {
+		if r.key = append(r.key, label[i]); label[i] == '\'' {
+			i++
+		}
+	}
+	return r.samples.TextOf(r.key)
 }
 
 // cutEquals cuts off the equals sign that follows a label without quotes, and

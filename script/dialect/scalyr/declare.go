@@ -31,7 +31,8 @@ func (m *mapper) declare(all []declaration, attributes map[string]any) *record.D
 		}
 	}
 	clear(m.declared)
-	clear(m.metas) // some of these may now be declared
+	clear(m.metas) // some of these may now be declared,
+	clear(m.emitted)
 	byName := make(map[string][]declaration)
 	var order []string
 	for _, d := range all {

@@ -148,6 +148,7 @@ type monitorSession struct {
 	declared *record.Declared // that no Result has carried yet
 	refused  *message
 	bye      *message
+	lines    lineParser
 	events   []record.Event // of the present batch
 	recent   []time.Time    // when the latest events came
 }
@@ -162,8 +163,10 @@ func (l *monitorSession) patience() time.Duration { return l.interval + l.timeou
 
 // message takes one line of the host's.
 func (l *monitorSession) message(line []byte) error {
-	var m message
-	if err := json.Unmarshal(line, &m); err != nil {
+	r := newJSONReader(string(line))
+	defer r.free()
+	m, err := readMessage(r)
+	if err != nil {
 		return fmt.Errorf("wrote on descriptor 3 what is not the protocol: %w", err)
 	}
 	l.spoke = true
@@ -176,23 +179,23 @@ func (l *monitorSession) message(line []byte) error {
 	case "define":
 		l.declared = l.mapper.declare(m.Metrics, m.Attributes)
 	case "refused":
-		l.refused = &m
-		l.traceback(&m)
+		l.refused = m
+		l.traceback(m)
 	case "ready":
 		if m.Interval > 0 && m.Interval < math.MaxInt32 {
 			l.interval = time.Duration(m.Interval * float64(time.Second))
 		}
 		if m.Samples != nil && !*m.Samples { // there may never be one to wait for
 			l.stopWatch()
-			l.put(&m)
+			l.put(m)
 		}
 		l.renew()
 	case "batch":
-		l.batch(&m)
+		l.batch(m)
 	case "log":
-		l.log(&m)
+		l.log(m)
 	case "bye":
-		l.bye = &m
+		l.bye = m
 	}
 	return nil
 }
@@ -218,33 +221,37 @@ func (l *monitorSession) batch(m *message) {
 	if m.Time > 0 && m.Time < math.MaxInt32*100 {
 		at = time.UnixMicro(int64(m.Time * 1e6))
 	}
-	for i := range m.Records {
-		e := &m.Records[i]
-		id, when := l.runner.options.ID, at
-		if e.id != nil {
-			id = *e.id
+	l.mapper.expect(len(m.records) + len(m.lines))
+	own := l.runner.options.ID
+	for i := range m.records {
+		e := &m.records[i]
+		id, when := own, at
+		if e.hasID {
+			id = e.id
 		}
-		if !e.at.IsZero() {
-			when = e.at
+		var given time.Time
+		if e.millis > 0 {
+			given = time.UnixMilli(e.millis)
+			when = given
 		}
-		l.mapper.show(when, id, e.record.line())
-		l.record(e.record, id, e.at)
+		l.mapper.show(when, id, &e.record, "")
+		l.record(&e.record, id, given)
 	}
-	for _, line := range m.Lines {
-		id := l.runner.options.ID
-		if line.ID != nil {
-			id = *line.ID
+	for _, line := range m.lines {
+		id := own
+		if line.hasID {
+			id = line.id
 		}
-		l.mapper.show(at, id, line.Text)
-		records, ok := parseLine(line.Text)
-		if !ok && strings.TrimSpace(line.Text) != "" {
-			l.event(line.Text, id, at)
+		l.mapper.show(at, id, nil, line.text)
+		records, ok := l.lines.parse(line.text)
+		if !ok && strings.TrimSpace(line.text) != "" {
+			l.event(line.text, id, at)
 		}
 		if !ok {
 			continue
 		}
-		for _, r := range records {
-			l.record(r, id, time.Time{})
+		for i := range records {
+			l.record(&records[i], id, time.Time{})
 		}
 	}
 	if !m.More {
@@ -254,9 +261,9 @@ func (l *monitorSession) batch(m *message) {
 
 // record has a record mapped, unless the batch is too large: what a batch may
 // have is bounded by what the page may.
-func (l *monitorSession) record(r metricRecord, id string, at time.Time) {
+func (l *monitorSession) record(r *metricRecord, id string, at time.Time) {
 	const least = 100_000
-	if len(l.mapper.batch.samples) >= max(least, l.runner.script.MaxSeries) {
+	if len(l.mapper.batch.samples.All) >= max(least, l.runner.script.MaxSeries) {
 		l.mapper.refuse("too_many", "", "a sample has more than %d values", max(least, l.runner.script.MaxSeries))
 		return
 	}
@@ -276,11 +283,11 @@ func (l *monitorSession) event(text, id string, at time.Time) {
 	}
 	l.recent = append(l.recent, now)
 	e := record.Event{
-		Name: logEvent.Name, Message: text, Start: at, Stop: at, Meta: logEvent, Line: l.mapper.batch.lines,
+		Name: logEvent.Name, Message: strings.Clone(text), Start: at, Stop: at, Meta: logEvent, Line: l.mapper.batch.lines,
 		Attributes: []record.Label{{Name: "monitor", Value: l.mapper.monitor}},
 	}
 	if id != "" {
-		e.Attributes = append(e.Attributes, record.Label{Name: "monitor_id", Value: id})
+		e.Attributes = append(e.Attributes, record.Label{Name: "monitor_id", Value: strings.Clone(id)})
 	}
 	l.events = append(l.events, e)
 }
@@ -299,7 +306,7 @@ func (l *monitorSession) put(m *message) {
 	}
 	t := l.result(dialect.Instant(time.Now(), took))
 	b := l.mapper.take()
-	t.Samples, t.Events, t.Output = b.samples, l.events, []byte(b.output.String())
+	t.Samples, t.Events, t.Output = b.samples.All, l.events, append([]byte{}, b.output...)
 	t.Warnings = l.mapper.warnings
 	l.events = nil
 	if m.Error != "" {
@@ -349,13 +356,15 @@ func (l *monitorSession) log(m *message) {
 	l.session.Log(at, m.Message, keyvals...)
 }
 
-// line is the record as it stands in the agent's metric log.
-func (r metricRecord) line() string {
-	text := r.name + " " + r.value.line()
+// appendLine appends the record as it stands in the agent's metric log.
+func (r *metricRecord) appendLine(b []byte) []byte {
+	b = append(append(b, r.name...), ' ')
+	b = r.value.appendLine(b)
 	for _, f := range r.fields {
-		text += " " + f.name + "=" + f.value.line()
+		b = append(append(append(b, ' '), f.name...), '=')
+		b = f.value.appendLine(b)
 	}
-	return text
+	return b
 }
 
 var _ dialect.Keeper = (*runner)(nil)

@@ -3,7 +3,6 @@ package scalyr
 import (
 	"encoding/json"
 	"math"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -18,6 +17,7 @@ const (
 	kindNumber
 	kindBool
 	kindText
+	kinds // how many
 )
 
 // fieldValue is a value as a monitor emitted it.
@@ -40,13 +40,26 @@ type metricRecord struct {
 	fields []recordField
 }
 
-// line is the value as it stands in a metric line: JSON.
-func (v fieldValue) line() string {
-	if v.kind != kindText {
-		return v.text
+// appendLine appends the value as it stands in a metric line: JSON.
+func (v fieldValue) appendLine(b []byte) []byte {
+	switch {
+	case v.kind != kindText:
+		return append(b, v.text...)
+	case isPlain(v.text):
+		return append(append(append(b, '"'), v.text...), '"')
 	}
 	text, _ := texts.JSON(v.text) // a string never fails
-	return string(text)
+	return append(b, text...)
+}
+
+// isPlain reports whether a text between quotes is itself in JSON.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Not finite, as Python writes it to JSON and to text.
@@ -56,81 +69,76 @@ var notFinite = map[string]float64{
 	"-Infinity": math.Inf(-1), "-inf": math.Inf(-1), "-Inf": math.Inf(-1),
 }
 
-// scalar reads what is no string: true, false, null, or a number of
-// JSON. A whole one that no float64 holds is infinite, any other such is none.
+// scalar reads what is no string: true, false, null, a number of JSON, or what Python
+// writes instead of one.
 func scalar(word string) (fieldValue, bool) {
-	switch word {
-	case "true":
-		return fieldValue{kind: kindBool, number: 1, text: word}, true
-	case "false":
-		return fieldValue{kind: kindBool, text: word}, true
-	case "null":
-		return fieldValue{text: word}, true
+	if v, ok := number(word); ok {
+		return v, true
 	}
-	if x, ok := notFinite[word]; ok {
-		return fieldValue{kind: kindNumber, number: x, text: word}, true
+	if v, ok := constant(word); ok {
+		return v, true
 	}
-	if word == "" || word[0] != '-' && (word[0] < '0' || word[0] > '9') || !json.Valid([]byte(word)) {
+	x, ok := notFinite[word]
+	if !ok {
 		return fieldValue{}, false
-	}
-	x, err := strconv.ParseFloat(word, 64) // of one that is too large an infinity
-	if err != nil && strings.ContainsAny(word, ".eE") {
-		return fieldValue{text: word}, true
 	}
 	return fieldValue{kind: kindNumber, number: x, text: word}, true
 }
 
-// parseLine reads a line that a monitor wrote to its metric log by
-// itself: `name value key=value…`, or key=value pairs alone, as the agent's
-// emit_values wrote them, each number of which is a metric. Anything else is text: false.
-func parseLine(line string) ([]metricRecord, bool) {
+// lineParser reads lines that a monitor wrote to its metric log by itself. What it
+// gives holds until the next one.
+type lineParser struct {
+	records []metricRecord
+	fields  []recordField
+}
+
+// parse reads a line: `name value key=value…`, or key=value pairs alone, as the
+// agent's emit_values wrote them, each number of which is a metric. Anything else is
+// text: false.
+func (p *lineParser) parse(line string) ([]metricRecord, bool) {
 	line = strings.TrimSpace(strings.ToValidUTF8(line, "\ufffd"))
+	p.records, p.fields = p.records[:0], p.fields[:0]
 	name, rest, _ := strings.Cut(line, " ")
 	if strings.Contains(name, "=") {
-		fields, ok := pairs(line, true)
+		ok := p.pairs(line, true)
 		numbers := false
-		var records []metricRecord
-		for _, f := range fields {
+		for _, f := range p.fields {
 			numbers = numbers || f.value.kind == kindNumber || f.value.kind == kindBool
-			records = append(records, metricRecord{name: f.name, value: f.value})
+			p.records = append(p.records, metricRecord{name: f.name, value: f.value})
 		}
-		return records, ok && numbers
+		return p.records, ok && numbers
 	}
 	if !word(name) {
 		return nil, false
 	}
 	value, rest, ok := cutValue(rest)
-	if !ok {
+	if !ok || !p.pairs(rest, false) {
 		return nil, false
 	}
-	fields, ok := pairs(rest, false)
-	if !ok {
-		return nil, false
-	}
-	return []metricRecord{{name: name, value: value, fields: fields}}, true
+	p.records = append(p.records, metricRecord{name: name, value: value, fields: p.fields})
+	return p.records, true
 }
 
-// pairs reads key=value pairs with blanks between them. Texts may be
+// pairs reads key=value pairs with blanks between them into fields. Texts may be
 // bare where emit_values wrote them so.
-func pairs(s string, bare bool) ([]recordField, bool) {
-	var fields []recordField
+func (p *lineParser) pairs(s string, bare bool) bool {
 	for {
 		s = strings.TrimLeft(s, " ")
 		if s == "" {
-			return fields, true
+			return true
 		}
 		key, rest, ok := strings.Cut(s, "=")
 		if !ok || !word(key) {
-			return nil, false
+			return false
 		}
 		value, after, ok := cutValue(rest)
 		if word, behind, _ := strings.Cut(rest, " "); !ok && bare {
 			value, after, ok = fieldValue{kind: kindText, text: strings.ReplaceAll(word, `\"`, `"`)}, behind, true
 		}
 		if !ok {
-			return nil, false
+			return false
 		}
-		fields = append(fields, recordField{key, value})
+		p.fields = append(p.fields, recordField{key, value})
 		s = after
 	}
 }
@@ -150,23 +158,37 @@ func cutValue(s string) (v fieldValue, rest string, ok bool) {
 			if i+1 < len(s) && s[i+1] != ' ' {
 				return v, "", false
 			}
-			var text string
-			if json.Unmarshal([]byte(s[:i+1]), &text) != nil {
-				// emit_values escaped quotes alone.
-				text = strings.ToValidUTF8(strings.ReplaceAll(s[1:i], `\"`, `"`), "\uFFFD")
-			}
-			return fieldValue{kind: kindText, text: text}, s[i+1:], true
+			return fieldValue{kind: kindText, text: inQuotes(s[:i+1])}, s[i+1:], true
 		}
 	}
 	return v, "", false
 }
 
+// inQuotes gives the text that stands in quotes.
+func inQuotes(s string) string {
+	if text := s[1 : len(s)-1]; isPlain(text) {
+		return text
+	}
+	var text string
+	if json.Unmarshal([]byte(s), &text) != nil {
+		// emit_values escaped quotes alone.
+		text = strings.ToValidUTF8(strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`), "\uFFFD")
+	}
+	return text
+}
+
 // word reports whether s is a name of a metric or a field that the agent
 // takes as it is.
-func word(s string) bool { return s != "" && mapName(s) == s || reserved[s] }
+func word(s string) bool { return s != "" && mapName(s) == s || isReserved(s) }
 
-// reserved are names that the agent keeps to itself: it appends a _.
-var reserved = map[string]bool{"logfile": true, "monitor": true, "metric": true, "value": true, "instance": true, "severity": true}
+// isReserved tells names that the agent keeps to itself: it appends a _.
+func isReserved(s string) bool {
+	switch s {
+	case "logfile", "monitor", "metric", "value", "instance", "severity":
+		return true
+	}
+	return false
+}
 
 // mapName gives a metric or a field the name that the agent gives it
 // . What it made already stays as it is.
@@ -191,7 +213,7 @@ func mapName(s string) string {
 		}
 		s = mapped
 	}
-	if reserved[s] {
+	if isReserved(s) {
 		s += "_"
 	}
 	return s

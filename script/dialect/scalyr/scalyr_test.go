@@ -220,10 +220,10 @@ func TestScalyrLines(t *testing.T) {
 		{`connection to host=db failed`, `text`},
 	}
 	for _, test := range tests {
-		records, ok := parseLine(test.line)
+		records, ok := new(lineParser).parse(test.line)
 		var parts []string
 		for _, r := range records {
-			parts = append(parts, r.line())
+			parts = append(parts, lineOf(&r))
 		}
 		got := strings.Join(parts, "; ")
 		if !ok {
@@ -242,18 +242,20 @@ func FuzzScalyrLine(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		records, ok := parseLine(line)
+		records, ok := new(lineParser).parse(line)
 		if !ok {
 			return
 		}
 		for _, r := range records {
-			again, ok := parseLine(r.line())
-			if !ok || len(again) != 1 || again[0].line() != r.line() {
-				t.Errorf("%q gave %q, which gives %+v", line, r.line(), again)
+			again, ok := new(lineParser).parse(lineOf(&r))
+			if !ok || len(again) != 1 || lineOf(&again[0]) != lineOf(&r) {
+				t.Errorf("%q gave %q, which gives %+v", line, lineOf(&r), again)
 			}
 		}
 	})
 }
+
+func lineOf(r *metricRecord) string { return string(r.appendLine(nil)) }
 
 func TestScalyrName(t *testing.T) {
 	for _, test := range [][2]string{
