@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -134,10 +135,12 @@ func TestReloadFault(t *testing.T) {
 		if got := metric("scriptbridge_config_last_reload_successful"); got != "0" {
 			t.Errorf("%s: the gauge is %s", c.name, got)
 		}
-		log := l.log.String()
-		if !strings.Contains(log, c.msg) || !strings.Contains(log, `level=debug `) || !strings.Contains(log, "reload.go") {
-			t.Errorf("%s: the log is\n%s", c.name, log)
-		}
+		eventually(t, func() error { // it is written behind the reload's back
+			if log := l.log.String(); !strings.Contains(log, c.msg) || !strings.Contains(log, `level=debug `) || !strings.Contains(log, "reload.go") {
+				return fmt.Errorf("%s: the log is\n%s", c.name, log)
+			}
+			return nil
+		})
 		for _, text := range []string{after, before} {
 			l.write(t, text)
 			if err := r.reload(l.over, true); err != nil {
