@@ -169,6 +169,7 @@ STORMS     = ^TestContained$$|^TestRunLeavesNothingOfAStorm$$
 .PHONY: test test-python vet
 test: vet test-python ## run the tests
 	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' $(filter-out %/script/process,$(PACKAGES))
+	$(GO) -C tools/benchtable test $(TESTFLAGS) ./...
 	@# By themselves: storms of processes leave little of the machine to others.
 	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' ./script/process
 	@# With the race detector a sweep is several times slower, and the largest win.
@@ -235,6 +236,13 @@ BENCHTIME ?= 1s
 .PHONY: bench
 bench: ## run the benchmarks, one package after the other
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 $(PACKAGES)
+
+# The benchmarks that have a limit. What reads and draws them is a module of its own.
+# BENCHTABLE: more flags, such as -short, or -run=Scrape, which only shows.
+.PHONY: bench-table
+bench-table: ## run the benchmarks that have a limit, and write docs/performance.md (Debian: prometheus-node-exporter; 12 minutes)
+	$(GO) -C tools/benchtable build -o $(CURDIR)/.build/benchtable .
+	.build/benchtable -root . $(BENCHTABLE)
 
 # --- Style ------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 }
 
 // need finds a program of the peer, or skips the test.
-func need(t *testing.T, name string) string {
+func need(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {

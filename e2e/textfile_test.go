@@ -20,21 +20,27 @@ import (
 // else, and gives what it shows.
 func startCollector(t *testing.T, folder string) (page func() string) {
 	t.Helper()
-	address := testkit.FreeAddress()
-	start(t, t.TempDir(), need(t, "prometheus-node-exporter"), "--web.listen-address="+address, "--web.disable-exporter-metrics",
-		"--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+folder)
-	page = func() string {
-		text, err := get("http://" + address + "/metrics")
+	_, url := startNodeExporter(t, folder)
+	return func() string {
+		text, err := get(url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
+}
+
+func startNodeExporter(t testing.TB, folder string) (p *process, url string) {
+	t.Helper()
+	address := testkit.FreeAddress()
+	p = start(t, t.TempDir(), need(t, "prometheus-node-exporter"), "--web.listen-address="+address, "--web.disable-exporter-metrics",
+		"--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory="+folder)
+	url = "http://" + address + "/metrics"
 	eventually(t, "node_exporter to listen", func() error {
-		_, err := get("http://" + address + "/metrics")
+		_, err := get(url)
 		return err
 	})
-	return page
+	return p, url
 }
 
 // seriesOf are the series of a page, each with its type, and without the labels that
