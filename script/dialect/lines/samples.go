@@ -2,6 +2,7 @@ package lines
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"scriptbridge/record"
@@ -48,16 +49,24 @@ func (s *Samples) Add(line int) *record.Sample {
 }
 
 // Labels gives room for the labels of one sample; nil for none.
-func (s *Samples) Labels(n int) []record.Label {
-	if n == 0 {
-		return nil
-	}
+func (s *Samples) Labels(n int) []record.Label { return s.Used(s.Room(n)[:n]) }
+
+// Room gives room for as many labels, which Used takes, as far as it is used: until then
+// it is given again.
+func (s *Samples) Room(n int) []record.Label {
 	if cap(s.labels)-len(s.labels) < n {
 		s.labels = make([]record.Label, 0, max(n, min(2*cap(s.labels), 4096), 16))
 	}
-	from := len(s.labels)
-	s.labels = s.labels[:from+n]
-	return s.labels[from : from+n : from+n]
+	return s.labels[len(s.labels):len(s.labels)]
+}
+
+// Used takes the room of labels that stand in what Room gave; nil for none.
+func (s *Samples) Used(labels []record.Label) []record.Label {
+	if len(labels) == 0 {
+		return nil
+	}
+	s.labels = s.labels[:len(s.labels)+len(labels)]
+	return slices.Clip(labels)
 }
 
 // Index gives an Index of as much room, which is to be freed.

@@ -23,10 +23,16 @@ type batch struct {
 	refused []error
 	by      map[[2]string]*record.LineError
 	seen    *lines.Index // of what came with numeric fields: metric and labels
-	numeric [][2]int     // where in numbers theirs are
-	numbers []measuredField
+	numeric [][2]int32   // where in numbers theirs are
+	numbers []numericField
 	stamped time.Time // what stamp says
 	stamp   []byte
+}
+
+// numericField is a numeric field, and the number as it was written.
+type numericField struct {
+	*fieldInfo
+	text string
 }
 
 func newBatch() batch { return batch{samples: lines.SamplesOf(nil, math.MaxInt)} }
@@ -94,7 +100,7 @@ func (b *batch) appendLine(to []byte) []byte {
 	}
 	from := len(to)
 	to = b.record.appendLine(to)
-	if line := to[from:]; bytes.ContainsAny(line, "\n\r") {
+	if line := to[from:]; bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 {
 		to = append(to[:from], oneLine.Replace(string(line))...)
 	}
 	return to

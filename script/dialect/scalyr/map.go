@@ -9,7 +9,6 @@ import (
 
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
-	"scriptbridge/script/dialect/lines"
 )
 
 // mapper makes samples of what a monitor emits. It lives as long as its process.
@@ -29,7 +28,6 @@ type mapper struct {
 
 	batch batch
 	// Scratch, reused from record to record.
-	pairs    []record.Label
 	measured []measuredField
 	key      []byte
 }
@@ -37,7 +35,7 @@ type mapper struct {
 // measuredField is a field of a record that is a metric of its own.
 type measuredField struct {
 	*fieldInfo
-	value fieldValue
+	value *fieldValue
 }
 
 // metric is a declared metric.
@@ -67,16 +65,19 @@ func (m *mapper) record(r *metricRecord, id string, at time.Time) {
 	if !m.room(known.name, &known.family) {
 		return
 	}
-	m.pairs, m.measured = append(m.pairs[:0], record.Label{Name: "monitor", Value: m.monitor}), m.measured[:0]
+	b := &m.batch
+	m.measured = m.measured[:0]
+	labels := b.samples.Room(2 + len(m.tags) + len(r.fields))
+	labels = append(labels, record.Label{Name: "monitor", Value: m.monitor})
 	if id != "" {
 		if id != m.id {
-			id = m.batch.samples.Text(id)
+			id = b.samples.Text(id)
 		}
-		m.pairs = append(m.pairs, record.Label{Name: "monitor_id", Value: id})
+		labels = append(labels, record.Label{Name: "monitor_id", Value: id})
 	}
 	for _, tag := range m.tags {
 		if !m.isField(known, r, tag.Name) {
-			m.pairs = append(m.pairs, tag)
+			labels = append(labels, tag)
 		}
 	}
 	for i := range r.fields {
@@ -84,14 +85,13 @@ func (m *mapper) record(r *metricRecord, id string, at time.Time) {
 		switch f.roles[value.kind] {
 		case fieldLabel:
 			if text, ok := m.bounded(known.name, f, value.text); ok {
-				m.pairs = append(m.pairs, record.Label{Name: f.label, Value: text})
+				labels = append(labels, record.Label{Name: f.label, Value: text})
 			}
 		case fieldMeasured:
-			m.measured = append(m.measured, measuredField{f, *value})
+			m.measured = append(m.measured, measuredField{f, value})
 		}
 	}
-	labels := m.batch.samples.Labels(len(m.pairs))
-	copy(labels, m.pairs)
+	labels = b.samples.Used(labels)
 	m.sameAgain(known.name, labels)
 	m.value(known, r.value, labels, at)
 	for _, f := range m.measured {
@@ -123,20 +123,26 @@ func (m *mapper) sameAgain(name string, labels []record.Label) {
 	}
 	b := &m.batch
 	if b.seen == nil {
-		b.seen = lines.NewIndex(0)
+		b.seen = b.samples.Index()
 	}
 	n, again := b.seen.Add(m.seriesKey(name, labels), len(b.numeric))
 	from := len(b.numbers)
-	b.numbers = append(b.numbers, m.measured...)
+	if from+len(m.measured) > cap(b.numbers) {
+		b.numbers = slices.Grow(b.numbers, from+len(m.measured))
+	}
+	for _, f := range m.measured {
+		b.numbers = append(b.numbers, numericField{f.fieldInfo, f.value.text})
+	}
+	these := [2]int32{int32(from), int32(len(b.numbers))}
 	if !again {
-		b.numeric = append(b.numeric, [2]int{from, len(b.numbers)})
+		b.numeric = append(b.numeric, these)
 		return
 	}
 	before := b.numbers[b.numeric[n][0]:b.numeric[n][1]]
-	b.numeric[n] = [2]int{from, len(b.numbers)}
+	b.numeric[n] = these
 	for _, f := range m.measured {
-		i := slices.IndexFunc(before, func(o measuredField) bool { return o.field == f.field })
-		if i < 0 || before[i].value.text == f.value.text {
+		i := slices.IndexFunc(before, func(o numericField) bool { return o.field == f.field })
+		if i < 0 || before[i].text == f.value.text {
 			continue
 		}
 		const most = 20
