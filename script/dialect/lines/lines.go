@@ -1,6 +1,7 @@
 // Package lines has what dialects share in reading the lines of an output:
 // words and decimal numbers (lines.go), lines of a name and a value (plain.go),
-// and the lines that are refused (refusals.go).
+// the samples that are made of them (samples.go) and which of these is that of a
+// series (index.go), and the lines that are refused (refusals.go).
 package lines
 
 import (

@@ -2,10 +2,7 @@ package scalyr
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf16"
@@ -140,84 +137,97 @@ func (r *jsonReader) string(what string) string {
 		}
 		return ""
 	}
-	for i := r.at + 1; i < len(r.text); i++ {
-		switch c := r.text[i]; {
-		case c == '"':
-			text := r.text[r.at+1 : i]
-			r.at = i + 1
-			return text
-		case c == '\\' || c < ' ' || c >= 0x80:
-			return r.escaped()
-		}
+	i := r.at + 1
+	for i < len(r.text) && plainByte[r.text[i]] {
+		i++
 	}
-	r.fail("unexpected end of JSON input")
-	return ""
+	if i < len(r.text) && r.text[i] == '"' {
+		text := r.text[r.at+1 : i]
+		r.at = i + 1
+		return text
+	}
+	return r.escaped()
 }
+
+// plainByte tells the bytes that stand for themselves in a string.
+var plainByte = func() (plain [256]bool) {
+	for c := ' '; c < 0x80; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
 
 // escaped reads a string that is not its own text.
 func (r *jsonReader) escaped() string {
-	raw := r.raw()
-	plain, ok := unescape(r.plain[:0], raw[1:max(1, len(raw)-1)])
-	if r.plain = plain; ok && len(raw) > 1 && raw[len(raw)-1] == '"' {
+	plain, n := unescape(r.plain[:0], r.text[r.at+1:])
+	r.plain = plain
+	if n > 0 {
+		r.at += 1 + n
 		return r.texts.KeepBytes(plain)
 	}
 	var text string
-	if err := json.Unmarshal([]byte(raw), &text); err != nil {
+	if err := json.Unmarshal([]byte(r.raw()), &text); err != nil {
 		r.fail("%w", err)
 	}
 	return text
 }
 
-// unescape appends what a JSON string in ASCII stands for, as Python writes it; false
-// where it is none, or has half of a pair of surrogates.
-func unescape(to []byte, text string) ([]byte, bool) {
+// unescape appends what a JSON string in ASCII stands for, as Python writes it, and gives
+// its length up to the quote that ends it; 0 where it is none, or has half of a pair of
+// surrogates.
+func unescape(to []byte, text string) (plain []byte, n int) {
 	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c != '\\' {
-			if c < ' ' || c >= 0x80 {
-				return to, false
-			}
-			to = append(to, c)
-			continue
+		from := i
+		for i < len(text) && plainByte[text[i]] {
+			i++
 		}
-		if i++; i == len(text) {
-			return to, false
-		}
-		switch c = text[i]; c {
-		case '"', '\\', '/':
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			char, ok := hex4(text[i+1:])
-			i += 4
-			if utf16.IsSurrogate(char) && ok {
-				var low rune
-				if ok = strings.HasPrefix(text[i+1:], `\u`); ok {
-					low, ok = hex4(text[i+3:])
-				}
-				i += 6
-				char = utf16.DecodeRune(char, low)
-				ok = ok && char != utf8.RuneError
+		to = append(to, text[from:i]...)
+		if i+1 < len(text) && text[i] == '\\' {
+			if short := escapes[text[i+1]]; short != 0 {
+				to = append(to, short)
+				i++
+				continue
 			}
-			if !ok {
-				return to, false
+			char, n := escapedRune(text[i:])
+			if n == 0 {
+				return to, 0
 			}
 			to = utf8.AppendRune(to, char)
+			i += n - 1
 			continue
-		default:
-			return to, false
 		}
-		to = append(to, c)
+		if i < len(text) && text[i] == '"' {
+			return to, i + 1
+		}
+		return to, 0
 	}
-	return to, true
+	return to, 0
+}
+
+// escapes are what stands for one character behind a backslash.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escapedRune reads \u and four digits, or two of them for a pair of surrogates, and
+// gives their length; 0 where that is none.
+func escapedRune(text string) (char rune, n int) {
+	if text[1] != 'u' {
+		return 0, 0
+	}
+	char, ok := hex4(text[2:])
+	n = 6
+	if ok && utf16.IsSurrogate(char) {
+		var low rune
+		if ok = strings.HasPrefix(text[6:], `\u`); ok {
+			low, ok = hex4(text[8:])
+		}
+		n = 12
+		char = utf16.DecodeRune(char, low)
+		ok = ok && char != utf8.RuneError
+	}
+	if !ok {
+		return 0, 0
+	}
+	return char, n
 }
 
 // hex4 reads the four digits that a text begins with.
@@ -339,171 +349,4 @@ func constant(word string) (fieldValue, bool) {
 		return fieldValue{text: word}, true
 	}
 	return fieldValue{}, false
-}
-
-// number reads a number of JSON. A whole one that no float64 holds is infinite, any
-// other such is none; false where it is no number.
-func number(word string) (v fieldValue, ok bool) {
-	if !isNumber(word) {
-		return v, false
-	}
-	x, ok := lines.ShortDecimal(word)
-	if !ok {
-		var err error
-		x, err = strconv.ParseFloat(word, 64) // of one that is too large an infinity
-		if err != nil && strings.ContainsAny(word, ".eE") {
-			return fieldValue{text: word}, true
-		}
-	}
-	return fieldValue{kind: kindNumber, number: x, text: word}, true
-}
-
-// isNumber reports whether a word is a number of JSON: -?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?
-func isNumber(word string) bool {
-	i := 0
-	digits := func() bool {
-		from := i
-		for i < len(word) && '0' <= word[i] && word[i] <= '9' {
-			i++
-		}
-		return i > from
-	}
-	if i < len(word) && word[i] == '-' {
-		i++
-	}
-	if zero := i < len(word) && word[i] == '0'; zero {
-		i++
-	} else if !digits() {
-		return false
-	}
-	if i < len(word) && word[i] == '.' {
-		if i++; !digits() {
-			return false
-		}
-	}
-	if i < len(word) && word[i]|0x20 == 'e' {
-		if i++; i < len(word) && (word[i] == '-' || word[i] == '+') {
-			i++
-		}
-		if !digits() {
-			return false
-		}
-	}
-	return i == len(word)
-}
-
-// entry is one record of a batch: a list of name, value, fields,
-// monitor_id and time in milliseconds.
-type entry struct {
-	record metricRecord
-	id     string
-	hasID  bool
-	millis int64 // 0: none
-}
-
-// entries reads a list of records.
-func (r *jsonReader) entries() []entry {
-	r.records = r.records[:0]
-	r.list(func() {
-		if n := len(r.records); n == cap(r.records) && n >= 64 { // the rest is likely to be like these
-			most := float64(n) * float64(len(r.text)-r.at) / float64(r.at)
-			r.records = slices.Grow(r.records, min(int(most*1.1)+16, (len(r.text)-r.at)/shortestRecord+16))
-		}
-		r.records = append(r.records, r.entry())
-	})
-	return r.records
-}
-
-const shortestRecord = len(`["a",1],`)
-
-var errShort = errors.New("a record has no name or value")
-
-func (r *jsonReader) entry() (e entry) {
-	place := 0
-	begun := r.opens('[', "record")
-	for ; begun && r.more(']', place == 0); place++ {
-		switch place {
-		case 0:
-			e.record.name = r.string("name of a metric")
-		case 1:
-			e.record.value = r.value()
-		case 2:
-			e.record.fields = r.recordFields()
-		case 3:
-			if e.hasID = r.next() == '"'; e.hasID || r.next() != 'n' {
-				e.id = r.string("monitor id")
-			} else {
-				r.value()
-			}
-		case 4:
-			if v := r.value(); v.kind == kindNumber && v.number > 0 && v.number < 1e15 {
-				e.millis = int64(v.number)
-			}
-		default:
-			r.value()
-		}
-	}
-	if place < 2 && r.err == nil {
-		r.fail("%w", errShort)
-	}
-	return e
-}
-
-// recordFields reads fields, in the order of their names. Of two of one name the last
-// counts. What is no object has none.
-func (r *jsonReader) recordFields() []recordField {
-	if r.next() != '{' {
-		r.value()
-		return nil
-	}
-	from, sorted := len(r.fields), true
-	r.object(func(name string) {
-		sorted = sorted && (len(r.fields) == from || r.fields[len(r.fields)-1].name < name)
-		r.fields = append(r.fields, recordField{name, r.value()})
-	})
-	fields := r.fields[from:]
-	if !sorted {
-		slices.SortStableFunc(fields, func(a, b recordField) int { return strings.Compare(a.name, b.name) })
-		n := 0
-		for i, f := range fields {
-			if i+1 == len(fields) || fields[i+1].name != f.name {
-				fields[n] = f
-				n++
-			}
-		}
-		fields = fields[:n]
-	}
-	return slices.Clip(fields)
-}
-
-// logLine is text for the metric log.
-type logLine struct {
-	text  string
-	id    string
-	hasID bool
-}
-
-// logLines reads a list of them.
-func (r *jsonReader) logLines() []logLine {
-	r.list(func() { r.lines = append(r.lines, r.logLine()) })
-	return r.lines
-}
-
-func (r *jsonReader) logLine() (line logLine) {
-	begun := r.opens('{', "line")
-	for first := true; begun && r.more('}', first); first = false {
-		switch r.name() {
-		case "text":
-			line.text = r.string("text of a line")
-		case "id":
-			if line.hasID = r.next() != 'n'; line.hasID {
-				line.id = r.string("monitor id")
-			} else {
-				r.value()
-			}
-		default:
-			r.value()
-		}
-	}
-	return line
 }

@@ -3,9 +3,10 @@
 // configuration.
 //
 // A monitor runs in a host program in Python (package python). host.go keeps
-// that alive, message.go and ending.go read what it says, map.go makes samples
-// of what a monitor emits, declare.go of what it declares, line.go of the lines
-// that it logs. recognize.go tells the dialect.
+// that alive; message.go and ending.go read what it says, json.go and entries.go the
+// lists in that, line.go the lines that it logs. map.go makes samples of what a monitor
+// emits, batch.go those of one batch; known.go has what is known of its metrics, declare.go
+// what it declares. recognize.go tells the dialect.
 package scalyr
 
 import (
