@@ -28,6 +28,7 @@ type parser struct {
 	families    []*family         // by those numbers
 	slab        []family          // what the next ones are made of
 	labelNames  map[string]string // interned
+	told, kept  int               // families with a Meta; of them, those with that of the run before
 	refused     lines.Refusals
 
 	// Scratch, reused from line to line.
@@ -50,8 +51,20 @@ const MaxSamples = 100_000
 // Series that stand in it twice are all given: to know them for the same is a
 // sink's business. Exemplars are left out.
 func Parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples []record.Sample, metas map[string]*record.Meta, err error) {
+	d := read(out, maxSamples, known)
+	return d.samples.All, d.metas(known), d.refused.Err()
+}
+
+// Samples is Parse of an exposition that is not all of a script's, so that its metas
+// alone are of no use.
+func Samples(out []byte, maxSamples int, known map[string]*record.Meta) ([]record.Sample, error) {
+	d := read(out, maxSamples, known)
+	return d.samples.All, d.refused.Err()
+}
+
+func read(out []byte, maxSamples int, known map[string]*record.Meta) *parser {
 	out = bytes.TrimPrefix(out, []byte("\ufeff"))
-	d := parser{
+	d := &parser{
 		openMetrics: isOpenMetrics(out),
 		samples:     lines.SamplesOf(out, maxSamples),
 		labelNames:  make(map[string]string),
@@ -70,8 +83,8 @@ func Parse(out []byte, maxSamples int, known map[string]*record.Meta) (samples [
 			d.sample(d.line)
 		}
 	}
-	metas = d.finish(known)
-	return d.samples.All, metas, d.refused.Err()
+	d.finish(known)
+	return d
 }
 
 // isOpenMetrics looks for the line that ends an OpenMetrics document.

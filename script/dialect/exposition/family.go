@@ -35,7 +35,7 @@ func (d *parser) findFamily(name string) *family {
 		return d.families[i]
 	}
 	if len(d.slab) == 0 {
-		d.slab = make([]family, min(max(len(d.families), 8), 256))
+		d.slab = make([]family, min(max(len(d.families), 8), 1024))
 	}
 	f := &d.slab[0]
 	d.slab = d.slab[1:]
@@ -190,24 +190,15 @@ func (d *parser) familyOf(own *family) *family {
 	return own
 }
 
-// finish gives every sample its Meta, now that all is known of the families. It gives
-// the Metas by name: those of the run before, if they still hold.
-func (d *parser) finish(before map[string]*record.Meta) map[string]*record.Meta {
-	n, same := 0, true
+// finish gives every sample its Meta, now that all is known of the families.
+func (d *parser) finish(before map[string]*record.Meta) {
 	for _, f := range d.families {
 		if f.sampled && (f.typed || f.helped || f.united) {
 			old := before[f.name]
 			f.meta = d.metaOf(f, old)
-			same = same && f.meta == old
-			n++
-		}
-	}
-	metas := before
-	if !same || n != len(before) {
-		metas = make(map[string]*record.Meta, n)
-		for _, f := range d.families {
-			if f.meta != nil {
-				metas[f.meta.Name] = f.meta
+			d.told++
+			if f.meta == old {
+				d.kept++
 			}
 		}
 	}
@@ -216,6 +207,19 @@ func (d *parser) finish(before map[string]*record.Meta) map[string]*record.Meta 
 	}
 	for i, f := range d.of {
 		d.samples.All[i].Meta = f.of.meta
+	}
+}
+
+// metas gives the Metas by name: those of the run before, if they are the same.
+func (d *parser) metas(before map[string]*record.Meta) map[string]*record.Meta {
+	if d.kept == d.told && d.told == len(before) && before != nil {
+		return before
+	}
+	metas := make(map[string]*record.Meta, d.told)
+	for _, f := range d.families {
+		if f.meta != nil {
+			metas[f.meta.Name] = f.meta
+		}
 	}
 	return metas
 }

@@ -2,8 +2,10 @@ package textfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -30,11 +32,26 @@ type merger struct {
 type merging struct {
 	*merger
 	result  dialect.Result
-	of      []string // the file of each sample
+	texts   []text   // of the files that gave samples
 	lines   int      // of result.Output
 	leftOut []string // what is said of each file that is
 	refused []error
 	more    int // lines that are refused beyond lines.MaxRefused
+}
+
+// text is where the samples of a file begin.
+type text struct {
+	first int
+	name  string
+}
+
+// fileOf gives the name of the file that a sample is from.
+func (t *merging) fileOf(sample int) string {
+	n, found := slices.BinarySearchFunc(t.texts, sample, func(one text, sample int) int { return one.first - sample })
+	if !found {
+		n--
+	}
+	return t.texts[n].name
 }
 
 // merge gives what stands in files, in their order. It joins a record.LineError for
@@ -84,12 +101,12 @@ func isOwnPage(text []byte) bool {
 
 // read reads the text of a file, and puts it behind those before it.
 func (t *merging) read(f *file) {
-	text, cut := wholeLines(f.text)
-	samples, _, err := exposition.Parse(text, t.maxSamples-len(t.result.Samples), t.metas)
+	whole, cut := wholeLines(f.text)
+	samples, err := exposition.Samples(whole, t.maxSamples-len(t.result.Samples), t.metas)
 	refused := record.LineErrors(err)
 	if cut != nil {
 		refused = append(refused, &record.LineError{
-			Line: 1 + bytes.Count(text, newline), Text: string(cut[:min(len(cut), lines.MaxText)]), Reason: "unfinished",
+			Line: 1 + bytes.Count(whole, newline), Text: string(cut[:min(len(cut), lines.MaxText)]), Reason: "unfinished",
 			Err: errors.New("no newline ends it, so that it may be half a line (end the file in a newline; write under another name, and rename the file when it is whole)"),
 		})
 	}
@@ -101,9 +118,15 @@ func (t *merging) read(f *file) {
 	}
 	for i := range samples {
 		samples[i].Line += t.lines
-		t.of = append(t.of, f.name)
 	}
-	t.result.Samples = append(t.result.Samples, samples...)
+	if len(samples) > 0 {
+		t.texts = append(t.texts, text{len(t.result.Samples), f.name})
+	}
+	if t.result.Samples == nil {
+		t.result.Samples = samples
+	} else {
+		t.result.Samples = append(t.result.Samples, samples...)
+	}
 	t.result.Output = append(t.result.Output, f.text...)
 	if !bytes.HasSuffix(f.text, newline) {
 		t.result.Output = append(t.result.Output, '\n')
@@ -139,63 +162,95 @@ func (t *merging) refuse(le *record.LineError) {
 	t.refused = append(t.refused, le)
 }
 
+// united is what all files say of one family.
+type united struct {
+	typ        record.Type
+	help, unit string
+	by         string // the file that says its type
+	meta       *record.Meta
+}
+
+// is reports whether a Meta, which may be nil, says the same.
+func (u *united) is(m *record.Meta) bool {
+	return m != nil && m.Type == u.typ && m.Help == u.help && m.Unit == u.unit
+}
+
 // unite has one Meta for all samples of a family, whatever file they are in: the
 // type, the help and the unit are those of the first file that has one. Samples of
 // another type are left out.
 func (t *merging) unite() {
-	families, typed := make(map[string]*record.Meta), make(map[string]string)
+	families := make(map[string]*united, len(t.metas))
+	var slab []united
+	var last *record.Meta // most samples say what the one before has
 	for i := range t.result.Samples {
 		said := t.result.Samples[i].Meta
-		if said == nil {
+		if said == nil || said == last {
 			continue
 		}
+		last = said
 		one := families[said.Name]
 		if one == nil {
-			one = &record.Meta{Name: said.Name}
+			if len(slab) == 0 {
+				slab = make([]united, min(max(len(families), 8), 1024))
+			}
+			one, slab = &slab[0], slab[1:]
 			families[said.Name] = one
 		}
-		if one.Type == record.Unknown && said.Type != record.Unknown {
-			one.Type, typed[said.Name] = said.Type, t.of[i]
+		if one.typ == record.Unknown && said.Type != record.Unknown {
+			one.typ, one.by = said.Type, t.fileOf(i)
 		}
-		if one.Help == "" {
-			one.Help = said.Help
-		}
-		if one.Unit == "" {
-			one.Unit = said.Unit
-		}
+		one.help, one.unit = cmp.Or(one.help, said.Help), cmp.Or(one.unit, said.Unit)
 	}
+	same := len(families) == len(t.metas)
 	for name, one := range families {
-		if old := t.metas[name]; old != nil && old.Type == one.Type && old.Help == one.Help && old.Unit == one.Unit {
-			families[name] = old
+		if one.meta = t.metas[name]; !one.is(one.meta) {
+			one.meta, same = &record.Meta{Name: name, Type: one.typ, Help: one.help, Unit: one.unit}, false
 		}
 	}
-	t.metas = families
-	t.give(families, typed)
+	if !same {
+		t.metas = make(map[string]*record.Meta, len(families))
+		for name, one := range families {
+			t.metas[name] = one.meta
+		}
+	}
+	t.give(families)
 }
 
-// give gives each sample its family's Meta; typed are the files that say its type.
-func (t *merging) give(families map[string]*record.Meta, typed map[string]string) {
+// give gives each sample its family's Meta.
+func (t *merging) give(families map[string]*united) {
 	kept := t.result.Samples[:0]
 	conflicts := make(map[[2]string]*record.LineError)
-	for i, s := range t.result.Samples {
+	var last string
+	var one *united
+	for i := range t.result.Samples {
+		s := &t.result.Samples[i]
 		name := s.Name
 		if s.Meta != nil {
 			name = s.Meta.Name
 		}
-		one := families[name]
-		if one == nil || s.Meta == nil || s.Meta.Type == record.Unknown || s.Meta.Type == one.Type {
-			s.Meta = one
-			kept = append(kept, s)
+		if name != last || i == 0 {
+			last, one = name, families[name]
+		}
+		if one == nil || s.Meta == nil || s.Meta.Type == record.Unknown || s.Meta.Type == one.meta.Type {
+			s.Meta = nil
+			if one != nil {
+				s.Meta = one.meta
+			}
+			if len(kept) < i {
+				kept = append(kept, *s)
+			} else {
+				kept = kept[:i+1]
+			}
 			continue
 		}
-		key := [2]string{t.of[i], name}
+		key := [2]string{t.fileOf(i), name}
 		if conflicts[key] != nil {
 			conflicts[key].More++
 			continue
 		}
 		conflicts[key] = &record.LineError{
 			Line: s.Line, Text: s.Name, Reason: "type_conflict",
-			Err: fmt.Errorf("%s has another type in %s, whose series stay (let both files say the same type)", name, texts.Printable(typed[name])),
+			Err: fmt.Errorf("%s has another type in %s, whose series stay (let both files say the same type)", name, texts.Printable(one.by)),
 		}
 		t.refuse(conflicts[key])
 	}
