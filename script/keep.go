@@ -120,11 +120,9 @@ func (p *Pool) Inspect(ctx context.Context, scripts []*Script) []error {
 		k, kept := u.runner.(dialect.Keeper)
 		if !kept {
 			u.runner.Close()
-			u.stop()
 			continue
 		}
 		running.Go(func() {
-			defer u.stop()
 			defer k.Close()
 			mine := p.runs.acquire(ctx)
 			if mine == nil {

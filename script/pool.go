@@ -165,8 +165,9 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 	var specs []supervise.Spec[*worker]
 	for _, s := range scripts {
 		specs = append(specs, supervise.Spec[*worker]{Key: s.Name, New: func(ctx context.Context) *worker {
+			ctx, stop := context.WithCancel(ctx)
 			u := p.newWorker(ctx, s, p.memory(s))
-			u.onDemand = true
+			u.onDemand, u.stop = true, stop
 			return u
 		}})
 	}

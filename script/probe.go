@@ -229,20 +229,30 @@ func (u *worker) askRun(ctx context.Context) (*Answer, error) {
 	if u.view.State == Idle {
 		u.wake()
 	}
+	if u.next == nil {
+		u.next = newProbeRun()
+	}
 	f := u.next
+	if u.closed { // nothing comes next
+		f.finish(nil)
+		u.next = nil
+	}
 	u.mu.Unlock()
 	return f.wait(ctx)
 }
 
-// finished gives what a run said to those who wait for it. The caller holds u.mu.
+// finished gives what a run said to those who wait for it, as they may for one that is
+// probed. The caller holds u.mu.
 func (u *worker) finished(b *record.Batch) {
-	a := &Answer{Batch: b}
-	if u.script.Probe {
-		a.View = u.seen()
-		u.last = a
+	if !u.script.Probe {
+		return
 	}
-	u.next.finish(a)
-	u.next = newProbeRun()
+	a := &Answer{b, u.seen()}
+	u.last = a
+	if u.next != nil {
+		u.next.finish(a)
+		u.next = nil
+	}
 }
 
 // join gives the run of a command that is under way or has just ended, and
@@ -263,6 +273,9 @@ func (u *worker) join(s *Script) (*probeRun, error) {
 		ctx, cancel := context.WithCancel(u.ctx)
 		f = newProbeRun()
 		f.cancel = cancel
+		if u.probeRuns == nil {
+			u.probeRuns = make(map[string]*probeRun)
+		}
 		u.probeRuns[key] = f
 		u.inFlight++
 		u.probes.Go(func() { u.executeProbe(ctx, f, key, s) })
@@ -328,7 +341,10 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 func (u *worker) waitProbes() {
 	u.mu.Lock()
 	u.closed = true
-	u.next.finish(nil)
+	if u.next != nil {
+		u.next.finish(nil)
+		u.next = nil
+	}
 	u.mu.Unlock()
 	u.probes.Wait()
 }

@@ -31,7 +31,7 @@ type worker struct {
 	overruns repeat.State
 
 	ctx  context.Context
-	stop context.CancelFunc
+	stop context.CancelFunc // of a worker of Once; else ctx's owner ends it
 
 	onDemand bool          // it runs when Once asks for it, and if it is kept alive in between as well
 	once     sync.Mutex    // held for a run that Once asked for
@@ -46,7 +46,7 @@ type worker struct {
 	view View
 	// For who asks for a run (probe.go).
 	last      *Answer              // of the last run, if the script may be probed
-	next      *probeRun            // the run that is under way or comes next
+	next      *probeRun            // the run that is under way or comes next, if somebody waits for it
 	probeRuns map[string]*probeRun // runs with parameters, by command; finished ones while they are fresh
 	inFlight  int                  // those that have not finished
 	closed    bool                 // the loop has ended, and no run begins any more
@@ -54,7 +54,6 @@ type worker struct {
 
 // newWorker makes a worker that ends with ctx.
 func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *worker {
-	ctx, cancel := context.WithCancel(ctx)
 	u := &worker{
 		pool:   p,
 		script: s,
@@ -63,12 +62,9 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 		judge:  newJudge(s),
 		logger: log.With(p.logger, "script", s.Name),
 		ctx:    ctx,
-		stop:   cancel,
 		ran:    make(chan struct{}, 1),
 
-		asked:     make(chan struct{}, 1),
-		next:      newProbeRun(),
-		probeRuns: make(map[string]*probeRun),
+		asked: make(chan struct{}, 1),
 	}
 	u.slots.aligned, u.slots.cron = s.traits.Aligned, s.cron
 	u.source.Store(s.Source)

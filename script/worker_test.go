@@ -43,7 +43,6 @@ func TestRememberFlood(t *testing.T) {
 	defer p.Close()
 	for _, n := range []int{0, 1, eventsShown, eventsShown + 1, eventsMost} {
 		u := p.newWorker(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
-		defer u.stop()
 		for range 3 { // the same events again
 			u.mu.Lock()
 			u.remember(&dialect.Result{}, floods(n), &Verdict{})
@@ -66,7 +65,6 @@ func BenchmarkRemember(b *testing.B) {
 	for _, n := range []int{100, 1000, eventsMost} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			u := p.newWorker(context.Background(), newTestScript("a", time.Minute, &player{}), dialect.Forgetful{})
-			defer u.stop()
 			batch := floods(n)
 			for b.Loop() {
 				u.remember(&dialect.Result{}, batch, &Verdict{})
@@ -107,7 +105,6 @@ func TestPublishAtOnce(t *testing.T) {
 		if len(u.asked) > 0 {
 			t.Fatal("another run was asked for")
 		}
-		u.stop()
 	}
 }
 

@@ -248,11 +248,13 @@ type worker[U Unit] struct {
 	ctx      context.Context
 	stop     context.CancelFunc
 	removed  atomic.Bool
-	changed  chan struct{} // holds something when the unit has become another
+	changed  chan struct{} // of a Changer: holds something when the unit has become another
 	tried    chan struct{} // closed when the unit was up, or has returned, for the first time
+	tryEnded sync.Once     // for wasTried
 	done     chan struct{} // closed when it has ended
-	wasTried func()        // closes tried
 }
+
+func (w *worker[U]) wasTried() { w.tryEnded.Do(func() { close(w.tried) }) }
 
 func newWorker[U Unit](spec Spec[U]) *worker[U] {
 	// Not a context of the program's or of an Apply: a unit ends when it is told
@@ -260,10 +262,12 @@ func newWorker[U Unit](spec Spec[U]) *worker[U] {
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // it is called when the worker is retired or dropped
 	w := &worker[U]{
 		key: spec.Key, fingerprint: spec.Fingerprint, ctx: ctx, stop: cancel,
-		changed: make(chan struct{}, 1), tried: make(chan struct{}), done: make(chan struct{}),
+		tried: make(chan struct{}), done: make(chan struct{}),
 	}
-	w.wasTried = sync.OnceFunc(func() { close(w.tried) })
 	w.unit = spec.New(ctx)
+	if _, ok := any(w.unit).(Changer[U]); ok {
+		w.changed = make(chan struct{}, 1)
+	}
 	return w
 }
 
