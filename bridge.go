@@ -35,7 +35,7 @@ import (
 
 // serve runs the bridge until ctx ends.
 func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	footprint.Tune()
+	footprint.Start()
 	streams := newLogStreams(f, stdout, stderr)
 	defer streams.close() // when everybody else has said what there was to say
 	b, err := newBridge(ctx, f, streams)
@@ -279,6 +279,7 @@ func (b *bridge) addSources(g *rungroup.Group, listening <-chan struct{}) {
 		if b.over.Err() != nil {
 			return nil // before anything has run
 		}
+		footprint.Work()
 		if err := b.reloader.begin(b.over); err != nil {
 			return err
 		}
