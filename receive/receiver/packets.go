@@ -13,7 +13,7 @@ const (
 	// packetsAtOnce are taken with one call to the system, where it can do so.
 	packetsAtOnce = 16
 	// longestPause is between two looks at a socket that much comes to.
-	longestPause = 10 * time.Millisecond
+	longestPause = 20 * time.Millisecond
 	// packetTime is how long a sender needs for a packet at the least: a socket must
 	// have room for all that may come in a pause.
 	packetTime = 2 * time.Microsecond

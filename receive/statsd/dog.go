@@ -85,10 +85,10 @@ func dogFields(e *record.Event, b []byte, now time.Time) *lineFault {
 			at, ok := unixSeconds(value)
 			switch {
 			case string(value) == "0": // none
-			case !ok || at.After(now.Add(24*time.Hour)):
+			case !ok || time.Unix(at, 0).After(now.Add(24*time.Hour)):
 				return &lineFault{"malformed", "the time %q is not one in Unix seconds, up to a day ahead", value}
 			default:
-				e.Start = at
+				e.Start = time.Unix(at, 0)
 			}
 		case "h":
 			if len(value) > 0 {

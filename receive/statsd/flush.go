@@ -13,7 +13,7 @@ import (
 func (m *merge) flush(now time.Time) []*record.Batch {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = now
+	m.setNow(now)
 	for reason, n := range m.dropped {
 		m.counts.Dropped(reason, n)
 	}
@@ -59,6 +59,9 @@ func (m *merge) collect() []*record.Batch {
 		if i < 0 {
 			i = len(batches)
 			batches = append(batches, m.batch(se.ttl))
+			if i == 0 { // most have one time to live
+				batches[i].Samples = make([]record.Sample, 0, len(active)+m.points)
+			}
 		}
 		batches[i].Samples = se.drain(batches[i].Samples)
 	}
@@ -71,7 +74,7 @@ func (m *merge) collect() []*record.Batch {
 // these leave by themselves.
 func (m *merge) count(se *series) {
 	before := se.members.size()
-	n := se.members.count(m.now.Sub(m.start))
+	n := se.members.count(m.since)
 	m.members += se.members.size() - before
 	if n != se.value {
 		se.value, se.touched = n, true
@@ -85,13 +88,14 @@ func (m *merge) count(se *series) {
 // drain appends the series' samples, and begins anew.
 func (se *series) drain(to []record.Sample) []record.Sample {
 	se.touched = false
-	s := record.Sample{Name: se.name, Labels: se.labels, Meta: se.meta, Value: se.value}
+	s := record.Sample{Name: se.meta.Name, Labels: se.labels, Meta: se.meta, Value: se.value}
 	switch se.kind {
 	case typeCounter:
 		s.Op = record.Add
 		se.value = 0
 	case typeTimer, typeHistogram:
 		s.Op = record.Observe
+		se.observed.compact()
 		for _, p := range se.observed.list {
 			s.Value, s.Weight = p.value, p.weight
 			to = append(to, s)
@@ -121,11 +125,15 @@ func (m *merge) drainFaults() error {
 // forgotten them too.
 func (m *merge) sweep() {
 	m.swept = m.now
-	for id, se := range m.series {
-		if m.now.Sub(se.last) >= se.ttl {
-			se.forgotten = true
-			m.members -= se.members.size()
-			delete(m.series, id)
+	m.series.drop(func(se *series) bool {
+		if m.since-se.last < se.ttl {
+			return false
 		}
-	}
+		se.forgotten = true
+		if se.members != nil {
+			m.members -= se.members.size()
+		}
+		return true
+	})
+	m.targets.drop(func(t target) bool { return t.series.forgotten })
 }

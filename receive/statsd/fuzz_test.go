@@ -128,7 +128,7 @@ func FuzzPeer(f *testing.F) {
 			return
 		}
 		several := sample{head: head{name: []byte(name)}, values: []byte(value)}
-		if several.several() != nil { // which it takes in part
+		if strings.Contains(value, ":") && several.several() != nil { // which it takes in part
 			return
 		}
 		if diff := cmp.Diff(want, weReads(ours, line)); diff != "" {
@@ -160,7 +160,8 @@ func peerReads(p *peer, line string) (read map[string]float64, panicked bool) {
 func weReads(mapping *mapping, line string) map[string]float64 {
 	read := make(map[string]float64)
 	name, rest, _ := strings.Cut(line, ":")
-	s, left, fault := cutSample([]byte(name), []byte(rest))
+	s := sample{head: head{name: []byte(name)}, rate: 1}
+	left, fault := s.cut([]byte(rest))
 	if fault != nil || len(left) > 0 {
 		return read
 	}

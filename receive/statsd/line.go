@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/prometheus/statsd_exporter/pkg/mapper"
 )
@@ -80,9 +79,9 @@ func (h *head) addTags(b []byte) {
 // sample is one sample of a line, with one value or several.
 type sample struct {
 	head
-	values []byte    // with colons between them; a set's is one, whatever it holds
-	rate   float64   // above 0; 1 when it is not sampled
-	time   time.Time // its own; zero for none
+	values []byte  // with colons between them; a set's is one, whatever it holds
+	rate   float64 // above 0; 1 when it is not sampled
+	time   int64   // its own, in Unix seconds; 0 for none
 }
 
 // lineFault is why a line, or a sample of it, is not used. In a storm of bad
@@ -105,14 +104,13 @@ func (f *lineFault) text() string {
 // maxFaultText bounds what is told of a line that is not used, in bytes.
 const maxFaultText = 256
 
-// cutSample cuts the first sample off rest, which is what follows a line's
-// name and its colon, and returns what is left of it: nothing after the last.
-// A sample with a fault is cut off all the same.
-func cutSample(name, rest []byte) (s sample, left []byte, fault *lineFault) {
-	s.name, s.rate = name, 1
+// cut cuts the first sample off rest, which is what follows a line's name and its
+// colon, and returns what is left of it: nothing after the last. A sample with a fault
+// is cut off all the same. s has a name and the rate 1.
+func (s *sample) cut(rest []byte) (left []byte, fault *lineFault) {
 	i := bytes.IndexByte(rest, '|')
 	if i < 0 {
-		return s, nil, &lineFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
+		return nil, &lineFault{"malformed", "it has no |TYPE behind its value; write NAME:VALUE|TYPE", nil}
 	}
 	s.values, rest = rest[:i], rest[i+1:]
 	i = sectionEnd(rest, false)
@@ -132,16 +130,13 @@ func cutSample(name, rest []byte) (s sample, left []byte, fault *lineFault) {
 			fault = &lineFault{"malformed", "it ends in a colon", nil}
 		}
 	}
-	return s, left, fault
+	return left, fault
 }
 
-// several tells what is wrong with the values of a sample as a whole. A colon in
+// several tells what is wrong with several values of a sample as a whole. A colon in
 // a name, or in a tag that stands there, parts it like values: unless all that
 // follows is numbers, none of it is taken for a value of what stands in front.
 func (s *sample) several() *lineFault {
-	if bytes.IndexByte(s.values, ':') < 0 {
-		return nil
-	}
 	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
 		if _, fault := parseNumber(value); fault != nil {
 			return &lineFault{fault.reason, "of the several values %q one is not a finite number; a name, and a tag in it, must have no colon", s.values}
@@ -156,8 +151,14 @@ func (s *sample) several() *lineFault {
 // sectionEnd is where what b begins with ends: at the next |, or at a colon,
 // behind which another sample begins.
 func sectionEnd(b []byte, colons bool) int {
+	if colons {
+		if i := bytes.IndexByte(b, '|'); i >= 0 {
+			return i
+		}
+		return len(b)
+	}
 	for i, c := range b {
-		if c == '|' || c == ':' && !colons {
+		if c == '|' || c == ':' {
 			return i
 		}
 	}
@@ -166,8 +167,18 @@ func sectionEnd(b []byte, colons bool) int {
 
 // hasColons tells the sections of DogStatsD that may have colons of their own.
 func hasColons(b []byte) bool {
-	return len(b) > 0 && b[0] == '#' || bytes.HasPrefix(b, []byte("c:")) ||
-		bytes.HasPrefix(b, []byte("e:")) || bytes.HasPrefix(b, []byte("card:"))
+	if len(b) == 0 {
+		return false
+	}
+	switch b[0] {
+	case '#':
+		return true
+	case 'c':
+		return bytes.HasPrefix(b, []byte("c:")) || bytes.HasPrefix(b, []byte("card:"))
+	case 'e':
+		return bytes.HasPrefix(b, []byte("e:"))
+	}
+	return false
 }
 
 // section takes in what stands between two |. The origin of a pod (e:) and a
@@ -178,7 +189,7 @@ func (s *sample) section(b []byte) *lineFault {
 	case len(b) == 0:
 		return &lineFault{"malformed", "there is nothing between two |", nil}
 	case b[0] == '@':
-		rate, err := strconv.ParseFloat(string(b[1:]), 64)
+		rate, err := parseFloat(b[1:])
 		// 0 is no rate, as statsd_exporter has it. One that is too small for
 		// 1/rate to be a number is none either.
 		if err != nil || !(rate >= 0) || math.IsInf(rate, 0) || rate > 0 && math.IsInf(1/rate, 0) {
@@ -216,18 +227,18 @@ func containerOf(b []byte) []byte {
 
 // unixSeconds reads a time in Unix seconds; false for none, and for one before
 // 1973, which can only be a mistake.
-func unixSeconds(b []byte) (time.Time, bool) {
+func unixSeconds(b []byte) (seconds int64, ok bool) {
 	seconds, err := strconv.ParseInt(string(b), 10, 64)
 	if err != nil || seconds < 1e8 || seconds > 1<<40 {
-		return time.Time{}, false
+		return 0, false
 	}
-	return time.Unix(seconds, 0), true
+	return seconds, true
 }
 
 // parseNumber reads a value. Neither NaN nor infinity is one: a sum that once
 // took one in could never be read again.
 func parseNumber(b []byte) (float64, *lineFault) {
-	v, err := strconv.ParseFloat(string(b), 64)
+	v, err := parseFloat(b)
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0): // out of range, among others
 		return 0, &lineFault{"not_finite", "the value %q is not finite", b}
@@ -236,6 +247,51 @@ func parseNumber(b []byte) (float64, *lineFault) {
 	}
 	return v, nil
 }
+
+// parseFloat is strconv's.
+func parseFloat(b []byte) (float64, error) {
+	if v, ok := plainNumber(b); ok {
+		return v, nil
+	}
+	return strconv.ParseFloat(string(b), 64)
+}
+
+// plainNumber reads what nearly all clients send, as ParseFloat does: digits with a
+// point among them, perhaps, and a sign. So few of them, and the power of ten, are exact,
+// and their quotient is rounded once.
+func plainNumber(b []byte) (v float64, ok bool) {
+	digits := b
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		digits = b[1:]
+	}
+	if len(digits) == 0 || len(digits) > 16 {
+		return 0, false
+	}
+	n, point := int64(0), -1
+	for i, c := range digits {
+		switch {
+		case c >= '0' && c <= '9':
+			n = 10*n + int64(c-'0')
+		case c == '.' && point < 0 && len(digits) > 1:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	v = float64(n)
+	switch {
+	case point >= 0:
+		v /= powersOfTen[len(digits)-1-point]
+	case len(digits) > 15:
+		return 0, false
+	}
+	if b[0] == '-' {
+		v = -v
+	}
+	return v, true
+}
+
+var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // cutTags takes the tags out of a metric's name, in the dialect in which
 // they are written: SignalFX name[a=b,c=d], Librato name#a=b,c=d, InfluxDB

@@ -61,10 +61,8 @@ func parseMapping(path string, text []byte, ttl time.Duration) (*mapping, error)
 
 // target is where samples of one head go.
 type target struct {
-	series *series // nil: they are dropped,
-	drop   string  // for this reason
-	milli  bool    // values are in milliseconds, and shown in seconds
-	scale  float64 // and multiplied by this
+	series *series // merge.unwanted: the mapping drops them; nil: there is no room for one more
+	scale  float64 // values are multiplied by this
 }
 
 // route is what a mapping makes of a head.
@@ -225,21 +223,17 @@ func (m *mapping) meta(k sampleType, p *mapper.MetricMapping) record.Meta {
 }
 
 // identity tells series apart: what they are, their name and their labels.
-func (r *route) identity(k sampleType) string {
-	var b strings.Builder
+func (r *route) identity(k sampleType) []byte {
 	switch k {
 	case typeHistogram:
 		k = typeTimer // they meet in one distribution
 	case typeSet, typeCheck:
 		k = typeGauge // as which they are shown
 	}
-	b.WriteByte(byte(k))
-	b.WriteString(r.name)
+	id := append([]byte{byte(k)}, r.name...)
 	for _, l := range r.labels {
-		b.WriteByte(0xff) // in no UTF-8
-		b.WriteString(l.Name)
-		b.WriteByte(0xff)
-		b.WriteString(l.Value)
+		id = append(append(id, 0xff), l.Name...) // in no UTF-8
+		id = append(append(id, 0xff), l.Value...)
 	}
-	return b.String()
+	return id
 }

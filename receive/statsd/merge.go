@@ -19,11 +19,10 @@ const (
 	// maxHead bounds the name and tags of a sample, in bytes; the page
 	// takes less.
 	maxHead = 4096
-	// headsBase and headsPerSeries bound the bytes of the heads that are kept,
-	// headCost included for each.
-	headsBase      = 8 << 20
-	headsPerSeries = 512
-	headCost       = 64
+	// headsBase, and headsPerSeries for each series that there may be, bound the heads
+	// that are kept.
+	headsBase      = 1 << 16
+	headsPerSeries = 4
 	// maxEvents bounds the events between two flushes, maxEventBytes
 	// their lines.
 	maxEvents     = 1000
@@ -49,17 +48,19 @@ type merge struct {
 	seed    maphash.Seed
 	start   time.Time
 
-	mu      sync.Mutex
-	now     time.Time
-	key     []byte            // scratch
-	targets map[string]target // by head
-	heads   int               // their bytes
-	metas   map[metaKey]*record.Meta
-	series  map[string]*series // by identity
-	active  []*series          // what the next flush looks at
-	swept   time.Time
-	points  int // of all series
-	members int // of all sets
+	mu       sync.Mutex
+	now      time.Time
+	since    time.Duration  // now, since start
+	unix     int64          // now, in Unix seconds
+	key      []byte         // scratch
+	targets  *table[target] // by head
+	metas    map[metaKey]*record.Meta
+	series   *table[*series] // by identity
+	unwanted *series         // stands for all that the mapping drops
+	active   []*series       // what the next flush looks at
+	swept    time.Time
+	points   int // of all series
+	members  int // of all sets
 
 	events     []record.Event
 	eventBytes int // of their lines
@@ -77,28 +78,28 @@ type metaKey struct {
 
 // series is one series and what came for it since the last flush.
 type series struct {
-	name      string
-	labels    []record.Label
-	meta      *record.Meta
-	kind      sampleType
+	value     float64       // a counter's sum, a gauge's value, what a set showed
+	last      time.Duration // when it was last mentioned, since merge.start
 	ttl       time.Duration
-	last      time.Time // when it was last mentioned
-	active    bool      // it is in the list of that name
-	touched   bool      // it was mentioned since the last flush
-	at        int64     // of the value of a gauge, in Unix seconds: no client says more
-	forgotten bool      // a target may still lead here
-	value     float64   // a counter's sum, a gauge's value, what a set showed
-	observed  observations
-	members   members
+	at        int64 // of the value of a gauge, in Unix seconds: no client says more
+	kind      sampleType
+	fades     bool          // its value ends with its time to live
+	active    bool          // it is in the list of that name
+	touched   bool          // it was mentioned since the last flush
+	forgotten bool          // that list may still have it
+	observed  *observations // of a timer
+	members   *members      // of a set
+	labels    []record.Label
+	meta      *record.Meta // which has its name
 }
 
 func newMerge(source *record.Source, mapping *mapping, counts *receiver.Counts, now time.Time) *merge {
 	return &merge{
 		source: source, mapping: mapping, counts: counts, limit: cmp.Or(source.MaxSeries, config.DefaultMaxSeries),
 		seed: maphash.MakeSeed(), start: now, now: now, swept: now,
-		targets: make(map[string]target),
+		targets: newTable[target](),
 		metas:   make(map[metaKey]*record.Meta),
-		series:  make(map[string]*series),
+		series:  newTable[*series](), unwanted: new(series),
 		faulty:  make(map[string]int),
 		dropped: make(map[string]int),
 	}
@@ -109,7 +110,7 @@ func newMerge(source *record.Source, mapping *mapping, counts *receiver.Counts, 
 func (m *merge) packet(data []byte, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = now
+	m.setNow(now)
 	for len(data) > 0 {
 		line, rest := data, []byte(nil)
 		if i := bytes.IndexByte(data, '\n'); i >= 0 {
@@ -118,6 +119,10 @@ func (m *merge) packet(data []byte, now time.Time) {
 		m.line(bytes.TrimSuffix(line, []byte{'\r'}))
 		data = rest
 	}
+}
+
+func (m *merge) setNow(now time.Time) {
+	m.now, m.since, m.unix = now, now.Sub(m.start), now.Unix()
 }
 
 // tooLong takes the beginning of a line that a listener has no room for, and why.
@@ -131,6 +136,7 @@ func (m *merge) line(line []byte) {
 	switch {
 	case len(line) == 0:
 		return
+	case line[0] != '_': // what most are is looked at first
 	case bytes.HasPrefix(line, []byte("_e{")):
 		m.event(line)
 		return
@@ -150,9 +156,9 @@ func (m *merge) line(line []byte) {
 	}
 	name, rest := line[:i], line[i+1:]
 	for more := true; more; more = len(rest) > 0 {
-		var s sample
+		s := sample{head: head{name: name}, rate: 1}
 		var fault *lineFault
-		if s, rest, fault = cutSample(name, rest); fault != nil {
+		if rest, fault = s.cut(rest); fault != nil {
 			m.refuse(line, fault)
 		} else {
 			m.sample(line, &s)
@@ -197,33 +203,44 @@ func (m *merge) sample(line []byte, s *sample) {
 		}
 		return
 	}
+	if bytes.IndexByte(s.values, ':') < 0 {
+		m.value(line, s, s.values)
+		return
+	}
 	if fault := s.several(); fault != nil {
 		m.refuse(line, fault)
 		return
 	}
-	var t target
-	known := false
 	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
-		v, fault := parseNumber(value)
-		if fault == nil && !known { // no series for the sake of a bad value
-			t, fault = m.target(&s.head)
-			known = fault == nil
+		m.value(line, s, value)
+	}
+}
+
+// value takes one value of a sample.
+func (m *merge) value(line []byte, s *sample, text []byte) {
+	v, fault := parseNumber(text)
+	if fault == nil { // no series for the sake of a bad value
+		var t target
+		if t, fault = m.target(&s.head); fault == nil && m.fits(t) {
+			fault = m.add(t, s, v, text)
 		}
-		if fault == nil && m.fits(t) {
-			fault = m.add(t, s, v, value)
-		}
-		if fault != nil {
-			m.refuse(line, fault)
-		}
+	}
+	if fault != nil {
+		m.refuse(line, fault)
 	}
 }
 
 // fits says whether a value has a series; where not, it is counted.
 func (m *merge) fits(t target) bool {
-	if t.series == nil {
-		m.dropped[t.drop]++
+	switch t.series {
+	case nil:
+		m.dropped["max_series"]++
+	case m.unwanted:
+		m.dropped["mapping"]++
+	default:
+		return true
 	}
-	return t.series != nil
+	return false
 }
 
 // target finds or makes the series of a head.
@@ -236,7 +253,8 @@ func (m *merge) target(h *head) (target, *lineFault) {
 	m.key = append(m.key, h.origin...)
 	m.key = append(m.key, 0xff)
 	m.key = append(m.key, h.host...)
-	if t, ok := m.targets[string(m.key)]; ok && (t.series == nil || !t.series.forgotten) {
+	hash := m.targets.hash(m.key)
+	if t, ok := m.targets.get(hash); ok {
 		return t, nil
 	}
 	if len(m.key) > maxHead {
@@ -246,54 +264,60 @@ func (m *merge) target(h *head) (target, *lineFault) {
 	if fault != nil {
 		return target{}, fault
 	}
-	t := target{drop: "mapping", milli: h.kind == typeTimer, scale: r.scale}
+	t := target{series: m.unwanted, scale: r.scale}
 	if !r.drop {
 		t.series = m.find(h.kind, &r)
 		switch {
 		case t.series == nil:
-			return target{drop: "max_series"}, nil // the next time there may be room
+			return t, nil // the next time there may be room
 		case (t.series.kind == typeSet) != (h.kind == typeSet):
 			return target{}, &lineFault{"duplicate_name", "there is a set and a gauge or service check of this name; what came first stays", nil}
 		}
 	}
-	m.heads += len(m.key) + headCost
-	if m.heads > headsBase+headsPerSeries*m.limit {
-		clear(m.targets) // a client that makes up names; the series stay
-		m.heads = len(m.key) + headCost
+	if m.targets.used >= headsBase+headsPerSeries*m.limit {
+		m.targets.clear() // a client that makes up names; the series stay
 	}
-	m.targets[string(m.key)] = t
+	m.targets.put(hash, t)
 	return t, nil
 }
 
 // find finds or makes a series; nil when there is no room for one more.
 func (m *merge) find(k sampleType, r *route) *series {
-	id := r.identity(k)
-	if se := m.series[id]; se != nil {
+	id := m.series.hash(r.identity(k))
+	if se, ok := m.series.get(id); ok {
 		return se
 	}
-	if len(m.series) >= m.limit {
+	if m.series.used >= m.limit {
 		return nil
 	}
 	metaKey := metaKey{r.metric, r.meta.Type, r.meta.Unit, strings.Join(r.mapped, ",")}
 	meta := m.metas[metaKey]
 	if meta == nil {
-		if len(m.metas) > 1024+2*len(m.series) {
+		if len(m.metas) > 1024+2*m.series.used {
 			clear(m.metas)
 		}
 		meta = &r.meta
 		m.metas[metaKey] = meta
 	}
-	se := &series{name: r.name, labels: r.labels, meta: meta, kind: k, ttl: r.ttl, last: m.now}
-	m.series[id] = se
+	se := &series{labels: r.labels, meta: meta, kind: k, ttl: r.ttl, last: m.since}
+	switch k {
+	case typeSet:
+		se.members = new(members)
+	case typeTimer, typeHistogram:
+		se.observed = new(observations)
+	default:
+		se.fades = k != typeCounter
+	}
+	m.series.put(id, se)
 	return se
 }
 
 // touch notes that a series is mentioned.
 func (m *merge) touch(se *series) {
-	if se.meta.Type == record.Gauge && se.kind != typeSet && m.now.Sub(se.last) >= se.ttl {
+	if se.fades && m.since-se.last >= se.ttl {
 		se.value = 0 // it ended, and begins anew
 	}
-	se.last, se.touched = m.now, true
+	se.last, se.touched = m.since, true
 	if !se.active {
 		se.active = true
 		m.active = append(m.active, se)
@@ -305,7 +329,7 @@ func (m *merge) add(t target, s *sample, v float64, text []byte) *lineFault {
 	if s.kind == typeCounter {
 		v /= s.rate
 	}
-	if t.milli {
+	if s.kind == typeTimer {
 		v /= 1000
 	}
 	v *= t.scale
@@ -333,7 +357,7 @@ func (m *merge) add(t target, s *sample, v float64, text []byte) *lineFault {
 		se.at = max(se.at, at)
 	case s.kind == typeGauge, s.kind == typeCheck:
 		at, own := m.sampleTime(s)
-		if own && at < se.at && m.now.Sub(se.last) < se.ttl {
+		if own && at < se.at && m.since-se.last < se.ttl {
 			return nil // it is no news, and no fault either
 		}
 		m.touch(se)
@@ -351,10 +375,10 @@ func (m *merge) add(t target, s *sample, v float64, text []byte) *lineFault {
 // itself. A clock that is ahead must not keep later values off the page, and
 // what is of now is never late, though our clock was set back.
 func (m *merge) sampleTime(s *sample) (at int64, own bool) {
-	if s.time.IsZero() || s.time.After(m.now) {
-		return m.now.Unix(), false
+	if s.time == 0 || s.time > m.unix {
+		return m.unix, false
 	}
-	return s.time.Unix(), true
+	return s.time, true
 }
 
 func infinite(text []byte) *lineFault {
@@ -364,6 +388,6 @@ func infinite(text []byte) *lineFault {
 func (m *merge) addMember(se *series, member []byte) {
 	m.touch(se)
 	before := se.members.size()
-	se.members.add(maphash.Bytes(m.seed, member), m.now.Sub(m.start), m.members >= maxMembersAll)
+	se.members.add(maphash.Bytes(m.seed, member), m.since, m.members >= maxMembersAll)
 	m.members += se.members.size() - before
 }

@@ -20,7 +20,7 @@ const (
 // as there are too many. Values on two sides of a histogram's bound never become
 // one.
 type observations struct {
-	list  []observation // ascending
+	list  []observation // in the order of compact, and behind those as they came
 	level int           // 0: the values as they are
 }
 
@@ -50,15 +50,23 @@ func (os *observations) add(v, weight float64, buckets []float64, full bool) {
 		i, _ := slices.BinarySearch(buckets, v)
 		n.bucket = int32(i)
 	}
-	i, found := slices.BinarySearchFunc(os.list, n, observation.compare)
-	if found {
-		os.list[i].join(&n)
+	os.list = append(os.list, n)
+	if !os.tooMany(full) {
 		return
 	}
-	os.list = slices.Insert(os.list, i, n)
-	for (len(os.list) > maxPoints || full && len(os.list) > minPoints) && os.level < weighted.MaxLevel {
+	for os.compact(); os.tooMany(full) && os.level < weighted.MaxLevel; {
 		os.coarsen()
 	}
+}
+
+func (os *observations) tooMany(full bool) bool {
+	return len(os.list) > maxPoints || full && len(os.list) > minPoints
+}
+
+// compact sorts them, and makes one of those that are in one cell.
+func (os *observations) compact() {
+	slices.SortFunc(os.list, observation.compare)
+	os.list = weighted.Merge(os.list, func(a, b *observation) bool { return a.compare(*b) == 0 }, (*observation).join)
 }
 
 func (o *observation) join(n *observation) {
@@ -71,13 +79,13 @@ func (os *observations) coarsen() {
 	for i := range os.list {
 		os.list[i].cell = weighted.Cell(os.list[i].value, os.level)
 	}
-	os.list = weighted.Merge(os.list, func(a, b *observation) bool { return a.compare(*b) == 0 }, (*observation).join)
+	os.compact()
 }
 
 // clear forgets all, and gives back what is more than most series need.
 func (os *observations) clear() {
 	os.level, os.list = 0, os.list[:0]
-	if cap(os.list) > 4*minPoints {
+	if cap(os.list) > minPoints {
 		os.list = nil
 	}
 }

@@ -351,8 +351,8 @@ func TestRelativeGauge(t *testing.T) {
 	step(0, "", "")
 	step(5*time.Minute, "a:+1|g", "set a 1\n")
 	step(time.Hour, "b:1|g", "set b 1\n")
-	if len(m.series) != 1 {
-		t.Errorf("%d series are kept", len(m.series))
+	if m.series.used != 1 || m.targets.used != 1 {
+		t.Errorf("%d series and %d heads are kept", m.series.used, m.targets.used)
 	}
 	step(0, "a:+2|g", "set a 2\n")
 }
@@ -445,7 +445,7 @@ func TestManySets(t *testing.T) {
 		t.Errorf("%d members are kept, more than %d", m.members, most)
 	}
 	kept := 0
-	for _, se := range m.series {
+	for se := range m.series.all() {
 		kept += se.members.size()
 	}
 	if kept != m.members {
@@ -572,9 +572,9 @@ func TestMadeUpNames(t *testing.T) {
 	most := 0
 	for i := range 200_000 {
 		m.packet(fmt.Appendf(nil, "name.that.nobody.has.used.before.%d:1|c", i), epoch)
-		most = max(most, len(m.targets))
+		most = max(most, m.targets.used)
 	}
-	if most > (headsBase+10*headsPerSeries)/headCost || most == 200_000 {
+	if most > headsBase+10*headsPerSeries || most == 200_000 {
 		t.Errorf("%d heads were kept", most)
 	}
 	if n := m.dropped["mapping"]; n != 200_000 {
