@@ -4,13 +4,16 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -89,6 +92,106 @@ func BenchmarkLimitBinary(b *testing.B) {
 		b.ReportMetric(float64(info.Size())/1e6, "MB")
 	}
 	b.ReportMetric(15, "MB-limit")
+}
+
+// BenchmarkLimitBinaryParts is what the program is made of: code and data of each module, of
+// each of our folders, and of the standard library, and of what the linker makes of all, such
+// as the table of lines, as much as the part has of the code.
+func BenchmarkLimitBinaryParts(b *testing.B) {
+	program := built(b)
+	info, err := os.Stat(program)
+	if err != nil {
+		b.Fatal(err)
+	}
+	whole := float64(info.Size())
+	code, data := symbolsByPart(b)
+	var ofCode, ofData float64
+	for _, size := range code {
+		ofCode += size
+	}
+	for _, size := range data {
+		ofData += size
+	}
+	const least = 100_000 // of a part of its own
+	parts := map[string]float64{"rest": 0}
+	for part := range maps.Keys(code) {
+		size := data[part] + code[part]*(whole-ofData)/ofCode
+		if size < least {
+			part = "rest"
+		}
+		parts[part] += size
+	}
+	for _, part := range slices.SortedFunc(maps.Keys(parts), func(a, b string) int { return cmp.Compare(parts[b], parts[a]) }) {
+		b.Run("kind="+part, func(b *testing.B) {
+			for b.Loop() {
+				b.ReportMetric(parts[part]/1e6, "MB")
+			}
+		})
+	}
+}
+
+// symbolsByPart gives the bytes of code and of data that have a symbol, by what they are of.
+func symbolsByPart(b *testing.B) (code, data map[string]float64) {
+	b.Helper()
+	output := func(args ...string) string {
+		c := exec.Command("go", args...)
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		out, err := c.Output()
+		if err != nil {
+			b.Fatalf("go %q: %v", args, err)
+		}
+		return string(out)
+	}
+	modules := make(map[string]string)
+	for line := range strings.Lines(output("list", "-deps", "-f", "{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}", ".")) {
+		if name, module, _ := strings.Cut(strings.TrimSpace(line), " "); module != "" {
+			modules[name] = module
+		}
+	}
+	program := filepath.Join(b.TempDir(), "scriptbridge")
+	output("build", "-trimpath", "-buildvcs=false", "-o", program, ".")
+	code, data = make(map[string]float64), make(map[string]float64)
+	for line := range strings.Lines(output("tool", "nm", "-size", program)) {
+		f := strings.Fields(line) // address, size, type, name
+		if len(f) < 4 {
+			continue
+		}
+		size, err := strconv.ParseFloat(f[1], 64)
+		part := partOf(strings.ReplaceAll(f[3], "%2e", "."), modules)
+		switch {
+		case err != nil || size > 16<<20: // what is all zero takes no room in the file
+		case strings.ContainsAny(f[2], "tT"):
+			code[part] += size
+		case strings.ContainsAny(f[2], "rR"):
+			data[part] += size
+		}
+	}
+	return code, data
+}
+
+// partOf says what a symbol is of.
+func partOf(symbol string, modules map[string]string) string {
+	symbol, _, _ = strings.Cut(symbol, "[") // of something generic: where that is written
+	dir, name := path.Split(symbol)
+	name, _, _ = strings.Cut(name, ".")
+	pkg := dir + name
+	own, ours := strings.CutPrefix(pkg, "scriptbridge/")
+	top, _, _ := strings.Cut(strings.TrimPrefix(pkg, "vendor/"), "/")
+	switch module := modules[pkg]; {
+	case pkg == "main":
+		return "ours:main"
+	case ours:
+		folder, _, _ := strings.Cut(own, "/")
+		return "ours:" + folder
+	case module != "":
+		return strings.ReplaceAll(strings.TrimPrefix(module, "github.com/"), "/", ":")
+	case strings.HasPrefix(pkg, "type:") || strings.HasPrefix(pkg, "go:"):
+		return "types-and-tables"
+	case strings.Contains(top, "golang.org"):
+		return "go:vendor"
+	default:
+		return "go:" + top
+	}
 }
 
 // BenchmarkLimitLook is what a look for changes costs that finds none, one of which is made

@@ -37,6 +37,7 @@ var benchmarks = []benchmark{
 	{"script/dialect/instrumental BenchmarkLimitLines", lines, "a line for Instrumental's agent"},
 	{"script/dialect/nagios BenchmarkLimitLines", lines, "a line of a Nagios plugin's performance data"},
 	{"script/dialect/scalyr BenchmarkLimitLines", lines, "a record of a Scalyr monitor"},
+	{"script/dialect/textfile BenchmarkLimitLines", lines, "a line of a `.prom` file"},
 	{"receive/collectd BenchmarkLimitValue", receivers, "a value of collectd's"},
 	{"e2e BenchmarkLimitAgainstCollectdExporter", receivers, "collectd's packets, against collectd_exporter"},
 	{"e2e BenchmarkLimitAgainstStatsDExporter", receivers, "StatsD's lines, against statsd_exporter"},
@@ -44,6 +45,7 @@ var benchmarks = []benchmark{
 	{"upload/coscale BenchmarkLimitUpload", upload, "what is sent in a minute, from the batch to the removal from the spool"},
 	{"upload/coscale BenchmarkLimitCatchUp", upload, "an hour's spool of 100,000 samples a minute, sent"},
 	{"BenchmarkLimitBinary", binary, "size of the stripped binary"},
+	{"BenchmarkLimitBinaryParts", binary, "of the binary"},
 	{"BenchmarkLimitStart", binary, "time from the start to the first page"},
 }
 
