@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 
 	bolt "go.etcd.io/bbolt"
@@ -39,7 +40,9 @@ func (a *about) row(bucket string, key, value []byte) error {
 }
 
 // other says whether the file is of another format.
-func (a *about) other() bool { return a.format != nil && string(a.format) != a.Format }
+func (a *about) other() bool {
+	return a.format != nil && string(a.format) != a.Format && (a.Former == "" || string(a.format) != a.Former)
+}
 
 func (a *about) newer(path string) error {
 	if !a.other() {
@@ -65,7 +68,8 @@ func (a *about) write(f *File) error {
 	if err != nil {
 		return err
 	}
-	if whole && a.format != nil && (a.version == "" || a.version == string(a.used)) {
+	f.format = a.Format
+	if whole && string(a.format) == a.Format && (a.version == "" || a.version == string(a.used)) {
 		return nil
 	}
 	err = f.Update(func(tx *bolt.Tx) error {
@@ -78,6 +82,9 @@ func (a *about) write(f *File) error {
 		return errors.Join(b.Put(formatKey, []byte(a.Format)), b.Put(versionKey, []byte(a.version)))
 	})
 	if whole && !errors.Is(err, ErrDamaged) {
+		if err != nil && a.Former != "" {
+			f.format = cmp.Or(string(a.format), a.Former)
+		}
 		return nil
 	}
 	return err

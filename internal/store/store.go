@@ -60,8 +60,9 @@ type Options struct {
 	Growth int
 	// Format is what the rows of this version are, which the file says in the
 	// bucket About; a file that says another one is a *NewerError. One that says
-	// nothing is older than that, and the same.
-	Format, About string
+	// nothing is older than that, and the same. Former is the format before, if there
+	// was one: such a file is taken for this one's, and says so from then on.
+	Format, Former, About string
 	// Buckets are made where they are missing.
 	Buckets []string
 	// Row judges a row before the file is used, by the bucket that it is in: an
@@ -106,6 +107,7 @@ type File struct {
 	changed time.Time
 
 	page   int64         // the size of a page
+	format string        // what the file says; see Format
 	number atomic.Uint64 // of the last transaction that lasts
 
 	// Of those who write:
@@ -249,6 +251,10 @@ func (f *File) write(now bool) {
 		f.size, f.changed = info.Size(), info.ModTime()
 	}
 }
+
+// Format is the file's format: Options.Format, or Former while the disk has no room
+// to write that down.
+func (f *File) Format() string { return f.format }
 
 // Rename gives the file another path in the same folder. What has that path is
 // lost. Only who writes may call it.

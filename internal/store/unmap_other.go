@@ -8,3 +8,5 @@ import bolt "go.etcd.io/bbolt"
 
 func forbid(*bolt.DB) {}
 func unmap(*bolt.DB)  {}
+
+func forgetPages(*bolt.DB) {}

@@ -25,6 +25,11 @@ func (f *File) View(run func(*bolt.Tx) error) error {
 	return cmp.Or(err, f.call(tx.Rollback))
 }
 
+// Forget has the pages of the file that were looked at not count as the program's
+// memory any more: who walks through a large file would have all of it there, until the
+// system needs the room. It must be called from within a transaction.
+func (f *File) Forget() { forgetPages(f.db) }
+
 // begin begins a transaction. A file that has become what it was before its last
 // one, as it does where the newer of its metas was harmed, is not used: the store
 // does not know what is free then. Nor is one that could not be mapped when it

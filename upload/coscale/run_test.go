@@ -1,8 +1,8 @@
 package coscale
 
 import (
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"os"
@@ -99,10 +99,12 @@ func TestUploadGivesRoomBack(t *testing.T) {
 			return info.Size()
 		}
 		b := &record.Batch{}
-		for i := range 100_000 {
-			b.Samples = append(b.Samples, record.Sample{
-				Name: "n", Value: 1, Labels: []record.Label{{Name: "long", Value: strings.Repeat(fmt.Sprint(i), 40)}},
-			})
+		for range 100_000 {
+			var label string // which cannot be compressed to nothing
+			for range 10 {
+				label += rand.Text()
+			}
+			b.Samples = append(b.Samples, record.Sample{Name: "n", Value: 1, Labels: []record.Label{{Name: "long", Value: label}}})
 		}
 		r.put(b)
 		if size() < 16<<20 {

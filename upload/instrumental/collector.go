@@ -51,13 +51,13 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("the collector answered %q to %s", e.Answer, e.Step)
 }
 
-// Send connects, says the lines and disconnects, as the vendor's daemons do
+// SendText connects, says the lines that tell writes and disconnects, as the vendor's daemons do
 // each round. The protocol acknowledges no data. What stands in for it: after
 // the last line our side of the connection is closed, and then, not before, the
 // other side must end it in good order, with all of ours acknowledged by its
 // machine. Whoever ends earlier, breaks it off, keeps it open or says what no
 // collector says may not have had the lines, which is an error.
-func (c *collectorClient) Send(ctx context.Context, lines []string) error {
+func (c *collectorClient) SendText(ctx context.Context, tell func(write func(text []byte) error) error) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
 		return err
@@ -70,19 +70,19 @@ func (c *collectorClient) Send(ctx context.Context, lines []string) error {
 	if err := c.greet(conn, reader); err != nil {
 		return err
 	}
-	if err := conn.SetDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(writeTimeout)); err != nil { // for who reads
 		return err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- ending(conn, reader) }()
-	w := bufio.NewWriterSize(conn, 32<<10)
-	for _, line := range lines {
-		w.WriteString(line) //nolint:errcheck // Flush gives the first error
-		if err := w.WriteByte('\n'); err != nil {
-			return fmt.Errorf("sending to the collector: %w", err)
+	err = tell(func(text []byte) error {
+		err := conn.SetDeadline(time.Now().Add(writeTimeout))
+		if err == nil {
+			_, err = conn.Write(text)
 		}
-	}
-	if err := w.Flush(); err != nil {
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("sending to the collector: %w", err)
 	}
 	return end(ctx, conn, ended, cmp.Or(c.endTimeout, endTimeout))

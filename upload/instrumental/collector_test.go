@@ -98,6 +98,18 @@ func (p *peer) collector() *collectorClient {
 	}
 }
 
+// Send is SendText of lines.
+func (c *collectorClient) Send(ctx context.Context, lines []string) error {
+	return c.SendText(ctx, func(write func([]byte) error) error {
+		for _, l := range lines {
+			if err := write([]byte(l + "\n")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func TestSend(t *testing.T) {
 	p := newPeer(t, nil)
 	lines := []string{"gauge web.load 1 1500000000 1", "notice 1500000000 0 x"}

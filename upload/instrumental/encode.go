@@ -17,7 +17,8 @@ type encoder struct {
 	host, statsdPrefix string
 	batch              *record.Batch
 	tx                 *spool.Tx
-	lines              []string
+	text               []byte // the lines, each with its end
+	lines              int
 	skipped            map[string]int
 }
 
@@ -81,7 +82,7 @@ func (s *encoder) sample(smp *record.Sample) error {
 		s.skipped["not_finite"]++
 		return nil
 	}
-	s.lines = append(s.lines, line)
+	s.line(line)
 	return nil
 }
 
@@ -159,8 +160,13 @@ func (s *encoder) event(e *record.Event) error {
 	if e.Message != "" {
 		text += ": " + e.Message
 	}
-	s.lines = append(s.lines, noticeLine(e.Start, e.Stop, text))
+	s.line(noticeLine(e.Start, e.Stop, text))
 	return nil
+}
+
+func (s *encoder) line(line string) {
+	s.text = append(append(s.text, line...), '\n')
+	s.lines++
 }
 
 // key is where something of the source's is kept. It is hashed: names are long,

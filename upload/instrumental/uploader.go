@@ -1,6 +1,7 @@
 package instrumental
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -43,8 +44,13 @@ const (
 	// round is how often lines are sent. The service knows whole minutes; the
 	// vendor's daemons connect once in each of their rounds too.
 	round = 30 * time.Second
-	// mostAtOnce bounds the bytes of one connection.
-	mostAtOnce = 1 << 20
+	// readAtOnce bounds the bytes of the entries that are held at once; sentAtOnce
+	// those of one connection, which begins with as much as was read, and has twice
+	// that after each that went well: an outage's backlog is not a matter of how long
+	// it takes to connect. mostEntries bounds those that it has.
+	readAtOnce  = 1 << 20
+	sentAtOnce  = 16 << 20
+	mostEntries = 20_000
 	// eventsKept is for how long an event that is repeated is the same one.
 	eventsKept = 24 * time.Hour
 	// mentionAgain is how exactly the last mention of an event is known: one that
@@ -76,19 +82,15 @@ func (u *Uploader) Put(b *record.Batch) error {
 	// A transaction may be run twice, so it begins anew each time.
 	err := u.o.Spool.Take(func(tx *spool.Tx) error {
 		said = encoder{host: u.o.Host, statsdPrefix: u.o.StatsDPrefix, batch: b, tx: tx, skipped: make(map[string]int)}
-		if err := said.all(); err != nil || len(said.lines) == 0 {
+		if err := said.all(); err != nil || said.lines == 0 {
 			return err
 		}
-		data, err := json.Marshal(said.lines)
-		if err != nil {
-			return err
-		}
-		return tx.Append(b.Time, len(said.lines), data)
+		return tx.Append(b.Time, said.lines, said.text)
 	})
 	if err != nil {
 		return fmt.Errorf("upload to Instrumental: %w", err)
 	}
-	if len(said.lines) > 0 {
+	if said.lines > 0 {
 		u.wake()
 	}
 	u.o.Spool.Skipped(said.skipped)
@@ -152,36 +154,81 @@ func (u *Uploader) send(ctx context.Context) error {
 	// What cannot be set aside stays, and nothing else stays for that.
 	var staying error
 	var last spool.Key // of those among which something stays
+	most := readAtOnce
 	for {
-		entries, err := u.o.Spool.Read(last, endOfTime, mostAtOnce)
-		if err != nil || len(entries) == 0 {
+		first, err := u.o.Spool.Read(last, endOfTime, readAtOnce)
+		if err != nil || len(first) == 0 {
 			return errors.Join(err, staying)
 		}
-		var lines []string
-		var aside []spool.Aside
-		bad := make(map[spool.Key]bool)
-		for _, e := range entries {
-			some, err := readLines(e.Data)
-			if err != nil {
-				bad[e.Key] = true
-				aside = append(aside, spool.Aside{Why: err, Shown: []byte(`null`), Items: e.Items, At: e.Key.Time()})
-			}
-			lines = append(lines, some...)
-		}
-		if len(lines) > 0 {
-			err = u.o.Spool.Retry(ctx, func(ctx context.Context) error { return u.o.Collector.Send(ctx, lines) })
+		var p portion
+		if p.take(first); p.size > 0 {
+			err = u.o.Spool.Retry(ctx, func(ctx context.Context) error {
+				err := u.o.Collector.SendText(ctx, func(write func(text []byte) error) error {
+					p = portion{}
+					return u.portion(&p, first, most, write)
+				})
+				most = min(2*most, sentAtOnce)
+				if err != nil {
+					most = readAtOnce
+				}
+				return err
+			})
 			if err != nil {
 				return err
 			}
 		}
-		if err := u.o.Spool.SetAside(aside...); err != nil {
-			staying, last = err, entries[len(entries)-1].Key
-			entries = slices.DeleteFunc(entries, func(e spool.Entry) bool { return bad[e.Key] })
+		if err := u.o.Spool.SetAside(p.aside...); err != nil {
+			staying, last = err, p.entries[len(p.entries)-1].Key
+			p.entries = slices.DeleteFunc(p.entries, func(e spool.Entry) bool { return p.bad[e.Key] })
 		}
-		if err := u.done(entries, bad); err != nil {
+		if err := u.done(p.entries, p.bad); err != nil {
 			return err
 		}
 	}
+}
+
+// portion is what is sent over one connection.
+type portion struct {
+	entries []spool.Entry // without their data
+	aside   []spool.Aside
+	bad     map[spool.Key]bool
+	size    int // of the lines, in bytes
+}
+
+// take takes entries in, and gives their lines.
+func (p *portion) take(entries []spool.Entry) (text []byte) {
+	for _, e := range entries {
+		before := len(text)
+		var err error
+		if text, err = appendLines(text, e.Data); err != nil {
+			if p.bad == nil {
+				p.bad = make(map[spool.Key]bool)
+			}
+			p.bad[e.Key] = true
+			p.aside = append(p.aside, spool.Aside{Why: err, Shown: []byte(`null`), Items: e.Items, At: e.Key.Time()})
+		}
+		p.size += len(text) - before
+		p.entries = append(p.entries, spool.Entry{Key: e.Key, Items: e.Items})
+	}
+	return text
+}
+
+// portion writes entries, and those that come after them, as far as one connection
+// goes. It holds those alone that it reads at once.
+func (u *Uploader) portion(p *portion, entries []spool.Entry, most int, write func(text []byte) error) error {
+	for len(entries) > 0 {
+		if err := write(p.take(entries)); err != nil {
+			return err
+		}
+		if p.size >= most || len(p.entries) >= mostEntries {
+			return nil
+		}
+		var err error
+		if entries, err = u.o.Spool.Read(p.entries[len(p.entries)-1].Key, endOfTime, readAtOnce); err != nil {
+			return nil //nolint:nilerr // the next Read tells it; what was written is sent
+		}
+	}
+	return nil
 }
 
 // done takes entries out of the queue, and counts them, but for those that were
@@ -208,18 +255,28 @@ func (u *Uploader) done(entries []spool.Entry, bad map[spool.Key]bool) error {
 // is not waited for.
 var endOfTime = time.Unix(0, math.MaxInt64)
 
-// readLines reads an entry of the spool.
-func readLines(data []byte) ([]string, error) {
+// appendLines appends the lines of an entry: each with its end, as they stand there.
+// A former version wrote a JSON list of them.
+func appendLines(text, data []byte) ([]byte, error) {
+	switch {
+	case len(data) > 0 && data[0] == '[':
+	case len(data) == 0 || data[len(data)-1] != '\n' || bytes.IndexByte(data, '\r') >= 0:
+		return text, errors.New("an entry that cannot be read: it does not end as a line does")
+	default:
+		return append(text, data...), nil
+	}
 	var lines []string
 	if err := json.Unmarshal(data, &lines); err != nil {
-		return nil, fmt.Errorf("an entry that cannot be read: %w", err)
+		return text, fmt.Errorf("an entry that cannot be read: %w", err)
 	}
+	before := len(text)
 	for _, l := range lines {
 		if strings.ContainsAny(l, "\r\n") {
-			return nil, errors.New("an entry that cannot be read: a line of it has a line end")
+			return text[:before], errors.New("an entry that cannot be read: a line of it has a line end")
 		}
+		text = append(append(text, l...), '\n')
 	}
-	return lines, nil
+	return text, nil
 }
 
 // forget drops what has not been spoken of for long: events after a day, the

@@ -3,6 +3,7 @@ package instrumental
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -23,7 +24,8 @@ func increments(t *testing.T, u *Uploader, from, to int) (taken int) {
 	for n := from; n < to; n += 50 {
 		b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "s"}, Time: noon.Add(time.Duration(n) * time.Second)}
 		for i := range 50 {
-			b.Samples = append(b.Samples, record.Sample{Name: "n", Value: float64(n + i), Op: record.Add, Meta: meta})
+			label := rand.Text() + rand.Text() // which cannot be compressed to nothing
+			b.Samples = append(b.Samples, record.Sample{Name: "n", Value: float64(n + i), Op: record.Add, Meta: meta, Labels: []record.Label{{Name: "l", Value: label}}})
 		}
 		if u.Put(b) != nil {
 			break
@@ -115,7 +117,7 @@ func TestAsideFails(t *testing.T) {
 	u := newUploader(uploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
 	const many = 30 // of which several make one connection
 	for i := range many {
-		bad, good := bytes.Repeat([]byte("x"), mostAtOnce/7), fmt.Appendf(nil, `["increment n %d 1 1"]`, i)
+		bad, good := bytes.Repeat([]byte("x"), readAtOnce/7), fmt.Appendf(nil, `["increment n %d 1 1"]`, i)
 		if err := s.Update(func(tx *spool.Tx) error {
 			return errors.Join(tx.Append(noon.Add(time.Duration(i)*time.Second), 1, bad), tx.Append(noon.Add(time.Duration(i)*time.Second), 1, good))
 		}); err != nil {

@@ -85,7 +85,7 @@ func (s *Spool) Restore(former func(*Aside) error) (back, left int, err error) {
 			return nil
 		}
 		lines = append(lines, a)
-		room += cost(value(newKey(a.At, 1), a.Items, a.Entry)).bytes
+		room += cost(s.rows.value(newKey(a.At, 1), a.Items, a.Entry, false)).bytes
 		back += a.Items
 		return nil
 	})

@@ -5,7 +5,8 @@
 // bytes.
 //
 // spool.go opens and closes, tx.go is what a transaction can do, commit.go
-// brings the transactions of many callers to disk with one sync, stats.go
+// brings the transactions of many callers to disk with one sync, row.go is how an
+// entry stands in the file, stats.go
 // counts. shrink.go gives space back, lost.go deals with files
 // that are of no use any more. aside.go keeps what was refused for good, and
 // restore.go queues it again. retry.go has the pauses between attempts.
@@ -47,7 +48,7 @@ type Options struct {
 	// Fatal ends the program; see store.Options.
 	Fatal func(error)
 
-	noSync bool // for tests
+	noSync, plain bool // for tests: nothing is synced; nothing is compressed
 }
 
 // Spool is a queue on disk. All methods are safe for concurrent use, and none
@@ -59,6 +60,9 @@ type Spool struct {
 	fs     fsx.FS
 	fatal  func(error)
 	noSync bool
+	plain  bool
+	rows   rows
+	walked atomic.Int64 // see walk
 
 	// queued are the transactions that wait for the next commit.
 	queued struct {
@@ -121,7 +125,9 @@ const (
 	stateName = "state"
 	aboutName = "about"
 	// format is what a version says in it that knows other buckets, or other rows.
-	format = "1"
+	format = "2"
+	// former had no compressed rows.
+	former = "1"
 )
 
 var (
@@ -140,7 +146,7 @@ func Open(o Options) (*Spool, error) {
 	if o.FS == nil {
 		o.FS = fsx.OS{}
 	}
-	s := &Spool{path: o.Path, logger: o.Logger, fs: o.FS, fatal: o.Fatal, noSync: o.noSync}
+	s := &Spool{path: o.Path, logger: o.Logger, fs: o.FS, fatal: o.Fatal, noSync: o.noSync, plain: o.plain}
 	s.max.Store(o.MaxBytes)
 	s.count.DroppedBy = make(map[string]uint64)
 	if err := s.open(); err != nil {
@@ -152,7 +158,7 @@ func Open(o Options) (*Spool, error) {
 // openFile opens a file and counts what is in it.
 func (s *Spool) openFile(path string) (file *store.File, t total, first Key, err error) {
 	file, err = store.Open(path, store.Options{
-		FS: s.fs, Fatal: s.fatal, Growth: growth, NoSync: s.noSync, About: aboutName, Format: format, Buckets: []string{queueName, stateName},
+		FS: s.fs, Fatal: s.fatal, Growth: growth, NoSync: s.noSync, About: aboutName, Format: format, Former: former, Buckets: []string{queueName, stateName},
 		Row: func(bucket string, k, v []byte) error {
 			switch {
 			case bucket == queueName && len(k) == keyLength:

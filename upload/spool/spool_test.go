@@ -30,7 +30,15 @@ func (b *buffer) lines() []string {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
+// open opens a spool whose entries take the room that their data has: most tests have
+// data that would be nearly nothing.
 func open(t testing.TB, o Options) *Spool {
+	t.Helper()
+	o.plain = true
+	return openPacked(t, o)
+}
+
+func openPacked(t testing.TB, o Options) *Spool {
 	t.Helper()
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 1 << 30
@@ -209,7 +217,7 @@ func TestNothingToWrite(t *testing.T) {
 func TestFull(t *testing.T) {
 	var said buffer
 	data := func(i int) string { return fmt.Sprintf("%-1000d", i) }
-	one := cost(value(newKey(at(0), 1), 3, []byte(data(0)))).bytes
+	one := cost(new(rows).value(newKey(at(0), 1), 3, []byte(data(0)), true)).bytes
 	s := open(t, Options{Path: file(t), MaxBytes: 10 * one, Logger: log.NewLogfmtLogger(&said)})
 	for i := range 25 {
 		put(t, s, at(i), 3, data(i))

@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"iter"
 	"math"
-	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -89,66 +87,6 @@ type Entry struct {
 	Data  []byte
 }
 
-// value is how an entry stands in the file: a checksum of the key and of all
-// that follows, since the store has none of its own; the number of items; the
-// data.
-func value(key []byte, items int, data []byte) []byte {
-	v := make([]byte, 4, 4+binary.MaxVarintLen64+len(data))
-	v = binary.AppendUvarint(v, uint64(items))
-	v = append(v, data...)
-	binary.BigEndian.PutUint32(v, checksum(key, v))
-	return v
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func checksum(key, v []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, v[4:])
-}
-
-// head reads the number of items, without a look at the checksum: it must not
-// make every page of a large queue be read.
-func head(v []byte) (items int, data []byte, ok bool) {
-	if len(v) < 5 {
-		return 0, nil, false
-	}
-	n, size := binary.Uvarint(v[4:min(len(v), 4+binary.MaxVarintLen64)])
-	if size <= 0 || n > math.MaxInt32 {
-		return 0, nil, false
-	}
-	return int(n), v[4+size:], true
-}
-
-// fill is how much of a page the store fills when entries come in order.
-const fill = 0.95
-
-// rowHead is what the store adds to each row, and to each page.
-const rowHead = 16
-
-// cost is what an entry adds to the queue. Its bytes are the room that it takes
-// in the file: the store puts as many entries into a page as fit, but at least
-// two, and then takes as many pages as they need; an eighth more is lost between
-// pieces of different size (TestBound).
-func cost(v []byte) total {
-	size, page := len(v)+keyLength+rowHead, os.Getpagesize()
-	together := max(2, int(fill*float64(page))/size)
-	pages := (rowHead + together*size + page - 1) / page
-	items, _, _ := head(v)
-	return total{entries: 1, items: uint64(items), bytes: int64(pages*page/together) * 9 / 8}
-}
-
-func (t *total) add(o total) {
-	t.entries += o.entries
-	t.items += o.items
-	t.bytes += o.bytes
-}
-
-func (t *total) remove(o total) {
-	t.entries -= o.entries
-	t.items -= o.items // wraps around, and back when it is added
-	t.bytes -= o.bytes
-}
-
 // Append adds an entry of so many items, which is what the counts of Stats
 // count. It comes out after those that have an earlier time, and after those of
 // the same time that came before.
@@ -158,7 +96,7 @@ func (t *Tx) Append(at time.Time, items int, data []byte) error {
 		return err
 	}
 	key := newKey(at, number)
-	v := value(key, items, data)
+	v := t.spool.rows.value(key, items, data, t.spool.plain || t.spool.file.Format() == former)
 	c := cost(v)
 	if most := t.spool.max.Load(); c.bytes > most {
 		return fmt.Errorf("%w: it has %d bytes, max_bytes are %d", ErrTooLarge, len(data), most)
@@ -279,6 +217,17 @@ func (t *Tx) bound(now total) error {
 
 const itemBytes = 128
 
+// walk notes that so much was read, by the count of Read, and lets go of the file's
+// pages from time to time. It is called in a transaction.
+func (s *Spool) walk(size int) {
+	if s.walked.Add(int64(size)) >= walkMost {
+		s.walked.Store(0)
+		s.file.Forget()
+	}
+}
+
+const walkMost = 4 << 20
+
 // First gives the time of the first entry; false when the queue is empty.
 func (s *Spool) First() (at time.Time, ok bool, err error) {
 	if err := s.retryUpdates(); err != nil {
@@ -307,21 +256,22 @@ func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
 		entries, damaged = nil, nil
 		limit := newKey(before, 0)
 		size := 0
+		defer func() { tx.spool.walk(size) }()
 		c := tx.queue.Cursor()
 		k, v := c.Seek([]byte(after))
 		if k != nil && string(k) == string(after) {
 			k, v = c.Next()
 		}
 		for ; k != nil && bytes.Compare(k, limit) < 0; k, v = c.Next() {
-			items, data, ok := head(v)
-			if size += max(len(v), items*itemBytes); size > most && len(entries) > 0 {
-				return nil
-			}
-			if !ok || binary.BigEndian.Uint32(v) != checksum(k, v) {
+			items, data, ok := tx.spool.rows.read(k, v)
+			if !ok {
 				damaged = append(damaged, Key(k))
 				continue
 			}
-			entries = append(entries, Entry{Key(k), items, bytes.Clone(data)})
+			if size += max(len(data), items*itemBytes); size > most && len(entries) > 0 {
+				return nil
+			}
+			entries = append(entries, Entry{Key(k), items, data})
 		}
 		return nil
 	})
