@@ -38,6 +38,7 @@ var benchmarks = []benchmark{
 	{"script/dialect/nagios BenchmarkLimitLines", lines, "a line of a Nagios plugin's performance data"},
 	{"script/dialect/scalyr BenchmarkLimitLines", lines, "a record of a Scalyr monitor"},
 	{"script/dialect/textfile BenchmarkLimitLines", lines, "a line of a `.prom` file"},
+	{"script BenchmarkLimitWay", lines, "a line on its way from a run's output to the page's series"},
 	{"receive/collectd BenchmarkLimitValue", receivers, "a value of collectd's"},
 	{"e2e BenchmarkLimitAgainstCollectdExporter", receivers, "collectd's packets, against collectd_exporter"},
 	{"e2e BenchmarkLimitAgainstStatsDExporter", receivers, "StatsD's lines, against statsd_exporter"},
