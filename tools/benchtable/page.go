@@ -126,6 +126,9 @@ func (j *job) why() string {
 	if j.failed != nil {
 		return "it failed"
 	}
+	if measured.Match(j.output) {
+		return ""
+	}
 	return j.skipped
 }
 
