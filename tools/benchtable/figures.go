@@ -104,7 +104,7 @@ func newResult(j *job, name benchfmt.Name) *result {
 		key, value, named := strings.Cut(string(part[1:]), "=")
 		if n, err := strconv.Atoi(value); named && err == nil && slices.Contains(sized, key) {
 			if r.of != "" { // the last one is the size
-				about = append(about, count(r.size)+" "+r.of)
+				about = append(about, counted(r.size, r.of))
 			}
 			r.of, r.size = key, n
 			continue
