@@ -31,8 +31,13 @@ type figure struct {
 	limits, values []float64 // of the runs
 }
 
-// ratio is 1 at the limit.
-func (f figure) ratio() float64 { return f.value / f.limit }
+// ratio is 1 at the limit, which may be none at all.
+func (f figure) ratio() float64 {
+	if f.value == f.limit {
+		return 1
+	}
+	return f.value / f.limit
+}
 
 // spread is how far the runs are apart, of the median.
 func (f figure) spread() float64 {

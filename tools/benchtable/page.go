@@ -195,6 +195,9 @@ func row(w io.Writer, about benchmark, r *result, unit string, besides bool) {
 		if f.ratio() > 1 {
 			cells[4] = "**no**"
 		}
+		if f.limit == 0 {
+			cells[3] = "–"
+		}
 	}
 	if besides {
 		var others []string
