@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,6 +89,24 @@ func TestTables(t *testing.T) {
 `
 	if want = strings.ReplaceAll(want, "TITLE", title); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestList: parts of something are one row.
+func TestList(t *testing.T) {
+	var output strings.Builder
+	var want []string
+	for i := range 9 {
+		fmt.Fprintf(&output, "BenchmarkLimitBinaryParts/kind=go:x%d-2 1 1 ns/op %d.5 MB\n", i, i)
+		want = append(want, fmt.Sprintf("go/x%d %d.5 MB", i, i))
+	}
+	jobs := []*job{{folder: ".", name: "BenchmarkLimitBinaryParts", output: []byte(output.String())}}
+	results, err := read(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := partTable(binary, jobs, results); !strings.HasSuffix(got, " | | | | | 1 | "+strings.Join(want, "; ")+" |\n") {
+		t.Error(got)
 	}
 }
 

@@ -107,6 +107,7 @@ func newResult(j *job, name benchfmt.Name) *result {
 			continue
 		}
 		key, value, named := strings.Cut(string(part[1:]), "=")
+		value = strings.ReplaceAll(value, ":", "/") // which no name of a benchmark can have
 		if n, err := strconv.Atoi(value); named && err == nil && slices.Contains(sized, key) {
 			if r.of != "" { // the last one is the size
 				about = append(about, counted(r.size, r.of))

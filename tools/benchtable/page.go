@@ -99,8 +99,11 @@ func partTable(part string, jobs []*job, results []*result) string {
 	var rows strings.Builder
 	for _, j := range inOrder(jobs) {
 		if about := aboutOf(j.key()); about.part == part {
-			for _, f := range families(slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.job != j })) {
-				familyRows(&rows, about, f)
+			all := families(slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.job != j }))
+			if !listRow(&rows, about, all) {
+				for _, f := range all {
+					familyRows(&rows, about, f)
+				}
 			}
 			if why := j.why(); why != "" {
 				fmt.Fprintf(&rows, "| %s | not measured: %s | | | | | |\n", about.title, why)
@@ -111,6 +114,25 @@ func partTable(part string, jobs []*job, results []*result) string {
 		return ""
 	}
 	return "| what | figure | limit | of the limit | within | runs | besides |\n|---|---|---|---|---|---|---|\n" + rows.String()
+}
+
+// listRow makes one row of many figures that have neither limit nor size, such as the
+// parts of something; it reports false for others.
+func listRow(w io.Writer, about benchmark, all []family) bool {
+	if len(all) < 9 {
+		return false
+	}
+	var list []string
+	for _, f := range all {
+		if r := f[0]; len(r.figures) == 1 && !r.figures[0].limited && r.of == "" {
+			list = append(list, r.config+" "+r.figures[0].text())
+		}
+	}
+	if len(list) != len(all) {
+		return false
+	}
+	fmt.Fprintf(w, "| %s | | | | | %s | %s |\n", about.title, all[0][0].figures[0].runs(), strings.Join(list, "; "))
+	return true
 }
 
 // inOrder are the jobs in the order of the table of benchmarks.
