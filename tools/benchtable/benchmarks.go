@@ -44,8 +44,6 @@ var benchmarks = []benchmark{
 	{"receive/collectd BenchmarkLimitValue", receivers, "a value of collectd's"},
 	{"e2e BenchmarkLimitAgainstCollectdExporter", receivers, "collectd's packets, against collectd_exporter"},
 	{"e2e BenchmarkLimitAgainstStatsDExporter", receivers, "StatsD's lines, against statsd_exporter"},
-	{"receive/statsd BenchmarkLimitLine", receivers, "a line of StatsD's, read and merged"},
-	{"receive/statsd BenchmarkLimitSeries", receivers, "memory of a StatsD series between two flushes, beside the page"},
 	{"receive/coscaleapi BenchmarkLimitPoints", receivers, "a point of CoScale's API, requests over loopback"},
 	{"upload/coscale BenchmarkLimitUpload", upload, "what is sent to CoScale in a minute, from the batch to the removal from the spool"},
 	{"upload/coscale BenchmarkLimitCatchUp", upload, "an hour's spool of 100,000 samples a minute, sent to CoScale"},
