@@ -50,11 +50,12 @@ func serveMany(b *testing.B, n int, interval string) (p *programRun, url string)
 	return p, url
 }
 
-// valuesByScript gives the values of a health series by script.
+// valuesByScript gives the sums of a health series by script.
 func valuesByScript(page, name string) map[string]float64 {
 	values := make(map[string]float64)
-	for _, m := range regexp.MustCompile(`(?m)^`+name+`\{script="(s\d+)"[^}]*\} (\S+)$`).FindAllStringSubmatch(page, -1) {
-		values[m[1]], _ = strconv.ParseFloat(m[2], 64)
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`\{(?:[^}]*,)?script="(s\d+)"[^}]*\} (\S+)$`).FindAllStringSubmatch(page, -1) {
+		value, _ := strconv.ParseFloat(m[2], 64)
+		values[m[1]] += value
 	}
 	return values
 }
