@@ -26,6 +26,8 @@ var benchmarks = []benchmark{
 	{"BenchmarkLimitIdleMemory", memory, "resident memory of a bridge without scripts"},
 	{"BenchmarkLimitScriptsMemory", memory, "resident memory with scripts of three series each, when all have run and both formats were served"},
 	{"script/process BenchmarkLimitRun", aRun, "a run, against a bare os/exec loop that captures both streams in a session of its own"},
+	{"BenchmarkLimitThousandScripts", aRun, "1,000 scripts a minute, the bridge's own process"},
+	{"BenchmarkLimitFirstRound", aRun, "the first round of all scripts, against `xargs -P16`"},
 	{"BenchmarkLimitLook", aRun, "a look for changes of the configuration, one every 30 seconds"},
 	{"e2e BenchmarkLimitScrapeNodeExporter", scrape, "a scrape of 100,000 unchanged series of .prom files, against node_exporter with the same files"},
 	{"collector BenchmarkLimitScrape", scrape, "a scrape of an unchanged page"},
