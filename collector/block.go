@@ -1,8 +1,12 @@
 package collector
 
 import (
+	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
+
+	"scriptbridge/internal/dense"
 )
 
 // block is the series of one family and one source: the unit in which the
@@ -26,15 +30,31 @@ type block struct {
 
 // series is one line of the page, or the lines of one distribution.
 type series struct {
-	text    string // name{labels}, as on the page; of a distribution, its family's
 	value   float64
 	expires instant
 	block   *block
-	extra   *extra // nil for most
-	line    uint32 // of the source's output
-	batch   uint32 // the last batch of its source that mentioned it
-	at      uint32 // what the value is of, in Unix seconds; exactly in extra, where one came with a time
-	sum     bool   // the last operation was an Add, or an Observe
+	extra   *extra    // nil for most
+	ref     dense.Ref // of the text, among its source's
+	origin  uint32    // see line and sum
+	batch   uint32    // the last batch of its source that mentioned it
+	at      uint32    // what the value is of, in Unix seconds; exactly in extra, where one came with a time
+}
+
+// text is name{labels}, as on the page; of a distribution, its family's.
+func (se *series) text() string { return se.block.source.texts.Get(se.ref) }
+
+// line is that of the source's output which mentioned the series last; 0 for none.
+func (se *series) line() int { return int(se.origin >> 1) }
+
+// sum reports whether the last operation was an Add, or an Observe.
+func (se *series) sum() bool { return se.origin&1 == 1 }
+
+// come notes what mentioned the series last.
+func (se *series) come(line int, sum bool) {
+	se.origin = uint32(min(max(line, 0), math.MaxInt32)) << 1
+	if sum {
+		se.origin |= 1
+	}
 }
 
 // extra is what few series have.
@@ -58,7 +78,7 @@ func (se *series) key() string {
 	if se.extra != nil && se.extra.key != "" {
 		return se.extra.key
 	}
-	return se.text
+	return se.text()
 }
 
 // distribution is what the series observed; nil where it is one line.
@@ -79,10 +99,10 @@ func (se *series) stamp() int64 {
 
 // setKey gives the series its key.
 func (se *series) setKey(key string) {
-	switch {
-	case key != se.text && se.extra == nil:
+	switch differs := key != se.text(); {
+	case differs && se.extra == nil:
 		se.extra = &extra{key: key}
-	case key != se.text:
+	case differs:
 		se.extra.key = key
 	case se.extra != nil:
 		se.extra.key = ""
@@ -116,8 +136,25 @@ func (b *block) lines() int {
 
 // sortSeries puts the block's series into the order of the page.
 func (b *block) sortSeries() {
+	if cap(b.series) > len(b.series)+len(b.series)/8 { // they stay so for long
+		b.series = slices.Clone(b.series)
+	}
 	if !b.sorted {
 		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.key(), y.key()) })
 		b.sorted = true
 	}
+}
+
+// seriesSet has series by their key.
+type seriesSet struct{ dense.Set[series] }
+
+var seed = maphash.MakeSeed()
+
+func newSeriesSet() seriesSet {
+	return seriesSet{dense.Set[series]{Hash: func(se *series) uint64 { return maphash.String(seed, se.key()) }}}
+}
+
+// get gives the series with a key; nil where there is none.
+func (s *seriesSet) get(key []byte) *series {
+	return s.Find(maphash.Bytes(seed, key), func(se *series) bool { return se.key() == string(key) })
 }

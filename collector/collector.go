@@ -159,6 +159,7 @@ func (c *Collector) ingest(b *record.Batch) []func() error {
 		c.showRefused(s)
 	}
 	clear(c.changed)
+	s.tidy()
 	lines := c.unlogged
 	c.unlogged = nil
 	return lines
@@ -226,15 +227,15 @@ func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
 		for _, se := range b.series {
 			d := se.distribution()
 			if d == nil {
-				v := SeriesView{Text: se.text, Value: se.value, Line: int(se.line), Sum: se.sum}
-				if m := b.metric; m != nil && m.meta != nil && m.meta.Calctype == record.CalctypeAverage && !se.sum {
+				v := SeriesView{Text: se.text(), Value: se.value, Line: se.line(), Sum: se.sum()}
+				if m := b.metric; m != nil && m.meta != nil && m.meta.Calctype == record.CalctypeAverage && !se.sum() {
 					v.Mean = s.def.AverageWindow
 				}
 				views = append(views, v)
 				continue
 			}
 			for i, v := range d.values() {
-				views = append(views, SeriesView{Text: string(d.bounds.appendLine(nil, se.text, i, text)), Value: v, Line: int(se.line)})
+				views = append(views, SeriesView{Text: string(d.bounds.appendLine(nil, se.text(), i, text)), Value: v, Line: se.line()})
 			}
 		}
 	}

@@ -209,7 +209,7 @@ func TestAverage(t *testing.T) {
 		for range 3 * maxPoints { // all of them now
 			_ = c.Put(whole(s, set(averageMeta, "a", 1)))
 		}
-		if n := len(c.sources[sourceKey{s.Kind, s.Name}].series[`a{script="s"}`].extra.points); n != maxPoints {
+		if n := len(c.sources[sourceKey{s.Kind, s.Name}].series.get([]byte(`a{script="s"}`)).extra.points); n != maxPoints {
 			t.Errorf("%d points are kept", n)
 		}
 	})

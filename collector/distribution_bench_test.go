@@ -43,7 +43,7 @@ func BenchmarkObservedPage(b *testing.B) {
 	c, batch := New(Options{}), timers(summaryMeta, 1000, 100_000, 1)
 	_ = c.Put(batch)
 	for _, s := range c.sources {
-		for _, se := range s.series {
+		for se := range s.series.All {
 			for i, w := 1, &se.distribution().window; i < ages; i++ {
 				same := *w[0]
 				w[i], same.ends = &same, never
@@ -52,7 +52,7 @@ func BenchmarkObservedPage(b *testing.B) {
 	}
 	for b.Loop() {
 		for _, s := range c.sources {
-			for _, se := range s.series {
+			for se := range s.series.All {
 				se.distribution().stale = true
 				c.layout.touch(se.block)
 			}

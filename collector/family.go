@@ -195,7 +195,7 @@ func (s *source) reservedBy(m *metric, f *family) *refusal {
 // about to vanish anyway.
 func (b *block) replaceable(whole bool) bool {
 	return whole && b.batch != b.source.batch &&
-		!slices.ContainsFunc(b.series, func(se *series) bool { return se.sum })
+		!slices.ContainsFunc(b.series, func(se *series) bool { return se.sum() })
 }
 
 // evict ends a family for the sake of one that s brings, and tells the other
@@ -320,7 +320,8 @@ func (c *Collector) keep(b *block, wanted func(*series) bool) {
 
 // add puts a new series into a block.
 func (c *Collector) add(b *block, key, text string) *series {
-	se := &series{text: text, block: b, expires: never}
+	se := &series{ref: b.source.texts.Add(text), block: b, expires: never}
+	b.source.shown += len(text)
 	if key != text {
 		se.extra = &extra{key: key}
 	}
@@ -339,7 +340,7 @@ func (b *block) duplicate(m *metric, key []byte) *series {
 		if o != b && o.source.def.Kind == record.Script && b.source.def.Kind == record.Script {
 			continue
 		}
-		if se := o.source.series[string(key)]; se != nil {
+		if se := o.source.series.get(key); se != nil {
 			return se
 		}
 		if se := o.source.duplicateIn(m, key); se != nil {
@@ -354,7 +355,7 @@ func (b *block) duplicate(m *metric, key []byte) *series {
 func (s *source) duplicateIn(m *metric, key []byte) *series {
 	if m.part != nil {
 		at := bytes.IndexByte(key, keyEnd) + 1
-		if se := s.series[string(key[:at])]; se != nil && se.distribution().bounds.has(key[at:]) {
+		if se := s.series.get(key[:at]); se != nil && se.distribution().bounds.has(key[at:]) {
 			return se
 		}
 	}
@@ -362,7 +363,7 @@ func (s *source) duplicateIn(m *metric, key []byte) *series {
 		var line []byte
 		for i := range m.bounds.lines() {
 			line = m.bounds.appendTail(append(line[:0], key...), i)
-			if se := s.series[string(line)]; se != nil {
+			if se := s.series.get(line); se != nil {
 				return se
 			}
 		}

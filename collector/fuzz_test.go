@@ -223,8 +223,8 @@ func checkAccepted(t *testing.T, c *Collector, b *record.Batch) {
 		}
 		m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
 		key, _ := s.appendKey(nil, m, smp)
-		se := s.series[string(key)]
-		if se == nil || se.batch == s.batch && se.line == uint32(smp.Line) && smp.Op == record.Set &&
+		se := s.series.get(key)
+		if se == nil || se.batch == s.batch && se.line() == smp.Line && smp.Op == record.Set &&
 			(m.meta == nil || m.meta.Calctype == "") && !sameFloat(se.value, smp.Value) {
 			t.Fatalf("%+v was not refused, and its series is %+v", smp, se)
 		}
@@ -249,7 +249,7 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 		}
 	}
 	for _, s := range c.sources {
-		for _, se := range s.series {
+		for se := range s.series.All {
 			checkDistribution(t, se)
 		}
 	}
@@ -281,12 +281,12 @@ func checkDistribution(t *testing.T, se *series) {
 	if d.bounds.kind == histogram {
 		counts = slices.Concat(values[:bounds], counts)
 		if counts[bounds] != counts[bounds-1] {
-			t.Fatalf("%s: %v", se.text, values)
+			t.Fatalf("%s: %v", se.text(), values)
 		}
 	}
 	for i, v := range counts {
 		if v != math.Trunc(v) || v < 0 || math.IsInf(v, 0) || i > 0 && v < counts[i-1] {
-			t.Fatalf("%s: %v", se.text, values)
+			t.Fatalf("%s: %v", se.text(), values)
 		}
 	}
 }

@@ -163,7 +163,7 @@ func (c *Collector) health(s *source, f *builtinFamily, value float64, labels ..
 // event's family lets it, it makes room.
 func (c *Collector) show(s *source, name string, f *builtinFamily, value float64, labels []record.Label) *series {
 	c.text = appendLabels(c.text[:0], name+f.metric.id.kind.suffix(), labels)
-	se := s.builtin[string(c.text)]
+	se := s.builtin.get(c.text)
 	if se == nil {
 		b := s.blocks[name]
 		if b == nil || !b.family.builtin {
@@ -176,7 +176,7 @@ func (c *Collector) show(s *source, name string, f *builtinFamily, value float64
 		}
 		text := string(c.text)
 		se = c.add(b, text, text)
-		s.builtin[se.text] = se
+		s.builtin.Add(se)
 	}
 	if se.value != value {
 		se.value = value

@@ -176,7 +176,7 @@ func (b *block) size() int {
 		n += 2*len(b.family.name) + len(b.metric.help) + 32
 	}
 	for _, se := range b.series {
-		n += se.lines() * (len(se.text) + 12)
+		n += se.lines() * (len(se.text()) + 12)
 	}
 	return n
 }

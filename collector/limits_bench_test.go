@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"scriptbridge/internal/footprint"
 	"scriptbridge/record"
 )
 
@@ -101,6 +102,7 @@ func TestResident(t *testing.T) {
 	for i, arg := range strings.Fields(args) {
 		n[i], _ = strconv.Atoi(arg)
 	}
+	footprint.Work() // as the program does
 	c := New(Options{Registry: processRegistry()})
 	switch what {
 	case "series":

@@ -39,10 +39,10 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 		for _, blk := range s.blocks {
 			if !blk.family.builtin {
 				c.keep(blk, func(se *series) bool {
-					if se.batch != s.batch && se.sum {
+					if se.batch != s.batch && se.sum() {
 						se.expires = p.expires // nothing was added, which is news too
 					}
-					return se.batch == s.batch || se.sum
+					return se.batch == s.batch || se.sum()
 				})
 			}
 		}
@@ -51,7 +51,7 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 	for _, i := range full {
 		c.putSample(&p, &b.Samples[i], true)
 	}
-	if len(s.series) > 0 {
+	if s.series.Len() > 0 {
 		s.due = min(s.due, p.expires, s.slide)
 	}
 }
@@ -73,7 +73,7 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		c.refuse(s, smp, refused)
 		return true
 	}
-	se := p.source.series[string(p.key)]
+	se := p.source.series.get(p.key)
 	if p.exceeds(m, se) {
 		if final {
 			c.refuse(p.source, smp, p.tooMany())
@@ -146,7 +146,7 @@ func (c *Collector) seriesFor(p *put, m *metric, se *series, smp *record.Sample)
 func (c *Collector) apply(p *put, m *metric, se *series, smp *record.Sample) *refusal {
 	switch {
 	case p.source.def.Verbatim && p.batch.Complete && se.batch == p.source.batch:
-		return printedTwice(p.batch.Files, int(se.line))
+		return printedTwice(p.batch.Files, se.line())
 	case smp.Op == record.Add && math.IsInf(se.value+smp.Value, 0):
 		return endlessSum
 	case smp.Op == record.Observe:
@@ -232,7 +232,7 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		c.layout.touch(b.family.blocks[0])
 	}
 	b.show(m)
-	if se := p.source.series[string(p.key)]; se != nil {
+	if se := p.source.series.get(p.key); se != nil {
 		return se, nil
 	}
 	if refused := c.endDuplicates(p, b, m); refused != nil || b.family == nil {
@@ -242,7 +242,7 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 	if m.bounds != nil {
 		se.extra.dist = &distribution{bounds: m.bounds, stale: true}
 	}
-	p.source.series[se.key()] = se
+	p.source.series.Add(se)
 	p.source.lines += se.lines()
 	return se, nil
 }
@@ -273,8 +273,7 @@ func (c *Collector) endDuplicates(p *put, b *block, m *metric) *refusal {
 func (p *put) mention(se *series, smp *record.Sample) {
 	se.batch, se.block.batch = p.source.batch, p.source.batch
 	se.expires = p.expires
-	se.line = uint32(max(smp.Line, 0))
-	se.sum = smp.Op != record.Set
+	se.come(smp.Line, smp.Op != record.Set)
 }
 
 // observe takes in an observation; false where its sums would become infinite.
@@ -299,9 +298,9 @@ func (c *Collector) update(p *put, m *metric, se *series, smp *record.Sample) {
 	p.mention(se, smp)
 	value := smp.Value
 	switch {
-	case se.sum && smp.Retry: // Put always takes what can be taken
+	case se.sum() && smp.Retry: // Put always takes what can be taken
 		value = se.value
-	case se.sum:
+	case se.sum():
 		value += se.value
 	case m.meta != nil && m.meta.Calctype == record.CalctypeAverage:
 		value = se.average(p.now, p.now.add(-p.source.def.AverageWindow), value, again)

@@ -45,12 +45,12 @@ func (b *block) append(dst []byte, f format, full func([]byte) []byte) []byte {
 func (se *series) append(dst []byte, f format) []byte {
 	if d := se.distribution(); d != nil {
 		for i, v := range d.values() {
-			dst = append(d.bounds.appendLine(dst, se.text, i, f), ' ')
+			dst = append(d.bounds.appendLine(dst, se.text(), i, f), ' ')
 			dst = append(appendValue(dst, v), '\n')
 		}
 		return dst
 	}
-	dst = append(dst, se.text...)
+	dst = append(dst, se.text()...)
 	dst = append(dst, ' ')
 	return se.appendNumbers(dst, f)
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"slices"
 
+	"scriptbridge/internal/dense"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
@@ -19,13 +20,15 @@ type source struct {
 	metrics      map[metricKey]*metric
 	labelLayouts []*labelLayout
 
-	blocks  map[string]*block  // by family name, the built-in ones too
-	series  map[string]*series // the source's own, by key
-	lines   int                // that they have on the page
-	builtin map[string]*series // what the bridge says of it, by key
-	batch   uint32             // counts batches, to tell who was mentioned
-	slide   instant            // no quantile changes by itself before
-	due     instant            // nothing of it ends or changes before
+	blocks  map[string]*block // by family name, the built-in ones too
+	series  seriesSet         // the source's own, by key
+	lines   int               // that they have on the page
+	builtin seriesSet         // what the bridge says of it, by key
+	texts   dense.Texts       // of both, and of some that are gone
+	shown   int               // the length of those that are not
+	batch   uint32            // counts batches, to tell who was mentioned
+	slide   instant           // no quantile changes by itself before
+	due     instant           // nothing of it ends or changes before
 
 	events events
 	runs   runs
@@ -40,8 +43,8 @@ func newSource(def *record.Source) *source {
 	s := &source{
 		metrics:   make(map[metricKey]*metric),
 		blocks:    make(map[string]*block),
-		series:    make(map[string]*series),
-		builtin:   make(map[string]*series),
+		series:    newSeriesSet(),
+		builtin:   newSeriesSet(),
 		slide:     never,
 		due:       never,
 		refusedBy: make(map[string]int),
@@ -104,12 +107,27 @@ func fixedLabels(def *record.Source) []record.Label {
 
 // forget removes a series from what the source holds.
 func (s *source) forget(se *series) {
+	s.shown -= len(se.text())
 	if se.block.family.builtin {
-		delete(s.builtin, se.key())
+		s.builtin.Remove(se)
 	} else {
-		delete(s.series, se.key())
+		s.series.Remove(se)
 		s.lines -= se.lines()
 	}
+}
+
+// tidy lets go of the texts of series that are gone, once they are the most.
+func (s *source) tidy() {
+	if s.texts.Size() < 2*s.shown+4096 {
+		return
+	}
+	var kept dense.Texts
+	for _, b := range s.blocks {
+		for _, se := range b.series {
+			se.ref = kept.Add(se.text())
+		}
+	}
+	s.texts = kept
 }
 
 // redefine takes over a changed definition. A rank moves the source's blocks;
@@ -211,6 +229,7 @@ func (c *Collector) expire(s *source, now instant) {
 		})
 	}
 	s.due = min(s.due, s.slide)
+	s.tidy()
 	if s.lines != before {
 		c.showSeries(s)
 	}

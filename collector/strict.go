@@ -281,7 +281,7 @@ func partOf(kind kindOf, se *series) (end string, bound float64, spelling string
 		return end, bound, ""
 	}
 	bound = floats.FromKey(binary.BigEndian.Uint64([]byte(part[2:])))
-	spelling, _ = cutLabel(strings.TrimPrefix(se.text, sampleOf(se.text)), model.BucketLabel)
+	spelling, _ = cutLabel(strings.TrimPrefix(se.text(), sampleOf(se.text())), model.BucketLabel)
 	return end, bound, spelling
 }
 
@@ -321,8 +321,8 @@ func (f *family) appendLoose(dst []byte, as format) []byte {
 // spells those of a histogram or summary, whichever way they were printed: under
 // another type it would not, and they would be other series.
 func appendCanonical(dst []byte, se *series) []byte {
-	name := sampleOf(se.text)
-	labels := se.text[len(name):]
+	name := sampleOf(se.text())
+	labels := se.text()[len(name):]
 	label := model.QuantileLabel
 	if se.block.family.kind == histogram {
 		label = model.BucketLabel
@@ -332,20 +332,20 @@ func appendCanonical(dst []byte, se *series) []byte {
 		dst = append(append(dst, name...), labels[:from]...)
 		return append(appendBoundText(dst, bound, openMetrics), labels[to:]...)
 	}
-	return append(dst, se.text...)
+	return append(dst, se.text()...)
 }
 
 // appendNamed appends those of a series' lines in a format that begin with a
 // name.
 func (se *series) appendNamed(dst []byte, name string, as format) []byte {
 	if se.distribution() == nil {
-		if sampleOf(se.text) != name {
+		if sampleOf(se.text()) != name {
 			return dst
 		}
 		if as == openMetrics {
 			dst = appendCanonical(dst, se)
 		} else {
-			dst = append(dst, se.text...)
+			dst = append(dst, se.text()...)
 		}
 		return se.appendNumbers(append(dst, ' '), as)
 	}

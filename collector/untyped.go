@@ -76,7 +76,7 @@ func (b *block) follows(s *source, name string, kind kindOf) bool {
 	}
 	claimed := claims(name, kind)
 	return !slices.ContainsFunc(b.series, func(se *series) bool {
-		sample := sampleOf(se.text)
+		sample := sampleOf(se.text())
 		return slices.Contains(claimed, sample) && (&metric{sample: sample}).memberOf(name, kind) == nil
 	})
 }
@@ -110,10 +110,11 @@ func (c *Collector) takeOut(b *block) moved {
 func (c *Collector) placeTyped(lots []moved) {
 	for _, l := range lots {
 		for _, se := range l.series {
-			i := slices.IndexFunc(l.plain, func(m *metric) bool { return m.sample == sampleOf(se.text) })
+			text := l.source.texts.Get(se.ref)
+			i := slices.IndexFunc(l.plain, func(m *metric) bool { return m.sample == sampleOf(text) })
 			m := c.typed(l.source, l.plain[i])
-			key := m.keyOf(se.text)
-			if l.source.series[key] != nil {
+			key := m.keyOf(text)
+			if l.source.series.get([]byte(key)) != nil {
 				continue // le="1" and le="1.0" are one now
 			}
 			b := l.source.blocks[m.family]
@@ -125,7 +126,8 @@ func (c *Collector) placeTyped(lots []moved) {
 			se.block = b
 			se.setKey(key)
 			b.series, b.sorted = append(b.series, se), false
-			l.source.series[key] = se
+			l.source.series.Add(se)
+			l.source.shown += len(text)
 			l.source.lines += se.lines()
 			c.layout.touch(b)
 		}

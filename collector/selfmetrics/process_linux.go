@@ -18,7 +18,7 @@ import (
 // whose length grows with the machine, and more than a third for the counters of the network, which the
 // kernel adds up over all CPUs, and which are not of this process but of all in its network.
 type processCollector struct {
-	start       prometheus.Metric // nil where it cannot be had
+	start       prometheus.Metric
 	descs       map[string]*prometheus.Desc
 	memory, fds *os.File // statm and fd, open: finding them costs more than reading them
 }
@@ -44,7 +44,7 @@ func newProcessCollector() prometheus.Collector {
 		c.descs[name] = m.Desc()
 	}
 	var err error
-	if len(c.descs) == 0 {
+	if c.start == nil {
 		return whole
 	}
 	if c.memory, err = os.Open("/proc/self/statm"); err != nil {
@@ -71,9 +71,7 @@ func (c processCollector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value)
 		}
 	}
-	if c.start != nil { // /proc/stat, which tells it, may be hidden where /proc/self is not
-		ch <- c.start
-	}
+	ch <- c.start
 	var used unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &used) == nil {
 		give("process_cpu_seconds_total", prometheus.CounterValue, float64(used.Utime.Nano()+used.Stime.Nano())/1e9)

@@ -188,12 +188,11 @@ func (g *Guard) file(file string) error {
 func (g *Guard) interpreters(file string) error {
 	at := file
 	for range interpreterDepth {
-		text := firstBytes(at)
-		head := shebangIn(text)
+		head := shebangOf(at)
 		next := []string{head.interpreter}
 		switch {
 		case !head.there || head.bom:
-			if !isText(text) {
+			if !isText(at) {
 				return nil
 			}
 			next[0] = "/bin/sh"
