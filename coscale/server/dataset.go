@@ -178,11 +178,10 @@ func (d *dataset) plainPoints(in *jsonstream.Plain) bool {
 		if more, ok := in.More(']', first); !ok || !more {
 			return ok
 		}
-		var p coscale.Point
-		if !p.Plain(in) {
+		if !d.point.Plain(in) {
 			return false
 		}
-		d.plain = append(d.plain, p)
+		d.plain = append(d.plain, d.point)
 	}
 }
 
@@ -378,20 +377,21 @@ func (d *dataset) pointList(in jsonstream.Scanner) (parts [][]coscale.Point, err
 }
 
 // readPoint reads a point, without what json.Unmarshal needs for each.
-func (d *dataset) readPoint(in jsonstream.Scanner) (p coscale.Point, err error) {
+func (d *dataset) readPoint(in jsonstream.Scanner) (coscale.Point, error) {
 	if taken, err := in.Plain(&d.text, d.point.Plain); taken || err != nil {
 		return d.point, err
 	}
 	raw, err := in.Whole()
 	switch {
 	case err != nil:
-		return p, err
+		return d.point, err
 	case raw == nil:
-		return p, jsonstream.ErrTooLong
+		return d.point, jsonstream.ErrTooLong
 	case !json.Valid(raw):
-		return p, json.Unmarshal(raw, &p) // which says why
+		return d.point, json.Unmarshal(raw, &d.point) // which says why
 	}
-	return p, p.UnmarshalJSON(raw)
+	err = d.point.UnmarshalJSON(raw)
+	return d.point, err
 }
 
 // tooMany is the answer to data that are too many for one request.

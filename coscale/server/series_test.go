@@ -124,6 +124,20 @@ func TestDatasetOfMany(t *testing.T) {
 	}
 }
 
+// The points of a long entry take no memory each but their own.
+func TestLongEntryAllocates(t *testing.T) {
+	text := `[{"m":1,"s":"a","d":[` + strings.Repeat("[-60,1.5],", 20_000) + `[0,1]]}]`
+	n := testing.AllocsPerRun(5, func() {
+		var d dataset
+		if err := d.read(bufio.NewReaderSize(strings.NewReader(text), maxValue)); err != nil || d.points != 20_001 {
+			t.Fatal(d.points, err)
+		}
+	})
+	if n > 100 {
+		t.Errorf("it allocates %v times", n)
+	}
+}
+
 // FuzzFormValue decodes what url.QueryUnescape does, in whatever pieces it comes.
 func FuzzFormValue(f *testing.F) {
 	for _, s := range []string{"a+b%20c", "%5b%5B0%2C1%5D%5d&x=1", "%", "%1", "%g0", "%0g", "a%g0", "a%0g", "a%%", "a%4", "a%41%4a%4A", "a;b", "", "&", "%%", strings.Repeat("%41a+", 10)} {
