@@ -169,7 +169,8 @@ STORMS     = ^TestContained$$|^TestRunLeavesNothingOfAStorm$$
 .PHONY: test test-python vet
 test: vet test-python ## run the tests
 	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' $(filter-out %/script/process,$(PACKAGES))
-	$(GO) -C tools/benchtable test $(TESTFLAGS) ./...
+	@# -count=1: it reads files of this module, which its cache does not look at.
+	$(GO) -C tools/benchtable test -count=1 $(TESTFLAGS) ./...
 	@# By themselves: storms of processes leave little of the machine to others.
 	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' ./script/process
 	@# With the race detector a sweep is several times slower, and the largest win.
@@ -235,7 +236,7 @@ BENCHTIME ?= 1s
 
 .PHONY: bench
 bench: ## run the benchmarks, one package after the other
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 $(PACKAGES)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 $(TESTFLAGS) $(PACKAGES)
 
 # The benchmarks that have a limit. What reads and draws them is a module of its own.
 # BENCHTABLE: more flags, such as -short, or -run=Scrape, which only shows.

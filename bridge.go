@@ -35,7 +35,7 @@ import (
 
 // serve runs the bridge until ctx ends.
 func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
-	footprint.Start()
+	footprint.Start(f.serve.profiling)
 	streams := newLogStreams(f, stdout, stderr)
 	defer streams.close() // when everybody else has said what there was to say
 	b, err := newBridge(ctx, f, streams)

@@ -64,7 +64,7 @@ func apiCommands(examples string) map[string]func(*testing.T, string) {
 		}),
 		"scriptbridge status load": func(t *testing.T, shown string) {
 			t.Setenv("SCRIPTBRIDGE_URL", bridge(t))
-			moment := regexp.MustCompile(`\d+ s ago|in \d+ s|now|[0-9.]+ m?s| +`)
+			moment := regexp.MustCompile(`\d+ s ago|in \d+ s|now|[0-9.]+ [mµ]?s| +`)
 			got := moment.ReplaceAllString(program(t, ".", "status", "load"), "?")
 			if diff := cmp.Diff(moment.ReplaceAllString(shown, "?"), got); diff != "" {
 				t.Errorf("the page shows another output: %s", diff)

@@ -25,14 +25,14 @@ import (
 
 // serveFiles starts the bridge in a folder with these files, of which those that begin
 // with #! are programs, and gives the address of its web port.
-func serveFiles(t *testing.T, files map[string]string) (p *programRun, url string) {
+func serveFiles(t testing.TB, files map[string]string) (p *programRun, url string) {
 	t.Helper()
 	return serveFilesBy(t, files, "scriptbridge")
 }
 
 // serveFilesBy is serveFiles where another program starts the bridge, which has its
 // arguments behind args.
-func serveFilesBy(t *testing.T, files map[string]string, program string, args ...string) (p *programRun, url string) {
+func serveFilesBy(t testing.TB, files map[string]string, program string, args ...string) (p *programRun, url string) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -71,7 +71,7 @@ func pageAt(url string) (string, error) {
 
 // value is that of a series on the page, by its name and labels; 0 where it is not
 // there.
-func value(t *testing.T, url, series string) float64 {
+func value(t testing.TB, url, series string) float64 {
 	t.Helper()
 	page, err := pageAt(url + "/metrics")
 	if err != nil {

@@ -19,6 +19,9 @@ import (
 // gzipped. It tells what the bridge has in memory then, and what of a processor it would need
 // for that minute, without what the scripts themselves need.
 func BenchmarkLimitHost(b *testing.B) {
+	if testing.Short() {
+		b.Skip("it plays a minute of five hosts")
+	}
 	program := built(b)
 	for _, host := range []struct {
 		scripts, each int // series of each script

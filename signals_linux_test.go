@@ -22,20 +22,20 @@ import (
 // programRun is the program, run as people run it, with a mark on all that it
 // starts.
 type programRun struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	dir  string
 	out  testkit.Buffer
 	done chan struct{} // closed when it has ended
 }
 
-func startProcess(t *testing.T, dir string, args ...string) *programRun {
+func startProcess(t testing.TB, dir string, args ...string) *programRun {
 	t.Helper()
 	return startProgramIn(t, dir, "scriptbridge", args...)
 }
 
 // startProgramIn is startProcess where another program starts it.
-func startProgramIn(t *testing.T, dir, program string, args ...string) *programRun {
+func startProgramIn(t testing.TB, dir, program string, args ...string) *programRun {
 	t.Helper()
 	p := &programRun{t: t, cmd: exec.Command(program, args...), dir: dir, done: make(chan struct{})}
 	p.cmd.Dir = dir

@@ -18,7 +18,7 @@ import (
 // whose length grows with the machine, and more than a third for the counters of the network, which the
 // kernel adds up over all CPUs, and which are not of this process but of all in its network.
 type processCollector struct {
-	start       prometheus.Metric
+	start       prometheus.Metric // nil where it cannot be had
 	descs       map[string]*prometheus.Desc
 	memory, fds *os.File // statm and fd, open: finding them costs more than reading them
 }
@@ -44,7 +44,7 @@ func newProcessCollector() prometheus.Collector {
 		c.descs[name] = m.Desc()
 	}
 	var err error
-	if c.start == nil {
+	if len(c.descs) == 0 {
 		return whole
 	}
 	if c.memory, err = os.Open("/proc/self/statm"); err != nil {
@@ -71,7 +71,9 @@ func (c processCollector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value)
 		}
 	}
-	ch <- c.start
+	if c.start != nil { // /proc/stat, which tells it, may be hidden where /proc/self is not
+		ch <- c.start
+	}
 	var used unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &used) == nil {
 		give("process_cpu_seconds_total", prometheus.CounterValue, float64(used.Utime.Nano()+used.Stime.Nano())/1e9)

@@ -49,6 +49,17 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// TestProcessStart: without the time of the start, all else is there.
+func TestProcessStart(t *testing.T) {
+	c := newProcessCollector().(processCollector)
+	c.start = nil
+	metrics := make(chan prometheus.Metric, 10)
+	c.Collect(metrics)
+	if close(metrics); len(metrics) != 6 {
+		t.Errorf("%d series", len(metrics))
+	}
+}
+
 // TestCountFDs counts where the kernel does not tell, as before Linux 6.2: the
 // size of this folder is 0.
 func TestCountFDs(t *testing.T) {

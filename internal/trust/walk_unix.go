@@ -3,6 +3,7 @@
 package trust
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -47,7 +48,7 @@ type walk struct {
 // to walks to an absolute path, through all links.
 func (w *walk) to(path string) error {
 	at, rest := "/", split(path)
-	if err := w.component(at, len(rest) > 0); err != nil {
+	if _, err := w.component(at, len(rest) > 0); err != nil {
 		return err
 	}
 	for len(rest) > 0 {
@@ -57,15 +58,15 @@ func (w *walk) to(path string) error {
 			at = filepath.Dir(at)
 			continue
 		}
-		next := filepath.Join(at, name)
-		if err := w.component(next, len(rest) > 0); err != nil {
-			return err
+		next := at + "/" + name
+		if at == "/" {
+			next = at + name
 		}
-		info, err := os.Lstat(next)
+		link, err := w.component(next, len(rest) > 0)
 		if err != nil {
 			return err
 		}
-		if info.Mode()&fs.ModeSymlink == 0 {
+		if !link {
 			at = next
 			continue
 		}
@@ -90,45 +91,52 @@ func split(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(name string) bool { return name == "" || name == "." })
 }
 
-// component looks at one file, folder or link by itself. through says that
-// something is looked up in it: a sticky folder then is as good as the owner of
-// what lies in it, which is looked at next.
-func (w *walk) component(path string, through bool) error {
-	if slices.Contains(w.policy.Except, path) {
-		return nil
+// component looks at one file, folder or link by itself, and tells whether it is a link.
+// through says that something is looked up in it: a sticky folder then is as good as the
+// owner of what lies in it, which is looked at next. It is asked for each run of a script,
+// about a dozen times, so that only a fault is made words of.
+func (w *walk) component(path string, through bool) (link bool, err error) {
+	var stat syscall.Stat_t
+	for {
+		if err = syscall.Lstat(path, &stat); !errors.Is(err, syscall.EINTR) { // as os has it
+			break
+		}
 	}
+	if err != nil {
+		return false, &fs.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	kind, mode := uint32(stat.Mode)&syscall.S_IFMT, uint32(stat.Mode)
+	link = kind == syscall.S_IFLNK
+	foreign := stat.Uid != 0 && !slices.Contains(w.policy.UIDs, stat.Uid)
+	sticky := kind == syscall.S_IFDIR && mode&syscall.S_ISVTX != 0
+	// A link's mode means nothing.
+	writable := mode&0o022 != 0 && !link && (!sticky || !through)
+	if !foreign && !writable || slices.Contains(w.policy.Except, path) {
+		return link, nil
+	}
+	return link, w.fault(path, &stat, link, foreign)
+}
+
+// fault puts into words what is wrong with a component.
+func (w *walk) fault(path string, stat *syscall.Stat_t, link, foreign bool) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return fmt.Errorf("%s: its owner cannot be seen", path)
-	}
-	sticky := info.IsDir() && info.Mode()&fs.ModeSticky != 0
-	e := &Error{
-		Path: w.path, Component: path, Mode: info.Mode().String(),
-		Link: info.Mode()&fs.ModeSymlink != 0,
-	}
-	mode := info.Mode().Perm()
+	e := &Error{Path: w.path, Component: path, Mode: info.Mode().String(), Link: link, Foreign: foreign, Owner: UserName(stat.Uid)}
 	switch {
-	case stat.Uid != 0 && !slices.Contains(w.policy.UIDs, stat.Uid):
-		e.Foreign, e.Who = true, UserName(stat.Uid)
-	case e.Link || sticky && through:
-		return nil // a link's mode means nothing
-	case mode&0o002 != 0:
+	case foreign:
+		e.Who = e.Owner
+	case uint32(stat.Mode)&0o002 != 0:
 		e.Who = "everyone"
-	case mode&0o020 != 0:
+	default:
 		// Where there is an access control list, these bits are its mask: no user or
 		// group that it names has more.
 		e.Who, e.ACL = "group "+groupName(stat.Gid), hasACL(path)
 		if e.ACL {
 			e.Who = "those whom its access control list names"
 		}
-	default:
-		return nil
 	}
-	e.Owner = UserName(stat.Uid) // looked up for a fault alone
 	return e
 }
 

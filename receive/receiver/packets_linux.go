@@ -3,7 +3,6 @@ package receiver
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -122,8 +121,10 @@ func (s *packetSocket) take(uintptr) (done bool) {
 	if s.receive(); !errors.Is(s.err, unix.EAGAIN) {
 		return true
 	}
-	if s.asleep {
-		s.watch(unix.EPOLLIN) // which tells of what has come since, too
+	if s.asleep { // what has come since is told, too
+		if s.err = s.watch(unix.EPOLLIN); s.err != nil {
+			return true
+		}
 	}
 	return false
 }
@@ -169,18 +170,18 @@ func (s *packetSocket) sender(i int) netip.AddrPort {
 // rest leaves the socket alone for some time.
 func (s *packetSocket) rest(pause time.Duration) {
 	if !s.asleep {
-		s.watch(0)
+		s.watch(0) //nolint:errcheck // then it is not left alone, which is no harm
 	}
 	time.Sleep(pause)
 }
 
 // watch says what of the socket the poller is to be woken by.
-func (s *packetSocket) watch(events uint32) {
-	err := unix.EpollCtl(s.setFD, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: events})
-	if err != nil {
-		panic(fmt.Sprintf("epoll_ctl: %v", err)) // it can only fail for descriptors that are none
+func (s *packetSocket) watch(events uint32) error {
+	if err := unix.EpollCtl(s.setFD, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: events}); err != nil {
+		return os.NewSyscallError("epoll_ctl", err)
 	}
 	s.asleep = events == 0
+	return nil
 }
 
 func (s *packetSocket) stop() {

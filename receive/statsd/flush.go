@@ -29,7 +29,29 @@ func (m *merge) flush(now time.Time) []*record.Batch {
 	if now.Sub(m.swept) >= sweepInterval {
 		m.sweep()
 	}
+	if m.awake = false; len(m.active) > 0 { // sets, whose members leave by themselves
+		m.tell()
+	}
 	return batches
+}
+
+// tell tells that there is something to flush.
+func (m *merge) tell() {
+	if m.awake {
+		return
+	}
+	m.awake = true
+	select {
+	case m.wake <- struct{}{}:
+	default: // the last one was not taken yet
+	}
+}
+
+// keeps says whether there are series, which end.
+func (m *merge) keeps() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.series.used > 0
 }
 
 // batch makes one whose series are mentioned again in time if a client mentions

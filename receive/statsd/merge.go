@@ -48,7 +48,11 @@ type merge struct {
 	seed    maphash.Seed
 	start   time.Time
 
+	// wake tells that there is something to flush, once until the next flush.
+	wake chan struct{}
+
 	mu       sync.Mutex
+	awake    bool // wake was told
 	now      time.Time
 	since    time.Duration  // now, since start
 	unix     int64          // now, in Unix seconds
@@ -97,9 +101,9 @@ func newMerge(source *record.Source, mapping *mapping, counts *receiver.Counts, 
 	return &merge{
 		source: source, mapping: mapping, counts: counts, limit: cmp.Or(source.MaxSeries, config.DefaultMaxSeries),
 		seed: maphash.MakeSeed(), start: now, now: now, swept: now,
-		targets: newTable[target](),
-		metas:   make(map[metaKey]*record.Meta),
-		series:  newTable[*series](), unwanted: new(series),
+		wake: make(chan struct{}, 1), targets: newTable[target](),
+		metas:  make(map[metaKey]*record.Meta),
+		series: newTable[*series](), unwanted: new(series),
 		faulty:  make(map[string]int),
 		dropped: make(map[string]int),
 	}
@@ -111,6 +115,7 @@ func (m *merge) packet(data []byte, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.setNow(now)
+	m.tell()
 	for len(data) > 0 {
 		line, rest := data, []byte(nil)
 		if i := bytes.IndexByte(data, '\n'); i >= 0 {
@@ -129,6 +134,7 @@ func (m *merge) setNow(now time.Time) {
 func (m *merge) tooLong(line []byte, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.tell()
 	m.refuse(line, &lineFault{"too_long", why, nil})
 }
 
@@ -304,7 +310,7 @@ func (m *merge) find(k sampleType, r *route) *series {
 	case typeSet:
 		se.members = new(members)
 	case typeTimer, typeHistogram:
-		se.observed = new(observations)
+		se.observed = newObservations()
 	default:
 		se.fades = k != typeCounter
 	}

@@ -20,8 +20,15 @@ const (
 // as there are too many. Values on two sides of a histogram's bound never become
 // one.
 type observations struct {
-	list  []observation // in the order of compact, and behind those as they came
-	level int           // 0: the values as they are
+	list  []observation  // in the order of compact, and behind those as they came
+	level int            // 0: the values as they are
+	one   [1]observation // room for what most timers have in a second, beside the list
+}
+
+func newObservations() *observations {
+	os := new(observations)
+	os.list = os.one[:0]
+	return os
 }
 
 type observation struct {
@@ -65,6 +72,9 @@ func (os *observations) tooMany(full bool) bool {
 
 // compact sorts them, and makes one of those that are in one cell.
 func (os *observations) compact() {
+	if len(os.list) < 2 {
+		return
+	}
 	slices.SortFunc(os.list, observation.compare)
 	os.list = weighted.Merge(os.list, func(a, b *observation) bool { return a.compare(*b) == 0 }, (*observation).join)
 }
@@ -86,6 +96,6 @@ func (os *observations) coarsen() {
 func (os *observations) clear() {
 	os.level, os.list = 0, os.list[:0]
 	if cap(os.list) > minPoints {
-		os.list = nil
+		os.list = os.one[:0]
 	}
 }

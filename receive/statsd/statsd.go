@@ -98,8 +98,9 @@ func (s *statsd) Run(ctx context.Context) error {
 	for _, l := range listeners {
 		go func() { failed <- l.serve() }()
 	}
-	ticker := time.NewTicker(s.every)
-	defer ticker.Stop()
+	began := time.Now()
+	next := time.NewTimer(s.every)
+	defer next.Stop()
 	lost := make([]uint32, len(listeners))
 	running := len(listeners)
 	for err == nil && ctx.Err() == nil {
@@ -107,8 +108,12 @@ func (s *statsd) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case err = <-failed:
 			running--
-		case <-ticker.C:
-			err = s.put(listeners, lost)
+		case <-s.merge.wake: // or else nothing is looked for
+			next.Reset(s.every - time.Since(began)%s.every)
+		case <-next.C:
+			if err = s.put(listeners, lost); s.merge.keeps() {
+				next.Reset(sweepInterval)
+			}
 		}
 	}
 	for _, l := range listeners {

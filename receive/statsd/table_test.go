@@ -102,3 +102,49 @@ func TestObservationsCompact(t *testing.T) {
 		t.Errorf("they weigh %v", weight)
 	}
 }
+
+// Whoever flushes is woken for what came, once, and for sets until they are empty; for
+// nothing else.
+func TestWake(t *testing.T) {
+	m := mergeOf(t, "")
+	now := epoch
+	step := func(packet string, want bool) {
+		t.Helper()
+		if packet != "" {
+			m.packet([]byte(packet), now)
+			m.packet([]byte(packet), now)
+		}
+		select {
+		case <-m.wake:
+			if !want {
+				t.Error("it woke")
+			}
+		default:
+			if want {
+				t.Error("it did not wake")
+			}
+		}
+		now = now.Add(setWindow)
+		m.flush(now)
+	}
+	step("", false)
+	step("a:1|c", true)
+	step("", false)
+	step("bad", true)
+	step("_e{1,1}:a|b", true)
+	m.tooLong([]byte("x"), "too long")
+	step("", true)
+	step("", false)
+	m.packet([]byte("u:ann|s"), now)
+	m.flush(now)
+	step("", true) // and is empty after that
+	step("", false)
+	if !m.keeps() {
+		t.Error("it keeps no series")
+	}
+	now = now.Add(10 * setWindow)
+	m.flush(now)
+	if m.keeps() {
+		t.Error("it keeps series")
+	}
+}

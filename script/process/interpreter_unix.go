@@ -26,8 +26,10 @@ type shebang struct {
 }
 
 // shebangOf looks at the beginning of a file. What cannot be read says nothing.
-func shebangOf(path string) (s shebang) {
-	text := firstBytes(path)
+func shebangOf(path string) shebang { return shebangIn(firstBytes(path)) }
+
+// shebangIn is shebangOf for the beginning itself.
+func shebangIn(text []byte) (s shebang) {
 	s.utf16 = bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff"))
 	text, s.bom = bytes.CutPrefix(text, []byte("\ufeff"))
 	line, _, _ := bytes.Cut(text, []byte("\n"))

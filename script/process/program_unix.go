@@ -188,11 +188,12 @@ func (g *Guard) file(file string) error {
 func (g *Guard) interpreters(file string) error {
 	at := file
 	for range interpreterDepth {
-		head := shebangOf(at)
+		text := firstBytes(at)
+		head := shebangIn(text)
 		next := []string{head.interpreter}
 		switch {
 		case !head.there || head.bom:
-			if !isText(at) {
+			if !isText(text) {
 				return nil
 			}
 			next[0] = "/bin/sh"

@@ -45,7 +45,7 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 		time.Sleep(10 * time.Millisecond)
 		p, err = l.startAs(c, path, c.Args, f)
 	}
-	if errors.Is(err, syscall.ENOEXEC) && isText(path) {
+	if errors.Is(err, syscall.ENOEXEC) && isText(firstBytes(path)) {
 		p, err = l.startAs(c, "/bin/sh", append([]string{"/bin/sh", path}, c.Args[1:]...), f)
 	}
 	if limit := (*limits.Error)(nil); errors.As(err, &limit) {
@@ -221,30 +221,52 @@ func explain(err error, c *Command, path string) error {
 	return fmt.Errorf("cannot be started: %s: %w%s", path, err, hint)
 }
 
-// firstBytes gives the beginning of a file, or nothing.
+// firstBytes gives the beginning of a file, or nothing. It is asked for each run, so
+// that it does without os.File.
 func firstBytes(path string) []byte {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+	regular := func(stat *syscall.Stat_t) bool { return uint32(stat.Mode)&syscall.S_IFMT == syscall.S_IFREG }
+	var stat syscall.Stat_t
+	if uninterrupted(func() error { return syscall.Stat(path, &stat) }) != nil || !regular(&stat) {
 		return nil
 	}
 	// As fsx.Open does, but of any size: a pipe that has taken its place would be
 	// waited for.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	var fd, n int
+	err := uninterrupted(func() (err error) {
+		fd, err = syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	defer syscall.Close(fd)
+	if uninterrupted(func() error { return syscall.Fstat(fd, &stat) }) != nil || !regular(&stat) {
 		return nil
 	}
 	buf := make([]byte, 256)
-	n, _ := f.Read(buf)
+	err = uninterrupted(func() (err error) {
+		n, err = syscall.Read(fd, buf)
+		return err
+	})
+	if err != nil {
+		return nil
+	}
 	return buf[:n]
 }
 
-// isText tells a script for the shell from a program for another machine, as
-// shells do: no NUL in its first line.
-func isText(path string) bool {
-	line, _, _ := bytes.Cut(firstBytes(path), []byte{'\n'})
+// uninterrupted calls the kernel until no signal has come in between, as os does.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
+
+// isText tells a script for the shell from a program for another machine by its
+// beginning, as shells do: no NUL in its first line.
+func isText(text []byte) bool {
+	line, _, _ := bytes.Cut(text, []byte{'\n'})
 	return !bytes.Contains(line, []byte{0})
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,9 @@ func TestBenchmarks(t *testing.T) {
 		there = append(there, j.key())
 	}
 	for _, b := range benchmarks {
+		if slices.Contains(known, b.key) {
+			t.Errorf("benchmarks.go has %s twice", b.key)
+		}
 		known = append(known, b.key)
 		if !slices.Contains(there, b.key) {
 			t.Errorf("benchmarks.go knows %s, which is not there", b.key)
@@ -34,9 +38,6 @@ func TestBenchmarks(t *testing.T) {
 			t.Errorf("benchmarks.go says nothing of %s", key)
 		}
 	}
-	if slices.Sort(known); len(slices.Compact(known)) != len(benchmarks) {
-		t.Error("a benchmark is there twice")
-	}
 }
 
 const output = `goos: linux
@@ -49,6 +50,10 @@ BenchmarkLimitSeriesMemory/one-a-metric/series=1000-2         	       1	  798590
 BenchmarkLimitSeriesMemory/one-a-metric/series=10000-2         	       1	  79859087 ns/op	         350.0 B/series	         300.0 B/series-limit	         7.000 pages
 BenchmarkLimitSeriesMemory/gzip=true/format=text/series=1000-2         	       1	  1 ns/op	         2.000 cpu-ms/scrape	         1.000 cpu-ms/scrape-limit
 BenchmarkLimitSeriesMemory/gzip=true/format=text/series=10000-2         	       1	  1 ns/op	         30.00 cpu-ms/scrape	         40.00 cpu-ms/scrape-limit
+BenchmarkLimitSeriesMemory/rival/lines=1/series=1000-2         	       1	  1 ns/op	         0.0002 allocs/line	         0.200 x-statsd_exporter	         0.1000 x-statsd_exporter-limit
+BenchmarkLimitSeriesMemory/none=1-2	       1	  1 ns/op	         0 allocs/line	         0 allocs/line-limit
+BenchmarkLimitSeriesMemory/none=2-2	       1	  1 ns/op	         1 allocs/line	         0 allocs/line-limit
+BenchmarkLimitSeriesMemory/rival/lines=1/series=10000-2         	       1	  1 ns/op	         0.0002 allocs/line	         0.100 x-statsd_exporter	         0.1000 x-statsd_exporter-limit
 PASS
 `
 
@@ -72,6 +77,10 @@ func TestTables(t *testing.T) {
 | TITLE: one a metric; 10,000 series | 300 B a series | 300 B a series | 1 | yes | 2, 33 % apart | 7 pages |
 | TITLE: gzip, text; 1,000 series | 2 ms of CPU a scrape | 1 ms of CPU a scrape | 2 | **no** | 1 |  |
 | TITLE: gzip, text; 10,000 series | 30 ms of CPU a scrape | 40 ms of CPU a scrape | 0.75 | yes | 1 |  |
+| TITLE: rival, 1 line; 1,000 series | 0.2 × statsd_exporter | 0.1 × statsd_exporter | 2 | **no** | 1 | 0.00 allocs a line |
+| TITLE: rival, 1 line; 10,000 series | 0.1 × statsd_exporter | 0.1 × statsd_exporter | 1 | yes | 1 | 0.00 allocs a line |
+| TITLE: none 1 | 0.00 allocs a line | 0 allocs a line | – | yes | 1 |  |
+| TITLE: none 2 | 1.00 allocs a line | 0 allocs a line | – | **no** | 1 |  |
 
 | what, in what | 1,000 | 10,000 | steepest | last | whole | worse than linear |
 |---|---|---|---|---|---|---|
@@ -80,6 +89,24 @@ func TestTables(t *testing.T) {
 `
 	if want = strings.ReplaceAll(want, "TITLE", title); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestList: parts of something are one row.
+func TestList(t *testing.T) {
+	var output strings.Builder
+	var want []string
+	for i := range 9 {
+		fmt.Fprintf(&output, "BenchmarkLimitBinaryParts/kind=go:x%d-2 1 1 ns/op %d.5 MB\n", i, i)
+		want = append(want, fmt.Sprintf("go/x%d %d.5 MB", i, i))
+	}
+	jobs := []*job{{folder: ".", name: "BenchmarkLimitBinaryParts", output: []byte(output.String())}}
+	results, err := read(jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := partTable(binary, jobs, results); !strings.HasSuffix(got, " | | | | | 1 | "+strings.Join(want, "; ")+" |\n") {
+		t.Error(got)
 	}
 }
 

@@ -31,8 +31,13 @@ type figure struct {
 	limits, values []float64 // of the runs
 }
 
-// ratio is 1 at the limit.
-func (f figure) ratio() float64 { return f.value / f.limit }
+// ratio is 1 at the limit, which may be none at all.
+func (f figure) ratio() float64 {
+	if f.value == f.limit {
+		return 1
+	}
+	return f.value / f.limit
+}
 
 // spread is how far the runs are apart, of the median.
 func (f figure) spread() float64 {
@@ -102,9 +107,10 @@ func newResult(j *job, name benchfmt.Name) *result {
 			continue
 		}
 		key, value, named := strings.Cut(string(part[1:]), "=")
+		value = strings.ReplaceAll(value, ":", "/") // which no name of a benchmark can have
 		if n, err := strconv.Atoi(value); named && err == nil && slices.Contains(sized, key) {
 			if r.of != "" { // the last one is the size
-				about = append(about, count(r.size)+" "+r.of)
+				about = append(about, counted(r.size, r.of))
 			}
 			r.of, r.size = key, n
 			continue

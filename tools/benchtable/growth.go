@@ -109,12 +109,12 @@ const ratio = "x-" // how units begin that are times a rival's
 func (f family) growing() (units []string) {
 	for _, r := range f {
 		for _, g := range r.figures {
-			if g.limited && !strings.HasPrefix(g.unit, ratio) && !slices.Contains(units, g.unit) {
+			if g.limited && g.limit > 0 && !strings.HasPrefix(g.unit, ratio) && !slices.Contains(units, g.unit) {
 				units = append(units, g.unit)
 			}
 		}
 	}
-	if main := f.mainUnit(); len(units) == 0 && main != "" {
+	if main := f.mainUnit(); len(units) == 0 && main != "" && !strings.HasPrefix(main, "allocs") {
 		units = append(units, main)
 	}
 	return units

@@ -99,8 +99,11 @@ func partTable(part string, jobs []*job, results []*result) string {
 	var rows strings.Builder
 	for _, j := range inOrder(jobs) {
 		if about := aboutOf(j.key()); about.part == part {
-			for _, f := range families(slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.job != j })) {
-				familyRows(&rows, about, f)
+			all := families(slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.job != j }))
+			if !listRow(&rows, about, all) {
+				for _, f := range all {
+					familyRows(&rows, about, f)
+				}
 			}
 			if why := j.why(); why != "" {
 				fmt.Fprintf(&rows, "| %s | not measured: %s | | | | | |\n", about.title, why)
@@ -111,6 +114,25 @@ func partTable(part string, jobs []*job, results []*result) string {
 		return ""
 	}
 	return "| what | figure | limit | of the limit | within | runs | besides |\n|---|---|---|---|---|---|---|\n" + rows.String()
+}
+
+// listRow makes one row of many figures that have neither limit nor size, such as the
+// parts of something; it reports false for others.
+func listRow(w io.Writer, about benchmark, all []family) bool {
+	if len(all) < 9 {
+		return false
+	}
+	var list []string
+	for _, f := range all {
+		if r := f[0]; len(r.figures) == 1 && !r.figures[0].limited && r.of == "" {
+			list = append(list, r.config+" "+r.figures[0].text())
+		}
+	}
+	if len(list) != len(all) {
+		return false
+	}
+	fmt.Fprintf(w, "| %s | | | | | %s | %s |\n", about.title, all[0][0].figures[0].runs(), strings.Join(list, "; "))
+	return true
 }
 
 // inOrder are the jobs in the order of the table of benchmarks.
@@ -126,15 +148,20 @@ func (j *job) why() string {
 	if j.failed != nil {
 		return "it failed"
 	}
+	if measured.Match(j.output) {
+		return ""
+	}
 	return j.skipped
 }
 
 // familyRows adds the rows of a sub-benchmark: of each limit the size that is nearest to it,
-// or beyond it; where there is no limit the largest size.
+// or beyond it; of a ratio to a rival, which is not the same thing at two sizes, each
+// size; where there is no limit the largest size.
 func familyRows(w io.Writer, about benchmark, f family) {
 	type limit struct {
 		unit  string
 		value float64
+		size  int // of a ratio
 	}
 	worst := make(map[limit]*result)
 	var order []limit
@@ -143,7 +170,10 @@ func familyRows(w io.Writer, about benchmark, f family) {
 			if !g.limited {
 				continue
 			}
-			l := limit{g.unit, roundTo(g.limit, 2)}
+			l := limit{unit: g.unit, value: roundTo(g.limit, 2)}
+			if strings.HasPrefix(g.unit, ratio) {
+				l.size = r.size
+			}
 			if worst[l] == nil {
 				order = append(order, l)
 			}
@@ -153,7 +183,7 @@ func familyRows(w io.Writer, about benchmark, f family) {
 		}
 	}
 	for i, l := range order {
-		row(w, about, worst[l], l.unit, i == 0)
+		row(w, about, worst[l], l.unit, i == 0 || l.size != order[i-1].size)
 	}
 	if len(order) == 0 {
 		last := f[len(f)-1]
@@ -175,24 +205,27 @@ func row(w io.Writer, about benchmark, r *result, unit string, besides bool) {
 		what += ": " + r.config
 	}
 	if r.of != "" {
-		what += fmt.Sprintf("; %s %s", count(r.size), r.of)
+		what += "; " + counted(r.size, r.of)
 	}
 	f := r.figure(unit)
 	if f == nil { // it reports a ratio and nothing else, and has no limit
 		return
 	}
-	cells := []string{what, number(f.value) + " " + words(unit), "–", "–", "–", f.runs(), ""}
+	cells := []string{what, f.text(), "–", "–", "–", f.runs(), ""}
 	if f.limited {
 		cells[2], cells[3], cells[4] = number(f.limit)+" "+words(unit), number(f.ratio()), "yes"
 		if f.ratio() > 1 {
 			cells[4] = "**no**"
+		}
+		if f.limit == 0 {
+			cells[3] = "–"
 		}
 	}
 	if besides {
 		var others []string
 		for _, o := range r.figures {
 			if !o.limited && o.unit != unit {
-				others = append(others, number(o.value)+" "+words(o.unit))
+				others = append(others, o.text())
 			}
 		}
 		cells[6] = strings.Join(others, "; ")
@@ -298,6 +331,23 @@ func number(v float64) string {
 func roundTo(v float64, digits int) float64 {
 	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'e', digits-1, 64), 64)
 	return rounded
+}
+
+// text is the figure with its unit; of allocations, parts of a hundredth are of what a
+// run needs once.
+func (f figure) text() string {
+	if strings.HasPrefix(f.unit, "allocs/") {
+		return strconv.FormatFloat(f.value, 'f', 2, 64) + " " + words(f.unit)
+	}
+	return number(f.value) + " " + words(f.unit)
+}
+
+// counted are so many things.
+func counted(n int, things string) string {
+	if n == 1 && things != "series" {
+		things = strings.TrimSuffix(things, "s")
+	}
+	return count(n) + " " + things
 }
 
 // count has commas.

@@ -22,11 +22,13 @@ type peer struct {
 	listener net.Listener
 	token    string
 
-	mu      sync.Mutex
-	hello   string
-	lines   []string
-	breakAt int // after so many lines in a connection it breaks off; 0: never
-	served  sync.WaitGroup
+	mu          sync.Mutex
+	hello       string
+	lines       []string
+	breakAt     int // after so many lines in a connection it breaks off; 0: never
+	breaks      int // how often it does; 0: always
+	connections int
+	served      sync.WaitGroup
 }
 
 func newPeer(t *testing.T, config *tls.Config) *peer {
@@ -56,6 +58,9 @@ func (p *peer) serve() {
 
 func (p *peer) talk(conn net.Conn) {
 	defer conn.Close()
+	p.mu.Lock()
+	p.connections++
+	p.mu.Unlock()
 	in := bufio.NewScanner(conn)
 	for i := 0; in.Scan(); i++ {
 		line := in.Text()
@@ -74,6 +79,9 @@ func (p *peer) talk(conn net.Conn) {
 		default:
 			p.lines = append(p.lines, line)
 			if p.breakAt > 0 && i-1 >= p.breakAt {
+				if p.breaks--; p.breaks == 0 {
+					p.breakAt = 0
+				}
 				p.mu.Unlock()
 				if c, ok := conn.(*net.TCPConn); ok {
 					_ = c.SetLinger(0) // as a process that dies: a reset, not an end

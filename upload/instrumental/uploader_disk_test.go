@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -141,5 +142,48 @@ func TestAsideFails(t *testing.T) {
 	}
 	if stats := s.Stats(); stats.Entries != 0 || stats.Sent != many || stats.Refused != many {
 		t.Errorf("at the end: %+v", stats)
+	}
+}
+
+// TestBacklog: what waits for long goes out in order over few connections, however
+// much it is, and all of a connection that broke comes once more.
+func TestBacklog(t *testing.T) {
+	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
+	p := newPeer(t, nil)
+	u := newUploader(uploaderOptions{Collector: p.collector(), Host: "h", Spool: s})
+	const entries, each = 80, 250 // of 1000 bytes: 20 MB
+	number := 0
+	for i := range entries {
+		var text []byte
+		for range each {
+			text = fmt.Appendf(text, "gauge n%0976d %d 1 1\n", 0, number)
+			number++
+		}
+		if err := s.Update(func(tx *spool.Tx) error { return tx.Append(noon.Add(time.Duration(i)*time.Second), each, text) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.breakAt, p.breaks = 5000, 1 // in a connection that is made of several reads
+	if err := u.send(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	for _, line := range p.got() {
+		n, err := strconv.Atoi(strings.Fields(line)[2])
+		switch {
+		case err != nil || n > next:
+			t.Fatalf("%d comes where %d should", n, next)
+		case n == next:
+			next++
+		}
+	}
+	if again := len(p.got()) - number; next != number || again != 5000 {
+		t.Errorf("%d of %d lines arrived, %d of them again", next, number, again)
+	}
+	if p.connections > 8 {
+		t.Errorf("it took %d connections", p.connections)
+	}
+	if stats := s.Stats(); stats.Sent != uint64(number) || stats.Entries != 0 || stats.Retried != 1 {
+		t.Errorf("%+v", stats)
 	}
 }

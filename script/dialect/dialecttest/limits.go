@@ -30,6 +30,11 @@ func LimitLines(b *testing.B, kinds ...Reading) {
 	limit(b, "lines", "line", lineLimit, []int{1000, 10_000, 100_000, 1_000_000}, kinds)
 }
 
+// WayOfLines is LimitLines of more than the reading, for which there is no limit.
+func WayOfLines(b *testing.B, kinds ...Reading) {
+	limit(b, "lines", "line", 0, []int{1000, 10_000, 100_000}, kinds)
+}
+
 // LimitEvents is LimitLines for events, where what counts is that one of many
 // costs no more than one of few.
 func LimitEvents(b *testing.B, kinds ...Reading) {
