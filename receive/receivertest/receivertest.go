@@ -24,7 +24,7 @@ type Sink struct {
 func (s *Sink) Put(b *record.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.batches = append(s.batches, *b)
+	s.batches = append(s.batches, *b.Clone()) // as every sink that keeps one
 	return s.err
 }
 
