@@ -45,6 +45,7 @@ func run() error {
 	if err := runner.compile(jobs); err != nil {
 		return err
 	}
+	jobs = inOrder(jobs)
 	runner.rounds(jobs)
 
 	results, err := read(jobs)

@@ -97,7 +97,7 @@ func partTable(part string, jobs []*job, results []*result) string {
 		return hostsTable(results)
 	}
 	var rows strings.Builder
-	for _, j := range inOrder(jobs) {
+	for _, j := range jobs {
 		if about := aboutOf(j.key()); about.part == part {
 			all := families(slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.job != j }))
 			if !listRow(&rows, about, all) {
