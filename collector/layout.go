@@ -175,8 +175,9 @@ func (b *block) size() int {
 	if b == b.family.blocks[0] {
 		n += 2*len(b.family.name) + len(b.metric.help) + 32
 	}
-	for _, se := range b.series {
-		n += se.lines() * (len(se.text()) + 12)
+	if len(b.series) > 0 { // which are about alike; a look at each is a tenth of a scrape
+		first := b.series[0]
+		n += len(b.series) * first.lines() * (len(first.text()) + 12)
 	}
 	return n
 }
