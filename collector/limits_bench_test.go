@@ -46,7 +46,7 @@ func BenchmarkLimitSeriesMemory(b *testing.B) {
 				if n == 1_000_000 && testing.Short() {
 					b.Skip("a million")
 				}
-				l, rounds := shape.of(n), 20
+				l, rounds := shape.of(n), 10
 				if n == 1_000_000 {
 					rounds = 4
 				}
