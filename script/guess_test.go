@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"scriptbridge/config"
+	"scriptbridge/script/dialect"
 	"scriptbridge/script/dialect/all"
 	"scriptbridge/script/dialect/dialecttest"
 	"scriptbridge/script/process"
@@ -82,5 +84,31 @@ func TestGuess(t *testing.T) {
 				t.Errorf("it was run with %s, want %s", got, tt.calls)
 			}
 		})
+	}
+}
+
+// What is asked of every run is what the clue of a dialect says: that an output is of
+// no other.
+func TestCertain(t *testing.T) {
+	outputs := []string{
+		"", "12\n", "a 1\n", "a.b 1 1500000000\n", "a_total 1\n", "# TYPE a gauge\na 1\n", "x\n# EOF\n", "a{b=\"c\"} 1\n",
+		"M1 1\n", "{\"metrics\": []}\n", "OK - fine | a=1\n", "OK - {\"a\": 1} # TYPE a gauge | a=1\n", "0 \"My service\" count=5 OK\n",
+		"OK | a=1\nmore\n# HELP a\n", strings.Repeat("x", hintOutput) + "\na{b=\"c\"} 1\n",
+	}
+	for _, d := range all.Dialects {
+		judge := newJudge(&Script{dialect: d, table: all.Dialects, Script: dialect.Script{Script: &config.Script{}}})
+		for _, out := range outputs {
+			o := dialecttest.Exits(0, out, "")
+			if r, ok := d.(dialect.Recognizer); ok && r.Recognition().Output != nil {
+				certain := r.Recognition().Output(o).Strength == dialect.Certain
+				if is := r.Recognition().IsCertain; certain != (is != nil && is(o.Stdout)) {
+					t.Errorf("%s is certain of %.60q: %t, but IsCertain says otherwise", d.Name(), out, certain)
+				}
+			}
+			g := judge.script.guessPrinted(o)
+			if got, want := judge.printsOther(o), g.Strength == dialect.Certain && g.name != d.Name(); got != want {
+				t.Errorf("%s prints other than its own in %.60q: %t, want %t", d.Name(), out, got, want)
+			}
+		}
 	}
 }

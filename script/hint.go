@@ -14,6 +14,9 @@ import (
 // hintOutput is how much of a run's output is looked at for another dialect.
 const hintOutput = 64 << 10
 
+// hintPart is that much of it.
+func hintPart(out []byte) []byte { return out[:min(len(out), hintOutput)] }
+
 // Suspicions are what may keep the script from saying anything, as far as that
 // is known without running it: what of its command only a shell would
 // understand, what its file holds that a shell trips over, and another dialect
@@ -173,7 +176,7 @@ func (s *Script) otherDialect(ran []*process.Outcome, named bool) guessed {
 // guessPrinted looks at what the script printed.
 func (s *Script) guessPrinted(o *process.Outcome) guessed {
 	some := *o
-	some.Stdout = o.Stdout[:min(len(o.Stdout), hintOutput)]
+	some.Stdout = hintPart(o.Stdout)
 	g := guessOutput(s.table, &some)
 	if d, ok := s.dialect.(dialect.Recognizer); ok {
 		own := d.Recognition()

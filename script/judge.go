@@ -239,10 +239,20 @@ func (j *judge) advise(t *dialect.Result, v *Verdict) {
 	}
 }
 
-// printsOther reports whether an output can be none of the script's dialect.
+// printsOther reports whether an output can be none of the script's dialect. It is
+// asked of every run.
 func (j *judge) printsOther(o *process.Outcome) bool {
-	g := j.script.guessPrinted(o)
-	return g.Strength == dialect.Certain && g.name != j.script.dialect.Name()
+	out := hintPart(o.Stdout)
+	own := j.script.dialect.Name()
+	other := slices.ContainsFunc(j.script.table, func(d dialect.Dialect) bool {
+		r, ok := d.(dialect.Recognizer)
+		if !ok || d.Name() == own {
+			return false
+		}
+		is := r.Recognition().IsCertain
+		return is != nil && is(out)
+	})
+	return other && j.script.guessPrinted(o).name != own
 }
 
 // onceLog is what the log has of a script's output already. Its memory is bounded:

@@ -20,6 +20,9 @@ type Recognition struct {
 	Text func(text []byte) Clue
 	// Output looks at a run of the command as it stands, with no argument.
 	Output func(o *process.Outcome) Clue
+	// IsCertain reports whether an output is one that Output is Certain of. It
+	// costs next to nothing where it is not, since it is asked of every run.
+	IsCertain func(out []byte) bool
 	// Argument is one that such scripts know and that Answer looks at the run
 	// with. It is given last: a script may take it for something else.
 	Argument string

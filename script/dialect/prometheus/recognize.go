@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 
@@ -12,7 +13,7 @@ import (
 
 // Recognition tells scripts that print an exposition.
 func (Dialect) Recognition() dialect.Recognition {
-	return dialect.Recognition{Text: textClue, Output: outputClue}
+	return dialect.Recognition{Text: textClue, Output: outputClue, IsCertain: isCertain}
 }
 
 var (
@@ -38,10 +39,8 @@ func textClue(text []byte) dialect.Clue {
 // one of Prometheus's units at their end, and for lines that may be Instrumental's
 // as well.
 func outputClue(o *process.Outcome) (clue dialect.Clue) {
-	for _, line := range lines.NotEmpty(o.Stdout) {
-		if commentForm.MatchString(line) || labelledForm.MatchString(line) {
-			return dialect.Clue{Strength: dialect.Certain, Why: "it prints Prometheus's text format"}
-		}
+	if isCertain(o.Stdout) {
+		return dialect.Clue{Strength: dialect.Certain, Why: "it prints Prometheus's text format"}
 	}
 	for _, line := range lines.NameValues(o.Stdout) {
 		switch named := nameForm.MatchString(line.Name); {
@@ -52,4 +51,18 @@ func outputClue(o *process.Outcome) (clue dialect.Clue) {
 		}
 	}
 	return clue
+}
+
+// isCertain reports whether there is a comment or a sample with labels. Most outputs
+// of others have neither character, and of most lines the first ones tell.
+func isCertain(out []byte) bool {
+	if bytes.IndexByte(out, '#') < 0 && bytes.IndexByte(out, '{') < 0 {
+		return false
+	}
+	for line := range bytes.FieldsFuncSeq(out, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if line[0] == '#' && commentForm.Match(line) || bytes.IndexByte(line, '{') > 0 && labelledForm.Match(line) {
+			return true
+		}
+	}
+	return false
 }
