@@ -69,7 +69,11 @@ func read(out []byte, maxSamples int, known map[string]*record.Meta) *parser {
 		samples:     lines.SamplesOf(out, maxSamples),
 		labelNames:  make(map[string]string),
 	}
-	d.numbers = d.samples.Index()
+	families := maxSamples
+	if len(known) > 0 { // many lines may be of few
+		families = len(known)
+	}
+	d.numbers = d.samples.IndexOf(families)
 	defer d.numbers.Free()
 	d.of = make([]*family, 0, cap(d.samples.All))
 	for line := range strings.Lines(string(out)) {

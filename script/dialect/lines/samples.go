@@ -70,7 +70,10 @@ func (s *Samples) Used(labels []record.Label) []record.Label {
 }
 
 // Index gives an Index of as much room, which is to be freed.
-func (s *Samples) Index() *Index { return NewIndex(min(s.lines, s.most)) }
+func (s *Samples) Index() *Index { return s.IndexOf(s.most) }
+
+// IndexOf is an Index with room for no more than is expected.
+func (s *Samples) IndexOf(expected int) *Index { return NewIndex(min(s.lines, s.most, expected)) }
 
 // Text gives a copy of a text of a sample.
 func (s *Samples) Text(text string) string { return s.texts.Keep(text) }

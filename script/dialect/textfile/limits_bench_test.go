@@ -74,3 +74,24 @@ func FuzzTextfileMemory(f *testing.F) {
 		}
 	})
 }
+
+// Turn after turn, each after every other one: what a turn says does not depend on
+// those before it, whether files agree on a family, one is gone, or one stands twice.
+func TestTurnsRememberNothing(t *testing.T) {
+	const a, b, plainB = "# TYPE a gauge\na 1\n", "# HELP b Of b.\n# TYPE b counter\nb 1\n", "b{x=\"1\"} 2\n"
+	turns := []string{
+		"", a, b, a + "\x00" + b, b + "\x00" + a, a + "\x00" + a, b + "\x00" + plainB, plainB + "\x00" + b, plainB,
+		a + b + "\x00" + a, a + "\x00" + a + b, a + "\x00# TYPE a counter\na{x=\"1\"} 1\n" + b, a + "\x00# HELP a Of a.\na{x=\"2\"} 1\n",
+	}
+	read := func(m *merger, out string) string { return dump(m.merge(divided([]byte(out)), now)) }
+	for _, before := range turns {
+		for _, then := range turns {
+			m := &merger{maxSamples: 50}
+			for _, out := range []string{before, before, before, then, before, then, then, then} {
+				if got, want := read(m, out), read(&merger{maxSamples: 50}, out); got != want {
+					t.Fatalf("after %q, %q gives\n%s\nwant\n%s", before, out, got, want)
+				}
+			}
+		}
+	}
+}

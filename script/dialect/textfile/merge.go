@@ -26,6 +26,9 @@ type merger struct {
 	// metas are the last turn's, by the family's name: what did not change is used
 	// again, so that sinks know it for the same.
 	metas map[string]*record.Meta
+	// said are the Metas of the last turn's samples, in their order, where all files
+	// agreed: each is its family's in metas.
+	said []*record.Meta
 }
 
 // merging is one turn.
@@ -34,6 +37,7 @@ type merging struct {
 	result  dialect.Result
 	texts   []text   // of the files that gave samples
 	lines   int      // of result.Output
+	bytes   int      // of all files
 	leftOut []string // what is said of each file that is
 	refused []error
 	more    int // lines that are refused beyond lines.MaxRefused
@@ -59,6 +63,9 @@ func (t *merging) fileOf(sample int) string {
 func (m *merger) merge(files []file, now time.Time) *dialect.Result {
 	t := &merging{merger: m}
 	t.result.Complete = true
+	for i := range files {
+		t.bytes += len(files[i].text) + 1
+	}
 	for i := range files {
 		t.add(&files[i], now)
 	}
@@ -122,12 +129,11 @@ func (t *merging) read(f *file) {
 	if len(samples) > 0 {
 		t.texts = append(t.texts, text{len(t.result.Samples), f.name})
 	}
-	if t.result.Samples == nil {
-		t.result.Samples = samples
-	} else {
-		t.result.Samples = append(t.result.Samples, samples...)
+	if t.result.Output == nil {
+		t.result.Output = make([]byte, 0, t.bytes)
 	}
 	t.result.Output = append(t.result.Output, f.text...)
+	t.append(samples)
 	if !bytes.HasSuffix(f.text, newline) {
 		t.result.Output = append(t.result.Output, '\n')
 	}
@@ -135,6 +141,22 @@ func (t *merging) read(f *file) {
 	if !bytes.HasSuffix(f.text, newline) {
 		t.lines++
 	}
+}
+
+// append makes as much room as all files will need if they go on like those before.
+func (t *merging) append(samples []record.Sample) {
+	all := t.result.Samples
+	n := len(all) + len(samples)
+	switch {
+	case all == nil:
+		all = samples
+	case n > cap(all):
+		room := int(float64(n) * float64(t.bytes) / float64(len(t.result.Output)))
+		all = append(append(make([]record.Sample, 0, max(min(room+room/16, t.maxSamples), n)), all...), samples...)
+	default:
+		all = append(all, samples...)
+	}
+	t.result.Samples = all
 }
 
 var newline = []byte("\n")
@@ -179,15 +201,16 @@ func (u *united) is(m *record.Meta) bool {
 // type, the help and the unit are those of the first file that has one. Samples of
 // another type are left out.
 func (t *merging) unite() {
+	if t.sayTheSame() {
+		t.giveSame()
+		return
+	}
 	families := make(map[string]*united, len(t.metas))
 	var slab []united
-	var last *record.Meta // most samples say what the one before has
-	for i := range t.result.Samples {
-		said := t.result.Samples[i].Meta
-		if said == nil || said == last {
-			continue
-		}
-		last = said
+	clear(t.said)
+	t.said = t.said[:0]
+	for i, said := range t.says {
+		t.said = append(t.said, said)
 		one := families[said.Name]
 		if one == nil {
 			if len(slab) == 0 {
@@ -216,9 +239,47 @@ func (t *merging) unite() {
 	t.give(families)
 }
 
+// says gives what samples say of their family, with the first that does: most say
+// what the one before has.
+func (t *merging) says(yield func(sample int, said *record.Meta) bool) {
+	var last *record.Meta
+	for i := range t.result.Samples {
+		said := t.result.Samples[i].Meta
+		if said == nil || said == last {
+			continue
+		}
+		last = said
+		if !yield(i, said) {
+			return
+		}
+	}
+}
+
+// sayTheSame reports whether all samples have the very Metas of the last turn, where
+// all files agreed: so they do now, and metas are right.
+func (t *merging) sayTheSame() bool {
+	before := t.said
+	for _, said := range t.says {
+		if len(before) == 0 || before[0] != said {
+			return false
+		}
+		before = before[1:]
+	}
+	return len(t.said) > 0 && len(before) == 0
+}
+
+// giveSame gives the samples that say nothing what another file says of their family.
+func (t *merging) giveSame() {
+	for i := range t.result.Samples {
+		if s := &t.result.Samples[i]; s.Meta == nil {
+			s.Meta = t.metas[s.Name]
+		}
+	}
+}
+
 // give gives each sample its family's Meta.
 func (t *merging) give(families map[string]*united) {
-	kept := t.result.Samples[:0]
+	kept, agreed := t.result.Samples[:0], true
 	conflicts := make(map[[2]string]*record.LineError)
 	var last string
 	var one *united
@@ -231,6 +292,7 @@ func (t *merging) give(families map[string]*united) {
 		if name != last || i == 0 {
 			last, one = name, families[name]
 		}
+		agreed = agreed && (s.Meta == nil || s.Meta == one.meta)
 		if one == nil || s.Meta == nil || s.Meta.Type == record.Unknown || s.Meta.Type == one.meta.Type {
 			s.Meta = nil
 			if one != nil {
@@ -255,6 +317,9 @@ func (t *merging) give(families map[string]*united) {
 		t.refuse(conflicts[key])
 	}
 	t.result.Samples = kept
+	if !agreed {
+		t.said = t.said[:0]
+	}
 }
 
 // judge says what is wrong with the turn as a whole: that files are left out, or
