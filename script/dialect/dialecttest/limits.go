@@ -19,13 +19,17 @@ type Reading struct {
 	New func(tb testing.TB) func(out []byte) int
 	// Most bounds the lines; 0: no bound.
 	Most int
+	// Items are the values, each a series, that one line holds; 0: one.
+	Items int
 }
 
 // lineLimit is what 3 million lines a second leave each of them, in nanoseconds.
 const lineLimit = 333
 
 // LimitLines shows what a line costs of the processor and in allocations, of series
-// that the run before had too.
+// that the run before had too. The limit is one of an item of data: where a line holds
+// several values, that of the line is shown only. A line of one value is one item, however
+// long it is, and whatever comments stand with it.
 func LimitLines(b *testing.B, kinds ...Reading) {
 	limit(b, "lines", "line", lineLimit, []int{1000, 10_000, 100_000, 1_000_000}, kinds)
 }
@@ -77,8 +81,13 @@ func limit(b *testing.B, sizes, unit string, most float64, of []int, kinds []Rea
 				slices.Sort(allocs)
 				b.ReportMetric(costs[len(costs)/2], "ns/"+unit)
 				b.ReportMetric(allocs[len(allocs)/2], "allocs/"+unit)
+				limited := unit
+				if kind.Items > 1 {
+					limited = "item"
+					b.ReportMetric(costs[len(costs)/2]/float64(kind.Items), "ns/item")
+				}
 				if most > 0 {
-					b.ReportMetric(most, "ns/"+unit+"-limit")
+					b.ReportMetric(most, "ns/"+limited+"-limit")
 				}
 				b.ReportMetric(0, "ns/op") // of no meaning here
 			})

@@ -25,7 +25,7 @@ func readings() []dialecttest.Reading {
 
 func reading(kind, end string, values int, item func(i int) string) dialecttest.Reading {
 	return dialecttest.Reading{
-		Kind: kind,
+		Kind: kind, Items: values,
 		Output: func(lines int) []byte {
 			out := []byte("OK - all is well\nmore text |")
 			for i := range lines {

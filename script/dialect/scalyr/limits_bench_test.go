@@ -31,7 +31,7 @@ func readings() []dialecttest.Reading {
 
 func reading(kind, list string, values int, record func(i int) string) dialecttest.Reading {
 	return dialecttest.Reading{
-		Kind: kind,
+		Kind: kind, Items: values,
 		Output: func(lines int) []byte {
 			const together = 30_000
 			var out bytes.Buffer
