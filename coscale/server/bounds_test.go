@@ -265,3 +265,18 @@ func TestEventDataGrows(t *testing.T) {
 		t.Errorf("%d bytes of %d events", r.events.bytes, len(left))
 	}
 }
+
+// A form with a bad escape is refused wherever that stands, and nothing of it is stored.
+func TestBadEscape(t *testing.T) {
+	const data = `[{"m":211,"s":"s1","d":[[0,1]],"dv":{"a":"b"}}]`
+	for at := range len(data) {
+		for _, bad := range []string{"%2", "%zz", ";"} {
+			h, _ := newTestHandler(t, "", nil)
+			must(t, h, "POST", "/metrics/", "name=Heat")
+			w := ask(h, "POST", "/api/v1/app/A/data/", h.testSession(), formType, "data="+data[:at]+bad+`"`+data[at:])
+			if got := w.Body.String(); w.Code != 400 || at > 0 && !strings.Contains(got, "the form cannot be read") {
+				t.Errorf("%s at %d: %d %s", bad, at, w.Code, got)
+			}
+		}
+	}
+}

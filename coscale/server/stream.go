@@ -150,9 +150,19 @@ type formValue struct {
 	r    *bufio.Reader
 	over bool
 	end  byte // what stands behind it: & or, at the end of the form, 0
+	err  error
 }
 
+// Read gives an error again and again: who has not heeded it must not get what stands
+// behind what is wrong.
 func (v *formValue) Read(p []byte) (n int, err error) {
+	if v.err == nil {
+		n, v.err = v.decode(p)
+	}
+	return n, v.err
+}
+
+func (v *formValue) decode(p []byte) (n int, err error) {
 	for n < len(p) {
 		if v.over {
 			return n, io.EOF
