@@ -29,17 +29,39 @@ func slow(ts *testscript.TestScript, name string) *os.File {
 // awaitSlow waits until somebody waits for the file.
 func awaitSlow(ts *testscript.TestScript, f *os.File) {
 	poll(ts, "somebody to wait for "+f.Name(), func() (string, bool) {
-		kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
-		ts.Check(err)
-		return ts.ReadFile("log"), kind != unix.F_WRLCK
+		return ts.ReadFile("log"), waitedFor(ts, f)
 	})
+}
+
+// waitedFor reports whether somebody waits for a file that is slow.
+func waitedFor(ts *testscript.TestScript, f *os.File) bool {
+	kind, err := unix.FcntlInt(f.Fd(), unix.F_GETLEASE, 0)
+	ts.Check(err)
+	return kind != unix.F_WRLCK
+}
+
+// slowAgain is f, or the file of the name where another one has taken its place: nobody
+// would ever wait for f.
+func slowAgain(ts *testscript.TestScript, name string, f *os.File) *os.File {
+	was, err := f.Stat()
+	ts.Check(err)
+	is, err := os.Stat(ts.MkAbs(name))
+	ts.Check(err)
+	if os.SameFile(was, is) {
+		return f
+	}
+	ts.Check(f.Close())
+	return slow(ts, name)
 }
 
 func cmdSlow(ts *testscript.TestScript, neg bool, args []string) {
 	b := bridgeOf(ts)
 	switch {
 	case len(args) == 2 && args[0] == "-awaited" && !neg:
-		awaitSlow(ts, b.slow[args[1]])
+		poll(ts, "somebody to wait for "+args[1], func() (string, bool) {
+			b.slow[args[1]] = slowAgain(ts, args[1], b.slow[args[1]])
+			return ts.ReadFile("log"), waitedFor(ts, b.slow[args[1]])
+		})
 	case len(args) != 1:
 		ts.Fatalf("usage: [!] slow FILE, slow -awaited FILE")
 	case neg:
