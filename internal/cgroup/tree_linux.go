@@ -297,20 +297,8 @@ func words(folder, file string) []string { return strings.Fields(string(read(fol
 
 // read reads a file of a group; nothing where that is not possible.
 func read(folder, file string) []byte {
-	fd, err := unix.Open(folder+"/"+file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil
-	}
-	defer unix.Close(fd)
-	text := make([]byte, 0, 1<<10)
-	for {
-		text = slices.Grow(text, 512)
-		n, err := unix.Read(fd, text[len(text):cap(text)])
-		if n <= 0 || err != nil {
-			return text
-		}
-		text = text[:len(text)+n]
-	}
+	text, _ := fsx.ReadKernel(folder + "/" + file)
+	return text
 }
 
 // write writes to a file of a group, which must be there.

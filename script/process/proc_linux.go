@@ -9,30 +9,16 @@ import (
 	"strconv"
 	"strings"
 
+	"scriptbridge/internal/fsx"
+
 	"golang.org/x/sys/unix"
 )
 
 // What the reaper reads in /proc. Whatever cannot be read is taken for absent:
 // the process has ended meanwhile.
 
-// readProc reads a file of /proc, without os.File, which would ask the kernel twice as
-// much.
-func readProc(name string) ([]byte, error) {
-	fd, err := unix.Open("/proc/"+name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	text := make([]byte, 0, 2<<10)
-	for {
-		text = slices.Grow(text, 512)
-		n, err := unix.Read(fd, text[len(text):cap(text)])
-		if n <= 0 || err != nil {
-			return text, err
-		}
-		text = text[:len(text)+n]
-	}
-}
+// readProc reads a file of /proc.
+func readProc(name string) ([]byte, error) { return fsx.ReadKernel("/proc/" + name) }
 
 // readOf reads a file that /proc has of a process; nothing where that is not possible.
 func readOf(pid int, name string) []byte {
