@@ -4,6 +4,9 @@ package testkit
 
 import (
 	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -71,5 +74,26 @@ func Promptly(t testing.TB, what string, f func()) {
 	case <-done:
 	case <-time.After(patience):
 		t.Fatalf("%s waits for ever", what)
+	}
+}
+
+// Gunzip makes a file of what is compressed in another one.
+func Gunzip(tb testing.TB, from, to string) {
+	tb.Helper()
+	f, err := os.Open(from)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	zip, err := gzip.NewReader(f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file, err := io.ReadAll(zip)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(to, file, 0o600); err != nil {
+		tb.Fatal(err)
 	}
 }

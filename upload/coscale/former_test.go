@@ -1,16 +1,14 @@
 package coscale
 
 import (
-	"compress/gzip"
 	"fmt"
-	"io"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	api "scriptbridge/coscale"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -19,23 +17,8 @@ import (
 // goes on: three slots of a gauge with a dimension, a difference, a rate and an
 // event wait in it.
 func TestFormerSpool(t *testing.T) {
-	f, err := os.Open("testdata/spool-format-1.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	zip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := io.ReadAll(zip)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "coscale")
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Gunzip(t, "testdata/spool-format-1.gz", path)
 	p := newPeer()
 	server := httptest.NewServer(p)
 	defer server.Close()

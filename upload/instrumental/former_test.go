@@ -1,36 +1,20 @@
 package instrumental
 
 import (
-	"compress/gzip"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // TestFormerSpool: a spool of the version before, whose entries are lists of lines,
 // is sent in order.
 func TestFormerSpool(t *testing.T) {
-	f, err := os.Open("testdata/spool-format-1.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	zip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := io.ReadAll(zip)
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "instrumental")
-	if err := os.WriteFile(path, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Gunzip(t, "testdata/spool-format-1.gz", path)
 	p := newPeer(t, nil)
 	u := newUploader(uploaderOptions{Collector: p.collector(), Host: "web-1", Spool: openSpool(t, path)})
 	if err := u.send(t.Context()); err != nil {
