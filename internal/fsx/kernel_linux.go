@@ -14,7 +14,7 @@ func ReadKernel(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // it was only read
 	text := make([]byte, 0, 2<<10)
 	for {
 		text = slices.Grow(text, 512)
