@@ -34,6 +34,11 @@ func caseOf(t testing.TB, a *txtar.Archive) (state int, output []byte) {
 
 // dump shows all that was understood, one thing a line.
 func dump(units *unitTable, state int, output []byte) string {
+	return dumpAs(units, state, output, func(unit string) string { return unit })
+}
+
+// dumpAs shows units as a function gives them.
+func dumpAs(units *unitTable, state int, output []byte, shown func(unit string) string) string {
 	var b strings.Builder
 	said, err := parse(units, state, output, 0)
 	if said.blank {
@@ -45,7 +50,7 @@ func dump(units *unitTable, state int, output []byte) string {
 	}
 	for _, s := range said.samples {
 		fmt.Fprintf(&b, "%d: %s", s.Line, s.Name)
-		dialecttest.DumpIf(&b, "in", s.Meta.Unit)
+		dialecttest.DumpIf(&b, "in", shown(s.Meta.Unit))
 		if s.Meta.Type == record.Counter {
 			b.WriteString(" counter")
 		}
