@@ -74,8 +74,8 @@ func LabelsOf(values map[string]string) []Label {
 }
 
 // Batch is what one source had to say at one time. A sink must neither
-// change a batch nor keep its slices after Put has returned; Source, Meta and
-// Declared may be kept, since nobody changes them.
+// change a batch nor keep its slices after Put has returned, since a source may use
+// them again; Source, Meta and Declared may be kept, since nobody changes them.
 type Batch struct {
 	Source *Source
 	// Time is what time the batch speaks of: for a script the end of its run.

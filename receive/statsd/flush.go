@@ -9,7 +9,8 @@ import (
 )
 
 // flush gives what came since the last one, in as many batches as there are
-// times to live among the series; none when nothing came.
+// times to live among the series; none when nothing came. Their samples are overwritten
+// by the next one.
 func (m *merge) flush(now time.Time) []*record.Batch {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,10 +83,10 @@ func (m *merge) collect() []*record.Batch {
 			i = len(batches)
 			batches = append(batches, m.batch(se.ttl))
 			if i == 0 { // most have one time to live
-				batches[i].Samples = make([]record.Sample, 0, len(active)+m.points)
+				batches[i].Samples = m.spares.samplesFor(len(active) + m.points)
 			}
 		}
-		batches[i].Samples = se.drain(batches[i].Samples)
+		batches[i].Samples = se.drain(batches[i].Samples, &m.spares)
 	}
 	clear(active[len(m.active):])
 	m.points = 0
@@ -108,7 +109,7 @@ func (m *merge) count(se *series) {
 }
 
 // drain appends the series' samples, and begins anew.
-func (se *series) drain(to []record.Sample) []record.Sample {
+func (se *series) drain(to []record.Sample, room *spares) []record.Sample {
 	se.touched = false
 	s := record.Sample{Name: se.meta.Name, Labels: se.labels, Meta: se.meta, Value: se.value}
 	switch se.kind {
@@ -122,7 +123,7 @@ func (se *series) drain(to []record.Sample) []record.Sample {
 			s.Value, s.Weight = p.value, p.weight
 			to = append(to, s)
 		}
-		se.observed.clear()
+		se.observed.clear(room)
 		return to
 	}
 	return append(to, s)
@@ -147,6 +148,7 @@ func (m *merge) drainFaults() error {
 // forgotten them too.
 func (m *merge) sweep() {
 	m.swept = m.now
+	m.spares.sweep()
 	m.series.drop(func(se *series) bool {
 		if m.since-se.last < se.ttl {
 			return false

@@ -65,6 +65,7 @@ type merge struct {
 	swept    time.Time
 	points   int // of all series
 	members  int // of all sets
+	spares   spares
 
 	events     []record.Event
 	eventBytes int // of their lines
@@ -371,7 +372,7 @@ func (m *merge) add(t target, s *sample, v float64, text []byte) *lineFault {
 	default:
 		m.touch(se)
 		before := len(se.observed.list)
-		se.observed.add(v, 1/s.rate, se.meta.Buckets, m.points >= maxPointsAll)
+		se.observed.add(v, 1/s.rate, se.meta.Buckets, m.points >= maxPointsAll, &m.spares)
 		m.points += len(se.observed.list) - before
 	}
 	return nil

@@ -51,11 +51,14 @@ func (o observation) compare(other observation) int {
 
 // add takes a finite value with a weight above 0. full says that all series
 // together have as many as they may.
-func (os *observations) add(v, weight float64, buckets []float64, full bool) {
+func (os *observations) add(v, weight float64, buckets []float64, full bool, room *spares) {
 	n := observation{cell: weighted.Cell(v, os.level), value: v, weight: weight}
 	if len(buckets) > 0 {
 		i, _ := slices.BinarySearch(buckets, v)
 		n.bucket = int32(i)
+	}
+	if len(os.list) == cap(os.list) {
+		room.grow(os)
 	}
 	os.list = append(os.list, n)
 	if !os.tooMany(full) {
@@ -92,10 +95,8 @@ func (os *observations) coarsen() {
 	os.compact()
 }
 
-// clear forgets all, and gives back what is more than most series need.
-func (os *observations) clear() {
-	os.level, os.list = 0, os.list[:0]
-	if cap(os.list) > minPoints {
-		os.list = os.one[:0]
-	}
+// clear forgets all, and gives back the room.
+func (os *observations) clear(room *spares) {
+	os.level = 0
+	room.give(os)
 }

@@ -532,9 +532,9 @@ func TestManyTimers(t *testing.T) {
 func TestPointsAtABound(t *testing.T) {
 	var p observations
 	for i := range 10_000 {
-		p.add(0.1, 0.3, []float64{0.1, 0.2}, false)
-		p.add(0.1+float64(i)*1e-6, 1, []float64{0.1, 0.2}, false)
-		p.add(-0.1*float64(i), 1, []float64{0.1, 0.2}, false)
+		p.add(0.1, 0.3, []float64{0.1, 0.2}, false, new(spares))
+		p.add(0.1+float64(i)*1e-6, 1, []float64{0.1, 0.2}, false, new(spares))
+		p.add(-0.1*float64(i), 1, []float64{0.1, 0.2}, false, new(spares))
 	}
 	for _, n := range p.list {
 		if n.bucket == 0 && n.value > 0.1 || n.bucket == 1 && (n.value <= 0.1 || n.value > 0.2) || n.bucket == 2 {

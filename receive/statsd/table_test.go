@@ -85,7 +85,7 @@ func FuzzNumber(f *testing.F) {
 func TestObservationsCompact(t *testing.T) {
 	var os observations
 	for i := range 3 * maxPoints {
-		os.add(float64(i%7), 0.5, nil, false)
+		os.add(float64(i%7), 0.5, nil, false, new(spares))
 		if len(os.list) > maxPoints {
 			t.Fatalf("%d are kept", len(os.list))
 		}
@@ -146,5 +146,42 @@ func TestWake(t *testing.T) {
 	m.flush(now)
 	if m.keeps() {
 		t.Error("it keeps series")
+	}
+}
+
+// What comes and is flushed as often as before needs no memory for each value or series:
+// only the batch is made. Room that is needed no more is given back.
+func TestFlushNeedsNoMemory(t *testing.T) {
+	m := mergeOf(t, "")
+	now := epoch
+	var packets [][]byte
+	for i := range 100 {
+		for v := range 100 {
+			packets = append(packets, fmt.Appendf(nil, "t%d:%d|ms", i, v))
+		}
+		packets = append(packets, fmt.Appendf(nil, "c%d:1|c", i))
+	}
+	round := func() {
+		for _, p := range packets {
+			m.packet(p, now)
+		}
+		if n := len(m.flush(now)[0].Samples); n != 100*101 {
+			t.Errorf("%d samples", n)
+		}
+	}
+	round()
+	if n := testing.AllocsPerRun(10, round); n > 5 {
+		t.Errorf("%v allocations", n)
+	}
+	for range 2 {
+		now = now.Add(sweepInterval)
+		m.flush(now)
+	}
+	free := 0
+	for _, of := range m.spares.values {
+		free += len(of.free)
+	}
+	if free > 0 || m.spares.samples != nil {
+		t.Errorf("%d lists and room for %d samples are kept for nothing", free, cap(m.spares.samples))
 	}
 }
