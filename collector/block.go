@@ -14,9 +14,9 @@ import (
 type block struct {
 	family *family // nil once the block is gone
 	source *source
-	chunk  *chunk // of the layout, in which it stands
+	health *healthGroup // whose health it shows, in place of a source's series
+	chunk  *chunk       // of the layout, in which it stands
 	series []*series
-	sorted bool
 	metric *metric // that it shows
 	// members are all that it shows of those without a type in a family with
 	// one (untyped.go), as their source calls them.
@@ -24,8 +24,9 @@ type block struct {
 	batch   uint32 // the last batch of its source that wrote to it
 	// loose: a format would not have its series under their type (strict.go).
 	// unchecked: that is to be found out anew.
-	loose     [formats]bool
+	loose     formatSet
 	unchecked bool
+	sorted    bool // its series stand in the order of the page
 }
 
 // series is one line of the page, or the lines of one distribution.

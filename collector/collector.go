@@ -55,7 +55,8 @@ type Collector struct {
 	mu        sync.Mutex
 	retention time.Duration
 	sources   map[sourceKey]*source
-	names     map[string]*family // by every name that a family claims
+	names     map[string]*family             // by every name that a family claims
+	groups    map[record.Kind][]*healthGroup // of the sources of a kind, in the order of the page
 	layout    layout
 	due       instant // nothing ends before
 	text      []byte  // scratch
@@ -100,6 +101,7 @@ func New(o Options) *Collector {
 		retention: o.Retention,
 		sources:   make(map[sourceKey]*source),
 		names:     make(map[string]*family),
+		groups:    make(map[record.Kind][]*healthGroup),
 		due:       never,
 		changed:   make(map[*source]struct{}),
 	}
@@ -130,6 +132,7 @@ func (c *Collector) ingest(b *record.Batch) []func() error {
 			for _, blk := range s.blocks {
 				c.drop(blk)
 			}
+			c.withdraw(s)
 			delete(c.sources, key)
 		}
 		return nil

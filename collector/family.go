@@ -29,10 +29,11 @@ var kindOfType = map[record.Type]kindOf{record.Gauge: gauge, record.Counter: cou
 type family struct {
 	name    string // OpenMetrics': without _total, _info, _bucket and the like
 	kind    kindOf
-	builtin bool         // made by the bridge: no source can take it
-	blocks  []*block     // in the order of the page; empty only of a process-wide family
-	typed   int          // how many of them are of a source that says the type
-	loose   [formats]int // how many of them are loose
+	builtin bool           // made by the bridge: no source can take it
+	typed   int32          // how many of blocks are of a source that says the type
+	blocks  []*block       // in the order of the page; empty only of a process-wide family
+	loose   [formats]int32 // how many of them are loose
+	health  *healthFamily  // what it shows of sources' health; nil for others
 }
 
 // description are the HELP and the UNIT of a family: those of the first block that has
@@ -101,7 +102,7 @@ func (b *block) compare(o *block) int {
 	if b.family != o.family {
 		return strings.Compare(b.family.name, o.family.name)
 	}
-	return b.source.compare(o.source)
+	return b.first().compare(o.first())
 }
 
 // compare orders sources by precedence: lower rank first. Kind and name make it
@@ -220,18 +221,23 @@ func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal
 // addBlock makes the source's block in the family of that name, and the family
 // with it; the names must be free.
 func (c *Collector) addBlock(s *source, name string, m *metric, builtin bool) *block {
-	f := c.names[name]
-	if f == nil {
-		f = &family{name: name, kind: m.id.kind, builtin: builtin}
-		for _, n := range claims(name, f.kind) {
-			c.names[n] = f
-		}
-	}
-	b := &block{family: f, source: s, sorted: true}
+	b := &block{family: c.family(name, m.id.kind, builtin), source: s, sorted: true}
 	b.show(m)
 	s.blocks[name] = b
 	c.attach(b)
 	return b
+}
+
+// family finds or makes the family of a name.
+func (c *Collector) family(name string, kind kindOf, builtin bool) *family {
+	f := c.names[name]
+	if f == nil {
+		f = &family{name: name, kind: kind, builtin: builtin}
+		for _, n := range claims(name, kind) {
+			c.names[n] = f
+		}
+	}
+	return f
 }
 
 // attach puts a block where it belongs in its family and in the layout.
@@ -281,18 +287,23 @@ func (c *Collector) drop(b *block) {
 
 // remove takes a block out of its family and the layout.
 func (c *Collector) remove(b *block) {
-	f := b.family
 	for _, se := range b.series {
 		b.source.forget(se)
 	}
+	delete(b.source.blocks, b.family.name)
+	c.vacate(b)
+	b.family, b.series = nil, nil
+}
+
+// vacate takes a block off the page, and its family with the last one.
+func (c *Collector) vacate(b *block) {
+	f := b.family
 	c.detach(b)
-	delete(b.source.blocks, f.name)
 	if len(f.blocks) == 0 {
 		for _, n := range claims(f.name, f.kind) {
 			delete(c.names, n)
 		}
 	}
-	b.family, b.series = nil, nil
 }
 
 // keep drops the series of a block for which wanted is false, and the block

@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,28 +20,81 @@ func builtin(name string, kind kindOf, unit, help string) *builtinFamily {
 	return &builtinFamily{name, metric{id: metricID{kind: kind}, unit: unit, help: help}}
 }
 
-// The families of one source's health. Their names follow scriptbridge_script_ or scriptbridge_receiver_.
-var (
-	healthSuccess  = builtin("success", gauge, "", "Whether the last run succeeded: 1 for yes, 0 for no.")
-	healthReadable = builtin("success", gauge, "", "Whether the last batch could be read, in part at least: 1 for yes, 0 for no.")
-	healthDuration = builtin("duration_seconds", gauge, "seconds", "How long the last run took.")
-	healthExit     = builtin("exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself.")
-	healthLastRun  = builtin("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
-	healthLastGood = builtin("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
-	healthLast     = builtin("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
-	healthEnabled  = builtin("enabled", gauge, "", "Whether the script runs: 1 for yes, 0 where its configuration or the script itself says that it does not.")
-	healthInterval = builtin("interval_seconds", gauge, "seconds", "The interval in force; of a script with cron the time from its last turn to the next one.")
-	healthTimeout  = builtin("timeout_seconds", gauge, "seconds", "The timeout in force.")
-	healthSeries   = builtin("series", gauge, "", "Number of series on the page now, as max_series counts them.")
-	healthRuns     = builtin("runs", counter, "", "Runs, by verdict.")
-	healthOverruns = builtin("overruns", counter, "", "Runs that were due while the last one still ran, and were left out.")
-	healthRetries  = builtin("retries", counter, "", "Tries after the first, of runs that failed.")
-	healthWait     = builtin("wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent.")
-	healthRefused  = builtin("refused", counter, "", "Samples and lines that are not shown, by reason.")
-	healthCPU      = builtin("cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it.")
-	healthRSS      = builtin("max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it.")
-	healthOutput   = builtin("output_bytes", counter, "bytes", "Bytes written by finished processes.")
+// healthFamily is a family of the health of all sources of a kind. Its name
+// follows scriptbridge_script_ or scriptbridge_receiver_.
+type healthFamily struct {
+	builtinFamily
+	// label tells its series of one source apart, by values in the order of the
+	// page, as they are there with the quote behind; empty where there is but one.
+	label  string
+	values []string
+	at     int // in a source's health: that of its first series
+	number int // among healthFamilies
+}
 
+func health(name string, kind kindOf, unit, help string) *healthFamily {
+	return &healthFamily{builtinFamily: *builtin(name, kind, unit, help), values: []string{""}}
+}
+
+// by gives a family a series for each value of a label.
+func (f *healthFamily) by(label string, values ...string) *healthFamily {
+	f.label, f.values = label, nil
+	for _, v := range values {
+		f.values = append(f.values, v+`"`)
+	}
+	return f
+}
+
+// The families of one source's health.
+var (
+	healthSuccess  = health("success", gauge, "", "Whether the last run succeeded: 1 for yes, 0 for no.")
+	healthReadable = health("success", gauge, "", "Whether the last batch could be read, in part at least: 1 for yes, 0 for no.")
+	healthDuration = health("duration_seconds", gauge, "seconds", "How long the last run took.")
+	healthExit     = health("exit_code", gauge, "", "Exit code of the last run; -1 when it did not exit by itself.")
+	healthLastRun  = health("last_run_timestamp_seconds", gauge, "seconds", "When the last run ended, in Unix time.")
+	healthLastGood = health("last_success_timestamp_seconds", gauge, "seconds", "When the last successful run ended, in Unix time.")
+	healthLast     = health("last_batch_timestamp_seconds", gauge, "seconds", "When something was last received, in Unix time.")
+	healthEnabled  = health("enabled", gauge, "", "Whether the script runs: 1 for yes, 0 where its configuration or the script itself says that it does not.")
+	healthInterval = health("interval_seconds", gauge, "seconds", "The interval in force; of a script with cron the time from its last turn to the next one.")
+	healthTimeout  = health("timeout_seconds", gauge, "seconds", "The timeout in force.")
+	healthSeries   = health("series", gauge, "", "Number of series on the page now, as max_series counts them.")
+	healthRuns     = health("runs", counter, "", "Runs, by verdict.").by("result", sortedResults()...)
+	healthOverruns = health("overruns", counter, "", "Runs that were due while the last one still ran, and were left out.")
+	healthRetries  = health("retries", counter, "", "Tries after the first, of runs that failed.")
+	healthWait     = health("wait_seconds", counter, "seconds", "Time that runs waited for a free place among global.max_concurrent.")
+	healthCPU      = health("cpu_seconds", counter, "seconds", "CPU time of finished processes, as the kernel accounts for it.").by("mode", "system", "user")
+	healthRSS      = health("max_rss_bytes", gauge, "bytes", "Largest memory of a process of the last run, as the kernel accounts for it.")
+	healthOutput   = health("output_bytes", counter, "bytes", "Bytes written by finished processes.").by("stream", "stderr", "stdout")
+	// healthRefused has as many series as there are reasons: see source.refusedBy.
+	healthRefused = health("refused", counter, "", "Samples and lines that are not shown, by reason.").by("reason")
+
+	healthFamilies, healthSize = number(healthSuccess, healthReadable, healthDuration, healthExit, healthLastRun, healthLastGood, healthLast,
+		healthEnabled, healthInterval, healthTimeout, healthSeries, healthRuns, healthOverruns, healthRetries, healthWait,
+		healthCPU, healthRSS, healthOutput, healthRefused)
+)
+
+// number gives families their places in a source's health, and its size.
+func number(families ...*healthFamily) ([]*healthFamily, int) {
+	size := 0
+	for i, f := range families {
+		f.number, f.at = i, size
+		size += len(f.values)
+	}
+	return families, size
+}
+
+// sortedResults are all verdicts in the order of the page.
+func sortedResults() []string {
+	var all []string
+	for _, r := range record.Results() {
+		all = append(all, string(r))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// The families of the files that scripts' values are of, and of declared metrics.
+var (
 	fileModTime = builtin("scriptbridge_textfile_mtime_seconds", gauge, "seconds", "When a file that was read, or would have been, was last written, in Unix time.")
 	fileSuccess = builtin("scriptbridge_textfile_success", gauge, "", "Whether the file was read: 1 for yes, 0 where it was left out as a whole.")
 
@@ -53,7 +108,7 @@ func isHealth(f *family) bool {
 
 // runs is what is summed up over a script's runs.
 type runs struct {
-	by           map[record.Result]int
+	by           []int // in the order of healthRuns
 	overruns     int
 	retries      int
 	wait         time.Duration
@@ -63,9 +118,10 @@ type runs struct {
 
 // announce shows what there is to say of a source before it has spoken.
 func (c *Collector) announce(s *source) {
+	c.enroll(s)
 	c.showSeries(s)
 	if s.def.Kind == record.Script {
-		s.runs.by = make(map[record.Result]int)
+		s.runs.by = make([]int, len(healthRuns.values))
 		c.showRuns(s)
 	}
 }
@@ -98,7 +154,9 @@ func (c *Collector) putHealth(s *source, b *record.Batch) {
 		c.health(s, healthRSS, float64(r.MaxRSS))
 	}
 
-	s.runs.by[r.Result]++
+	if i := slices.Index(healthRuns.values, string(r.Result)+`"`); i >= 0 {
+		s.runs.by[i]++
+	}
 	s.runs.overruns += r.Overruns
 	s.runs.retries += r.Retries
 	s.runs.wait += r.Wait
@@ -129,33 +187,104 @@ func (c *Collector) showFiles(s *source, files record.Files) {
 
 // showRuns shows the sums over all runs, each there from 0.
 func (c *Collector) showRuns(s *source) {
-	for _, result := range record.Results() {
-		c.health(s, healthRuns, float64(s.runs.by[result]), record.Label{Name: "result", Value: string(result)})
+	for i, n := range s.runs.by {
+		c.set(s, healthRuns, i, float64(n))
 	}
 	c.health(s, healthOverruns, float64(s.runs.overruns))
 	c.health(s, healthRetries, float64(s.runs.retries))
 	c.health(s, healthWait, s.runs.wait.Seconds())
-	c.health(s, healthCPU, s.runs.user.Seconds(), record.Label{Name: "mode", Value: "user"})
-	c.health(s, healthCPU, s.runs.system.Seconds(), record.Label{Name: "mode", Value: "system"})
-	c.health(s, healthOutput, float64(s.runs.out), record.Label{Name: "stream", Value: "stdout"})
-	c.health(s, healthOutput, float64(s.runs.err), record.Label{Name: "stream", Value: "stderr"})
+	c.health(s, healthCPU, s.runs.system.Seconds(), s.runs.user.Seconds())
+	c.health(s, healthOutput, float64(s.runs.err), float64(s.runs.out))
 }
 
 func (c *Collector) showSeries(s *source) {
 	c.health(s, healthSeries, float64(s.lines))
 }
 
+// showRefused shows what countRefused counted.
 func (c *Collector) showRefused(s *source) {
-	for reason, n := range s.refusedBy {
-		c.health(s, healthRefused, float64(n), record.Label{Name: "reason", Value: texts.Cut(reason, maxValue)})
+	if s.refusedMore {
+		s.refusedMore = false
+		c.touchHealth(s, healthRefused)
 	}
 }
 
-// health sets one series of a source's health.
-func (c *Collector) health(s *source, f *builtinFamily, value float64, labels ...record.Label) {
-	kind := string(s.def.Kind)
-	labels = append([]record.Label{{Name: kind, Value: s.def.Name}}, labels...)
-	c.show(s, builtinPrefix+kind+"_"+f.name, f, value, labels)
+// health sets the series of one family of a source's health.
+func (c *Collector) health(s *source, f *healthFamily, values ...float64) {
+	for i, value := range values {
+		c.set(s, f, i, value)
+	}
+}
+
+// set sets one of them.
+func (c *Collector) set(s *source, f *healthFamily, i int, value float64) {
+	if s.health[f.at+i] != value {
+		s.health[f.at+i] = value
+		c.touchHealth(s, f)
+	}
+}
+
+// newHealth is a source's health before anything is known: NaN is what is not
+// there yet.
+func newHealth() []float64 {
+	row := make([]float64, healthSize)
+	for i := range row {
+		row[i] = math.NaN()
+	}
+	return row
+}
+
+// has reports whether a source shows something of a family.
+func (s *source) has(f *healthFamily) bool {
+	if f == healthRefused {
+		return len(s.refusedBy) > 0
+	}
+	return slices.ContainsFunc(s.health[f.at:f.at+len(f.values)], func(v float64) bool { return !math.IsNaN(v) })
+}
+
+// appendHealth appends the lines of a block of health.
+func (b *block) appendHealth(dst []byte, full func([]byte) []byte) []byte {
+	f := b.family.health
+	name := b.family.name + b.family.kind.suffix()
+	for _, s := range b.health.sources {
+		if f == healthRefused {
+			for _, r := range s.refusedBy {
+				dst = s.appendHealthLine(dst, name, f.label, r.shown, float64(r.n))
+			}
+		} else {
+			for i, value := range f.values {
+				if v := s.health[f.at+i]; !math.IsNaN(v) {
+					dst = s.appendHealthLine(dst, name, f.label, value, v)
+				}
+			}
+		}
+		if len(dst) >= pieceSize && full != nil {
+			dst = full(dst)
+		}
+	}
+	return dst
+}
+
+// appendHealthLine appends one line; value is that of the family's label as on the page, with
+// the quote behind it, or empty where it has none.
+func (s *source) appendHealthLine(dst []byte, name, label, value string, v float64) []byte {
+	dst = append(append(dst, name...), s.whose...)
+	if value != "" {
+		if s.whose == "" {
+			dst = append(dst, '{')
+		} else {
+			dst[len(dst)-1] = ','
+		}
+		dst = append(append(dst, label...), '=', '"')
+		dst = append(append(dst, value...), '}')
+	}
+	return append(appendValue(append(dst, ' '), v), '\n')
+}
+
+// healthBytes is about the number of bytes of a block of health.
+func (b *block) healthBytes() int {
+	s := b.first()
+	return len(b.health.sources) * max(len(b.family.health.values), 1) * (len(b.family.name) + len(s.def.Name) + 40)
 }
 
 // show sets a built-in series; the labels are in the order of the page. No
@@ -183,38 +312,6 @@ func (c *Collector) show(s *source, name string, f *builtinFamily, value float64
 		c.layout.touch(se.block)
 	}
 	return se
-}
-
-// describeMetrics shows one series for each metric that a source declared as
-// CoScale does.
-func (c *Collector) describeMetrics(s *source) {
-	wanted := make(map[*series]bool)
-	for _, meta := range s.declared.Metrics {
-		if meta.Datatype == "" {
-			continue
-		}
-		m := s.metric(meta.Name, meta, false)
-		if m.refused != nil {
-			continue
-		}
-		labels := []record.Label{
-			{Name: string(s.def.Kind), Value: s.def.Name},
-			{Name: "metric", Value: m.sample},
-			{Name: "name", Value: meta.Name},
-			{Name: "unit", Value: meta.Unit},
-			{Name: "groups", Value: meta.Groups},
-			{Name: "tags", Value: meta.Tags},
-			{Name: "datatype", Value: meta.Datatype},
-			{Name: "calctype", Value: meta.Calctype},
-		}
-		for i := range labels {
-			labels[i].Value = texts.Cut(labels[i].Value, maxValue)
-		}
-		wanted[c.show(s, metricInfo.name, metricInfo, 1, labels)] = true
-	}
-	if b := s.blocks[metricInfo.name]; b != nil {
-		c.keep(b, func(se *series) bool { return wanted[se] })
-	}
 }
 
 // unixSeconds is a time to the millisecond, as Prometheus keeps times.

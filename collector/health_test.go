@@ -1,8 +1,13 @@
 package collector
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,5 +127,87 @@ func TestReasonsAreBounded(t *testing.T) {
 	got := onPage(t, c, "scriptbridge_script_refused")
 	if len(got) != maxReasons+1 || got[0] != fmt.Sprintf(`scriptbridge_script_refused_total{script="s",reason="other"} %d`, maxReasons) {
 		t.Errorf("%d reasons, the first is %s", len(got), got[0])
+	}
+}
+
+// TestReasonsInOrder: lines of one family are in the order of their bytes, which is not
+// that of the reasons.
+func TestReasonsInOrder(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	for _, reason := range []string{"b", "a", "a!", "a b", "a\"", "a_", "a\n", "a\\", "aa", "\xff", "a#", ""} {
+		_ = c.Put(&record.Batch{Source: s, Err: &record.LineError{Reason: reason, Err: errors.New("x")}})
+	}
+	for _, f := range accepted {
+		var lines []string
+		for line := range strings.Lines(string(get(t, c, f, false))) {
+			if text, _, ok := strings.Cut(line, "} "); ok && strings.HasPrefix(text, "scriptbridge_script_refused_total{") {
+				lines = append(lines, text)
+			}
+		}
+		if len(lines) != 12 || !slices.IsSorted(lines) {
+			t.Errorf("%s: %q", f, lines)
+		}
+	}
+}
+
+// TestHealthOfMany lets hundreds of sources come, go, move and report, and wants the
+// page to be what it is when the same is told of one source after the other.
+func TestHealthOfMany(t *testing.T) {
+	c, dice := New(Options{}), rand.New(rand.NewPCG(3, 4))
+	batches := make(map[string][]*record.Batch) // of each source that is there
+	sources := make(map[string]*record.Source)
+	reasons := []string{"", "a", "ab", "a_b", "a b", "undeclared", "\xff"}
+	for step := range 3000 {
+		name := fmt.Sprint("s", dice.IntN(500))
+		s := sources[name]
+		if s == nil || dice.IntN(10) == 0 {
+			s = script(name, dice.IntN(1000))
+			if name > "s4" {
+				s = receiver(name, dice.IntN(1000))
+			}
+			sources[name] = s
+		}
+		b := &record.Batch{Source: s, Time: time.Unix(int64(step), 0), Gone: dice.IntN(8) == 0, Disabled: dice.IntN(8) == 0}
+		if dice.IntN(2) == 0 {
+			b.Run = &record.Run{Result: record.Results()[dice.IntN(6)], ExitCode: dice.IntN(3), User: time.Duration(dice.IntN(5)), Stderr: 1, MaxRSS: int64(dice.IntN(2))}
+		}
+		if dice.IntN(4) == 0 {
+			b.Err = &record.LineError{Reason: reasons[dice.IntN(len(reasons))], Err: errors.New("x"), More: dice.IntN(3)}
+		}
+		_ = c.Put(b)
+		batches[name] = append(batches[name], b)
+		if b.Gone {
+			delete(batches, name)
+			delete(sources, name)
+		}
+		if step%300 != 299 {
+			continue
+		}
+		checkLayout(t, c)
+		again := New(Options{})
+		for _, name := range slices.Sorted(maps.Keys(batches)) {
+			for _, b := range batches[name] {
+				_ = again.Put(b)
+			}
+		}
+		for _, f := range accepted {
+			page := get(t, c, f, false)
+			if !bytes.Equal(page, get(t, again, f, true)) {
+				t.Fatalf("after %d batches the page is another one in %s", step+1, f)
+			}
+			parsePage(t, page, f)
+		}
+		if !bytes.Equal(textfileOf(c, nil), textfileOf(again, nil)) {
+			t.Fatalf("after %d batches the textfile is another one", step+1)
+		}
+	}
+	if n := len(c.groups[record.Script]); n < 3 {
+		t.Errorf("only %d groups, which is no test", n)
+	}
+	for _, s := range sources {
+		_ = c.Put(&record.Batch{Source: s, Gone: true})
+	}
+	if len(c.layout.chunks)+len(c.names)+len(c.groups[record.Script])+len(c.groups[record.Receiver]) != 0 {
+		t.Error("something is left of nothing")
 	}
 }

@@ -12,6 +12,11 @@ const (
 	formats
 )
 
+// formatSet is a set of formats.
+type formatSet uint8
+
+func (s formatSet) has(f format) bool { return s>>f&1 == 1 }
+
 // variant is a format, plain or as it stands inside a gzip member.
 type variant struct {
 	format format
@@ -112,7 +117,7 @@ func (l *layout) remove(b *block) {
 // touch marks a block as changed, what it shows of its family included.
 func (l *layout) touch(b *block) {
 	l.stale(b)
-	if first := b.family.blocks[0]; b.family.loose != ([formats]int{}) && first != b {
+	if first := b.family.blocks[0]; b.family.loose != ([formats]int32{}) && first != b {
 		l.stale(first) // which shows all of it
 	}
 	l.recheck(b)
@@ -175,9 +180,103 @@ func (b *block) size() int {
 	if b == b.family.blocks[0] {
 		n += 2*len(b.family.name) + len(b.metric.help) + 32
 	}
+	if b.health != nil {
+		n += b.healthBytes()
+	}
 	if len(b.series) > 0 { // which are about alike; a look at each is a tenth of a scrape
 		first := b.series[0]
 		n += len(b.series) * first.lines() * (len(first.text()) + 12)
 	}
 	return n
+}
+
+// What is said of each source is the same for all of them, in the same order,
+// and nobody else can have its names. So a source has but a row of values; a
+// block of such a family shows those of a group of sources.
+
+// healthGroup are some sources of one kind that stand together on the page.
+type healthGroup struct {
+	sources []*source // never empty, in the order of the page
+	blocks  []*block  // by the number of the family; nil where none has a value
+}
+
+// maxGroup is about a chunk's worth of the series of one family.
+const maxGroup = 128
+
+// enroll puts a source into the group where it belongs.
+func (c *Collector) enroll(s *source) {
+	kind := s.def.Kind
+	groups := c.groups[kind]
+	i, found := slices.BinarySearchFunc(groups, s, func(g *healthGroup, s *source) int { return g.sources[0].compare(s) })
+	if len(groups) == 0 {
+		groups = []*healthGroup{newGroup()}
+	} else if !found && i > 0 {
+		i--
+	}
+	g := groups[i]
+	at, _ := slices.BinarySearchFunc(g.sources, s, (*source).compare)
+	g.sources = slices.Insert(g.sources, at, s)
+	s.group = g
+	if len(g.sources) > maxGroup {
+		half := newGroup()
+		half.sources = slices.Clone(g.sources[maxGroup/2:])
+		for _, s := range half.sources {
+			s.group = half
+		}
+		g.sources = slices.Delete(g.sources, maxGroup/2, len(g.sources))
+		groups = slices.Insert(groups, i+1, half)
+		c.refit(half)
+	}
+	c.groups[kind] = groups
+	c.refit(g)
+}
+
+// withdraw is the reverse of enroll.
+func (c *Collector) withdraw(s *source) {
+	g := s.group
+	at := slices.Index(g.sources, s)
+	g.sources = slices.Delete(g.sources, at, at+1)
+	s.group = nil
+	c.refit(g)
+	if len(g.sources) == 0 {
+		groups := c.groups[s.def.Kind]
+		i := slices.Index(groups, g)
+		c.groups[s.def.Kind] = slices.Delete(groups, i, i+1)
+	}
+}
+
+func newGroup() *healthGroup { return &healthGroup{blocks: make([]*block, len(healthFamilies))} }
+
+// refit makes the blocks of a group fit its sources, which have changed.
+func (c *Collector) refit(g *healthGroup) {
+	for _, f := range healthFamilies {
+		b := g.blocks[f.number]
+		switch i := slices.IndexFunc(g.sources, func(s *source) bool { return s.has(f) }); {
+		case i >= 0:
+			c.touchHealth(g.sources[i], f)
+		case b != nil:
+			g.blocks[f.number] = nil
+			c.vacate(b)
+		}
+	}
+}
+
+// touchHealth marks what is shown of a family of a source's health as changed.
+func (c *Collector) touchHealth(s *source, f *healthFamily) {
+	if b := s.group.blocks[f.number]; b != nil {
+		c.layout.touch(b)
+		return
+	}
+	b := &block{family: c.family(builtinPrefix+string(s.def.Kind)+"_"+f.name, f.metric.id.kind, true), sorted: true, metric: &f.metric, health: s.group}
+	b.family.health = f
+	s.group.blocks[f.number] = b
+	c.attach(b)
+}
+
+// first is the first source of a block; blocks of one family have none in common.
+func (b *block) first() *source {
+	if b.health != nil {
+		return b.health.sources[0]
+	}
+	return b.source
 }

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"scriptbridge/record"
@@ -70,11 +71,37 @@ func checkLayout(t *testing.T, c *Collector) {
 			t.Fatalf("a chunk of %d blocks", len(ch.blocks))
 		}
 		for _, b := range ch.blocks {
-			if b.chunk != ch || last != nil && last.compare(b) >= 0 || len(b.series) == 0 {
-				t.Fatalf("%s of %s is out of place", b.family.name, b.source.def.Name)
+			shown := len(b.series) > 0 || b.health != nil && slices.ContainsFunc(b.health.sources, func(s *source) bool { return s.has(b.family.health) })
+			if b.chunk != ch || last != nil && last.compare(b) >= 0 || !shown {
+				t.Fatalf("%s of %s is out of place", b.family.name, b.first().def.Name)
 			}
 			last = b
 		}
+	}
+	checkGroups(t, c)
+}
+
+// checkGroups checks that each source is in one group of its kind, in the order of the page.
+func checkGroups(t *testing.T, c *Collector) {
+	t.Helper()
+	n := 0
+	for _, groups := range c.groups {
+		var last *source
+		for _, g := range groups {
+			if len(g.sources) == 0 || len(g.sources) > maxGroup {
+				t.Fatalf("a group of %d sources", len(g.sources))
+			}
+			for _, s := range g.sources {
+				if s.group != g || last != nil && last.compare(s) >= 0 || c.sources[sourceKey{s.def.Kind, s.def.Name}] != s {
+					t.Fatalf("%s is out of place", s.def.Name)
+				}
+				last = s
+				n++
+			}
+		}
+	}
+	if n != len(c.sources) {
+		t.Fatalf("%d of %d sources are in a group", n, len(c.sources))
 	}
 }
 

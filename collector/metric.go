@@ -160,3 +160,35 @@ func (s *source) reserves(m *metric) *refusal {
 	}
 	return nil
 }
+
+// describeMetrics shows one series for each metric that a source declared as
+// CoScale does.
+func (c *Collector) describeMetrics(s *source) {
+	wanted := make(map[*series]bool)
+	for _, meta := range s.declared.Metrics {
+		if meta.Datatype == "" {
+			continue
+		}
+		m := s.metric(meta.Name, meta, false)
+		if m.refused != nil {
+			continue
+		}
+		labels := []record.Label{
+			{Name: string(s.def.Kind), Value: s.def.Name},
+			{Name: "metric", Value: m.sample},
+			{Name: "name", Value: meta.Name},
+			{Name: "unit", Value: meta.Unit},
+			{Name: "groups", Value: meta.Groups},
+			{Name: "tags", Value: meta.Tags},
+			{Name: "datatype", Value: meta.Datatype},
+			{Name: "calctype", Value: meta.Calctype},
+		}
+		for i := range labels {
+			labels[i].Value = texts.Cut(labels[i].Value, maxValue)
+		}
+		wanted[c.show(s, metricInfo.name, metricInfo, 1, labels)] = true
+	}
+	if b := s.blocks[metricInfo.name]; b != nil {
+		c.keep(b, func(se *series) bool { return wanted[se] })
+	}
+}

@@ -2,6 +2,8 @@ package collector
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -175,10 +177,31 @@ func (s *source) countRefused(reason string, n int) {
 	if reason == "" {
 		reason = "unreadable"
 	}
-	if _, ok := s.refusedBy[reason]; !ok && len(s.refusedBy) >= maxReasons {
+	reason = texts.Cut(strings.ToValidUTF8(reason, "\uFFFD"), maxValue)
+	s.refusedMore = true
+	i := s.findRefused(reason)
+	if i < 0 && len(s.refusedBy) >= maxReasons {
 		reason = "other"
+		i = s.findRefused(reason)
 	}
-	s.refusedBy[reason] += n
+	if i < 0 {
+		count := refusedCount{reason: reason, shown: string(appendEscaped(nil, reason)) + `"`}
+		i, _ = slices.BinarySearchFunc(s.refusedBy, count, func(a, b refusedCount) int { return strings.Compare(a.shown, b.shown) })
+		s.refusedBy = slices.Insert(s.refusedBy, i, count)
+	}
+	s.refusedBy[i].n += n
+}
+
+// refusedCount is how much was refused of a source for one reason.
+type refusedCount struct {
+	reason string
+	shown  string // the reason and what ends it on the page, by which lines are in order
+	n      int
+}
+
+// findRefused is the index of a reason in refusedBy; -1 where it is new.
+func (s *source) findRefused(reason string) int {
+	return slices.IndexFunc(s.refusedBy, func(r refusedCount) bool { return r.reason == reason })
 }
 
 type loggedKey struct{ reason, metric string }

@@ -22,6 +22,9 @@ func (b *block) append(dst []byte, f format, full func([]byte) []byte) []byte {
 	if first {
 		dst = b.appendHeader(dst, f)
 	}
+	if b.health != nil {
+		return b.appendHealth(dst, full)
+	}
 	// The lines of many series stand by themselves: they are the same in most formats, and
 	// the header is not.
 	apart := full != nil && len(b.series) >= 256

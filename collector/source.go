@@ -20,10 +20,10 @@ type source struct {
 	metrics      map[metricKey]*metric
 	labelLayouts []*labelLayout
 
-	blocks  map[string]*block // by family name, the built-in ones too
+	blocks  map[string]*block // by family name, those of events and the like too
 	series  seriesSet         // the source's own, by key
 	lines   int               // that they have on the page
-	builtin seriesSet         // what the bridge says of it, by key
+	builtin seriesSet         // what the bridge makes of its events and the like, by key
 	texts   dense.Texts       // of both, and of some that are gone
 	shown   int               // the length of those that are not
 	batch   uint32            // counts batches, to tell who was mentioned
@@ -32,24 +32,29 @@ type source struct {
 
 	events events
 	runs   runs
+	health []float64    // by healthFamily.at
+	whose  string       // the labels of all of that, as on the page
+	group  *healthGroup // of sources, in which it is
 
-	refusals  []Refusal // of the last batch
-	refused   int       // their number
-	refusedBy map[string]int
-	logged    map[loggedKey]bool
+	refusals    []Refusal      // of the last batch
+	refused     int            // their number
+	refusedBy   []refusedCount // in the order of the page
+	refusedMore bool           // since they were shown
+	logged      map[loggedKey]bool
 }
 
 func newSource(def *record.Source) *source {
 	s := &source{
-		metrics:   make(map[metricKey]*metric),
-		blocks:    make(map[string]*block),
-		series:    newSeriesSet(),
-		builtin:   newSeriesSet(),
-		slide:     never,
-		due:       never,
-		refusedBy: make(map[string]int),
-		logged:    make(map[loggedKey]bool),
-		events:    events{counts: make(map[string]int), due: never},
+		metrics: make(map[metricKey]*metric),
+		blocks:  make(map[string]*block),
+		series:  newSeriesSet(),
+		builtin: newSeriesSet(),
+		whose:   string(appendLabels(nil, "", []record.Label{{Name: string(def.Kind), Value: def.Name}})),
+		health:  newHealth(),
+		slide:   never,
+		due:     never,
+		logged:  make(map[loggedKey]bool),
+		events:  events{counts: make(map[string]int), due: never},
 	}
 	s.define(def)
 	return s
@@ -147,9 +152,11 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 		for _, b := range s.blocks {
 			c.detach(b)
 		}
+		c.withdraw(s)
 	}
 	s.define(def)
 	if moved {
+		c.enroll(s)
 		for _, b := range s.blocks {
 			c.attach(b)
 		}

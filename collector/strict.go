@@ -58,10 +58,10 @@ func (l *layout) checkStrict() {
 
 // loosen counts by how many more blocks a family is loose, of which b is one, and marks
 // the others where that changes how all of them are shown.
-func (l *layout) loosen(b *block, by int) {
+func (l *layout) loosen(b *block, by int32) {
 	f, changed := b.family, false
-	for i, loose := range b.loose {
-		if !loose {
+	for i := range formats {
+		if !b.loose.has(i) {
 			continue
 		}
 		was := f.loose[i] > 0
@@ -77,11 +77,13 @@ func (l *layout) loosen(b *block, by int) {
 
 // looseIn finds out in which formats the block's series are not as the family's
 // type wants them.
-func (b *block) looseIn() (loose [formats]bool) {
+func (b *block) looseIn() (loose formatSet) {
 	strict := b.strict()
-	loose[openMetrics] = !strict
-	if k := b.family.kind; k == histogram || k == summary {
-		loose[textfile] = !strict || !b.whole()
+	if !strict {
+		loose |= 1 << openMetrics
+	}
+	if k := b.family.kind; (k == histogram || k == summary) && !(strict && b.whole()) {
+		loose |= 1 << textfile
 	}
 	return loose
 }
