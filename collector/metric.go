@@ -1,9 +1,11 @@
 package collector
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 
+	"scriptbridge/internal/dense"
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
@@ -28,6 +30,7 @@ type metricID struct {
 // of its name, made once and kept.
 type metric struct {
 	id       metricID
+	key      metricKey    // of its samples; unset in those that are in no metricSet
 	meta     *record.Meta // nil when nothing is known
 	sample   string       // what stands in front of the labels
 	family   string       // the name of its family
@@ -60,13 +63,25 @@ type metricKey struct {
 	observed bool
 }
 
+// metricSet has metrics by their key.
+type metricSet struct{ dense.Set[metric] }
+
+func newMetricSet() metricSet {
+	return metricSet{dense.Set[metric]{Hash: func(m *metric) uint64 { return maphash.Comparable(seed, m.key) }}}
+}
+
+// get gives the metric with a key; nil where there is none.
+func (s *metricSet) get(key metricKey) *metric {
+	return s.Find(maphash.Comparable(seed, key), func(m *metric) bool { return m.key == key })
+}
+
 // metric gives the mapping of the metric of samples that are observed, or not.
 func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 	key := metricKey{name, meta, observed}
-	m := s.metrics[key]
+	m := s.metrics.get(key)
 	if m == nil {
-		if len(s.metrics) > 1024+2*len(s.blocks) {
-			clear(s.metrics) // a source that makes up names, or Meta, for each batch
+		if s.metrics.Len() > 1024+2*len(s.blocks) {
+			s.metrics = newMetricSet() // a source that makes up names, or Meta, for each batch
 		}
 		m = s.mapMetric(name, meta, observed)
 		for _, n := range claims(m.family, m.id.kind) {
@@ -76,7 +91,8 @@ func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 			}
 			m.declared = m.declared || ok && owner == m.id
 		}
-		s.metrics[key] = m
+		m.key = key
+		s.metrics.Add(m)
 	}
 	return m
 }

@@ -17,7 +17,7 @@ type source struct {
 
 	declared     *record.Declared
 	owners       map[string]metricID // names that declared metrics claim
-	metrics      map[metricKey]*metric
+	metrics      metricSet
 	labelLayouts []*labelLayout
 
 	blocks  map[string]*block // by family name, those of events and the like too
@@ -45,7 +45,7 @@ type source struct {
 
 func newSource(def *record.Source) *source {
 	s := &source{
-		metrics: make(map[metricKey]*metric),
+		metrics: newMetricSet(),
 		blocks:  make(map[string]*block),
 		series:  newSeriesSet(),
 		builtin: newSeriesSet(),
@@ -72,7 +72,7 @@ func (s *source) define(def *record.Source) {
 		s.eventPrefix = "script"
 	}
 	s.labels = fixedLabels(def)
-	clear(s.metrics)
+	s.metrics = newMetricSet()
 	s.labelLayouts = nil
 }
 
@@ -172,7 +172,7 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 func (c *Collector) declare(s *source, d *record.Declared) {
 	s.declared = d
 	s.owners = make(map[string]metricID)
-	clear(s.metrics)
+	s.metrics = newMetricSet()
 	if d == nil {
 		return
 	}
