@@ -62,13 +62,14 @@ const (
 	packFrom = 200
 	// packWindow is how far back the same bytes are found.
 	packWindow = 64 << 10
-	// unpackMost bounds what an entry is.
-	unpackMost = 1 << 30
+	// packMost is up to how many bytes data is compressed. What is larger stays plain, so
+	// that no row, whatever it says, takes more memory when it is read.
+	packMost = 64 << 20
 )
 
 // pack compresses data; nil where that is of no use.
 func (r *rows) pack(data []byte) []byte {
-	if len(data) < packFrom {
+	if len(data) < packFrom || len(data) > packMost {
 		return nil
 	}
 	packed := r.writer().EncodeAll(data, nil)
@@ -92,7 +93,7 @@ func (r *rows) reader() *zstd.Decoder {
 	r.making.Lock()
 	defer r.making.Unlock()
 	if r.unzip == nil {
-		r.unzip, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(unpackMost)) // options that are good
+		r.unzip, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(packMost)) // options that are good
 	}
 	return r.unzip
 }

@@ -3,10 +3,13 @@ package spool
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
 
 	"scriptbridge/internal/store"
@@ -64,6 +67,97 @@ func TestPackedReadsBounded(t *testing.T) {
 	entries, err := s.Read("", forever, 1<<20)
 	if err != nil || len(entries) != 10 {
 		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
+
+// TestPackedMost: what is larger than what a compressed row may hold is kept as it is.
+func TestPackedMost(t *testing.T) {
+	r, key := new(rows), newKey(at(0), 1)
+	for _, size := range []int{packMost, packMost + 1} {
+		data := make([]byte, size)
+		v := r.value(key, 7, data, false)
+		if packed := len(v) < size; packed != (size <= packMost) {
+			t.Errorf("%d bytes take %d", size, len(v))
+		}
+		if items, got, ok := r.read(key, v); !ok || items != 7 || !bytes.Equal(got, data) {
+			t.Errorf("of %d bytes %d are read, %t", size, len(got), ok)
+		}
+	}
+}
+
+// TestPackedForged: rows whose checksum is right, and that say something that cannot be,
+// are damaged ones, and take no more memory than others.
+func TestPackedForged(t *testing.T) {
+	r, key := new(rows), newKey(at(0), 1)
+	forged := func(body []byte) []byte {
+		v := append(binary.AppendUvarint(make([]byte, 4), 1|compressed), body...)
+		binary.BigEndian.PutUint32(v, checksum(key, v))
+		return v
+	}
+	plain, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const magic = "\x28\xb5\x2f\xfd"
+	for name, body := range map[string][]byte{
+		"too much":           plain.EncodeAll(make([]byte, packMost+1), nil),
+		"too much in frames": bytes.Repeat(plain.EncodeAll(make([]byte, packMost/4), nil), 5),
+		"a GiB, and nothing": []byte(magic + "\xa0\x00\x00\x00\x40\x01\x00\x00"),
+		"more than it says":  []byte(magic + "\x20\x05\x51\x00\x00aaaaaaaaaa"),
+		"less than it says":  []byte(magic + "\x20\x20\x51\x00\x00aaaaaaaaaa"),
+		"no frame":           []byte("aaaaaaaa"),
+		"a cut magic":        []byte(magic[:3]),
+	} {
+		if _, data, ok := r.read(key, forged(body)); ok {
+			t.Errorf("%s: %d bytes are read", name, len(data))
+		}
+	}
+	body := r.pack(lines(100))
+	for i := range body { // no panic, and what it gives has its bound
+		for bit := range 8 {
+			turned := bytes.Clone(body)
+			turned[i] ^= 1 << bit
+			if _, data, _ := r.read(key, forged(turned)); len(data) > packMost {
+				t.Errorf("byte %d, bit %d: %d bytes", i, bit, len(data))
+			}
+		}
+		if _, data, ok := r.read(key, forged(body[:i])); ok && len(data) > 0 {
+			t.Errorf("cut at %d: %d bytes are read", i, len(data))
+		}
+	}
+	whole := r.value(key, 3, lines(100), false)
+	for i := range whole { // the checksum sees each of these
+		turned := bytes.Clone(whole)
+		turned[i] ^= 0x10
+		if _, _, ok := r.read(key, turned); ok {
+			t.Errorf("byte %d was turned, and nobody sees it", i)
+		}
+		if _, _, ok := r.read(key, whole[:i]); ok {
+			t.Errorf("cut at %d, and nobody sees it", i)
+		}
+	}
+}
+
+// TestReadTakesNoMore: an entry that is as large as what is asked for is the only one that
+// is unpacked.
+func TestReadTakesNoMore(t *testing.T) {
+	s := openPacked(t, Options{Path: file(t)})
+	for i := range 2 {
+		put(t, s, at(i), 1, string(lines(100_000)))
+	}
+	size := uint64(len(lines(100_000)))
+	read := func() {
+		if entries, err := s.Read("", forever, int(size)/2); err != nil || len(entries) != 1 {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+	}
+	read() // makes what unpacks
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	read()
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > size*3/2 {
+		t.Errorf("it took %d bytes for an entry of %d", took, size)
 	}
 }
 

@@ -262,7 +262,7 @@ func (s *Spool) Read(after Key, before time.Time, most int) ([]Entry, error) {
 		if k != nil && string(k) == string(after) {
 			k, v = c.Next()
 		}
-		for ; k != nil && bytes.Compare(k, limit) < 0; k, v = c.Next() {
+		for ; k != nil && bytes.Compare(k, limit) < 0 && (size < most || len(entries) == 0); k, v = c.Next() {
 			items, data, ok := tx.spool.rows.read(k, v)
 			if !ok {
 				damaged = append(damaged, Key(k))
