@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -151,12 +152,11 @@ func newFollower(ctx context.Context, c *Command, p *process, s *streams) *follo
 // that takes), and sees to it.
 func (f *follower) await(until time.Time) {
 	wake := sooner(until, sooner(f.lookPeak, f.lookLimits))
-	timeout := -1
-	if !wake.IsZero() {
-		timeout = int(max(0, time.Until(wake)+time.Millisecond-1) / time.Millisecond)
-	}
-	if _, err := unix.Poll(f.polled[:], timeout); err != nil {
-		return // it was interrupted
+	if _, err := unix.Poll(f.polled[:], pollTime(wake)); err != nil {
+		if !errors.Is(err, unix.EINTR) { // the kernel has no memory, at worst
+			time.Sleep(watchTime)
+		}
+		return
 	}
 	for i := range f.takes {
 		if f.polled[i].Revents != 0 {
@@ -172,6 +172,16 @@ func (f *follower) await(until time.Time) {
 		f.lookPeak, f.lookLimits = time.Time{}, time.Time{}
 	}
 	f.look()
+}
+
+// pollTime is how long poll(2) is to wait, in its milliseconds: until a time, but not for
+// longer than it can be told, since that would be for ever; -1, which is, where there is none.
+func pollTime(wake time.Time) int {
+	if wake.IsZero() {
+		return -1
+	}
+	left := max(0, time.Until(wake)+time.Millisecond-1) / time.Millisecond
+	return int(min(left, math.MaxInt32))
 }
 
 // close is for who follows no more.

@@ -61,11 +61,12 @@ type Command struct {
 
 // Deadlines for ending a run's processes: see "leaves nothing behind" in
 // docs/architecture.md. A run takes at most
-// its timeout and their sum, unless the kernel cannot end its main process.
+// its timeout and their sum, unless the kernel cannot end its main process, or what it
+// leaves are so many that they take longer to die.
 const (
 	termTime  = 2 * time.Second // from the polite request to end to SIGKILL
 	drainTime = time.Second     // output is read so much longer than the main process lives
-	sweepTime = 2 * time.Second // what SIGKILL does not end within it is given up
+	sweepTime = 2 * time.Second // what SIGKILL does not end within it, when nothing else has come of it either, is given up
 )
 
 // runMark is the environment variable that tells whose run a process belongs

@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -13,13 +14,18 @@ import (
 
 // endForkStorm ends processes that fork faster than pass gets down to them, or that replace
 // those that it kills. All are stopped, however deep in the tree, until none is left that
-// could fork; then they are killed.
-func (r *reaper) endForkStorm(deadline time.Time) {
-	seen := make(map[int]bool)
-	for r.signalEnded(unix.SIGSTOP, seen) && time.Now().Before(deadline) {
+// could fork; then they are killed. It reports whether there were any but those in stopped,
+// to which it adds them.
+func (r *reaper) endForkStorm(deadline time.Time, stopped map[int]bool) (more bool) {
+	for r.signalEnded(unix.SIGSTOP, stopped) {
+		more = true
+		if time.Now().After(deadline) {
+			break
+		}
 		r.pass(0) // the dead would be as many as there can be processes
 	}
 	r.signalEnded(unix.SIGKILL, make(map[int]bool))
+	return more
 }
 
 // raisePriority has the kernel prefer this goroutine's thread until restore is called,
@@ -45,7 +51,13 @@ func raisePriority() (restore func()) {
 func (r *reaper) signalEnded(signal unix.Signal, seen map[int]bool) (found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, pid := range descendants() {
+	all := descendants()
+	now := make(map[int]bool, len(all))
+	for _, pid := range all {
+		now[pid] = true
+	}
+	maps.DeleteFunc(seen, func(pid int, _ bool) bool { return !now[pid] }) // its number is another's soon
+	for _, pid := range all {
 		if seen[pid] {
 			continue
 		}
@@ -113,11 +125,11 @@ func (r *reaper) alive(runs []*process) []*process {
 		if exited(pid) {
 			continue
 		}
-		id, sure := r.look(pid)
-		if !sure {
+		seen := r.look(pid)
+		if !seen.sure {
 			return runs // in an exec it shows no mark: it may be of any of them
 		}
-		lives[id] = true
+		lives[seen.id] = true
 	}
 	return slices.DeleteFunc(runs, func(p *process) bool { return !lives[p.id] })
 }

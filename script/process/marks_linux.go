@@ -82,16 +82,22 @@ func (r *reaper) owner(pid int) uint64 {
 	return 0
 }
 
+// sight is what a look at a process has shown: its owner, and whether that is sure.
+type sight struct {
+	id   uint64
+	sure bool
+}
+
 // look gives the owner of a process, and says whether it is sure to be: without
 // limits, who is in an exec shows no mark.
-func (r *reaper) look(pid int) (id uint64, sure bool) {
-	if id = r.owner(pid); id != 0 || r.limits {
-		return id, true
+func (r *reaper) look(pid int) sight {
+	if id := r.owner(pid); id != 0 || r.limits {
+		return sight{id, true}
 	}
 	if argless(pid) {
-		return 0, false
+		return sight{0, false}
 	}
-	return r.owner(pid), true // the exec may have ended between the two looks
+	return sight{r.owner(pid), true} // the exec may have ended between the two looks
 }
 
 // ended reports whether id is a run of ours that is over and may not leave
@@ -108,16 +114,18 @@ func (r *reaper) ended(id uint64) bool {
 // which cannot be known any more. It is let live only while it is in the session
 // of a run that goes on, and where that run may be one that may leave something
 // behind.
-func (r *reaper) over(pid int) bool {
+func (r *reaper) over(pid int) bool { return r.overAs(pid, r.look(pid)) }
+
+// overAs is over, by what a look at the process has shown.
+func (r *reaper) overAs(pid int, seen sight) bool {
 	if r.lonely(pid) && parentOf(pid) == os.Getpid() {
 		return true
 	}
-	for at, us := pid, os.Getpid(); at > 1 && at != us; {
-		id, sure := r.look(at)
-		if id != 0 {
-			return r.ended(id)
+	for at, us := pid, os.Getpid(); at > 1 && at != us; seen = r.look(at) {
+		if seen.id != 0 {
+			return r.ended(seen.id)
 		}
-		if !sure || !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) || r.stranger(at) {
+		if !seen.sure || !r.alone || r.kept || r.awaited(at, 0) || r.inSession(at) || r.stranger(at) {
 			return false
 		}
 		parent := parentOf(at)

@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -42,6 +43,9 @@ import (
 // stormTime is how long children are killed one generation after the other
 // before the whole machine is searched for their descendants.
 const stormTime = 20 * time.Millisecond
+
+// sweepMost is how long a sweep takes at most.
+const sweepMost = 10 * sweepTime
 
 type reaper struct {
 	logger log.Logger
@@ -253,27 +257,33 @@ func (r *reaper) close() {
 }
 
 // sweep kills and reaps all that ended runs left behind, a run that this thread has
-// started being the last to end; 0: wherever it is. It returns when
-// nothing is left, or after sweepTime; what then still lives is logged once
-// and not waited for again.
+// started being the last to end; 0: wherever it is. It returns when nothing is left, or
+// when nothing has come of it for sweepTime: on a busy machine thousands take longer to
+// die. What then still lives is logged once and not waited for again.
 func (r *reaper) sweep(thread int) {
 	pause := time.Duration(0)
 	var restore func()
-	for start := time.Now(); ; {
+	start, stopped := time.Now(), make(map[int]bool)
+	for least, progress := math.MaxInt, start; ; {
 		left := r.pass(thread)
-		took := time.Since(start)
+		now := time.Now()
+		if len(left) < least {
+			least, progress = len(left), now
+		}
 		switch {
 		case len(left) == 0:
 			return
-		case took > sweepTime:
+		case now.Sub(progress) > sweepTime || now.Sub(start) > sweepMost:
 			r.giveUp(left)
 			return
-		case took > stormTime:
+		case now.Sub(start) > stormTime:
 			if pause = 0; restore == nil {
 				restore = raisePriority()
 				defer restore()
 			}
-			r.endForkStorm(start.Add(sweepTime))
+			if r.endForkStorm(progress.Add(sweepTime), stopped) {
+				progress = time.Now()
+			}
 		}
 		time.Sleep(pause)
 		pause = min(2*pause+50*time.Microsecond, 5*time.Millisecond)
@@ -301,28 +311,31 @@ func (r *reaper) pass(thread int) (dying []int) {
 			}
 			continue
 		}
-		id, sure := r.look(pid)
-		if r.awaited(pid, id) {
-			// It may be the main process of a run that is being started, or not.
-			if id == 0 && r.alone && !r.stuck[pid] && !r.stranger(pid) {
-				dying = append(dying, pid)
-			}
-			continue
-		}
-		if id == 0 && !r.strangers {
-			continue
-		}
-		ended := r.over(pid)
-		if ended {
-			r.killWithGroup(pid, id)
-		}
-		// Without limits, who is dying shows no mark either.
-		unmarked := r.reap(pid) && id == 0 && !r.limits
-		if !r.stuck[pid] && (ended || unmarked || !sure) {
+		if r.settle(pid, r.look(pid)) {
 			dying = append(dying, pid)
 		}
 	}
 	return dying
+}
+
+// settle kills and reaps a child, by what a look at it has shown, if it may not live on,
+// and reports whether it is about to die, or may be. One look decides: a child that was
+// killed may have lost its mark by the next one, and be no zombie yet.
+func (r *reaper) settle(pid int, seen sight) (dying bool) {
+	if r.awaited(pid, seen.id) {
+		// It may be the main process of a run that is being started, or not.
+		return seen.id == 0 && r.alone && !r.stuck[pid] && !r.stranger(pid)
+	}
+	if seen.id == 0 && !r.strangers {
+		return false
+	}
+	ended := r.overAs(pid, seen)
+	if ended {
+		r.killWithGroup(pid, seen.id)
+	}
+	// Without limits, who is dying shows no mark either.
+	unmarked := r.reap(pid) && seen.id == 0 && !r.limits
+	return !r.stuck[pid] && (ended || unmarked || !seen.sure)
 }
 
 // lonely reports whether a child must descend from a run that is over and may not

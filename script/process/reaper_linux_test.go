@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,6 +95,42 @@ func TestRunLeavesNothing(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A child that had the mark of an ended run when it was looked at, and has none any
+// more when it is judged, is about to die: what it has started becomes our child then,
+// and is waited for.
+func TestSweepAwaitsTheDying(t *testing.T) {
+	l := testLauncher(t)
+	l.reaper.limits, l.reaper.strangers = false, true
+	pid, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if seen := l.reaper.look(pid); seen != (sight{}) {
+		t.Fatalf("a zombie shows %+v", seen)
+	}
+	l.reaper.mu.Lock()
+	defer l.reaper.mu.Unlock()
+	if !l.reaper.settle(pid, sight{l.reaper.base | 1, true}) {
+		t.Error("nobody waits for it")
+	}
+}
+
+// The number of a process that was stopped, and is gone, is another's soon.
+func TestStormForgetsTheDead(t *testing.T) {
+	l := testLauncher(t)
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := map[int]bool{dead.Process.Pid: true}
+	if l.reaper.signalEnded(unix.SIGSTOP, stopped); len(stopped) > 0 {
+		t.Errorf("%v are held for stopped", stopped)
+	}
 }
 
 func TestRunLeavesNothingAfterTimeout(t *testing.T) {
@@ -429,6 +466,23 @@ func TestRunWithoutPidfd(t *testing.T) {
 	c.Stderr = func([]byte) { cancel(errors.New("enough")) }
 	checkEnding(t, l.Run(ctx, c), ending{"", record.Killed, -1, "was ended before it was done: enough"})
 	checkNothingLeft(t, l)
+}
+
+// A time that poll(2) cannot be told is none that never comes.
+func TestPollTime(t *testing.T) {
+	for _, test := range []struct {
+		wake time.Time
+		want int
+	}{
+		{time.Time{}, -1},
+		{time.Now().Add(-time.Hour), 0},
+		{time.Now().Add(25 * 24 * time.Hour), math.MaxInt32},
+		{time.Now().Add(51 * 24 * time.Hour), math.MaxInt32},
+	} {
+		if got := pollTime(test.wake); got != test.want {
+			t.Errorf("until %v: %d", test.wake, got)
+		}
+	}
 }
 
 // A process that survives SIGKILL is said, and waited for as long as the
