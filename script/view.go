@@ -1,6 +1,8 @@
 package script
 
 import (
+	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -37,8 +39,8 @@ type View struct {
 	Since             time.Time // when the present or last run began
 	Next              time.Time // when it is due
 	Interval, Timeout time.Duration
-	Last              *Verdict   // nil before the first run has ended
-	History           []*Verdict // newest first
+	Last              *Verdict // nil before the first run has ended
+	History           History
 	Overruns          int
 	Declared          *record.Declared // the last good one
 	Output            []byte           // of OutputOf, cut at 64 KiB
@@ -155,4 +157,72 @@ func trendLabelOf(s *record.Sample) string {
 		b.WriteString([...]string{" ", ", "}[min(i, 1)] + l.Name + "=" + strconv.Quote(l.Value))
 	}
 	return texts.Shorten(b.String(), trendLabel)
+}
+
+// History are the last runs of a script, the newest first. Of one that went well and said
+// nothing but values there are a few bytes, and its Verdict is made when somebody looks.
+type History struct{ runs []pastRun }
+
+// pastRun is a run that is over.
+type pastRun struct {
+	start            int64 // in nanoseconds since 1970
+	duration, waited time.Duration
+	samples          int
+	// more is what else there is to tell, without the fields above; nil: nothing. Runs that
+	// end in the same way, one after the other, have one.
+	more *Verdict
+}
+
+// HistoryOf gives the history that has these runs, the newest first. It has none of the
+// lines that could not be read: View.Last has those of the last run.
+func HistoryOf(verdicts ...*Verdict) (h History) {
+	for _, v := range slices.Backward(verdicts[:min(len(verdicts), historyMax)]) {
+		h = h.with(v)
+	}
+	return h
+}
+
+// with gives the history with one more run. The old one is left as it is.
+func (h History) with(v *Verdict) History {
+	run := pastRun{start: v.Start.UnixNano(), duration: v.Duration, waited: v.Waited, samples: v.Samples}
+	more := *v
+	more.Start, more.Duration, more.Waited, more.Samples, more.Lines = time.Time{}, 0, 0, 0, nil
+	switch {
+	case more.like(&Verdict{Result: record.OK}):
+	case len(h.runs) > 0 && h.runs[0].more != nil && more.like(h.runs[0].more):
+		run.more = h.runs[0].more
+	default:
+		run.more = &more
+	}
+	runs := append(make([]pastRun, 0, min(len(h.runs)+1, historyMax)), run)
+	return History{append(runs, h.runs[:cap(runs)-1]...)}
+}
+
+// like reports whether two runs tell the same, but for times, samples and lines.
+func (v *Verdict) like(w *Verdict) bool {
+	return v.Result == w.Result && v.text() == w.text() && v.ExitCode == w.ExitCode && v.Limit == w.Limit && v.Retries == w.Retries &&
+		v.Refused == w.Refused && maps.Equal(v.Reasons, w.Reasons) && v.Events == w.Events && v.Stderr == w.Stderr &&
+		(v.Answer == w.Answer || v.Answer != nil && w.Answer != nil && *v.Answer == *w.Answer)
+}
+
+// Len is how many runs there are.
+func (h History) Len() int { return len(h.runs) }
+
+// Newest gives the last runs, n at most.
+func (h History) Newest(n int) History { return History{h.runs[:min(n, len(h.runs))]} }
+
+// All gives the runs, the newest first, each with its place.
+func (h History) All() iter.Seq2[int, Verdict] {
+	return func(yield func(int, Verdict) bool) {
+		for i, run := range h.runs {
+			v := Verdict{Result: record.OK}
+			if run.more != nil {
+				v = *run.more
+			}
+			v.Start, v.Duration, v.Waited, v.Samples = time.Unix(0, run.start), run.duration, run.waited, run.samples
+			if !yield(i, v) {
+				return
+			}
+		}
+	}
 }

@@ -290,7 +290,7 @@ func (u *worker) remember(t *dialect.Result, b *record.Batch, v *Verdict) {
 	w := &u.view
 	w.Interval, w.Timeout = b.Run.Interval, b.Run.Timeout
 	w.Last = v
-	w.History = append([]*Verdict{v}, w.History[:min(len(w.History), historyMax-1)]...)
+	w.History = w.History.with(v)
 	w.Overruns += b.Run.Overruns
 	if !u.script.ProbeOnly() { // of such a script each run may speak of something else
 		w.Trends = trendsOf(w.Trends, b.Samples)

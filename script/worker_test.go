@@ -394,7 +394,7 @@ func TestRetries(t *testing.T) {
 				if tries > 0 && r.MaxRSS != 999 {
 					t.Errorf("the largest memory is %d", r.MaxRSS)
 				}
-				if v, _ := p.View("s"); v.Last.Retries != c.told || v.Last.Result != c.result || len(v.History) != 1 || v.State != Idle {
+				if v, _ := p.View("s"); v.Last.Retries != c.told || v.Last.Result != c.result || v.History.Len() != 1 || v.State != Idle {
 					t.Errorf("it is %s, last %+v", v.State, v.Last)
 				}
 			})

@@ -158,8 +158,8 @@ func (m Maker) Run(v *script.Verdict, timeout time.Duration) Run {
 // WithHistory is Script with the last runs.
 func (m Maker) WithHistory(v *script.View) Script {
 	s := m.Script(v)
-	for _, h := range v.History {
-		s.History = append(s.History, m.Run(h, v.Timeout))
+	for _, h := range v.History.All() {
+		s.History = append(s.History, m.Run(&h, v.Timeout))
 	}
 	return s
 }

@@ -22,20 +22,20 @@ const (
 // a mark below the line, and one whose script says that something is wrong is both, so
 // that nothing is told by colour alone. The label is for
 // those who do not see it. Nothing for no runs.
-func barsOf(history []*script.Verdict) template.HTML {
-	history = history[:min(len(history), barsShown)]
-	if len(history) == 0 {
+func barsOf(history script.History) template.HTML {
+	history = history.Newest(barsShown)
+	if history.Len() == 0 {
 		return ""
 	}
 	longest := time.Duration(1)
-	for _, v := range history {
+	for _, v := range history.All() {
 		if v.Result == record.OK {
 			longest = max(longest, v.Duration)
 		}
 	}
 	var ok, warn, bad barPen
 	failed, warned := 0, 0
-	for i, v := range history { // newest first
+	for i, v := range history.All() { // newest first
 		x := (barsShown-i)*barsStep - 2
 		if v.Result != record.OK {
 			failed++
@@ -43,7 +43,7 @@ func barsOf(history []*script.Verdict) template.HTML {
 			continue
 		}
 		height := 2 + int(float64(v.Duration)/float64(longest)*barsLevels)*barsLevel
-		if troubled(v) {
+		if troubled(&v) {
 			warned++
 			warn.draw(x, barsLine+3, barsLine-height)
 			continue
@@ -51,10 +51,10 @@ func barsOf(history []*script.Verdict) template.HTML {
 		ok.draw(x, barsLine, barsLine-height)
 	}
 	label := "the last run: "
-	if len(history) > 1 {
-		label = "the last " + count(len(history), "run") + ": "
+	if history.Len() > 1 {
+		label = "the last " + count(history.Len(), "run") + ": "
 	}
-	label += strconv.Itoa(len(history)-failed-warned) + " ok, " + strconv.Itoa(failed) + " failed"
+	label += strconv.Itoa(history.Len()-failed-warned) + " ok, " + strconv.Itoa(failed) + " failed"
 	if warned > 0 {
 		label += ", " + strconv.Itoa(warned) + " not OK"
 	}

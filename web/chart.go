@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,12 +63,13 @@ func chartOf(label, last string, values []float64, show func(float64) string) ch
 func drawn(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // durationChart is how long the last runs took.
-func durationChart(history []*script.Verdict) chart {
+func durationChart(last *script.Verdict, history script.History) chart {
 	var values []float64
-	for i := len(history) - 1; i >= 0; i-- {
-		values = append(values, history[i].Duration.Seconds())
+	for _, v := range history.All() {
+		values = append(values, v.Duration.Seconds())
 	}
-	return chartOf("Duration", took(history[0].Duration), values, func(v float64) string { return took(time.Duration(v * float64(time.Second))) })
+	slices.Reverse(values)
+	return chartOf("Duration", took(last.Duration), values, func(v float64) string { return took(time.Duration(v * float64(time.Second))) })
 }
 
 // trendCharts are the values of the last runs. They are as the script spelled them, and so

@@ -36,7 +36,7 @@ func TestChart(t *testing.T) {
 		}
 	}
 	history := []*script.Verdict{{Duration: 2 * time.Second}, {Duration: 500 * time.Millisecond}}
-	if got := durationChart(history); got.Last != "2.0 s" || !strings.Contains(string(got.SVG), "from 500 ms to 2.0 s") || !strings.Contains(string(got.SVG), `d="M111 27L117 3h1"`) {
+	if got := durationChart(history[0], script.HistoryOf(history...)); got.Last != "2.0 s" || !strings.Contains(string(got.SVG), "from 500 ms to 2.0 s") || !strings.Contains(string(got.SVG), `d="M111 27L117 3h1"`) {
 		t.Errorf("durations: %+v", got)
 	}
 	for v, want := range map[float64]string{0: "0", 1594465726: "1594000000", 0.123456: "0.1235", -2.5: "-2.5"} {

@@ -104,7 +104,7 @@ func diskView(now time.Time) (script.View, []collector.SeriesView, []collector.R
 		Script: newScript("disks", "coscale", "/srv/scripts/disks.py", "--all", "two words"),
 		Trends: []script.Trend{{Label: `Disk usage mount="/"`, Last: 73.5, Values: []float32{70, 71, float32(math.NaN()), 73.5}}},
 		State:  script.Idle, Since: last.Start, Next: now.Add(48 * time.Second),
-		Interval: time.Minute, Timeout: 5 * time.Second, Last: last, History: history, Overruns: 2,
+		Interval: time.Minute, Timeout: 5 * time.Second, Last: last, History: script.HistoryOf(history...), Overruns: 2,
 		Output: []byte("# disks\nM1 \"/\" 73.5\nM9 42\nM1 \"/home\" 12\n\nM2 5\nE7 -10 0 \"disk replaced\" \"{}\"\n"),
 		Lines:  lines, OutputOf: last,
 		Stderr: []script.StderrLine{
@@ -155,6 +155,7 @@ func member(i int, s *script.Script, now time.Time) script.View {
 		v.State = script.Waiting
 		return v
 	}
+	var runs []*script.Verdict
 	for j := range 20 {
 		h := &script.Verdict{
 			Start:    now.Add(-time.Duration(i*17%60)*time.Second - time.Duration(j)*time.Minute),
@@ -172,9 +173,9 @@ func member(i int, s *script.Script, now time.Time) script.View {
 		case i%23 == 4 && j == 0:
 			h.Refused = i % 6
 		}
-		v.History = append(v.History, h)
+		runs = append(runs, h)
 	}
-	v.Last = v.History[0]
+	v.Last, v.History = runs[0], script.HistoryOf(runs...)
 	v.Since = v.Last.Start
 	if i%29 == 6 {
 		v.State, v.Since = script.Running, now.Add(-3*time.Second)

@@ -154,8 +154,8 @@ func (p *scriptPage) public(v *script.View, series []collector.SeriesView, refus
 	p.seriesList = listOf(series, p.Hidden != "") // where there is little else to see
 	private := p.Hidden == ""
 	p.Runs = runTable(v, refused, private, now)
-	if p.Ran = len(v.History); p.Ran > 1 {
-		p.Charts = append(p.Charts, durationChart(v.History))
+	if p.Ran = v.History.Len(); p.Ran > 1 {
+		p.Charts = append(p.Charts, durationChart(v.Last, v.History))
 		if private {
 			p.Charts = append(p.Charts, trendCharts(v.Trends)...)
 		}
@@ -310,6 +310,10 @@ func triesOf(v *script.Verdict) string {
 // runTable is the last runs; of the last one, refused samples are refused by
 // the metrics page. Why a run failed is private in the script's own words.
 func runTable(v *script.View, refused int, private bool, now time.Time) table {
+	var runs []*script.Verdict
+	for _, h := range v.History.All() {
+		runs = append(runs, &h)
+	}
 	return tableOf(table{ID: "runs", Title: "Last runs"}, []column[*script.Verdict]{
 		{title: "Began", cell: func(h *script.Verdict) cell { return timeCell(ago(h.Start, now)) }},
 		{title: "Result", cell: func(h *script.Verdict) cell { return badgeCell(badgeOf(h)).small(triesOf(h)) }},
@@ -324,7 +328,7 @@ func runTable(v *script.View, refused int, private bool, now time.Time) table {
 		{title: "Samples", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return textCell(number(h.Samples)) }},
 		{title: "Events", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell { return textCell(number(h.Events)) }},
 		{title: "Refused", class: "num wider", cells: "num wider", cell: func(h *script.Verdict) cell {
-			if h == v.Last {
+			if h == runs[0] {
 				return textCell(number(h.Refused + refused))
 			}
 			return textCell(number(h.Refused))
@@ -340,5 +344,5 @@ func runTable(v *script.View, refused int, private bool, now time.Time) table {
 			}
 			return textCell(status.Cause(h, v.Timeout)).in(badTone)
 		}},
-	}, v.History)
+	}, runs)
 }

@@ -296,7 +296,7 @@ func TestHostileTexts(t *testing.T) {
 	s := newScript(next(), "coscale", next(), next())
 	s.File, s.Dir, s.User = next(), next(), next()
 	v := script.View{
-		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: []*script.Verdict{last, last}, Trends: []script.Trend{{Label: next(), Values: []float32{1}}},
+		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: script.HistoryOf(last, last), Trends: []script.Trend{{Label: next(), Values: []float32{1}}},
 		Output: []byte(next()), Lines: lines, Stderr: []script.StderrLine{{Text: next()}}, Probes: []script.Probe{{From: next(), Parameters: next(), Err: errors.New(next())}}, Warnings: []string{next()},
 		Declared: &record.Declared{Metrics: []*record.Meta{{
 			ID: next(), Name: next(), Rename: next(), Help: next(), Unit: next(), Datatype: next(), Calctype: next(), Dimensions: []string{next()},

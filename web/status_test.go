@@ -33,7 +33,7 @@ func shop() *fakes {
 	}
 	ran := func(v *script.View, last script.Verdict) {
 		last.Start = now.Add(-40 * time.Second)
-		v.Last, v.History, v.Since = &last, []*script.Verdict{&last}, last.Start
+		v.Last, v.History, v.Since = &last, script.HistoryOf(&last), last.Start
 	}
 	mail := view("mail", "nagios")
 	ran(&mail, script.Verdict{Result: record.OK, Duration: 2 * time.Second, Samples: 1})
@@ -120,7 +120,7 @@ func TestStatusStates(t *testing.T) {
 		v := f.views[1]
 		v.Script, v.State = newScript("check_"+strings.ToLower(s), "nagios", "/opt/check"), script.Idle
 		v.Last = &script.Verdict{Start: v.Last.Start, Result: record.OK, Answer: &dialect.Answer{State: s, Text: "it is <" + s + ">\x1b[0m"}}
-		v.History = []*script.Verdict{v.Last}
+		v.History = script.HistoryOf(v.Last)
 		f.views = append(f.views, v)
 	}
 	failed := f.views[len(f.views)-1]

@@ -46,14 +46,15 @@ func newCrowd(n int) (c crowd) {
 		name := fmt.Sprintf("script-%04d", i)
 		s := &script.Script{Script: dialect.Script{Script: &config.Script{Name: name, Command: []string{"/opt/" + name}}, File: "/opt/" + name}, Dialect: "coscale"}
 		v := script.View{Script: s, State: script.Idle, Next: now.Add(time.Minute), Interval: time.Minute, Timeout: 10 * time.Second}
+		var runs []*script.Verdict
 		for j := range 20 {
 			run := &script.Verdict{Start: now.Add(-time.Duration(j) * time.Minute), Duration: time.Duration(i+j) * time.Millisecond, Result: record.OK, Samples: 7}
 			if (i+j)%20 == 3 {
 				run.Result, run.ExitCode, run.Err, run.Stderr = record.Error, 1, errors.New("exit code 1; its last words: cannot connect"), "cannot connect"
 			}
-			v.History = append(v.History, run)
+			runs = append(runs, run)
 		}
-		v.Last = v.History[0]
+		v.Last, v.History = runs[0], script.HistoryOf(runs...)
 		c = append(c, v)
 	}
 	return c
