@@ -22,27 +22,23 @@ const (
 	keepStart = 10 * time.Second
 )
 
-// keep has the script alive until the worker is stopped.
-func (u *worker) keep(k dialect.Keeper) {
+// lives gives what has the script alive until it ends by itself, and says when it is to be
+// started again.
+func (u *worker) lives(k dialect.Keeper) func(mine *permit, due, wanted time.Time) time.Time {
 	var backoff time.Duration
-	due := time.Now()
-	for u.sleep(&due) {
-		wanted, mine := u.begin(due)
-		if mine == nil {
-			return
-		}
+	return func(mine *permit, due, wanted time.Time) time.Time {
 		started := time.Now()
 		if disabled := u.liveOnce(k, mine, started.Sub(wanted)); disabled {
 			<-u.ctx.Done()
 		}
 		if u.ctx.Err() != nil {
-			return
+			return due
 		}
 		if time.Since(started) >= keepWell {
 			backoff = 0
 		}
 		backoff = min(max(2*backoff, keepFirst), keepMost)
-		due = time.Now().Add(backoff)
+		return time.Now().Add(backoff)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -447,5 +448,43 @@ func TestOverrides(t *testing.T) {
 		if got := fmt.Sprint(o.warnings); got != turn.want {
 			t.Errorf("warnings %s\nwant %s", got, turn.want)
 		}
+	}
+}
+
+// Between the runs of scripts there is no goroutine for them, and Close ends them as
+// well as one that waits for its first run, or that never runs.
+func TestNoGoroutineBetweenRuns(t *testing.T) {
+	for name, change := range map[string]func(*Script){
+		"runs":        func(*Script) {},
+		"aligned":     func(s *Script) { s.traits.Aligned = true },
+		"probes only": func(s *Script) { s.Probe, s.Parameters = true, map[string]config.Parameter{"host": {}} },
+		"asked for":   func(s *Script) { s.Probe = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPool(t, 3, func(t *testing.T, p *Pool, _ *memory) {
+				const n = 50
+				var scripts []*Script
+				for i := range n {
+					s := newTestScript(fmt.Sprint("s", i), time.Hour, &player{play: func(context.Context, int) *dialect.Result { return &dialect.Result{} }})
+					change(s)
+					scripts = append(scripts, s)
+				}
+				before := runtime.NumGoroutine()
+				p.Reload(t.Context(), scripts, 3)
+				for range 3 {
+					time.Sleep(90 * time.Minute)
+					synctest.Wait()
+					if more := runtime.NumGoroutine() - before; more > n/10 {
+						t.Errorf("%d goroutines more with %d scripts", more, n)
+					}
+				}
+				p.Close()
+				for _, s := range scripts {
+					if !s.newRunner(nil, nil).(*player).closed {
+						t.Errorf("%s was not closed", s.Name)
+					}
+				}
+			})
+		})
 	}
 }

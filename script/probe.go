@@ -212,10 +212,8 @@ func (p *Pool) RunNow(name string) error {
 
 // wake has the loop of an idle script go on. The caller holds u.mu.
 func (u *worker) wake() {
-	select {
-	case u.asked <- struct{}{}:
-	default: // somebody has asked already
-	}
+	u.asked = true
+	u.rouse()
 }
 
 // askRun gives the last run if it is fresh, waits for one that is under way

@@ -36,14 +36,22 @@ type worker struct {
 	onDemand bool          // it runs when Once asks for it, and if it is kept alive in between as well
 	once     sync.Mutex    // held for a run that Once asked for
 	ran      chan struct{} // has one when there was a run that nextRun has not seen
-	alarm    *time.Timer   // what the loop sleeps by; nil: it has not slept yet
+
+	// The loop, of one goroutine at a time.
+	scheduled bool      // it runs by itself; else it waits for its end alone
+	due       time.Time // when it runs next
+	begun     bool      // it has had its first turn
+	step      func(mine *permit, due, wanted time.Time) (next time.Time)
+	ended     func() // called when nothing is left of it
 
 	forProbe bool           // it is for one run that a request asked for (probe.go)
-	asked    chan struct{}  // holds something when a run is wanted before it is due
 	probes   sync.WaitGroup // the probe runs in flight
 
-	mu   sync.Mutex
-	view View
+	mu     sync.Mutex
+	view   View
+	asleep bool        // no goroutine is in the loop
+	asked  bool        // a run is wanted before it is due
+	alarm  *time.Timer // that calls Wake; nil: it has not slept yet
 	// For who asks for a run (probe.go).
 	last      *Answer              // of the last run, if the script may be probed
 	next      *probeRun            // the run that is under way or comes next, if somebody waits for it
@@ -63,8 +71,6 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 		logger: log.With(p.logger, "script", s.Name),
 		ctx:    ctx,
 		ran:    make(chan struct{}, 1),
-
-		asked: make(chan struct{}, 1),
 	}
 	u.slots.aligned, u.slots.cron = s.traits.Aligned, s.cron
 	u.source.Store(s.Source)
@@ -80,34 +86,56 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 
 // Run runs the script until the worker is stopped.
 func (u *worker) Run(ctx context.Context, _ func()) {
-	defer func() { <-ctx.Done() }() // u.ctx may have ended before: see Once
-	defer u.runner.Close()
-	defer u.waitProbes()
+	ended := make(chan struct{})
+	u.start(func() { close(ended) })
+	<-u.ctx.Done()
+	u.Wake()
+	<-ended
+	<-ctx.Done() // u.ctx may have ended before: see Once
+}
+
+// Start runs the script until the worker is stopped. Between its runs there is no
+// goroutine for it, whose stack would be what most of its memory is for.
+func (u *worker) Start(_ context.Context, ended func()) bool {
+	if u.onDemand {
+		return false
+	}
+	u.start(ended)
+	return true
+}
+
+// start is Start for every worker.
+func (u *worker) start(ended func()) {
+	u.ended = ended
+	u.step = u.turn
 	keeper, kept := u.runner.(dialect.Keeper)
 	switch {
 	case u.onDemand && !kept:
-		<-u.ctx.Done()
-		u.once.Lock() // for the last one that was asked for
-		u.once.Unlock()
-		return
 	case u.script.Disabled() && !u.onDemand:
 		u.putDisabled()
-		<-u.ctx.Done()
-		return
 	case u.script.ProbeOnly():
 		// What a predecessor had is no more brought up to date.
 		u.putGone()
-		<-u.ctx.Done()
-		return
+	case u.ctx.Err() == nil:
+		u.put(u.judge.announce(u.source.Load()))
+		u.scheduled = true
+		u.due = u.slots.begin(time.Now(), u.judge.interval)
+		if kept {
+			u.due, u.step = time.Now(), u.lives(keeper)
+		}
 	}
-	if u.ctx.Err() == nil {
-		aside(func() { u.put(u.judge.announce(u.source.Load())) })
+	go u.repeat()
+}
+
+// finish is the end of a worker that was stopped.
+func (u *worker) finish() {
+	if u.onDemand { // for the last one that was asked for
+		u.once.Lock()
+		defer u.once.Unlock()
 	}
-	if kept {
-		u.keep(keeper)
-	} else {
-		u.repeat()
-	}
+	u.waitProbes()
+	u.runner.Close()
+	u.ended()
 }
 
 // Removed ends the series of a script that is configured no more.
@@ -147,25 +175,29 @@ func (u *worker) putGone() {
 	u.put(&record.Batch{Source: u.source.Load(), Time: time.Now(), Gone: true})
 }
 
-// repeat runs the script at its slots, until the worker is stopped.
+// repeat runs the script if it is due, or somebody asks for it, and sleeps then: until Wake,
+// which has it go on. Only one goroutine at a time does so.
 func (u *worker) repeat() {
-	first := true
-	due := u.slots.begin(time.Now(), u.judge.interval)
-	for u.sleep(&due) {
-		wanted, mine := u.begin(due)
+	for u.ctx.Err() == nil {
+		if !u.isWanted() {
+			if u.sleep() {
+				return
+			}
+			continue
+		}
+		wanted, mine := u.begin(u.due)
 		if mine == nil {
-			return
+			break
 		}
-		aside(func() { due = u.turn(mine, due, wanted, first) })
-		if u.ctx.Err() != nil {
-			return
-		}
-		first = false
+		u.due = u.step(mine, u.due, wanted)
 	}
+	u.finish()
 }
 
 // turn runs the script, whose permit is mine, and gives when it is due next.
-func (u *worker) turn(mine *permit, due, wanted time.Time, first bool) time.Time {
+func (u *worker) turn(mine *permit, due, wanted time.Time) time.Time {
+	first := !u.begun
+	u.begun = true
 	var until func() time.Time
 	if !time.Now().Before(due) { // else somebody waits for an answer
 		u.judge.turn = due
@@ -179,17 +211,6 @@ func (u *worker) turn(mine *permit, due, wanted time.Time, first bool) time.Time
 		return due
 	}
 	return u.plan(due, wanted, retry, first)
-}
-
-// aside calls f on a stack of its own, which goes with it. A stack that f has made
-// large would stay so while its goroutine sleeps, which is nearly always, and for each script.
-func aside(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	<-done
 }
 
 // begin waits for a permit for a run, and says from when on it was wanted: its slot, or
@@ -207,37 +228,60 @@ func (u *worker) begin(due time.Time) (wanted time.Time, mine *permit) {
 	return now, mine
 }
 
-// sleep waits until due, or until somebody asks for a run, and reports whether
-// the worker is still wanted. A clock that is set meanwhile may change what is due.
-func (u *worker) sleep(due *time.Time) bool {
-	for {
-		u.idle(*due)
-		if nap := u.slots.nap(*due); u.alarm == nil {
-			u.alarm = time.NewTimer(nap)
-		} else {
-			u.alarm.Reset(nap)
-		}
-		select {
-		case <-u.alarm.C:
-			now := time.Now()
-			if *due = u.slots.corrected(*due, now); now.Before(*due) {
-				continue
-			}
-		case <-u.asked:
-		case <-u.ctx.Done():
-			u.alarm.Stop()
-			return false
-		}
-		break
+// isWanted reports whether the script is due, or somebody asks for a run. A clock that was
+// set meanwhile may change what is due.
+func (u *worker) isWanted() bool {
+	if !u.scheduled {
+		return false
 	}
+	now := time.Now()
+	u.due = u.slots.corrected(u.due, now)
+	u.idle(u.due)
 	u.mu.Lock()
-	u.view.State = Waiting
-	select {
-	case <-u.asked: // just when it was due
-	default:
+	defer u.mu.Unlock()
+	wanted := u.asked || !now.Before(u.due)
+	if wanted {
+		u.view.State, u.asked = Waiting, false
 	}
-	u.mu.Unlock()
-	return u.ctx.Err() == nil
+	return wanted
+}
+
+// sleep has Wake be called when the script is due, and reports whether nothing has come up
+// in the meantime that it must go on for.
+func (u *worker) sleep() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.scheduled && u.asked || u.ctx.Err() != nil {
+		return false
+	}
+	u.asleep = true
+	switch nap := u.slots.nap(u.due); {
+	case !u.scheduled:
+	case u.alarm == nil:
+		u.alarm = time.AfterFunc(nap, u.Wake)
+	default:
+		u.alarm.Reset(nap)
+	}
+	return true
+}
+
+// Wake has a script that sleeps look whether there is something to do.
+func (u *worker) Wake() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.rouse()
+}
+
+// rouse is Wake for one who holds u.mu.
+func (u *worker) rouse() {
+	if !u.asleep {
+		return
+	}
+	u.asleep = false
+	if u.alarm != nil {
+		u.alarm.Stop()
+	}
+	go u.repeat()
 }
 
 // idle shows when the script is due next.

@@ -102,7 +102,7 @@ func TestPublishAtOnce(t *testing.T) {
 		u.publish(&dialect.Result{}, &record.Batch{Source: s.Source, Time: fresh, Run: &record.Run{}}, &Verdict{}, Idle)
 		over.Store(true)
 		asking.Wait()
-		if len(u.asked) > 0 {
+		if u.asked {
 			t.Fatal("another run was asked for")
 		}
 	}

@@ -53,6 +53,17 @@ type Remover interface {
 	Removed()
 }
 
+// Starter is a Unit that needs no goroutine while it waits for something.
+type Starter interface {
+	// Start begins what Run does, and calls ended when Run would return: once, from
+	// whatever goroutine, and not before ctx has ended. Where it reports false, it has
+	// done nothing, and the unit is run.
+	Start(ctx context.Context, ended func()) bool
+	// Wake is called when ctx has ended. It must be quick, and may come before Start and
+	// after the end.
+	Wake()
+}
+
 // Options are what a Supervisor needs to know.
 type Options struct {
 	// A unit that has failed is run again after First, and then after twice as
@@ -209,6 +220,9 @@ func (s *Supervisor[U]) retire(w *worker[U], removed bool) {
 	w.removed.Store(removed)
 	w.stop()
 	s.retiring[w.key] = w
+	if sleeps, ok := any(w.unit).(Starter); ok {
+		sleeps.Wake()
+	}
 }
 
 // Close tells all units to end, waits until they have, or ctx does, and gives
@@ -307,6 +321,10 @@ func (s *Supervisor[U]) run(w, predecessor *worker[U]) {
 	if predecessor != nil {
 		<-predecessor.done
 	}
+	if starts, ok := any(w.unit).(Starter); ok && starts.Start(w.ctx, func() { s.finish(w) }) {
+		w.wasTried()
+		return
+	}
 	for delay := time.Duration(0); ; {
 		var up atomic.Bool
 		w.unit.Run(w.ctx, func() {
@@ -327,6 +345,12 @@ func (s *Supervisor[U]) run(w, predecessor *worker[U]) {
 			break
 		}
 	}
+	s.finish(w)
+}
+
+// finish is the end of a worker, nothing of whose unit is left.
+func (s *Supervisor[U]) finish(w *worker[U]) {
+	w.wasTried()
 	if r, ok := any(w.unit).(Remover); ok && w.removed.Load() {
 		r.Removed()
 	}

@@ -469,3 +469,90 @@ func TestAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// sleeper is a Starter: it has nothing but functions that are called.
+type sleeper struct {
+	*diary
+	name   string
+	starts bool
+
+	mu    sync.Mutex
+	ctx   context.Context
+	ended func()
+}
+
+func (s *sleeper) Run(ctx context.Context, up func()) {
+	s.add("run:" + s.name)
+	up()
+	<-ctx.Done()
+	time.Sleep(time.Second)
+	s.add("-" + s.name)
+}
+
+func (s *sleeper) Start(ctx context.Context, ended func()) bool {
+	if !s.starts {
+		return false
+	}
+	s.mu.Lock()
+	s.ctx, s.ended = ctx, ended
+	s.mu.Unlock()
+	s.add("start:" + s.name)
+	if ctx.Err() != nil {
+		s.Wake()
+	}
+	return true
+}
+
+func (s *sleeper) Wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended == nil || s.ctx.Err() == nil {
+		return
+	}
+	ended := s.ended
+	s.ended = nil
+	go func() {
+		time.Sleep(time.Second)
+		s.add("-" + s.name)
+		ended()
+	}()
+}
+
+func (s *sleeper) Removed() { s.add("removed:" + s.name) }
+
+// A Starter is started, woken when it is to end, followed when it has, and waited for; one
+// that does not want to be started is run.
+func TestStarter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		s := supervise.New[*sleeper](supervise.Options{})
+		apply := func(names ...string) {
+			t.Helper()
+			var specs []supervise.Spec[*sleeper]
+			for _, name := range names {
+				specs = append(specs, supervise.Spec[*sleeper]{Key: name[:1], Fingerprint: name, New: func(context.Context) *sleeper {
+					return &sleeper{diary: &d, name: name, starts: name[0] != 'r'}
+				}})
+			}
+			a, err := s.Apply(t.Context(), specs, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Tried(t.Context())
+			a.Ended(t.Context())
+			synctest.Wait()
+		}
+		apply("a1")
+		d.wants(t, "start:a1")
+		apply("a2")
+		d.wants(t, "-a1 start:a2")
+		apply("r1")
+		d.wants(t, "run:r1 -a2 removed:a2")
+		apply("b1")
+		d.wants(t, "start:b1 -r1 removed:r1")
+		if left := s.Close(t.Context(), nil); len(left) > 0 {
+			t.Errorf("%d are left", len(left))
+		}
+		d.wants(t, "-b1")
+	})
+}
