@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,8 +98,48 @@ func FuzzPacket(f *testing.F) {
 			if m.points != 0 {
 				t.Errorf("%d points are left", m.points)
 			}
+			checkTogether(t, mapping, packet)
 		}
 	})
+}
+
+// checkTogether holds the lines of a packet, which are looked up together, to what they
+// are worth in a packet each: also when there is no room for all series, and when they
+// are known.
+func checkTogether(t *testing.T, mapping *mapping, packet []byte) {
+	t.Helper()
+	together := newMerge(testSource, mapping, new(receiver.Counts), epoch)
+	alone := newMerge(testSource, mapping, new(receiver.Counts), epoch)
+	together.limit, alone.limit = 20, 20
+	for range 2 {
+		together.packet(packet, epoch)
+		for line := range bytes.SplitSeq(packet, []byte("\n")) {
+			alone.packet(line, epoch)
+		}
+		if diff := cmp.Diff(alone.dropped, together.dropped); diff != "" {
+			t.Errorf("dropped, -alone +together:\n%s", diff)
+		}
+		none := new(receiver.Counts)
+		if diff := cmp.Diff(describe(alone.flush(epoch), none), describe(together.flush(epoch), none)); diff != "" {
+			t.Errorf("-alone +together:\n%s", diff)
+		}
+		if alone.targets.used != together.targets.used {
+			t.Errorf("%d heads are kept of lines that come together, %d of the same alone", together.targets.used, alone.targets.used)
+		}
+	}
+}
+
+// The lines of all cases in one packet, in an order of their own each time.
+func TestTogether(t *testing.T) {
+	var lines [][]byte
+	for _, a := range cases.All(t, "testdata/cases") {
+		lines = append(lines, bytes.Split(cases.Part(a.Archive, "in"), []byte("\n"))...)
+	}
+	mapping := mergeOf(t, "").mapping
+	for range 20 {
+		rand.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+		checkTogether(t, mapping, bytes.Join(lines, []byte("\n")))
+	}
 }
 
 // FuzzPeer holds single lines to what statsd_exporter reads in them.

@@ -1,9 +1,7 @@
 package statsd
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"hash/maphash"
 	"math"
 	"strings"
@@ -52,6 +50,8 @@ type merge struct {
 	wake chan struct{}
 
 	mu       sync.Mutex
+	readings [linesAtOnce]reading
+	read     int  // of those
 	awake    bool // wake was told
 	now      time.Time
 	since    time.Duration  // now, since start
@@ -110,133 +110,6 @@ func newMerge(source *record.Source, mapping *mapping, counts *receiver.Counts, 
 	}
 }
 
-// packet takes the lines of a packet, which it keeps nothing of. A bad line
-// costs no other.
-func (m *merge) packet(data []byte, now time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.setNow(now)
-	m.tell()
-	for len(data) > 0 {
-		line, rest := data, []byte(nil)
-		if i := bytes.IndexByte(data, '\n'); i >= 0 {
-			line, rest = data[:i], data[i+1:]
-		}
-		m.line(bytes.TrimSuffix(line, []byte{'\r'}))
-		data = rest
-	}
-}
-
-func (m *merge) setNow(now time.Time) {
-	m.now, m.since, m.unix = now, now.Sub(m.start), now.Unix()
-}
-
-// tooLong takes the beginning of a line that a listener has no room for, and why.
-func (m *merge) tooLong(line []byte, why string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.tell()
-	m.refuse(line, &lineFault{"too_long", why, nil})
-}
-
-func (m *merge) line(line []byte) {
-	switch {
-	case len(line) == 0:
-		return
-	case line[0] != '_': // what most are is looked at first
-	case bytes.HasPrefix(line, []byte("_e{")):
-		m.event(line)
-		return
-	case bytes.HasPrefix(line, []byte("_sc|")):
-		s, fault := dogCheck(line)
-		if fault == nil {
-			m.sample(line, &s)
-		} else {
-			m.refuse(line, fault)
-		}
-		return
-	}
-	i := bytes.IndexByte(line, ':')
-	if i <= 0 {
-		m.refuse(line, &lineFault{"malformed", "it has no name with a colon; write NAME:VALUE|TYPE", nil})
-		return
-	}
-	name, rest := line[:i], line[i+1:]
-	for more := true; more; more = len(rest) > 0 {
-		s := sample{head: head{name: name}, rate: 1}
-		var fault *lineFault
-		if rest, fault = s.cut(rest); fault != nil {
-			m.refuse(line, fault)
-		} else {
-			m.sample(line, &s)
-		}
-	}
-}
-
-func (m *merge) event(line []byte) {
-	e, fault := dogEvent(line, m.source, m.now)
-	switch {
-	case fault != nil:
-		m.refuse(line, fault)
-	case len(m.events) >= maxEvents || m.eventBytes+len(line) > maxEventBytes:
-		m.dropped["overload"]++
-	default:
-		m.events = append(m.events, e)
-		m.eventBytes += len(line)
-	}
-}
-
-// refuse tells of a line that is not used, or a part of one.
-func (m *merge) refuse(line []byte, f *lineFault) {
-	m.faulty[f.reason]++
-	if m.faulty[f.reason] > maxFaults {
-		return
-	}
-	m.faults = append(m.faults, &record.LineError{
-		Text:   string(line[:min(len(line), maxFaultText)]),
-		Reason: f.reason,
-		Err:    errors.New(f.text()),
-	})
-}
-
-// sample takes all values of a sample.
-func (m *merge) sample(line []byte, s *sample) {
-	if s.kind == typeSet {
-		t, fault := m.target(&s.head)
-		if fault != nil {
-			m.refuse(line, fault)
-		} else if m.fits(t) {
-			m.addMember(t.series, s.values)
-		}
-		return
-	}
-	if bytes.IndexByte(s.values, ':') < 0 {
-		m.value(line, s, s.values)
-		return
-	}
-	if fault := s.several(); fault != nil {
-		m.refuse(line, fault)
-		return
-	}
-	for value := range bytes.SplitSeq(s.values, []byte{':'}) {
-		m.value(line, s, value)
-	}
-}
-
-// value takes one value of a sample.
-func (m *merge) value(line []byte, s *sample, text []byte) {
-	v, fault := parseNumber(text)
-	if fault == nil { // no series for the sake of a bad value
-		var t target
-		if t, fault = m.target(&s.head); fault == nil && m.fits(t) {
-			fault = m.add(t, s, v, text)
-		}
-	}
-	if fault != nil {
-		m.refuse(line, fault)
-	}
-}
-
 // fits says whether a value has a series; where not, it is counted.
 func (m *merge) fits(t target) bool {
 	switch t.series {
@@ -250,30 +123,37 @@ func (m *merge) fits(t target) bool {
 	return false
 }
 
+// appendKey appends what tells heads apart.
+func (h *head) appendKey(key []byte) []byte {
+	key = append(key, byte(h.kind))
+	key = append(key, h.name...)
+	key = append(key, 0xff) // in no UTF-8
+	key = append(key, h.tags...)
+	key = append(key, 0xff)
+	key = append(key, h.origin...)
+	key = append(key, 0xff)
+	return append(key, h.host...)
+}
+
 // target finds or makes the series of a head.
-func (m *merge) target(h *head) (target, *lineFault) {
-	m.key = append(m.key[:0], byte(h.kind))
-	m.key = append(m.key, h.name...)
-	m.key = append(m.key, 0xff) // in no UTF-8
-	m.key = append(m.key, h.tags...)
-	m.key = append(m.key, 0xff)
-	m.key = append(m.key, h.origin...)
-	m.key = append(m.key, 0xff)
-	m.key = append(m.key, h.host...)
-	hash := m.targets.hash(m.key)
-	if t, ok := m.targets.get(hash); ok {
+func (m *merge) target(r *reading) (target, *lineFault) {
+	if r.known {
+		return r.target, nil
+	}
+	if t, ok := m.targets.get(r.hash); ok { // since the line before
 		return t, nil
 	}
-	if len(m.key) > maxHead {
+	h := &r.head
+	if m.key = h.appendKey(m.key[:0]); len(m.key) > maxHead {
 		return target{}, &lineFault{"too_long", "its name and tags have more than 4 KiB", nil}
 	}
-	r, fault := m.mapping.route(h)
+	to, fault := m.mapping.route(h)
 	if fault != nil {
 		return target{}, fault
 	}
-	t := target{series: m.unwanted, scale: r.scale}
-	if !r.drop {
-		t.series = m.find(h.kind, &r)
+	t := target{series: m.unwanted, scale: to.scale}
+	if !to.drop {
+		t.series = m.find(h.kind, &to)
 		switch {
 		case t.series == nil:
 			return t, nil // the next time there may be room
@@ -284,7 +164,7 @@ func (m *merge) target(h *head) (target, *lineFault) {
 	if m.targets.used >= headsBase+headsPerSeries*m.limit {
 		m.targets.clear() // a client that makes up names; the series stay
 	}
-	m.targets.put(hash, t)
+	m.targets.put(r.hash, t)
 	return t, nil
 }
 

@@ -1,7 +1,7 @@
 // Package statsd is the receiver for StatsD, with what DogStatsD added to it.
 // net.go listens, line.go reads a line, dog.go and lengths.go DogStatsD's
-// events and service checks. mapping.go decides on names and labels. merge.go
-// adds values up by series, which table.go finds, with observations.go for timers
+// events and service checks. packet.go takes packets apart, mapping.go decides on names
+// and labels. merge.go adds values up by series, which table.go finds, with observations.go for timers
 // and members.go for sets; flush.go makes batches of that once a second,
 // in room that spares.go keeps.
 package statsd
