@@ -121,8 +121,8 @@ func (se *series) lines() int {
 // show makes a metric the one that the block shows.
 func (b *block) show(m *metric) {
 	b.metric = m
-	if m.plain != nil && !slices.Contains(b.members, m.plain) {
-		b.members = append(b.members, m.plain)
+	if plain := m.plain(); plain != nil && !slices.Contains(b.members, plain) {
+		b.members = append(b.members, plain)
 	}
 }
 

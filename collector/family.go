@@ -40,8 +40,11 @@ type family struct {
 // one.
 func (f *family) description() (help, unit string) {
 	for _, b := range f.blocks {
-		if help = cmp.Or(help, b.metric.help); unit == "" {
-			unit = b.metric.unit
+		if help == "" {
+			help = b.metric.help()
+		}
+		if unit == "" {
+			unit = f.name[len(f.name)-int(b.metric.unitLen):]
 		}
 		if help != "" && unit != "" {
 			break
@@ -134,9 +137,9 @@ func (c *Collector) conflicting(name string, kind kindOf) []*family {
 // whoever came first, and within a source the metric that came first in the
 // batch. What has no type wins nothing and loses nothing: it follows.
 func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
-	name := m.family
+	name := m.family()
 	own := s.blocks[name]
-	if own != nil && own.metric.id == m.id {
+	if own != nil && own.metric.id() == m.id() {
 		return own, nil
 	}
 	if f := c.names[name]; f != nil && f.builtin {
@@ -145,21 +148,21 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	var yielding []*block // the source's own
 	if own != nil {
 		if !own.replaceable(whole) {
-			return nil, s.duplicateName(m, own.metric.id)
+			return nil, s.duplicateName(m, own.metric.id())
 		}
 		yielding = append(yielding, own)
 	}
-	for _, f := range c.conflicting(name, m.id.kind) {
+	for _, f := range c.conflicting(name, m.kind) {
 		if f.builtin {
 			return nil, s.reservedBy(m, f)
 		}
 		for _, b := range f.blocks {
 			switch {
 			case b.source == s && !b.replaceable(whole):
-				return nil, s.duplicateName(m, b.metric.id)
+				return nil, s.duplicateName(m, b.metric.id())
 			case b.source == s:
 				yielding = append(yielding, b)
-			case b.source.compare(s) < 0 && !b.follows(s, name, m.id.kind):
+			case b.source.compare(s) < 0 && !b.follows(s, name, m.kind):
 				return nil, s.typeConflict(m, f, b.source)
 			}
 		}
@@ -170,9 +173,9 @@ func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 		}
 	}
 	var followers []moved
-	for _, f := range c.conflicting(name, m.id.kind) {
+	for _, f := range c.conflicting(name, m.kind) {
 		for _, b := range slices.Clone(f.blocks) {
-			if b.follows(s, name, m.id.kind) {
+			if b.follows(s, name, m.kind) {
 				followers = append(followers, c.takeOut(b))
 			}
 		}
@@ -212,7 +215,7 @@ func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal
 	}
 	for _, b := range append(all, typed...) {
 		if b.source != s {
-			c.evicted(b.source, b.metric.id.name, b.lines(), why(b.source))
+			c.evicted(b.source, b.metric.name(), b.lines(), why(b.source))
 		}
 		c.drop(b)
 	}
@@ -221,7 +224,7 @@ func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal
 // addBlock makes the source's block in the family of that name, and the family
 // with it; the names must be free.
 func (c *Collector) addBlock(s *source, name string, m *metric, builtin bool) *block {
-	b := &block{family: c.family(name, m.id.kind, builtin), source: s, sorted: true}
+	b := &block{family: c.family(name, m.kind, builtin), source: s, sorted: true}
 	b.show(m)
 	s.blocks[name] = b
 	c.attach(b)

@@ -17,7 +17,7 @@ type builtinFamily struct {
 }
 
 func builtin(name string, kind kindOf, unit, help string) *builtinFamily {
-	return &builtinFamily{name, metric{id: metricID{kind: kind}, unit: unit, help: help}}
+	return &builtinFamily{name, metric{kind: kind, unitLen: uint16(len(unit)), meta: &record.Meta{Help: help}}}
 }
 
 // healthFamily is a family of the health of all sources of a kind. Its name
@@ -291,12 +291,12 @@ func (b *block) healthBytes() int {
 // source can have its name: where one came first, which only the name of an
 // event's family lets it, it makes room.
 func (c *Collector) show(s *source, name string, f *builtinFamily, value float64, labels []record.Label) *series {
-	c.text = appendLabels(c.text[:0], name+f.metric.id.kind.suffix(), labels)
+	c.text = appendLabels(c.text[:0], name+f.metric.kind.suffix(), labels)
 	se := s.builtin.get(c.text)
 	if se == nil {
 		b := s.blocks[name]
 		if b == nil || !b.family.builtin {
-			for _, n := range claims(name, f.metric.id.kind) {
+			for _, n := range claims(name, f.metric.kind) {
 				if o := c.names[n]; o != nil && !o.builtin {
 					c.evict(o, s, func(loser *source) *refusal { return loser.reservedEvents(n) })
 				}

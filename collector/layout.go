@@ -178,7 +178,7 @@ func (c *chunk) split() []*chunk {
 func (b *block) size() int {
 	n := 0
 	if b == b.family.blocks[0] {
-		n += 2*len(b.family.name) + len(b.metric.help) + 32
+		n += 2*len(b.family.name) + len(b.metric.help()) + 32
 	}
 	if b.health != nil {
 		n += b.healthBytes()
@@ -267,7 +267,7 @@ func (c *Collector) touchHealth(s *source, f *healthFamily) {
 		c.layout.touch(b)
 		return
 	}
-	b := &block{family: c.family(builtinPrefix+string(s.def.Kind)+"_"+f.name, f.metric.id.kind, true), sorted: true, metric: &f.metric, health: s.group}
+	b := &block{family: c.family(builtinPrefix+string(s.def.Kind)+"_"+f.name, f.metric.kind, true), sorted: true, metric: &f.metric, health: s.group}
 	b.family.health = f
 	s.group.blocks[f.number] = b
 	c.attach(b)

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -27,25 +28,76 @@ type metricID struct {
 }
 
 // metric is what the collector knows of one of a source's metrics: the mapping
-// of its name, made once and kept.
+// of its name, made once and kept. There are as many as series where each metric has
+// one: so what follows from something else is not kept.
 type metric struct {
-	id       metricID
-	key      metricKey    // of its samples; unset in those that are in no metricSet
-	meta     *record.Meta // nil when nothing is known
-	sample   string       // what stands in front of the labels
-	family   string       // the name of its family
-	part     *part        // which of its family's samples it is; nil where all have one name
-	bounds   *boundSet    // the lines of a metric that is observed; nil for others
-	unit     string       // for # UNIT; empty when the name does not end in it
-	help     string
-	declared bool
-	refused  *refusal     // why none of its samples can be on the page
-	labels   *labelLayout // that of its last sample
-	block    *block       // where its last sample went
-	as       *metric      // one without a type as another source's (untyped.go)
-	plain    *metric      // the reverse: what that one is to its own source
-	lost     *refusal     // why it could not join its family,
-	lostIn   uint32       // in that batch of its source
+	called    string       // by its samples
+	meta      *record.Meta // nil when nothing is known
+	sample    string       // what stands in front of the labels
+	part      *part        // which of its family's samples it is; nil where all have one name
+	bounds    *boundSet    // the lines of a metric that is observed; nil for others
+	refused   *refusal     // why none of its samples can be on the page
+	labels    *labelLayout // that of its last sample
+	block     *block       // where its last sample went
+	other     *metric      // what it is in another source's family with a type; there: see plain
+	lost      *refusal     // why it could not join its family,
+	lostIn    uint32       // in that batch of its source
+	familyLen uint32       // of the sample's name
+	unitLen   uint16       // of the end of the family's name; 0: it ends in no unit
+	kind      kindOf
+	declared  bool
+	printed   bool // as an exposition: its names are what they are (verbatim.go)
+}
+
+// family is the name of the metric's family, with which that of its samples begins.
+func (m *metric) family() string { return m.sample[:m.familyLen] }
+
+// plain is the metric without a type that this is of (untyped.go); nil where it is none of
+// another source's family.
+func (m *metric) plain() *metric {
+	if m.kind == unknown {
+		return nil
+	}
+	return m.other
+}
+
+// id tells the metric from others.
+func (m *metric) id() metricID {
+	id := metricID{name: m.name(), kind: m.kind, untyped: m.plain() != nil}
+	if m.meta != nil && !m.printed && !id.untyped {
+		id.id = m.meta.ID
+	}
+	return id
+}
+
+// name is what the metric is called by those who know the source.
+func (m *metric) name() string {
+	switch {
+	case m.printed || m.plain() != nil:
+		return m.family()
+	case m.meta != nil && (m.called == "" || m.part != nil):
+		return m.meta.Name
+	default:
+		return m.called
+	}
+}
+
+// help is for # HELP; empty for none.
+func (m *metric) help() string {
+	if plain := m.plain(); plain != nil {
+		return plain.help()
+	}
+	help := ""
+	if m.meta != nil {
+		help = m.meta.Help
+		if !m.printed {
+			help = cmp.Or(help, m.meta.Name)
+		}
+	}
+	if !m.printed {
+		help = cmp.Or(help, m.name())
+	}
+	return texts.Cut(strings.ToValidUTF8(help, "\uFFFD"), maxValue)
 }
 
 // lines is how many a series of the metric has on the page.
@@ -67,13 +119,15 @@ type metricKey struct {
 type metricSet struct{ dense.Set[metric] }
 
 func newMetricSet() metricSet {
-	return metricSet{dense.Set[metric]{Hash: func(m *metric) uint64 { return maphash.Comparable(seed, m.key) }}}
+	return metricSet{dense.Set[metric]{Hash: func(m *metric) uint64 { return maphash.Comparable(seed, m.key()) }}}
 }
 
 // get gives the metric with a key; nil where there is none.
 func (s *metricSet) get(key metricKey) *metric {
-	return s.Find(maphash.Comparable(seed, key), func(m *metric) bool { return m.key == key })
+	return s.Find(maphash.Comparable(seed, key), func(m *metric) bool { return m.key() == key })
 }
+
+func (m *metric) key() metricKey { return metricKey{m.called, m.meta, m.bounds != nil} }
 
 // metric gives the mapping of the metric of samples that are observed, or not.
 func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
@@ -84,14 +138,14 @@ func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 			s.metrics = newMetricSet() // a source that makes up names, or Meta, for each batch
 		}
 		m = s.mapMetric(name, meta, observed)
-		for _, n := range claims(m.family, m.id.kind) {
+		id := m.id()
+		for _, n := range claims(m.family(), m.kind) {
 			owner, ok := s.owners[n]
-			if ok && owner != m.id && m.refused == nil {
+			if ok && owner != id && m.refused == nil {
 				m.refused = s.duplicateName(m, owner)
 			}
-			m.declared = m.declared || ok && owner == m.id
+			m.declared = m.declared || ok && owner == id
 		}
-		m.key = key
 		s.metrics.Add(m)
 	}
 	return m
@@ -118,11 +172,10 @@ func (s *source) mapMetric(name string, meta *record.Meta, observed bool) *metri
 // makeMetric makes a name of what a source calls its metric. A part of a
 // histogram or summary that is Set has the family's name and the part's end.
 func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metric {
-	m := &metric{meta: meta, help: name}
-	shown, typ, unit, end := name, record.Unknown, "", ""
+	m := &metric{called: name, meta: meta}
+	shown, typ, unit, id, end := name, record.Unknown, "", "", ""
 	if meta != nil {
-		typ, unit = meta.Type, meta.Unit
-		m.id.id = meta.ID
+		typ, unit, id = meta.Type, meta.Unit, meta.ID
 		if name == "" {
 			name = meta.Name
 			shown = name
@@ -132,29 +185,23 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 			if !ok {
 				typ = record.Unknown
 			}
-			name, shown, end = family, family, rest
+			shown, end = family, rest
 		}
 		if meta.Rename != "" {
 			shown = meta.Rename
 		}
-		m.help = name
-		if meta.Name != "" {
-			m.help = meta.Name
-		}
-		if meta.Help != "" {
-			m.help = meta.Help
-		}
 	}
-	m.help = texts.Cut(strings.ToValidUTF8(m.help, "\uFFFD"), maxValue)
-	m.id.name, m.id.kind = name, kindOfType[typ]
+	m.kind = kindOfType[typ]
 	if observed {
 		m.bounds = boundsOf(meta)
-		m.id.kind, typ = m.bounds.kind, record.Unknown // which the name does not show
+		m.kind, typ = m.bounds.kind, record.Unknown // which the name does not show
 	}
-	m.sample, m.unit = mapName(s.prefix, shown, unit, typ, m.id.id)
-	m.family = strings.TrimSuffix(m.sample, m.id.kind.suffix())
-	if partsOf[m.id.kind] != nil && !observed {
-		m.keepPart(m.family, end)
+	sample, unit := mapName(s.prefix, shown, unit, typ, id)
+	m.sample = strings.Clone(sample) // which was made in more room than it takes
+	family := strings.TrimSuffix(m.sample, m.kind.suffix())
+	m.familyLen, m.unitLen = uint32(len(family)), uint16(len(unit))
+	if partsOf[m.kind] != nil && !observed {
+		m.keepPart(family, end)
 	}
 	return m
 }
@@ -164,12 +211,12 @@ const builtinPrefix = "scriptbridge_"
 
 // reserves refuses a metric that would take a name that the bridge keeps for itself.
 func (s *source) reserves(m *metric) *refusal {
-	for _, n := range claims(m.family, m.id.kind) {
+	for _, n := range claims(m.family(), m.kind) {
 		if strings.HasPrefix(n, builtinPrefix) {
 			return s.reservedPrefix(m.sample)
 		}
 		for _, e := range eventFamilies {
-			if slices.Contains(claims(s.eventPrefix+e.name, e.metric.id.kind), n) {
+			if slices.Contains(claims(s.eventPrefix+e.name, e.metric.kind), n) {
 				return s.reservedEvents(m.sample)
 			}
 		}

@@ -228,7 +228,7 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		return nil, refused
 	}
 	m.block = b
-	if b.metric.help != m.help || b.metric.unit != m.unit { // declared anew
+	if b.metric != m && (b.metric.unitLen != m.unitLen || b.metric.help() != m.help()) { // declared anew
 		c.layout.touch(b.family.blocks[0])
 	}
 	b.show(m)

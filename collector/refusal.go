@@ -93,8 +93,8 @@ func (s *source) duplicateName(m *metric, owner metricID) *refusal {
 		where = "where it is sent"
 	}
 	what := fmt.Sprintf("the metric %s takes the name %s already", owner, m.sample)
-	if owner.name == m.id.name && owner.kind != m.id.kind {
-		what = fmt.Sprintf("%s is %s already, and cannot be %s too", m.sample, owner.kind.noun(), m.id.kind.noun())
+	if owner.name == m.name() && owner.kind != m.kind {
+		what = fmt.Sprintf("%s is %s already, and cannot be %s too", m.sample, owner.kind.noun(), m.kind.noun())
 	}
 	return &refusal{"duplicate_name", fmt.Sprintf("%s; give one of them another name %s", what, where)}
 }
@@ -105,7 +105,7 @@ func (s *source) typeConflict(m *metric, f *family, winner *source) *refusal {
 		remedy = s.renamed()
 	}
 	return &refusal{"type_conflict", fmt.Sprintf("%s is %s of the %s %q, which is earlier in the configuration, and cannot be %s too; %s",
-		m.sample, f.kind.noun(), winner.def.Kind, winner.def.Name, m.id.kind.noun(), remedy)}
+		m.sample, f.kind.noun(), winner.def.Kind, winner.def.Name, m.kind.noun(), remedy)}
 }
 
 func duplicateSeries(winner *source) *refusal {

@@ -178,20 +178,20 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 	}
 	for _, meta := range d.Metrics {
 		m := s.mapMetric(meta.Name, meta, false)
-		names := claims(m.family, m.id.kind)
+		names, id := claims(m.family(), m.kind), m.id()
 		taken := slices.ContainsFunc(names, func(n string) bool {
 			owner, ok := s.owners[n]
-			return ok && owner != m.id
+			return ok && owner != id
 		})
 		if taken || m.refused != nil {
 			continue
 		}
 		for _, n := range names {
-			s.owners[n] = m.id
+			s.owners[n] = id
 		}
 	}
 	for name, b := range s.blocks {
-		if owner, ok := s.owners[name]; b.metric.declared && (!ok || owner != b.metric.id) {
+		if owner, ok := s.owners[name]; b.metric.declared && (!ok || owner != b.metric.id()) {
 			c.drop(b)
 		}
 	}
@@ -202,7 +202,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 // outrank ends a series of another source for the same one of a source that
 // ranks before it.
 func (c *Collector) outrank(se *series, winner *source) {
-	c.evicted(se.block.source, se.block.metric.id.name, se.lines(), duplicateSeries(winner))
+	c.evicted(se.block.source, se.block.metric.name(), se.lines(), duplicateSeries(winner))
 	c.end(se)
 }
 

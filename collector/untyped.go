@@ -13,20 +13,20 @@ import (
 // typed gives a metric without a type as one of a family to which another
 // source gives one; or the metric itself.
 func (c *Collector) typed(s *source, m *metric) *metric {
-	if m.id.kind != unknown || m.bounds != nil || m.refused != nil {
+	if m.kind != unknown || m.bounds != nil || m.refused != nil {
 		return m
 	}
 	f := c.names[m.sample]
 	if f == nil || f.builtin || !f.typedBeside(s) {
 		return m
 	}
-	if m.as == nil || m.as.family != f.name || m.as.id.kind != f.kind {
-		m.as = m.memberOf(f.name, f.kind)
+	if m.other == nil || m.other.family() != f.name || m.other.kind != f.kind {
+		m.other = m.memberOf(f.name, f.kind)
 	}
-	if m.as == nil {
+	if m.other == nil {
 		return m
 	}
-	return m.as
+	return m.other
 }
 
 // typedBeside reports whether a source other than s says the type of a family.
@@ -42,8 +42,7 @@ func (f *family) typedBeside(s *source) bool {
 // is called like it.
 func (m *metric) memberOf(family string, kind kindOf) *metric {
 	as := &metric{
-		id: metricID{name: family, kind: kind, untyped: true}, meta: m.meta,
-		sample: m.sample, family: family, help: m.help, plain: m,
+		meta: m.meta, sample: m.sample, familyLen: uint32(len(family)), kind: kind, other: m,
 	}
 	end, ok := strings.CutPrefix(m.sample, family)
 	switch {
@@ -59,13 +58,15 @@ func (m *metric) memberOf(family string, kind kindOf) *metric {
 	case end != kind.suffix():
 		return nil
 	default:
-		as.unit = m.unit
+		if strings.HasSuffix(family, "_"+m.sample[len(m.sample)-int(m.unitLen):]) {
+			as.unitLen = m.unitLen
+		}
 	}
 	return as
 }
 
 // untyped reports whether the block's source does not say its type.
-func (b *block) untyped() bool { return b.metric.id.kind == unknown || b.metric.plain != nil }
+func (b *block) untyped() bool { return b.metric.kind == unknown || b.metric.plain() != nil }
 
 // follows reports whether a block without a type makes way for a family of s: by
 // joining it where that has a type, and by having none again where that has
@@ -98,7 +99,7 @@ type moved struct {
 // takeOut takes a block away whose series placeTyped puts elsewhere.
 func (c *Collector) takeOut(b *block) moved {
 	l := moved{b.source, b.batch, b.series, b.members}
-	if b.metric.plain == nil {
+	if b.metric.plain() == nil {
 		l.plain = []*metric{b.metric}
 	}
 	c.remove(b)
@@ -117,9 +118,9 @@ func (c *Collector) placeTyped(lots []moved) {
 			if l.source.series.get([]byte(key)) != nil {
 				continue // le="1" and le="1.0" are one now
 			}
-			b := l.source.blocks[m.family]
+			b := l.source.blocks[m.family()]
 			if b == nil {
-				b = c.addBlock(l.source, m.family, m, false)
+				b = c.addBlock(l.source, m.family(), m, false)
 				b.batch = l.batch
 			}
 			b.show(m)

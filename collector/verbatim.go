@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/common/model"
 
 	"scriptbridge/internal/floats"
-	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -28,11 +27,10 @@ type part struct {
 
 // keepMetric finds out how a printed metric stands on the page.
 func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metric {
-	m := &metric{meta: meta, sample: name}
+	m := &metric{called: name, meta: meta, sample: name, printed: true}
 	family, typ, unit := name, record.Unknown, ""
 	if meta != nil {
 		family, typ, unit = meta.Name, meta.Type, meta.Unit
-		m.help = texts.Cut(strings.ToValidUTF8(meta.Help, "\uFFFD"), maxValue)
 		if meta.Rename != "" {
 			suffix, ok := strings.CutPrefix(name, family)
 			if !ok {
@@ -44,47 +42,51 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 	if s.prefix != "" {
 		family, m.sample = s.prefix+"_"+family, s.prefix+"_"+m.sample
 	}
-	m.id.kind, m.family = unknown, m.sample
+	m.keepFamily(unknown, m.sample)
 	switch {
 	case observed:
 		m.bounds = boundsOf(meta)
-		m.id.kind = m.bounds.kind
+		m.kind = m.bounds.kind
 	case typ == record.Gauge:
-		m.id.kind = gauge
+		m.kind = gauge
 	case typ == record.Counter:
 		m.keepCounter(family)
 	case typ == record.Info:
 		if f, ok := strings.CutSuffix(m.sample, "_info"); ok && f != "" {
-			m.id.kind, m.family = info, f
+			m.keepFamily(info, f)
 		}
 	case partsOf[kindOfType[typ]] != nil:
 		if family, end, ok := cutPart(m.sample, family, kindOfType[typ]); ok {
-			m.id.kind = kindOfType[typ]
+			m.kind = kindOfType[typ]
 			m.keepPart(family, end)
 		}
 	}
-	m.id.name = m.family
-	if strings.HasSuffix(m.family, "_"+unit) {
-		m.unit = unit
+	if strings.HasSuffix(m.family(), "_"+unit) {
+		m.unitLen = uint16(len(unit))
 	}
-	if !model.LegacyValidation.IsValidMetricName(m.family) { // the rest of the name is ours
+	if !model.LegacyValidation.IsValidMetricName(m.family()) { // the rest of the name is ours
 		m.refused = s.badName(m)
 	}
 	return m
+}
+
+// keepFamily makes the metric one of a family of this kind.
+func (m *metric) keepFamily(kind kindOf, family string) {
+	m.kind, m.familyLen = kind, uint32(len(family))
 }
 
 // keepCounter tells foo_total, which is a counter in both formats, from hits,
 // which OpenMetrics calls unknown, and from foo_created, which says when a
 // foo_total began. family is foo in OpenMetrics and foo_total in text.
 func (m *metric) keepCounter(family string) {
-	m.id.kind = bareCounter
+	m.kind = bareCounter
 	if f, ok := strings.CutSuffix(m.sample, "_total"); ok && f != "" {
-		m.id.kind, m.family = counter, f
+		m.keepFamily(counter, f)
 		return
 	}
 	f, ok := strings.CutSuffix(m.sample, "_created")
 	if ok && f != "" && f == strings.TrimSuffix(family, "_total") {
-		m.id.kind, m.family = counter, f
+		m.keepFamily(counter, f)
 		m.part = createdPart(f)
 	}
 }
@@ -113,11 +115,14 @@ func cutPart(name, family string, kind kindOf) (before, end string, ok bool) {
 // keepPart makes the metric the part with this end of a family of its kind.
 func (m *metric) keepPart(family, end string) {
 	bound := model.QuantileLabel
-	if m.id.kind == histogram {
+	if m.kind == histogram {
 		bound = model.BucketLabel
 	}
-	m.family, m.sample = family, family+end
-	m.part = &part{group: family, rank: byte(slices.Index(partsOf[m.id.kind], end)), bound: bound}
+	if m.sample != family+end {
+		m.sample = family + end
+	}
+	m.familyLen = uint32(len(family))
+	m.part = &part{group: family, rank: byte(slices.Index(partsOf[m.kind], end)), bound: bound}
 }
 
 // keyEnd begins what a key has behind a text. It stands in no text: those are
