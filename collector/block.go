@@ -19,8 +19,8 @@ type block struct {
 	series []*series
 	metric *metric // that it shows
 	// members are all that it shows of those without a type in a family with
-	// one (untyped.go), as their source calls them.
-	members []*metric
+	// one (untyped.go), as their source calls them; nil where there are none.
+	members *[]*metric
 	batch   uint32 // the last batch of its source that wrote to it
 	// loose: a format would not have its series under their type (strict.go).
 	// unchecked: that is to be found out anew.
@@ -121,9 +121,18 @@ func (se *series) lines() int {
 // show makes a metric the one that the block shows.
 func (b *block) show(m *metric) {
 	b.metric = m
-	if plain := m.plain(); plain != nil && !slices.Contains(b.members, plain) {
-		b.members = append(b.members, plain)
+	if plain := m.plain(); plain != nil && !slices.Contains(b.plain(), plain) {
+		members := append(b.plain(), plain)
+		b.members = &members
 	}
+}
+
+// plain are the block's members.
+func (b *block) plain() []*metric {
+	if b.members == nil {
+		return nil
+	}
+	return *b.members
 }
 
 // lines is how many the block has on the page, without its header.
@@ -144,6 +153,63 @@ func (b *block) sortSeries() {
 		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.key(), y.key()) })
 		b.sorted = true
 	}
+}
+
+// keep drops the series of a block for which wanted is false, and the block
+// when none is left.
+func (c *Collector) keep(b *block, wanted func(*series) bool) {
+	kept := b.series[:0]
+	for _, se := range b.series {
+		if wanted(se) {
+			kept = append(kept, se)
+		} else {
+			b.source.forget(se)
+		}
+	}
+	if len(kept) == len(b.series) {
+		return
+	}
+	clear(b.series[len(kept):])
+	b.series = kept
+	if len(kept) == 0 {
+		c.drop(b)
+		return
+	}
+	c.layout.touch(b)
+}
+
+// add puts a new series into a block.
+func (c *Collector) add(b *block, key, text string) *series {
+	se := &series{ref: b.source.texts.Add(text), block: b, expires: never}
+	b.source.shown += len(text)
+	if key != text {
+		se.extra = &extra{key: key}
+	}
+	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].key() < key)
+	b.series = append(b.series, se)
+	c.layout.touch(b)
+	return se
+}
+
+// blockSet has blocks of one source by the name of their family.
+type blockSet struct{ dense.Set[block] }
+
+func newBlockSet() blockSet {
+	return blockSet{dense.Set[block]{Hash: func(b *block) uint64 { return maphash.String(seed, b.family.name) }}}
+}
+
+// get gives the block in a family; nil where there is none.
+func (s *blockSet) get(name string) *block {
+	return s.Find(maphash.String(seed, name), func(b *block) bool { return b.family.name == name })
+}
+
+// list gives all blocks, for who changes the set meanwhile.
+func (s *blockSet) list() []*block {
+	all := make([]*block, 0, s.Len())
+	for b := range s.All {
+		all = append(all, b)
+	}
+	return all
 }
 
 // seriesSet has series by their key.

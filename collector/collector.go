@@ -55,7 +55,8 @@ type Collector struct {
 	mu        sync.Mutex
 	retention time.Duration
 	sources   map[sourceKey]*source
-	names     map[string]*family             // by every name that a family claims
+	families  familySet
+	reserved  map[string]*family             // of the process, by every name that they claim
 	groups    map[record.Kind][]*healthGroup // of the sources of a kind, in the order of the page
 	layout    layout
 	due       instant // nothing ends before
@@ -100,7 +101,8 @@ func New(o Options) *Collector {
 		start:     time.Now(),
 		retention: o.Retention,
 		sources:   make(map[sourceKey]*source),
-		names:     make(map[string]*family),
+		families:  newFamilySet(),
+		reserved:  make(map[string]*family),
 		groups:    make(map[record.Kind][]*healthGroup),
 		due:       never,
 		changed:   make(map[*source]struct{}),
@@ -129,7 +131,7 @@ func (c *Collector) ingest(b *record.Batch) []func() error {
 	s := c.sources[key]
 	if b.Gone {
 		if s != nil {
-			for _, blk := range s.blocks {
+			for _, blk := range s.blocks.list() {
 				c.drop(blk)
 			}
 			c.withdraw(s)
@@ -218,7 +220,7 @@ func (c *Collector) Series(kind record.Kind, name string) []SeriesView {
 		return nil
 	}
 	var blocks []*block
-	for _, b := range s.blocks {
+	for b := range s.blocks.All {
 		if !b.family.builtin {
 			blocks = append(blocks, b)
 		}

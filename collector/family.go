@@ -3,9 +3,11 @@ package collector
 import (
 	"bytes"
 	"cmp"
+	"hash/maphash"
 	"slices"
 	"strings"
 
+	"scriptbridge/internal/dense"
 	"scriptbridge/record"
 )
 
@@ -33,7 +35,6 @@ type family struct {
 	typed   int32          // how many of blocks are of a source that says the type
 	blocks  []*block       // in the order of the page; empty only of a process-wide family
 	loose   [formats]int32 // how many of them are loose
-	health  *healthFamily  // what it shows of sources' health; nil for others
 }
 
 // description are the HELP and the UNIT of a family: those of the first block that has
@@ -53,21 +54,53 @@ func (f *family) description() (help, unit string) {
 	return help, unit
 }
 
-// claims are the names that a family of this name and kind has on a page, in
-// either format. No other family may have one of them.
+// claimed are the ends of the names that a family of a kind has on a page beside its own, in
+// either format.
+var claimed = [...][]string{
+	counter:   {"_total", "_created"},
+	info:      {"_info"},
+	histogram: {"_bucket", "_sum", "_count", "_created"},
+	summary:   {"_sum", "_count", "_created"},
+}
+
+// claims are the names that a family of this name and kind has on a page. No other family
+// may have one of them.
 func claims(name string, kind kindOf) []string {
-	switch kind {
-	case counter:
-		return []string{name, name + "_total", name + "_created"}
-	case info:
-		return []string{name, name + "_info"}
-	case histogram:
-		return []string{name, name + "_bucket", name + "_sum", name + "_count", name + "_created"}
-	case summary:
-		return []string{name, name + "_sum", name + "_count", name + "_created"}
-	default:
-		return []string{name}
+	names := []string{name}
+	for _, end := range claimed[kind] {
+		names = append(names, name+end)
 	}
+	return names
+}
+
+// familySet has families by their names.
+type familySet struct{ dense.Set[family] }
+
+func newFamilySet() familySet {
+	return familySet{dense.Set[family]{Hash: func(f *family) uint64 { return maphash.String(seed, f.name) }}}
+}
+
+// get gives the family of a name; nil where there is none.
+func (s *familySet) get(name string) *family {
+	return s.Find(maphash.String(seed, name), func(f *family) bool { return f.name == name })
+}
+
+// named finds the family that claims a name; nil where there is none.
+func (c *Collector) named(name string) *family {
+	if f := c.reserved[name]; f != nil {
+		return f
+	}
+	if f := c.families.get(name); f != nil {
+		return f
+	}
+	at := strings.LastIndexByte(name, '_')
+	if at < 0 {
+		return nil
+	}
+	if f := c.families.get(name[:at]); f != nil && slices.Contains(claimed[f.kind], name[at:]) {
+		return f
+	}
+	return nil
 }
 
 // word is the type's in a format.
@@ -123,7 +156,7 @@ func (s *source) compare(o *source) int {
 func (c *Collector) conflicting(name string, kind kindOf) []*family {
 	var found []*family
 	for _, n := range claims(name, kind) {
-		f := c.names[n]
+		f := c.named(n)
 		if f == nil || f.name == name && f.kind == kind || slices.Contains(found, f) {
 			continue
 		}
@@ -138,11 +171,11 @@ func (c *Collector) conflicting(name string, kind kindOf) []*family {
 // batch. What has no type wins nothing and loses nothing: it follows.
 func (c *Collector) join(s *source, m *metric, whole bool) (*block, *refusal) {
 	name := m.family()
-	own := s.blocks[name]
+	own := s.blocks.get(name)
 	if own != nil && own.metric.id() == m.id() {
 		return own, nil
 	}
-	if f := c.names[name]; f != nil && f.builtin {
+	if f := c.named(name); f != nil && f.builtin {
 		return nil, s.reservedBy(m, f)
 	}
 	var yielding []*block // the source's own
@@ -226,19 +259,17 @@ func (c *Collector) evict(f *family, s *source, why func(loser *source) *refusal
 func (c *Collector) addBlock(s *source, name string, m *metric, builtin bool) *block {
 	b := &block{family: c.family(name, m.kind, builtin), source: s, sorted: true}
 	b.show(m)
-	s.blocks[name] = b
+	s.blocks.Add(b)
 	c.attach(b)
 	return b
 }
 
 // family finds or makes the family of a name.
 func (c *Collector) family(name string, kind kindOf, builtin bool) *family {
-	f := c.names[name]
+	f := c.named(name)
 	if f == nil {
 		f = &family{name: name, kind: kind, builtin: builtin}
-		for _, n := range claims(name, kind) {
-			c.names[n] = f
-		}
+		c.families.Add(f)
 	}
 	return f
 }
@@ -293,7 +324,7 @@ func (c *Collector) remove(b *block) {
 	for _, se := range b.series {
 		b.source.forget(se)
 	}
-	delete(b.source.blocks, b.family.name)
+	b.source.blocks.Remove(b)
 	c.vacate(b)
 	b.family, b.series = nil, nil
 }
@@ -303,46 +334,8 @@ func (c *Collector) vacate(b *block) {
 	f := b.family
 	c.detach(b)
 	if len(f.blocks) == 0 {
-		for _, n := range claims(f.name, f.kind) {
-			delete(c.names, n)
-		}
+		c.families.Remove(f)
 	}
-}
-
-// keep drops the series of a block for which wanted is false, and the block
-// when none is left.
-func (c *Collector) keep(b *block, wanted func(*series) bool) {
-	kept := b.series[:0]
-	for _, se := range b.series {
-		if wanted(se) {
-			kept = append(kept, se)
-		} else {
-			b.source.forget(se)
-		}
-	}
-	if len(kept) == len(b.series) {
-		return
-	}
-	clear(b.series[len(kept):])
-	b.series = kept
-	if len(kept) == 0 {
-		c.drop(b)
-		return
-	}
-	c.layout.touch(b)
-}
-
-// add puts a new series into a block.
-func (c *Collector) add(b *block, key, text string) *series {
-	se := &series{ref: b.source.texts.Add(text), block: b, expires: never}
-	b.source.shown += len(text)
-	if key != text {
-		se.extra = &extra{key: key}
-	}
-	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].key() < key)
-	b.series = append(b.series, se)
-	c.layout.touch(b)
-	return se
 }
 
 // duplicate finds a series that would have a line in common with one of a metric

@@ -179,7 +179,7 @@ func (c *Collector) showFiles(s *source, files record.Files) {
 		wanted[c.show(s, fileSuccess.name, fileSuccess, truth(f.Used), labels)] = true
 	}
 	for _, name := range []string{fileModTime.name, fileSuccess.name} {
-		if b := s.blocks[name]; b != nil {
+		if b := s.blocks.get(name); b != nil {
 			c.keep(b, func(se *series) bool { return wanted[se] })
 		}
 	}
@@ -244,7 +244,7 @@ func (s *source) has(f *healthFamily) bool {
 
 // appendHealth appends the lines of a block of health.
 func (b *block) appendHealth(dst []byte, full func([]byte) []byte) []byte {
-	f := b.family.health
+	f := b.healthFamily()
 	name := b.family.name + b.family.kind.suffix()
 	for _, s := range b.health.sources {
 		if f == healthRefused {
@@ -284,7 +284,7 @@ func (s *source) appendHealthLine(dst []byte, name, label, value string, v float
 // healthBytes is about the number of bytes of a block of health.
 func (b *block) healthBytes() int {
 	s := b.first()
-	return len(b.health.sources) * max(len(b.family.health.values), 1) * (len(b.family.name) + len(s.def.Name) + 40)
+	return len(b.health.sources) * max(len(b.healthFamily().values), 1) * (len(b.family.name) + len(s.def.Name) + 40)
 }
 
 // show sets a built-in series; the labels are in the order of the page. No
@@ -294,10 +294,10 @@ func (c *Collector) show(s *source, name string, f *builtinFamily, value float64
 	c.text = appendLabels(c.text[:0], name+f.metric.kind.suffix(), labels)
 	se := s.builtin.get(c.text)
 	if se == nil {
-		b := s.blocks[name]
+		b := s.blocks.get(name)
 		if b == nil || !b.family.builtin {
 			for _, n := range claims(name, f.metric.kind) {
-				if o := c.names[n]; o != nil && !o.builtin {
+				if o := c.named(n); o != nil && !o.builtin {
 					c.evict(o, s, func(loser *source) *refusal { return loser.reservedEvents(n) })
 				}
 			}

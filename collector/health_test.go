@@ -207,7 +207,7 @@ func TestHealthOfMany(t *testing.T) {
 	for _, s := range sources {
 		_ = c.Put(&record.Batch{Source: s, Gone: true})
 	}
-	if len(c.layout.chunks)+len(c.names)+len(c.groups[record.Script])+len(c.groups[record.Receiver]) != 0 {
+	if len(c.layout.chunks)+c.families.Len()+len(c.groups[record.Script])+len(c.groups[record.Receiver]) != 0 {
 		t.Error("something is left of nothing")
 	}
 }

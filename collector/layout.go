@@ -268,9 +268,13 @@ func (c *Collector) touchHealth(s *source, f *healthFamily) {
 		return
 	}
 	b := &block{family: c.family(builtinPrefix+string(s.def.Kind)+"_"+f.name, f.metric.kind, true), sorted: true, metric: &f.metric, health: s.group}
-	b.family.health = f
 	s.group.blocks[f.number] = b
 	c.attach(b)
+}
+
+// healthFamily is what a block of health shows.
+func (b *block) healthFamily() *healthFamily {
+	return healthFamilies[slices.Index(b.health.blocks, b)]
 }
 
 // first is the first source of a block; blocks of one family have none in common.

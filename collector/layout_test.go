@@ -57,7 +57,7 @@ func TestLayout(t *testing.T) {
 	for _, s := range sources {
 		_ = c.Put(&record.Batch{Source: s, Gone: true})
 	}
-	if len(c.layout.chunks)+len(c.names)+len(c.sources) != 0 {
+	if len(c.layout.chunks)+c.families.Len()+len(c.sources) != 0 {
 		t.Error("something is left of nothing")
 	}
 }
@@ -71,7 +71,7 @@ func checkLayout(t *testing.T, c *Collector) {
 			t.Fatalf("a chunk of %d blocks", len(ch.blocks))
 		}
 		for _, b := range ch.blocks {
-			shown := len(b.series) > 0 || b.health != nil && slices.ContainsFunc(b.health.sources, func(s *source) bool { return s.has(b.family.health) })
+			shown := len(b.series) > 0 || b.health != nil && slices.ContainsFunc(b.health.sources, func(s *source) bool { return s.has(b.healthFamily()) })
 			if b.chunk != ch || last != nil && last.compare(b) >= 0 || !shown {
 				t.Fatalf("%s of %s is out of place", b.family.name, b.first().def.Name)
 			}

@@ -247,7 +247,7 @@ func BenchmarkLimitScrapeChanged(b *testing.B) {
 			changed, next := l.series()/4, 0
 			var all bytes.Buffer
 			for _, batch := range batches[:250] {
-				for _, blk := range c.sources[sourceKey{batch.Source.Kind, batch.Source.Name}].blocks {
+				for blk := range c.sources[sourceKey{batch.Source.Kind, batch.Source.Name}].blocks.All {
 					all.Write(blk.append(nil, text, nil))
 				}
 			}

@@ -134,7 +134,7 @@ func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 	key := metricKey{name, meta, observed}
 	m := s.metrics.get(key)
 	if m == nil {
-		if s.metrics.Len() > 1024+2*len(s.blocks) {
+		if s.metrics.Len() > 1024+2*s.blocks.Len() {
 			s.metrics = newMetricSet() // a source that makes up names, or Meta, for each batch
 		}
 		m = s.mapMetric(name, meta, observed)
@@ -251,7 +251,7 @@ func (c *Collector) describeMetrics(s *source) {
 		}
 		wanted[c.show(s, metricInfo.name, metricInfo, 1, labels)] = true
 	}
-	if b := s.blocks[metricInfo.name]; b != nil {
+	if b := s.blocks.get(metricInfo.name); b != nil {
 		c.keep(b, func(se *series) bool { return wanted[se] })
 	}
 }

@@ -33,7 +33,7 @@ func (c *Collector) reserveProcess() {
 		registered.Describe(descriptions)
 	}()
 	for d := range descriptions {
-		if name := selfmetrics.NameOf(d); name != "" && c.names[name] == nil {
+		if name := selfmetrics.NameOf(d); name != "" && c.named(name) == nil {
 			base, counts := strings.CutSuffix(name, "_total")
 			c.reserve(&family{name: base, kind: histogram}) // which has most names, since the type is not described
 			if counts {
@@ -65,12 +65,12 @@ func (c *Collector) admitProcess(families []*dto.MetricFamily) ([]*dto.MetricFam
 // reserve takes the names of a process-wide family; it reports false when a
 // source has one of them.
 func (c *Collector) reserve(f *family) bool {
-	if o := c.names[f.name]; o != nil && o.builtin && o.kind == f.kind {
+	if o := c.named(f.name); o != nil && o.builtin && o.kind == f.kind {
 		return true // from before
 	}
 	names := claims(f.name, f.kind)
 	for _, n := range names {
-		if o := c.names[n]; o != nil && !o.builtin {
+		if o := c.named(n); o != nil && !o.builtin {
 			return false
 		}
 	}
@@ -79,7 +79,7 @@ func (c *Collector) reserve(f *family) bool {
 	}
 	f.builtin = true
 	for _, n := range names {
-		c.names[n] = f
+		c.reserved[n] = f
 	}
 	return true
 }

@@ -36,7 +36,7 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 		}
 	}
 	if b.Complete {
-		for _, blk := range s.blocks {
+		for _, blk := range s.blocks.list() {
 			if !blk.family.builtin {
 				c.keep(blk, func(se *series) bool {
 					if se.batch != s.batch && se.sum() {

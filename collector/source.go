@@ -20,15 +20,15 @@ type source struct {
 	metrics      metricSet
 	labelLayouts []*labelLayout
 
-	blocks  map[string]*block // by family name, those of events and the like too
-	series  seriesSet         // the source's own, by key
-	lines   int               // that they have on the page
-	builtin seriesSet         // what the bridge makes of its events and the like, by key
-	texts   dense.Texts       // of both, and of some that are gone
-	shown   int               // the length of those that are not
-	batch   uint32            // counts batches, to tell who was mentioned
-	slide   instant           // no quantile changes by itself before
-	due     instant           // nothing of it ends or changes before
+	blocks  blockSet    // by family name, those of events and the like too
+	series  seriesSet   // the source's own, by key
+	lines   int         // that they have on the page
+	builtin seriesSet   // what the bridge makes of its events and the like, by key
+	texts   dense.Texts // of both, and of some that are gone
+	shown   int         // the length of those that are not
+	batch   uint32      // counts batches, to tell who was mentioned
+	slide   instant     // no quantile changes by itself before
+	due     instant     // nothing of it ends or changes before
 
 	events events
 	runs   runs
@@ -46,7 +46,7 @@ type source struct {
 func newSource(def *record.Source) *source {
 	s := &source{
 		metrics: newMetricSet(),
-		blocks:  make(map[string]*block),
+		blocks:  newBlockSet(),
 		series:  newSeriesSet(),
 		builtin: newSeriesSet(),
 		whose:   string(appendLabels(nil, "", []record.Label{{Name: string(def.Kind), Value: def.Name}})),
@@ -127,7 +127,7 @@ func (s *source) tidy() {
 		return
 	}
 	var kept dense.Texts
-	for _, b := range s.blocks {
+	for b := range s.blocks.All {
 		for _, se := range b.series {
 			se.ref = kept.Add(se.text())
 		}
@@ -142,14 +142,14 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 	renamed := s.def.Prefix != def.Prefix || s.def.Verbatim != def.Verbatim || s.def.DropTexts != def.DropTexts || !slices.Equal(s.def.Labels, def.Labels)
 	moved := s.def.Rank != def.Rank
 	if renamed {
-		for _, b := range s.blocks {
+		for _, b := range s.blocks.list() {
 			if !isHealth(b.family) {
 				c.drop(b)
 			}
 		}
 	}
 	if moved {
-		for _, b := range s.blocks {
+		for _, b := range s.blocks.list() {
 			c.detach(b)
 		}
 		c.withdraw(s)
@@ -157,7 +157,7 @@ func (c *Collector) redefine(s *source, def *record.Source) {
 	s.define(def)
 	if moved {
 		c.enroll(s)
-		for _, b := range s.blocks {
+		for _, b := range s.blocks.list() {
 			c.attach(b)
 		}
 	}
@@ -190,8 +190,8 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 			s.owners[n] = id
 		}
 	}
-	for name, b := range s.blocks {
-		if owner, ok := s.owners[name]; b.metric.declared && (!ok || owner != b.metric.id()) {
+	for _, b := range s.blocks.list() {
+		if owner, ok := s.owners[b.family.name]; b.metric.declared && (!ok || owner != b.metric.id()) {
 			c.drop(b)
 		}
 	}
@@ -216,7 +216,7 @@ func (c *Collector) end(se *series) {
 func (c *Collector) expire(s *source, now instant) {
 	before := s.lines
 	s.due, s.slide = c.expireEvents(s, now), never
-	for _, b := range s.blocks {
+	for _, b := range s.blocks.list() {
 		if b.family.builtin {
 			continue
 		}

@@ -16,7 +16,7 @@ func (c *Collector) typed(s *source, m *metric) *metric {
 	if m.kind != unknown || m.bounds != nil || m.refused != nil {
 		return m
 	}
-	f := c.names[m.sample]
+	f := c.named(m.sample)
 	if f == nil || f.builtin || !f.typedBeside(s) {
 		return m
 	}
@@ -32,7 +32,7 @@ func (c *Collector) typed(s *source, m *metric) *metric {
 // typedBeside reports whether a source other than s says the type of a family.
 func (f *family) typedBeside(s *source) bool {
 	others := f.typed
-	if b := s.blocks[f.name]; b != nil && b.family == f && !b.untyped() {
+	if b := s.blocks.get(f.name); b != nil && b.family == f && !b.untyped() {
 		others--
 	}
 	return others > 0
@@ -98,7 +98,7 @@ type moved struct {
 
 // takeOut takes a block away whose series placeTyped puts elsewhere.
 func (c *Collector) takeOut(b *block) moved {
-	l := moved{b.source, b.batch, b.series, b.members}
+	l := moved{b.source, b.batch, b.series, b.plain()}
 	if b.metric.plain() == nil {
 		l.plain = []*metric{b.metric}
 	}
@@ -118,7 +118,7 @@ func (c *Collector) placeTyped(lots []moved) {
 			if l.source.series.get([]byte(key)) != nil {
 				continue // le="1" and le="1.0" are one now
 			}
-			b := l.source.blocks[m.family()]
+			b := l.source.blocks.get(m.family())
 			if b == nil {
 				b = c.addBlock(l.source, m.family(), m, false)
 				b.batch = l.batch
