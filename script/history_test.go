@@ -1,12 +1,16 @@
 package script
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/go-kit/log"
 
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
@@ -86,7 +90,7 @@ func TestHistoryKept(t *testing.T) {
 // TestHistorySmall: runs that are over are few bytes each, also of a script that fails each
 // time in the same words.
 func TestHistorySmall(t *testing.T) {
-	const most = 1500 // bytes of a script, 20 runs of which are kept
+	const most = 800 // bytes of a script, 20 runs of which are kept
 	for name, v := range map[string]Verdict{
 		"well":   {Result: record.OK, Samples: 3},
 		"failed": {Result: record.Error, ExitCode: 1, Err: errors.New("exit code 1"), Stderr: "cannot connect", Lines: make([]*record.LineError, linesKept)},
@@ -116,4 +120,43 @@ func TestHistorySmall(t *testing.T) {
 			runtime.KeepAlive(all)
 		})
 	}
+}
+
+// discard is a sink that keeps nothing.
+type discard struct{}
+
+func (discard) Put(*record.Batch) error { return nil }
+
+// TestWaitingSmall: what a script keeps between its runs, but for its configuration, is little.
+func TestWaitingSmall(t *testing.T) {
+	const scripts, most = 500, 3300 // bytes of each
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(discard{}, log.NewNopLogger(), 16)
+		play := func(context.Context, int) *dialect.Result {
+			time.Sleep(time.Millisecond)
+			return &dialect.Result{Samples: []record.Sample{{Name: "length"}, {Name: "done"}, {Name: "age"}}}
+		}
+		var all []*Script
+		for i := range scripts {
+			all = append(all, newTestScript(fmt.Sprint("s", i), time.Minute, &player{play: play, starts: make([]time.Time, 0, 100)}))
+			all[i].Fingerprint()
+		}
+		inUse := func() int64 {
+			synctest.Wait()
+			runtime.GC()
+			runtime.GC() // what pools kept
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		before := inUse()
+		p.Reload(t.Context(), all, 16)
+		time.Sleep(25*time.Minute + 30*time.Second)
+		if each := (inUse() - before) / scripts; each > most {
+			t.Errorf("%d bytes a script, %d are allowed", each, most)
+		} else {
+			t.Logf("%d bytes a script", each)
+		}
+		p.Close()
+	})
 }

@@ -25,7 +25,7 @@ const stderrKept = 500
 // stderrLog writes a script's standard error to the bridge's log, line by
 // line, as the configuration says, and keeps the last lines.
 type stderrLog struct {
-	logger log.Logger
+	logger func() log.Logger
 	words  string // config.ScriptLog.Stderr
 
 	mu   sync.Mutex
@@ -36,7 +36,7 @@ type stderrLog struct {
 	held []string
 }
 
-func newStderrLog(logger log.Logger, of config.ScriptLog) *stderrLog {
+func newStderrLog(logger func() log.Logger, of config.ScriptLog) *stderrLog {
 	return &stderrLog{logger: logger, words: of.Stderr}
 }
 
@@ -107,7 +107,7 @@ func (l *stderrLog) keep(text string) {
 }
 
 func (l *stderrLog) write(at level.Value, text string, keyvals ...any) {
-	log.WithPrefix(l.logger, level.Key(), at).Log(append(keyvals, "msg", text)...)
+	log.WithPrefix(l.logger(), level.Key(), at).Log(append(keyvals, "msg", text)...)
 }
 
 // take keeps the lines of a run that had a log of its own.
@@ -148,25 +148,25 @@ func (u *worker) logVerdict(v *Verdict, t *dialect.Result) {
 	}
 	news, over := u.judge.verdicts.Update(time.Now(), wrong...)
 	for _, n := range news {
-		fail := level.Error(u.logger)
+		fail := level.Error(u.logger())
 		if u.forProbe { // of which there are as many as others ask for
 			if !u.judge.once.firstTime("probe", strings.Join(u.script.Command, " ")+": "+v.text()) {
 				continue
 			}
-			fail = level.Warn(u.logger)
+			fail = level.Warn(u.logger())
 		}
 		fail.Log(append(n.With("msg", "the run failed", "result", v.Result, "err", v.Err), panics.Place(v.Err)...)...)
 	}
 	if over {
-		level.Info(u.logger).Log("msg", "the script is well again")
+		level.Info(u.logger()).Log("msg", "the script is well again")
 	}
 	u.logRefused(v.Lines, t.Files)
 	for _, line := range t.Log {
-		level.Info(u.logger).Log("stream", "stdout", "msg", line)
+		level.Info(u.logger()).Log("stream", "stdout", "msg", line)
 	}
 	for _, w := range t.Warnings {
 		if u.judge.once.firstTime("warning", w) {
-			level.Warn(u.logger).Log("msg", w)
+			level.Warn(u.logger()).Log("msg", w)
 		}
 	}
 }
@@ -176,13 +176,13 @@ func (u *worker) logRefused(lines []*record.LineError, files record.Files) {
 	for _, le := range lines {
 		if file, whole := files.About(le); whole {
 			if u.judge.once.firstTime(le.Reason, file) {
-				level.Warn(u.logger).Log("msg", "a file was left out", "file", file, "reason", le.Reason, "err", le.Err)
+				level.Warn(u.logger()).Log("msg", "a file was left out", "file", file, "reason", le.Reason, "err", le.Err)
 			}
 			continue
 		}
 		file, line := files.Find(le.Line)
 		if u.judge.once.firstTime(le.Reason, file+lineKey(le.Text)) {
-			level.Warn(withFile(u.logger, file)).Log("msg", "a line was refused", "line", line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
+			level.Warn(withFile(u.logger(), file)).Log("msg", "a line was refused", "line", line, "reason", le.Reason, "err", le.Err, "text", texts.Shorten(le.Text, 200))
 		}
 	}
 }

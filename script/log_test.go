@@ -18,6 +18,9 @@ import (
 	"scriptbridge/script/process"
 )
 
+// made gives a logger to what makes one each time.
+func made(l log.Logger) func() log.Logger { return func() log.Logger { return l } }
+
 // sharedLog is a log as the bridge has it.
 func sharedLog(out io.Writer) log.Logger {
 	own := log.NewLogfmtLogger(out)
@@ -28,7 +31,7 @@ func sharedLog(out io.Writer) log.Logger {
 // does not take.
 func TestStderrTail(t *testing.T) {
 	var out textLog
-	l := newStderrLog(sharedLog(&out), config.ScriptLog{})
+	l := newStderrLog(made(sharedLog(&out)), config.ScriptLog{})
 	for i := range 200 {
 		l.line(fmt.Appendf(nil, "line %d\r\n", i))
 	}
@@ -52,7 +55,7 @@ func TestStderrWords(t *testing.T) {
 		"none":  "", "failed": "level=info stream=stderr msg=b\n",
 	} {
 		var out textLog
-		l := newStderrLog(log.NewLogfmtLogger(&out), config.ScriptLog{Stderr: words})
+		l := newStderrLog(made(log.NewLogfmtLogger(&out)), config.ScriptLog{Stderr: words})
 		l.begin()
 		l.line([]byte("a"))
 		l.judged(false)
@@ -69,7 +72,7 @@ func TestStderrWords(t *testing.T) {
 	}
 	// What is held back is bounded, and what was cut short is nobody's.
 	var out textLog
-	l := newStderrLog(log.NewLogfmtLogger(&out), config.ScriptLog{Stderr: "failed"})
+	l := newStderrLog(made(log.NewLogfmtLogger(&out)), config.ScriptLog{Stderr: "failed"})
 	l.line([]byte("cut short"))
 	l.begin()
 	for i := range 1000 {
@@ -178,7 +181,7 @@ func TestLogRepeats(t *testing.T) {
 // Lines of a run that had a log of its own are kept as one run's, and no more than
 // some.
 func TestStderrTake(t *testing.T) {
-	l, other := newStderrLog(log.NewNopLogger(), config.ScriptLog{}), newStderrLog(log.NewNopLogger(), config.ScriptLog{})
+	l, other := newStderrLog(made(log.NewNopLogger()), config.ScriptLog{}), newStderrLog(made(log.NewNopLogger()), config.ScriptLog{})
 	l.begin()
 	l.line([]byte("before"))
 	other.begin()

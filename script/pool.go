@@ -167,7 +167,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 		specs = append(specs, supervise.Spec[*worker]{Key: s.Name, New: func(ctx context.Context) *worker {
 			ctx, stop := context.WithCancel(ctx) //nolint:gosec // it is called when the caller's context ends, and ctx ends with the unit
 			u := p.newWorker(ctx, s, p.memory(s))
-			u.onDemand, u.stop = true, stop
+			u.onDemand, u.stop, u.ran = true, stop, make(chan struct{}, 1)
 			return u
 		}})
 	}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-kit/log"
-
 	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 	"scriptbridge/script/dialect"
@@ -268,7 +266,7 @@ func (u *worker) join(s *Script) (*probeRun, error) {
 		if u.inFlight >= probesMax {
 			return nil, ErrBusy
 		}
-		ctx, cancel := context.WithCancel(u.ctx)
+		ctx, cancel := context.WithCancel(u.life)
 		f = newProbeRun()
 		f.cancel = cancel
 		if u.probeRuns == nil {
@@ -335,7 +333,7 @@ func (u *worker) executeProbe(ctx context.Context, f *probeRun, key string, s *S
 }
 
 // waitProbes tells all who wait that there is no run any more, and returns when
-// the last one has ended. u.ctx must have ended.
+// the last one has ended. u.life must have ended.
 func (u *worker) waitProbes() {
 	u.mu.Lock()
 	u.closed = true
@@ -353,7 +351,6 @@ func (u *worker) newProbeWorker(ctx context.Context, s *Script) *worker {
 	g := u.pool.newWorker(ctx, s, dialect.Forgetful{})
 	g.source.Store(u.source.Load())
 	g.forProbe = true
-	g.logger = log.With(u.logger, "command", strings.Join(s.Command, " "))
 	g.judge.once = u.judge.once
 	g.stderr = newStderrLog(u.stderr.logger, s.Log)
 	return g

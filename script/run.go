@@ -47,7 +47,7 @@ func (u *worker) offer(b *record.Batch) error {
 	if err != nil {
 		u.pool.sinkErrors.Add(1)
 	}
-	u.sinks.Log(u.logger, err, "a sink could not take what the script said", "all sinks take what the script says again")
+	u.sinks.Log(u.logger(), err, "a sink could not take what the script said", "all sinks take what the script says again")
 	return err
 }
 
@@ -111,7 +111,7 @@ func (u *worker) retry(last tried, until time.Time) tried {
 		if time.Now().Add(pause + u.judge.timeout).After(until) {
 			break
 		}
-		level.Debug(u.logger).Log("msg", "the run failed, and is tried again", "in", pause, "result", last.verdict.Result, "err", last.verdict.Err)
+		level.Debug(u.logger()).Log("msg", "the run failed, and is tried again", "in", pause, "result", last.verdict.Result, "err", last.verdict.Err)
 		select {
 		case <-time.After(pause):
 		case <-u.ctx.Done():

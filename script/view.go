@@ -1,6 +1,7 @@
 package script
 
 import (
+	"encoding/binary"
 	"iter"
 	"maps"
 	"math"
@@ -161,16 +162,37 @@ func trendLabelOf(s *record.Sample) string {
 
 // History are the last runs of a script, the newest first. Of one that went well and said
 // nothing but values there are a few bytes, and its Verdict is made when somebody looks.
-type History struct{ runs []pastRun }
+type History struct {
+	packed string // the runs, as pastRun.pack has them, and maybe older ones
+	n      int
+	more   *[historyMax]*Verdict // pastRun.more of each; nil: none has any
+}
 
 // pastRun is a run that is over.
 type pastRun struct {
-	start            int64 // in nanoseconds since 1970
-	duration, waited time.Duration
-	samples          int
+	start, duration, waited int64 // in nanoseconds, start since 1970
+	samples                 int64
 	// more is what else there is to tell, without the fields above; nil: nothing. Runs that
 	// end in the same way, one after the other, have one.
 	more *Verdict
+}
+
+// pack appends the numbers of a run to b.
+func (r *pastRun) pack(b []byte) []byte {
+	for _, n := range [...]int64{r.start, r.duration, r.waited, r.samples} {
+		b = binary.AppendVarint(b, n)
+	}
+	return b
+}
+
+// unpack sets the numbers of a run from the beginning of packed, and gives what is behind it.
+func (r *pastRun) unpack(packed string) (rest string) {
+	for _, to := range [...]*int64{&r.start, &r.duration, &r.waited, &r.samples} {
+		var length int
+		*to, length = binary.Varint([]byte(packed[:min(len(packed), binary.MaxVarintLen64)]))
+		packed = packed[length:]
+	}
+	return packed
 }
 
 // HistoryOf gives the history that has these runs, the newest first. It has none of the
@@ -184,18 +206,41 @@ func HistoryOf(verdicts ...*Verdict) (h History) {
 
 // with gives the history with one more run. The old one is left as it is.
 func (h History) with(v *Verdict) History {
-	run := pastRun{start: v.Start.UnixNano(), duration: v.Duration, waited: v.Waited, samples: v.Samples}
+	run := pastRun{start: v.Start.UnixNano(), duration: int64(v.Duration), waited: int64(v.Waited), samples: int64(v.Samples)}
 	more := *v
 	more.Start, more.Duration, more.Waited, more.Samples, more.Lines = time.Time{}, 0, 0, 0, nil
-	switch {
+	switch last := h.moreOf(0); {
 	case more.like(&Verdict{Result: record.OK}):
-	case len(h.runs) > 0 && h.runs[0].more != nil && more.like(h.runs[0].more):
-		run.more = h.runs[0].more
+	case last != nil && more.like(last):
+		run.more = last
 	default:
 		run.more = &more
 	}
-	runs := append(make([]pastRun, 0, min(len(h.runs)+1, historyMax)), run)
-	return History{append(runs, h.runs[:cap(runs)-1]...)}
+	next := History{n: min(h.n+1, historyMax)}
+	older := h.packed
+	for range next.n - 1 {
+		older = new(pastRun).unpack(older)
+	}
+	packed := run.pack(make([]byte, 0, 4*binary.MaxVarintLen64))
+	next.packed = string(packed) + h.packed[:len(h.packed)-len(older)]
+	if h.more != nil || run.more != nil {
+		all := [historyMax]*Verdict{run.more}
+		for i := range next.n - 1 {
+			all[i+1] = h.moreOf(i)
+		}
+		if all != [historyMax]*Verdict{} {
+			next.more = &all
+		}
+	}
+	return next
+}
+
+// moreOf gives pastRun.more of a run by its place, or of none.
+func (h History) moreOf(i int) *Verdict {
+	if h.more == nil {
+		return nil
+	}
+	return h.more[i]
 }
 
 // like reports whether two runs tell the same, but for times, samples and lines.
@@ -206,20 +251,26 @@ func (v *Verdict) like(w *Verdict) bool {
 }
 
 // Len is how many runs there are.
-func (h History) Len() int { return len(h.runs) }
+func (h History) Len() int { return h.n }
 
 // Newest gives the last runs, n at most.
-func (h History) Newest(n int) History { return History{h.runs[:min(n, len(h.runs))]} }
+func (h History) Newest(n int) History {
+	h.n = min(n, h.n)
+	return h
+}
 
 // All gives the runs, the newest first, each with its place.
 func (h History) All() iter.Seq2[int, Verdict] {
 	return func(yield func(int, Verdict) bool) {
-		for i, run := range h.runs {
+		rest := h.packed
+		for i := range h.n {
 			v := Verdict{Result: record.OK}
-			if run.more != nil {
-				v = *run.more
+			if more := h.moreOf(i); more != nil {
+				v = *more
 			}
-			v.Start, v.Duration, v.Waited, v.Samples = time.Unix(0, run.start), run.duration, run.waited, run.samples
+			var run pastRun
+			rest = run.unpack(rest)
+			v.Start, v.Duration, v.Waited, v.Samples = time.Unix(0, run.start), time.Duration(run.duration), time.Duration(run.waited), int(run.samples)
 			if !yield(i, v) {
 				return
 			}

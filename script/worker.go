@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,20 +25,25 @@ type worker struct {
 	slots  schedule
 	runner dialect.Runner
 	judge  *judge
-	logger log.Logger
 	stderr *stderrLog
 	// What the log knows of what goes on.
 	sinks    repeat.State // what sinks could not take
 	overruns repeat.State
 
-	ctx  context.Context
-	stop context.CancelFunc // of a worker of Once; else ctx's owner ends it
+	life context.Context    // ends when the worker is to
+	stop context.CancelFunc // of a worker of Once; else life's owner ends it
+	// ctx ends with life. Where the loop sleeps without a goroutine there is another one
+	// each time that it goes on: what has once been derived from a context, or waited for
+	// it, is memory as long as the context lives.
+	ctx       context.Context
+	interrupt context.CancelFunc // ends such a ctx; nil: there is none
 
 	onDemand bool          // it runs when Once asks for it, and if it is kept alive in between as well
 	once     sync.Mutex    // held for a run that Once asked for
-	ran      chan struct{} // has one when there was a run that nextRun has not seen
+	ran      chan struct{} // of a worker of Once: has one when there was a run that nextRun has not seen
 
 	// The loop, of one goroutine at a time.
+	sleeps    bool      // without a goroutine
 	scheduled bool      // it runs by itself; else it waits for its end alone
 	due       time.Time // when it runs next
 	begun     bool      // it has had its first turn
@@ -68,9 +74,8 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 		slots:  newSchedule(p.base, p.host, s.Name),
 		runner: s.newRunner(&s.Script, m),
 		judge:  newJudge(s),
-		logger: log.With(p.logger, "script", s.Name),
+		life:   ctx,
 		ctx:    ctx,
-		ran:    make(chan struct{}, 1),
 	}
 	u.slots.aligned, u.slots.cron = s.traits.Aligned, s.cron
 	u.source.Store(s.Source)
@@ -84,14 +89,24 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 	return u
 }
 
+// logger gives the logger for what goes on with the script, which is not kept: of most scripts there
+// is nothing to tell.
+func (u *worker) logger() log.Logger {
+	logger := log.With(u.pool.logger, "script", u.script.Name)
+	if u.forProbe {
+		logger = log.With(logger, "command", strings.Join(u.script.Command, " "))
+	}
+	return logger
+}
+
 // Run runs the script until the worker is stopped.
 func (u *worker) Run(ctx context.Context, _ func()) {
 	ended := make(chan struct{})
 	u.start(func() { close(ended) })
-	<-u.ctx.Done()
+	<-u.life.Done()
 	u.Wake()
 	<-ended
-	<-ctx.Done() // u.ctx may have ended before: see Once
+	<-ctx.Done() // u.life may have ended before: see Once
 }
 
 // Start runs the script until the worker is stopped. Between its runs there is no
@@ -100,6 +115,7 @@ func (u *worker) Start(_ context.Context, ended func()) bool {
 	if u.onDemand {
 		return false
 	}
+	u.sleeps = true
 	u.start(ended)
 	return true
 }
@@ -116,7 +132,7 @@ func (u *worker) start(ended func()) {
 	case u.script.ProbeOnly():
 		// What a predecessor had is no more brought up to date.
 		u.putGone()
-	case u.ctx.Err() == nil:
+	case u.life.Err() == nil:
 		u.put(u.judge.announce(u.source.Load()))
 		u.scheduled = true
 		u.due = u.slots.begin(time.Now(), u.judge.interval)
@@ -124,7 +140,25 @@ func (u *worker) start(ended func()) {
 			u.due, u.step = time.Now(), u.lives(keeper)
 		}
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.goOn()
+}
+
+// goOn begins a goroutine for the loop. The caller holds u.mu.
+func (u *worker) goOn() {
+	if u.sleeps {
+		u.ctx, u.interrupt = context.WithCancel(context.Background())
+		u.endWithLife()
+	}
 	go u.repeat()
+}
+
+// endWithLife ends ctx if life has ended. The caller holds u.mu.
+func (u *worker) endWithLife() {
+	if u.interrupt != nil && u.life.Err() != nil {
+		u.interrupt()
+	}
 }
 
 // finish is the end of a worker that was stopped.
@@ -178,7 +212,7 @@ func (u *worker) putGone() {
 // repeat runs the script if it is due, or somebody asks for it, and sleeps then: until Wake,
 // which has it go on. Only one goroutine at a time does so.
 func (u *worker) repeat() {
-	for u.ctx.Err() == nil {
+	for u.life.Err() == nil {
 		if !u.isWanted() {
 			if u.sleep() {
 				return
@@ -251,10 +285,14 @@ func (u *worker) isWanted() bool {
 func (u *worker) sleep() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.scheduled && u.asked || u.ctx.Err() != nil {
+	if u.scheduled && u.asked || u.life.Err() != nil {
 		return false
 	}
 	u.asleep = true
+	if u.sleeps {
+		u.interrupt()
+		u.ctx, u.interrupt = nil, nil
+	}
 	switch nap := u.slots.nap(u.due); {
 	case !u.scheduled:
 	case u.alarm == nil:
@@ -269,6 +307,7 @@ func (u *worker) sleep() bool {
 func (u *worker) Wake() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.endWithLife()
 	u.rouse()
 }
 
@@ -281,7 +320,7 @@ func (u *worker) rouse() {
 	if u.alarm != nil {
 		u.alarm.Stop()
 	}
-	go u.repeat()
+	u.goOn()
 }
 
 // idle shows when the script is due next.
@@ -325,7 +364,7 @@ func (u *worker) overran(now time.Time, skipped int) {
 	}
 	news, _ := u.overruns.Update(now, wrong...)
 	for _, n := range news {
-		level.Warn(u.logger).Log(n.With("msg", "the script was due while it still ran", "skipped", skipped, "interval", u.judge.interval)...)
+		level.Warn(u.logger()).Log(n.With("msg", "the script was due while it still ran", "skipped", skipped, "interval", u.judge.interval)...)
 	}
 }
 

@@ -207,8 +207,9 @@ func (s *Supervisor[U]) exchange(before map[string]*worker[U], next []*worker[U]
 	}
 	for _, w := range next {
 		if before[w.key] != w {
-			a.tried = append(a.tried, w.tried)
-			go s.run(w, s.retiring[w.key])
+			tried := make(chan struct{})
+			a.tried = append(a.tried, tried)
+			go s.run(w, s.retiring[w.key], sync.OnceFunc(func() { close(tried) }))
 		}
 	}
 	return a, true
@@ -217,7 +218,7 @@ func (s *Supervisor[U]) exchange(before map[string]*worker[U], next []*worker[U]
 // retire tells a worker to end; removed says that its unit is wanted no more. The
 // caller holds s.mu.
 func (s *Supervisor[U]) retire(w *worker[U], removed bool) {
-	w.removed.Store(removed)
+	w.removed, w.done = removed, make(chan struct{})
 	w.stop()
 	s.retiring[w.key] = w
 	if sleeps, ok := any(w.unit).(Starter); ok {
@@ -259,25 +260,20 @@ type worker[U Unit] struct {
 	key, fingerprint string // the latter is Apply's
 	unit             U
 
-	ctx      context.Context
-	stop     context.CancelFunc
-	removed  atomic.Bool
-	changed  chan struct{} // of a Changer: holds something when the unit has become another
-	tried    chan struct{} // closed when the unit was up, or has returned, for the first time
-	tryEnded sync.Once     // for wasTried
-	done     chan struct{} // closed when it has ended
-}
+	ctx     context.Context
+	stop    context.CancelFunc
+	changed chan struct{} // of a Changer: holds something when the unit has become another
 
-func (w *worker[U]) wasTried() { w.tryEnded.Do(func() { close(w.tried) }) }
+	// Since it was told to end; set before ctx ends.
+	removed bool          // the unit is wanted no more
+	done    chan struct{} // closed when it has ended
+}
 
 func newWorker[U Unit](spec Spec[U]) *worker[U] {
 	// Not a context of the program's or of an Apply: a unit ends when it is told
 	// to, in its turn.
 	ctx, cancel := context.WithCancel(context.Background()) //nolint:gosec // it is called when the worker is retired or dropped
-	w := &worker[U]{
-		key: spec.Key, fingerprint: spec.Fingerprint, ctx: ctx, stop: cancel,
-		tried: make(chan struct{}), done: make(chan struct{}),
-	}
+	w := &worker[U]{key: spec.Key, fingerprint: spec.Fingerprint, ctx: ctx, stop: cancel}
 	w.unit = spec.New(ctx)
 	if _, ok := any(w.unit).(Changer[U]); ok {
 		w.changed = make(chan struct{}, 1)
@@ -316,22 +312,23 @@ func (w *worker[U]) follow(ctx context.Context, next *worker[U]) (*worker[U], er
 }
 
 // run runs a worker's unit until it is told to end. predecessor, if not nil, must
-// end first.
-func (s *Supervisor[U]) run(w, predecessor *worker[U]) {
+// end first. wasTried is called when the unit was up, or has returned, for the first time,
+// and may be called again.
+func (s *Supervisor[U]) run(w, predecessor *worker[U], wasTried func()) {
 	if predecessor != nil {
 		<-predecessor.done
 	}
 	if starts, ok := any(w.unit).(Starter); ok && starts.Start(w.ctx, func() { s.finish(w) }) {
-		w.wasTried()
+		wasTried()
 		return
 	}
 	for delay := time.Duration(0); ; {
 		var up atomic.Bool
 		w.unit.Run(w.ctx, func() {
 			up.Store(true)
-			w.wasTried()
+			wasTried()
 		})
-		w.wasTried()
+		wasTried()
 		if delay = min(max(2*delay, s.o.First), s.o.Most); up.Load() {
 			delay = s.o.First
 		}
@@ -350,8 +347,7 @@ func (s *Supervisor[U]) run(w, predecessor *worker[U]) {
 
 // finish is the end of a worker, nothing of whose unit is left.
 func (s *Supervisor[U]) finish(w *worker[U]) {
-	w.wasTried()
-	if r, ok := any(w.unit).(Remover); ok && w.removed.Load() {
+	if r, ok := any(w.unit).(Remover); ok && w.removed {
 		r.Removed()
 	}
 	s.mu.Lock()
