@@ -2,7 +2,6 @@ package collectd
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,10 +58,13 @@ func (k *knownList) at(i int, l *valueList) *series {
 	return s
 }
 
-// forget has a series searched for again.
+// forget has a series searched for again, by whichever values were taken for it: two
+// may have its name.
 func (k *knownList) forget(s *series) {
-	if i := slices.Index(k.series, s); i >= 0 {
-		k.series[i] = nil
+	for i, known := range k.series {
+		if known == s {
+			k.series[i] = nil
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package collectd
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -29,7 +30,11 @@ func TestKnownLists(t *testing.T) {
 				}
 				kind := dsType(random.IntN(8) % 5 % 4) // gauges and counters mostly
 				for range 1 + random.IntN(3) {
-					l.values = append(l.values, dsValue{kind: kind, value: float64(random.IntN(100)), refused: random.IntN(3) == 0})
+					v := dsValue{kind: kind, value: float64(random.IntN(100)), refused: random.IntN(3) == 0}
+					if kind == dsGauge && random.IntN(3) == 0 {
+						v.value = math.NaN() // none: its series ends while others of the list go on
+					}
+					l.values = append(l.values, v)
 				}
 				if random.IntN(4) == 0 {
 					for range 1 + random.IntN(3) {
@@ -79,6 +84,11 @@ func holds(t *testing.T, m *merge) {
 	for key, k := range m.known {
 		if k.key != key || k.live != live[k] || k.live == 0 {
 			t.Errorf("%v has %d series, and there are %d", &k.identifier, k.live, live[k])
+		}
+		for i, s := range k.series {
+			if s != nil && m.series[s.key] != s {
+				t.Errorf("value %d of %v is of a series that has ended", i, &k.identifier)
+			}
 		}
 	}
 	if len(live) != len(m.known) {
