@@ -69,23 +69,25 @@ type target struct {
 }
 
 // targets remembers what entries are of, for as long as the registry stays as it is. There are two
-// generations, as in addedPoints.
+// generations, as in addedPoints. Their texts are whatever clients send, so these have a bound too.
 type targets struct {
 	young, old map[string]*target // by entryKey
 	since      time.Time          // of young
+	text       int                // the length of its keys
 	changed    uint64             // the registry's
 	most       int                // of a generation
 }
 
 const (
-	maxTargets = 100_000 // of a generation
-	targetsFor = 10 * time.Minute
+	maxTargets    = 100_000 // of a generation
+	maxTargetText = 8 << 20 // bytes of its keys
+	targetsFor    = 10 * time.Minute
 )
 
 // find gives what is remembered; nil for nothing.
 func (a *targets) find(key entryKey, changed uint64, now time.Time) *target {
 	if a.changed != changed {
-		a.young, a.old, a.changed = nil, nil, changed
+		a.young, a.old, a.text, a.changed = nil, nil, 0, changed
 	}
 	t := a.young[string(key)]
 	if t == nil {
@@ -97,10 +99,11 @@ func (a *targets) find(key entryKey, changed uint64, now time.Time) *target {
 }
 
 func (a *targets) keep(t *target, now time.Time) {
-	if a.young == nil || len(a.young) >= a.most || now.Sub(a.since) >= targetsFor {
-		a.old, a.young, a.since = a.young, make(map[string]*target), now
+	if a.young == nil || len(a.young) >= a.most || a.text+len(t.key) > maxTargetText || now.Sub(a.since) >= targetsFor {
+		a.old, a.young, a.text, a.since = a.young, make(map[string]*target), 0, now
 	}
 	a.young[t.key] = t
+	a.text += len(t.key)
 }
 
 // targetOf looks up what an entry's points are of; nil where they are refused. The caller

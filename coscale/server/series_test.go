@@ -225,6 +225,27 @@ func TestTargetsAreBounded(t *testing.T) {
 	}
 }
 
+// Nor is it by their number alone: a client may send long texts.
+func TestTargetsTextIsBounded(t *testing.T) {
+	a := targets{most: maxTargets}
+	for i := range 1000 {
+		key := appendEntryKey(nil, int64(i), nil, []dimension{{[]byte("d"), make([]byte, maxValue)}})
+		a.keep(&target{key: string(key)}, testNow)
+		held := 0
+		for _, generation := range []map[string]*target{a.young, a.old} {
+			for key := range generation {
+				held += len(key)
+			}
+		}
+		if held > 2*maxTargetText {
+			t.Fatalf("after %d targets there are %d bytes of texts", i+1, held)
+		}
+		if a.find(key, 0, testNow) == nil {
+			t.Fatalf("%d: the newest is not remembered", i)
+		}
+	}
+}
+
 // A series that was forgotten is remembered anew by whoever knows it from before.
 func TestRecentSeriesComesBack(t *testing.T) {
 	var v recentValues
