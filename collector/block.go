@@ -35,14 +35,48 @@ type series struct {
 	expires instant
 	block   *block
 	extra   *extra    // nil for most
-	ref     dense.Ref // of the text, among its source's
+	ref     dense.Ref // of what its text has behind the name, among its source's texts
 	origin  uint32    // see line and sum
 	batch   uint32    // the last batch of its source that mentioned it
 	at      uint32    // what the value is of, in Unix seconds; exactly in extra, where one came with a time
 }
 
 // text is name{labels}, as on the page; of a distribution, its family's.
-func (se *series) text() string { return se.block.source.texts.Get(se.ref) }
+func (se *series) text() string {
+	name, end, rest := se.textParts()
+	return name + end + rest
+}
+
+// textParts are what the text is put together from. The labels alone are kept, since
+// metrics of one source often have the same; and the whole text where its name is not the
+// one that most in the family have.
+func (se *series) textParts() (name, end, rest string) {
+	rest = se.block.source.texts.Get(se.ref)
+	if rest == "" || rest[0] == '{' {
+		f := se.block.family
+		return f.name, f.kind.suffix(), rest
+	}
+	return "", "", rest
+}
+
+// appendText appends the text.
+func (se *series) appendText(dst []byte) []byte {
+	name, end, rest := se.textParts()
+	return append(append(append(dst, name...), end...), rest...)
+}
+
+// setText gives the series its text.
+func (se *series) setText(text string) {
+	f := se.block.family
+	rest, ok := strings.CutPrefix(text, f.name)
+	if ok {
+		rest, ok = strings.CutPrefix(rest, f.kind.suffix())
+	}
+	if !ok || rest != "" && rest[0] != '{' {
+		rest = text
+	}
+	se.ref = se.block.source.texts.Add(rest)
+}
 
 // line is that of the source's output which mentioned the series last; 0 for none.
 func (se *series) line() int { return int(se.origin >> 1) }
@@ -76,10 +110,53 @@ type point struct {
 // key is the identity of a series within its source, and its place in its
 // family: the text, but for the parts of a histogram and the like (verbatim.go).
 func (se *series) key() string {
-	if se.extra != nil && se.extra.key != "" {
-		return se.extra.key
+	if key := se.ownKey(); key != "" {
+		return key
 	}
 	return se.text()
+}
+
+// ownKey is the key; empty where it is the text.
+func (se *series) ownKey() string {
+	if se.extra == nil {
+		return ""
+	}
+	return se.extra.key
+}
+
+// hasKey reports whether a key is that of the series.
+func (se *series) hasKey(key []byte) bool {
+	if own := se.ownKey(); own != "" {
+		return own == string(key)
+	}
+	name, end, rest := se.textParts()
+	at, to := len(name), len(name)+len(end)
+	return len(key) == to+len(rest) && string(key[to:]) == rest && string(key[:at]) == name && string(key[at:to]) == end
+}
+
+// hashKey is the hash of the key.
+func (se *series) hashKey() uint64 {
+	if own := se.ownKey(); own != "" {
+		return maphash.String(seed, own)
+	}
+	var h maphash.Hash
+	h.SetSeed(seed)
+	name, end, rest := se.textParts()
+	_, _ = h.WriteString(name)
+	_, _ = h.WriteString(end)
+	_, _ = h.WriteString(rest)
+	return h.Sum64()
+}
+
+// compare orders series of one block by their keys.
+func (se *series) compare(o *series) int {
+	if se.ownKey() == "" && o.ownKey() == "" {
+		name, _, rest := se.textParts()
+		if other, _, otherRest := o.textParts(); name == other {
+			return strings.Compare(rest, otherRest)
+		}
+	}
+	return strings.Compare(se.key(), o.key())
 }
 
 // distribution is what the series observed; nil where it is one line.
@@ -150,7 +227,7 @@ func (b *block) sortSeries() {
 		b.series = slices.Clone(b.series)
 	}
 	if !b.sorted {
-		slices.SortFunc(b.series, func(x, y *series) int { return strings.Compare(x.key(), y.key()) })
+		slices.SortFunc(b.series, (*series).compare)
 		b.sorted = true
 	}
 }
@@ -180,12 +257,12 @@ func (c *Collector) keep(b *block, wanted func(*series) bool) {
 
 // add puts a new series into a block.
 func (c *Collector) add(b *block, key, text string) *series {
-	se := &series{ref: b.source.texts.Add(text), block: b, expires: never}
-	b.source.shown += len(text)
+	se := &series{block: b, expires: never}
+	se.setText(text)
 	if key != text {
 		se.extra = &extra{key: key}
 	}
-	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].key() < key)
+	b.sorted = b.sorted && (len(b.series) == 0 || b.series[len(b.series)-1].compare(se) < 0)
 	b.series = append(b.series, se)
 	c.layout.touch(b)
 	return se
@@ -218,10 +295,10 @@ type seriesSet struct{ dense.Set[series] }
 var seed = maphash.MakeSeed()
 
 func newSeriesSet() seriesSet {
-	return seriesSet{dense.Set[series]{Hash: func(se *series) uint64 { return maphash.String(seed, se.key()) }}}
+	return seriesSet{dense.Set[series]{Hash: (*series).hashKey}}
 }
 
 // get gives the series with a key; nil where there is none.
 func (s *seriesSet) get(key []byte) *series {
-	return s.Find(maphash.Bytes(seed, key), func(se *series) bool { return se.key() == string(key) })
+	return s.Find(maphash.Bytes(seed, key), func(se *series) bool { return se.hasKey(key) })
 }

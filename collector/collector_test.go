@@ -101,6 +101,35 @@ func want(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// TestTexts: metrics with the same labels share their text, and what no series has any more
+// is let go.
+func TestTexts(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	put := func(round int) (size int) {
+		var samples []record.Sample
+		for i := range 200 {
+			for _, name := range []string{"a", "b", "c"} {
+				samples = append(samples, set(gaugeMeta, name, float64(round), "x", fmt.Sprint(i), "round", fmt.Sprint(round)))
+			}
+		}
+		_ = c.Put(whole(s, append(samples, set(gaugeMeta, "stays", float64(round)))...))
+		return c.sources[sourceKey{record.Script, "s"}].texts.Size()
+	}
+	once := put(1000)
+	if most := 200*len(`{script="s",round="1000",x="100"}`) + len(`{script="s"}`); once > most {
+		t.Errorf("600 series with 200 different labels take %d bytes, more than %d", once, most)
+	}
+	for round := range 50 {
+		if size := put(1001 + round); size > 3*once+4096 {
+			t.Fatalf("after %d rounds texts take %d bytes", round+1, size)
+		}
+	}
+	got := shown(c, s)
+	if len(got) != 601 || got[200] != `b{script="s",round="1050",x="0"} 1050` || got[600] != `stays{script="s"} 1050` {
+		t.Errorf("%d series, the last is %s", len(got), got[len(got)-1])
+	}
+}
+
 func TestWhole(t *testing.T) {
 	c, s := New(Options{}), script("s", 0)
 	_ = c.Put(whole(s, set(gaugeMeta, "a", 1, "x", "1"), set(gaugeMeta, "a", 2, "x", "2"), set(gaugeMeta, "b", 3), add(counterMeta, "n", 5)))

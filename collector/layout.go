@@ -185,7 +185,8 @@ func (b *block) size() int {
 	}
 	if len(b.series) > 0 { // which are about alike; a look at each is a tenth of a scrape
 		first := b.series[0]
-		n += len(b.series) * first.lines() * (len(first.text()) + 12)
+		name, end, rest := first.textParts()
+		n += len(b.series) * first.lines() * (len(name) + len(end) + len(rest) + 12)
 	}
 	return n
 }

@@ -47,13 +47,14 @@ func (b *block) append(dst []byte, f format, full func([]byte) []byte) []byte {
 // append appends a series' lines.
 func (se *series) append(dst []byte, f format) []byte {
 	if d := se.distribution(); d != nil {
+		text := se.text()
 		for i, v := range d.values() {
-			dst = append(d.bounds.appendLine(dst, se.text(), i, f), ' ')
+			dst = append(d.bounds.appendLine(dst, text, i, f), ' ')
 			dst = append(appendValue(dst, v), '\n')
 		}
 		return dst
 	}
-	dst = append(dst, se.text()...)
+	dst = se.appendText(dst)
 	dst = append(dst, ' ')
 	return se.appendNumbers(dst, f)
 }

@@ -25,7 +25,7 @@ type source struct {
 	lines   int         // that they have on the page
 	builtin seriesSet   // what the bridge makes of its events and the like, by key
 	texts   dense.Texts // of both, and of some that are gone
-	shown   int         // the length of those that are not
+	tidied  int         // the size of those, when the gone ones were last left out
 	batch   uint32      // counts batches, to tell who was mentioned
 	slide   instant     // no quantile changes by itself before
 	due     instant     // nothing of it ends or changes before
@@ -112,7 +112,6 @@ func fixedLabels(def *record.Source) []record.Label {
 
 // forget removes a series from what the source holds.
 func (s *source) forget(se *series) {
-	s.shown -= len(se.text())
 	if se.block.family.builtin {
 		s.builtin.Remove(se)
 	} else {
@@ -121,18 +120,18 @@ func (s *source) forget(se *series) {
 	}
 }
 
-// tidy lets go of the texts of series that are gone, once they are the most.
+// tidy lets go of the texts of series that are gone, once they may be the most.
 func (s *source) tidy() {
-	if s.texts.Size() < 2*s.shown+4096 {
+	if s.texts.Size() < 2*s.tidied+4096 {
 		return
 	}
 	var kept dense.Texts
 	for b := range s.blocks.All {
 		for _, se := range b.series {
-			se.ref = kept.Add(se.text())
+			se.ref = kept.Add(s.texts.Get(se.ref))
 		}
 	}
-	s.texts = kept
+	s.texts, s.tidied = kept, kept.Size()
 }
 
 // redefine takes over a changed definition. A rank moves the source's blocks;

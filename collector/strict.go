@@ -154,7 +154,7 @@ func (b *block) groups() iter.Seq[[]*series] {
 	return func(yield func([]*series) bool) {
 		for from := 0; from < len(b.series); {
 			to := from + 1
-			for to < len(b.series) && groupOf(b.series[to]) == groupOf(b.series[from]) {
+			for to < len(b.series) && b.series[to].grouped(b.series[from]) {
 				to++
 			}
 			if !yield(b.series[from:to]) {
@@ -165,15 +165,19 @@ func (b *block) groups() iter.Seq[[]*series] {
 	}
 }
 
-// groupOf is what the parts of one histogram and the like have in common.
-func groupOf(se *series) string {
-	group, _, _ := cutKey(se)
-	return group
+// grouped reports whether two series of a block are parts of one histogram and the like.
+func (se *series) grouped(o *series) bool {
+	if se.ownKey() == "" && o.ownKey() == "" {
+		return false // each is whole
+	}
+	group, _, _ := cutKey(se.key())
+	other, _, _ := cutKey(o.key())
+	return group == other
 }
 
-// cutKey cuts a series' key where its part begins, if it has one.
-func cutKey(se *series) (group, part string, ok bool) {
-	return strings.Cut(se.key(), "\xff") // keyEnd
+// cutKey cuts a key where its part begins, if it has one.
+func cutKey(key string) (group, part string, ok bool) {
+	return strings.Cut(key, "\xff") // keyEnd
 }
 
 // strictGroup judges the series of one group, which stand in the order of their
@@ -201,7 +205,7 @@ func strictGroup(kind kindOf, group []*series) bool {
 
 // strictTotal: a total is a number from 0 on.
 func strictTotal(group []*series) bool {
-	_, _, created := cutKey(group[0])
+	_, _, created := cutKey(group[0].ownKey())
 	return created || group[0].value >= 0
 }
 
@@ -273,7 +277,7 @@ func (d *distribution) strict() bool {
 // partOf reads which part of a histogram or summary a series is, and its bound;
 // NaN where there is none.
 func partOf(kind kindOf, se *series) (end string, bound float64, spelling string) {
-	_, part, ok := cutKey(se)
+	_, part, ok := cutKey(se.ownKey())
 	bound = math.NaN()
 	if partsOf[kind] == nil || !ok {
 		return "", bound, ""
@@ -283,7 +287,8 @@ func partOf(kind kindOf, se *series) (end string, bound float64, spelling string
 		return end, bound, ""
 	}
 	bound = floats.FromKey(binary.BigEndian.Uint64([]byte(part[2:])))
-	spelling, _ = cutLabel(strings.TrimPrefix(se.text(), sampleOf(se.text())), model.BucketLabel)
+	text := se.text()
+	spelling, _ = cutLabel(text[len(sampleOf(text)):], model.BucketLabel)
 	return end, bound, spelling
 }
 
@@ -323,8 +328,9 @@ func (f *family) appendLoose(dst []byte, as format) []byte {
 // spells those of a histogram or summary, whichever way they were printed: under
 // another type it would not, and they would be other series.
 func appendCanonical(dst []byte, se *series) []byte {
-	name := sampleOf(se.text())
-	labels := se.text()[len(name):]
+	text := se.text()
+	name := sampleOf(text)
+	labels := text[len(name):]
 	label := model.QuantileLabel
 	if se.block.family.kind == histogram {
 		label = model.BucketLabel
@@ -334,7 +340,7 @@ func appendCanonical(dst []byte, se *series) []byte {
 		dst = append(append(dst, name...), labels[:from]...)
 		return append(appendBoundText(dst, bound, openMetrics), labels[to:]...)
 	}
-	return append(dst, se.text()...)
+	return append(dst, text...)
 }
 
 // appendNamed appends those of a series' lines in a format that begin with a
@@ -347,7 +353,7 @@ func (se *series) appendNamed(dst []byte, name string, as format) []byte {
 		if as == openMetrics {
 			dst = appendCanonical(dst, se)
 		} else {
-			dst = append(dst, se.text()...)
+			dst = se.appendText(dst)
 		}
 		return se.appendNumbers(append(dst, ' '), as)
 	}

@@ -93,12 +93,16 @@ type moved struct {
 	source *source
 	batch  uint32
 	series []*series
+	texts  []string  // of those
 	plain  []*metric // as the source called them
 }
 
 // takeOut takes a block away whose series placeTyped puts elsewhere.
 func (c *Collector) takeOut(b *block) moved {
-	l := moved{b.source, b.batch, b.series, b.plain()}
+	l := moved{source: b.source, batch: b.batch, series: b.series, plain: b.plain()}
+	for _, se := range b.series {
+		l.texts = append(l.texts, se.text())
+	}
 	if b.metric.plain() == nil {
 		l.plain = []*metric{b.metric}
 	}
@@ -110,8 +114,8 @@ func (c *Collector) takeOut(b *block) moved {
 // the family that has one, or families of their own.
 func (c *Collector) placeTyped(lots []moved) {
 	for _, l := range lots {
-		for _, se := range l.series {
-			text := l.source.texts.Get(se.ref)
+		for at, se := range l.series {
+			text := l.texts[at]
 			i := slices.IndexFunc(l.plain, func(m *metric) bool { return m.sample == sampleOf(text) })
 			m := c.typed(l.source, l.plain[i])
 			key := m.keyOf(text)
@@ -125,10 +129,10 @@ func (c *Collector) placeTyped(lots []moved) {
 			}
 			b.show(m)
 			se.block = b
+			se.setText(text)
 			se.setKey(key)
 			b.series, b.sorted = append(b.series, se), false
 			l.source.series.Add(se)
-			l.source.shown += len(text)
 			l.source.lines += se.lines()
 			c.layout.touch(b)
 		}

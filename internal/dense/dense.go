@@ -2,14 +2,21 @@
 // written once and read often, and sets of what is found by a key of its own.
 package dense
 
-import "strings"
+import (
+	"hash/maphash"
+	"strings"
+)
 
-// Texts keeps texts one behind the other, so that one takes its bytes and next to
-// nothing else. The zero value is ready.
+// Texts keeps texts one behind the other, each once, so that one takes its bytes and
+// next to nothing else. The zero value is ready.
 type Texts struct {
 	slabs []*strings.Builder
 	size  int
+	slots []uint32 // by hash, to find a text again: 0 for a free one, or one more than a Ref
+	n     int
 }
+
+var seed = maphash.MakeSeed()
 
 // Ref says where in Texts a text is.
 type Ref uint32
@@ -21,8 +28,38 @@ const (
 	slabSize = 1 << slabBits
 )
 
-// Add keeps a text.
+// Add keeps a text. Texts that are the same have one Ref.
 func (t *Texts) Add(text string) Ref {
+	if t.n+1+t.n/8 >= len(t.slots) { // one is always free, and about a ninth
+		slots := t.slots
+		t.slots = make([]uint32, t.n+t.n/3+4)
+		for _, slot := range slots {
+			if slot != 0 {
+				t.slots[t.slot(t.Get(Ref(slot-1)))] = slot
+			}
+		}
+	}
+	at := t.slot(text)
+	if t.slots[at] == 0 {
+		t.slots[at] = uint32(t.write(text)) + 1
+		t.n++
+	}
+	return Ref(t.slots[at] - 1)
+}
+
+// slot is where a text is, or belongs, among slots.
+func (t *Texts) slot(text string) int {
+	at := int(uint64(uint32(maphash.String(seed, text))) * uint64(len(t.slots)) >> 32)
+	for t.slots[at] != 0 && t.Get(Ref(t.slots[at]-1)) != text {
+		if at++; at == len(t.slots) {
+			at = 0
+		}
+	}
+	return at
+}
+
+// write puts a text behind the last one.
+func (t *Texts) write(text string) Ref {
 	last := len(t.slabs) - 1
 	if last < 0 || t.slabs[last].Len()+len(text) >= slabSize-4 {
 		t.slabs = append(t.slabs, new(strings.Builder))
@@ -67,7 +104,7 @@ func long(text string) string {
 	}
 }
 
-// Size is the length of all texts that were added.
+// Size is the length of all texts that are kept.
 func (t *Texts) Size() int { return t.size }
 
 // Set is a set of pointers, which knows where to look for one by its hash. It takes
