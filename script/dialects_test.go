@@ -154,7 +154,7 @@ func (c *contract) runner(t *testing.T, d dialect.Dialect) (*Script, dialect.Run
 			Script:           &config.Script{Name: "s", Command: []string{"/nowhere/s"}, Settings: config.Settings{MaxSeries: config.DefaultMaxSeries}},
 			FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second, File: "/nowhere/s",
 		},
-		dialect: d, traits: d.Traits(), table: all.Dialects,
+		dialect: d, aligned: d.Traits().Aligned, table: all.Dialects,
 		Source: &record.Source{Kind: record.Script, Name: "s"},
 	}
 	if c.folder {

@@ -118,7 +118,7 @@ func (s *Script) hints(t *dialect.Result, failed error, unheard bool) (texts []s
 }
 
 // shellSyntax is what of the command only a shell would understand.
-func (s *Script) shellSyntax() string { return s.ShellSyntax(s.traits.Arguments) }
+func (s *Script) shellSyntax() string { return s.ShellSyntax(s.dialect.Traits().Arguments) }
 
 // perhaps names a dialect that may be meant.
 func (s *Script) perhaps(g guessed) string {

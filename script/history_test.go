@@ -129,7 +129,7 @@ func (discard) Put(*record.Batch) error { return nil }
 
 // TestWaitingSmall: what a script keeps between its runs, but for its configuration, is little.
 func TestWaitingSmall(t *testing.T) {
-	const scripts, most = 500, 3300 // bytes of each
+	const scripts, most = 500, 3100 // bytes of each
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(discard{}, log.NewNopLogger(), 16)
 		play := func(context.Context, int) *dialect.Result {

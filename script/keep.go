@@ -91,8 +91,24 @@ func (u *worker) rest(t *dialect.Result) {
 	u.remember(t, batch, verdict)
 	u.view.State = Disabled
 	u.mu.Unlock()
+	u.ranOnce()
+}
+
+// demand is what a worker has that runs when Once asks for it, and if it is kept alive in
+// between as well.
+type demand struct {
+	once sync.Mutex         // held for a run that Once asked for
+	ran  chan struct{}      // has one when there was a run that nextRun has not seen
+	stop context.CancelFunc // ends the worker
+}
+
+// ranOnce tells nextRun that there was a run.
+func (u *worker) ranOnce() {
+	if u.demand == nil {
+		return
+	}
 	select {
-	case u.ran <- struct{}{}:
+	case u.demand.ran <- struct{}{}:
 	default:
 	}
 }
@@ -100,7 +116,7 @@ func (u *worker) rest(t *dialect.Result) {
 // nextRun waits for a run that was not waited for yet.
 func (u *worker) nextRun() {
 	select {
-	case <-u.ran:
+	case <-u.demand.ran:
 	case <-u.ctx.Done():
 	}
 }

@@ -57,7 +57,7 @@ func way(name, head string, line func(i int) string) dialecttest.Reading {
 					Script:           &config.Script{Name: "s", Command: []string{"/nowhere/s"}, Settings: config.Settings{MaxSeries: 1_000_000}},
 					FallbackInterval: time.Minute, FallbackTimeout: 5 * time.Second, File: "/nowhere/s",
 				},
-				dialect: d, traits: traits, table: all.Dialects,
+				dialect: d, aligned: traits.Aligned, table: all.Dialects,
 				Source: &record.Source{Kind: record.Script, Name: "s", Prefix: traits.Prefix, Verbatim: traits.Verbatim},
 			}
 			runner, judge := newRunner(&s.Script, dialect.Forgetful{}), newJudge(s)

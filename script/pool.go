@@ -167,7 +167,7 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 		specs = append(specs, supervise.Spec[*worker]{Key: s.Name, New: func(ctx context.Context) *worker {
 			ctx, stop := context.WithCancel(ctx) //nolint:gosec // it is called when the caller's context ends, and ctx ends with the unit
 			u := p.newWorker(ctx, s, p.memory(s))
-			u.onDemand, u.stop, u.ran = true, stop, make(chan struct{}, 1)
+			u.demand = &demand{stop: stop, ran: make(chan struct{}, 1)}
 			return u
 		}})
 	}
@@ -178,9 +178,9 @@ func (p *Pool) Once(ctx context.Context, scripts []*Script) []View {
 	views := make([]View, len(scripts))
 	for i, u := range p.supervisor.All() {
 		running.Go(func() {
-			u.once.Lock()
-			defer u.once.Unlock()
-			stop := context.AfterFunc(ctx, u.stop)
+			u.demand.once.Lock()
+			defer u.demand.once.Unlock()
+			stop := context.AfterFunc(ctx, u.demand.stop)
 			defer stop()
 			_, kept := u.runner.(dialect.Keeper)
 			if kept {

@@ -456,7 +456,7 @@ func TestOverrides(t *testing.T) {
 func TestNoGoroutineBetweenRuns(t *testing.T) {
 	for name, change := range map[string]func(*Script){
 		"runs":        func(*Script) {},
-		"aligned":     func(s *Script) { s.traits.Aligned = true },
+		"aligned":     func(s *Script) { s.aligned = true },
 		"probes only": func(s *Script) { s.Probe, s.Parameters = true, map[string]config.Parameter{"host": {}} },
 		"asked for":   func(s *Script) { s.Probe = true },
 	} {

@@ -226,7 +226,7 @@ func TestProbeAligned(t *testing.T) {
 	inPool(t, 16, func(t *testing.T, p *Pool, m *memory) {
 		pl := &player{play: lasting(time.Second)}
 		s := probed("s", time.Minute, pl)
-		s.traits.Aligned = true
+		s.aligned = true
 		time.Sleep(20 * time.Second)
 		p.Reload(t.Context(), []*Script{s}, 16)
 		synctest.Wait()

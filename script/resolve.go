@@ -160,7 +160,7 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		Script:    dialect.Script{Script: c, FallbackInterval: firstOf(r.cfg.Global.Interval, traits.Interval)},
 		Dialect:   d.Name(),
 		dialect:   d,
-		traits:    traits,
+		aligned:   traits.Aligned,
 		table:     r.table,
 		newRunner: newRunner,
 	}
@@ -170,7 +170,7 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 		}
 	}
 	s.FallbackTimeout = firstOf(r.cfg.Global.Timeout, traits.Timeout, c.Interval, s.FallbackInterval)
-	r.warnOfRetries(s)
+	r.warnOfRetries(s, traits.Declares)
 	if modules, ok := d.(dialect.ModuleResolver); ok {
 		s.resolveModule(modules)
 		s.inputs = r.inputs(s)
@@ -189,10 +189,10 @@ func (r *resolver) newScript(c *config.Script) (*Script, error) {
 }
 
 // warnOfRetries warns of retries that there is never time for: a try that may go on
-// into the next turn is not begun. What a script may declare is not known yet.
-func (r *resolver) warnOfRetries(s *Script) {
+// into the next turn is not begun. What a script may declare, if it declares anything, is not known yet.
+func (r *resolver) warnOfRetries(s *Script, declares bool) {
 	timeout, interval := firstOf(s.Timeout, s.FallbackTimeout), firstOf(s.Interval, s.FallbackInterval)
-	declares := s.traits.Declares && (s.Timeout == 0 || s.Interval == 0 && s.cron == nil)
+	declares = declares && (s.Timeout == 0 || s.Interval == 0 && s.cron == nil)
 	if s.cron != nil {
 		interval = s.cron.Shortest(time.Now())
 	}

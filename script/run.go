@@ -61,10 +61,7 @@ func (u *worker) publish(result *dialect.Result, batch *record.Batch, verdict *V
 		u.put(batch)
 	}
 	u.show(result, batch, verdict, next)
-	select {
-	case u.ran <- struct{}{}:
-	default:
-	}
+	u.ranOnce()
 }
 
 func (u *worker) show(result *dialect.Result, batch *record.Batch, verdict *Verdict, next State) {

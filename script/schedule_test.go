@@ -16,7 +16,7 @@ import (
 
 func alignedScript(name string, interval time.Duration, p *player) *Script {
 	s := newTestScript(name, interval, p)
-	s.traits.Aligned = true
+	s.aligned = true
 	return s
 }
 

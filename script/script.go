@@ -27,9 +27,9 @@ type Script struct {
 	AsRoot bool
 
 	dialect   dialect.Dialect
-	traits    dialect.Traits // of dialect
-	table     dialect.Table  // that dialect is of
+	table     dialect.Table // that dialect is of
 	newRunner dialect.New
+	aligned   bool              // dialect.Traits.Aligned
 	kept      bool              // its Runner is a Keeper
 	cron      *crontab.Schedule // nil: it runs at an interval
 	// version is that of File, of a script that is kept alive and so does not

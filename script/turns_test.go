@@ -62,7 +62,7 @@ func TestTurns(t *testing.T) {
 				r := &turner{t: t, name: fmt.Sprintf("s%d", i)}
 				s := newTestScript(r.name, time.Minute, nil)
 				s.newRunner = func(*dialect.Script, dialect.Memory) dialect.Runner { r.used, r.last = true, time.Now(); return r }
-				s.fingerprint, s.Probe, s.traits.Aligned = fmt.Sprint(r.name, len(made)), dice.IntN(2) == 0, dice.IntN(2) == 0
+				s.fingerprint, s.Probe, s.aligned = fmt.Sprint(r.name, len(made)), dice.IntN(2) == 0, dice.IntN(2) == 0
 				made, wanted[i], scripts[i] = append(made, r), r, s
 			}
 			reload := func() {

@@ -120,6 +120,9 @@ type Trend struct {
 
 // trendsOf carries trends on by a run's samples. The old ones are left as they are.
 func trendsOf(old []Trend, samples []record.Sample) (trends []Trend) {
+	if n := max(len(old), min(len(samples), trendsMax)); n > 0 {
+		trends = make([]Trend, 0, n)
+	}
 	for _, t := range old {
 		t.Values = carried(t.Values)
 		if !slices.ContainsFunc(t.Values, func(v float32) bool { return v == v }) {

@@ -30,40 +30,36 @@ type worker struct {
 	sinks    repeat.State // what sinks could not take
 	overruns repeat.State
 
-	life context.Context    // ends when the worker is to
-	stop context.CancelFunc // of a worker of Once; else life's owner ends it
-	// ctx ends with life. Where the loop sleeps without a goroutine there is another one
-	// each time that it goes on: what has once been derived from a context, or waited for
+	life context.Context // ends when the worker is to
+	// ctx ends with life. But for a worker of Once, there is another one
+	// each time that the loop goes on: what has once been derived from a context, or waited for
 	// it, is memory as long as the context lives.
 	ctx       context.Context
 	interrupt context.CancelFunc // ends such a ctx; nil: there is none
 
-	onDemand bool          // it runs when Once asks for it, and if it is kept alive in between as well
-	once     sync.Mutex    // held for a run that Once asked for
-	ran      chan struct{} // of a worker of Once: has one when there was a run that nextRun has not seen
+	demand *demand // of a worker of Once; else nil
 
 	// The loop, of one goroutine at a time.
-	sleeps    bool      // without a goroutine
-	scheduled bool      // it runs by itself; else it waits for its end alone
 	due       time.Time // when it runs next
+	scheduled bool      // it runs by itself; else it waits for its end alone
 	begun     bool      // it has had its first turn
+	forProbe  bool      // it is no loop: it is for one run that a request asked for (probe.go)
 	step      func(mine *permit, due, wanted time.Time) (next time.Time)
 	ended     func() // called when nothing is left of it
 
-	forProbe bool           // it is for one run that a request asked for (probe.go)
-	probes   sync.WaitGroup // the probe runs in flight
+	probes sync.WaitGroup // the probe runs in flight
 
 	mu     sync.Mutex
 	view   View
 	asleep bool        // no goroutine is in the loop
 	asked  bool        // a run is wanted before it is due
+	closed bool        // the loop has ended, and no run begins any more
 	alarm  *time.Timer // that calls Wake; nil: it has not slept yet
 	// For who asks for a run (probe.go).
 	last      *Answer              // of the last run, if the script may be probed
 	next      *probeRun            // the run that is under way or comes next, if somebody waits for it
 	probeRuns map[string]*probeRun // runs with parameters, by command; finished ones while they are fresh
 	inFlight  int                  // those that have not finished
-	closed    bool                 // the loop has ended, and no run begins any more
 }
 
 // newWorker makes a worker that ends with ctx.
@@ -77,7 +73,7 @@ func (p *Pool) newWorker(ctx context.Context, s *Script, m dialect.Memory) *work
 		life:   ctx,
 		ctx:    ctx,
 	}
-	u.slots.aligned, u.slots.cron = s.traits.Aligned, s.cron
+	u.slots.aligned, u.slots.cron = s.aligned, s.cron
 	u.source.Store(s.Source)
 	u.stderr = newStderrLog(u.logger, s.Log)
 	u.view = View{Script: s, State: Waiting}
@@ -112,10 +108,9 @@ func (u *worker) Run(ctx context.Context, _ func()) {
 // Start runs the script until the worker is stopped. Between its runs there is no
 // goroutine for it, whose stack would be what most of its memory is for.
 func (u *worker) Start(_ context.Context, ended func()) bool {
-	if u.onDemand {
+	if u.demand != nil {
 		return false
 	}
-	u.sleeps = true
 	u.start(ended)
 	return true
 }
@@ -126,8 +121,8 @@ func (u *worker) start(ended func()) {
 	u.step = u.turn
 	keeper, kept := u.runner.(dialect.Keeper)
 	switch {
-	case u.onDemand && !kept:
-	case u.script.Disabled() && !u.onDemand:
+	case u.demand != nil && !kept:
+	case u.script.Disabled() && u.demand == nil:
 		u.putDisabled()
 	case u.script.ProbeOnly():
 		// What a predecessor had is no more brought up to date.
@@ -147,7 +142,7 @@ func (u *worker) start(ended func()) {
 
 // goOn begins a goroutine for the loop. The caller holds u.mu.
 func (u *worker) goOn() {
-	if u.sleeps {
+	if u.demand == nil {
 		u.ctx, u.interrupt = context.WithCancel(context.Background())
 		u.endWithLife()
 	}
@@ -163,9 +158,9 @@ func (u *worker) endWithLife() {
 
 // finish is the end of a worker that was stopped.
 func (u *worker) finish() {
-	if u.onDemand { // for the last one that was asked for
-		u.once.Lock()
-		defer u.once.Unlock()
+	if u.demand != nil { // for the last one that was asked for
+		u.demand.once.Lock()
+		defer u.demand.once.Unlock()
 	}
 	u.waitProbes()
 	u.runner.Close()
@@ -289,7 +284,7 @@ func (u *worker) sleep() bool {
 		return false
 	}
 	u.asleep = true
-	if u.sleeps {
+	if u.interrupt != nil {
 		u.interrupt()
 		u.ctx, u.interrupt = nil, nil
 	}

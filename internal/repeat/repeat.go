@@ -26,7 +26,12 @@ const (
 // State is what is wrong with one thing, as far as the log knows. The zero value
 // is ready: nothing is wrong. It is safe for concurrent use.
 type State struct {
-	mu    sync.Mutex
+	mu      sync.Mutex
+	*memory // nil as long as nothing was ever wrong, as with most things
+}
+
+// memory is what a State knows.
+type memory struct {
 	wrong map[string]*trouble
 	told  []time.Time // the last Most
 	left  int         // what was not told since, for there was too much
@@ -61,6 +66,12 @@ func (s *State) Update(now time.Time, texts ...string) (news []News, over bool) 
 
 // update is Update. The caller holds mu.
 func (s *State) update(now time.Time, texts []string) (news []News, over bool) {
+	if s.memory == nil {
+		if len(texts) == 0 {
+			return nil, false
+		}
+		s.memory = &memory{wrong: make(map[string]*trouble)}
+	}
 	for text, t := range s.wrong {
 		if slices.Contains(texts, text) {
 			continue
@@ -74,9 +85,6 @@ func (s *State) update(now time.Time, texts []string) (news []News, over bool) {
 	for i, text := range texts {
 		t := s.wrong[text]
 		if t == nil {
-			if s.wrong == nil {
-				s.wrong = make(map[string]*trouble)
-			}
 			t = new(trouble)
 			s.wrong[text] = t
 		}

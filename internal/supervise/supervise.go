@@ -90,7 +90,7 @@ type Supervisor[U Unit] struct {
 // units are those at work. They are never changed, only replaced.
 type units[U Unit] struct {
 	all   []U
-	byKey map[string]U
+	byKey map[string]*worker[U] // never changed, as the whole
 }
 
 // New makes a Supervisor without units; Apply gives it some.
@@ -105,9 +105,12 @@ func New[U Unit](o Options) *Supervisor[U] {
 func (s *Supervisor[U]) All() []U { return s.at.Load().all }
 
 // Get gives the unit of a key.
-func (s *Supervisor[U]) Get(key string) (U, bool) {
-	u, ok := s.at.Load().byKey[key]
-	return u, ok
+func (s *Supervisor[U]) Get(key string) (u U, ok bool) {
+	w, ok := s.at.Load().byKey[key]
+	if !ok {
+		return u, false
+	}
+	return w.unit, true
 }
 
 // Applied is what an Apply has begun.
@@ -187,13 +190,12 @@ func (s *Supervisor[U]) exchange(before map[string]*worker[U], next []*worker[U]
 	if s.closed {
 		return a, false
 	}
-	at := &units[U]{byKey: make(map[string]U)}
-	s.working = make(map[string]*worker[U])
+	at := &units[U]{all: make([]U, 0, len(next)), byKey: make(map[string]*worker[U], len(next))}
 	for _, w := range next {
-		s.working[w.key] = w
-		at.all, at.byKey[w.key] = append(at.all, w.unit), w.unit
+		at.all, at.byKey[w.key] = append(at.all, w.unit), w
 	}
 	s.at.Store(at)
+	s.working = at.byKey
 	if exchanged != nil {
 		exchanged()
 	}
