@@ -4,6 +4,8 @@ package dense
 
 import (
 	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
 	"strings"
 )
 
@@ -115,6 +117,9 @@ type Set[T any] struct {
 	tags  []uint8 // of the slots: 0 for a free one, or else some bits of the hash
 	slots []*T
 	n     int
+	// order is another one with each size: those that are left of another set, or of this
+	// one before, may be those at its end, and must not all have their place in one part.
+	order uint64
 }
 
 // Len is the number of its members.
@@ -122,7 +127,8 @@ func (s *Set[T]) Len() int { return s.n }
 
 // place is where to begin to look for a hash, and its tag.
 func (s *Set[T]) place(hash uint64) (at int, tag uint8) {
-	return int(uint64(uint32(hash)) * uint64(len(s.slots)) >> 32), uint8(hash>>56) | 1
+	high, _ := bits.Mul64(hash*s.order, uint64(len(s.slots)))
+	return int(high), uint8(hash>>56) | 1
 }
 
 // Find gives the member with a hash for which is is true; nil where there is none.
@@ -162,7 +168,7 @@ func (s *Set[T]) put(v *T) {
 
 func (s *Set[T]) resize(n int) {
 	slots := s.slots
-	s.tags, s.slots = make([]uint8, n), make([]*T, n)
+	s.tags, s.slots, s.order = make([]uint8, n), make([]*T, n), rand.Uint64()|1 //nolint:gosec // it is no secret
 	for _, v := range slots {
 		if v != nil {
 			s.put(v)

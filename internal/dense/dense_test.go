@@ -122,3 +122,35 @@ func TestMemory(t *testing.T) {
 	runtime.KeepAlive(texts)
 	runtime.KeepAlive(set)
 }
+
+// TestSetInItsOwnOrder: members that are removed in the order of the set, or put into
+// another one in it, are all of one part of the hashes meanwhile. That costs no more.
+func TestSetInItsOwnOrder(t *testing.T) {
+	type item struct{ hash uint64 }
+	const n = 20_000
+	hashed := 0
+	hash := func(v *item) uint64 { hashed++; return v.hash }
+	first, second := Set[item]{Hash: hash}, Set[item]{Hash: hash}
+	dice := rand.New(rand.NewPCG(1, 2))
+	for range n {
+		first.Add(&item{dice.Uint64()})
+	}
+	var all []*item
+	for v := range first.All {
+		all = append(all, v)
+	}
+	hashed = 0
+	for _, v := range all {
+		second.Add(v)
+	}
+	if hashed > 20*n {
+		t.Errorf("each is hashed %d times as it is added", hashed/n)
+	}
+	hashed = 0
+	for _, v := range all {
+		first.Remove(v)
+	}
+	if hashed > 100*n {
+		t.Errorf("each is hashed %d times as it is removed", hashed/n)
+	}
+}
