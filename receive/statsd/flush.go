@@ -118,7 +118,7 @@ func (se *series) drain(to []record.Sample, room *spares) []record.Sample {
 		se.value = 0
 	case typeTimer, typeHistogram:
 		s.Op = record.Observe
-		se.observed.compact()
+		se.observed.compact(room)
 		for _, p := range se.observed.list {
 			s.Value, s.Weight = p.value, p.weight
 			to = append(to, s)

@@ -1,6 +1,7 @@
 package statsd
 
 import (
+	"math/bits"
 	"slices"
 
 	"scriptbridge/internal/weighted"
@@ -12,6 +13,8 @@ const (
 	maxPoints    = 2048
 	maxPointsAll = 1 << 18
 	minPoints    = 32
+	// manyValues are looked through for equal ones before they are sorted.
+	manyValues = 12
 )
 
 // observations are the values observed of one series, each with its weight:
@@ -64,8 +67,8 @@ func (os *observations) add(v, weight float64, buckets []float64, full bool, roo
 	if !os.tooMany(full) {
 		return
 	}
-	for os.compact(); os.tooMany(full) && os.level < weighted.MaxLevel; {
-		os.coarsen()
+	for os.compact(room); os.tooMany(full) && os.level < weighted.MaxLevel; {
+		os.coarsen(room)
 	}
 }
 
@@ -73,10 +76,14 @@ func (os *observations) tooMany(full bool) bool {
 	return len(os.list) > maxPoints || full && len(os.list) > minPoints
 }
 
-// compact sorts them, and makes one of those that are in one cell.
-func (os *observations) compact() {
+// compact sorts them, and makes one of those that are in one cell: of most before they
+// are sorted, which takes the longest. Timers of many values have few different ones.
+func (os *observations) compact(room *spares) {
 	if len(os.list) < 2 {
 		return
+	}
+	if len(os.list) >= manyValues {
+		os.list = room.places.merge(os.list)
 	}
 	slices.SortFunc(os.list, observation.compare)
 	os.list = weighted.Merge(os.list, func(a, b *observation) bool { return a.compare(*b) == 0 }, (*observation).join)
@@ -87,16 +94,42 @@ func (o *observation) join(n *observation) {
 }
 
 // coarsen goes up a level.
-func (os *observations) coarsen() {
+func (os *observations) coarsen(room *spares) {
 	os.level++
 	for i := range os.list {
 		os.list[i].cell = weighted.Cell(os.list[i].value, os.level)
 	}
-	os.compact()
+	os.compact(room)
 }
 
 // clear forgets all, and gives back the room.
 func (os *observations) clear(room *spares) {
 	os.level = 0
 	room.give(os)
+}
+
+// places are where in a list a value is, by its hash, from 1; 0: nowhere.
+type places []uint16
+
+// merge makes one of those that are in one cell, in the order in which they came. It
+// overwrites the list, and may leave some to be found.
+func (p *places) merge(list []observation) []observation {
+	size := 2 << bits.Len(uint(len(list)))
+	if cap(*p) < size {
+		*p = make(places, size)
+	}
+	at := (*p)[:size]
+	clear(at)
+	kept := list[:0]
+	for i := range list {
+		o := &list[i]
+		place := &at[(o.cell^uint64(o.bucket)<<32)*0x9e3779b97f4a7c15>>(64-bits.Len(uint(size-1)))]
+		if *place > 0 && kept[*place-1].compare(*o) == 0 {
+			kept[*place-1].join(o)
+			continue
+		}
+		kept = append(kept, *o)
+		*place = uint16(len(kept))
+	}
+	return kept
 }

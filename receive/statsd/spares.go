@@ -14,6 +14,7 @@ type spares struct {
 	// values are those of timers that have more than one, by the bits of their room,
 	// which is a power of 2.
 	values [bits.UintSize + 1]spareLists
+	places places
 }
 
 // leastSpare is the smallest room for values.

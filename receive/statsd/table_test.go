@@ -90,7 +90,7 @@ func TestObservationsCompact(t *testing.T) {
 			t.Fatalf("%d are kept", len(os.list))
 		}
 	}
-	os.compact()
+	os.compact(new(spares))
 	if len(os.list) != 7 || os.level != 0 || !slices.IsSortedFunc(os.list, observation.compare) {
 		t.Errorf("level %d: %+v", os.level, os.list)
 	}
