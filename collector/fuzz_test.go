@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/expfmt"
 
 	"scriptbridge/record"
@@ -188,20 +190,73 @@ func FuzzPages(f *testing.F) {
 
 func testPages(t *testing.T, data []byte) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Options{Retention: 2 * time.Minute})
+		c, without := New(Options{Retention: 2 * time.Minute}), New(Options{Retention: 2 * time.Minute})
 		sources := map[sourceKey]*record.Source{}
-		in := &tape{b: data}
+		in, said, handles := &tape{b: data}, map[sourceKey][]record.Sample{}, handles{}
 		for in.few = in.chance(2); len(in.b) > 0; {
 			b := in.batch(sources, time.Now())
+			again(b, said, in.chance(2))
+			handles.give(b)
 			_ = c.Put(b)
+			_ = without.Put(b.Clone()) // which has no handles
 			checkAccepted(t, c, b)
 			checkPages(t, c, sources)
+			checkSame(t, c, without)
 			if in.chance(3) {
 				time.Sleep(time.Duration(in.byte()) * time.Second) // the bubble's clock
 				checkPages(t, c, sources)
 			}
 		}
 	})
+}
+
+// again has a batch begin with what its source said before, as most do, where it is
+// to; and keeps what it says.
+func again(b *record.Batch, said map[sourceKey][]record.Sample, repeat bool) {
+	key := sourceKey{b.Source.Kind, b.Source.Name}
+	if repeat {
+		b.Samples = slices.Concat(said[key], b.Samples)
+	}
+	for i := range b.Samples {
+		b.Samples[i].Line = i + 1
+	}
+	said[key] = b.Samples[max(0, len(b.Samples)-20):]
+}
+
+// handles are those of series, by how they are spelled.
+type handles map[string]*handle
+
+type handle struct {
+	record.Handle
+	meta *record.Meta
+}
+
+// give gives the samples of a batch their handles, and what has a handle the same Meta
+// again.
+func (hs handles) give(b *record.Batch) {
+	for i := range b.Samples {
+		smp := &b.Samples[i]
+		key := fmt.Sprintf("%v %q %q %q %d %q %d", b.Source.Kind, b.Source.Name, smp.Name, smp.Labels, smp.Subject.Kind, smp.Subject.Name, smp.Op)
+		if smp.Meta != nil {
+			key += fmt.Sprintf(" %q", fmt.Sprint(*smp.Meta))
+		}
+		h := hs[key]
+		if h == nil {
+			h = &handle{meta: smp.Meta}
+			hs[key] = h
+		}
+		smp.Handle, smp.Meta = &h.Handle, h.meta
+	}
+}
+
+// checkSame checks that two collectors have the same page.
+func checkSame(t *testing.T, a, b *Collector) {
+	t.Helper()
+	for _, f := range []expfmt.Format{expfmt.FmtText, expfmt.FmtOpenMetrics_1_0_0} {
+		if diff := cmp.Diff(string(get(t, a, f, false)), string(get(t, b, f, false))); diff != "" {
+			t.Fatalf("with handles -, without +:\n%s", diff)
+		}
+	}
 }
 
 // checkAccepted checks that every sample of a batch that was not refused has

@@ -66,14 +66,14 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	if refused == nil {
 		refused = badValue(smp)
 	}
+	var se *series
 	if refused == nil {
-		p.key, refused = s.appendKey(p.key[:0], m, smp)
+		se, refused = p.find(m, smp)
 	}
 	if refused != nil {
 		c.refuse(s, smp, refused)
 		return true
 	}
-	se := p.source.series.get(p.key)
 	if p.exceeds(m, se) {
 		if final {
 			c.refuse(p.source, smp, p.tooMany())
@@ -86,12 +86,37 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		}
 	}
 	if refused == nil {
+		p.keep(se, smp.Handle)
 		refused = c.apply(p, m, se, smp)
 	}
 	if refused != nil {
 		c.refuse(p.source, smp, refused)
 	}
 	return true
+}
+
+// find gives the series of a sample; nil where there is none, which then has p.key. One
+// that a handle leads to is the sample's as long as it is in the block where its metric's
+// samples go: it had the same labels and Meta before, and ends where one of these makes
+// another series of it.
+func (p *put) find(m *metric, smp *record.Sample) (se *series, refused *refusal) {
+	if smp.Handle != nil {
+		se, _ := smp.Handle.Place.(*series)
+		if se != nil && se.block != nil && se.block == m.block {
+			return se, nil
+		}
+	}
+	if p.key, refused = p.source.appendKey(p.key[:0], m, smp); refused != nil {
+		return nil, refused
+	}
+	return p.source.series.get(p.key), nil
+}
+
+// keep notes where the series of a handle is.
+func (p *put) keep(se *series, h *record.Handle) {
+	if h != nil && h.Place != any(se) {
+		h.Place = se
+	}
 }
 
 // withoutText is a sample without the label that is a text for people, where the

@@ -110,7 +110,8 @@ func fixedLabels(def *record.Source) []record.Label {
 	return fixed
 }
 
-// forget removes a series from what the source holds.
+// forget removes a series from what the source holds. What still leads to it, as a
+// handle does, finds it without a block.
 func (s *source) forget(se *series) {
 	if se.block.family.builtin {
 		s.builtin.Remove(se)
@@ -118,6 +119,7 @@ func (s *source) forget(se *series) {
 		s.series.Remove(se)
 		s.lines -= se.lines()
 	}
+	se.block = nil
 }
 
 // tidy lets go of the texts of series that are gone, once they may be the most.

@@ -115,7 +115,7 @@ func (b *Batch) Clone() *Batch {
 	c := *b
 	c.Samples, c.Events = slices.Clone(b.Samples), slices.Clone(b.Events)
 	for i := range c.Samples {
-		c.Samples[i].Labels = slices.Clone(c.Samples[i].Labels)
+		c.Samples[i].Labels, c.Samples[i].Handle = slices.Clone(c.Samples[i].Labels), nil
 	}
 	for i := range c.Events {
 		c.Events[i].Attributes = slices.Clone(c.Events[i].Attributes)
@@ -145,7 +145,15 @@ type Sample struct {
 	// Line is the line of the source's output it was read from, from 1; 0
 	// when there is none.
 	Line int
+	// Handle, where a source has one for each of its series, comes only with samples of
+	// the same Name, Labels, Subject, Meta and Op; nil for most.
+	Handle *Handle
 }
+
+// Handle is where a sink keeps where it has a series, from one Put to the next, so that
+// it need not look for it again. Nobody but the sink in its Put may touch it, and it must
+// do with one that another sink has used.
+type Handle struct{ Place any }
 
 // Op says what a value does to its series.
 type Op uint8

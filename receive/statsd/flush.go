@@ -111,7 +111,7 @@ func (m *merge) count(se *series) {
 // drain appends the series' samples, and begins anew.
 func (se *series) drain(to []record.Sample, room *spares) []record.Sample {
 	se.touched = false
-	s := record.Sample{Name: se.meta.Name, Labels: se.labels, Meta: se.meta, Value: se.value}
+	s := record.Sample{Name: se.meta.Name, Labels: se.labels, Meta: se.meta, Value: se.value, Handle: &se.handle}
 	switch se.kind {
 	case typeCounter:
 		s.Op = record.Add

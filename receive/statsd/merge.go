@@ -96,6 +96,7 @@ type series struct {
 	members   *members      // of a set
 	labels    []record.Label
 	meta      *record.Meta // which has its name
+	handle    record.Handle
 }
 
 func newMerge(source *record.Source, mapping *mapping, counts *receiver.Counts, now time.Time) *merge {
