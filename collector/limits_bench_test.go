@@ -118,17 +118,20 @@ func TestResident(t *testing.T) {
 
 // playSeries has scripts give new values, each run in a batch of its own, and scrapes.
 func playSeries(t *testing.T, c *Collector, l load, rounds int) {
-	metas := make([][]*record.Meta, l.scripts) // which dialects keep
+	sources := make([]*record.Source, l.scripts) // which a pool keeps
+	metas := make([][]*record.Meta, l.scripts)   // and dialects
 	for range rounds {
 		for i := range l.scripts {
 			batch := l.batch(i)
-			if metas[i] == nil {
+			if sources[i] == nil {
+				sources[i] = batch.Source
 				for _, s := range batch.Samples {
 					if n := len(metas[i]); n == 0 || metas[i][n-1] != s.Meta {
 						metas[i] = append(metas[i], s.Meta)
 					}
 				}
 			}
+			batch.Source = sources[i]
 			for at := range batch.Samples {
 				batch.Samples[at].Meta = metas[i][at/l.dims]
 				batch.Samples[at].Value = float64(rand.IntN(1e6)) / 8

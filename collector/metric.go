@@ -134,6 +134,9 @@ func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 	key := metricKey{name, meta, observed}
 	m := s.metrics.get(key)
 	if m == nil {
+		if meta != nil && name == meta.Name {
+			name = meta.Name // which is kept anyway; the sample's may be of a whole output
+		}
 		if s.metrics.Len() > 1024+2*s.blocks.Len() {
 			s.metrics = newMetricSet() // a source that makes up names, or Meta, for each batch
 		}
