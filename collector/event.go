@@ -68,6 +68,9 @@ func (c *Collector) countEvent(s *source, name string, n int) bool {
 	if _, ok := s.events.counts[name]; !ok && len(s.events.counts) >= maxEventNames {
 		return false
 	}
+	if s.events.counts == nil { // most sources have no events
+		s.events.counts = make(map[string]int)
+	}
 	s.events.counts[name] += n
 	c.show(s, s.eventPrefix+eventCount.name, eventCount, float64(s.events.counts[name]),
 		s.eventLabels(record.Label{Name: "event", Value: name}))

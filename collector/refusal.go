@@ -213,6 +213,9 @@ func (c *Collector) logRefusal(s *source, reason, name, text string) {
 	if s.logged[key] || len(s.logged) > maxLogged {
 		return
 	}
+	if s.logged == nil { // most sources never need it
+		s.logged = make(map[loggedKey]bool)
+	}
 	s.logged[key] = true
 	if len(s.logged) > maxLogged {
 		text = "too many different samples are refused; no more of them are named here"

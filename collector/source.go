@@ -53,8 +53,7 @@ func newSource(def *record.Source) *source {
 		health:  newHealth(),
 		slide:   never,
 		due:     never,
-		logged:  make(map[loggedKey]bool),
-		events:  events{counts: make(map[string]int), due: never},
+		events:  events{due: never},
 	}
 	s.define(def)
 	return s

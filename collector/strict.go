@@ -23,8 +23,13 @@ import (
 // bound that is no number, and makes what is missing of a histogram or summary: a
 // sum of 0, a count without its fraction. There such a family has no type either.
 
-// recheck marks a block whose values have changed.
+// recheck marks a block whose values have changed, where any could be amiss.
 func (l *layout) recheck(b *block) {
+	switch b.family.kind {
+	case counter, info, histogram, summary:
+	default:
+		return
+	}
 	if !b.unchecked && !b.family.builtin {
 		b.unchecked = true
 		if l.unchecked == nil {
