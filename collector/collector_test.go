@@ -101,6 +101,24 @@ func want(t *testing.T, got []string, want ...string) {
 	}
 }
 
+// TestTextsOfNone: nor are texts kept when all of a source ends, however few others come.
+func TestTextsOfNone(t *testing.T) {
+	c, s := New(Options{}), script("s", 0)
+	for _, n := range []int{1000, 1000, 400, 1} {
+		var samples []record.Sample
+		for i := range n {
+			samples = append(samples, set(gaugeMeta, "a", 1, "x", fmt.Sprint(i), "long", strings.Repeat("l", 100)))
+		}
+		_ = c.Put(whole(s, samples...))
+		if size := c.sources[sourceKey{record.Script, "s"}].texts.Size(); size > 2*n*200+4096 {
+			t.Errorf("texts of %d series take %d bytes", n, size)
+		}
+		if got := shown(c, s); len(got) != n || !strings.HasSuffix(got[n-1], `"} 1`) {
+			t.Errorf("%d series are shown: %q", len(got), got[n-1])
+		}
+	}
+}
+
 // TestTexts: metrics with the same labels share their text, and what no series has any more
 // is let go.
 func TestTexts(t *testing.T) {

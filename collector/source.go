@@ -26,6 +26,7 @@ type source struct {
 	builtin seriesSet   // what the bridge makes of its events and the like, by key
 	texts   dense.Texts // of both, and of some that are gone
 	tidied  int         // the size of those, when the gone ones were last left out
+	most    int         // how many series there have been since then
 	batch   uint32      // counts batches, to tell who was mentioned
 	slide   instant     // no quantile changes by itself before
 	due     instant     // nothing of it ends or changes before
@@ -121,9 +122,12 @@ func (s *source) forget(se *series) {
 	se.block = nil
 }
 
-// tidy lets go of the texts of series that are gone, once they may be the most.
+// tidy lets go of the texts of series that are gone, once they may be the most: after
+// many others came, or when half of the series have gone.
 func (s *source) tidy() {
-	if s.texts.Size() < 2*s.tidied+4096 {
+	n := s.series.Len() + s.builtin.Len()
+	s.most = max(s.most, n)
+	if s.texts.Size() < 4096 || s.texts.Size() < 2*s.tidied+4096 && n >= s.most/2 {
 		return
 	}
 	var kept dense.Texts
@@ -132,7 +136,7 @@ func (s *source) tidy() {
 			se.ref = kept.Add(s.texts.Get(se.ref))
 		}
 	}
-	s.texts, s.tidied = kept, kept.Size()
+	s.texts, s.tidied, s.most = kept, kept.Size(), n
 }
 
 // redefine takes over a changed definition. A rank moves the source's blocks;
