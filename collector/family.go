@@ -130,7 +130,14 @@ func (k kindOf) noun() string {
 
 // suffix is what the name of every sample has that its family's has not.
 func (k kindOf) suffix() string {
-	return [...]string{counter: "_total", info: "_info", summary: ""}[k]
+	switch k {
+	case counter:
+		return "_total"
+	case info:
+		return "_info"
+	default:
+		return ""
+	}
 }
 
 // compare orders blocks as on the page: by family, then as their sources rank.
@@ -360,16 +367,16 @@ func (b *block) duplicate(m *metric, key []byte) *series {
 // duplicateIn finds a series of the source that has a line in common with one of
 // another operation: a distribution with a part that was Set, or the reverse.
 func (s *source) duplicateIn(m *metric, key []byte) *series {
-	if m.part != nil {
+	if m.part() != nil {
 		at := bytes.IndexByte(key, keyEnd) + 1
 		if se := s.series.get(key[:at]); se != nil && se.distribution().bounds.has(key[at:]) {
 			return se
 		}
 	}
-	if m.bounds != nil {
+	if m.bounds() != nil {
 		var line []byte
-		for i := range m.bounds.lines() {
-			line = m.bounds.appendTail(append(line[:0], key...), i)
+		for i := range m.bounds().lines() {
+			line = m.bounds().appendTail(append(line[:0], key...), i)
 			if se := s.series.get(line); se != nil {
 				return se
 			}

@@ -91,10 +91,10 @@ func (lay *labelLayout) fits(labels []record.Label, frame frame) bool {
 func (s *source) labelLayout(m *metric, smp *record.Sample) *labelLayout {
 	frame := frame{subject: s.subjectOf(smp)}
 	switch {
-	case m.part != nil:
-		frame.bound = m.part.bound
-	case m.bounds != nil:
-		frame.bound, frame.observed = m.bounds.label(), true
+	case m.part() != nil:
+		frame.bound = m.part().bound
+	case m.bounds() != nil:
+		frame.bound, frame.observed = m.bounds().label(), true
 	}
 	if m.labels != nil && m.labels.fits(smp.Labels, frame) {
 		return m.labels

@@ -34,19 +34,68 @@ type metric struct {
 	called    string       // by its samples
 	meta      *record.Meta // nil when nothing is known
 	sample    string       // what stands in front of the labels
-	part      *part        // which of its family's samples it is; nil where all have one name
-	bounds    *boundSet    // the lines of a metric that is observed; nil for others
-	refused   *refusal     // why none of its samples can be on the page
 	labels    *labelLayout // that of its last sample
 	block     *block       // where its last sample went
-	other     *metric      // what it is in another source's family with a type; there: see plain
-	lost      *refusal     // why it could not join its family,
-	lostIn    uint32       // in that batch of its source
+	rare      *rare        // nil for most
 	familyLen uint32       // of the sample's name
 	unitLen   uint16       // of the end of the family's name; 0: it ends in no unit
 	kind      kindOf
 	declared  bool
 	printed   bool // as an exposition: its names are what they are (verbatim.go)
+}
+
+// rare is what few metrics have.
+type rare struct {
+	part    *part     // which of its family's samples it is; nil where all have one name
+	bounds  *boundSet // the lines of a metric that is observed; nil for others
+	refused *refusal  // why none of its samples can be on the page
+	other   *metric   // what it is in another source's family with a type; there: see plain
+	lost    *refusal  // why it could not join its family,
+	lostIn  uint32    // in that batch of its source
+}
+
+// own is what few metrics have, to be changed.
+func (m *metric) own() *rare {
+	if m.rare == nil {
+		m.rare = new(rare)
+	}
+	return m.rare
+}
+
+func (m *metric) part() *part {
+	if m.rare == nil {
+		return nil
+	}
+	return m.rare.part
+}
+
+func (m *metric) bounds() *boundSet {
+	if m.rare == nil {
+		return nil
+	}
+	return m.rare.bounds
+}
+
+func (m *metric) refused() *refusal {
+	if m.rare == nil {
+		return nil
+	}
+	return m.rare.refused
+}
+
+func (m *metric) other() *metric {
+	if m.rare == nil {
+		return nil
+	}
+	return m.rare.other
+}
+
+// lostIn is why the metric could not join its family in a batch; nil where it could.
+func (m *metric) lostIn(batch uint32) *refusal {
+	if m.rare == nil || m.rare.lostIn != batch {
+		return nil
+	}
+	return m.rare.lost
 }
 
 // family is the name of the metric's family, with which that of its samples begins.
@@ -58,7 +107,7 @@ func (m *metric) plain() *metric {
 	if m.kind == unknown {
 		return nil
 	}
-	return m.other
+	return m.other()
 }
 
 // id tells the metric from others.
@@ -75,7 +124,7 @@ func (m *metric) name() string {
 	switch {
 	case m.printed || m.plain() != nil:
 		return m.family()
-	case m.meta != nil && (m.called == "" || m.part != nil):
+	case m.meta != nil && (m.called == "" || m.part() != nil):
 		return m.meta.Name
 	default:
 		return m.called
@@ -102,8 +151,8 @@ func (m *metric) help() string {
 
 // lines is how many a series of the metric has on the page.
 func (m *metric) lines() int {
-	if m.bounds != nil {
-		return m.bounds.lines()
+	if m.bounds() != nil {
+		return m.bounds().lines()
 	}
 	return 1
 }
@@ -127,7 +176,16 @@ func (s *metricSet) get(key metricKey) *metric {
 	return s.Find(maphash.Comparable(seed, key), func(m *metric) bool { return m.key() == key })
 }
 
-func (m *metric) key() metricKey { return metricKey{m.called, m.meta, m.bounds != nil} }
+func (m *metric) key() metricKey { return metricKey{m.called, m.meta, m.bounds() != nil} }
+
+// metric gives the mapping of a sample's metric, which is mostly that of the sample before.
+func (p *put) metric(smp *record.Sample) *metric {
+	observed := smp.Op == record.Observe
+	if p.last == nil || p.last.key() != (metricKey{smp.Name, smp.Meta, observed}) {
+		p.last = p.source.metric(smp.Name, smp.Meta, observed)
+	}
+	return p.last
+}
 
 // metric gives the mapping of the metric of samples that are observed, or not.
 func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
@@ -144,8 +202,8 @@ func (s *source) metric(name string, meta *record.Meta, observed bool) *metric {
 		id := m.id()
 		for _, n := range claims(m.family(), m.kind) {
 			owner, ok := s.owners[n]
-			if ok && owner != id && m.refused == nil {
-				m.refused = s.duplicateName(m, owner)
+			if ok && owner != id && m.refused() == nil {
+				m.own().refused = s.duplicateName(m, owner)
 			}
 			m.declared = m.declared || ok && owner == id
 		}
@@ -163,11 +221,13 @@ func (s *source) mapMetric(name string, meta *record.Meta, observed bool) *metri
 		m = s.makeMetric(name, meta, observed)
 	}
 	switch {
-	case m.refused != nil:
+	case m.refused() != nil:
 	case len(m.sample) > maxName:
-		m.refused = s.nameTooLong(m)
+		m.own().refused = s.nameTooLong(m)
 	default:
-		m.refused = s.reserves(m)
+		if r := s.reserves(m); r != nil {
+			m.own().refused = r
+		}
 	}
 	return m
 }
@@ -196,8 +256,8 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 	}
 	m.kind = kindOfType[typ]
 	if observed {
-		m.bounds = boundsOf(meta)
-		m.kind, typ = m.bounds.kind, record.Unknown // which the name does not show
+		m.own().bounds = boundsOf(meta)
+		m.kind, typ = m.bounds().kind, record.Unknown // which the name does not show
 	}
 	sample, unit := mapName(s.prefix, shown, unit, typ, id)
 	m.sample = strings.Clone(sample) // which was made in more room than it takes
@@ -236,7 +296,7 @@ func (c *Collector) describeMetrics(s *source) {
 			continue
 		}
 		m := s.metric(meta.Name, meta, false)
-		if m.refused != nil {
+		if m.refused() != nil {
 			continue
 		}
 		labels := []record.Label{

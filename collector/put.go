@@ -16,6 +16,7 @@ type put struct {
 	batch   *record.Batch
 	now     instant
 	expires instant
+	last    *metric  // of the sample before
 	key     []byte   // of the sample's series
 	text    []byte   // scratch
 	full    *refusal // that of max_series, made once
@@ -61,8 +62,8 @@ func (c *Collector) putSamples(s *source, b *record.Batch, now instant) {
 func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 	s := p.source
 	smp = s.withoutText(smp)
-	m := c.typed(s, s.metric(smp.Name, smp.Meta, smp.Op == record.Observe))
-	refused := m.refused
+	m := c.typed(s, p.metric(smp))
+	refused := m.refused()
 	if refused == nil {
 		refused = badValue(smp)
 	}
@@ -80,7 +81,7 @@ func (c *Collector) putSample(p *put, smp *record.Sample, final bool) bool {
 		}
 		return final
 	}
-	if se == nil || se.block != m.block || m.bounds != nil {
+	if se == nil || se.block != m.block || m.bounds() != nil {
 		if se, refused = c.seriesFor(p, m, se, smp); se == nil && refused == nil {
 			return c.putSample(p, smp, final) // it has another key now
 		}
@@ -160,7 +161,7 @@ func (c *Collector) seriesFor(p *put, m *metric, se *series, smp *record.Sample)
 			return nil, refused
 		}
 	}
-	if m.bounds != nil && !m.bounds.equal(se.distribution().bounds) {
+	if m.bounds() != nil && !m.bounds().equal(se.distribution().bounds) {
 		c.end(se)
 		return c.admit(p, m, smp) // with other lines, which begin at 0
 	}
@@ -234,13 +235,13 @@ func (p *put) late(se *series, smp *record.Sample) bool {
 // allow it. It gives neither a series nor a refusal where the sample has ended
 // the last series of the source that said its type, so that it has another key.
 func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refusal) {
-	if m.lost != nil && m.lostIn == p.source.batch {
-		return nil, m.lost
+	if refused := m.lostIn(p.source.batch); refused != nil {
+		return nil, refused
 	}
 	text := p.key
-	if m.bounds != nil {
+	if m.bounds() != nil {
 		text = text[:len(text)-1] // without keyEnd
-	} else if m.part != nil {
+	} else if m.part() != nil {
 		var refused *refusal
 		if p.text, refused = p.source.appendSeries(p.text[:0], m.sample, m, smp, ""); refused != nil {
 			return nil, refused
@@ -249,7 +250,8 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 	}
 	b, refused := c.join(p.source, m, p.batch.Complete)
 	if refused != nil {
-		m.lost, m.lostIn = refused, p.source.batch
+		own := m.own()
+		own.lost, own.lostIn = refused, p.source.batch
 		return nil, refused
 	}
 	m.block = b
@@ -264,8 +266,8 @@ func (c *Collector) admit(p *put, m *metric, smp *record.Sample) (*series, *refu
 		return nil, refused
 	}
 	se := c.add(b, string(p.key), string(text))
-	if m.bounds != nil {
-		se.extra.dist = &distribution{bounds: m.bounds, stale: true}
+	if m.bounds() != nil {
+		se.extra.dist = &distribution{bounds: m.bounds(), stale: true}
 	}
 	p.source.series.Add(se)
 	p.source.lines += se.lines()

@@ -187,7 +187,7 @@ func (c *Collector) declare(s *source, d *record.Declared) {
 			owner, ok := s.owners[n]
 			return ok && owner != id
 		})
-		if taken || m.refused != nil {
+		if taken || m.refused() != nil {
 			continue
 		}
 		for _, n := range names {

@@ -13,20 +13,21 @@ import (
 // typed gives a metric without a type as one of a family to which another
 // source gives one; or the metric itself.
 func (c *Collector) typed(s *source, m *metric) *metric {
-	if m.kind != unknown || m.bounds != nil || m.refused != nil {
+	if m.kind != unknown || m.bounds() != nil || m.refused() != nil {
 		return m
 	}
 	f := c.named(m.sample)
 	if f == nil || f.builtin || !f.typedBeside(s) {
 		return m
 	}
-	if m.other == nil || m.other.family() != f.name || m.other.kind != f.kind {
-		m.other = m.memberOf(f.name, f.kind)
+	as := m.other()
+	if as == nil || as.family() != f.name || as.kind != f.kind {
+		if as = m.memberOf(f.name, f.kind); as == nil {
+			return m
+		}
+		m.own().other = as
 	}
-	if m.other == nil {
-		return m
-	}
-	return m.other
+	return as
 }
 
 // typedBeside reports whether a source other than s says the type of a family.
@@ -41,9 +42,7 @@ func (f *family) typedBeside(s *source) bool {
 // memberOf is the metric as a member of a family; nil where no sample of that
 // is called like it.
 func (m *metric) memberOf(family string, kind kindOf) *metric {
-	as := &metric{
-		meta: m.meta, sample: m.sample, familyLen: uint32(len(family)), kind: kind, other: m,
-	}
+	as := &metric{meta: m.meta, sample: m.sample, familyLen: uint32(len(family)), kind: kind, rare: &rare{other: m}}
 	end, ok := strings.CutPrefix(m.sample, family)
 	switch {
 	case !ok:
@@ -54,7 +53,7 @@ func (m *metric) memberOf(family string, kind kindOf) *metric {
 		}
 		as.keepPart(family, end)
 	case kind == counter && end == "_created":
-		as.part = createdPart(family)
+		as.own().part = createdPart(family)
 	case end != kind.suffix():
 		return nil
 	default:
@@ -141,13 +140,13 @@ func (c *Collector) placeTyped(lots []moved) {
 
 // keyOf is the key of a series of the metric, by its text.
 func (m *metric) keyOf(text string) string {
-	if m.part == nil {
+	if m.part() == nil {
 		return text
 	}
 	labels := strings.TrimPrefix(text, m.sample)
-	bound, rest := cutLabel(labels, m.part.bound)
-	key := append([]byte(m.part.group+rest), keyEnd, m.part.rank)
-	if m.part.bound != "" {
+	bound, rest := cutLabel(labels, m.part().bound)
+	key := append([]byte(m.part().group+rest), keyEnd, m.part().rank)
+	if m.part().bound != "" {
 		key = appendBound(key, bound)
 	}
 	return string(key)

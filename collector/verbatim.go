@@ -45,8 +45,8 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 	m.keepFamily(unknown, m.sample)
 	switch {
 	case observed:
-		m.bounds = boundsOf(meta)
-		m.kind = m.bounds.kind
+		m.own().bounds = boundsOf(meta)
+		m.kind = m.bounds().kind
 	case typ == record.Gauge:
 		m.kind = gauge
 	case typ == record.Counter:
@@ -65,7 +65,7 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 		m.unitLen = uint16(len(unit))
 	}
 	if !model.LegacyValidation.IsValidMetricName(m.family()) { // the rest of the name is ours
-		m.refused = s.badName(m)
+		m.own().refused = s.badName(m)
 	}
 	return m
 }
@@ -87,7 +87,7 @@ func (m *metric) keepCounter(family string) {
 	f, ok := strings.CutSuffix(m.sample, "_created")
 	if ok && f != "" && f == strings.TrimSuffix(family, "_total") {
 		m.keepFamily(counter, f)
-		m.part = createdPart(f)
+		m.own().part = createdPart(f)
 	}
 }
 
@@ -122,7 +122,7 @@ func (m *metric) keepPart(family, end string) {
 		m.sample = family + end
 	}
 	m.familyLen = uint32(len(family))
-	m.part = &part{group: family, rank: byte(slices.Index(partsOf[m.kind], end)), bound: bound}
+	m.own().part = &part{group: family, rank: byte(slices.Index(partsOf[m.kind], end)), bound: bound}
 }
 
 // keyEnd begins what a key has behind a text. It stands in no text: those are
@@ -136,23 +136,23 @@ const keyEnd = '\xff'
 // are the same to Prometheus, are the same series. A distribution that is
 // observed is the whole group.
 func (s *source) appendKey(dst []byte, m *metric, smp *record.Sample) ([]byte, *refusal) {
-	if m.part == nil {
+	if m.part() == nil {
 		dst, refused := s.appendSeries(dst, m.sample, m, smp, "")
-		if m.bounds != nil {
+		if m.bounds() != nil {
 			dst = append(dst, keyEnd)
 		}
 		return dst, refused
 	}
-	dst, refused := s.appendSeries(dst, m.part.group, m, smp, m.part.bound)
+	dst, refused := s.appendSeries(dst, m.part().group, m, smp, m.part().bound)
 	if refused != nil {
 		return dst, refused
 	}
-	dst = append(dst, keyEnd, m.part.rank)
-	if m.part.bound == "" {
+	dst = append(dst, keyEnd, m.part().rank)
+	if m.part().bound == "" {
 		return dst, nil
 	}
 	for i := range m.labels.labels {
-		if l := &m.labels.labels[i]; l.name == m.part.bound {
+		if l := &m.labels.labels[i]; l.name == m.part().bound {
 			return appendBound(dst, l.of(smp)), nil
 		}
 	}
