@@ -53,11 +53,12 @@ func (sp *spares) give(os *observations) {
 	os.list = os.one[:0]
 }
 
-// samplesFor gives room for so many samples, which those of the last flush had.
+// samplesFor gives room for so many samples, which those of the last flush had. It makes
+// more than is needed, since the next flush may need a few more.
 func (sp *spares) samplesFor(n int) []record.Sample {
 	sp.most = max(sp.most, n)
 	if cap(sp.samples) < n {
-		sp.samples = make([]record.Sample, 0, n)
+		sp.samples = make([]record.Sample, 0, n+n/8)
 	}
 	return sp.samples[:0]
 }
