@@ -28,9 +28,10 @@ type stderrLog struct {
 	logger func() log.Logger
 	words  string // config.ScriptLog.Stderr
 
-	mu   sync.Mutex
-	run  int
-	last []StderrLine
+	mu    sync.Mutex
+	run   int
+	last  []StderrLine
+	given bool // somebody has last, which is therefore not changed any more
 	// held are the last lines since the last judgement, to be logged if the next one is
 	// that the run failed.
 	held []string
@@ -100,10 +101,18 @@ func plainLine(text string) string {
 
 // keep keeps a line for the status page. The caller holds l.mu.
 func (l *stderrLog) keep(text string) {
-	if len(l.last) == stderrTail {
-		l.last = slices.Delete(l.last, 0, 1)
+	l.add(StderrLine{At: time.Now(), Run: l.run, Text: text})
+}
+
+// add keeps a line, and the last ones before it. The caller holds l.mu.
+func (l *stderrLog) add(line StderrLine) {
+	stay := l.last[max(0, len(l.last)+1-stderrTail):]
+	if l.given {
+		l.last, l.given = append(make([]StderrLine, 0, len(stay)+1), stay...), false
+	} else {
+		l.last = slices.Delete(l.last, 0, len(l.last)-len(stay))
 	}
-	l.last = append(l.last, StderrLine{At: time.Now(), Run: l.run, Text: text})
+	l.last = append(l.last, line)
 }
 
 func (l *stderrLog) write(at level.Value, text string, keyvals ...any) {
@@ -120,22 +129,23 @@ func (l *stderrLog) take(lines []StderrLine) {
 	l.run++
 	for _, line := range lines {
 		line.Run = l.run
-		l.last = append(l.last, line)
+		l.add(line)
 	}
-	l.last = slices.Delete(l.last, 0, max(0, len(l.last)-stderrTail))
 }
 
 // forget makes the tail empty.
 func (l *stderrLog) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = nil
+	l.last, l.given = nil, false
 }
 
+// tail gives the last lines, which nobody may change.
 func (l *stderrLog) tail() []StderrLine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.last)
+	l.given = true
+	return l.last
 }
 
 // logVerdict says what changed: a script that goes on failing in the same way is

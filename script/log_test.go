@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,5 +198,29 @@ func TestStderrTake(t *testing.T) {
 	tail := l.tail()
 	if n := len(tail); n != stderrTail || tail[0].Text != "0" || tail[n-1].Text != "after" || tail[0].Run != tail[n-2].Run || tail[n-1].Run == tail[n-2].Run {
 		t.Errorf("%d: %+v", n, tail)
+	}
+}
+
+// TestStderrGiven: what somebody has been given stays as it was, and is no copy.
+func TestStderrGiven(t *testing.T) {
+	l := newStderrLog(made(log.NewNopLogger()), config.ScriptLog{Stderr: "none"})
+	var tails, copies [][]StderrLine
+	for i := range 3 * stderrTail {
+		for range 1 + i%3 {
+			l.line([]byte(strconv.Itoa(i)))
+		}
+		tails, copies = append(tails, l.tail()), append(copies, slices.Clone(l.tail()))
+		if i%7 == 0 {
+			l.take(l.tail()[:1])
+		}
+	}
+	if !reflect.DeepEqual(tails, copies) {
+		t.Error("lines that somebody has were changed")
+	}
+	if last := l.tail(); len(last) != stderrTail || last[stderrTail-1].Text != strconv.Itoa(3*stderrTail-1) || cap(last) > stderrTail {
+		t.Errorf("%d lines, with room for %d, end with %q", len(last), cap(last), last[len(last)-1].Text)
+	}
+	if n := testing.AllocsPerRun(10, func() { l.tail() }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
