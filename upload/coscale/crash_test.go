@@ -1,31 +1,21 @@
 package coscale
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	api "scriptbridge/coscale"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
-)
-
-// The crash test's child is this test binary with these in its environment.
-const (
-	crashFolder = "SCRIPTBRIDGE_TEST_CRASH_FOLDER"
-	crashURL    = "SCRIPTBRIDGE_TEST_CRASH_URL"
-	crashFrom   = "SCRIPTBRIDGE_TEST_CRASH_FROM" // -1: only send what is there
 )
 
 // What the child puts: number n is a value of one of so many series, at its own
@@ -53,16 +43,13 @@ func crashBatch(n int) *record.Batch {
 // TestCrashChild is the child's life; it is nothing in the parent. It writes a
 // line for each number that Put has acknowledged.
 func TestCrashChild(t *testing.T) {
-	folder := os.Getenv(crashFolder)
-	if folder == "" {
-		t.Skip("part of TestCrash")
-	}
-	s, err := spool.Open(spool.Options{Path: filepath.Join(folder, "coscale"), MaxBytes: 1 << 30})
+	doomed := testkit.Doom(t)
+	s, err := spool.Open(spool.Options{Path: filepath.Join(doomed.Folder, "coscale"), MaxBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
 	u, err := newUploader(uploaderOptions{
-		Client:   api.NewClient(api.ClientOptions{URL: os.Getenv(crashURL), AppID: "app", Token: func() (string, error) { return "token", nil }}),
+		Client:   api.NewClient(api.ClientOptions{URL: doomed.URL, AppID: "app", Token: func() (string, error) { return "token", nil }}),
 		Server:   "web-1",
 		Interval: 50 * time.Millisecond,
 		Spool:    s,
@@ -70,13 +57,9 @@ func TestCrashChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from, err := strconv.Atoi(os.Getenv(crashFrom))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if from >= 0 {
+	if doomed.From >= 0 {
 		go u.Run(context.Background())
-		for n := from; ; n++ {
+		for n := doomed.From; ; n++ {
 			if err := u.Put(crashBatch(n)); err != nil {
 				t.Fatal(err)
 			}
@@ -93,42 +76,6 @@ func TestCrashChild(t *testing.T) {
 	if err := u.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// crashRun runs a child until it ends, or for so long after its first word; it
-// gives the last number that was acknowledged.
-func crashRun(t *testing.T, folder, address string, from int, life time.Duration) (last int) {
-	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestCrashChild$")
-	child.Env = append(os.Environ(), crashFolder+"="+folder, crashURL+"="+address, fmt.Sprint(crashFrom, "=", from))
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
-	if err == nil {
-		err = child.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	last = from - 1
-	lines := bufio.NewScanner(out)
-	var told []string // beside numbers: what a test binary says
-	killed := false
-	for lines.Scan() {
-		n, err := strconv.Atoi(lines.Text())
-		if err != nil {
-			told = append(told, lines.Text())
-			continue
-		}
-		last = n
-		if n == from {
-			killed = true
-			time.AfterFunc(life, func() { child.Process.Kill() })
-		}
-	}
-	if err := child.Wait(); (err != nil) != killed {
-		t.Fatalf("the child ended by itself: %v\n%s", err, strings.Join(told, "\n"))
-	}
-	return last
 }
 
 // TestCrash kills a process that puts and sends, again and again, while the
@@ -166,7 +113,7 @@ func TestCrash(t *testing.T) {
 	lives := rand.New(rand.NewPCG(3, 4))
 	next, arrived := 0, 0
 	for range kills {
-		last := crashRun(t, folder, server.URL, next, time.Duration(10+lives.IntN(80))*time.Millisecond)
+		last := testkit.Doomed{Folder: folder, URL: server.URL, From: next}.Run(t, "TestCrashChild", time.Duration(10+lives.IntN(80))*time.Millisecond)
 		next = last + 1
 		arrived = len(p.told())
 	}
@@ -174,7 +121,7 @@ func TestCrash(t *testing.T) {
 	p.fault = nil
 	p.mu.Unlock()
 	t.Logf("%d values acknowledged, %d arrived before the last start", next, arrived)
-	crashRun(t, folder, server.URL, -1, 0)
+	testkit.Doomed{Folder: folder, URL: server.URL, From: -1}.Run(t, "TestCrashChild", 0)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
