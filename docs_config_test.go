@@ -23,8 +23,8 @@ import (
 )
 
 // ofOthers are the keys of configurations that other programs read: e2e has
-// promtool look at Prometheus's.
-var ofOthers = []string{"scrape_configs", "metric_relabel_configs", "remote_write", "rule_files", "groups", "inhibit_rules", "apiVersion"}
+// promtool look at Prometheus's, and at what an OpenTelemetry collector has of them.
+var ofOthers = []string{"scrape_configs", "metric_relabel_configs", "remote_write", "rule_files", "groups", "inhibit_rules", "apiVersion", "storage", "exporters"}
 
 // TestDocsConfigurations checks every configuration that the docs show, with
 // the files that it names in a folder of the test's own. Where one of these is
@@ -265,7 +265,7 @@ func provide(t *testing.T, key, root, path string) {
 		write(t, file, "PASSWORD=secret\n", 0o600)
 	case "auth_file":
 		write(t, file, "collectd: secret\n", 0o600)
-	case "access_token_file", "access_tokens_file":
+	case "access_token_file", "access_tokens_file", "password_file", "credentials_file", "bearer_token_file":
 		write(t, file, "6d1f0ce2-0000-4000-8000-1b2c3d4e5f60\n", 0o600)
 	case "unixgram": // its folder is there
 	default:
@@ -384,7 +384,7 @@ func TestDocsFlags(t *testing.T) {
 		"script.timeout-offset",        // script_exporter
 		"all", "no-update", "timeout",  // scripts
 		"home-dir", "no-create-home", "now", "shell", "system", // useradd, systemctl
-		"agent",                   // Prometheus
+		"agent", "config", "web.enable-remote-write-receiver", // Prometheus, an OpenTelemetry collector
 		"check", "ignore-missing", // sha256sum
 		"cap-drop", "detach", "network", "pid", "publish", "read-only", "volume", // podman
 		"compressed",    // curl

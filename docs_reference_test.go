@@ -167,7 +167,7 @@ func TestDocsReference(t *testing.T) {
 			known["options."+d.Name] = reflect.TypeOf(d.Options)
 		}
 	}
-	mark := regexp.MustCompile(`(?s)(<!-- keys of ([a-z_.]+) -->\n).*?(<!-- end of keys -->)`)
+	mark := regexp.MustCompile(`(?s)(<!-- keys of ([a-z0-9_.]+) -->\n).*?(<!-- end of keys -->)`)
 	for _, file := range docPages(t) {
 		want := mark.ReplaceAllStringFunc(read(t, file), func(part string) string {
 			m := mark.FindStringSubmatch(part)
@@ -309,6 +309,7 @@ func (s schemas) setting(of setting) object {
 // patterns are those of texts that have a format.
 var patterns = map[string]string{
 	"address": `:[0-9]+$`, "prefix": `^([a-z_][a-z0-9_]*)?$`, "url path": `^/.*[^/]$`, "name part": `^[A-Za-z0-9._-]*$`, "umask": `^[0-7]+$`,
+	"url": `://`, "token url": `://`, "upload name": `^[a-z0-9_-]+$`, "external label": `^[a-zA-Z_][a-zA-Z0-9_]*$`,
 	"label": `^[a-zA-Z_][a-zA-Z0-9_]*$`, "parameter": `^[a-zA-Z_][a-zA-Z0-9_]*$`, "variable": `^[^=]+$`,
 }
 
@@ -356,6 +357,8 @@ func (s schemas) value(of setting, t reflect.Type) object {
 			schema["writeOnly"] = true
 		}
 		return schema
+	case reflect.Interface:
+		return object{}
 	case reflect.Pointer:
 		return s.value(of, t.Elem())
 	case reflect.Map:
@@ -499,7 +502,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"scripts: [{command: a, directory: /b}]", "discover: [{directory: /a, name: b}]", "scripts: [{command: a, options: [b]}]", "include: {a: b}",
 		"events: {log: {format: xml}}", "receive: {statsd: {udp: 8125}, carbon: {}}", "receive: {statsd: {udp: localhost}}", "receive: {coscale: {}}", "receive: {coscale: }",
 		"receive: {collectd: {udp: ':1', security_level: high}}", "receive: {collectd: {http_path: x}}", "upload: {coscale: {app_id: a}}", "upload: {instrumental: {api_key_file: a, insecure: no}}",
-		"upload: {instrumental: {api_key_file: a, spool: {max_bytes: lots}}}",
+		"upload: {instrumental: {api_key_file: a, spool: {max_bytes: lots}}}", "upload: {remote_write: {url: 'https://a'}}", "upload: {remote_write: [{name: a}]}",
+		"upload: {remote_write: [{url: a.example.com}]}", "upload: {remote_write: [{url: 'https://a', name: A}]}", "upload: {remote_write: [{url: 'https://a', basic_auth: {username: a, password: b}}]}",
+		"upload: {remote_write: [{url: 'https://a', protobuf_message: v2}]}", "upload: {remote_write: [{url: 'https://a', external_labels: {a-b: c}}]}",
+		"upload: {remote_write: [{url: 'https://a', write_relabel_configs: [{target_lable: a}]}]}", "upload: {remote_write: [{url: 'https://a', tls_config: {min_version: '1.2'}}]}",
 	} {
 		path := filepath.Join(t.TempDir(), "scriptbridge.yml")
 		write(t, path, text, 0o600)

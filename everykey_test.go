@@ -84,7 +84,7 @@ var everyKey = []place{
 		k("http_path", "/collectd-post", "/metrics"), k("unixsock", "nosuch.sock"), k("interval", "1s"), k("ttl", "1s"),
 		k("max_series", "1"), k("labels", "{a: b}"),
 	}},
-	{"upload", "Upload", []placeKey{k("coscale", "{}"), k("instrumental", "{}")}},
+	{"upload", "Upload", []placeKey{k("coscale", "{}"), k("instrumental", "{}"), k("remote_write", "[]")}},
 	{"upload.coscale", "UploadCoScale", []placeKey{
 		k("url", "http://127.0.0.1:1", "http://u:p@127.0.0.1:1"), k("app_id", "x"), k("access_token_file", "secret", "nosuch"), k("server", "s"), k("interval", "1s"),
 		k("name_suffix", `""`, "x"), k("ca_file", "nosuch", "secret"), k("insecure", "true"), k("spool", "{}"),
@@ -122,6 +122,36 @@ var everyKey = []place{
 	}},
 	{"limits", "Limits", []placeKey{
 		k("cpu", "1s", "0", "1h"), k("memory", "64MiB", "0"), k("processes", "1", "99", "0"), k("files", "32", "4", "0"), k("output", "1KiB", "1", "0"),
+	}},
+	{"upload.remote_write", "UploadRemoteWrite", []placeKey{
+		k("name", "a", "b-1"), k("url", "http://127.0.0.1:1/api/v1/write", "http://u:p@127.0.0.1:1", "http://127.0.0.1:1/#x"),
+		k("protobuf_message", "prometheus.WriteRequest", "io.prometheus.write.v2.Request"), k("remote_timeout", "1s"), k("interval", "1s", "1h"), k("max_age", "1m", "1h"),
+		k("external_labels", "{a: b}", "{__a: b}"), k("write_relabel_configs", "[]", "[{action: labeldrop, regex: a}]"), k("headers", "{X-Scope-OrgID: a}", "{Host: a}"), k("insecure", "true"),
+		k("spool", "{}"),
+	}},
+	{"http client", "HTTPClient", []placeKey{
+		k("basic_auth", "{username: u, password_file: secret}"), k("authorization", "{credentials_file: secret}"), k("oauth2", "{}"), k("bearer_token", "x"),
+		k("bearer_token_file", "secret", "nosuch", "${env:PATH}"), k("tls_config", "{}"), k("follow_redirects", "true", "false"), k("enable_http2", "true", "false"),
+		k("http_headers", "{X-A: {values: [a]}}"),
+	}},
+	{"proxy", "Proxy", []placeKey{
+		k("proxy_url", "http://127.0.0.1:1", "http://u:p@127.0.0.1:1"), k("no_proxy", "127.0.0.0/8"), k("proxy_from_environment", "true"), k("proxy_connect_header", "{X-A: [a, '${env:PATH}']}", "{X-A: b}"),
+	}},
+	{"basic_auth", "BasicAuth", []placeKey{k("username", "u"), k("username_file", "secret", "nosuch"), k("password", "x"), k("password_file", "secret", "nosuch")}},
+	{"authorization", "Authorization", []placeKey{k("type", "Bearer", "basic"), k("credentials", "x"), k("credentials_file", "secret", "nosuch")}},
+	{"oauth2", "OAuth2", []placeKey{
+		k("client_id", "x"), k("client_secret", "x"), k("client_secret_file", "secret", "nosuch"), k("client_certificate_key_id", "x"), k("client_certificate_key", "x"),
+		k("client_certificate_key_file", "secret", "nosuch"), k("grant_type", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"), k("signature_algorithm", "RS256", "ES256"),
+		k("iss", "x"), k("audience", "x"), k("claims", "{a: [b, {c: 1}]}"), k("scopes", "[a, b]", "a"), k("token_url", "http://127.0.0.1:1/token"), k("endpoint_params", "{a: b}"), k("tls_config", "{}"),
+	}},
+	{"tls_config", "TLSClient", []placeKey{
+		k("ca", "x"), k("cert", "x"), k("key", "x"), k("ca_file", "nosuch", "secret"), k("cert_file", "secret", "nosuch"), k("key_file", "secret", "nosuch"), k("server_name", "x"),
+		k("insecure_skip_verify", "true"), k("min_version", "TLS12", "TLS13"), k("max_version", "TLS10", "TLS13"),
+	}},
+	{"http header", "HTTPHeader", []placeKey{k("values", "[a, b]", "a"), k("secrets", "[a]"), k("files", "[secret]", "nosuch")}},
+	{"relabel", "RelabelRule", []placeKey{
+		k("source_labels", "[a, b]", "__name__"), k("separator", `""`, "x"), k("regex", `""`, "'a(.*)'", "'('"), k("modulus", "1", "8"), k("target_label", "a", "'${1}'"), k("replacement", `""`, "'$1'"),
+		k("action", "replace", "keep", "drop", "keepequal", "dropequal", "hashmod", "labelmap", "labeldrop", "labelkeep", "lowercase", "uppercase", "Drop"),
 	}},
 }
 

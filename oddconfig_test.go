@@ -146,14 +146,21 @@ func (e *oddEntry) text() string {
 	return flow(fields)
 }
 
-// sections are the places whose maps are the value of a key of another.
+// sections are the places whose maps are the value of a key of another, or, where that
+// is empty, whose fields are among the other's.
 var sections = [][3]string{ // place, in place, by key
 	{"tls", "receive.coscale", "tls"},
 	{"receive.coscale", "receive", "coscale"}, {"receive.statsd", "receive", "statsd"}, {"receive.collectd", "receive", "collectd"},
+	{"relabel", "upload.remote_write", "write_relabel_configs"}, {"http header", "upload.remote_write", "http_headers"}, {"tls_config", "upload.remote_write", "tls_config"},
+	{"basic_auth", "upload.remote_write", "basic_auth"}, {"authorization", "upload.remote_write", "authorization"}, {"oauth2", "upload.remote_write", "oauth2"},
+	{"http client", "upload.remote_write", ""}, {"proxy", "upload.remote_write", ""}, {"upload.remote_write", "upload", "remote_write"},
 	{"spool", "upload.coscale", "spool"}, {"upload.coscale", "upload", "coscale"}, {"upload.instrumental", "upload", "instrumental"},
 	{"log", "events", "log"}, {"global", "main", "global"}, {"events", "main", "events"}, {"receive", "main", "receive"}, {"upload", "main", "upload"},
 	{"textfile", "main", "textfile"},
 }
+
+// around is what stands around the map of a section that is one of several.
+var around = map[string]string{"remote_write": "[%s]", "write_relabel_configs": "[%s]", "http_headers": "{X-A: %s}"}
 
 // needed makes each section one that is good by itself.
 var needed = map[string][]oddField{
@@ -162,6 +169,8 @@ var needed = map[string][]oddField{
 	"receive.collectd":    {{"unixsock", "nosuch.sock"}},
 	"upload.coscale":      {{"url", "http://127.0.0.1:1"}, {"app_id", "x"}, {"access_token_file", "secret"}},
 	"upload.instrumental": {{"collector", "127.0.0.1:1"}, {"api_key_file", "secret"}, {"insecure", "true"}},
+	"upload.remote_write": {{"url", "http://127.0.0.1:1"}, {"insecure", "true"}},
+	"oauth2":              {{"client_id", "x"}, {"token_url", "http://127.0.0.1:1"}},
 	"textfile":            {{"directory", "folder"}},
 	"mapping":             {{"match", "a.*"}, {"name", "n"}},
 }
@@ -169,6 +178,11 @@ var needed = map[string][]oddField{
 // text gives the configuration, and the mapping file.
 func (c *oddConfig) text() (file, mapping string) {
 	of := maps.Clone(c.fields)
+	for _, s := range sections { // of which several make one destination
+		if place, in := s[0], s[1]; len(of[place]) > 0 && in == "upload.remote_write" && of[in] == nil {
+			of[in] = []oddField{}
+		}
+	}
 	for place, fields := range of {
 		for _, f := range needed[place] {
 			if !slices.ContainsFunc(fields, func(o oddField) bool { return o.name == f.name }) {
@@ -179,6 +193,12 @@ func (c *oddConfig) text() (file, mapping string) {
 	for _, s := range sections {
 		switch place, in, key := s[0], s[1], s[2]; {
 		case len(of[place]) == 0:
+		case key == "":
+			for _, f := range of[place] {
+				of[in] = put(slices.Clone(of[in]), f)
+			}
+		case around[key] != "":
+			of[in] = put(slices.Clone(of[in]), oddField{key, fmt.Sprintf(around[key], flow(of[place]))})
 		default:
 			of[in] = within(of[in], key, of[place])
 		}

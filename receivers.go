@@ -198,7 +198,7 @@ func (p webPort) validate(cfg *config.Config) error {
 			fail("collectd", "set users in the file of --web.config.file, or --web.listen-address=127.0.0.1:10469", "http_path %s would be open to other machines", c.HTTPPath)
 		}
 	}
-	if p.none() && cfg.Textfile == nil && cfg.Upload == (config.Upload{}) {
+	if p.none() && cfg.Textfile == nil && cfg.Upload.None() {
 		errs = append(errs, &config.Error{
 			Position: config.Position{File: cfg.File}, Problem: "with --web.listen-address=none nothing shows what is measured",
 			Remedy: "write textfile: and beneath it directory: and the folder that node_exporter reads, or give the bridge an address",

@@ -1,10 +1,10 @@
 // Package config reads scriptbridge's configuration file: plain structs, read
 // strictly, with secrets hidden. It knows no dialect: what it must know of one
-// is passed in (dialect.go), and what stands under options is handed on as it
-// came (options.go).
+// is passed in, and what stands under options is handed on as it came
+// (dialect.go).
 //
-// The structs are in config.go, receive.go and upload.go; their tags say all
-// that there is to say of a key (keys.go). load.go reads files with the help of
+// The structs are in config.go, receive.go, upload.go and remote_write.go; their
+// tags say all that there is to say of a key (keys.go). load.go reads files with the help of
 // internal/yamltree, which turns YAML into values that know their line.
 // decode.go, values.go and formats.go read those into structs; levels.go knows
 // where a key belongs that is in the wrong place. script.go, settings.go and
@@ -66,7 +66,7 @@ type Global struct {
 	// TrustedPaths is first, since what is read after it is held against it.
 	TrustedPaths []string `yaml:"trusted_paths" format:"path" first:"true" doc:"folders and files that root takes as they are although others may change them, see [security.md](security.md#whose-files-are-obeyed). What lies in such a folder is still looked at"`
 	// DropTexts goes with each script and with Receive.
-	DropTexts   bool              `yaml:"text_labels" words:"keep drop" default:"keep" doc:"'drop' leaves texts that are written for people out of '/metrics' and '/probe', which everybody may read who reaches the port: the messages of events, the text of a plugin's check, texts that a dialect's 'text_values' makes an info. Logs, uploads and private pages have them all the same"`
+	DropTexts   bool              `yaml:"text_labels" words:"keep drop" default:"keep" doc:"'drop' leaves texts that are written for people out of '/metrics' and '/probe', which everybody may read who reaches the port: the messages of events, the text of a plugin's check, texts that a dialect's 'text_values' makes an info. Logs, private pages, and uploads but for what sends the page have them all the same"`
 	Labels      map[string]string `yaml:"labels" format:"label" doc:"labels on every series of a script. 'script', 'le', 'quantile' and names that begin with '__' are taken, in every 'labels:'"`
 	Log         ScriptLog         `yaml:"log" doc:"what of scripts goes to the log"`
 	Confinement `yaml:",inline"`

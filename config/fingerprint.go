@@ -33,7 +33,8 @@ func Fingerprint(files []string, parts ...any) string {
 
 // appendAll writes a value with all that it points to, unexported fields too, and no
 // address. No two values are written alike. typed has its type in front, where the
-// place does not say it. What points to itself is not for it.
+// place does not say it. What points to itself is not for it. A field with the tag
+// fingerprint:"-" is left out: it is made of others.
 func appendAll(b []byte, v reflect.Value, typed bool) []byte {
 	if !v.IsValid() {
 		return append(b, '-')
@@ -59,7 +60,9 @@ func appendAll(b []byte, v reflect.Value, typed bool) []byte {
 		return appendItems(b, v)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			b = appendAll(b, v.Field(i), false)
+			if v.Type().Field(i).Tag.Get("fingerprint") != "-" {
+				b = appendAll(b, v.Field(i), false)
+			}
 		}
 		return b
 	case reflect.Slice, reflect.Map, reflect.Pointer, reflect.Interface:

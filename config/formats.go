@@ -4,11 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
 	"regexp"
+	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	promconfig "github.com/prometheus/common/config"
+	"golang.org/x/net/http/httpguts"
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/crontab"
@@ -25,6 +32,8 @@ const (
 var (
 	prefixForm = regexp.MustCompile(`^([a-z_][a-z0-9_]*)?$`)
 	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+	uploadNameForm = regexp.MustCompile(`^[a-z0-9_-]+$`)
 )
 
 // format is a form that a text may have to have.
@@ -52,12 +61,18 @@ var formats = map[string]format{
 	"name part":     {read: checked(checkNamePart)},
 	"schedule":      {read: readSchedule},
 	"umask":         {read: checked(checkUmask)},
+	"upload name":   {read: checked(checkUploadName)},
+	"url":           {read: checked(httpURL("https://prometheus.example.com/api/v1/write", "basic_auth with password_file"))},
+	"token url":     {read: checked(httpURL("https://login.example.com/oauth2/token", "client_id and client_secret_file"))},
+	"proxy url":     {read: checked(checkProxyURL)},
+	"regexp":        {read: checked(checkRegexp)},
 	"variable name": {read: checked(func(s string) *yamltree.Problem { return checkEnv(s, "") })},
 }
 
 // mapFormats are those of the names in a map, and of their texts.
 var mapFormats = map[string]func(name, text string) *yamltree.Problem{
-	"label": checkLabel, "variable": checkEnv, "parameter": checkParameterName,
+	"label": checkLabel, "external label": checkLabelName, "variable": checkEnv, "parameter": checkParameterName, "header": checkHeader,
+	"text": func(_, _ string) *yamltree.Problem { return nil },
 }
 
 // readSchedule reads a schedule of cron.
@@ -139,12 +154,22 @@ func checkPrefix(s string) *yamltree.Problem {
 	return nil
 }
 
-func checkLabel(name, text string) *yamltree.Problem {
+// checkLabelName takes a label that Prometheus takes.
+func checkLabelName(name, _ string) *yamltree.Problem {
 	switch {
 	case !labelForm.MatchString(name):
 		return yamltree.Problemf("it takes letters, digits and _, no digit first", "cannot be a label's name")
 	case strings.HasPrefix(name, "__"):
 		return yamltree.Problemf("begin it otherwise", "is a name that Prometheus keeps to itself")
+	}
+	return nil
+}
+
+func checkLabel(name, text string) *yamltree.Problem {
+	p := checkLabelName(name, text)
+	switch {
+	case p != nil:
+		return p
 	case name == "script":
 		return yamltree.Problemf("set name: instead", "is the label that holds the script's name")
 	case name == "le" || name == "quantile":
@@ -202,6 +227,87 @@ func checkParameterName(name, _ string) *yamltree.Problem {
 		return yamltree.Problemf("give it another name", "is what a request names the script by")
 	case !labelForm.MatchString(name):
 		return yamltree.Problemf("it takes letters, digits and _, no digit first", "cannot be a parameter's name")
+	}
+	return nil
+}
+
+// checkUploadName takes what can be a part of a file's name, and of a label's value.
+func checkUploadName(s string) *yamltree.Problem {
+	switch {
+	case !uploadNameForm.MatchString(s):
+		return yamltree.Problemf("it takes a-z, 0-9, _ and -", "%q cannot be the name of a destination", s)
+	case len(s) > longestName:
+		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(s), longestName)
+	}
+	return nil
+}
+
+// httpURL takes the address of what is sent to, such as example, in which instead takes
+// the place of a user. No message shows a password.
+func httpURL(example, instead string) func(s string) *yamltree.Problem {
+	return func(s string) *yamltree.Problem {
+		u, err := url.Parse(s)
+		switch {
+		case hasUser(s, u):
+			return yamltree.Problemf("leave it out, and use "+instead, "has a user in it")
+		case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+			return yamltree.Problemf("write it like "+example, "%q is not one of http or https", s)
+		case strings.Contains(s, "#"):
+			return yamltree.Problemf("leave out the # and what follows it", "%q has a fragment", s)
+		}
+		return nil
+	}
+}
+
+// checkProxyURL takes the address of a proxy.
+func checkProxyURL(s string) *yamltree.Problem {
+	u, err := url.Parse(s)
+	switch {
+	case hasUser(s, u):
+		return yamltree.Problemf("leave it out; with proxy_from_environment: true the variable HTTPS_PROXY can have one", "has a user in it")
+	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+		return yamltree.Problemf("write it like http://proxy.example.com:3128", "%q is not one of http, https or socks5", s)
+	}
+	return nil
+}
+
+// hasUser says whether a text, which is the URL u unless that is nil, has a user in it, or
+// seems to.
+func hasUser(s string, u *url.URL) bool {
+	if u == nil || u.Host == "" {
+		return strings.Contains(s, "@")
+	}
+	return u.User != nil
+}
+
+// checkHeader takes a header of HTTP that no other key, and not the protocol, sets.
+func checkHeader(name, text string) *yamltree.Problem {
+	_, reserved := promconfig.ReservedHeaders[http.CanonicalHeaderKey(name)]
+	switch {
+	case strings.EqualFold(name, "Authorization"):
+		return yamltree.Problemf("use basic_auth, authorization or oauth2", "is a header that holds a secret")
+	case reserved:
+		return yamltree.Problemf("leave it out", "is a header that the protocol sets itself")
+	}
+	return checkHeaderForm(name, text)
+}
+
+// checkHeaderForm takes any header.
+func checkHeaderForm(name, text string) *yamltree.Problem {
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return yamltree.Problemf("it takes letters, digits and -", "cannot be a header's name")
+	case !httpguts.ValidHeaderFieldValue(text):
+		return yamltree.Problemf("write it in one line", "has a text that no header can have")
+	}
+	return nil
+}
+
+// checkRegexp takes a regular expression.
+func checkRegexp(s string) *yamltree.Problem {
+	_, err := regexp.Compile(s)
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return yamltree.Problemf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", e.Code, e.Expr)
 	}
 	return nil
 }

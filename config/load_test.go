@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"go.yaml.in/yaml/v2"
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/panics"
@@ -197,6 +198,14 @@ func dump(c *Config) string {
 	for _, part := range []any{c.Receive.CoScale, c.Receive.StatsD, c.Receive.Collectd, c.Upload.CoScale, c.Upload.Instrumental} {
 		if !reflect.ValueOf(part).IsNil() {
 			fmt.Fprintf(&b, "\n%T\n%+v\n", part, reflect.ValueOf(part).Elem())
+		}
+	}
+	for _, u := range c.Upload.RemoteWrite {
+		fmt.Fprintf(&b, "\n%s at %s\n%s", u.UploadName(), c.At["upload."+u.UploadName()], yamltree.Render(written(reflect.ValueOf(u).Elem()), false))
+		fmt.Fprintf(&b, "files %q, of secrets %q\nclient:\n%s", u.Files(), u.SecretFiles(), u.Client)
+		for _, rule := range u.WriteRelabelConfigs {
+			text, err := yaml.Marshal(rule)
+			fmt.Fprintf(&b, "rule %v:\n%s", err, text)
 		}
 	}
 	return b.String()

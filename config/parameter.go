@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode"
@@ -129,11 +128,11 @@ func (p *Parameter) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read 
 	read()
 	switch {
 	case f.Key == "pattern":
-		form, err := regexp.Compile(p.Pattern)
-		if se, ok := errors.AsType[*syntax.Error](err); ok {
-			e.failKey(f, yamltree.Problemf(`a \ in front of a sign makes it an ordinary character`, "is not a regular expression: %s in %q", se.Code, se.Expr))
+		if problem := checkRegexp(p.Pattern); problem != nil {
+			e.failKey(f, problem)
 			return
 		}
+		form := regexp.MustCompile(p.Pattern)
 		form.Longest()
 		p.form = form
 	case p.Default == nil || p.form == nil:

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v2"
 
 	"scriptbridge/config/internal/yamltree"
 )
@@ -75,8 +78,8 @@ func (k *key) written(v reflect.Value) *yamltree.Value {
 		return nil
 	}
 	switch x := v.Interface().(type) {
-	case Options:
-		return x.root
+	case interface{ value() *yamltree.Value }:
+		return x.value()
 	case time.Duration:
 		return yamltree.Bare(model.Duration(x).String())
 	case bool:
@@ -87,8 +90,11 @@ func (k *key) written(v reflect.Value) *yamltree.Value {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		if v.Elem().Kind() == reflect.Bool {
+		switch v.Elem().Kind() {
+		case reflect.Bool:
 			return yamltree.Bare(strconv.FormatBool(v.Elem().Bool()))
+		case reflect.Struct:
+			return written(v.Elem())
 		}
 		return yamltree.Text(v.Elem().String())
 	case reflect.String:
@@ -96,11 +102,15 @@ func (k *key) written(v reflect.Value) *yamltree.Value {
 	case reflect.Struct:
 		return written(v)
 	case reflect.Slice:
-		words := &yamltree.Value{Kind: yamltree.List}
+		list := &yamltree.Value{Kind: yamltree.List}
 		for i := range v.Len() {
-			words.Items = append(words.Items, yamltree.Text(v.Index(i).String()))
+			if one := v.Index(i); one.Kind() == reflect.Struct {
+				list.Items = append(list.Items, written(one))
+			} else {
+				list.Items = append(list.Items, yamltree.Text(one.String()))
+			}
 		}
-		return words
+		return list
 	case reflect.Map:
 		return writtenMap(v)
 	}
@@ -128,4 +138,42 @@ func writtenMap(v reflect.Value) *yamltree.Value {
 		m.Add(name.String(), one)
 	}
 	return m
+}
+
+// value gives the map as it is written.
+func (m AnyMap) value() *yamltree.Value { return yamltree.Of(map[string]any(m)) }
+
+// value gives the map as it is written, with the secrets in it.
+func (m SecretTexts) value() *yamltree.Value {
+	v := MapValue()
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		v.Add(name, yamltree.Text(m[name].Reveal()))
+	}
+	return v
+}
+
+// value gives the map as it is written, with the secrets in it.
+func (h ConnectHeaders) value() *yamltree.Value {
+	v := MapValue()
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		list := &yamltree.Value{Kind: yamltree.List}
+		for _, one := range h[name] {
+			list.Items = append(list.Items, yamltree.Text(one.Reveal()))
+		}
+		v.Add(name, list)
+	}
+	return v
+}
+
+// decodeAs has another package read what the keys of a struct say.
+func decodeAs(keys, into any) error {
+	text := "{}"
+	if v := written(reflect.ValueOf(keys).Elem()); len(v.Fields) > 0 {
+		text = yamltree.Render(v, false)
+	}
+	err := yaml.UnmarshalStrict([]byte(text), into)
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	return nil
 }

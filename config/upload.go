@@ -17,8 +17,14 @@ import (
 
 // Upload is the section `upload`; nil is one that is not configured.
 type Upload struct {
-	CoScale      *UploadCoScale      `yaml:"coscale" doc:"to CoScale's API"`
-	Instrumental *UploadInstrumental `yaml:"instrumental" doc:"to Instrumental's collector"`
+	CoScale      *UploadCoScale       `yaml:"coscale" doc:"to CoScale's API"`
+	Instrumental *UploadInstrumental  `yaml:"instrumental" doc:"to Instrumental's collector"`
+	RemoteWrite  []*UploadRemoteWrite `yaml:"remote_write" aka:"prometheus_remote_write" doc:"to destinations of Prometheus's remote write protocol"`
+}
+
+// None reports whether no upload is configured.
+func (u *Upload) None() bool {
+	return u.CoScale == nil && u.Instrumental == nil && len(u.RemoteWrite) == 0
 }
 
 // UploadCoScale sends to a CoScale API.

@@ -268,3 +268,42 @@ func (e *entry) text(k *key, v *yamltree.Value, to reflect.Value) *yamltree.Prob
 	}
 	return p
 }
+
+// readValue takes any map.
+func (m *AnyMap) readValue(e *entry, f yamltree.Field) {
+	if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+		e.failKey(f, yamltree.Problemf("write names and values beneath it, each as name: value", "is %s, not a map", f.Value.Kind))
+		return
+	}
+	*m, _ = f.Value.Exact().(map[string]any)
+}
+
+// readValue takes lists of texts, or single ones, each of which can name a secret.
+func (h *ConnectHeaders) readValue(e *entry, f yamltree.Field) {
+	if f.Value.Kind != yamltree.Map && f.Value.Kind != yamltree.Null {
+		e.failKey(f, yamltree.Problemf("write a header's name, and beneath it a list of values", "is %s, not a map", f.Value.Kind))
+		return
+	}
+	*h = make(ConnectHeaders)
+	for _, one := range f.Value.Fields {
+		items := one.Value.Items
+		if one.Value.Kind != yamltree.List {
+			items = []*yamltree.Value{one.Value}
+		}
+		for _, item := range items {
+			text, p := item.Single()
+			if p == nil {
+				e.warnOfLikeName(f.Key, one, text)
+				text, p = e.readSecret(text)
+			}
+			if p == nil {
+				p = checkHeaderForm(one.Key, text)
+			}
+			if p != nil {
+				e.fail(one.Line, p.Remedy, "%s: %q %s", f.Key, one.Key, p.Text)
+				break
+			}
+			(*h)[one.Key] = append((*h)[one.Key], Secret(text))
+		}
+	}
+}
