@@ -106,6 +106,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		return nil, err
 	}
 	uploads := upload.NewSet(all.Types, logger, signalsOf(ctx).fatal)
+	uploads.UsePage(page)
 	out := record.Tee{page, record.NewEventLog(streams.limitedEvents), uploads}
 	b := &bridge{
 		flags: f, logger: logger, port: port, location: location, guard: guard, page: page,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -183,7 +184,7 @@ func (w *desired) examine(ctx context.Context, port webPort, storage string) fin
 	problems, warnings := checkScripts(ctx, w)
 	found := findings{
 		problems: slices.Concat(w.Problems, problems, checkEventLog(w.Config), checkReceivers(w), all.Types.Check(w.Config)),
-		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config), port.inClear(w.Config), port.unreachable(w.Config)),
+		warnings: slices.Concat(w.Config.Warnings, warnings, checkFolders(w.Config), checkDestinations(w.Config), port.inClear(w.Config), port.unreachable(w.Config)),
 	}
 	for _, err := range []error{port.validate(w.Config), checkTextfile(w.Config, port.trusted)} {
 		if err != nil {
@@ -289,6 +290,21 @@ func checkFolders(cfg *config.Config) (warnings []error) {
 		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type().IsRegular() && e.Name()[0] != '.' }) {
 			warnings = append(warnings, d.Pos.Wrap("discover", fmt.Errorf("%s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Directory)))
 		}
+	}
+	return warnings
+}
+
+// checkDestinations finds destinations of remote write to which this host's series look
+// like those of any other: nobody adds a label there, as a scrape does.
+func checkDestinations(cfg *config.Config) (warnings []error) {
+	for _, d := range cfg.Upload.RemoteWrite {
+		own := slices.ContainsFunc(slices.Collect(maps.Keys(d.ExternalLabels)), func(name string) bool { return name != "job" })
+		if own || slices.ContainsFunc(d.Relabel, func(r config.RelabelRule) bool { return r.TargetLabel != "" }) {
+			continue
+		}
+		name := "upload." + d.UploadName()
+		warnings = append(warnings, cfg.At[name].Wrap("upload: "+d.UploadName(),
+			errors.New("has no label that tells this host's series from those of others (give it one: external_labels: {job: scriptbridge, instance: THIS-HOST})")))
 	}
 	return warnings
 }

@@ -30,7 +30,7 @@ func toy(arrived chan<- string) upload.Type {
 		MaxBytes: 1 << 20,
 		New:      func(env upload.Env) (upload.Uploader, error) { return &toyUploader{env.Spool, arrived}, nil },
 	}
-	return upload.Type{Name: "toy", Configured: func(*config.Upload) *upload.Settings { return settings }}
+	return upload.Type{Name: "toy", Configured: func(*config.Upload) []*upload.Settings { return []*upload.Settings{settings} }}
 }
 
 type toyUploader struct {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -36,7 +37,7 @@ func Uploads(app *kingpin.Application, hints Hints) []Command {
 	cmd.Flag("storage.path", "The folder that serve gets with this flag.").Required().StringVar(&u.storage)
 	cmd.Command("refused", "List what was refused, by upload and reason.")
 	retry := cmd.Command("retry", "Put what was refused back into the queues; the bridge sends it when it is started.")
-	retry.Arg("name", "The upload: coscale or instrumental; all by default.").HintAction(hints.uploads).StringVar(&u.name)
+	retry.Arg("name", "The upload: coscale, instrumental, remote_write or remote_write_NAME; all by default.").HintAction(hints.uploads).StringVar(&u.name)
 	return []Command{
 		{Name: "uploads refused", Run: func(ctx context.Context, e *Env) error {
 			u.Env = e
@@ -76,12 +77,30 @@ func (u *uploads) list() error {
 		return err
 	}
 	defer folder.Close()
-	for _, t := range all.Types {
-		if err := listRefused(u.Stdout, t.Name, folder, filepath.Join(path, t.Name)); err != nil {
+	for _, name := range uploadNames(path) {
+		if err := listRefused(u.Stdout, name, folder, filepath.Join(path, name)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// uploadNames are those of the types of which there is one, and of the others' uploads that
+// have a spool in a folder.
+func uploadNames(folder string) (names []string) {
+	files, _ := os.ReadDir(folder) // without it, what each of them lacks is told below
+	for _, t := range all.Types {
+		if !t.Several {
+			names = append(names, t.Name)
+			continue
+		}
+		for _, f := range files {
+			if n := f.Name(); (n == t.Name || strings.HasPrefix(n, t.Name+"_")) && !strings.Contains(n, ".") {
+				names = append(names, n)
+			}
+		}
+	}
+	return names
 }
 
 // listRefused prints what is set aside beside one spool.
@@ -143,39 +162,38 @@ func (u *uploads) retry() error {
 	if err != nil {
 		return err
 	}
-	var types upload.Types
-	for _, t := range all.Types {
-		if u.name == t.Name || u.name == "" && t.Configured(&cfg.Upload) != nil {
-			types = append(types, t)
-		}
+	wanted := slices.DeleteFunc(all.Types.Configured(&cfg.Upload), func(c upload.Configured) bool { return u.name != "" && u.name != c.Name })
+	known := func(t upload.Type) bool {
+		return t.Name == u.name || t.Several && strings.HasPrefix(u.name, t.Name+"_")
 	}
 	switch {
-	case len(types) == 0 && u.name == "":
+	case len(wanted) > 0:
+	case u.name == "":
 		return fmt.Errorf("%s has no upload", u.ConfigFile)
-	case len(types) == 0:
-		return fmt.Errorf("there is no upload %q; there are coscale and instrumental", u.name)
-	case types[0].Configured(&cfg.Upload) == nil:
+	case slices.ContainsFunc(all.Types, known):
 		return fmt.Errorf("%s has no upload.%s, which would send it", u.ConfigFile, u.name)
+	default:
+		return fmt.Errorf("there is no upload %q; there are coscale, instrumental and remote_write", u.name)
 	}
 	storage, err := u.OpenStorage(u.storage, u.Trusted)
 	if err != nil {
 		return fmt.Errorf("%w; what was refused is put back only while no bridge runs there", err)
 	}
 	defer storage.Release()
-	for _, t := range types {
-		path, err := storage.Spool(t.Name)
+	for _, c := range wanted {
+		path, err := storage.Spool(c.Name)
 		if err != nil {
 			return err
 		}
-		s, err := spool.Open(spool.Options{FS: storage.Disk, Path: path, MaxBytes: t.Configured(&cfg.Upload).MaxBytes, Logger: u.Logger()})
+		s, err := spool.Open(spool.Options{FS: storage.Disk, Path: path, MaxBytes: c.MaxBytes, Logger: u.Logger()})
 		if err != nil {
 			return err
 		}
-		back, left, err := s.Restore(t.Complete)
+		back, left, err := s.Restore(c.Complete)
 		if err := errors.Join(err, s.Close()); err != nil {
-			return fmt.Errorf("%s: %w", t.Name, err)
+			return fmt.Errorf("%s: %w", c.Name, err)
 		}
-		fmt.Fprintf(u.Stdout, "%s: %s queued again", t.Name, texts.Count(back, "item"))
+		fmt.Fprintf(u.Stdout, "%s: %s queued again", c.Name, texts.Count(back, "item"))
 		if left > 0 {
 			fmt.Fprintf(u.Stdout, "; %s cannot be, and stay in %s.refused", texts.Count(left, "line"), path)
 		}

@@ -221,6 +221,14 @@ func (b *block) lines() int {
 	return n
 }
 
+// sums reports whether all values of the block are sums that began at 0 with its source.
+func (b *block) sums() bool {
+	if b.family.builtin {
+		return b.family.kind == counter
+	}
+	return !slices.ContainsFunc(b.series, func(se *series) bool { return !se.sum() })
+}
+
 // sortSeries puts the block's series into the order of the page.
 func (b *block) sortSeries() {
 	if cap(b.series) > len(b.series)+len(b.series)/8 { // they stay so for long

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -190,5 +191,36 @@ func TestEventsAfterReload(t *testing.T) {
 		want(t, onPage(t, c, "shop_events"),
 			`shop_events_total{receiver="statsd",event="Deploy",team="x"} 1`,
 			`shop_events_total{receiver="statsd",event="Outage",team="x"} 1`)
+	})
+}
+
+// What a batch is said to speak of are the events that came with it, and not those that
+// are still shown.
+func TestShownEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := New(Options{Retention: time.Hour})
+		api := receiver("coscale", 0)
+		put := func(names ...string) string {
+			b := partial(api, set(gaugeMeta, "queue", 1))
+			for _, name := range names {
+				b.Events = append(b.Events, record.Event{ID: name, Name: "deployed", Message: name, Start: time.Now(), Stop: time.Now()})
+			}
+			_ = c.Put(b)
+			shown := c.Shown(api, true)
+			return string(shown.Text) + string(shown.Sums)
+		}
+		for _, step := range []struct{ come, want []string }{
+			{[]string{"one", "two"}, []string{"one", "two"}}, {[]string{"three"}, []string{"three"}}, {[]string{"three"}, nil}, {nil, nil},
+		} {
+			text := put(step.come...)
+			for _, name := range []string{"one", "two", "three"} {
+				if got := strings.Contains(text, `message="`+name+`"`); got != slices.Contains(step.want, name) {
+					t.Errorf("after %v: %s is there: %v\n%s", step.come, name, got, text)
+				}
+			}
+			if !strings.Contains(text, "\nqueue 1\n") {
+				t.Errorf("after %v there is no queue:\n%s", step.come, text)
+			}
+		}
 	})
 }

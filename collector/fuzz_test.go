@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -319,8 +320,40 @@ func checkPages(t *testing.T, c *Collector, sources map[sourceKey]*record.Source
 			}
 		}
 	}
+	checkShown(t, c, asOM)
 	checkServed(t, c, asText, expfmt.FmtText)
 	checkServed(t, c, asOM, expfmt.FmtOpenMetrics_1_0_0)
+}
+
+// checkShown checks that what is shown of each source is, all together, the page.
+func checkShown(t *testing.T, c *Collector, asOM parsed) {
+	t.Helper()
+	left := maps.Clone(asOM.values)
+	for _, s := range c.Sources() {
+		shown := c.Shown(s, false)
+		lines := 0
+		for _, text := range [][]byte{shown.Text, shown.Sums} {
+			part := parsePage(t, append(bytes.Clone(text), "# EOF\n"...), expfmt.FmtOpenMetrics_1_0_0)
+			lines += len(part.values)
+			for series, v := range part.values {
+				if on, ok := left[series]; !ok || !sameFloat(v, on) || part.stamps[series] != asOM.stamps[series] {
+					t.Fatalf("%s of %s: %v at %d is shown, on the page it is %v (%v) at %d", series, s.Name, v, part.stamps[series], on, ok, asOM.stamps[series])
+				}
+				delete(left, series)
+			}
+			for name, typ := range part.types {
+				if asOM.types[name] != typ {
+					t.Fatalf("%s of %s is shown as %s, on the page it is %s", name, s.Name, typ, asOM.types[name])
+				}
+			}
+		}
+		if lines != shown.Lines {
+			t.Fatalf("%d lines are shown of %s, and %d are told", lines, s.Name, shown.Lines)
+		}
+	}
+	if len(left) > 0 {
+		t.Fatalf("nothing shows %v", left)
+	}
 }
 
 // checkDistribution checks that counts are whole, do not fall from bucket to

@@ -247,19 +247,25 @@ func (b *block) appendHealth(dst []byte, full func([]byte) []byte) []byte {
 	f := b.healthFamily()
 	name := b.family.name + b.family.kind.suffix()
 	for _, s := range b.health.sources {
-		if f == healthRefused {
-			for _, r := range s.refusedBy {
-				dst = s.appendHealthLine(dst, name, f.label, r.shown, float64(r.n))
-			}
-		} else {
-			for i, value := range f.values {
-				if v := s.health[f.at+i]; !math.IsNaN(v) {
-					dst = s.appendHealthLine(dst, name, f.label, value, v)
-				}
-			}
-		}
+		dst = s.appendHealth(dst, f, name)
 		if len(dst) >= pieceSize && full != nil {
 			dst = full(dst)
+		}
+	}
+	return dst
+}
+
+// appendHealth appends the lines of a source in a family of health of that name.
+func (s *source) appendHealth(dst []byte, f *healthFamily, name string) []byte {
+	if f == healthRefused {
+		for _, r := range s.refusedBy {
+			dst = s.appendHealthLine(dst, name, f.label, r.shown, float64(r.n))
+		}
+		return dst
+	}
+	for i, value := range f.values {
+		if v := s.health[f.at+i]; !math.IsNaN(v) {
+			dst = s.appendHealthLine(dst, name, f.label, value, v)
 		}
 	}
 	return dst
@@ -307,6 +313,7 @@ func (c *Collector) show(s *source, name string, f *builtinFamily, value float64
 		se = c.add(b, text, text)
 		s.builtin.Add(se)
 	}
+	se.batch, se.block.batch = s.batch, s.batch
 	if se.value != value {
 		se.value = value
 		c.layout.touch(se.block)

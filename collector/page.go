@@ -16,6 +16,8 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"scriptbridge/record"
 )
 
 // accepted are the formats that a scrape can ask for; text is what it gets
@@ -221,4 +223,63 @@ func (c *Collector) chosen(as format, keep func(family string) bool) (page []byt
 		}
 	}
 	return page
+}
+
+// Sources gives those that the page has something of, in no order.
+func (c *Collector) Sources() []*record.Source {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*record.Source, 0, len(c.sources))
+	for _, s := range c.sources {
+		all = append(all, s.def)
+	}
+	return all
+}
+
+// Shown gives what the page has of a source now, its health included; mentioned: only
+// what its last batch spoke of.
+func (c *Collector) Shown(of *record.Source, mentioned bool) *record.Shown {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sweep()
+	shown := &record.Shown{Whole: !mentioned}
+	s := c.sources[sourceKey{of.Kind, of.Name}]
+	if s == nil {
+		return shown
+	}
+	c.layout.checkStrict()
+	shown.Began = s.began
+	part := func(b *block) *[]byte {
+		if b.sums() {
+			return &shown.Sums
+		}
+		return &shown.Text
+	}
+	for _, b := range slices.SortedFunc(s.blocks.All, (*block).compare) {
+		to := part(b)
+		*to = b.appendAlone(*to, mentioned)
+	}
+	for _, f := range healthFamilies {
+		if b := s.group.blocks[f.number]; b != nil && s.has(f) {
+			to := part(b)
+			*to = s.appendHealth(b.appendHeader(*to, openMetrics), f, b.family.name+b.family.kind.suffix())
+		}
+	}
+	shown.Lines = samplesIn(shown.Text) + samplesIn(shown.Sums)
+	return shown
+}
+
+// Process gives the families of the whole process.
+func (c *Collector) Process() *record.Shown {
+	all := bytes.TrimSuffix(c.gather(accepted[0], nil), []byte("# EOF\n"))
+	return &record.Shown{Text: all, Lines: samplesIn(all), Whole: true}
+}
+
+// samplesIn counts the lines of a page that are samples.
+func samplesIn(page []byte) int {
+	all := bytes.Count(page, []byte("\n")) - bytes.Count(page, []byte("\n# "))
+	if bytes.HasPrefix(page, []byte("# ")) {
+		all--
+	}
+	return all
 }

@@ -17,7 +17,7 @@ func (b *block) append(dst []byte, f format, full func([]byte) []byte) []byte {
 		if !first {
 			return dst
 		}
-		return b.family.appendLoose(dst, f)
+		return b.family.appendLoose(dst, f, b.family.blocks)
 	}
 	if first {
 		dst = b.appendHeader(dst, f)
@@ -40,6 +40,26 @@ func (b *block) append(dst []byte, f format, full func([]byte) []byte) []byte {
 	}
 	if apart {
 		dst = full(dst)
+	}
+	return dst
+}
+
+// appendAlone appends a block with its family's header, as it would stand on OpenMetrics
+// if no other source had any of that; mentioned: only the series that the source's last batch
+// spoke of.
+func (b *block) appendAlone(dst []byte, mentioned bool) []byte {
+	if mentioned && b.batch != b.source.batch {
+		return dst
+	}
+	if b.family.loose[openMetrics] > 0 {
+		return b.family.appendLoose(dst, openMetrics, []*block{b})
+	}
+	dst = b.appendHeader(dst, openMetrics)
+	b.sortSeries()
+	for _, se := range b.series {
+		if !mentioned || se.batch == b.source.batch {
+			dst = se.append(dst, openMetrics)
+		}
 	}
 	return dst
 }

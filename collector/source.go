@@ -2,6 +2,7 @@ package collector
 
 import (
 	"slices"
+	"time"
 
 	"scriptbridge/internal/dense"
 	"scriptbridge/internal/texts"
@@ -11,6 +12,7 @@ import (
 // source is all that the page has of one record.Source.
 type source struct {
 	def         *record.Source
+	began       time.Time // of its sums
 	prefix      string
 	eventPrefix string         // what the event families' names begin with
 	labels      []record.Label // on every series beside the source's, in the order of the page
@@ -46,6 +48,7 @@ type source struct {
 
 func newSource(def *record.Source) *source {
 	s := &source{
+		began:   time.Now(),
 		metrics: newMetricSet(),
 		blocks:  newBlockSet(),
 		series:  newSeriesSet(),

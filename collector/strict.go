@@ -300,9 +300,9 @@ func partOf(kind kindOf, se *series) (end string, bound float64, spelling string
 // isCount reports whether a value is a whole number from 0 on.
 func isCount(v float64) bool { return v >= 0 && v == math.Trunc(v) && !math.IsInf(v, 0) }
 
-// appendLoose appends a whole family as unknown ones, one for each name of its
+// appendLoose appends blocks of a family as unknown ones, one for each name of its
 // samples.
-func (f *family) appendLoose(dst []byte, as format) []byte {
+func (f *family) appendLoose(dst []byte, as format, blocks []*block) []byte {
 	ends := partsOf[f.kind]
 	switch f.kind {
 	case counter:
@@ -315,7 +315,7 @@ func (f *family) appendLoose(dst []byte, as format) []byte {
 	for _, end := range ends {
 		name := f.name + end
 		lines = lines[:0]
-		for _, b := range f.blocks {
+		for _, b := range blocks {
 			b.sortSeries()
 			for _, se := range b.series {
 				lines = se.appendNamed(lines, name, as)

@@ -105,9 +105,28 @@ type Batch struct {
 	// Disabled says that the script does not run, since its configuration or the
 	// script itself says so.
 	Disabled bool
+	// Shown is what the page shows of the source once it has this batch, for sinks that
+	// send it on; nil for others. It may be kept.
+	Shown *Shown
 	// Via are the names of the bridges that it came through, the last one
 	// first; a sink that sends it on to another bridge tells that one.
 	Via []string
+}
+
+// Shown is what the page for Prometheus has of a source at one time, as families of
+// OpenMetrics without an end: names, labels, types, units and help of both formats
+// follow from it. It is never changed.
+type Shown struct {
+	// Text has all but Sums.
+	Text []byte
+	// Sums are families whose values are sums that began at 0 at Began.
+	Sums  []byte
+	Began time.Time
+	// Lines is the number of lines that are samples.
+	Lines int
+	// Whole says that it is all that the page has of the source: what was there before
+	// and is not now has ended.
+	Whole bool
 }
 
 // Clone copies a batch, for a sink that keeps it.

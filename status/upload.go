@@ -19,7 +19,7 @@ type Upload struct {
 	Refused uint64            `json:"refused" doc:"by the other end, for good"`
 	Retried uint64            `json:"retried" doc:"attempts that failed and were made again"`
 	Dropped map[string]uint64 `json:"dropped,omitempty" doc:"what was taken and then lost, by reason"`
-	Skipped map[string]uint64 `json:"skipped,omitempty" doc:"what was never queued, by reason"`
+	Skipped map[string]uint64 `json:"skipped,omitempty" doc:"what was left out by intent, by reason"`
 	Error   string            `json:"error,omitempty" doc:"private"`
 }
 

@@ -51,7 +51,7 @@ func TestUploadFaults(t *testing.T) {
 			<-release
 			return atFault{spooled{env.Spool}, now}, nil
 		}}
-		set := NewSet(Types{{Name: "told", Configured: func(*config.Upload) *Settings { return settings }}}, log.NewSyncLogger(log.NewLogfmtLogger(&said)), nil)
+		set := NewSet(Types{{Name: "told", Configured: func(*config.Upload) []*Settings { return []*Settings{settings} }}}, log.NewSyncLogger(log.NewLogfmtLogger(&said)), nil)
 		set.UseStorage("", fsx.OS{}, func(string) (string, error) { return path, nil })
 		defer set.Close()
 		set.Reload(t.Context(), nil)

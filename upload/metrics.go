@@ -61,11 +61,11 @@ var (
 	uploadRefused = prometheus.NewDesc("scriptbridge_upload_refused_total",
 		"Values and events that the server refused for good, and that were set aside.", []string{"upload"}, nil)
 	uploadDropped = prometheus.NewDesc("scriptbridge_upload_dropped_total",
-		"Values and events that were lost here, by reason: full (spool.max_bytes), damaged or removed (the spool's file), unavailable (the disk).", []string{"upload", "reason"}, nil)
+		"Values and events that were lost here, by reason: full (spool.max_bytes), damaged or removed (the spool's file), unavailable (the disk), too_old (max_age of remote write).", []string{"upload", "reason"}, nil)
 	uploadRetried = prometheus.NewDesc("scriptbridge_upload_retried_total",
 		"Attempts to send that failed and were made again.", []string{"upload"}, nil)
 	uploadSkipped = prometheus.NewDesc("scriptbridge_upload_skipped_total",
-		"Samples that this kind of upload has no words for, by reason.", []string{"upload", "reason"}, nil)
+		"Samples that this kind of upload has no words for, or that rules of relabelling (relabel) drop, by reason.", []string{"upload", "reason"}, nil)
 )
 
 // Describe gives the families of uploads.

@@ -27,9 +27,10 @@ type Set struct {
 	bridge string
 	// storage gives the path of an upload's spool; nil without --storage.path.
 	storage func(name string) (string, error)
+	page    Page // for those that send what it shows
 
 	supervisor *supervise.Supervisor[*upload] // has those at work, in the order of the table
-	sinks      atomic.Pointer[record.Tee]     // are the same
+	sinks      atomic.Pointer[sinks]          // are the same
 }
 
 // NewSet returns a Set of no upload yet. fatal ends the program; see
@@ -47,6 +48,10 @@ func NewSet(types Types, logger log.Logger, fatal func(error)) *Set {
 func (u *Set) UseStorage(bridge string, disk fsx.FS, storage func(name string) (string, error)) {
 	u.bridge, u.disk, u.storage = bridge, disk, storage
 }
+
+// UsePage gives those who send what the page shows that page: batches must come to it
+// before they come here. It must come before Reload.
+func (u *Set) UsePage(p Page) { u.page = p }
 
 // Validate says which uploads cannot be.
 func (u *Set) Validate(cfg *config.Config) error {
@@ -79,40 +84,63 @@ func (u *Set) Reload(ctx context.Context, cfg *config.Upload) {
 
 // specs are those of the configured uploads. It reads their files.
 func (u *Set) specs(cfg *config.Upload) (specs []supervise.Spec[*upload]) {
-	for _, t := range u.types {
-		if s := t.Configured(cfg); s != nil {
-			specs = append(specs, supervise.Spec[*upload]{Key: t.Name, Fingerprint: s.fingerprint(), New: func(ctx context.Context) *upload {
-				return u.newUpload(ctx, t.Name, s)
-			}})
-		}
+	for _, c := range u.types.Configured(cfg) {
+		specs = append(specs, supervise.Spec[*upload]{Key: c.Name, Fingerprint: c.fingerprint(), New: func(ctx context.Context) *upload {
+			return u.newUpload(ctx, c.Name, c.Settings)
+		}})
 	}
 	return specs
 }
 
 // Put puts a batch into each upload at once, so that none waits for the disk of
-// another.
+// another. What the page shows of it, for those that send that, is found once.
 func (u *Set) Put(b *record.Batch) error {
 	sinks := u.sinks.Load()
 	if sinks == nil {
 		return nil
 	}
-	errs := make([]error, len(*sinks))
+	var shown *record.Batch // nil where nobody wants it now
+	if sinks.shown && shows(b) {
+		with := *b
+		with.Shown = u.page.Shown(b.Source, b.Source.Kind != record.Script && !b.Gone)
+		shown = &with
+	}
+	errs := make([]error, len(sinks.all))
 	var putting sync.WaitGroup
-	for i, one := range *sinks {
-		putting.Go(func() { errs[i] = panics.Try(func() error { return one.Put(b) }) })
+	for i, one := range sinks.all {
+		what := b
+		if one.shown {
+			what = shown
+		}
+		if what != nil {
+			putting.Go(func() { errs[i] = panics.Try(func() error { return one.Put(what) }) })
+		}
 	}
 	putting.Wait()
 	return errors.Join(errs...)
 }
 
+// shows says whether what the page shows is sent with a batch: at each run of a script,
+// and whenever somebody is told that a batch is safe. What other receivers
+// are given, as often as each second, is sent from time to time; see Env.Page.
+func shows(b *record.Batch) bool {
+	return b.Source.Kind == record.Script || b.Source.Acknowledged || b.Gone
+}
+
+// sinks are the uploads that batches go to.
+type sinks struct {
+	all   []*upload
+	shown bool // for one of them at least
+}
+
 // use has batches go to the uploads at work from now on. One that is on its way
 // may still come to those before.
 func (u *Set) use() {
-	var tee record.Tee
-	for _, one := range u.list() {
-		tee = append(tee, one)
+	to := &sinks{all: u.list()}
+	for _, one := range to.all {
+		to.shown = to.shown || one.shown
 	}
-	u.sinks.Store(&tee)
+	u.sinks.Store(to)
 }
 
 func (u *Set) list() []*upload { return u.supervisor.All() }

@@ -85,7 +85,7 @@ func TestSinks(t *testing.T) {
 	if err := s.Put(named("a")); err != nil {
 		t.Error(err)
 	}
-	set.sinks.Store(&record.Tee{slow, broken})
+	set.sinks.Store(&sinks{all: []*upload{at(t, slow), at(t, broken)}})
 	put := make(chan error)
 	go func() { put <- s.Put(named("b")) }()
 	testkit.Await(t, "the others to have it", func() bool { return len(broken.all()) == 1 && len(page.all()) == 2 })
@@ -108,6 +108,14 @@ func TestSinks(t *testing.T) {
 	}
 }
 
+// at is an upload whose spool is open.
+func at(t *testing.T, s Uploader) *upload {
+	one := NewSet(nil, log.NewNopLogger(), nil).newUpload(t.Context(), "told", &Settings{})
+	one.sink = s
+	one.tryDone()
+	return one
+}
+
 // opening is an upload whose spool takes as long to open as a test wants.
 type opening struct {
 	*upload
@@ -121,9 +129,9 @@ type opening struct {
 func newOpening(t *testing.T) *opening {
 	o := &opening{sink: &told{}, log: new(bytes.Buffer), open: make(chan error)}
 	path := filepath.Join(t.TempDir(), "spool")
-	types := Types{{Name: "told", Configured: func(*config.Upload) *Settings {
+	types := Types{{Name: "told", Configured: func(*config.Upload) []*Settings {
 		o.made++
-		return &Settings{Section: o.made, MaxBytes: 1 << 20, New: func(Env) (Uploader, error) { return o.sink, nil }}
+		return []*Settings{{Section: o.made, MaxBytes: 1 << 20, New: func(Env) (Uploader, error) { return o.sink, nil }}}
 	}}}
 	o.set = NewSet(types, log.NewLogfmtLogger(o.log), nil)
 	o.set.UseStorage("", nil, func(string) (string, error) { return path, <-o.open })
@@ -376,5 +384,70 @@ func TestUploadEndsWhileItOpens(t *testing.T) {
 	<-ended
 	if diff := cmp.Diff([]string{"a"}, o.sink.all()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// onlyShown is a page that counts how often it is asked.
+type onlyShown struct{ asked []bool }
+
+func (*onlyShown) Sources() []*record.Source { return nil }
+func (*onlyShown) Process() *record.Shown    { return new(record.Shown) }
+
+func (p *onlyShown) Shown(_ *record.Source, mentioned bool) *record.Shown {
+	p.asked = append(p.asked, mentioned)
+	return &record.Shown{Lines: 7, Whole: !mentioned}
+}
+
+// shownTo is a sink that keeps batches.
+type shownTo struct {
+	told
+	batches []*record.Batch
+}
+
+func (s *shownTo) Put(b *record.Batch) error {
+	s.batches = append(s.batches, b)
+	return nil
+}
+
+// What the page shows is found once for all who send it, as soon as a batch has come
+// and before it is held; others never see it. Of a receiver that acknowledges, it is what
+// the batch spoke of; of others, nothing is sent with a batch.
+func TestShown(t *testing.T) {
+	page, usual, first, second := &onlyShown{}, &shownTo{}, &shownTo{}, &shownTo{}
+	set := NewSet(nil, log.NewNopLogger(), nil)
+	set.UsePage(page)
+	to := &sinks{shown: true}
+	for _, s := range []*shownTo{usual, first, second} {
+		one := at(t, s)
+		one.shown = s != usual
+		to.all = append(to.all, one)
+	}
+	set.sinks.Store(to)
+	for _, source := range []*record.Source{
+		{Kind: record.Script, Name: "script"}, {Kind: record.Receiver, Name: "statsd"}, {Kind: record.Receiver, Name: "coscale", Acknowledged: true},
+	} {
+		b := named("a")
+		b.Source = source
+		if err := set.Put(b); err != nil || b.Shown != nil {
+			t.Errorf("%v, or the batch was changed", err)
+		}
+	}
+	if err := set.Put(&record.Batch{Source: &record.Source{Kind: record.Receiver, Name: "statsd"}, Gone: true}); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(page.asked, []bool{false, true, false}) {
+		t.Errorf("asked for %v", page.asked)
+	}
+	for _, s := range []*shownTo{first, second} {
+		var got []string
+		for _, b := range s.batches {
+			got = append(got, fmt.Sprint(b.Source.Name, " ", b.Shown.Whole, " ", items(b)))
+		}
+		if diff := cmp.Diff([]string{"script true 7", "coscale false 7", "statsd true 7"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	if len(usual.batches) != 4 || slices.ContainsFunc(usual.batches, func(b *record.Batch) bool { return b.Shown != nil }) {
+		t.Errorf("%d batches", len(usual.batches))
 	}
 }

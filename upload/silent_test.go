@@ -36,7 +36,7 @@ func onSilentDisk(t *testing.T, f func(t *testing.T, ways *Set, one *upload, dis
 		disk, said := new(fsxtest.Silent), new(bytes.Buffer)
 		logger := log.NewSyncLogger(log.NewLogfmtLogger(said))
 		settings := &Settings{MaxBytes: 1 << 20, New: func(env Env) (Uploader, error) { return spooled{env.Spool}, nil }}
-		ways := NewSet(Types{{Name: "told", Configured: func(*config.Upload) *Settings { return settings }}}, logger, nil)
+		ways := NewSet(Types{{Name: "told", Configured: func(*config.Upload) []*Settings { return []*Settings{settings} }}}, logger, nil)
 		ways.UseStorage("", disk, func(string) (string, error) { return path, nil })
 		ways.Reload(t.Context(), nil)
 		one := ways.list()[0]

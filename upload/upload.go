@@ -23,6 +23,8 @@ import (
 // spool and sends out of it. It is a unit of the supervisor.
 type upload struct {
 	name    string
+	shown   bool // see Settings.Shown
+	page    Page
 	storage func(name string) (string, error)
 	bridge  string
 	logger  log.Logger
@@ -56,7 +58,7 @@ type upload struct {
 func (u *Set) newUpload(ctx context.Context, name string, settings *Settings) *upload {
 	tried := make(chan struct{})
 	return &upload{
-		name: name, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal, disk: u.disk,
+		name: name, shown: settings.Shown, page: u.page, storage: u.storage, bridge: u.bridge, logger: log.With(u.logger, "upload", name), fatal: u.fatal, disk: u.disk,
 		ctx: ctx, tried: tried, tryDone: sync.OnceFunc(func() { close(tried) }), settings: settings, lost: make(map[string]uint64), silent: make(map[*keeping]bool),
 	}
 }
@@ -122,7 +124,7 @@ func (o *upload) logTrouble(err error) {
 
 // make makes a sink that uses the spool.
 func (o *upload) make(settings *Settings, sp *spool.Spool) (Uploader, error) {
-	return settings.New(Env{Bridge: o.bridge, Spool: sp, Logger: o.logger})
+	return settings.New(Env{Bridge: o.bridge, Spool: sp, Logger: o.logger, Page: o.page})
 }
 
 // open opens the spool, which reads all of it, and makes the sink.
@@ -168,7 +170,13 @@ func (o *upload) flush(put func(*record.Batch) error, while string) {
 
 // items is how many values and events a batch has, and weight what it counts
 // among what is held.
-func items(b *record.Batch) int  { return len(b.Samples) + len(b.Events) }
+func items(b *record.Batch) int {
+	if b.Shown != nil {
+		return b.Shown.Lines
+	}
+	return len(b.Samples) + len(b.Events)
+}
+
 func weight(b *record.Batch) int { return items(b) + 1 }
 
 // What tellLost is about.

@@ -128,7 +128,7 @@ func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request) {
 	p := &uploadPage{
 		frame: s.frame(texts.Visible(v.Name)+" – scriptbridge", "../", now),
 		Name:  texts.Visible(v.Name), Badge: uploadBadge(v), Hidden: s.gate.Hidden(r),
-		Dropped: talliesIn("Dropped", stats.DroppedBy), Skipped: talliesIn("Not queued", stats.Skipped), Refused: stats.Refused > 0,
+		Dropped: talliesIn("Dropped", stats.DroppedBy), Skipped: talliesIn("Left out", stats.Skipped), Refused: stats.Refused > 0,
 	}
 	p.refreshing(r.URL.Query())
 	p.Why = status.CauseOfUpload(v)

@@ -11,15 +11,15 @@ import (
 // Type is this type of upload.
 var Type = upload.Type{Name: "coscale", Configured: configured, Complete: completeAside}
 
-func configured(cfg *config.Upload) *upload.Settings {
+func configured(cfg *config.Upload) []*upload.Settings {
 	c := cfg.CoScale
 	if c == nil {
 		return nil
 	}
-	return &upload.Settings{
-		Section: c, Files: []string{c.AccessTokenFile, c.CAFile}, SecretFile: c.AccessTokenFile, MaxBytes: c.Spool.MaxBytes,
+	return []*upload.Settings{{
+		Section: c, Files: []string{c.AccessTokenFile, c.CAFile}, SecretFiles: []string{c.AccessTokenFile}, MaxBytes: c.Spool.MaxBytes,
 		New: func(env upload.Env) (upload.Uploader, error) { return fromConfig(c, env) },
-	}
+	}}
 }
 
 // callTimeout is for one call of the API, its body included.

@@ -19,15 +19,15 @@ var Type = upload.Type{
 	Complete: func(*spool.Aside) error { return errors.New("what cannot be read is all that was ever set aside") },
 }
 
-func configured(cfg *config.Upload) *upload.Settings {
+func configured(cfg *config.Upload) []*upload.Settings {
 	c := cfg.Instrumental
 	if c == nil {
 		return nil
 	}
-	return &upload.Settings{
-		Section: c, Files: []string{c.APIKeyFile, c.CAFile}, SecretFile: c.APIKeyFile, MaxBytes: c.Spool.MaxBytes,
+	return []*upload.Settings{{
+		Section: c, Files: []string{c.APIKeyFile, c.CAFile}, SecretFiles: []string{c.APIKeyFile}, MaxBytes: c.Spool.MaxBytes,
 		New: func(env upload.Env) (upload.Uploader, error) { return fromConfig(c, env) },
-	}
+	}}
 }
 
 func fromConfig(c *config.UploadInstrumental, env upload.Env) (upload.Uploader, error) {

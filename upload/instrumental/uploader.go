@@ -69,7 +69,7 @@ func newUploader(o uploaderOptions) *Uploader {
 	return &Uploader{o: o, waiting: make(chan struct{}, 1)}
 }
 
-// Stats gives the spool's figures, and what was never queued.
+// Stats gives the spool's figures, and what was left out.
 func (u *Uploader) Stats() spool.Stats { return u.o.Spool.Stats() }
 
 // Put makes lines of a batch and keeps them; it blocks for as long as the disk

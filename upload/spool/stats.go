@@ -32,7 +32,7 @@ type Stats struct {
 	// Refusals are the latest reasons for which something was set aside, the newest
 	// first.
 	Refusals []Refusal
-	// Skipped is what the sink never queued, by reason.
+	// Skipped is what the sink leaves out by intent, by reason.
 	Skipped map[string]uint64
 }
 
@@ -66,6 +66,7 @@ const (
 	Full    = "full"    // the oldest, when MaxBytes was reached
 	Damaged = "damaged" // what could not be read any more
 	Removed = "removed" // what waited in a file that somebody has removed
+	TooOld  = "too_old" // what waited for longer than its sender lets it; only where one bounds that
 )
 
 // Stats gives the figures of now, and waits for nobody.
@@ -139,6 +140,9 @@ func (s *Spool) account(t *Tx) {
 	s.first = t.first
 	s.count.DroppedBy[Full] += t.dropped
 	s.count.DroppedBy[Damaged] += t.damaged
+	if t.tooOld > 0 {
+		s.count.DroppedBy[TooOld] += t.tooOld
+	}
 	if s.count.Sent += t.sent; t.sent > 0 {
 		s.count.LastSent = time.Now()
 	}

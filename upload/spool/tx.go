@@ -27,6 +27,7 @@ type Tx struct {
 	damaged uint64
 	sent    uint64
 	refused uint64
+	tooOld  uint64
 	takes   bool  // see Take
 	adds    int64 // bytes
 	scatter int   // rows of the state that change
@@ -181,6 +182,9 @@ func (t *Tx) Sent(items int) { t.sent += uint64(items) }
 
 // Refused is as Sent.
 func (t *Tx) Refused(items int) { t.refused += uint64(items) }
+
+// TooOld is as Sent, of items that their sender has removed unsent.
+func (t *Tx) TooOld(items int) { t.tooOld += uint64(items) }
 
 // end is what comes last; now is what the queue had before.
 func (t *Tx) end(now total, tx *bolt.Tx) error {
