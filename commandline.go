@@ -68,8 +68,8 @@ func show(text *bytes.Buffer, stdout io.Writer) error {
 // globals are the flags in front of every command that not every command heeds, and
 // those that do.
 var globals = map[string][]string{
-	"config.file":         {commandServe, "check", "try", "uploads", "init"},
-	"config.trusted-path": {commandServe, "check", "try", "uploads", "init", "status"},
+	"config.file":         {commandServe, "check", "try", "uploads", "init", "push", commandWrap},
+	"config.trusted-path": {commandServe, "check", "try", "uploads", "init", "status", "push", commandWrap},
 	"log.level":           {commandServe, "uploads"},
 	"log.format":          {commandServe, "uploads"},
 }

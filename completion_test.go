@@ -34,7 +34,7 @@ discover: [{directory: found}]
 		"other.yml": `scripts:
   - {name: beta, command: ./mark.sh, env: {PASSWORD: "${env:OPERATOR_NONE}"}}
   - {name: gamma, command: ./mark.sh, nosuch: key}
-upload: {coscale: {app_id: x, access_token_file: nosuch}}
+upload: {coscale: {app_id: x, access_token_file: nosuch}, remote_write: [{url: "http://localhost/w"}, {name: other, url: "http://localhost/w"}]}
 `,
 		"broken.yml": "scripts: [\n",
 		"mark.sh":    "#!/bin/sh\n: >" + ran + "\n",
@@ -68,7 +68,9 @@ source =(scriptbridge --completion-script-zsh); words=("$@"); CURRENT=$#; _scrip
 				{"--config.file=nosuch.yml|try| ", ""},
 				{"--config.file=.|try| ", ""},
 				{"try|--dialect| ", "coscale instrumental nagios prometheus scalyr textfile"},
-				{"--config.file=other.yml|uploads|--storage.path=x|retry| ", "coscale"},
+				{"--config.file=other.yml|uploads|--storage.path=x|retry| ", "coscale remote_write remote_write_other"},
+				{"--config.file=other.yml|push|--upload| ", "remote_write remote_write_other"},
+				{"--config.file=other.yml|wrap|--upload|remote_write_| ", "remote_write remote_write_other"},
 				{"try|--|./mark.sh| ", ""},
 			} {
 				words := []string{"scriptbridge"}

@@ -174,7 +174,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	commands := slices.Concat(
 		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app, hints)},
 		cli.Uploads(app, hints),
-		[]cli.Command{cli.Push(app), cli.Wrap(app), cli.Status(app, hints), cli.Init(app)},
+		[]cli.Command{cli.Push(app, hints), cli.Wrap(app, hints), cli.Status(app, hints), cli.Init(app)},
 	)
 	if words, asked := cli.Completes(args); asked {
 		complete(app, words)

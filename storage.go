@@ -130,6 +130,16 @@ func openSpools(folder string, trusted *trust.Policy) (*cli.Storage, error) {
 	return &cli.Storage{Disk: s.disk, Spool: s.upload, Release: s.close}, nil
 }
 
+// inUseError says that another process has the folder.
+type inUseError struct{ holder string }
+
+func (e *inUseError) Error() string {
+	return fmt.Sprintf("another scriptbridge%s uses it: stop that one, or give this one another --storage.path", e.holder)
+}
+
+// Unwrap gives fsx.ErrLocked.
+func (*inUseError) Unwrap() error { return fsx.ErrLocked }
+
 // take takes the folder, for which it waits so long.
 func (s *storage) take(patience time.Duration) error {
 	path := filepath.Join(s.folder, "lock")
@@ -140,8 +150,7 @@ func (s *storage) take(patience time.Duration) error {
 	err = fsx.WaitLock(lock, patience)
 	if errors.Is(err, fsx.ErrLocked) {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 32)) // for people only
-		err = fmt.Errorf("another scriptbridge%s uses it: stop that one, or give this one another --storage.path",
-			strings.TrimRight(" "+string(holder), "\n "))
+		err = &inUseError{strings.TrimRight(" "+string(holder), "\n ")}
 	}
 	var place *fsx.Place
 	if err == nil {

@@ -62,6 +62,18 @@ func (h Hints) uploads() []string {
 	return h.configured(func(cfg *config.Config) []string { return all.Types.Names(&cfg.Upload) })
 }
 
+// destinations are those of uploads that push and wrap can write to.
+func (h Hints) destinations() []string {
+	return h.configured(func(cfg *config.Config) (names []string) {
+		for _, c := range all.Types.Configured(&cfg.Upload) {
+			if isDestination(c) {
+				names = append(names, c.Name)
+			}
+		}
+		return names
+	})
+}
+
 // all are the names of what has a page, but for receivers.
 func (h Hints) all() []string { return slices.Concat(h.scripts(), h.uploads()) }
 

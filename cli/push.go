@@ -22,21 +22,23 @@ import (
 // pushFlags are those of push.
 type pushFlags struct {
 	api            apiFlags
+	destination    destinationFlags
 	data           []string
 	unit, dataType string
 	period         time.Duration
 }
 
 // Push adds push to app.
-func Push(app *kingpin.Application) Command {
+func Push(app *kingpin.Application, hints Hints) Command {
 	f := new(pushFlags)
-	cmd := app.Command("push", "Send points to a CoScale API, in the syntax of coscale-cli's data insert.")
+	cmd := app.Command("push", "Send points to a CoScale API, or by remote write, in the syntax of coscale-cli's data insert.")
 	cmd.Flag("data", "Points, as METRIC:SUBJECT:TIME:VALUE[:DIMENSIONS], with semicolons between them; repeatable. By default they are read from standard input.").StringsVar(&f.data)
 	cmd.Flag("unit", "The unit of metrics that are created.").StringVar(&f.unit)
 	cmd.Flag("data-type", "The data type of metrics that are created: DOUBLE, COUNTER… By default HISTOGRAM if the value is a histogram, otherwise DOUBLE.").StringVar(&f.dataType)
 	cmd.Flag("period", "The period of metrics that are created.").Default("60s").DurationVar(&f.period)
 	f.api.register(cmd)
-	return Command{Name: "push", Run: func(ctx context.Context, e *Env) error { return push(ctx, f, e.Stdin, e.Stderr) }}
+	f.destination.register(cmd, hints)
+	return Command{Name: "push", Run: func(ctx context.Context, e *Env) error { return push(ctx, f, e) }}
 }
 
 // sourceName is what objects say that made them.
@@ -46,26 +48,60 @@ const sourceName = "scriptbridge"
 // are longer, and still far below what a call may hold (8 MiB).
 const maxPush = 1 << 20
 
-// push sends points to a CoScale API. A point that cannot be read or sent is
-// told on stderr and costs no other one; the error is then ErrAlreadyPrinted.
-func push(ctx context.Context, f *pushFlags, stdin io.Reader, stderr io.Writer) error {
-	client, err := f.api.client()
+// push sends points. A point that cannot be read or sent is told on stderr and costs no
+// other one; the error is then ErrAlreadyPrinted.
+func push(ctx context.Context, f *pushFlags, e *Env) error {
+	text, err := f.points(ctx, e.Stdin)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	text := strings.Join(f.data, "\n")
-	if len(f.data) == 0 {
-		all, err := fsx.Do(ctx, func() ([]byte, error) { return io.ReadAll(stdin) })
-		if err != nil {
-			return fmt.Errorf("push: standard input: %w", err)
+	p := &pusher{f: f, stderr: e.Stderr, ids: make(map[string]answer)}
+	if f.destination.upload == "" {
+		if p.client, err = f.api.client(); err != nil {
+			return fmt.Errorf("push: %w", err)
 		}
-		text = string(all)
+		return p.push(ctx, text)
 	}
+	if strings.EqualFold(f.dataType, "COUNT") {
+		return errors.New("push: a COUNT is added up by a bridge that goes on; with --upload give --data-type=COUNTER, and the sum as the value")
+	}
+	to, err := f.destination.open(e)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	p.client = to.client
+	failed := p.push(ctx, text)
+	err = errors.Join(to.deliver(ctx), to.close())
+	var waiting *waitingError
+	if errors.As(err, &waiting) && err.Error() == waiting.Error() { // nothing else
+		fmt.Fprintln(e.Stderr, "scriptbridge: push:", waiting)
+		err = nil
+	}
+	if err != nil {
+		fmt.Fprintln(e.Stderr, "scriptbridge: push:", texts.OneLine(err.Error()))
+		return ErrAlreadyPrinted
+	}
+	return failed
+}
+
+// points are the text of what is to be sent.
+func (f *pushFlags) points(ctx context.Context, stdin io.Reader) (string, error) {
+	if len(f.data) > 0 {
+		return strings.Join(f.data, "\n"), nil
+	}
+	all, err := fsx.Do(ctx, func() ([]byte, error) { return io.ReadAll(stdin) })
+	if err != nil {
+		return "", fmt.Errorf("standard input: %w", err)
+	}
+	return string(all), nil
+}
+
+// push has all points of a text sent to the client's API.
+func (p *pusher) push(ctx context.Context, text string) error {
 	points, bad := coscale.ParsePoints(text)
 	if len(points) == 0 && bad == nil {
 		return errors.New("push: there is no point; write METRIC:SUBJECT:TIME:VALUE into --data or on standard input")
 	}
-	p := &pusher{f: f, client: client, stderr: stderr, ids: make(map[string]answer)}
 	if bad != nil {
 		for line := range strings.Lines(bad.Error()) {
 			p.leaveOut(1, "%s", strings.TrimSuffix(line, "\n"))
@@ -81,7 +117,7 @@ func push(ctx context.Context, f *pushFlags, stdin io.Reader, stderr io.Writer) 
 		points = points[n:]
 	}
 	if p.out > 0 {
-		fmt.Fprintf(stderr, "scriptbridge: push: %d sent, %d left out\n", p.sent, p.out)
+		fmt.Fprintf(p.stderr, "scriptbridge: push: %d sent, %d left out\n", p.sent, p.out)
 		return ErrAlreadyPrinted
 	}
 	return nil

@@ -13,23 +13,26 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/texts"
 	"scriptbridge/script/process"
 )
 
 // wrapFlags are those of wrap.
 type wrapFlags struct {
 	api                       apiFlags
+	destination               destinationFlags
 	category, message, server string
 }
 
 // Wrap adds wrap to app.
-func Wrap(app *kingpin.Application) Command {
+func Wrap(app *kingpin.Application, hints Hints) Command {
 	f := new(wrapFlags)
-	cmd := app.Command("wrap", "Run the command given after --, and report its start, end, exit code and duration to a CoScale API.")
+	cmd := app.Command("wrap", "Run the command given after --, and report its start, end, exit code and duration to a CoScale API, or by remote write.")
 	cmd.Flag("category", "The category of the event that reports the run.").Required().StringVar(&f.category)
 	cmd.Flag("message", "The message of the event: the job's name.").Required().StringVar(&f.message)
 	cmd.Flag("server", "The server to which the event belongs; this host's name by default.").StringVar(&f.server)
 	f.api.register(cmd)
+	f.destination.register(cmd, hints)
 	return Command{Name: "wrap", TakesArgs: true, Run: func(ctx context.Context, e *Env) error { return wrap(ctx, f, e) }}
 }
 
@@ -44,7 +47,7 @@ func wrap(ctx context.Context, f *wrapFlags, e *Env) error {
 	// A signal that ends the program otherwise goes to the command, whose end
 	// is then reported like any other.
 	ctx = context.WithoutCancel(ctx)
-	r := &runReport{f: f, start: time.Now()}
+	r := &runReport{f: f, env: e, start: time.Now()}
 	beginning, cancel := context.WithTimeout(ctx, f.api.timeout)
 	defer cancel()
 	began := make(chan error, 1)
@@ -57,8 +60,12 @@ func wrap(ctx context.Context, f *wrapFlags, e *Env) error {
 	ending, cancel := context.WithTimeout(ctx, f.api.timeout)
 	defer cancel()
 	// What begin could not do, finish tries again, so far as there is time.
-	if err := r.finish(ending, <-began, code, end); err != nil {
-		fmt.Fprintln(e.Stderr, "scriptbridge: wrap: the run is not reported:", err)
+	err = r.finish(ending, <-began, code, end)
+	if r.destination != nil {
+		err = errors.Join(err, r.destination.deliver(ctx), r.destination.close())
+	}
+	if err != nil {
+		fmt.Fprintln(e.Stderr, "scriptbridge: wrap: the run is not reported:", texts.OneLine(err.Error()))
 	}
 	if code != 0 {
 		return &ExitError{code}
@@ -70,6 +77,8 @@ func wrap(ctx context.Context, f *wrapFlags, e *Env) error {
 // one after the other.
 type runReport struct {
 	f                *wrapFlags
+	env              *Env
+	destination      *destination // nil where an API is asked
 	start            time.Time
 	client           *coscale.Client
 	server, category int64
@@ -91,8 +100,12 @@ func (a attributes) String() string {
 	return string(text)
 }
 
-// begin tells of the start: an event that goes on.
+// begin tells of the start: an event that goes on. What is written by remote write says
+// once how a run has ended, and takes no storage before.
 func (r *runReport) begin(ctx context.Context) error {
+	if r.f.destination.upload != "" {
+		return nil
+	}
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}
@@ -114,7 +127,7 @@ func (r *runReport) prepare(ctx context.Context) (err error) {
 			return fmt.Errorf("this host has no name; give --server: %w", err)
 		}
 	}
-	if r.client, err = r.f.api.client(); err != nil {
+	if r.client, err = r.connect(); err != nil {
 		return err
 	}
 	if r.server, err = makeServer(ctx, r.client, name); err != nil {
@@ -128,6 +141,18 @@ func (r *runReport) prepare(ctx context.Context) (err error) {
 		Object: coscale.Object{Name: r.f.category}, AttributeDescriptions: attributeDescriptions, Source: sourceName,
 	})
 	return err
+}
+
+// connect gives a client of what is told.
+func (r *runReport) connect() (*coscale.Client, error) {
+	if r.f.destination.upload == "" {
+		return r.f.api.client()
+	}
+	var err error
+	if r.destination, err = r.f.destination.open(r.env); err != nil {
+		return nil, err
+	}
+	return r.destination.client, nil
 }
 
 // finish tells of the end: the event stops, and the metrics have a point.
