@@ -192,7 +192,7 @@ vet:
 e2e: export SCRIPTBRIDGE_E2E ?= required
 e2e: export SCRIPTBRIDGE_FAULTS ?= short
 e2e: ## run the end-to-end tests (need Debian's prometheus, which has promtool too, and prometheus-node-exporter)
-	$(GO) test -count=1 $(TESTFLAGS) ./e2e
+	$(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e
 
 .PHONY: units
 units: export SCRIPTBRIDGE_E2E ?= required

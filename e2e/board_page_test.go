@@ -127,6 +127,7 @@ receive:
 upload:
   coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 1s}
   instrumental: {api_key_file: key, collector: "127.0.0.1:1"} # where nobody is
+  remote_write: [{url: "http://127.0.0.1:1/api/v1/write", external_labels: {instance: web-1}}]
 textfile: {directory: textfile}
 `, api, there))
 	folder := filepath.Join(dir, "textfile")

@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// ofCollector finds Prometheus's configuration in that of an OpenTelemetry collector.
+var ofCollector = regexp.MustCompile(`(?ms)^receivers:\n  prometheus:\n    config:\n((?:      .*?\n)+)`)
+
 // TestDocsForPrometheus lets promtool check what the docs show of Prometheus's
 // own configuration and rules.
 func TestDocsForPrometheus(t *testing.T) {
@@ -31,8 +34,10 @@ func TestDocsForPrometheus(t *testing.T) {
 		for _, m := range yaml.FindAllStringSubmatch(string(text), -1) {
 			what := ""
 			switch {
-			case regexp.MustCompile(`(?m)^(scrape_configs|rule_files):`).MatchString(m[1]):
+			case regexp.MustCompile(`(?m)^(scrape_configs|rule_files|storage):`).MatchString(m[1]):
 				what = "config"
+			case ofCollector.MatchString(m[1]): // the part that Prometheus's code reads
+				what, m[1] = "config", regexp.MustCompile(`(?m)^      `).ReplaceAllString(ofCollector.FindStringSubmatch(m[1])[1], "")
 			case regexp.MustCompile(`(?m)^groups:`).MatchString(m[1]):
 				what = "rules"
 			default:

@@ -88,10 +88,15 @@ func (p *process) text() string {
 
 func start(t testing.TB, dir, name string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(name, args...), done: make(chan struct{})}
+	return startCommand(t, dir, exec.Command(name, args...))
+}
+
+func startCommand(t testing.TB, dir string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = p, p
-	p.cmd.Env = append(os.Environ(), "E2E_MARK="+dir)
+	p.cmd.Env = append(os.Environ(), append(cmd.Env, "E2E_MARK="+dir)...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +107,19 @@ func start(t testing.TB, dir, name string, args ...string) *process {
 	t.Cleanup(func() {
 		p.stop()
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", filepath.Base(name), p.text())
+			t.Logf("log of %s:\n%s", filepath.Base(cmd.Path), p.text())
 		}
 	})
 	return p
 }
 
 func (p *process) signal(s os.Signal) { p.cmd.Process.Signal(s) }
+
+// kill ends it as a power cut does.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
 
 func (p *process) stop() {
 	p.signal(syscall.SIGTERM)
@@ -132,6 +143,13 @@ func startBridge(t testing.TB, dir, config string, flags ...string) *bridge {
 	t.Helper()
 	args := append([]string{"--config.file=" + config, "--web.listen-address=127.0.0.1:0"}, flags...)
 	b := &bridge{process: start(t, dir, program, args...)}
+	b.awaitListening(t)
+	return b
+}
+
+// awaitListening waits until it says where it listens.
+func (b *bridge) awaitListening(t testing.TB) {
+	t.Helper()
 	eventually(t, "the bridge to listen", func() error {
 		m := listeningOn.FindStringSubmatch(b.text())
 		if m == nil {
@@ -140,7 +158,6 @@ func startBridge(t testing.TB, dir, config string, flags ...string) *bridge {
 		b.address = m[1]
 		return nil
 	})
-	return b
 }
 
 func (b *bridge) page(t testing.TB) string {
@@ -171,7 +188,10 @@ func eventually(t testing.TB, what string, ask func() error) {
 // prom is a running Prometheus.
 type prom struct {
 	*process
-	api string
+	api     string
+	dir     string
+	address string
+	flags   []string
 }
 
 // startPrometheus starts one that scrapes a bridge every second.
@@ -185,20 +205,24 @@ scrape_configs:
 `, target))
 }
 
-func startPrometheusWith(t *testing.T, config string) *prom {
+func startPrometheusWith(t *testing.T, config string, flags ...string) *prom {
 	t.Helper()
-	binary := need(t, "prometheus")
-	dir := t.TempDir()
-	address := testkit.FreeAddress()
-	write(t, dir, "prometheus.yml", config)
-	p := &prom{api: "http://" + address + "/api/v1/"}
-	p.process = start(t, dir, binary, "--config.file=prometheus.yml", "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--log.level=warn")
+	p := &prom{dir: t.TempDir(), address: testkit.FreeAddress(), flags: flags}
+	p.api = "http://" + p.address + "/api/v1/"
+	write(t, p.dir, "prometheus.yml", config)
+	p.begin(t)
+	return p
+}
+
+// begin starts it, with what it has stored before.
+func (p *prom) begin(t *testing.T) {
+	t.Helper()
+	p.process = start(t, p.dir, need(t, "prometheus"), append([]string{"--config.file=prometheus.yml", "--storage.tsdb.path=" + filepath.Join(p.dir, "data"),
+		"--web.listen-address=" + p.address, "--log.level=warn"}, p.flags...)...)
 	eventually(t, "Prometheus to be ready", func() error {
-		_, err := get("http://" + address + "/-/ready")
+		_, err := get("http://" + p.address + "/-/ready")
 		return err
 	})
-	return p
 }
 
 // sample is one element of an instant vector.

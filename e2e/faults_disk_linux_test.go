@@ -13,8 +13,10 @@ import (
 
 // TestFaultDisk: a full disk is a 503, and nothing that was acknowledged before
 // or after is lost.
-func TestFaultDisk(t *testing.T) {
-	l := newLab(t)
+func TestFaultDisk(t *testing.T) { withEach(t, faultOfDisk) }
+
+func faultOfDisk(t *testing.T, to *labUpload) {
+	l := newLab(t, to)
 	l.smallDisk("4m")
 	open := make(chan struct{})
 	l.peer.misbehave(holding(open)) // so that something waits, and it is not this that is told
@@ -42,7 +44,7 @@ func TestFaultDisk(t *testing.T) {
 	l.well()
 	l.nothingAside()
 	l.onlyFailed("503")
-	report(t, faultFull, seconds(lasts), o, fmt.Sprintf("503, %s; what scripts said meanwhile: `scriptbridge_upload_dropped_total{reason=\"unavailable\"}` %v", toldDown, counted))
+	report(t, to.row+faultFull, seconds(lasts), o, fmt.Sprintf("503, %s; what scripts said meanwhile: `scriptbridge_upload_dropped_total{reason=\"unavailable\"}` %v", toldDown, counted))
 }
 
 // fill takes all the room that a disk has.
@@ -62,8 +64,10 @@ func fill(t *testing.T, name string) {
 
 // TestFaultReadOnly: a start on a read-only disk fails with the reason, and a
 // later one finds all that waits.
-func TestFaultReadOnly(t *testing.T) {
-	l := newLab(t)
+func TestFaultReadOnly(t *testing.T) { withEach(t, faultOfReadOnly) }
+
+func faultOfReadOnly(t *testing.T, to *labUpload) {
+	l := newLab(t, to)
 	l.smallDisk("16m")
 	l.peer.away()
 	l.begin()
@@ -86,7 +90,7 @@ func TestFaultReadOnly(t *testing.T) {
 	l.awaitLoad(20)
 	o := l.settle()
 	l.onlyFailed(noAnswer, "503")
-	report(t, faultReadOnly, "once", o, "the start fails with the reason")
+	report(t, to.row+faultReadOnly, "once", o, "the start fails with the reason")
 }
 
 // smallDisk mounts a disk of so many bytes for the lab's storage folder.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// folderFaults are what may befall the storage folder while it is in use.
-var folderFaults = []struct {
+// folderFault is what may befall the storage folder while it is in use.
+type folderFault struct {
 	name string
 	harm func(l *lab) error
 	// mend undoes it; nil: the bridge goes on by itself. Until then nothing is
@@ -23,7 +23,11 @@ var folderFaults = []struct {
 	reason string
 	// forgets says that sessions and ids are lost, too.
 	forgets bool
-}{
+	// upload says that it befalls the upload's own file, whichever upload that is.
+	upload bool
+}
+
+var folderFaults = []folderFault{
 	{
 		name: "the folder is moved away, and back", line: "the folder was moved away, removed or replaced while it was in use",
 		harm: func(l *lab) error { return os.Rename(l.storage, l.storage+".gone") },
@@ -44,9 +48,9 @@ var folderFaults = []struct {
 		mend: func(l *lab) error { return os.Rename(l.at("gone"), l.at("uploads")) },
 	},
 	{
-		name: "the upload's file is moved away, and back", line: "it was moved away while it was in use",
-		harm: func(l *lab) error { return os.Rename(l.at("uploads/coscale"), l.at("uploads/gone")) },
-		mend: func(l *lab) error { return os.Rename(l.at("uploads/gone"), l.at("uploads/coscale")) },
+		name: "the upload's file is moved away, and back", upload: true, line: "it was moved away while it was in use",
+		harm: func(l *lab) error { return os.Rename(l.spool(), l.at("uploads/gone")) },
+		mend: func(l *lab) error { return os.Rename(l.at("uploads/gone"), l.spool()) },
 	},
 	{
 		name: "the folder is removed; later a restart", line: "the folder was removed while it was in use", reason: "removed", forgets: true,
@@ -61,16 +65,16 @@ var folderFaults = []struct {
 		mend: func(l *lab) error { l.end(); return l.try() },
 	},
 	{
-		name: "the upload's file is removed", line: "the spool was removed while it was in use", reason: "removed",
-		harm: func(l *lab) error { return os.Remove(l.at("uploads/coscale")) },
+		name: "the upload's file is removed", upload: true, line: "the spool was removed while it was in use", reason: "removed",
+		harm: func(l *lab) error { return os.Remove(l.spool()) },
 	},
 	{
-		name: "the upload's file is cut to its first 8 KiB", line: "the spool", reason: "damaged",
-		harm: func(l *lab) error { return os.Truncate(l.at("uploads/coscale"), 8192) },
+		name: "the upload's file is cut to its first 8 KiB", upload: true, line: "the spool", reason: "damaged",
+		harm: func(l *lab) error { return os.Truncate(l.spool(), 8192) },
 	},
 	{
-		name: "the upload's file is emptied", line: "the spool", reason: "damaged",
-		harm: func(l *lab) error { return os.Truncate(l.at("uploads/coscale"), 0) },
+		name: "the upload's file is emptied", upload: true, line: "the spool", reason: "damaged",
+		harm: func(l *lab) error { return os.Truncate(l.spool(), 0) },
 	},
 	{
 		name: "the file of ids is cut to its first 8 KiB", line: "the file of ids was lost while it was in use",
@@ -82,65 +86,76 @@ var folderFaults = []struct {
 	},
 }
 
-// at is a path in the storage folder.
+// at is a path in the storage folder, and spool that of the upload's file.
 func (l *lab) at(name string) string { return filepath.Join(l.storage, name) }
+
+func (l *lab) spool() string { return l.at("uploads/" + l.upload.name) }
 
 // TestFaultFolder harms the storage folder while much waits in it. While it is
 // not what it was, nothing is acknowledged; what is lost with it is counted.
 func TestFaultFolder(t *testing.T) {
 	for _, c := range folderFaults {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
-			open := make(chan struct{})
-			l.peer.misbehave(holding(open)) // so that something waits, and it is not this that is told
-			l.begin()
-			l.awaitLoad(100)
-			l.awaitMetric(up, 1)
-			if err := c.harm(l); err != nil {
-				t.Fatal(err)
+		for _, to := range []*labUpload{toCoScale, toRemoteWrite} {
+			if to == toCoScale || c.upload {
+				t.Run(to.row+c.name, func(t *testing.T) {
+					t.Parallel()
+					c.try(t, to)
+				})
 			}
-			extent, told := "at once", "a line at level error"
-			if c.mend != nil {
-				lasts := long(20 * time.Second)
-				l.unacknowledged(c.line, lasts)
-				extent, told = seconds(lasts), "503, "+toldDown
-			} else {
-				l.awaitErrorLine(c.line)
-			}
-			counted := 0.0
-			if c.reason != "" {
-				counted = l.dropped(c.reason)
-				l.mayLose()
-			}
-			if c.mend != nil {
-				if err := c.mend(l); err != nil {
-					t.Fatal(err)
-				}
-			}
-			l.awaitLoad(40)
-			// What is on the disk now is what the next one begins with.
-			l.kill()
-			l.start()
-			close(open)
-			l.awaitLoad(40)
-			o := l.settle()
-			l.well()
-			l.nothingAside()
-			if o.lost > int(counted) {
-				t.Errorf("%d acknowledged values and events are lost, and %v were counted", o.lost, counted)
-			}
-			if c.reason != "" {
-				told += fmt.Sprintf(", `scriptbridge_upload_dropped_total{reason=%q}` %v (with those of scripts)", c.reason, counted)
-			}
-			answers := []string{noAnswer, "503"}
-			if c.forgets {
-				answers = append(answers, "401", "404", unknownID)
-			}
-			l.onlyFailed(answers...)
-			report(t, folderRow(c.name), extent, o, told)
-		})
+		}
 	}
+}
+
+func (c *folderFault) try(t *testing.T, to *labUpload) {
+	t.Helper()
+	l := newLab(t, to)
+	open := make(chan struct{})
+	l.peer.misbehave(holding(open)) // so that something waits, and it is not this that is told
+	l.begin()
+	l.awaitLoad(100)
+	l.awaitMetric(l.figure("up"), 1)
+	if err := c.harm(l); err != nil {
+		t.Fatal(err)
+	}
+	extent, told := "at once", "a line at level error"
+	if c.mend != nil {
+		lasts := long(20 * time.Second)
+		l.unacknowledged(c.line, lasts)
+		extent, told = seconds(lasts), "503, "+toldDown
+	} else {
+		l.awaitErrorLine(c.line)
+	}
+	counted := 0.0
+	if c.reason != "" {
+		counted = l.dropped(c.reason)
+		l.mayLose()
+	}
+	if c.mend != nil {
+		if err := c.mend(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.awaitLoad(40)
+	// What is on the disk now is what the next one begins with.
+	l.kill()
+	l.start()
+	close(open)
+	l.awaitLoad(40)
+	o := l.settle()
+	l.well()
+	l.nothingAside()
+	if o.lost > int(counted) {
+		t.Errorf("%d acknowledged values and events are lost, and %v were counted", o.lost, counted)
+	}
+	if c.reason != "" {
+		told += fmt.Sprintf(", `scriptbridge_upload_dropped_total{reason=%q}` %v (with those of scripts)", c.reason, counted)
+	}
+	answers := []string{noAnswer, "503"}
+	if c.forgets {
+		answers = append(answers, "401", "404", unknownID)
+	}
+	l.onlyFailed(answers...)
+	report(t, to.row+folderRow(c.name), extent, o, told)
 }
 
 // unacknowledged sees that for a while no request is acknowledged, and that it is
@@ -170,7 +185,7 @@ func (l *lab) awaitErrorLine(has string) {
 // dropped waits until what was lost is counted.
 func (l *lab) dropped(reason string) (n float64) {
 	l.t.Helper()
-	series := fmt.Sprintf(`scriptbridge_upload_dropped_total{reason=%q,upload="coscale"}`, reason)
+	series := fmt.Sprintf(`scriptbridge_upload_dropped_total{reason=%q,upload=%q}`, reason, l.upload.name)
 	eventually(l.t, series+" to count", func() error {
 		n, _ = l.metric(series)
 		if n == 0 {

@@ -24,7 +24,8 @@ type lab struct {
 	dir     string
 	storage string
 	binary  string
-	peer    *peer
+	upload  *labUpload
+	peer    labPeer
 	address string // of the bridge, which keeps it over restarts
 	stdout  *os.File
 	env     []string
@@ -50,15 +51,54 @@ const (
 	labClients = 4
 )
 
+// labUpload is an upload that the faults are tried with.
+type labUpload struct {
+	name string
+	row  string // what its rows of the table begin with
+	peer func(t *testing.T) labPeer
+	// config is its section, with the address of the peer.
+	config string
+}
+
+// labPeer is the other end of it.
+type labPeer interface {
+	at() string
+	misbehave(fault)
+	away()
+	back(*testing.T)
+	// missing are those of some points and events that have not arrived, and repeated the
+	// events that arrived more than once, where that is not the same as once.
+	missing(wanted map[string]bool) []string
+	repeated() []string
+}
+
+var (
+	toCoScale = &labUpload{
+		name: "coscale", peer: func(t *testing.T) labPeer { return newPeer(t) },
+		config: `coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 1s, name_suffix: ""}`,
+	}
+	toRemoteWrite = &labUpload{
+		name: "remote_write", row: "remote write: ", peer: func(t *testing.T) labPeer { return newLabWritePeer(t) },
+		config: `remote_write: [{url: "http://%s/api/v1/write", remote_timeout: 5s, external_labels: {instance: web-1}}]`,
+	}
+)
+
+// withEach tries a fault with each upload.
+func withEach(t *testing.T, try func(t *testing.T, to *labUpload)) {
+	for _, to := range []*labUpload{toCoScale, toRemoteWrite} {
+		t.Run(to.name, func(t *testing.T) { try(t, to) })
+	}
+}
+
 // newLab makes a lab whose bridge is not started yet.
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, to *labUpload) *lab {
 	t.Helper()
 	if faults == "" {
 		t.Skip("make faults runs it, or SCRIPTBRIDGE_FAULTS=short")
 	}
 	dir := t.TempDir()
 	l := &lab{
-		t: t, dir: dir, storage: filepath.Join(dir, "store"), binary: program, peer: newPeer(t), address: testkit.FreeAddress(),
+		t: t, dir: dir, storage: filepath.Join(dir, "store"), binary: program, upload: to, peer: to.peer(t), address: testkit.FreeAddress(),
 		points: make(map[string]bool), events: make(map[string]bool), failed: make(map[string]int), doubtful: make(map[string]bool),
 		client: http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
@@ -69,7 +109,7 @@ case $1 in
 -d) date +%s%N >>"$2"; echo 'M1 1'; echo "E1 0 0 \"$2 $(date +%s%N) `+strings.Repeat("x", 1000)+`\" \"{}\" S" ;;
 esac
 `)
-	l.configure(l.peer.address)
+	l.configure(l.peer.at())
 	return l
 }
 
@@ -85,8 +125,8 @@ func (l *lab) configure(upload string) {
 	fmt.Fprintf(&config, `receive:
   coscale: {app_id: shop, access_tokens_file: token}
 upload:
-  coscale: {url: "http://%s", app_id: shop, access_token_file: token, server: web-1, interval: 1s, name_suffix: ""}
-`, upload)
+  %s
+`, fmt.Sprintf(l.upload.config, upload))
 	write(l.t, l.dir, "lab.yml", config.String())
 }
 
@@ -202,8 +242,8 @@ func (l *lab) settle() outcome {
 		l.t.Errorf("%d acknowledged points and events have not arrived, such as %q; the log:\n%s", len(missing), missing[0], tail(l.log(), 4000))
 	}
 	if len(l.doubtful) > 0 { // these may still wait, too: their times are long past, unlike those of scripts
-		eventually(l.t, oldest+" < 1000", func() error {
-			if age, ok := l.metric(oldest); !ok || age >= 1000 {
+		eventually(l.t, "what waits to be no older than 1000 s", func() error {
+			if age, ok := l.metric(l.figure("oldest_age_seconds")); !ok || age >= 1000 {
 				return fmt.Errorf("it is %v (%v)", age, ok)
 			}
 			return nil
@@ -283,6 +323,11 @@ func (l *lab) metric(series string) (v float64, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// figure is the name of a series of the upload.
+func (l *lab) figure(of string) string {
+	return fmt.Sprintf("scriptbridge_upload_%s{upload=%q}", of, l.upload.name)
 }
 
 // awaitMetric waits until a series has a value.
@@ -368,10 +413,10 @@ func (l *lab) awaitFailures(n int) {
 // on saying so.
 func (l *lab) down(why string, d time.Duration) {
 	l.t.Helper()
-	l.awaitMetric(up, 0)
+	l.awaitMetric(l.figure("up"), 0)
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		l.during(200 * time.Millisecond)
-		if v, ok := l.metric(up); !ok || v != 0 {
+		if v, ok := l.metric(l.figure("up")); !ok || v != 0 {
 			l.t.Fatalf("it says that all is well (%v, %v):\n%s", v, ok, tail(l.log(), 2000))
 		}
 	}
@@ -389,10 +434,10 @@ func (l *lab) well() {
 	l.t.Helper()
 	sent := 0.0
 	for progress := time.Now(); time.Since(progress) < patience; {
-		if v, ok := l.metric(up); ok && v == 1 {
+		if v, ok := l.metric(l.figure("up")); ok && v == 1 {
 			return
 		}
-		if now, ok := l.metric(`scriptbridge_upload_sent_total{upload="coscale"}`); ok && now > sent {
+		if now, ok := l.metric(l.figure("sent_total")); ok && now > sent {
 			sent, progress = now, time.Now()
 		}
 		l.during(100 * time.Millisecond)
@@ -413,10 +458,10 @@ func errorLines(log string) string {
 // nothingAside sees that nothing was refused for good.
 func (l *lab) nothingAside() {
 	l.t.Helper()
-	if text, err := os.ReadFile(refusedFile(l.storage)); err == nil {
+	if text, err := os.ReadFile(l.spool() + ".refused"); err == nil {
 		l.t.Errorf("something was set aside:\n%s", tail(string(text), 1000))
 	}
-	if refused, ok := l.metric(`scriptbridge_upload_refused_total{upload="coscale"}`); !ok || refused != 0 {
+	if refused, ok := l.metric(l.figure("refused_total")); !ok || refused != 0 {
 		l.t.Errorf("%v were refused for good (%v)", refused, ok)
 	}
 }

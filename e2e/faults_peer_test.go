@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,98 +15,176 @@ import (
 
 // peerFaults are the ways in which a peer is not the API, or not well. Each
 // lasts for the time that is given, a minute where none is.
-var peerFaults = []struct {
+type peerFault struct {
 	name  string
 	fault fault  // nil: there is no peer
 	told  string // what an error line has; empty: it is not known to be a fault
 	lasts time.Duration
-}{
-	{name: "404 with a page", fault: html(http.StatusNotFound), told: "404"},
-	{name: "403 with a page", fault: html(http.StatusForbidden), told: "403"},
-	{name: "413 with a page", fault: html(http.StatusRequestEntityTooLarge), told: "413"},
-	{name: "400 with a page", fault: html(http.StatusBadRequest), told: "400"},
-	{name: "502 with a page", fault: html(http.StatusBadGateway), told: "502"},
-	{name: "200 with a page", fault: html(http.StatusOK), told: "<html>"},
-	{name: "200 with nothing", fault: answering(http.StatusOK, "application/json", ""), told: "empty"},
-	{name: "200 with other JSON", fault: answering(http.StatusOK, "application/json", `{"status":"ok"}`), told: "status"},
-	{name: "a redirect to a login page", fault: redirecting, told: "login.example.org"},
+	// written is what an error line of remote write has; no: there it is not tried, or no
+	// fault that passes.
+	written string
+}
+
+const no = "no"
+
+var peerFaults = []peerFault{
+	{name: "404 with a page", written: "404", fault: html(http.StatusNotFound), told: "404"},
+	{name: "403 with a page", written: "403", fault: html(http.StatusForbidden), told: "403"},
+	{name: "413 with a page", written: no, fault: html(http.StatusRequestEntityTooLarge), told: "413"},
+	{name: "400 with a page", written: no, fault: html(http.StatusBadRequest), told: "400"},
+	{name: "502 with a page", written: "502", fault: html(http.StatusBadGateway), told: "502"},
+	{name: "200 with a page", written: "HTML page", fault: html(http.StatusOK), told: "<html>"},
+	{name: "200 with nothing", written: "does not say how much it has written", fault: answering(http.StatusOK, "application/json", ""), told: "empty"},
+	{name: "200 with other JSON", written: no, fault: answering(http.StatusOK, "application/json", `{"status":"ok"}`), told: "status"},
+	{name: "a redirect to a login page", written: "redirects to a page", fault: redirecting, told: "login.example.org"},
 	{
-		name: "404 in the API's own form, for everything", told: "There is no receiver here",
+		name: "404 in the API's own form, for everything", written: no, told: "There is no receiver here",
 		fault: answering(http.StatusNotFound, "application/json", `{"msg":"There is no receiver here."}`),
 	},
-	{name: "429 with Retry-After", told: "429", fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	{name: "429 with Retry-After", told: "429", written: "429", fault: func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "slow down", http.StatusTooManyRequests)
 	}},
-	{name: "connections that are cut after the work is done", fault: deaf, told: "connection reset"},
-	{name: "no answer", fault: silent, told: "Client.Timeout exceeded", lasts: 2 * time.Minute},
+	{name: "connections that are cut after the work is done", written: "connection reset", fault: deaf, told: "connection reset"},
+	{name: "no answer", fault: silent, told: "Client.Timeout exceeded", written: "deadline exceeded", lasts: 2 * time.Minute},
 	{name: "answers after 2 s", fault: slow(2 * time.Second)},
-	{name: "gone", told: "connection refused"},
+	{name: "gone", written: "connection refused", told: "connection refused"},
 }
 
 // TestFaultPeer: a peer that is not the API, or not well, for a minute: nothing
 // is lost, nothing is set aside, and it is told.
 func TestFaultPeer(t *testing.T) {
 	for _, c := range peerFaults {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
-			if c.lasts == 0 {
-				c.lasts = time.Minute
-			} else if !full {
-				t.Skip("it lasts for longer than the short form: make faults")
+		for _, to := range []*labUpload{toCoScale, toRemoteWrite} {
+			if to == toCoScale || c.written != no {
+				t.Run(to.row+c.name, func(t *testing.T) {
+					t.Parallel()
+					c.try(t, to)
+				})
 			}
-			l.begin()
-			l.awaitLoad(10)
-			l.awaitMetric(up, 1)
-			if c.fault != nil {
-				l.peer.misbehave(c.fault)
-			} else {
-				l.peer.away()
-			}
-			told := "—"
-			if c.lasts > time.Minute { // which is a request's time
-				l.during(time.Minute)
-			}
-			if c.told != "" {
-				l.down(c.told, long(c.lasts))
-				told = toldDown
-			} else {
-				l.during(long(c.lasts))
-			}
-			l.awaitLoad(10)
-			if c.fault != nil {
-				l.peer.misbehave(nil)
-			} else {
-				l.peer.back(t)
-			}
-			o := l.settle()
-			l.well()
-			l.nothingAside()
-			l.onlyFailed()
-			report(t, peerRow(c.name), seconds(long(c.lasts)), o, told)
-		})
+		}
 	}
 }
 
-// peer is the other end of an upload: this project's own half of CoScale's API,
-// which notes what it was given and can be made to misbehave.
-type peer struct {
+func (c *peerFault) try(t *testing.T, to *labUpload) {
+	t.Helper()
+	l := newLab(t, to)
+	lasts, why := c.lasts, c.told
+	if to == toRemoteWrite {
+		why, lasts = c.written, min(lasts, time.Minute) // a request takes 5 s here, not a minute
+	}
+	if lasts == 0 {
+		lasts = time.Minute
+	} else if !full {
+		t.Skip("it lasts for longer than the short form: make faults")
+	}
+	l.begin()
+	l.awaitLoad(10)
+	l.awaitMetric(l.figure("up"), 1)
+	if c.fault != nil {
+		l.peer.misbehave(c.fault)
+	} else {
+		l.peer.away()
+	}
+	told := "—"
+	if lasts > time.Minute { // which is a request's time
+		l.during(time.Minute)
+	}
+	if why != "" {
+		l.down(why, long(lasts))
+		told = toldDown
+	} else {
+		l.during(long(lasts))
+	}
+	l.awaitLoad(10)
+	if c.fault != nil {
+		l.peer.misbehave(nil)
+	} else {
+		l.peer.back(t)
+	}
+	o := l.settle()
+	l.well()
+	l.nothingAside()
+	l.onlyFailed()
+	report(t, to.peerRow(c.name), seconds(long(lasts)), o, told)
+}
+
+// front is where a peer is reached: it can go away, and be made to misbehave.
+type front struct {
 	address string
-	api     *server.Handler
+	api     http.Handler
 	server  *http.Server
 	served  sync.WaitGroup
 
 	// fault, where there is one, is what answers instead of the API. It is given
 	// the API for what it lets through.
 	fault atomic.Pointer[fault]
+}
 
+type fault func(w http.ResponseWriter, r *http.Request, api http.Handler)
+
+// open begins to serve at an address of its own, until the test ends.
+func (f *front) open(t testing.TB, api http.Handler) {
+	t.Helper()
+	f.api = api
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.address = l.Addr().String()
+	f.serve(l)
+	t.Cleanup(func() {
+		f.server.Close()
+		f.served.Wait()
+	})
+}
+
+func (f *front) serve(l net.Listener) {
+	f.server = &http.Server{Handler: f}
+	server := f.server
+	f.served.Go(func() { server.Serve(l) })
+}
+
+// away ends the peer; back begins it again at the same address.
+func (f *front) away() { f.server.Close() }
+
+func (f *front) back(t *testing.T) {
+	t.Helper()
+	var l net.Listener
+	eventually(t, "the peer's address to be free", func() (err error) {
+		l, err = net.Listen("tcp", f.address)
+		return err
+	})
+	f.serve(l)
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if fault := f.fault.Load(); fault != nil {
+		(*fault)(w, r, f.api)
+		return
+	}
+	f.api.ServeHTTP(w, r)
+}
+
+func (f *front) at() string { return f.address }
+
+// misbehave puts a fault in the API's place; nil: it is honest again.
+func (f *front) misbehave(fault fault) {
+	if fault == nil {
+		f.fault.Store(nil)
+		return
+	}
+	f.fault.Store(&fault)
+}
+
+// peer is the other end of CoScale's upload: this project's own half of the API, which
+// notes what it was given.
+type peer struct {
+	front
 	mu     sync.Mutex
 	points map[string]int // how often each arrived
 	events map[string]int
 }
-
-type fault func(w http.ResponseWriter, r *http.Request, api http.Handler)
 
 func newPeer(t *testing.T) *peer {
 	t.Helper()
@@ -119,55 +196,9 @@ func newPeer(t *testing.T) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.api = api
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.address = l.Addr().String()
-	p.serve(l)
-	t.Cleanup(func() {
-		p.server.Close()
-		p.served.Wait()
-		api.Close()
-	})
+	t.Cleanup(func() { api.Close() }) // when nobody is served any more
+	p.open(t, api)
 	return p
-}
-
-func (p *peer) serve(l net.Listener) {
-	p.server = &http.Server{Handler: p}
-	server := p.server
-	p.served.Go(func() { server.Serve(l) })
-}
-
-// away ends the peer; back begins it again at the same address.
-func (p *peer) away() { p.server.Close() }
-
-func (p *peer) back(t *testing.T) {
-	t.Helper()
-	var l net.Listener
-	eventually(t, "the peer's address to be free", func() (err error) {
-		l, err = net.Listen("tcp", p.address)
-		return err
-	})
-	p.serve(l)
-}
-
-func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if f := p.fault.Load(); f != nil {
-		(*f)(w, r, p.api)
-		return
-	}
-	p.api.ServeHTTP(w, r)
-}
-
-// misbehave puts a fault in the API's place; nil: it is honest again.
-func (p *peer) misbehave(f fault) {
-	if f == nil {
-		p.fault.Store(nil)
-		return
-	}
-	p.fault.Store(&f)
 }
 
 // Put is the record.Sink of the API's half.
@@ -278,5 +309,3 @@ func secretFile(t *testing.T, dir string) {
 	t.Helper()
 	chmod(t, write(t, dir, "token", "open-sesame-open-sesame\n"), 0o600)
 }
-
-func refusedFile(storage string) string { return filepath.Join(storage, "uploads", "coscale.refused") }

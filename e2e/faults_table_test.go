@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The rows of the table of docs/reliability.md, with peerRow and folderRow.
+// The rows of the table of docs/reliability.md, with peerRow and folderRow; those of remote write have a word in front.
 const (
 	faultKill     = "`kill -9`"
 	faultChain    = "the lower of two chained bridges restarted, every other time by `kill -9`"
@@ -22,8 +22,14 @@ const (
 	faultClock    = "clock set by +6 h, back, −6 h, +400 d, back"
 )
 
-func peerRow(name string) string   { return "API: " + name }
 func folderRow(name string) string { return "storage: " + name }
+
+func (to *labUpload) peerRow(name string) string {
+	if to == toCoScale {
+		return "API: " + name
+	}
+	return to.row + name
+}
 
 // faultRows are all rows, in the order of the table.
 func faultRows() []string {
@@ -32,7 +38,20 @@ func faultRows() []string {
 		rows = append(rows, folderRow(f.name))
 	}
 	for _, f := range peerFaults {
-		rows = append(rows, peerRow(f.name))
+		rows = append(rows, toCoScale.peerRow(f.name))
+	}
+	for _, name := range []string{faultKill, faultFull, faultReadOnly, faultClock} {
+		rows = append(rows, toRemoteWrite.row+name)
+	}
+	for _, f := range folderFaults {
+		if f.upload {
+			rows = append(rows, toRemoteWrite.row+folderRow(f.name))
+		}
+	}
+	for _, f := range peerFaults {
+		if f.written != no {
+			rows = append(rows, toRemoteWrite.peerRow(f.name))
+		}
 	}
 	return rows
 }
@@ -138,7 +157,9 @@ func TestFaultsTable(t *testing.T) {
 	}
 	mayLose := make(map[string]bool)
 	for _, f := range folderFaults {
-		mayLose[folderRow(f.name)] = f.reason != ""
+		for _, to := range []*labUpload{toCoScale, toRemoteWrite} {
+			mayLose[to.row+folderRow(f.name)] = f.reason != ""
+		}
 	}
 	for _, name := range faultRows() {
 		var acknowledged, arrived, lost, twice int

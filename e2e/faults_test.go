@@ -31,15 +31,12 @@ func times(n int) int {
 	return max(n/100, 4)
 }
 
-const (
-	up     = `scriptbridge_upload_up{upload="coscale"}`
-	oldest = `scriptbridge_upload_oldest_age_seconds{upload="coscale"}`
-)
-
 // TestFaultKill: killed at any moment, again and again, while the peer comes and
 // goes, it has what it acknowledged.
-func TestFaultKill(t *testing.T) {
-	l := newLab(t)
+func TestFaultKill(t *testing.T) { withEach(t, faultOfKills) }
+
+func faultOfKills(t *testing.T, to *labUpload) {
+	l := newLab(t, to)
 	l.begin()
 	kills := times(500)
 	for i := range kills {
@@ -60,16 +57,16 @@ func TestFaultKill(t *testing.T) {
 	o := l.settle()
 	l.nothingAside()
 	l.onlyFailed(noAnswer, "503")
-	report(t, faultKill, fmt.Sprintf("%d times", kills), o, "—")
+	report(t, to.row+faultKill, fmt.Sprintf("%d times", kills), o, "—")
 }
 
 // TestFaultChain: a bridge between two, restarted again and again.
 func TestFaultChain(t *testing.T) {
-	lower := newLab(t)
+	lower := newLab(t, toCoScale)
 	lower.start()
 	t.Cleanup(lower.end)
-	upper := newLab(t)
-	upper.peer.server.Close()
+	upper := newLab(t, toCoScale)
+	upper.peer.away()
 	upper.peer = lower.peer // where all must arrive at last
 	upper.configure(lower.address)
 	upper.begin()
@@ -93,7 +90,7 @@ func TestFaultChain(t *testing.T) {
 
 // TestFaultOutputs: 20 scripts, and nobody reads what the bridge writes.
 func TestFaultOutputs(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, toCoScale)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -139,8 +136,13 @@ func fillPipe(t *testing.T, w *os.File) {
 // TestFaultClock: the wall clock is set while the bridge runs; no turn is
 // skipped for it, and nothing is lost.
 func TestFaultClock(t *testing.T) {
-	l := newLab(t)
-	l.binary = clockProgram(t)
+	binary := clockProgram(t)
+	withEach(t, func(t *testing.T, to *labUpload) { faultOfClock(t, to, binary) })
+}
+
+func faultOfClock(t *testing.T, to *labUpload, binary string) {
+	l := newLab(t, to)
+	l.binary = binary
 	offset := write(t, l.dir, "offset", "0")
 	l.env = []string{"SCRIPTBRIDGE_TEST_CLOCK=" + offset}
 	l.begin()
@@ -161,5 +163,5 @@ func TestFaultClock(t *testing.T) {
 	if o.late > 3*time.Second {
 		t.Errorf("a turn was late by %v", o.late)
 	}
-	report(t, faultClock, seconds(each)+" each", o, fmt.Sprintf("the latest turn of %d scripts was %.1f s late", labScripts, o.late.Seconds()))
+	report(t, to.row+faultClock, seconds(each)+" each", o, fmt.Sprintf("the latest turn of %d scripts was %.1f s late", labScripts, o.late.Seconds()))
 }
