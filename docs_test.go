@@ -236,6 +236,20 @@ func TestDocsCommands(t *testing.T) {
 				t.Errorf("it sent:\n%s", &asked)
 			}
 		},
+		"scriptbridge wrap --config.file=/home/anna/scriptbridge.yml --upload=remote_write --storage.path=/home/anna/.cache/scriptbridge --category=Backups --message=nightly -- sh -c 'echo saved; exit 3'": func(t *testing.T, output string) {
+			s, file := startDestination(t)
+			code, stdout, stderr := call(t, "wrap", "--config.file="+file, "--upload=remote_write", "--storage.path="+filepath.Join(t.TempDir(), "cache"), "--category=Backups", "--message=nightly", "--", "sh", "-c", "echo saved; exit 3")
+			if code != 3 || stdout != output || stderr != "" || !strings.Contains(s.has(), `coscale_command_exit_code{category="Backups", instance="laptop-17", message="nightly"`) {
+				t.Errorf("it ended with %d and printed:\n%s%s", code, stdout, stderr)
+			}
+		},
+		`scriptbridge push --config.file=/home/anna/scriptbridge.yml --upload=remote_write --data='Queue length:web-01:0:12:{"Queue":"in"};Free space:web-01:-60:3.5'`: func(t *testing.T, _ string) {
+			s, file := startDestination(t)
+			program(t, ".", "push", "--config.file="+file, "--upload=remote_write", `--data=Queue length:web-01:0:12:{"Queue":"in"};Free space:web-01:-60:3.5`)
+			if got := s.has(); !strings.Contains(got, "coscale_free_space{") || !strings.Contains(got, "coscale_queue_length{") {
+				t.Errorf("it wrote:\n%s", got)
+			}
+		},
 		`curl -s localhost:10469/metrics | grep -E '^coscale_(disk_size|load_1m|network_received)'`: func(t *testing.T, output string) {
 			for line := range strings.Lines(output) {
 				name, _, _ := strings.Cut(line, "{")

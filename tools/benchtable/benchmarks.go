@@ -51,6 +51,8 @@ var benchmarks = []benchmark{
 	{"upload/coscale BenchmarkLimitCatchUp", upload, "an hour's spool of 100,000 samples a minute, sent to CoScale"},
 	{"upload/instrumental BenchmarkLimitUpload", upload, "what is sent to Instrumental in a minute, from the batch to the removal from the spool"},
 	{"upload/instrumental BenchmarkLimitCatchUp", upload, "an hour's spool of 100,000 samples a minute, sent to Instrumental"},
+	{"upload/remotewrite BenchmarkLimitRemoteWrite", upload, "what is sent by remote write in a minute, from the batch over the page to the removal from the spool"},
+	{"upload/remotewrite BenchmarkLimitCatchUp", upload, "an hour's spool of 100,000 series a minute, sent by remote write"},
 	{"BenchmarkLimitBinary", binary, "size of the stripped binary"},
 	{"BenchmarkLimitBinaryParts", binary, "of the binary"},
 	{"BenchmarkLimitStart", binary, "time from the start to the first page"},
