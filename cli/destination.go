@@ -118,6 +118,9 @@ func (f *destinationFlags) find(cfg *config.Config, file string) (upload.Configu
 	return upload.Configured{}, fmt.Errorf("%s has no destination %q of remote write; it has %s", file, f.upload, strings.Join(known, ", "))
 }
 
+// lockedPause is how long to wait for a folder that another call has.
+const lockedPause = 50 * time.Millisecond
+
 // openSpool opens the queue: in the storage folder, or in one that ends with the command.
 func (d *destination) openSpool(e *Env, to upload.Configured) (err error) {
 	folder := d.f.storage
@@ -135,6 +138,7 @@ func (d *destination) openSpool(e *Env, to upload.Configured) (err error) {
 		if !errors.Is(err, fsx.ErrLocked) || time.Now().After(until) {
 			return err
 		}
+		time.Sleep(lockedPause)
 	}
 	path, err := d.storage.Spool(to.Name)
 	if err != nil {
