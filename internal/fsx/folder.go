@@ -177,8 +177,19 @@ func step(dir *os.Root, name string) (*os.Root, error) {
 	return inner, nil
 }
 
-// openIn opens a regular file in a folder, and no link to one.
+// openIn opens a regular file in a folder, and no link to one. One that somebody else makes
+// in the same moment is opened as it is, unless it must be new.
 func openIn(dir *os.Root, name string, flag int, perm fs.FileMode) (*os.File, error) {
+	const most = 10 // somebody may make and remove it again and again
+	for tries := 1; ; tries++ {
+		file, err := openOnce(dir, name, flag, perm)
+		if flag&os.O_EXCL != 0 || !errors.Is(err, fs.ErrExist) || tries == most {
+			return file, err
+		}
+	}
+}
+
+func openOnce(dir *os.Root, name string, flag int, perm fs.FileMode) (*os.File, error) {
 	is, err := dir.Lstat(name)
 	switch {
 	case flag&os.O_CREATE != 0 && (flag&os.O_EXCL != 0 || errors.Is(err, fs.ErrNotExist)):

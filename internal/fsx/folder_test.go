@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -175,5 +177,31 @@ func TestFolderMoved(t *testing.T) {
 	}
 	if left, err := os.ReadDir(in); err != nil || len(left) > 0 {
 		t.Errorf("another folder has %v, %v", left, err)
+	}
+}
+
+// A file that two make at once is made by one, and opened by both.
+func TestOpenTogether(t *testing.T) {
+	path := t.TempDir()
+	folder, err := OS{}.Within(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	for i := range 300 {
+		var opening sync.WaitGroup
+		for range 4 {
+			opening.Go(func() {
+				f, err := folder.OpenFile(filepath.Join(path, strconv.Itoa(i)), os.O_RDWR|os.O_CREATE, 0o600)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		opening.Wait()
 	}
 }
