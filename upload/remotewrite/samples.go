@@ -92,7 +92,8 @@ func (r *reader) read(from spool.Entry) (g group, dropped int, err error) {
 
 // page reads families as a scrape does.
 func (r *reader) page(g *group, text []byte, at, began int64, renewed bool) (dropped int, err error) {
-	p := textparse.NewOpenMetricsParser(append(bytes.Clone(text), "# EOF\n"...), r.table)
+	text, kinds := untyped(text)
+	p := textparse.NewOpenMetricsParser(append(text, "# EOF\n"...), r.table)
 	none := new(family)
 	now := none
 	about := func(name []byte) *family { // what the page says of it comes in several lines
@@ -115,8 +116,8 @@ func (r *reader) page(g *group, text []byte, at, began int64, renewed bool) (dro
 			name, help := p.Help()
 			about(name).help = string(help)
 		case textparse.EntryType:
-			name, kind := p.Type()
-			about(name).kind = kind
+			name, _ := p.Type()
+			about(name).kind = kinds[string(name)]
 		case textparse.EntryUnit:
 			name, unit := p.Unit()
 			about(name).unit = string(unit)
@@ -138,6 +139,23 @@ func (r *reader) page(g *group, text []byte, at, began int64, renewed bool) (dro
 			g.samples = append(g.samples, s)
 		}
 	}
+}
+
+// untyped gives families without their types, and those by their names. The parser spells
+// the bounds of a histogram or summary anew, as 1.0 for 1; to Prometheus before 3.0, which does
+// not, that would be another series than the one it scrapes.
+func untyped(text []byte) (bare []byte, kinds map[string]model.MetricType) {
+	bare, kinds = make([]byte, 0, len(text)+8), make(map[string]model.MetricType)
+	for line := range bytes.Lines(text) {
+		words := bytes.Fields(line)
+		if !bytes.HasPrefix(line, kindPrefix) || len(words) != 4 {
+			bare = append(bare, line...)
+			continue
+		}
+		kinds[string(words[2])] = model.MetricType(words[3])
+		bare = append(append(append(bare, kindPrefix...), words[2]...), " unknown\n"...)
+	}
+	return bare, kinds
 }
 
 // outward gives the labels that a destination sees; false where it does not want the

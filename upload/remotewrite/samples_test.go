@@ -71,20 +71,20 @@ func readAll(t *testing.T, r *reader, shown *record.Shown, ended string, renewed
 	return samples, dropped
 }
 
-// A page becomes what a scrape of it would be: bounds are spelled as Prometheus spells them,
+// A page becomes what a scrape of it would be: bounds are spelled as on the page,
 // also of a histogram that has ended.
 func TestSamples(t *testing.T) {
 	samples, _ := readAll(t, newReader(nil, nil), shownOf(page, sums), "# TYPE http_seconds histogram\nhttp_seconds_bucket{le=\"5\"} NaN\n", false)
 	const help = `(histogram "seconds" "How \"long\",\nin C:\\ too")`
 	want(t, lines(samples),
-		`{__name__="http_seconds_bucket", le="1.0"} 2 at 1800000000000 since 0 `+help,
+		`{__name__="http_seconds_bucket", le="1"} 2 at 1800000000000 since 0 `+help,
 		`{__name__="http_seconds_bucket", le="+Inf"} 3 at 1800000000000 since 0 `+help,
 		`{__name__="http_seconds_sum"} 4.5 at 1800000000000 since 0 `+help,
 		`{__name__="http_seconds_count"} 3 at 1800000000000 since 0 `+help,
 		`{__name__="queue", name="a} b", z="\"x\\\n"} NaN at 1800000000000 since 0 (gauge "" "")`,
 		`{__name__="queue", name="c"} 1e+100 at 946684799500 since 0 (gauge "" "")`,
 		`{__name__="runs_total", script="a"} 7 at 1800000000000 since 1700000000000 (counter "" "Runs.")`,
-		`{__name__="http_seconds_bucket", le="5.0"} stale at 1800000000000 since 0 (histogram "" "")`,
+		`{__name__="http_seconds_bucket", le="5"} stale at 1800000000000 since 0 (histogram "" "")`,
 	)
 }
 
