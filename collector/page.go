@@ -265,21 +265,12 @@ func (c *Collector) Shown(of *record.Source, mentioned bool) *record.Shown {
 			*to = s.appendHealth(b.appendHeader(*to, openMetrics), f, b.family.name+b.family.kind.suffix())
 		}
 	}
-	shown.Lines = samplesIn(shown.Text) + samplesIn(shown.Sums)
+	shown.Lines = record.SamplesIn(shown.Text) + record.SamplesIn(shown.Sums)
 	return shown
 }
 
 // Process gives the families of the whole process.
 func (c *Collector) Process() *record.Shown {
 	all := bytes.TrimSuffix(c.gather(accepted[0], nil), []byte("# EOF\n"))
-	return &record.Shown{Text: all, Lines: samplesIn(all), Whole: true}
-}
-
-// samplesIn counts the lines of a page that are samples.
-func samplesIn(page []byte) int {
-	all := bytes.Count(page, []byte("\n")) - bytes.Count(page, []byte("\n# "))
-	if bytes.HasPrefix(page, []byte("# ")) {
-		all--
-	}
-	return all
+	return &record.Shown{Text: all, Lines: record.SamplesIn(all), Whole: true}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -189,20 +188,7 @@ func known(series string, v float64, kind, help, unit string) string {
 // pageOf is what a bridge's page says of each series.
 func pageOf(t *testing.T, b *bridge) map[string]string {
 	t.Helper()
-	request, err := http.NewRequest(http.MethodGet, "http://"+b.address+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := b.openMetrics(t)
 	all := make(map[string]string)
 	var name, kind, help, unit string
 	about := func(of []byte) {

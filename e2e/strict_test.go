@@ -1,8 +1,8 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -93,18 +93,8 @@ scripts:
 		}
 		return nil
 	})
-	request, err := http.NewRequest(http.MethodGet, "http://"+b.address+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
 	read := exec.Command(python, "-c", strictParser)
-	read.Stdin = answer.Body
+	read.Stdin = bytes.NewReader(b.openMetrics(t))
 	out, err := read.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the page cannot be read: %v\n%s", err, out)

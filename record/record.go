@@ -9,6 +9,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -127,6 +128,15 @@ type Shown struct {
 	// Whole says that it is all that the page has of the source: what was there before
 	// and is not now has ended.
 	Whole bool
+}
+
+// SamplesIn counts the lines of a text of families that are samples.
+func SamplesIn(text []byte) int {
+	all := bytes.Count(text, []byte("\n")) - bytes.Count(text, []byte("\n# "))
+	if bytes.HasPrefix(text, []byte("# ")) {
+		all--
+	}
+	return all
 }
 
 // Clone copies a batch, for a sink that keeps it.

@@ -86,7 +86,7 @@ func keepPart(tx *spool.Tx, source string, shown *record.Shown, sum uint64) erro
 func listed(shown *record.Shown, sum uint64) []byte {
 	var list, last []byte
 	for series, kind := range seriesOf(shown) {
-		if !bytes.Equal(kind, last) { // bounds are spelled by it
+		if !bytes.Equal(kind, last) { // a marker tells it, too
 			list, last = append(list, kind...), kind
 		}
 		list = append(append(list, series...), ending...)

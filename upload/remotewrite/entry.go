@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
-	"time"
 
 	"scriptbridge/record"
 )
@@ -84,7 +83,7 @@ func entriesOf(shown *record.Shown, ended []byte, renewed bool) iter.Seq2[*entry
 		}
 		if len(shown.Text)+len(shown.Sums)+len(ended) <= pieceMost {
 			e := &entry{text: shown.Text, sums: shown.Sums, ended: ended, began: began, renewed: renewed}
-			if n := shown.Lines + samplesIn(ended); n > 0 {
+			if n := shown.Lines + record.SamplesIn(ended); n > 0 {
 				yield(e, n)
 			}
 			return
@@ -140,16 +139,6 @@ func pieces(text []byte) iter.Seq2[[]byte, int] {
 	}
 }
 
-// samplesIn counts the lines of a text of families that are samples.
-func samplesIn(text []byte) (n int) {
-	for line := range bytes.Lines(text) {
-		if line[0] != '#' {
-			n++
-		}
-	}
-	return n
-}
-
 // cutSeries cuts a line of a page into name{labels} and what follows the blank after
 // it: the value, and its time where it has one.
 func cutSeries(line []byte) (series, rest []byte) {
@@ -165,6 +154,3 @@ func cutSeries(line []byte) (series, rest []byte) {
 
 // stamped says whether what follows a series has a time of its own.
 func stamped(rest []byte) bool { return bytes.IndexByte(rest, ' ') >= 0 }
-
-// milli is a time as Prometheus keeps it.
-func milli(t time.Time) int64 { return t.UnixMilli() }

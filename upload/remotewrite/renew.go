@@ -2,7 +2,6 @@ package remotewrite
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"scriptbridge/record"
@@ -20,17 +19,17 @@ func (u *Uploader) renewAll(ctx context.Context) {
 	every := time.NewTicker(u.o.Interval / 2)
 	defer every.Stop()
 	for first := true; ; first = false {
-		names := []string{process}
+		there := map[string]bool{process: true}
 		if !first { // sources have not spoken yet
 			for _, s := range u.o.Page.Sources() {
 				name := nameOf(s)
-				names = append(names, name)
+				there[name] = true
 				_ = u.renew(name, func() *record.Shown { return u.o.Page.Shown(s, false) })
 			}
 		}
 		_ = u.renew(process, u.o.Page.Process)
 		if !first {
-			_ = u.endOthers(names)
+			_ = u.endOthers(there)
 		}
 		select {
 		case <-ctx.Done():
@@ -54,21 +53,19 @@ func (u *Uploader) renew(source string, show func() *record.Shown) error {
 }
 
 // endOthers ends the series of sources that there were before the start, and are no more.
-func (u *Uploader) endOthers(names []string) error {
-	var gone []string
+func (u *Uploader) endOthers(there map[string]bool) error {
+	gone := make(map[string]bool)
 	err := u.o.Spool.View(func(tx *spool.Tx) error {
 		for key := range tx.Each(setPrefix) {
-			if name := sourceOf(key); !slices.Contains(names, name) && !slices.Contains(gone, name) {
-				gone = append(gone, name)
+			if name := sourceOf(key); !there[name] {
+				gone[name] = true
 			}
 		}
 		return nil
 	})
-	for _, name := range gone {
+	for name := range gone {
 		err = u.renew(name, func() *record.Shown { return &record.Shown{Whole: true} })
-		u.mu.Lock()
-		delete(u.written, name)
-		u.mu.Unlock()
+		u.forget(name)
 	}
 	return err
 }

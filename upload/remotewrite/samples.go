@@ -68,7 +68,7 @@ func (r *reader) read(from spool.Entry) (g group, dropped int, err error) {
 	if err != nil {
 		return g, 0, err
 	}
-	at := milli(from.Key.Time())
+	at := from.Key.Time().UnixMilli()
 	for _, part := range []struct {
 		text  []byte
 		began int64

@@ -34,7 +34,7 @@ runs_total{script="a"} 7
 
 func shownOf(text, sums string) *record.Shown {
 	s := &record.Shown{Text: []byte(text), Sums: []byte(sums), Began: time.UnixMilli(1_700_000_000_000), Whole: true}
-	s.Lines = samplesIn(s.Text) + samplesIn(s.Sums)
+	s.Lines = record.SamplesIn(s.Text) + record.SamplesIn(s.Sums)
 	return s
 }
 

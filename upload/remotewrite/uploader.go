@@ -90,11 +90,16 @@ func (u *Uploader) Put(b *record.Batch) error {
 		return fmt.Errorf("remote write: %w", err)
 	}
 	if b.Gone {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		delete(u.written, source)
+		u.forget(source)
 	}
 	return nil
+}
+
+// forget lets go of what is known of a source that is no more.
+func (u *Uploader) forget(source string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.written, source)
 }
 
 // nameOf is a source's name among others'.
@@ -116,7 +121,7 @@ func (u *Uploader) of(source string) *written {
 func (u *Uploader) keep(one *written, source string, at time.Time, shown *record.Shown, renewed bool) error {
 	// A series' samples have ascending times: a destination would refuse others. But a clock
 	// that is set back by more than a destination lets one be ahead was wrong before.
-	when := milli(at)
+	when := at.UnixMilli()
 	if behind := one.last - when; behind >= 0 && behind <= mostAhead.Milliseconds() {
 		when = one.last + 1
 	}
