@@ -137,7 +137,7 @@ func TestPushByRemoteWrite(t *testing.T) {
 	}
 	wantText(t, "points", s.has(), `coscale_disk_temperature_celsius{disk="sda", instance="laptop-17", server="web-01", site="home", subject="server"} 25@1600000000000 26@1600000060000
 coscale_sizes_celsius_count{instance="laptop-17", server="web-01", site="home", subject="server"} 10@now
-coscale_sizes_celsius{instance="laptop-17", quantile="0.0", server="web-01", site="home", subject="server"} 1@now
+coscale_sizes_celsius{instance="laptop-17", quantile="0", server="web-01", site="home", subject="server"} 1@now
 coscale_sizes_celsius{instance="laptop-17", quantile="0.5", server="web-01", site="home", subject="server"} 2@now
 coscale_users_celsius{instance="laptop-17", site="home", subject="application"} 7@now
 `)
