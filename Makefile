@@ -187,6 +187,21 @@ test-python:
 vet:
 	$(GO) vet ./...
 
+# The same tests, of the program for Windows. A prefix of Wine is its drive C:; it is made anew
+# when what makes it has changed.
+WINE_PREFIX   = .build/wine
+WINE_PACKAGES = $(PACKAGES)
+WINE_TEST     = GOOS=windows GOARCH=amd64 CGO_ENABLED=0 $(GO) test -exec $(CURDIR)/tools/wine/run -timeout 20m $(TESTFLAGS)
+
+.PHONY: wine wine-prefix
+wine: wine-prefix ## run the tests of the Windows build under Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32)
+	GOOS=windows GOARCH=amd64 $(GO) vet ./...
+	$(WINE_TEST) $(WINE_PACKAGES)
+wine-prefix: $(WINE_PREFIX)/made
+$(WINE_PREFIX)/made: $(wildcard tools/wine/* tools/wine/*/*)
+	tools/wine/prefix
+	touch $@
+
 # Without `required` a test whose programs are missing is skipped.
 .PHONY: e2e
 e2e: export SCRIPTBRIDGE_E2E ?= required
