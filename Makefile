@@ -135,7 +135,11 @@ release: ## all files of a release, into .release/
 	$(MAKE) cross packages sbom release-notes
 	cp .packages/* .release/
 	for p in $(PLATFORMS); do \
-		name=scriptbridge-$(VERSION).$$p; rm -rf .build/tar && mkdir -p .build/tar/$$name && \
+		name=scriptbridge-$(VERSION).$$p; \
+		case $$p in windows-*) \
+			TZ=UTC git archive --format=zip --output=.release/$$name.zip --prefix=$$name/ --add-file=.build/$$p/scriptbridge.exe HEAD $(DOCS) || exit 1; continue ;; \
+		esac; \
+		rm -rf .build/tar && mkdir -p .build/tar/$$name && \
 		git ls-files $(DOCS) packaging/completion.fish | tar -cT - | tar -x -C .build/tar/$$name && \
 		cp .build/$$p/* .build/tar/$$name/ && \
 		tar -czf .release/$$name.tar.gz --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -C .build/tar $$name || exit 1; \
