@@ -95,11 +95,3 @@ func (f *follower) drain() {
 	case <-time.After(drainTime):
 	}
 }
-
-// exitOf is what os tells of an end; nil where it was not seen.
-func exitOf(state *os.ProcessState) *exit {
-	if state == nil {
-		return nil
-	}
-	return &exit{code: state.ExitCode(), user: state.UserTime(), system: state.SystemTime()}
-}

@@ -46,9 +46,10 @@ type Command struct {
 	// Stdout, if not nil, is called for each line of standard output, as
 	// Stderr is, and none of it is kept.
 	Stdout func(line []byte)
-	// Message, if not nil, gives the process a pipe as descriptor 3 and is
-	// called for each whole line of it, on the terms of Stderr; a line of more
-	// than maxMessage bytes, or an error that it returns, ends the run.
+	// Message, if not nil, gives the process a pipe as descriptor 3, on Windows as
+	// the handle that winjob.MessageVariable tells it, and is called for each whole
+	// line of it, on the terms of Stderr; a line of more than maxMessage bytes, or an
+	// error that it returns, ends the run.
 	Message func(line []byte) error
 	Keep    bool // leave what the run leaves behind alone
 	// Owner is whose runs with Keep are counted together: see mostKept.

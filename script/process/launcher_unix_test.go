@@ -20,15 +20,7 @@ import (
 
 	"scriptbridge/internal/panics"
 	"scriptbridge/record"
-	"scriptbridge/script/process/processtest"
 )
-
-func testLauncher(t testing.TB) *Launcher {
-	t.Helper()
-	l := NewLauncher(processtest.Logger(t))
-	t.Cleanup(l.Close)
-	return l
-}
 
 // shell is a command for /bin/sh with room for everything.
 func shell(text string) Command {
@@ -37,29 +29,6 @@ func shell(text string) Command {
 		Env:       Environment(os.Environ(), nil, nil, nil),
 		Timeout:   time.Minute,
 		MaxOutput: 1 << 20,
-	}
-}
-
-// ending is the part of an Outcome that a test names in full.
-type ending struct {
-	Stdout   string
-	Result   record.Result
-	ExitCode int
-	Err      string
-}
-
-func endingOf(o *Outcome) ending {
-	e := ending{string(o.Stdout), o.Result, o.ExitCode, ""}
-	if o.Err != nil {
-		e.Err = o.Err.Error()
-	}
-	return e
-}
-
-func checkEnding(t *testing.T, o *Outcome, want ending) {
-	t.Helper()
-	if diff := cmp.Diff(want, endingOf(o)); diff != "" {
-		t.Errorf("outcome (-want +got):\n%s", diff)
 	}
 }
 

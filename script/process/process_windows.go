@@ -1,14 +1,12 @@
 package process
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/go-kit/log"
 	"golang.org/x/sys/windows"
@@ -16,9 +14,8 @@ import (
 	"scriptbridge/config"
 	"scriptbridge/internal/cgroup"
 	"scriptbridge/internal/limits"
+	"scriptbridge/internal/winjob"
 )
-
-// This file has been compiled and vetted but never run.
 
 // reaper has nothing to do here: a job object keeps a run's processes
 // together.
@@ -41,18 +38,15 @@ func (r *reaper) alive([]*process) []*process { return nil }
 // process is one started command in its job.
 type process struct {
 	pid    int
-	ended  chan struct{}    // closed when it has ended
-	state  *os.ProcessState // how it ended, then
-	job    windows.Handle
+	ended  chan struct{} // closed when it has ended
+	exit   *winjob.Exit  // how, then; nil: that is not known
+	job    *winjob.Job
 	helper limits.Usage // nothing: there is none here
 }
 
-// start starts c; a PowerShell script is given to powershell, as
+// start starts c in a job of its own; a PowerShell script is given to powershell, as
 // instrument_server did.
 func (l *Launcher) start(c *Command, f files) (*process, error) {
-	if c.Message != nil {
-		return nil, errors.New("cannot be started: this system passes on no descriptor 3")
-	}
 	args := c.Args
 	if strings.EqualFold(filepath.Ext(args[0]), ".ps1") {
 		args = append([]string{"powershell", "-File"}, args...)
@@ -61,49 +55,24 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
-	job, err := newJob(c.Keep)
+	job, err := winjob.New(winjob.Limits{Keep: c.Keep})
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: its job object: %w", err)
 	}
-	cmd := &exec.Cmd{Path: path, Args: args, Dir: c.Dir, Env: append(slices.Clip(c.Env), runMark+"=1"), Stdin: f[0], Stdout: f[1], Stderr: f[2]}
-	if err := cmd.Start(); err != nil {
-		windows.CloseHandle(job)
-		return nil, fmt.Errorf("cannot be started: %w", err)
+	started, err := job.Start(&winjob.Program{
+		Path: path, CommandLine: windows.ComposeCommandLine(args), Dir: c.Dir, Env: append(slices.Clip(c.Env), runMark+"=1"), Files: f,
+	})
+	if err != nil {
+		job.Close()
+		return nil, fmt.Errorf("cannot be started: %s: %w", path, err)
 	}
-	// What it starts before this is done stays outside of the job: os/exec
-	// cannot start it suspended.
-	assign := func(handle uintptr) { err = windows.AssignProcessToJobObject(job, windows.Handle(handle)) }
-	if failed := cmd.Process.WithHandle(assign); failed != nil || err != nil {
-		cmd.Process.Kill()
-		cmd.Wait()
-		windows.CloseHandle(job)
-		return nil, fmt.Errorf("cannot be started in a job object: %w", err)
-	}
-	p := &process{pid: cmd.Process.Pid, ended: make(chan struct{}), job: job}
+	p := &process{pid: started.PID, ended: make(chan struct{}), job: job}
 	go func() {
-		_ = cmd.Wait() // the state has it all
-		p.state = cmd.ProcessState
-		close(p.ended)
+		defer close(p.ended)
+		p.exit, _ = started.Wait() // it can wait for what it has started
+		started.Close()
 	}()
 	return p, nil
-}
-
-// newJob makes a job whose processes end with its last handle, unless they may
-// outlive it.
-func newJob(keep bool) (windows.Handle, error) {
-	job, err := windows.CreateJobObject(nil, nil)
-	if err != nil || keep {
-		return job, err
-	}
-	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
-	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
-	if err != nil {
-		windows.CloseHandle(job)
-		return 0, err
-	}
-	return job, nil
 }
 
 // wait blocks until the main process has ended.
@@ -112,16 +81,20 @@ func (p *process) wait() { <-p.ended }
 // terminate kills: a process without a window or a console cannot be asked.
 func (p *process) terminate() { p.kill() }
 
-func (p *process) kill() { windows.TerminateJobObject(p.job, 1) }
+func (p *process) kill() { _ = p.job.Kill() }
 
 // finish ends what is left of the run, if asked to, and tells how the main
 // process ended.
 func (p *process) finish(killGroup bool) (*exit, cgroup.Usage) {
 	if killGroup {
 		p.kill()
+		p.job.AwaitEmpty(sweepTime)
 	}
-	windows.CloseHandle(p.job)
-	return exitOf(p.state), cgroup.Usage{}
+	p.job.Close()
+	if p.exit == nil {
+		return nil, cgroup.Usage{}
+	}
+	return &exit{code: int(p.exit.Code), user: p.exit.User, system: p.exit.System, maxRSS: p.exit.Peak}, cgroup.Usage{}
 }
 
 // ResolveProgram finds args0, the first word of a command; path is not looked

@@ -95,3 +95,11 @@ func (p *process) finish(killGroup bool) (*exit, cgroup.Usage) {
 	}
 	return e, cgroup.Usage{}
 }
+
+// exitOf is what os tells of an end; nil where it was not seen.
+func exitOf(state *os.ProcessState) *exit {
+	if state == nil {
+		return nil
+	}
+	return &exit{code: state.ExitCode(), user: state.UserTime(), system: state.SystemTime()}
+}
