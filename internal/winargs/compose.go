@@ -1,0 +1,188 @@
+package winargs
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf16"
+)
+
+// Bounds of a command line, in units of UTF-16: of any, and of what cmd.exe reads.
+const (
+	maxLine      = 32766
+	maxBatchLine = 8191
+)
+
+// Compose makes the command line that a program splits into these words again;
+// the first one is the program.
+func Compose(words []string) (string, error) {
+	if len(words) == 0 || words[0] == "" {
+		return "", errEmpty
+	}
+	if strings.ContainsAny(words[0], "\"\x00") {
+		return "", fmt.Errorf("%q is the name of no program: it has a quote or a zero byte", words[0])
+	}
+	var line strings.Builder
+	line.WriteString(quotedProgram(words[0]))
+	for i, w := range words[1:] {
+		if strings.IndexByte(w, 0) >= 0 {
+			return "", fmt.Errorf("argument %d has a zero byte, which ends a command line", i+1)
+		}
+		line.WriteByte(' ')
+		line.WriteString(Quote(w))
+	}
+	return line.String(), within(line.String(), maxLine)
+}
+
+// within says that a command line is too long.
+func within(line string, most int) error {
+	if n := len(utf16.Encode([]rune(line))); n > most {
+		return fmt.Errorf("its command line is too long: %d characters, of at most %d", n, most)
+	}
+	return nil
+}
+
+// quotedProgram is the first word of a command line.
+func quotedProgram(name string) string {
+	if strings.ContainsAny(name, blanks) {
+		return `"` + name + `"`
+	}
+	return name
+}
+
+// Quote gives a word as an argument in a command line.
+func Quote(word string) string {
+	if word != "" && !strings.ContainsAny(word, blanks+"\v\"") {
+		return word
+	}
+	var text strings.Builder
+	text.WriteByte('"')
+	backslashes := 0
+	for i := range len(word) {
+		switch word[i] {
+		case '\\':
+			backslashes++
+		case '"': // those in front of a quote count twice, and the quote needs one
+			text.WriteString(strings.Repeat(`\`, backslashes+1))
+			backslashes = 0
+		default:
+			backslashes = 0
+		}
+		text.WriteByte(word[i])
+	}
+	text.WriteString(strings.Repeat(`\`, backslashes))
+	text.WriteByte('"')
+	return text.String()
+}
+
+// composeBatch makes the command line by which cmd.exe, at that path, runs a
+// batch file with arguments: without the commands that the registry names for
+// each start (/d), with its extensions, whatever the registry says (/e:on), and
+// with an exclamation mark as an ordinary character (/v:off). cmd.exe takes the
+// first and the last quote away, and keeps what lies between them. env is what the
+// process has for an environment.
+func composeBatch(cmd, file string, args, env []string) (string, error) {
+	file = strings.ReplaceAll(file, "/", `\`)
+	if strings.ContainsAny(file, `"*?<>|`) || strings.HasSuffix(file, `\`) || control(file) {
+		return "", fmt.Errorf("%q is the name of no batch file", file)
+	}
+	words := []string{`"` + file + `"`}
+	for i, a := range args {
+		if control(a) {
+			return "", fmt.Errorf("argument %d has a line break or another control character, which no batch file can be given", i+1)
+		}
+		words = append(words, quoteBatch(a))
+	}
+	own := strings.Join(words, " ")
+	if variable := variableOf(own, env); variable != "" {
+		return "", fmt.Errorf("cmd.exe, which runs batch files, would put the value of a variable in the place of %s: write the value itself", variable)
+	}
+	line := quotedProgram(cmd) + ` /d /e:on /v:off /c "` + own + `"`
+	return line, within(line, maxBatchLine)
+}
+
+// dynamic are variables that cmd.exe has a value for without there being one.
+var dynamic = []string{
+	"CD", "DATE", "TIME", "RANDOM", "ERRORLEVEL", "CMDCMDLINE", "CMDEXTVERSION", "HIGHESTNUMANODENUMBER", "FIRMWARE_TYPE", "__APPDIR__", "__CD__",
+	"PATH", "PATHEXT", "PROMPT", "COMSPEC", "=EXITCODE", "=EXITCODEASCII", // which it sets where they are missing
+}
+
+// variableOf is the first %NAME% of a line for which cmd.exe has a value, in quotes
+// as well. Any other stays as it is in a line that stands in no batch file.
+func variableOf(line string, env []string) string {
+	parts := strings.Split(line, "%")
+	for i := 1; i < len(parts)-1; i++ {
+		name, _, _ := strings.Cut(parts[i], ":")
+		for _, n := range []string{name, parts[i]} {
+			if defined(n, env) {
+				return "%" + parts[i] + "%"
+			}
+		}
+	}
+	return ""
+}
+
+// defined reports whether cmd.exe has a value for a variable.
+func defined(name string, env []string) bool {
+	if name == "" {
+		return false
+	}
+	for _, d := range dynamic {
+		if strings.EqualFold(d, name) {
+			return true
+		}
+	}
+	for _, e := range env {
+		if i := strings.IndexByte(e, '='); i == 0 { // as in =C:=C:\folder
+			i = strings.IndexByte(e[1:], '=') + 1
+			if i > 0 && strings.EqualFold(e[:i], name) {
+				return true
+			}
+		} else if i > 0 && strings.EqualFold(e[:i], name) {
+			return true
+		}
+	}
+	return false
+}
+
+// control reports whether a text has a character that cmd.exe may take for the
+// end of a command.
+func control(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// plainInBatch are the characters that cmd.exe and the batch file take for
+// nothing else, beside letters and digits: all others are put in quotes.
+const plainInBatch = `#$*+-./:?@\_`
+
+// quoteBatch gives a word as an argument of a batch file. A quote is doubled,
+// which never leaves what cmd.exe takes for quoted.
+func quoteBatch(word string) string {
+	ordinary := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(plainInBatch, r) || r > 0x9f
+	}
+	plain := word != "" && !strings.HasSuffix(word, `\`) // which would protect the quote of "%~1\"
+	for _, r := range word {
+		plain = plain && ordinary(r)
+	}
+	if plain {
+		return word
+	}
+	var text strings.Builder
+	text.WriteByte('"')
+	backslashes := 0
+	for i := range len(word) {
+		switch word[i] {
+		case '\\':
+			backslashes++
+		case '"':
+			text.WriteString(strings.Repeat(`\`, backslashes) + `"`)
+			backslashes = 0
+		default:
+			backslashes = 0
+		}
+		text.WriteByte(word[i])
+	}
+	text.WriteString(strings.Repeat(`\`, backslashes))
+	text.WriteByte('"')
+	return text.String()
+}
