@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"scriptbridge/cli"
@@ -107,7 +106,7 @@ func (s *storage) within(names ...string) (string, error) {
 		case info.Mode()&fs.ModeSymlink != 0:
 			err = fsx.ErrLink
 		case !info.IsDir():
-			err = syscall.ENOTDIR
+			err = fsx.ErrNotFolder
 		default:
 			err = checkOurs(info, uint32(os.Geteuid()))
 		}

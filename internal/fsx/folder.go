@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 )
@@ -83,11 +82,15 @@ func (f *folder) within(op, from, to string, do func(dir *os.Root, from, to stri
 	if filepath.Dir(from) != filepath.Dir(to) {
 		return &os.LinkError{Op: op, Old: from, New: to, Err: syscall.EXDEV}
 	}
-	return f.at(op, from, func(dir *os.Root, name string) error { return do(dir, name, filepath.Base(to)) })
+	return f.at(op, from, func(dir *os.Root, name string) error {
+		return patiently(func() error { return do(dir, name, filepath.Base(to)) })
+	})
 }
 
 func (f *folder) Remove(path string) error {
-	return f.at("remove", path, (*os.Root).Remove)
+	return f.at("remove", path, func(dir *os.Root, name string) error {
+		return patiently(func() error { return dir.Remove(name) })
+	})
 }
 
 func (f *folder) Lstat(path string) (info fs.FileInfo, err error) {
@@ -101,9 +104,6 @@ func (f *folder) Lstat(path string) (info fs.FileInfo, err error) {
 func (*folder) Sync(file *os.File) error { return file.Sync() }
 
 func (f *folder) SyncDir(path string) error {
-	if runtime.GOOS == "windows" { // see OS.SyncDir
-		return nil
-	}
 	return f.at("sync", path, func(dir *os.Root, name string) error {
 		inner, err := step(dir, name)
 		if err != nil {
@@ -114,7 +114,7 @@ func (f *folder) SyncDir(path string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(at.Sync(), at.Close())
+		return errors.Join(syncFolder(at), at.Close())
 	})
 }
 
@@ -164,7 +164,7 @@ func step(dir *os.Root, name string) (*os.Root, error) {
 	case is.Mode()&fs.ModeSymlink != 0:
 		return nil, ErrLink
 	case !is.IsDir():
-		return nil, syscall.ENOTDIR
+		return nil, ErrNotFolder
 	}
 	inner, err := dir.OpenRoot(name)
 	if err != nil {

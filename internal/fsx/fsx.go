@@ -3,14 +3,13 @@
 // must be right for something to be on the disk, which tests can replace
 // (fsxtest); folder.go keeps to one folder, and follows no link. read.go reads what may be slow, large or no file; write.go
 // replaces a file as a whole; place*.go notice that an open file was moved or
-// removed; lock.go locks.
+// removed; shared*.go let others replace what is open; lock.go locks.
 package fsx
 
 import (
 	"errors"
 	"io/fs"
 	"os"
-	"runtime"
 )
 
 // FS is what has to be right for something to be on the disk. OS is the real
@@ -36,19 +35,19 @@ type FS interface {
 // OS is the operating system's own.
 type OS struct{}
 
-// OpenFile is os.OpenFile.
+// OpenFile is os.OpenFile. Others may rename or remove the file meanwhile, on Windows too.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
-	return os.OpenFile(name, flag, perm)
+	return openShared(name, flag, perm)
 }
 
 // Mkdir is os.Mkdir.
-func (OS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, perm) }
+func (OS) Mkdir(name string, perm fs.FileMode) error { return mkdir(name, perm) }
 
 // Rename is os.Rename.
-func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+func (OS) Rename(from, to string) error { return patiently(func() error { return rename(from, to) }) }
 
 // Remove is os.Remove.
-func (OS) Remove(name string) error { return os.Remove(name) }
+func (OS) Remove(name string) error { return patiently(func() error { return os.Remove(name) }) }
 
 // Link is os.Link.
 func (OS) Link(from, to string) error { return os.Link(from, to) }
@@ -59,15 +58,11 @@ func (OS) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 // Sync is f.Sync.
 func (OS) Sync(f *os.File) error { return f.Sync() }
 
-// SyncDir syncs a folder. Windows sees to that itself, and lets nobody ask for
-// it.
+// SyncDir syncs a folder.
 func (OS) SyncDir(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
 	dir, err := os.Open(folder)
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(syncFolder(dir), dir.Close())
 }

@@ -31,7 +31,7 @@ func PlaceOf(file *os.File, path string) (*Place, error) {
 	if p.is, err = file.Stat(); err != nil {
 		return nil, err
 	}
-	if p.dir, err = os.Open(filepath.Dir(path)); err != nil {
+	if p.dir, err = openShared(filepath.Dir(path), os.O_RDONLY, 0); err != nil {
 		return nil, err
 	}
 	if p.in, err = p.dir.Stat(); err != nil {
@@ -59,18 +59,18 @@ func (p *Place) Check() (os.FileInfo, error) {
 func (p *Place) why() error {
 	folder := filepath.Dir(p.path)
 	at, err := os.Stat(folder)
-	now, nowErr := p.file.Stat()
+	names, namesErr := Links(p.file)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
-	case nowErr != nil:
-		return nowErr
+	case namesErr != nil:
+		return namesErr
 	case err != nil || !os.SameFile(at, p.in):
-		if Links(now) == 0 {
+		if names == 0 {
 			return fmt.Errorf("%s: %w", folder, ErrFolderRemoved)
 		}
 		return fmt.Errorf("%s: the folder was moved away, removed or replaced while it was in use: move it back, or restart scriptbridge to go on with what is there then", folder)
-	case Links(now) == 0:
+	case names == 0:
 		return fmt.Errorf("%s: %w while it was in use", p.path, ErrRemoved)
 	}
 	return fmt.Errorf("%s: it was moved away while it was in use: move it back, or restart scriptbridge to go on with what is there then", p.path)

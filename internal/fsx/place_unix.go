@@ -10,12 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Links is how many names a file has.
-func Links(info os.FileInfo) uint64 {
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(s.Nlink)
+// Links is how many names an open file has.
+func Links(f *os.File) (uint64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
 	}
-	return 1
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Nlink), nil
+	}
+	return 1, nil
 }
 
 // Lock takes an exclusive lock on a file that ends with the process, or when the

@@ -40,7 +40,7 @@ func Open(name string) (*os.File, error) {
 	if err := readable(info); err != nil {
 		return fail(err)
 	}
-	f, err := os.OpenFile(name, ReadOnly(), 0)
+	f, err := openShared(name, ReadOnly(), 0)
 	if errors.Is(err, syscall.EAGAIN) {
 		// A regular file, of which somebody holds a lease, as a file server does:
 		// that is waited for. A pipe never says so.

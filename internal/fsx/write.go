@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // WriteFile has a file hold data, for its owner alone. It appears whole or not at
@@ -38,7 +37,7 @@ func MkdirAll(disk FS, folder string) error {
 	if info, err := os.Stat(folder); err == nil && info.IsDir() {
 		return nil
 	} else if err == nil {
-		return &fs.PathError{Op: "mkdir", Path: folder, Err: syscall.ENOTDIR}
+		return &fs.PathError{Op: "mkdir", Path: folder, Err: ErrNotFolder}
 	}
 	above := filepath.Dir(folder)
 	if above != folder {

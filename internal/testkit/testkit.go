@@ -1,5 +1,6 @@
 // Package testkit is what tests of several packages share. child.go runs a test in a
-// process of its own, acl_unix.go makes access control lists, net.go has listeners.
+// process of its own, acl_unix.go makes access control lists, net.go has listeners,
+// system.go has the texts of Windows be those of other systems.
 package testkit
 
 import (

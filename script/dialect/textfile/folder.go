@@ -157,7 +157,7 @@ func (f *folder) attempt(in fsx.Folder, one *file, most int64) (settled bool, r 
 		return false, &refusal{"unreadable", reasonOf(err)}
 	}
 	one.modTime, one.size = before.ModTime(), before.Size()
-	if r := f.otherNames(before); r != nil {
+	if r := f.otherNames(opened); r != nil {
 		return false, r
 	}
 	tooLarge := &refusal{"too_large", fmt.Errorf("its %d bytes are more than what max_output leaves, which is for all files of the folder together", one.size)}
@@ -230,8 +230,12 @@ func readableByAll(opened *os.File) bool {
 
 // otherNames refuses a file that has other names too, where others may write in
 // the folder: one of them may have given it this name.
-func (f *folder) otherNames(info fs.FileInfo) *refusal {
-	if fsx.Links(info) < 2 {
+func (f *folder) otherNames(opened *os.File) *refusal {
+	names, err := fsx.Links(opened)
+	switch {
+	case err != nil:
+		return &refusal{"unreadable", reasonOf(err)}
+	case names < 2:
 		return nil
 	}
 	if e := f.policy.Fault(f.path); e != nil {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -165,7 +164,7 @@ func explain(err error, s *dialect.Script) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
 		why, hint = "there is no such folder", config.MissingHint(s.Directory)
-	case errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, fsx.ErrNotFolder):
 		why, hint = "is not a folder", config.MissingHint(s.Directory)
 	case errors.Is(err, fs.ErrPermission):
 		why, hint = "permission denied", "the user that scriptbridge runs as must be able to read it"
