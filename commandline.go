@@ -13,6 +13,8 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
+
+	"scriptbridge/internal/errno"
 )
 
 // stampVersion says what is known of a build that the Makefile did not stamp:
@@ -59,7 +61,7 @@ func parsed(app *kingpin.Application, args []string, stdout, stderr io.Writer) (
 
 // show writes what was asked for. Who does not read all of it has read what he wanted.
 func show(text *bytes.Buffer, stdout io.Writer) error {
-	if _, err := text.WriteTo(stdout); err != nil && !errors.Is(err, syscall.EPIPE) {
+	if _, err := text.WriteTo(stdout); err != nil && !errno.Is(err, syscall.EPIPE) {
 		return err
 	}
 	return nil

@@ -28,6 +28,7 @@ import (
 	"scriptbridge/internal/access"
 	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/repeat"
+	"scriptbridge/internal/socket"
 	"scriptbridge/receive"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/script"
@@ -162,7 +163,7 @@ func handedOver() (listeners []net.Listener, err error) {
 func listenOn(address string) (net.Listener, error) {
 	on, virtual := strings.CutPrefix(address, "vsock://")
 	if !virtual {
-		return net.Listen("tcp", address)
+		return socket.Listen(context.Background(), "tcp", address)
 	}
 	_, port, err := net.SplitHostPort(on)
 	if err != nil {

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 
+	"scriptbridge/internal/errno"
 	"scriptbridge/script/process"
 )
 
@@ -107,7 +107,7 @@ type readOutput struct {
 
 func (o readOutput) Write(p []byte) (int, error) {
 	n, err := o.Writer.Write(p)
-	if errors.Is(err, syscall.EPIPE) {
+	if errno.Is(err, syscall.EPIPE) {
 		select {
 		case o.s.ends <- syscall.SIGPIPE:
 		default: // it has been said

@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"net"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 
 	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
+	"scriptbridge/internal/errno"
 )
 
 // ListenRemedy says what there is to do about an error of listening on an
@@ -27,10 +29,12 @@ func ListenRemedy(err error, setting string) string {
 		return fmt.Sprintf("write it like %s=:10469, or %[1]s=127.0.0.1:10469 for this machine alone", setting)
 	case unknown:
 		return fmt.Sprintf("name an address that this machine has with %s", setting)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errno.Is(err, syscall.EADDRINUSE):
 		return fmt.Sprintf("another program uses this address: stop it, or set another one with %s", setting)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errno.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Sprintf("this machine does not have this address: set one that it has with %s", setting)
+	case runtime.GOOS == "windows" && errno.Is(err, syscall.EACCES):
+		return fmt.Sprintf("another program has this address for itself, or Windows reserves the port ('netsh interface ipv4 show excludedportrange tcp' tells): stop it, or set another one with %s", setting)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("a port below 1024 needs root or the capability CAP_NET_BIND_SERVICE: set a higher one with %s", setting)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"runtime"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ type TLS struct {
 type ReceiveStatsD struct {
 	UDP           string            `yaml:"udp" aka:"listen address listen_address port" format:"address" doc:"an address"`
 	TCP           string            `yaml:"tcp" format:"address" doc:"an address"`
-	Unixgram      string            `yaml:"unixgram" format:"path" doc:"the path of a Unix datagram socket; any user who can reach the path can write to it"`
+	Unixgram      string            `yaml:"unixgram" format:"path" doc:"the path of a Unix datagram socket; any user who can reach the path can write to it (not on Windows)"`
 	MappingConfig string            `yaml:"mapping_config" aka:"mapping mapping_file" format:"file" doc:"a mapping file of statsd_exporter; a reload notices changes in it"`
 	TTL           time.Duration     `yaml:"ttl" default:"5m" min:"1s" doc:"how long a series stays after its last value was received"`
 	MaxSeries     int               `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
@@ -54,7 +55,7 @@ type ReceiveCollectd struct {
 	AuthFile      string            `yaml:"auth_file" format:"secret file" doc:"collectd's file of users and passwords, for signed and encrypted packets"`
 	TypesDB       []string          `yaml:"types_db" format:"file" unset:"'/usr/share/collectd/types.db', if it exists" doc:"one or several files that declare collectd's types"`
 	HTTPPath      string            `yaml:"http_path" format:"url path" doc:"a path on the web port for 'write_http'; it needs users in '--web.config.file', or a web listener on loopback"`
-	Unixsock      string            `yaml:"unixsock" format:"path" doc:"the socket of collectd's plugin 'unixsock', which the bridge polls"`
+	Unixsock      string            `yaml:"unixsock" format:"path" doc:"the socket of collectd's plugin 'unixsock', which the bridge polls (not on Windows)"`
 	Interval      time.Duration     `yaml:"interval" default:"10s" min:"1s" doc:"how often it is polled"`
 	TTL           time.Duration     `yaml:"ttl" min:"1s" unset:"two intervals of the value" doc:"how long a series stays after its last value was received"` // 0: two intervals of each value
 	MaxSeries     int               `yaml:"max_series" default:"10000" min:"1" doc:"series beyond this number are refused and counted"`
@@ -82,11 +83,17 @@ func (r *ReceiveStatsD) finish(e *entry, f yamltree.Field, _ bool) {
 	if f.Value.Get("udp") == nil && f.Value.Get("tcp") == nil && f.Value.Get("unixgram") == nil {
 		e.fail(f.Line, "give it a udp, tcp or unixgram", "listens nowhere")
 	}
+	if at := f.Value.Get("unixgram"); at != nil && runtime.GOOS == "windows" {
+		e.fail(at.Line, "give it a udp or tcp", "unixgram: Windows has no Unix datagram sockets")
+	}
 }
 
 func (r *ReceiveCollectd) finish(e *entry, f yamltree.Field, _ bool) {
 	if f.Value.Get("udp") == nil && f.Value.Get("http_path") == nil && f.Value.Get("unixsock") == nil {
 		e.fail(f.Line, "give it a udp, http_path or unixsock", "listens nowhere")
+	}
+	if at := f.Value.Get("unixsock"); at != nil && runtime.GOOS == "windows" {
+		e.fail(at.Line, "give it a udp or http_path", "unixsock: collectd has no such socket on Windows")
 	}
 	if level := f.Value.Get("security_level"); level != nil && r.SecurityLevel != "none" && f.Value.Get("auth_file") == nil {
 		e.fail(level.Line, "name an auth_file", "security_level %s needs passwords", r.SecurityLevel)

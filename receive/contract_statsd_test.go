@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,14 +19,18 @@ var statsdContract = contract{
 	Config: func(t *testing.T, folder string) *config.Receive {
 		mapping := filepath.Join(folder, "mapping.yml")
 		receivertest.WriteFile(t, mapping, "mappings:\n- match: web.*.hits\n  name: web_hits_total\n  labels: {page: $1}\n")
-		return &config.Receive{StatsD: &config.ReceiveStatsD{
-			UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Unixgram: filepath.Join(folder, "statsd.sock"),
-			MappingConfig: mapping, TTL: time.Minute, MaxSeries: 1000,
-		}}
+		c := &config.ReceiveStatsD{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", MappingConfig: mapping, TTL: time.Minute, MaxSeries: 1000}
+		if runtime.GOOS != "windows" {
+			c.Unixgram = filepath.Join(folder, "statsd.sock")
+		}
+		return &config.Receive{StatsD: c}
 	},
 	Send: func(t *testing.T, to receivertest.Addresses, messages ...string) {
 		for i, m := range messages {
 			network := []string{"udp", "unixgram", "tcp"}[i%3]
+			if network == "unixgram" && runtime.GOOS == "windows" {
+				network = "udp"
+			}
 			if network == "tcp" {
 				m += "\n"
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"scriptbridge/internal/errno"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
 	"scriptbridge/internal/trust"
@@ -146,7 +147,7 @@ func explain(err error) error {
 		remedy = "node_exporter's folder is not made by scriptbridge: make it, or name another one"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "the user that scriptbridge runs as must be able to write the folder"
-	case errors.Is(err, syscall.EROFS):
+	case errno.Is(err, syscall.EROFS):
 		remedy = "in a systemd unit with ProtectSystem=, name the folder by ReadWritePaths="
 	case errors.Is(err, fsx.ErrFolder), errors.Is(err, fsx.ErrIrregular):
 		remedy = "see what it is, and move it away"

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"scriptbridge/internal/errno"
 )
 
 // defaultBuffer is how many bytes may wait, if nothing else is said.
@@ -256,5 +258,5 @@ func (w *Writer) note(err error) {
 
 // gone tells an error that trying again cannot mend.
 func gone(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EBADF) || errors.Is(err, io.ErrClosedPipe)
+	return errno.Is(err, syscall.EPIPE, syscall.EBADF) || errors.Is(err, io.ErrClosedPipe)
 }

@@ -16,6 +16,7 @@ import (
 
 	"scriptbridge/config"
 	"scriptbridge/internal/admit"
+	"scriptbridge/internal/socket"
 	"scriptbridge/receive/receiver"
 	"scriptbridge/record"
 )
@@ -88,7 +89,7 @@ func (c *collectd) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var work sync.WaitGroup
 	if c.config.UDP != "" {
-		conn, err := c.listenUDP(c.config.UDP)
+		conn, err := c.listenUDP(ctx, c.config.UDP)
 		if err != nil {
 			return fmt.Errorf("collectd udp: %w", err)
 		}
@@ -144,18 +145,17 @@ func (c *collectd) Addresses() []string {
 }
 
 // listenUDP opens an address; it joins the group of one that is multicast.
-func (c *collectd) listenUDP(address string) (*receiver.PacketListener, error) {
+func (c *collectd) listenUDP(ctx context.Context, address string) (*receiver.PacketListener, error) {
 	a, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return nil, err
 	}
-	listen := net.ListenUDP
+	var conn *net.UDPConn
 	if a.IP.IsMulticast() {
-		listen = func(network string, a *net.UDPAddr) (*net.UDPConn, error) {
-			return net.ListenMulticastUDP(network, nil, a)
-		}
+		conn, err = net.ListenMulticastUDP("udp", nil, a)
+	} else {
+		conn, err = socket.ListenUDP(ctx, a.String())
 	}
-	conn, err := listen("udp", a)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func TestTakesWhatWaits(t *testing.T) {
 		t.Skip("elsewhere what waits is lost")
 	}
 	c := receiverAt(t, config.ReceiveCollectd{Interval: 10 * time.Second}, record.Tee{})
-	conn, err := c.listenUDP("127.0.0.1:0")
+	conn, err := c.listenUDP(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

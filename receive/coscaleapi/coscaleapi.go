@@ -22,6 +22,7 @@ import (
 	"scriptbridge/internal/connlimit"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/repeat"
+	"scriptbridge/internal/socket"
 	"scriptbridge/receive/receiver"
 )
 
@@ -99,7 +100,7 @@ func readKeyPair(files config.TLS) (tls.Certificate, error) {
 // Run answers requests until ctx ends.
 func (c *api) Run(ctx context.Context) (err error) {
 	limiter := connlimit.New(connlimit.Most())
-	listeners, err := c.listen(limiter)
+	listeners, err := c.listen(ctx, limiter)
 	if err != nil {
 		return err
 	}
@@ -137,9 +138,9 @@ func (c *api) scheme() string {
 }
 
 // listen opens the addresses of its own: all or none.
-func (c *api) listen(limiter *connlimit.Limiter) (listeners []net.Listener, err error) {
+func (c *api) listen(ctx context.Context, limiter *connlimit.Limiter) (listeners []net.Listener, err error) {
 	for _, address := range c.config.Listen {
-		l, err := net.Listen("tcp", address)
+		l, err := socket.Listen(ctx, "tcp", address)
 		if err != nil {
 			closeAll(listeners)
 			return nil, err

@@ -160,7 +160,8 @@ func TestPortTaken(t *testing.T) {
 	set := receive.NewSet(receive.SetOptions{Sink: new(receivertest.Sink), Logger: log.NewNopLogger()})
 	defer set.Close()
 	set.Reload(t.Context(), receivertest.CoScaleConfig(t, t.TempDir(), free, taken.Addr().String()))
-	want := "listen tcp " + taken.Addr().String() + ": bind: address already in use (another program uses this address: stop it, or set another one with receive: coscale)"
+	_, inUse := net.Listen("tcp", taken.Addr().String())
+	want := inUse.Error() + " (another program uses this address: stop it, or set another one with receive: coscale)"
 	if v := set.Views()[0]; v.Up || v.Error != want {
 		t.Errorf("view %+v, want %s", v, want)
 	}

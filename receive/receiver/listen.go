@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"scriptbridge/internal/errno"
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/repeat"
 )
@@ -32,20 +33,13 @@ func Ended(err error) error {
 // passing are errors of a listener that pass: the system is short of something,
 // or one client's connection was at its end before it was taken (accept(2)).
 // The listener itself is as good as before.
-var passing = []error{
+var passing = []syscall.Errno{
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN,
 	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPROTO, syscall.EPERM, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP,
-	syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ETIMEDOUT,
+	syscall.ENETDOWN, syscall.ENETRESET, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ETIMEDOUT,
 }
 
-func passes(err error) bool {
-	for _, one := range passing {
-		if errors.Is(err, one) {
-			return true
-		}
-	}
-	return false
-}
+func passes(err error) bool { return errno.Is(err, passing...) }
 
 // The pauses of a listener after errors that pass, as net/http's: they double.
 const (

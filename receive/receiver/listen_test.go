@@ -19,11 +19,11 @@ import (
 
 // The errors that a listener outlasts, as the net package gives them.
 func listenErrors(op string) (all []error) {
-	for _, errno := range []syscall.Errno{
+	for _, errno := range append([]syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN, syscall.ECONNABORTED, syscall.ECONNRESET,
 		syscall.ECONNREFUSED, syscall.EPROTO, syscall.EPERM, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.ENETDOWN, syscall.ENETUNREACH,
 		syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ETIMEDOUT,
-	} {
+	}, ofSystem...) {
 		all = append(all, &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, errno)})
 	}
 	return all

@@ -5,7 +5,10 @@ package receiver
 import (
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
+
+	"scriptbridge/internal/errno"
 )
 
 // packetSocket is a socket that packets are read from one by one.
@@ -27,6 +30,9 @@ func (s *packetSocket) read() (_ int, err error) {
 	} else {
 		s.n, err = s.c.Read(s.buffer)
 	}
+	if errno.Is(err, syscall.EMSGSIZE) { // Windows tells so that the rest did not fit
+		s.n, err = len(s.buffer), nil
+	}
 	return 1, err
 }
 
@@ -34,8 +40,17 @@ func (s *packetSocket) packet(int) []byte { return s.buffer[:s.n] }
 
 func (s *packetSocket) sender(int) netip.AddrPort { return s.from }
 
-// waiting gives nothing here: what waits is lost with its socket.
-func (s *packetSocket) waiting() int { return 0 }
+// waiting reads what waits, and hardly waits for more.
+func (s *packetSocket) waiting() int {
+	if s.c.SetReadDeadline(time.Now().Add(waitingTime)) != nil {
+		return 0
+	}
+	n, err := s.read()
+	if err != nil {
+		return 0
+	}
+	return n
+}
 
 func (s *packetSocket) rest(time.Duration) {}
 

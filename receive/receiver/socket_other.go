@@ -2,7 +2,21 @@
 
 package receiver
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
-// readWaiting gives nothing here: what waits is lost with its socket.
-func readWaiting(net.Conn, []byte) (n int, ok bool) { return 0, false }
+// waitingTime is for reading what waits already: with a deadline that is over nothing
+// is read.
+const waitingTime = 50 * time.Millisecond
+
+// readWaiting reads once of what the kernel holds of a socket, and hardly waits for
+// more: ok is false when there is none. It leaves a deadline behind.
+func readWaiting(c net.Conn, buf []byte) (n int, ok bool) {
+	if c.SetReadDeadline(time.Now().Add(waitingTime)) != nil {
+		return 0, false
+	}
+	n, err := c.Read(buf)
+	return n, err == nil
+}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"scriptbridge/internal/connlimit"
+	"scriptbridge/internal/errno"
+	"scriptbridge/internal/socket"
 	"scriptbridge/receive/receiver"
 )
 
@@ -38,11 +40,11 @@ const (
 
 // openUDP listens for packets.
 func (s *statsd) openUDP(ctx context.Context, address string) (*listener, error) {
-	c, err := new(net.ListenConfig).ListenPacket(ctx, "udp", address)
+	c, err := socket.ListenUDP(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	return s.packets("udp", c.(*net.UDPConn))
+	return s.packets("udp", c)
 }
 
 // openUnixgram listens for packets on a socket in the file system.
@@ -110,7 +112,7 @@ func clearSocket(path string) error {
 		c.Close()
 		return fmt.Errorf("%s is in use: another program listens on it", path)
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !errno.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%s is there, and whether somebody listens on it cannot be told: %w", path, err)
 	}
 	return os.Remove(path)
@@ -211,7 +213,7 @@ func (cs *conns) close() {
 
 // openTCP listens for connections that send lines.
 func (s *statsd) openTCP(ctx context.Context, address string) (*listener, error) {
-	bound, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	bound, err := socket.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
