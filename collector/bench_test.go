@@ -12,7 +12,10 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
+
+	"scriptbridge/internal/testkit"
 )
 
 // client is a scraper that costs next to nothing: it reads the head of a
@@ -80,20 +83,12 @@ func (c *client) scrape(b *testing.B) int {
 
 // discard drops up to n received bytes without copying them.
 func discard(fd, n int) (int, error) {
-	m, _, e := syscall.Syscall6(syscall.SYS_RECVFROM, uintptr(fd), 0, uintptr(n), syscall.MSG_TRUNC|syscall.MSG_DONTWAIT, 0, 0)
+	// Of syscall's own numbers, 386 lacks this one.
+	m, _, e := syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), 0, uintptr(n), syscall.MSG_TRUNC|syscall.MSG_DONTWAIT, 0, 0)
 	if e != 0 {
 		return 0, e
 	}
 	return int(m), nil
-}
-
-// cpu is the CPU time that this process has used.
-func cpu() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkScrape scrapes an unchanged page over loopback, beside a handler
@@ -162,12 +157,12 @@ func benchmarkScrape(b *testing.B, h http.Handler, gzip bool, before func()) {
 	size := client.scrape(b)
 	b.ReportAllocs()
 	b.SetBytes(int64(size))
-	begin := cpu()
+	begin := testkit.CPUTime()
 	for b.Loop() {
 		before()
 		client.scrape(b)
 	}
-	b.ReportMetric(float64(cpu()-begin)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(testkit.CPUTime()-begin)/float64(b.N), "cpu-ns/op")
 }
 
 // BenchmarkPut puts a whole batch of 1000 samples whose values all change.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // BenchmarkScrapeDuty scrapes 100 000 series of 1000 scripts after some of
@@ -61,9 +63,9 @@ func benchmarkDuty(b *testing.B, l load, changed int, scrape func(*Collector, ma
 	var spent time.Duration
 	for b.Loop() {
 		ran := run(changed)
-		begin := cpu()
+		begin := testkit.CPUTime()
 		scrape(c, ran)
-		spent += cpu() - begin
+		spent += testkit.CPUTime() - begin
 	}
 	b.ReportMetric(float64(spent.Microseconds())/1000/float64(b.N), "cpu-ms/scrape")
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"scriptbridge/internal/footprint"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 )
 
@@ -214,11 +215,11 @@ func BenchmarkLimitScrape(b *testing.B) {
 					client := newClient(b, server.URL, r.Header)
 					client.scrape(b)
 					for b.Loop() {
-						begin := cpu()
+						begin := testkit.CPUTime()
 						for range scrapes {
 							client.scrape(b)
 						}
-						spent += cpu() - begin
+						spent += testkit.CPUTime() - begin
 					}
 					limit := nodeExporter * float64(n) / 100
 					if gzip {
@@ -266,12 +267,12 @@ func BenchmarkLimitScrapeChanged(b *testing.B) {
 						}
 						_ = c.Put(batch)
 					}
-					begin := cpu()
+					begin := testkit.CPUTime()
 					c.ServeHTTP(nowhere{http.Header{}}, r)
-					spent += cpu() - begin
-					begin = cpu()
+					spent += testkit.CPUTime() - begin
+					begin = testkit.CPUTime()
 					deflate(new(bytes.Buffer), all.Bytes(), true)
-					once += cpu() - begin
+					once += testkit.CPUTime() - begin
 				}
 			}
 			ms := func(d time.Duration) float64 { return d.Seconds() * 1000 / float64(b.N*rounds) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/collector/selfmetrics"
+	"scriptbridge/internal/testkit"
 )
 
 // BenchmarkLimitProcessSeries is what the go_ and process_ series add to a
@@ -56,9 +57,9 @@ func reportAdded(b *testing.B, turns int, before func(), with, without http.Hand
 		}{{with, 1}, {without, -1}} {
 			before()
 			w := httptest.NewRecorder()
-			begin := cpu()
+			begin := testkit.CPUTime()
 			h.ServeHTTP(w, r)
-			added[i] += h.sign * (cpu() - begin)
+			added[i] += h.sign * (testkit.CPUTime() - begin)
 		}
 	}
 	slices.Sort(added)

@@ -3,6 +3,8 @@ package collector
 import (
 	"fmt"
 	"testing"
+
+	"scriptbridge/internal/testkit"
 )
 
 // BenchmarkTextfile makes the page for node_exporter, of 100 000 series, after so
@@ -13,7 +15,7 @@ func BenchmarkTextfile(b *testing.B) {
 			c, batches := load{scripts: 1000, metrics: 10, dims: 10}.fill(nil)
 			c.Textfile(nil)
 			b.ReportAllocs()
-			begin := cpu()
+			begin := testkit.CPUTime()
 			for b.Loop() {
 				for _, batch := range batches[:changed] {
 					for i := range batch.Samples {
@@ -27,7 +29,7 @@ func BenchmarkTextfile(b *testing.B) {
 				}
 				b.SetBytes(int64(size))
 			}
-			b.ReportMetric(float64(cpu()-begin)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(testkit.CPUTime()-begin)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }

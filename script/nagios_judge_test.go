@@ -61,6 +61,7 @@ func TestNagiosAnswers(t *testing.T) {
 func TestNagiosFailures(t *testing.T) {
 	const loader = "/usr/lib/nagios/plugins/check_x: error while loading shared libraries: libfoo.so.1: cannot open shared object file: No such file or directory"
 	missing := "a library that it needs is missing: %s (install the package that has it)"
+	var noLibrary uint32 = 0xC0000135 // a variable, since as a constant it overflows an int of 32 bits
 	for _, tt := range []struct {
 		name           string
 		code           int
@@ -77,7 +78,7 @@ func TestNagiosFailures(t *testing.T) {
 			"exited with code 2; " + fmt.Sprintf(missing, "Can't locate Monitoring/Plugin.pm in @INC (you may need to install the Monitoring::Plugin module) at x.pl line 3.")},
 		{"python", 1, "\n", "Traceback (most recent call last):\n  File \"x.py\", line 1, in <module>\nModuleNotFoundError: No module named 'nagiosplugin'\n", record.Error,
 			"exited with code 1; " + fmt.Sprintf(missing, "ModuleNotFoundError: No module named 'nagiosplugin'")},
-		{"windows", 0xC0000135, "", "", record.Error, "exited with code 3221225781; " + fmt.Sprintf(missing, "Windows found no DLL of some name")},
+		{"windows", int(noLibrary), "", "", record.Error, fmt.Sprintf("exited with code %d; "+missing, int(noLibrary), "Windows found no DLL of some name")},
 		{"not found", 127, "", "x.sh: 2: check_y: not found\n", record.Error,
 			"exited with code 127; with 127 a shell says that a program is not found: x.sh: 2: check_y: not found"},
 		{"not executable", 126, "", "x.sh: 2: ./check_y: Permission denied\n\n", record.Error,

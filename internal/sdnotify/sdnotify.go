@@ -9,21 +9,12 @@ import (
 	"os"
 	"strings"
 	"time"
-
-	"github.com/coreos/go-systemd/v22/daemon"
-)
-
-// What a service manager is told.
-const (
-	Ready    = daemon.SdNotifyReady
-	Stopping = daemon.SdNotifyStopping
-	Watchdog = daemon.SdNotifyWatchdog
 )
 
 // Reloading is what it is told when a reload begins; Ready ends that. It wants to
 // know when it was, so as to tell this reload from the one before.
 func Reloading() string {
-	return strings.TrimSuffix(daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec(), "\n")
+	return strings.TrimSuffix(reloading+"\n"+monotonic(), "\n")
 }
 
 // Status is a line for people, which systemctl status shows.
@@ -50,14 +41,14 @@ type Manager struct {
 func FromEnvironment() (*Manager, error) {
 	socket := os.Getenv(socketVariable)
 	err := os.Unsetenv(socketVariable)
-	watchdog, wrong := daemon.SdWatchdogEnabled(true)
+	interval, wrong := watchdog()
 	if socket == "" {
 		return nil, err
 	}
 	if socket[0] != '/' && socket[0] != '@' || len(socket) == 1 {
 		return nil, errors.Join(err, fmt.Errorf("%s=%q is neither a path nor an abstract socket", socketVariable, socket))
 	}
-	return &Manager{socket, watchdog}, errors.Join(err, wrong)
+	return &Manager{socket, interval}, errors.Join(err, wrong)
 }
 
 // Send tells it something, all in one message.

@@ -221,7 +221,7 @@ func TestCircleInMemory(t *testing.T) {
 
 func goRound(t *testing.T, path string) {
 	// So that a watch that fails does not take all of the machine's memory.
-	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: 8 << 30, Max: 8 << 30}); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: 8 << 30, Max: 8 << 30}); err != nil {
 		t.Fatal(err)
 	}
 	f := deep(t, path, func(err error) {

@@ -239,8 +239,9 @@ func (p *process) reap() *exit {
 	if status.Signaled() {
 		e.signal = status.Signal()
 	}
-	if unix.Getrusage(unix.RUSAGE_SELF, &own) == nil && usage.Maxrss > max(own.Maxrss, p.helper.MaxRSS>>10) {
-		e.maxRSS = usage.Maxrss << 10
+	// In KiB; where a word has 32 bits, bytes would not fit.
+	if unix.Getrusage(unix.RUSAGE_SELF, &own) == nil && int64(usage.Maxrss) > max(int64(own.Maxrss), p.helper.MaxRSS>>10) { //nolint:unconvert // see above
+		e.maxRSS = int64(usage.Maxrss) << 10 //nolint:unconvert // see above
 	}
 	return e
 }

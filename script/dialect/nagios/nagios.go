@@ -131,7 +131,7 @@ func missingLibrary(o *process.Outcome) string {
 	if loaderError.MatchString(first) {
 		return texts.Shorten(strings.TrimSpace(first), maxText)
 	}
-	if o.ExitCode == 0xC0000135 { // STATUS_DLL_NOT_FOUND
+	if uint32(o.ExitCode) == 0xC0000135 { // STATUS_DLL_NOT_FOUND: negative where an int has 32 bits
 		return "Windows found no DLL of some name"
 	}
 	return ""
