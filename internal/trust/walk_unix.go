@@ -15,6 +15,12 @@ import (
 	"syscall"
 )
 
+// Root is what messages call the account whose rights are guarded.
+const Root = "root"
+
+// Privileged says whether the program has rights over others.
+func Privileged() bool { return os.Geteuid() == 0 }
+
 // maxLinks is how many symbolic links a path may lead through, as in Linux.
 const maxLinks = 40
 
@@ -107,7 +113,7 @@ func (w *walk) component(path string, through bool) (link bool, err error) {
 	}
 	kind, mode := uint32(stat.Mode)&syscall.S_IFMT, uint32(stat.Mode)
 	link = kind == syscall.S_IFLNK
-	foreign := stat.Uid != 0 && !slices.Contains(w.policy.UIDs, stat.Uid)
+	foreign := stat.Uid != 0 && !slices.Contains(w.policy.UIDs, stat.Uid) && (!w.policy.Own || stat.Uid != uint32(os.Geteuid()))
 	sticky := kind == syscall.S_IFDIR && mode&syscall.S_ISVTX != 0
 	// A link's mode means nothing.
 	writable := mode&0o022 != 0 && !link && (!sticky || !through)
