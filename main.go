@@ -112,7 +112,7 @@ type flags struct {
 // trusted says whose files are obeyed: nobody is asked but root, or who wants to
 // know what root would be told.
 func (f *flags) trusted(asRoot bool) *trust.Policy {
-	if os.Geteuid() != 0 && !asRoot {
+	if !trust.Privileged() && !asRoot {
 		return nil
 	}
 	return &trust.Policy{Except: f.trust}

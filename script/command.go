@@ -150,7 +150,7 @@ func (s *Script) guard(c *process.Command) *process.Guard {
 // obeyed says why root must not take the variables of a file. The configuration
 // has asked when it was read, and the file may have changed hands since.
 func (s *Script) obeyed(file string) error {
-	if os.Geteuid() != 0 && !s.AsRoot || !config.IsFile(file) {
+	if !trust.Privileged() && !s.AsRoot || !config.IsFile(file) {
 		return nil
 	}
 	e := trust.Policy{Except: s.TrustedPaths}.Fault(file)

@@ -112,7 +112,7 @@ func unpack(files fs.FS) (*unpackedFolder, error) {
 // trusted says who else could put another folder in its place, where that would be
 // root's.
 func (d *unpackedFolder) trusted() error {
-	if os.Geteuid() != 0 {
+	if !trust.Privileged() {
 		return nil
 	}
 	if e := (trust.Policy{}).Fault(d.path); e != nil {

@@ -68,3 +68,57 @@ type Guard struct {
 	Policy    trust.Policy
 	Path, Dir string // where env looks for programs, and where they run
 }
+
+// CheckFolder says why programs should not be looked for in dir: root would run
+// what others put there. A folder that is not there has nothing in it.
+func (g *Guard) CheckFolder(dir string) error {
+	e := g.fault(dir)
+	if e == nil {
+		return nil
+	}
+	return fmt.Errorf("%s is a folder where %s may put programs, and they would run as "+trust.Root+", since %s: keep them in a folder that only "+trust.Root+" may write%s, or list %s under global.trusted_paths",
+		dir, e.Who, e.State(), orUser, e.Component)
+}
+
+// CheckObeyed says why the programs should not be told by a file, or by the files
+// of a folder, what to do: root would do what others write there.
+func (g *Guard) CheckObeyed(file string) error {
+	e := g.fault(file)
+	if e == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %s%s, or list %s under global.trusted_paths", file, e.Obeyed(), e.Remedy(), strings.Replace(orUser, "it", "the script", 1), e.Component)
+}
+
+// fault says who else may change what root is to run or to obey.
+func (g *Guard) fault(path string) *trust.Error {
+	if !g.RunAs.isRoot() {
+		return nil
+	}
+	return g.Policy.Fault(path)
+}
+
+// isRoot reports whether it is root, or has the rights of one: our own account, where
+// there is none.
+func (a *Account) isRoot() bool {
+	if a != nil {
+		return a.UID == 0
+	}
+	return trust.Privileged()
+}
+
+// file says why root should not run one file. That it cannot be looked at is for
+// the start to say.
+func (g *Guard) file(file string) error {
+	e := g.fault(file)
+	switch {
+	case e == nil:
+		return nil
+	case !e.Own():
+		return fmt.Errorf("%s would run as "+trust.Root+" but %s may replace it, since %s: move it to a folder that only "+trust.Root+" may write%s, or list %s under global.trusted_paths",
+			file, e.Who, e.State(), orUser, e.Component)
+	case e.Foreign:
+		return fmt.Errorf("%s and would run as "+trust.Root+": %s", e.State(), lend(e))
+	}
+	return fmt.Errorf("%s and would run as "+trust.Root+": %s", e.State(), protect(e, file))
+}

@@ -2,7 +2,6 @@ package process
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -100,27 +99,6 @@ func (p *process) finish(killGroup bool) (*exit, cgroup.Usage) {
 // ResolveProgram finds args0, the first word of a command; path is not looked
 // at: os/exec knows the rules of this system and its own PATH.
 func ResolveProgram(args0, path string) (string, error) { return exec.LookPath(args0) }
-
-// CheckProgram says why file cannot be run: it is missing or a folder.
-func (g *Guard) CheckProgram(file string, direct bool) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("%s is a folder: name a program in it", file)
-	}
-	return nil
-}
-
-// CheckTrust has nothing to say: modes tell nothing here.
-func (g *Guard) CheckTrust(string) error { return nil }
-
-// CheckObeyed has nothing to say: modes tell nothing here.
-func (g *Guard) CheckObeyed(string) error { return nil }
-
-// CheckFolder has nothing to say: modes tell nothing here.
-func (g *Guard) CheckFolder(string) error { return nil }
 
 // LookupAccount fails: scripts run as whoever runs the bridge.
 func LookupAccount(name string) (*Account, error) {

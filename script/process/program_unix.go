@@ -86,35 +86,6 @@ func (g *Guard) CheckTrust(program string) error {
 	return g.interpreters(program)
 }
 
-// CheckFolder says why programs should not be looked for in dir: root would run
-// what others put there. A folder that is not there has nothing in it.
-func (g *Guard) CheckFolder(dir string) error {
-	e := g.fault(dir)
-	if e == nil {
-		return nil
-	}
-	return fmt.Errorf("%s is a folder where %s may put programs, and they would run as root, since %s: keep them in a folder that only root may write, give it a user, or list %s under global.trusted_paths",
-		dir, e.Who, e.State(), e.Component)
-}
-
-// CheckObeyed says why the programs should not be told by a file, or by the files
-// of a folder, what to do: root would do what others write there.
-func (g *Guard) CheckObeyed(file string) error {
-	e := g.fault(file)
-	if e == nil {
-		return nil
-	}
-	return fmt.Errorf("%s %s: %s, give the script a user, or list %s under global.trusted_paths", file, e.Obeyed(), e.Remedy(), e.Component)
-}
-
-// fault says who else may change what root is to run or to obey.
-func (g *Guard) fault(path string) *trust.Error {
-	if !g.RunAs.isRoot() {
-		return nil
-	}
-	return g.Policy.Fault(path)
-}
-
 // Barred says what keeps an account from a file that it is to run, the file itself or
 // a folder on the way, as far as their modes tell; "" for nothing.
 func (a *Account) Barred(file string) string {
@@ -157,32 +128,6 @@ func (a *Account) bits(info fs.FileInfo) fs.FileMode {
 	return info.Mode() & 0o7
 }
 
-// isRoot reports whether it is root: our own account, where there is none.
-func (a *Account) isRoot() bool {
-	if a != nil {
-		return a.UID == 0
-	}
-	return os.Geteuid() == 0
-}
-
-// file says why root should not run one file. That it cannot be looked at is for
-// the start to say.
-func (g *Guard) file(file string) error {
-	e := g.fault(file)
-	if e == nil {
-		return nil
-	}
-	if !e.Own() {
-		return fmt.Errorf("%s would run as root but %s may replace it, since %s: move it to a folder that only root may write, give it a user, or list %s under global.trusted_paths",
-			file, e.Who, e.State(), e.Component)
-	}
-	if e.Foreign {
-		// To give it to root would have root run what its owner wrote.
-		return fmt.Errorf("%s and would run as root: let root have a copy of it in a folder of its own, or run it as its owner (user: %s)", e.State(), e.Owner)
-	}
-	return fmt.Errorf("%s and would run as root: %s", e.State(), either(ChmodOwn("go-w", file), "give it a user"))
-}
-
 // interpreters looks at what the system starts for file, by its #! line or for
 // want of one.
 func (g *Guard) interpreters(file string) error {
@@ -213,6 +158,20 @@ func (g *Guard) interpreters(file string) error {
 		}
 	}
 	return nil
+}
+
+// orUser goes on in a remedy where a script can have another account.
+const orUser = ", give it a user"
+
+// lend is the remedy for a program that is somebody else's. To give it to root would have
+// root run what its owner wrote.
+func lend(e *trust.Error) string {
+	return fmt.Sprintf("let root have a copy of it in a folder of its own, or run it as its owner (user: %s)", e.Owner)
+}
+
+// protect is the remedy for a program that others may write.
+func protect(e *trust.Error, file string) string {
+	return either(ChmodOwn("go-w", file), "give it a user")
 }
 
 // checkExecutable says that nobody may execute file. Whether a certain user

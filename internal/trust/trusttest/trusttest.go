@@ -22,7 +22,7 @@ func Enter(root string) (leave func(), err error) {
 		return nil, err
 	}
 	from := filepath.Join(here, root)
-	if os.Geteuid() != 0 || (trust.Policy{}).Fault(filepath.Join(from, "examples")) == nil {
+	if !trust.Privileged() || (trust.Policy{}).Fault(filepath.Join(from, "examples")) == nil {
 		return func() {}, nil
 	}
 	to, err := os.MkdirTemp("", "checkout")
