@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -18,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,7 +124,7 @@ func TestScenarios(t *testing.T) {
 			// A mark of our own on all that the scenario starts.
 			env.Setenv("SCENARIO", env.WorkDir)
 			env.Values[bridgeKey{}] = &serving{scheme: "http", held: make(map[string]net.Listener), slow: make(map[string]*os.File)}
-			return nil
+			return prepare(env)
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
@@ -194,7 +194,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := exec.LookPath("scriptbridge")
 	if path := ts.Getenv("PATH"); err != nil {
 		for _, dir := range filepath.SplitList(path) {
-			if p := filepath.Join(dir, "scriptbridge"); fileExists(p) {
+			if p := filepath.Join(dir, "scriptbridge"+ts.Getenv("exe")); fileExists(p) {
 				program = p
 				break
 			}
@@ -209,14 +209,14 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		address = testkit.FreeAddress()
 		b.url = b.scheme + "://" + address
 	}
-	full := append([]string{"--config.file=" + args[0]}, args[1:]...)
+	full := slices.Concat([]string{"--config.file=" + args[0]}, args[1:], serveFlags(args))
 	noPort := slices.Contains(args, "--web.listen-address=none")
 	if !noPort {
 		full = append(full, "--web.listen-address="+address)
 	}
 	b.cmd = exec.Command(program, full...)
 	b.cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "OPERATOR_TOKENS", "OPERATOR_PASSWORD", "OPERATOR_EMPTY", "OPERATOR_KEY"} {
+	for _, name := range append(systemNames, "PATH", "HOME", "TMPDIR", "SCENARIO", "EXAMPLES", "WORK", "NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "OPERATOR_TOKENS", "OPERATOR_PASSWORD", "OPERATOR_EMPTY", "OPERATOR_KEY") {
 		b.cmd.Env = append(b.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	b.cmd.Stdout, b.cmd.Stderr = output(ts, b.stdout, events), output(ts, b.stderr, logFile)
@@ -229,7 +229,11 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 		close(b.done)
 	}()
 	ts.Defer(func() {
-		b.cmd.Process.Signal(syscall.SIGTERM)
+		if runtime.GOOS == "windows" { // a scenario that fails must not wait for what it can ask no more
+			b.cmd.Process.Kill()
+		} else {
+			b.cmd.Process.Signal(syscall.SIGTERM)
+		}
 		select {
 		case <-b.done:
 		case <-time.After(patience):
@@ -500,12 +504,12 @@ func cmdUnescape(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdHup(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Check(bridgeOf(ts).cmd.Process.Signal(syscall.SIGHUP))
+	hangUp(ts)
 }
 
 func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
 	b := bridgeOf(ts)
-	if err := b.cmd.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) { // by /-/quit
+	if err := end(ts, b); !errors.Is(err, os.ErrProcessDone) { // by /-/quit
 		ts.Check(err)
 	}
 	select {
@@ -519,9 +523,8 @@ func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
 	cmdLeftovers(ts, false, nil)
 }
 
-// cmdLeftovers looks through /proc for anything that the scenario started: by
-// its mark in the environment, or by the scenario's folder in its arguments
-// where the environment was cleared.
+// cmdLeftovers looks for anything that the scenario started: by its mark in the
+// environment, or by the scenario's folder in its arguments.
 func cmdLeftovers(ts *testscript.TestScript, _ bool, _ []string) {
 	own := 0
 	if b := bridgeOf(ts); b.cmd != nil {
@@ -531,19 +534,4 @@ func cmdLeftovers(ts *testscript.TestScript, _ bool, _ []string) {
 		left := leftovers(ts.Getenv("SCENARIO"), own)
 		return strings.Join(left, "\n"), len(left) == 0
 	})
-}
-
-func leftovers(mark string, except int) (left []string) {
-	procs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, p := range procs {
-		if pid, _ := strconv.Atoi(filepath.Base(p)); pid == except || pid == os.Getpid() {
-			continue
-		}
-		env, _ := os.ReadFile(filepath.Join(p, "environ"))
-		args, _ := os.ReadFile(filepath.Join(p, "cmdline"))
-		if bytes.Contains(env, []byte("SCENARIO="+mark+"\x00")) || bytes.Contains(args, []byte(mark)) {
-			left = append(left, filepath.Base(p)+" "+strings.ReplaceAll(string(args), "\x00", " "))
-		}
-	}
-	return left
 }

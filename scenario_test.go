@@ -26,6 +26,7 @@ func runScenarios(t *testing.T, dir string, p testscript.Params) {
 	if hidden := hiddenCommands(t, slices.Sorted(maps.Keys(p.Cmds))); len(hidden) > 0 {
 		t.Fatalf("these commands can never run, since testscript has builtins of the same names: %s", strings.Join(hidden, ", "))
 	}
+	needShell(t)
 	p.Files = withLastLine(t, dir)
 	guardLastLine(&p)
 	testscript.Run(t, p)
@@ -45,6 +46,7 @@ func withLastLine(t *testing.T, dir string) (files []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		forSystem(archive)
 		archive.Comment = slices.Concat(archive.Comment, []byte(lastLine+"\n"))
 		file := filepath.Join(to, filepath.Base(source))
 		if err := os.WriteFile(file, txtar.Format(archive), 0o600); err != nil {
