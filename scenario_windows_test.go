@@ -31,6 +31,7 @@ const (
 
 var (
 	namesScript = regexp.MustCompile(`([\w-])\.sh\b`)
+	unixProgram = regexp.MustCompile(`(^|[\s"'\[:])/(?:usr/)?bin/(true|false|cat|sh|sleep|env|date|echo)\b`)
 	forShell    = regexp.MustCompile(`^#! ?/bin/sh\b`)
 )
 
@@ -48,10 +49,14 @@ func needShell(t *testing.T) {
 
 // forSystem gives a scenario the form that it has on this system.
 func forSystem(a *txtar.Archive) {
-	a.Comment = namesScript.ReplaceAll(a.Comment, []byte("$1.exe"))
+	here := func(text []byte) []byte {
+		text = namesScript.ReplaceAll(text, []byte("$1.exe"))
+		return unixProgram.ReplaceAll(text, []byte("${1}C:/Tools/$2.exe"))
+	}
+	a.Comment = here(a.Comment)
 	for i, f := range a.Files {
-		a.Files[i].Name = namesScript.ReplaceAllString(f.Name, "$1.exe")
-		a.Files[i].Data = namesScript.ReplaceAll(f.Data, []byte("$1.exe"))
+		a.Files[i].Name = string(here([]byte(f.Name)))
+		a.Files[i].Data = here(f.Data)
 	}
 }
 

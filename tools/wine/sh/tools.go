@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -96,9 +99,49 @@ var tools = map[string]func(stdio, []string) error{
 		}
 		return nil
 	},
-	"grep": grep,
-	"head": head,
-	"wc":   wc,
+	"true":  func(stdio, []string) error { return nil },
+	"false": func(stdio, []string) error { return interp.ExitStatus(1) },
+	// Modes mean nothing here; but what is given one must be there.
+	"chmod": func(s stdio, args []string) error {
+		if len(args) > 0 && args[0] == "-R" {
+			args = args[1:]
+		}
+		for _, name := range args[min(1, len(args)):] {
+			_, err := os.Stat(name)
+			if _, program := os.Stat(name + ".exe"); err != nil && program != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"cp": func(s stdio, args []string) error {
+		if len(args) != 2 {
+			return fmt.Errorf("usage: cp FROM TO")
+		}
+		data, err := os.ReadFile(args[0])
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(args[1], data, 0o700)
+	},
+	"basename": func(s stdio, args []string) error {
+		if len(args) == 0 {
+			return fmt.Errorf("usage: basename PATH [END]")
+		}
+		name := filepath.Base(args[0])
+		if len(args) > 1 {
+			name = strings.TrimSuffix(name, args[1])
+		}
+		fmt.Fprintln(s.out, name)
+		return nil
+	},
+	"nice":    func(s stdio, args []string) error { return call(s, args) },
+	"timeout": func(s stdio, args []string) error { return call(s, args[min(1, len(args)):]) },
+	"sed":     sed,
+	"tr":      tr,
+	"grep":    grep,
+	"head":    head,
+	"wc":      wc,
 	"date": func(s stdio, args []string) error {
 		if !slices.Equal(args, []string{"+%s"}) {
 			return fmt.Errorf("only +%%s is known here")
@@ -106,6 +149,122 @@ var tools = map[string]func(stdio, []string) error{
 		fmt.Fprintln(s.out, time.Now().Unix())
 		return nil
 	},
+}
+
+// call runs the program that its caller's arguments name.
+func call(s stdio, args []string) error {
+	if len(args) == 0 {
+		return fmt.Errorf("usage: nice|timeout SECONDS PROGRAM [ARGUMENT…]")
+	}
+	c := exec.Command(args[0], args[1:]...)
+	c.Stdin, c.Stdout, c.Stderr, c.Env = s.in, s.out, s.err, s.env
+	err := c.Run()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		return interp.ExitStatus(failed.ExitCode())
+	}
+	return err
+}
+
+// sed knows s/REGEXP/TEXT/[g], several of them with a semicolon between, and Nd and Np.
+func sed(s stdio, args []string) error {
+	inPlace := false
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		switch args[0] {
+		case "-E":
+		case "-i":
+			inPlace = true
+		default:
+			return fmt.Errorf("option %s is not known here", args[0])
+		}
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return fmt.Errorf("usage: sed [-E] [-i] SCRIPT [FILE…]")
+	}
+	r, err := s.inputs(args[1:])
+	if err != nil {
+		return err
+	}
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	text := string(raw)
+	rest := strings.TrimSpace(args[0])
+	for rest != "" {
+		if len(rest) < 2 || rest[0] != 's' {
+			return fmt.Errorf("%q is not known here", rest)
+		}
+		parts := strings.SplitN(rest[2:], rest[1:2], 3)
+		if len(parts) != 3 {
+			return fmt.Errorf("%q is not known here", rest)
+		}
+		re, err := regexp.Compile(parts[0])
+		if err != nil {
+			return err
+		}
+		all := strings.HasPrefix(parts[2], "g")
+		with := regexp.MustCompile(`\\([1-9])`).ReplaceAllString(strings.ReplaceAll(parts[1], "$", "$$"), "$${$1}")
+		var out strings.Builder
+		for line := range strings.Lines(text) {
+			n := 1
+			if all {
+				n = -1
+			}
+			body, end := strings.TrimSuffix(line, "\n"), line[len(strings.TrimSuffix(line, "\n")):]
+			at := 0
+			for _, m := range re.FindAllStringSubmatchIndex(body, n) {
+				out.WriteString(body[at:m[0]])
+				out.Write(re.ExpandString(nil, with, body, m))
+				at = m[1]
+			}
+			out.WriteString(body[at:] + end)
+		}
+		text = out.String()
+		rest = strings.TrimLeft(strings.TrimPrefix(parts[2], "g"), "; \n")
+	}
+	if inPlace {
+		return os.WriteFile(args[1], []byte(text), 0o600)
+	}
+	_, err = io.WriteString(s.out, text)
+	return err
+}
+
+// tr knows single characters, and -d.
+func tr(s stdio, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("usage: tr [-d] CHARACTERS [CHARACTERS]")
+	}
+	chars := func(text string) []rune {
+		text = strings.NewReplacer(`\n`, "\n", `\0`, "\x00", `\r`, "\r", `\t`, "\t", `\000`, "\x00").Replace(text)
+		return []rune(text)
+	}
+	r, err := s.inputs(nil)
+	if err != nil {
+		return err
+	}
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	var from, to []rune
+	if args[0] == "-d" {
+		from = chars(args[1])
+	} else if from, to = chars(args[0]), chars(args[1]); len(from) > 1 && len(to) != len(from) {
+		return fmt.Errorf("%q to %q is not known here", args[0], args[1])
+	}
+	_, err = io.WriteString(s.out, strings.Map(func(c rune) rune {
+		i := slices.Index(from, c)
+		switch {
+		case i < 0:
+			return c
+		case to == nil:
+			return -1
+		}
+		return to[i]
+	}, string(raw)))
+	return err
 }
 
 func grep(s stdio, args []string) error {

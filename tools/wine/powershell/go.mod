@@ -1,0 +1,3 @@
+module scriptbridge/tools/wine/powershell
+
+go 1.26.0
