@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"scriptbridge/config/cmdline"
+	"scriptbridge/internal/testkit"
 )
 
 // TestOwnFile: which word of a command is the script's own file.
@@ -83,7 +84,7 @@ func TestOwnFile(t *testing.T) {
 		}
 		words := slices.Clone(s.Command)
 		words[s.Program] = "<" + words[s.Program] + ">"
-		if got := strings.Join(words, " "); got != replace.Replace(tt.want) || s.Name != tt.name {
+		if got := testkit.Slashed(strings.Join(words, " ")); got != testkit.Slashed(replace.Replace(tt.want)) || s.Name != tt.name {
 			t.Errorf("%s\n got %s, named %s\nwant %s, named %s", tt.command, got, s.Name, replace.Replace(tt.want), tt.name)
 		}
 	}
@@ -106,21 +107,21 @@ func TestScriptOwnFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.OwnFile(); got != want {
+		if got := testkit.Slashed(s.OwnFile()); got != want {
 			t.Errorf("%s: %q, want %q", line, got, want)
 		}
 	}
 }
 
 func TestNewScript(t *testing.T) {
-	command := []string{"./a.sh"}
-	s, err := NewScript("x", command, "/srv", Settings{Dialect: "coscale", MaxSeries: 3})
+	command, folder := []string{"./a.sh"}, t.TempDir()
+	s, err := NewScript("x", command, folder, Settings{Dialect: "coscale", MaxSeries: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &Script{
 		Name:    "x",
-		Command: []string{"/srv/a.sh"},
+		Command: []string{filepath.Join(folder, "a.sh")},
 		Settings: Settings{
 			Dialect:       "coscale",
 			MaxSeries:     3,

@@ -9,19 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/winargs"
 )
 
 // ScriptFiles gives what a discover directory has: the paths of its regular
 // executable files, links followed, sorted by name. It leaves out dot files
 // and what editors and package managers leave behind (~ .bak .swp .rpm*
-// .dpkg-*), and looks into no folder. On Windows an extension (.exe .bat .cmd
-// .ps1) stands for the executable bit.
+// .dpkg-*), and looks into no folder. On Windows an extension, such as .exe, .bat, .ps1
+// or .py, stands for the executable bit.
 func ScriptFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {
@@ -53,8 +53,7 @@ func leftover(name string) bool {
 
 func executable(info fs.FileInfo) bool {
 	if runtime.GOOS == "windows" {
-		ext := strings.ToLower(filepath.Ext(info.Name()))
-		return slices.Contains([]string{".exe", ".bat", ".cmd", ".ps1"}, ext)
+		return winargs.IsProgram(info.Name())
 	}
 	return info.Mode()&0o111 != 0
 }

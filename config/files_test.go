@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -12,6 +13,10 @@ import (
 )
 
 func TestScriptFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		scriptFilesByExtension(t)
+		return
+	}
 	dir := t.TempDir()
 	for name, mode := range map[string]os.FileMode{
 		"b.sh": 0o755, "a": 0o700, "c.py": 0o644, ".hidden": 0o755, "a~": 0o755, "a.bak": 0o755, "a.swp": 0o755,
@@ -43,6 +48,29 @@ func TestScriptFiles(t *testing.T) {
 	gone := filepath.Join(dir, "gone")
 	if _, err := ScriptFiles(gone); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing folder: %v", err)
+	}
+}
+
+// scriptFilesByExtension: Windows has no bit for what is a program.
+func scriptFilesByExtension(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.EXE", "b.bat", "c.Cmd", "d.ps1", "e.py", "f.vbs", "g.sh", "h", "i.txt", "j.ps1.bak", ".k.bat", "l.psm1", "m.dll"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder.exe"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ScriptFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, file := range got {
+		got[i] = filepath.Base(file)
+	}
+	if want := []string{"a.EXE", "b.bat", "c.Cmd", "d.ps1", "e.py", "f.vbs"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -105,11 +133,16 @@ x.env:10: the value of H does not end with its quote (write KEY=VALUE)`
 		t.Errorf("-want +got:\n%s", diff)
 	}
 
-	if err := os.Chmod("x.env", 0o604); err != nil {
-		t.Fatal(err)
+	if runtime.GOOS != "windows" {
+		if err := os.Chmod("x.env", 0o604); err != nil {
+			t.Fatal(err)
+		}
+		const want = "x.env: is readable by others (keep what is secret in a file of its own, with mode 0600)"
+		if _, err := ReadEnvFile("x.env"); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
 	}
 	for file, want := range map[string]string{
-		"x.env":    "x.env: is readable by others (keep what is secret in a file of its own, with mode 0600)",
 		"gone.env": "gone.env: there is no such file (correct the path, or make the file)",
 		".":        ".: is a folder (name a file in it)",
 	} {

@@ -17,6 +17,7 @@ import (
 	promconfig "github.com/prometheus/common/config"
 	"golang.org/x/net/http/httpguts"
 
+	"scriptbridge/config/cmdline"
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/crontab"
 	"scriptbridge/internal/fsx"
@@ -90,7 +91,7 @@ func checked(check func(s string) *yamltree.Problem) func(*entry, string) (strin
 
 // readPath makes a path absolute, from the folder of the file.
 func readPath(e *entry, s string) (string, *yamltree.Problem) {
-	return fsx.Absolute(e.folder, s), nil
+	return fsx.Absolute(e.folder, s), cmdline.DriveRelative(s)
 }
 
 // readFile reads the path of a file, or of a folder of files, that the bridge
@@ -98,6 +99,9 @@ func readPath(e *entry, s string) (string, *yamltree.Problem) {
 func readFile(e *entry, s string) (string, *yamltree.Problem) {
 	s, p := inCredentials(s)
 	if p != nil {
+		return s, p
+	}
+	if p := cmdline.DriveRelative(s); p != nil {
 		return s, p
 	}
 	path := fsx.Absolute(e.folder, s)
@@ -137,7 +141,7 @@ func checkName(name string) *yamltree.Problem {
 		return yamltree.Problemf("give it a value", "is empty")
 	case strings.TrimSpace(name) != name:
 		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
-	case name == "." || name == ".." || name == "/":
+	case name == "." || name == ".." || name == "/" || name == `\`:
 		return yamltree.Problemf("give another name:", "%q cannot be the end of an address, and so have a page", name)
 	case len(name) > longestName:
 		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write what was got into testdata")
@@ -61,6 +64,9 @@ func TestLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if runtime.GOOS == "windows" && name == "good-limits" {
+				t.Skip("most of these keys are refused here: see TestConfinementElsewhere")
+			}
 			dir := unpack(t, archive)
 			cfg, err := Load(testDialects, "scriptbridge.yml", nil)
 			got, section := "", "want"
@@ -71,7 +77,7 @@ func TestLoad(t *testing.T) {
 				got = dump(cfg)
 				checkAgain(t, cfg)
 			}
-			got = strings.ReplaceAll(got, dir, "$DIR")
+			got = strings.ReplaceAll(strings.ReplaceAll(got, dir, "$DIR"), strings.ReplaceAll(dir, `\`, `\\`), "$DIR")
 			compare(t, path, archive, section, got)
 		})
 	}
@@ -109,7 +115,11 @@ func compare(t *testing.T, path string, archive *txtar.Archive, section, got str
 		if f.Name != section {
 			continue
 		}
-		if diff := cmp.Diff(string(f.Data), got); diff != "" && !*update {
+		want := string(f.Data)
+		if runtime.GOOS == "windows" { // a path needs quotes there, and what is only Linux's is refused
+			got, want = strings.ReplaceAll(unsupported.ReplaceAllString(testkit.Slashed(got), ""), `"`, ""), strings.ReplaceAll(testkit.Slashed(want), `"`, "")
+		}
+		if diff := cmp.Diff(want, got); diff != "" && !*update {
 			t.Errorf("%s (-want +got):\n%s", section, diff)
 		}
 		if *update {
@@ -122,6 +132,9 @@ func compare(t *testing.T, path string, archive *txtar.Archive, section, got str
 	}
 	t.Errorf("the archive has no section %s; got:\n%s", section, got)
 }
+
+// unsupported are the lines of what a system has no means for: see TestConfinementElsewhere.
+var unsupported = regexp.MustCompile(`(?m)^.* supported on .*\n`)
 
 // checkJoined sees that every error is one line and says where it is.
 func checkJoined(t *testing.T, err error) {

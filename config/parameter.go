@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -110,10 +111,12 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 			return filled[place[1:len(place)-1]]
 		})
 		at := placeholder.FindStringSubmatchIndex(word)
-		if at == nil || at[0] > 0 || !strings.HasPrefix(words[i], "-") {
+		if at == nil || at[0] > 0 || !begun(words[i]) {
 			continue
 		}
-		if name := word[at[2]:at[3]]; !s.Parameters[name].dashed() {
+		if name := word[at[2]:at[3]]; words[i][0] == '/' {
+			refuse(name, "would begin its word with /, and so be an option on Windows")
+		} else if !s.Parameters[name].dashed() {
 			refuse(name, "would begin its word with -, and so be an option")
 		}
 	}
@@ -121,6 +124,11 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 		return nil, errors.Join(errs...)
 	}
 	return words, nil
+}
+
+// begun reports whether a word is an option to the programs of this system.
+func begun(word string) bool {
+	return strings.HasPrefix(word, "-") || runtime.GOOS == "windows" && strings.HasPrefix(word, "/")
 }
 
 // readKey holds the pattern and the default against what they are for.

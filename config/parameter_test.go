@@ -1,6 +1,7 @@
 package config
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,12 @@ scripts:
 		}
 		if !slices.Equal(got, c.want) || text != c.err {
 			t.Errorf("%q\ngives %q, error %q\nwant  %q, error %q", c.values, got, text, c.want, c.err)
+		}
+	}
+	if runtime.GOOS == "windows" {
+		_, err := s.Words(map[string][]string{"host": {"h"}, "free": {"/s"}})
+		if err == nil || err.Error() != `parameter "free" would begin its word with /, and so be an option on Windows` {
+			t.Error(err)
 		}
 	}
 	plain := loadText(t, "scripts: [{command: [./a.sh, '{x}']}]").Scripts[0]

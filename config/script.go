@@ -90,6 +90,11 @@ func (s *Script) setCommand(words []string, folder string) *yamltree.Problem {
 		return yamltree.Problemf("leave it out: no program can be given one", "command has a NUL in it")
 	}
 	words, program, file := cmdline.FindOwnFile(slices.Clone(words), folder, s.WorkingDirectory)
+	for _, path := range []string{words[0], file} {
+		if p := cmdline.DriveRelative(path); p != nil {
+			return p
+		}
+	}
 	if cmdline.IsPath(words[0]) {
 		words[0] = fsx.Absolute(folder, words[0])
 	}

@@ -14,7 +14,7 @@ import (
 // them; $DIR is the folder of the configuration.
 func TestShellSyntax(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("another shell")
+		t.Skip("Windows has another shell: see TestWindowsSyntax")
 	}
 	const leaveOut = ", which only a shell understands, and no shell reads it (leave out the &: what a run leaves behind is ended with it; or put it in single quotes if it is meant as an argument)"
 	const only, quoteIt = ", which only a shell understands, and no shell reads it (write command: ", "; or put it in single quotes if it is meant as an argument)"
@@ -138,6 +138,9 @@ func TestShellSyntax(t *testing.T) {
 
 // TestShellOf: what only bash understands is given to bash, the rest to sh.
 func TestShellOf(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has another shell: see TestWindowsSyntax")
+	}
 	for want, commands := range map[string][]string{
 		"bash": {
 			`./s.sh |& sort`, `./s.sh|&sort`, `./s.sh &> o`, `./s.sh &>> o`, `./s.sh >& o`, `./s.sh < <(ls)`, `./s.sh <(ls) | x`, `./s.sh | tee >(wc)`,

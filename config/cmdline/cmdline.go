@@ -8,18 +8,25 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/winargs"
 )
 
 // Parse splits a command line as agents for plugins do: at blanks;
 // single and double quotes group, within a word too; a backslash is an
 // ordinary character (most of them come from Windows paths), and no shell
-// looks at anything.
+// looks at anything. On Windows it is split as programs of Windows do; see
+// winargs.Split.
 func Parse(line string) ([]string, error) {
+	if runtime.GOOS == "windows" {
+		return winargs.Split(line)
+	}
 	var (
 		words  []string
 		word   strings.Builder
@@ -82,7 +89,7 @@ type led struct {
 // that is no interpreter and no wrapper, or is given nothing, so that it is the
 // script itself.
 func follow(words []string, folder, workingDirectory string) (given led, ok bool) {
-	l, leads := leaders[programName(words[0])]
+	l, leads := leaderOf(words[0])
 	if !leads || len(words) == 1 {
 		return given, false
 	}
@@ -113,12 +120,12 @@ func follow(words []string, folder, workingDirectory string) (given led, ok bool
 			i += o.values
 			continue
 		}
-		next, leads := leaders[programName(w)]
+		next, leads := leaderOf(w)
 		switch {
 		case l.assigns && assigned(w):
 		case own > 0 && !(l.number && !isNumber(w)):
 			own--
-			if l.root && filepath.Clean(w) != "/" {
+			if l.root && path.Clean(w) != "/" {
 				return given, true // what follows lies in another tree
 			}
 		case given.code > 0 || l.program:
@@ -183,7 +190,7 @@ func FindOwnFile(words []string, folder, workingDirectory string) ([]string, int
 // is none: an interpreter or a wrapper is given code, or nothing that is a file.
 func (s Command) OwnFile() string {
 	if s.Program == 0 && len(s.Words) > 1 {
-		if _, leads := leaders[programName(s.Words[0])]; leads {
+		if _, leads := leaderOf(s.Words[0]); leads {
 			return ""
 		}
 	}
@@ -242,7 +249,9 @@ func scriptPath(word, folder, workingDirectory string) (string, bool) {
 	return path, err != nil || !info.IsDir()
 }
 
-// IsPath reports whether a word has a separator in it.
-func IsPath(word string) bool { return strings.ContainsFunc(word, isSeparator) }
+// IsPath reports whether a word has a separator in it, or on Windows a drive.
+func IsPath(word string) bool {
+	return strings.ContainsFunc(word, isSeparator) || filepath.VolumeName(word) != ""
+}
 
 func isSeparator(r rune) bool { return r == '/' || r == os.PathSeparator }

@@ -38,9 +38,9 @@ type Command struct {
 // those of its command.
 func (l *Line) ShellSyntax(s Command, parameters, appended bool) string {
 	if runtime.GOOS == "windows" {
-		return ""
+		return l.windowsSyntax(s, parameters, appended)
 	}
-	if text := l.typography(s.Words); text != "" {
+	if text := l.typography(s.Words, `" or '`); text != "" {
 		return text
 	}
 	found, inPath := l.find(s.isCode)
@@ -82,8 +82,9 @@ var secretName = regexp.MustCompile(`\$\{(env|credential):[A-Za-z_][A-Za-z0-9_.-
 var dashes = strings.NewReplacer("–", "-", "—", "--", "‒", "-", "―", "--", "−", "-", "‐", "-", "‑", "-")
 
 // typography says what a command has that a word processor or a page has put in
-// the place of a character of ASCII, and what to write; "" for nothing.
-func (l *Line) typography(words []string) string {
+// the place of a character of ASCII, and what to write; "" for nothing. quotes are those
+// that group.
+func (l *Line) typography(words []string, quotes string) string {
 	for _, word := range words {
 		if option := dashes.Replace(word); !strings.HasPrefix(word, "-") && strings.HasPrefix(option, "-") && strings.Trim(option, "- ") != "" {
 			if strings.HasPrefix(option, "---") {
@@ -97,7 +98,7 @@ func (l *Line) typography(words []string) string {
 	}
 	if i := strings.IndexAny(l.text, "“”„‘‚"); i >= 0 {
 		quote, _ := utf8.DecodeRuneInString(l.text[i:])
-		return fmt.Sprintf("command has the quote %c, which groups nothing (write \" or ' in its place)", quote)
+		return fmt.Sprintf("command has the quote %c, which groups nothing (write %s in its place)", quote, quotes)
 	}
 	quote := rune(0)
 	for _, r := range l.text {
@@ -313,7 +314,7 @@ func (l *Line) ownPart() (from, to int) {
 		}
 	}
 	for _, ok := range []func(word string) bool{
-		func(w string) bool { _, leads := leaders[programName(w)]; return leads || IsPath(w) },
+		func(w string) bool { _, leads := leaderOf(w); return leads || IsPath(w) },
 		func(w string) bool { return !slices.Contains(shellWords, w) },
 	} {
 		for _, p := range parts {

@@ -184,8 +184,11 @@ func Do[T any](ctx context.Context, f func() (T, error)) (T, error) {
 
 // Absolute is a path that starts from a folder, unless it is absolute itself.
 func Absolute(folder, path string) string {
-	if filepath.IsAbs(path) {
+	switch {
+	case filepath.IsAbs(path) || filepath.VolumeName(path) != "": // C:file is for winargs.DriveRelative to refuse
 		return filepath.Clean(path)
+	case path != "" && os.IsPathSeparator(path[0]): // Windows: on the drive, or the share, of the folder
+		return filepath.Join(filepath.VolumeName(folder)+path[:1], path)
 	}
 	return filepath.Join(folder, path)
 }

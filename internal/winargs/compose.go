@@ -1,6 +1,7 @@
 package winargs
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -97,6 +98,38 @@ func composeBatch(cmd, file string, args, env []string) (string, error) {
 		return "", fmt.Errorf("cmd.exe, which runs batch files, would put the value of a variable in the place of %s: write the value itself", variable)
 	}
 	line := quotedProgram(cmd) + ` /d /e:on /v:off /c "` + own + `"`
+	return line, within(line, maxBatchLine)
+}
+
+// isCmd reports whether a program is cmd.exe.
+func isCmd(program string) bool {
+	name := strings.ToLower(Base(program))
+	return name == "cmd" || name == "cmd.exe"
+}
+
+// isCode reports whether an argument of cmd.exe announces the line that it runs.
+func isCode(word string) bool { return strings.EqualFold(word, "/c") || strings.EqualFold(word, "/k") }
+
+// composeCmd makes the command line of cmd.exe with arguments of which one announces
+// a line: the next one, as it stands. Those behind it are its arguments.
+func composeCmd(cmd string, args []string) (string, error) {
+	code := 0
+	for code < len(args) && !isCode(args[code]) {
+		code++
+	}
+	line, err := Compose(append([]string{cmd}, args[:min(code+1, len(args))]...))
+	if err != nil {
+		return "", err
+	}
+	for i, a := range args[min(code+1, len(args)):] {
+		if control(a) {
+			return "", errors.New("what cmd.exe is given has a line break or another control character, which ends it: put its lines into a .cmd file, and name that")
+		}
+		if i > 0 {
+			a = quoteBatch(a)
+		}
+		line += " " + a
+	}
 	return line, within(line, maxBatchLine)
 }
 

@@ -1,9 +1,6 @@
 package winargs
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // isSeparator reports whether a character separates folders.
 func isSeparator(c byte) bool { return c == '\\' || c == '/' }
@@ -28,14 +25,14 @@ func IsAbs(path string) bool {
 	return len(path) > 2 && isSeparator(path[0]) && isSeparator(path[1])
 }
 
-// DriveRelative says that a path such as C:file begins in whatever the current
-// folder of that drive is; nil for another.
-func DriveRelative(path string) error {
+// DriveRelative is the drive of a path such as C:file, which begins in whatever the
+// current folder of that drive is; empty for another path.
+func DriveRelative(path string) string {
 	n := drive(path)
-	if n == 0 || len(path) > n && isSeparator(path[n]) {
-		return nil
+	if len(path) > n && isSeparator(path[n]) {
+		return ""
 	}
-	return fmt.Errorf(`%s begins in the current folder of drive %s, which may be any (write the whole path, which begins with %[2]s\)`, path, path[:n])
+	return path[:n]
 }
 
 // Volume is the drive or the server and share that a path begins with.

@@ -26,14 +26,15 @@ var interpreters = map[string][]string{
 	".pl": {"perl.exe"}, ".rb": {"ruby.exe"}, ".php": {"php.exe"}, ".lua": {"lua.exe"}, ".tcl": {"tclsh.exe"},
 }
 
-// Scripts are the extensions of files that Start knows how to run, beside programs.
-func Scripts() []string {
-	known := []string{".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".wsf"}
-	for ext := range interpreters {
-		known = append(known, ext)
+// IsProgram reports whether a file's extension is that of a program, or of a script
+// that Start knows how to run: what the executable bit is elsewhere.
+func IsProgram(file string) bool {
+	switch ext := Ext(file); ext {
+	case ".exe", ".com", ".bat", ".cmd", ".ps1", ".vbs", ".vbe", ".wsf":
+		return true
+	default:
+		return interpreters[ext] != nil
 	}
-	slices.Sort(known)
-	return known
 }
 
 // unclear are extensions whose program only the user can name, with what to write.
@@ -103,6 +104,10 @@ func (s System) Start(file string, args, env []string) (Start, error) {
 	if IsBatch(file) {
 		line, err := composeBatch(before[0], file, args, env)
 		return Start{before[0], line}, err
+	}
+	if isCmd(file) {
+		line, err := composeCmd(file, args)
+		return Start{file, line}, err
 	}
 	words := slices.Concat(before, []string{file}, args)
 	line, err := Compose(words)

@@ -24,7 +24,8 @@ var (
 // double quotes group, within a word too. A backslash is an ordinary character
 // but in front of a quote: there two make one, and an odd one makes the quote a
 // character. Within quotes, two quotes are one as well. In the first word, the
-// program, a backslash never has a meaning.
+// program, a backslash never has a meaning. What follows cmd.exe /c is one word as it
+// stands: cmd.exe has quotes of its own.
 func Split(line string) ([]string, error) {
 	words := []string{}
 	rest := strings.TrimLeft(line, blanks)
@@ -39,6 +40,10 @@ func Split(line string) ([]string, error) {
 		}
 		words = append(words, word)
 		rest = strings.TrimLeft(behind, blanks)
+		if isCmd(words[0]) && isCode(word) && rest != "" {
+			words = append(words, strings.TrimRight(rest, blanks))
+			break
+		}
 	}
 	if len(words) == 0 || words[0] == "" {
 		return nil, errEmpty

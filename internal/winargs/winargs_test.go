@@ -23,6 +23,10 @@ func TestSplit(t *testing.T) {
 		`x a"b c"d`:                                       {"x", "ab cd"},
 		`C:\x" "y.exe z`:                                  {`C:\x y.exe`, "z"},
 		"  x\r\n\ty  ":                                    {"x", "y"},
+		`cmd.exe /d /s /c "a.bat "x y" | find "z""  `:     {"cmd.exe", "/d", "/s", "/c", `"a.bat "x y" | find "z""`},
+		`C:\Windows\CMD /C dir "a`:                        {`C:\Windows\CMD`, "/C", `dir "a`},
+		`cmd /c`:                                          {"cmd", "/c"},
+		`x /c "a b" c`:                                    {"x", "/c", "a b", "c"},
 		`x %PATH% a^b`:                                    {"x", "%PATH%", "a^b"},
 		`x ü "日 本"`:                                       {"x", "ü", "日 本"},
 		"":                                                nil,
@@ -107,6 +111,10 @@ func TestStart(t *testing.T) {
 		{full, `C:\z.bat`, "x|a\x1ab", "argument 2 has a line break or another control character, which no batch file can be given"},
 		{full, `C:\z"&calc&".bat`, "", `"C:\\z\"&calc&\".bat" is the name of no batch file`},
 		{full, `C:\z.bat`, strings.Repeat("x", 9000), "its command line is too long: 9060 characters, of at most 8191"},
+		{full, `C:\Windows\cmd.exe`, `/d|/s|/c|"a.bat "x y"  ^ find "z""|-c|a & b`, `C:\Windows\cmd.exe /d /s /c "a.bat "x y"  ^ find "z"" -c "a & b"`},
+		{full, `C:\Windows\CMD.EXE`, `/K|ver`, `C:\Windows\CMD.EXE /K ver`},
+		{full, `C:\Windows\cmd.exe`, ``, `C:\Windows\cmd.exe`},
+		{full, `C:\Windows\cmd.exe`, "/c|ver\ndir", "what cmd.exe is given has a line break or another control character, which ends it: put its lines into a .cmd file, and name that"},
 		{full, `C:\my scripts\x.ps1`, `-c|a b`, powershell + ` -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -File "C:\my scripts\x.ps1" -c "a b"`},
 		{machine(`C:\bin\pwsh.exe`), `C:\x.PS1`, ``, `C:\bin\pwsh.exe -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -File C:\x.PS1`},
 		{machine(), `C:\x.ps1`, ``, `C:\x.ps1: there is no powershell.exe: install PowerShell`},
@@ -129,12 +137,14 @@ func TestStart(t *testing.T) {
 		if got.Line != c.want {
 			t.Errorf("%s %q:\n%s, want\n%s", c.file, args, got.Line, c.want)
 		}
-		if program := strings.Trim(strings.SplitAfter(c.want, ".exe")[0], `"`); err == nil && got.Application != program {
+		if program := c.want[:strings.Index(strings.ToLower(c.want), ".exe")+4]; err == nil && got.Application != program {
 			t.Errorf("%s is started by %s, want %s", c.file, got.Application, program)
 		}
 	}
-	if got := Scripts(); !slices.Contains(got, ".ps1") || !slices.Contains(got, ".py") || slices.Contains(got, ".sh") {
-		t.Errorf("%q are run", got)
+	for file, want := range map[string]bool{"a.PS1": true, "a.py": true, "a.b.exe": true, "a.sh": false, "a": false, "a.exe.txt": false, "README.md": false} {
+		if IsProgram(file) != want {
+			t.Errorf("%s is a program: %v", file, !want)
+		}
 	}
 }
 
@@ -178,12 +188,9 @@ func TestPaths(t *testing.T) {
 			t.Errorf("volume of %s: %q", path, got)
 		}
 	}
-	if err := DriveRelative(`d:x\y.exe`); err == nil || err.Error() != `d:x\y.exe begins in the current folder of drive d:, which may be any (write the whole path, which begins with d:\)` {
-		t.Error(err)
-	}
-	for _, path := range []string{`C:\x`, `C:/x`, `x`, `\x`, `\\s\share\x`, `x:`[:1]} {
-		if err := DriveRelative(path); err != nil {
-			t.Error(err)
+	for path, want := range map[string]string{`d:x\y.exe`: "d:", `C:`: "C:", `C:\x`: "", `C:/x`: "", `x`: "", `\x`: "", `\\s\share\x`: "", ``: ""} {
+		if got := DriveRelative(path); got != want {
+			t.Errorf("%s begins on %q, want %q", path, got, want)
 		}
 	}
 	for path, want := range map[string]string{`C:\a.b\c`: "", `C:\x.BAT`: ".bat", `x.bat. . `: ".bat", `C:x.cmd`: ".cmd", `x.`: "", `.profile`: ".profile", `C:\x.d\`: ".d"} {
