@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"net"
@@ -43,9 +44,9 @@ func TestPrivate(t *testing.T) {
 		file     string
 		user     string
 		want     string
-		peer     uint32 // 0: root
-		err      error  // of looking for it
-		old      bool   // it speaks HTTP/1.0
+		who      peer.User // none: ourselves
+		err      error     // of looking for it
+		old      bool      // it speaks HTTP/1.0
 	}{
 		{name: "loopback by name", listener: tcp("127.0.0.1"), host: "localhost:10469"},
 		{name: "capitals and the final dot", listener: tcp("127.0.0.1"), host: "LocalHost.:10469"},
@@ -66,12 +67,12 @@ func TestPrivate(t *testing.T) {
 		{name: "proxied by Cloudflare", listener: tcp("127.0.0.1"), host: "localhost", header: "CF-Connecting-IP", want: proxied},
 		{name: "proxied by others", listener: tcp("127.0.0.1"), host: "localhost", header: "True-Client-IP", want: proxied},
 		{name: "HTTP/1.0, as a bare proxy_pass", listener: tcp("127.0.0.1"), host: "localhost", old: true, want: proxied},
-		{name: "our own user", listener: tcp("127.0.0.1"), host: "localhost", peer: uint32(os.Geteuid())},
-		{name: "another user, or a proxy's", listener: tcp("127.0.0.1"), host: "localhost", peer: 61001, want: foreign},
-		{name: "another user at a unix socket", listener: &net.UnixAddr{Net: "unix"}, host: "localhost", peer: 61001, want: foreign},
+		{name: "our own user", listener: tcp("127.0.0.1"), host: "localhost", who: ourselves},
+		{name: "another user, or a proxy's", listener: tcp("127.0.0.1"), host: "localhost", who: another, want: foreign},
+		{name: "another user at a unix socket", listener: &net.UnixAddr{Net: "unix"}, host: "localhost", who: another, want: foreign},
 		{name: "nobody knows who", listener: tcp("127.0.0.1"), host: "localhost", err: peer.ErrUnknown, want: foreign},
 		{name: "the system does not tell", listener: tcp("127.0.0.1"), host: "localhost", err: peer.ErrUnsupported},
-		{name: "another user, who has logged in", listener: tcp("127.0.0.1"), host: "localhost", peer: 61001, file: users, user: "ann"},
+		{name: "another user, who has logged in", listener: tcp("127.0.0.1"), host: "localhost", who: another, file: users, user: "ann"},
 		{name: "a link on another site", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: cross-site, Sec-Fetch-Dest: document"},
 		{name: "our own page", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: same-origin, Sec-Fetch-Dest: empty"},
 		{name: "an address that was typed", listener: tcp("127.0.0.1"), host: "localhost", header: "Sec-Fetch-Site: none, Sec-Fetch-Dest: document"},
@@ -98,7 +99,7 @@ func TestPrivate(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Host = c.host
 			if c.listener != nil {
-				r = r.WithContext(from(access.BaseContext(bound{addr: c.listener}), c.peer, c.err))
+				r = r.WithContext(from(access.BaseContext(bound{addr: c.listener}), cmp.Or(c.who, ourselves), c.err))
 			}
 			if c.old {
 				r.ProtoMajor, r.ProtoMinor = 1, 0

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"scriptbridge/collector"
 	"scriptbridge/internal/access"
+	"scriptbridge/internal/peer"
 	"scriptbridge/script"
 )
 
@@ -41,13 +41,19 @@ func handler(t testing.TB, o Options) http.Handler {
 func request(method, target string) *http.Request {
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = "localhost"
-	return r.WithContext(from(access.BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}), uint32(os.Geteuid()), nil))
+	return r.WithContext(from(access.BaseContext(bound{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}), ourselves, nil))
 }
 
 // from says who is at the other end.
-func from(ctx context.Context, uid uint32, err error) context.Context {
-	return access.WithPeer(ctx, func() (uint32, error) { return uid, err })
+func from(ctx context.Context, who peer.User, err error) context.Context {
+	return access.WithPeer(ctx, func() (peer.User, error) { return who, err })
 }
+
+// ourselves, and another user.
+var (
+	ourselves = peer.User{Name: "uid 0", Own: true}
+	another   = peer.User{Name: "uid 61001"}
+)
 
 // browser is a request that asks for a page.
 func browser(method, target string) *http.Request {

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 
 	"scriptbridge/internal/peer"
@@ -29,12 +28,12 @@ type peerKey struct{}
 // ConnContext is for http.Server.ConnContext: each request then knows who is at the
 // other end of its connection. That is looked up when it is asked for.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
-	return WithPeer(ctx, func() (uint32, error) { return peer.UID(c) })
+	return WithPeer(ctx, func() (peer.User, error) { return peer.Of(c) })
 }
 
 // WithPeer says how to look up who is at the other end of a request's connection.
-func WithPeer(ctx context.Context, uid func() (uint32, error)) context.Context {
-	return context.WithValue(ctx, peerKey{}, uid)
+func WithPeer(ctx context.Context, who func() (peer.User, error)) context.Context {
+	return context.WithValue(ctx, peerKey{}, who)
 }
 
 type loginKey struct{}
@@ -64,16 +63,16 @@ func ByLoopback(r *http.Request) bool {
 	return false
 }
 
-// ByOwnUser reports whether root or our own user is at the other end, and not
-// a proxy's account or any other one. Where the system does not tell, whoever
+// ByOwnUser reports whether root, an administrator of Windows or our own user is at the
+// other end, and not a proxy's account or any other one. Where the system does not tell, whoever
 // reaches a loopback listener is taken for one of them.
 func ByOwnUser(r *http.Request) bool {
-	ask, ok := r.Context().Value(peerKey{}).(func() (uint32, error))
+	ask, ok := r.Context().Value(peerKey{}).(func() (peer.User, error))
 	if !ok {
 		return false
 	}
-	uid, err := ask()
-	return errors.Is(err, peer.ErrUnsupported) || err == nil && (uid == 0 || int(uid) == os.Geteuid())
+	user, err := ask()
+	return errors.Is(err, peer.ErrUnsupported) || err == nil && user.Own
 }
 
 // ByProxy reports whether a proxy passed a request on: it says so, or it speaks

@@ -4,8 +4,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
+
+	"scriptbridge/internal/peer"
 )
 
 // Client names who sent a request, to count what they do: the address, of IPv6 the
@@ -22,9 +23,9 @@ func Client(r *http.Request) string {
 		return network(addr)
 	}
 	who := "this machine" // by a loopback address or, where it has none, a unix socket
-	if ask, ok := r.Context().Value(peerKey{}).(func() (uint32, error)); ok {
-		if uid, err := ask(); err == nil {
-			who = "uid " + strconv.FormatUint(uint64(uid), 10)
+	if ask, ok := r.Context().Value(peerKey{}).(func() (peer.User, error)); ok {
+		if user, err := ask(); err == nil {
+			who = user.Name
 		}
 	}
 	if from, ok := passedOnFor(r); ok {

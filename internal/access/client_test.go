@@ -2,8 +2,11 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"testing"
+
+	"scriptbridge/internal/peer"
 )
 
 func TestClient(t *testing.T) {
@@ -32,11 +35,11 @@ func TestClient(t *testing.T) {
 	} {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.RemoteAddr = c.remote
-		r = r.WithContext(WithPeer(r.Context(), func() (uint32, error) {
+		r = r.WithContext(WithPeer(r.Context(), func() (peer.User, error) {
 			if c.uid < 0 {
-				return 0, errors.New("unknown")
+				return peer.User{}, errors.New("unknown")
 			}
-			return uint32(c.uid), nil
+			return peer.User{Name: fmt.Sprint("uid ", c.uid)}, nil
 		}))
 		for _, line := range c.passed {
 			r.Header.Add("X-Forwarded-For", line)

@@ -14,20 +14,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UID gives the user who owns the other end of a connection: of a unix socket
+// Of gives the user who owns the other end of a connection: of a unix socket
 // who has connected it, of a TCP connection between two addresses of this machine
 // who has opened the socket. For TCP it reads the kernel's list of connections,
 // which takes time in proportion to their number.
-func UID(c net.Conn) (uint32, error) {
-	// What wraps a connection, such as TLS, gives it so.
-	for {
-		w, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		c = w.NetConn()
+func Of(c net.Conn) (User, error) {
+	uid, err := uidOf(c)
+	if err != nil {
+		return User{}, err
 	}
-	switch c := c.(type) {
+	return User{Name: "uid " + strconv.FormatUint(uint64(uid), 10), Own: uid == 0 || int(uid) == os.Geteuid()}, nil
+}
+
+func uidOf(c net.Conn) (uint32, error) {
+	switch c := unwrapped(c).(type) {
 	case *net.UnixConn:
 		return unixUID(c)
 	case *net.TCPConn:
@@ -57,15 +57,6 @@ func unixUID(c *net.UnixConn) (uint32, error) {
 		return 0, fmt.Errorf("%w: %w", ErrUnknown, failed)
 	}
 	return cred.Uid, nil
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := tcp.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
 // lookUp finds the owner of the socket that is bound to local and connected to

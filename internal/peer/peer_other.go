@@ -1,8 +1,8 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package peer
 
 import "net"
 
-// UID fails here.
-func UID(net.Conn) (uint32, error) { return 0, ErrUnsupported }
+// Of fails here.
+func Of(net.Conn) (User, error) { return User{}, ErrUnsupported }
