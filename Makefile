@@ -32,15 +32,25 @@ GO_BUILD  = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w 
 build: ## build ./scriptbridge, static
 	$(GO_BUILD) -o scriptbridge .
 
-PLATFORMS ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+# For which a release has files, as promu names them. The same is in .promu.yml, and what is
+# known of each in docs/install.md.
+PLATFORMS ?= linux-386 linux-amd64 linux-arm64 linux-armv5 linux-armv6 linux-armv7 linux-mips64le linux-ppc64le \
+	linux-riscv64 linux-s390x darwin-amd64 darwin-arm64 windows-amd64 windows-arm64 \
+	freebsd-amd64 freebsd-arm64 netbsd-amd64 openbsd-amd64
+# One of each system and of each kind of processor: building for a platform takes a minute.
+KINDS     ?= linux-386 linux-amd64 linux-arm64 linux-armv7 linux-riscv64 linux-s390x windows-amd64 darwin-arm64 freebsd-amd64
+# What qemu runs.
+EMULATED   = linux-arm64 linux-armv7 linux-riscv64 linux-s390x
+# The environment of one, such as GOOS=linux GOARCH=arm GOARM=7.
+PLATFORM   = GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(patsubst armv%,arm,$(word 2,$(subst -, ,$*))) \
+	$(patsubst armv%,GOARM=%,$(filter armv%,$(subst -, ,$*)))
 
-.PHONY: cross
-cross: $(PLATFORMS:%=cross-%) ## build for all platforms, into .build/
-# The processes differ most between systems; vetting compiles their tests too,
-# and -trimpath lets it use what the build compiled.
+.PHONY: cross kinds
+cross: $(PLATFORMS:%=cross-%) ## build for all platforms, into .build/ (a quarter of an hour)
+kinds: $(KINDS:%=cross-%) ## build for one platform of each kind, and see that all packages and tests compile for every one
+	$(GO) -C tools/platforms run . $(CURDIR) $(PLATFORMS)
 cross-%:
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO_BUILD) -o .build/$*/ .
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) CGO_ENABLED=0 $(GO) vet -trimpath ./script/...
+	$(PLATFORM) $(GO_BUILD) -o .build/$*/ .
 
 # promu has a module of its own, so that what it needs is nothing to us.
 PROMU = $(GO) tool -modfile=tools/go.mod promu
@@ -57,15 +67,15 @@ tarball: promu ## pack ./scriptbridge and its files, into .tarballs/
 # without a tag everything is older than the first one.
 PACKAGE_VERSION ?= $(shell git describe --tags --dirty 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1.g/; s/-dirty$$/+dirty/; s/-\([a-z]\)/~\1/' | grep '^[0-9]' || \
 	echo "0.0.0~$$(git rev-list --count HEAD).g$$(git rev-parse --short HEAD)")
-PACKAGE_ARCHS ?= amd64 arm64
+# All of Linux but one: for Debian, ARMv6 and ARMv7 have one name.
+PACKAGE_ARCHS ?= $(patsubst linux-%,%,$(filter-out linux-armv6,$(filter linux-%,$(PLATFORMS))))
 NFPM = $(GO) tool -modfile=tools/go.mod nfpm
 
 .PHONY: packages package-files
 packages: $(PACKAGE_ARCHS:%=package-%) ## deb and rpm packages for linux, into .packages/
-package-%: package-files
-	GOOS=linux GOARCH=$* $(GO_BUILD) -o .build/linux-$*/ .
+package-%: package-files cross-linux-%
 	for packager in deb rpm; do \
-		ARCH=$* PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config packaging/nfpm.yaml --packager $$packager --target .packages/ || exit 1; \
+		ARCH=$* NAME=$(patsubst armv%,arm%,$*) PACKAGE_VERSION='$(PACKAGE_VERSION)' $(NFPM) package --config packaging/nfpm.yaml --packager $$packager --target .packages/ || exit 1; \
 	done
 # What is made for a package, in the same bytes each time.
 package-files: build
@@ -212,6 +222,12 @@ e2e: export SCRIPTBRIDGE_E2E ?= required
 e2e: export SCRIPTBRIDGE_FAULTS ?= short
 e2e: ## run the end-to-end tests (need Debian's prometheus, which has promtool too, and prometheus-node-exporter)
 	$(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e
+
+# As 386 this machine runs the tests by itself, and others by qemu.
+.PHONY: emulated
+emulated: export SCRIPTBRIDGE_E2E ?= required
+emulated: $(EMULATED:%=cross-%) ## run the program as other processors, and compare (Debian: qemu-user-static)
+	SCRIPTBRIDGE_EMULATED='$(EMULATED)' $(GO) test -count=1 $(TESTFLAGS) -run '^TestEmulated' ./e2e
 
 .PHONY: units
 units: export SCRIPTBRIDGE_E2E ?= required

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"maps"
 	"os/exec"
 	"path/filepath"
@@ -93,6 +94,47 @@ func TestReleaseFiles(t *testing.T) {
 			if file := filepath.Join(filepath.Dir(page), m[1]); within(page) && (!within(file) || !fileExists(file)) {
 				t.Errorf("%s leads to %s, which is not packed", page, file)
 			}
+		}
+	}
+}
+
+// The platforms are the same for all that make something for them or tell of them.
+func TestPlatforms(t *testing.T) {
+	words := func(name string) []string {
+		t.Helper()
+		out, err := exec.Command("make", "-s", "--eval=list: ; @echo $("+name+")", "list").CombinedOutput()
+		if err != nil || len(bytes.TrimSpace(out)) == 0 {
+			t.Fatalf("make tells no %s: %v\n%s", name, err, out)
+		}
+		return strings.Fields(string(out))
+	}
+	platforms := words("PLATFORMS")
+	_, list, _ := strings.Cut(read(t, ".promu.yml"), "\n  platforms:\n")
+	var promu []string
+	for _, m := range regexp.MustCompile(`(?m)^    - (\S+)/(\S+)$`).FindAllStringSubmatch(list, -1) {
+		promu = append(promu, m[1]+"-"+m[2])
+	}
+	if !slices.Equal(platforms, promu) {
+		t.Errorf("the Makefile builds for %q, .promu.yml for %q", platforms, promu)
+	}
+	_, list, _ = strings.Cut(read(t, "docs/install.md"), "\n## Platforms\n")
+	list, _, _ = strings.Cut(list, "\n## ")
+	var told, emulated []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(\\S+)` \\| (tested|emulated|compiled) \\|").FindAllStringSubmatch(list, -1) {
+		told = append(told, m[1])
+		if m[2] == "emulated" && strings.HasPrefix(m[1], "linux-") {
+			emulated = append(emulated, m[1])
+		}
+	}
+	if !slices.Equal(platforms, told) {
+		t.Errorf("the Makefile builds for %q, docs/install.md tells of %q", platforms, told)
+	}
+	if ran := words("EMULATED"); !slices.Equal(slices.Sorted(slices.Values(ran)), emulated) {
+		t.Errorf("make emulated runs %q, docs/install.md tells of %q", ran, emulated)
+	}
+	for _, p := range append(words("KINDS"), words("PACKAGE_ARCHS:%=linux-%")...) {
+		if !slices.Contains(platforms, p) {
+			t.Errorf("%s is built by itself, and not with all platforms", p)
 		}
 	}
 }
