@@ -1,14 +1,12 @@
 """Runs one Scalyr monitor for scriptbridge, in a process of its own.
 
 It reads what to run from standard input and writes what the monitor reports to
-file descriptor 3. PROTOCOL.md, beside this package's folder, describes both.
+a pipe, file descriptor 3 on Unix. PROTOCOL.md, beside this package's folder, describes both.
 """
 
 import json
 import logging
 import os
-import select
-import signal
 import sys
 import threading
 import traceback
@@ -16,6 +14,7 @@ import traceback
 import scriptbridge_agent
 import scriptbridge_forks
 import scriptbridge_protocol
+import scriptbridge_system
 from scriptbridge_text import as_text, message_of, one_line, trace_of
 
 # Older ones lack what this package and most monitors take for granted.
@@ -24,8 +23,8 @@ NEEDED = (3, 6)
 # How long a monitor may take to stop, in seconds.
 STOP_SECONDS = 5
 
-# How long a signal may go unnoticed, in milliseconds.
-POLL_MILLISECONDS = 500
+# What ends the waiting: a signal, or the end of run().
+STOPPED, ENDED = "s", "e"
 
 DEFAULTS = {
     "mode": "run", "id": "", "config": {}, "interval": 30.0, "module_paths": [], "agent_package": "",
@@ -44,8 +43,7 @@ class Host(object):
         self._gather_error = None  # the exception that the last batch told
         self._failure = ""  # why run() ended, if not by itself
         self._pid = os.getpid()
-        self._wake, self._awaken = os.pipe()
-        scriptbridge_forks.in_children(lambda: close(self._wake, self._awaken))
+        self._waiter = scriptbridge_system.Waiter()
 
     def main(self):
         """Runs the monitor; returns how it ended, a reason and a message."""
@@ -83,7 +81,7 @@ class Host(object):
         monitor.gather_sample = lambda: self._gather(gather)
         monitor.run = lambda: self._guard(run)
         scriptbridge_forks.handle_signals(
-            (signal.SIGTERM, signal.SIGINT), lambda number, frame: os.write(self._awaken, b"s"))
+            scriptbridge_system.STOP_SIGNALS, lambda number, frame: self._waiter.tell(STOPPED))
         try:
             monitor.open_metric_log()
         except Exception as error:
@@ -104,18 +102,10 @@ class Host(object):
 
         The end of the bridge ends the program: nobody reads any more.
         """
-        if not hasattr(select, "poll"):
-            return os.read(self._wake, 1) == b"s"
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        poll.register(self._channel.fd, 0)
-        while True:
-            # Python calls its handlers between two steps of this thread alone,
-            # while the system may give the signal to any.
-            for fd, _ in poll.poll(POLL_MILLISECONDS):
-                if fd == self._wake:
-                    return os.read(self._wake, 1) == b"s"
-                scriptbridge_protocol.die()
+        letter = self._waiter.wait(self._channel.fd)
+        if letter is None:
+            scriptbridge_protocol.die()
+        return letter == STOPPED
 
     def _stop(self):
         """Calls the monitor's stop, in a thread of its own: it may be overridden and never return."""
@@ -160,7 +150,7 @@ class Host(object):
                 self._send_log("ERROR", self._failure + "\n" + trace_of(error), None, "")
         finally:
             if os.getpid() == self._pid:
-                os.write(self._awaken, b"e")
+                self._waiter.tell(ENDED)
 
     # --- What is sent ---
 
@@ -231,11 +221,6 @@ def leave():
     os._exit(0)
 
 
-def close(*descriptors):
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
 def _text(value):
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -276,13 +261,11 @@ def take_descriptors():
 
     What they print lands in standard error.
     """
-    fd = os.dup(3)
-    os.close(3)
+    fd = scriptbridge_system.private(scriptbridge_system.the_messages())
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    scriptbridge_forks.in_children(lambda: close(fd))
     return fd
 
 
@@ -290,17 +273,19 @@ def refuse_python():
     """Tells that the interpreter is too old. Nothing that it lacks may be used before."""
     version = "%d.%d.%d" % sys.version_info[:3]
     message = "Python %s is older than %d.%d" % ((version,) + NEEDED)
+    fd = scriptbridge_system.the_messages()
     for fields in (
             {"t": "hello", "protocol": scriptbridge_protocol.VERSION, "python": version, "package": "none"},
             {"t": "refused", "kind": "python", "field": None, "hint": "", "message": message, "detail": ""},
             {"t": "bye", "reason": "refused", "message": message}):
-        os.write(3, (json.dumps(fields) + "\n").encode("ascii"))
+        os.write(fd, (json.dumps(fields) + "\n").encode("ascii"))
 
 
 def main():
     if sys.version_info[:2] < NEEDED:
         refuse_python()
         os._exit(0)
+    scriptbridge_system.print_utf8()
     try:
         document = read_document(sys.stdin.buffer)
         channel = scriptbridge_protocol.Channel(take_descriptors())

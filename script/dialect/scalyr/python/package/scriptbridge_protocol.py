@@ -5,11 +5,11 @@ PROTOCOL.md, beside this package's folder, describes them.
 
 import json
 import os
-import signal
 import sys
 import threading
 import time
 
+import scriptbridge_system
 from scriptbridge_text import as_text
 
 VERSION = 1
@@ -72,9 +72,7 @@ class Channel(object):
 
 def die():
     """Ends the program at once, with the processes that it has started."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.killpg(0, signal.SIGTERM)
+    scriptbridge_system.end_children()
     os._exit(1)
 
 

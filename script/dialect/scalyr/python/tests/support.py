@@ -17,6 +17,8 @@ sys.path.insert(0, PACKAGE)
 
 from scalyr_agent import scalyr_logging  # noqa: E402
 
+WINDOWS = os.name == "nt"
+
 # Long enough for a busy machine; only a test that fails waits for it.
 PATIENCE = 30
 
@@ -92,8 +94,7 @@ class HostProcess(object):
         # Warnings are errors in our package; the agent's own has some.
         theirs = isinstance(document, dict) and document.get("agent_package")
         options = ["-u"] if theirs else ["-u", "-W", "error"]
-        # The host wants it as descriptor 3, and only there.
-        command = [sys.executable, "-c", LAUNCHER, str(writer), shutil.which(python or sys.executable)]
+        command = [shutil.which(python or sys.executable)]
         program = os.path.join(PACKAGE, "scriptbridge_host.py")
         if python:
             command += ["-u", program]
@@ -101,9 +102,7 @@ class HostProcess(object):
             command += options + ["-c", PRETENDER, program, repr(version)]
         else:
             command += options + [program]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writer,),
-            env=python_environment(), start_new_session=True)
+        self._start(command, writer)
         os.close(writer)
         self.reader = os.fdopen(reader, "r", encoding="ascii")
         self.stdout = self.stderr = ""
@@ -113,6 +112,23 @@ class HostProcess(object):
         self._outputs.start()
         self._timer = threading.Timer(PATIENCE, self.kill)
         self._timer.start()
+
+    def _start(self, command, writer):
+        environment, how = python_environment(), {}
+        if WINDOWS:
+            import msvcrt
+            handle = msvcrt.get_osfhandle(writer)
+            os.set_handle_inheritable(handle, True)
+            environment["SCRIPTBRIDGE_MESSAGE_HANDLE"] = str(handle)
+            start = subprocess.STARTUPINFO()
+            start.lpAttributeList = {"handle_list": [handle]}
+            how = {"startupinfo": start, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        else:
+            # The host wants it as descriptor 3, and only there.
+            command = [sys.executable, "-c", LAUNCHER, str(writer)] + command
+            how = {"pass_fds": (writer,), "start_new_session": True}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **how)
 
     def _read_outputs(self):
         errors = []
@@ -134,11 +150,14 @@ class HostProcess(object):
         raise AssertionError("the host has ended, stderr:\n" + self.stderr)
 
     def terminate(self):
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGTERM)
 
     def kill(self):
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            if WINDOWS:
+                self.process.kill()
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)
         except OSError:
             pass
 
@@ -163,6 +182,12 @@ SIGNALS_ITSELF = """\
             with open("/proc/self/task/%d/wchan" % os.getpid()) as stream:
                 where = stream.read()
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+"""
+if WINDOWS:
+    # The system calls the handler in a thread of its own.
+    SIGNALS_ITSELF = """\
+        import signal
+        signal.raise_signal(signal.SIGBREAK)
 """
 
 # Signals that who runs the tests ignores, as nohup and a shell's background do,

@@ -5,11 +5,10 @@
 
 import optparse
 import os
-import select
-import signal
 import sys
 
 import scriptbridge_forks
+import scriptbridge_system
 from scalyr_agent import _loader, scalyr_logging
 from scalyr_agent.json_lib import JsonObject, JsonParseException, parse
 from scalyr_agent.scalyr_monitor import BadMonitorConfiguration, ScalyrMonitor, UnsupportedSystem
@@ -82,7 +81,7 @@ def _parse_object(text):
 
 def _run(monitor):
     """Runs the monitor until it ends or a signal ends it."""
-    wake, awaken = os.pipe()
+    waiter = scriptbridge_system.Waiter()
     pid = os.getpid()
 
     # It goes with the program, though its gather_sample may sleep for long.
@@ -94,18 +93,14 @@ def _run(monitor):
             run()
         finally:
             if os.getpid() == pid:  # and not a child's that it has forked
-                os.write(awaken, b"e")
+                waiter.tell("e")
 
     monitor.run = run_and_tell
     scriptbridge_forks.handle_signals(
-        (signal.SIGINT, signal.SIGTERM), lambda number, frame: os.write(awaken, b"s"))
+        scriptbridge_system.STOP_SIGNALS, lambda number, frame: waiter.tell("s"))
     monitor.open_metric_log()
     monitor.start()
-    # The system may give the signal to another thread, which does not end the
-    # waiting of this one.
-    while hasattr(select, "poll") and not select.select([wake], [], [], 0.5)[0]:
-        pass
-    if os.read(wake, 1) == b"s":
+    if waiter.wait() == "s":
         print("Stopping the monitor")
         monitor.stop()
     monitor.close_metric_log()
