@@ -207,10 +207,14 @@ WINE_PREFIX   = .build/wine
 WINE_PACKAGES = $(PACKAGES)
 WINE_TEST     = GOOS=windows GOARCH=amd64 CGO_ENABLED=0 $(GO) test -exec $(CURDIR)/tools/wine/run -timeout 20m $(TESTFLAGS)
 
-.PHONY: wine wine-prefix
-wine: wine-prefix ## run the tests of the Windows build under Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32)
+.PHONY: wine wine-prefix wine-python
+wine: wine-prefix wine-python ## run the tests of the Windows build under Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32)
 	GOOS=windows GOARCH=amd64 $(GO) vet ./...
 	$(WINE_TEST) $(WINE_PACKAGES)
+# A pipe: Wine's programs take no file for their output.
+wine-python: wine-prefix ## run the tests of the Python package with Windows' Python, under Wine
+	tools/wine/run 'C:\Python\python.exe' -W error -m unittest discover -s script/dialect/scalyr/python/tests \
+		</dev/null 2>&1 | { cat; } >.build/wine-python.log; cat .build/wine-python.log; grep -q '^OK' .build/wine-python.log
 wine-prefix: $(WINE_PREFIX)/made
 $(WINE_PREFIX)/made: $(wildcard tools/wine/* tools/wine/*/*)
 	tools/wine/prefix

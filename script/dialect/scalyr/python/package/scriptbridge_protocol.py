@@ -103,7 +103,7 @@ class Batches(object):
         self._other = _Batch()
         self._gathered = _Batch()
         self._gatherer = None  # the thread that gathers
-        self._began = 0.0  # monotonic
+        self._began = 0.0  # by the finest clock
         self._began_at = 0.0  # wall clock
 
     def record(self, name, value, fields, monitor_id, timestamp):
@@ -119,7 +119,7 @@ class Batches(object):
     def begin_gather(self):
         with self._lock:
             self._gatherer = threading.get_ident()
-            self._began, self._began_at = time.monotonic(), time.time()
+            self._began, self._began_at = time.perf_counter(), time.time()
 
     def end_gather(self, error="", detail=""):
         """Sends what was gathered, also when it is nothing. error is a line, detail a traceback."""
@@ -132,7 +132,7 @@ class Batches(object):
         """Sends what has been reported outside of gatherings, and within one that takes long."""
         with self._lock:
             batches, self._other = [self._other], _Batch()
-            if self._gatherer is not None and time.monotonic() - self._began > self.LONG_GATHER:
+            if self._gatherer is not None and time.perf_counter() - self._began > self.LONG_GATHER:
                 batches.append(self._gathered)
                 self._gathered = _Batch()
         for batch in batches:
@@ -172,7 +172,7 @@ class Batches(object):
         self._before_send()
         head = {
             "time": self._began_at if gather or more else time.time(),
-            "duration": time.monotonic() - self._began if gather else 0,
+            "duration": time.perf_counter() - self._began if gather else 0,
             "gather": gather, "error": error[:MAX_TEXT], "detail": detail[-MAX_TEXT:]}
         if more:
             head["more"] = True

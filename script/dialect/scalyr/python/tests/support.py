@@ -1,9 +1,11 @@
 """What the tests share: the package on sys.path, an output that remembers, and the host as a process."""
 
+import ctypes
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,10 @@ sys.path.insert(0, PACKAGE)
 from scalyr_agent import scalyr_logging  # noqa: E402
 
 WINDOWS = os.name == "nt"
+# Wine 8 sends no Ctrl-Break.
+WINE = WINDOWS and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+# How a process is started that is sent a signal.
+OWN_GROUP = {"creationflags": 0x200} if WINDOWS else {}  # CREATE_NEW_PROCESS_GROUP
 
 # Long enough for a busy machine; only a test that fails waits for it.
 PATIENCE = 30
@@ -87,9 +93,11 @@ class HostProcess(object):
     """The host, running a document. messages() yields what it sends; stderr holds what it printed, at its end.
 
     It runs under this interpreter, unless python names another; version is what it takes its interpreter's for.
+    One that is to terminate is said to be asked.
     """
 
-    def __init__(self, document, python=None, version=None):
+    def __init__(self, document, python=None, version=None, asked=False):
+        self._door = None
         reader, writer = os.pipe()
         # Warnings are errors in our package; the agent's own has some.
         theirs = isinstance(document, dict) and document.get("agent_package")
@@ -100,6 +108,9 @@ class HostProcess(object):
             command += ["-u", program]
         elif version:
             command += options + ["-c", PRETENDER, program, repr(version)]
+        elif asked and WINE:
+            self._door = socket.create_server(("127.0.0.1", 0))
+            command += options + ["-c", BREAKER, program, str(self._door.getsockname()[1])]
         else:
             command += options + [program]
         self._start(command, writer)
@@ -122,7 +133,7 @@ class HostProcess(object):
             environment["SCRIPTBRIDGE_MESSAGE_HANDLE"] = str(handle)
             start = subprocess.STARTUPINFO()
             start.lpAttributeList = {"handle_list": [handle]}
-            how = {"startupinfo": start, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+            how = dict(OWN_GROUP, startupinfo=start)
         else:
             # The host wants it as descriptor 3, and only there.
             command = [sys.executable, "-c", LAUNCHER, str(writer)] + command
@@ -150,6 +161,10 @@ class HostProcess(object):
         raise AssertionError("the host has ended, stderr:\n" + self.stderr)
 
     def terminate(self):
+        if WINE:
+            self._door.accept()[0].close()
+            self._door.close()
+            return
         self.process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGTERM)
 
     def kill(self):
@@ -166,6 +181,8 @@ class HostProcess(object):
         code = self.process.wait()
         self.kill()
         self._timer.cancel()
+        if self._door is not None:
+            self._door.close()
         self._outputs.join()
         self.process.stdout.close()
         self.process.stderr.close()
@@ -204,6 +221,18 @@ os.set_inheritable(3, True)
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
+# What is asked by the end of a connection raises the signal itself.
+BREAKER = """
+import os, signal, socket, sys, threading
+program, port = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(program))
+import scriptbridge_host
+def wait(asker):
+    asker.recv(1)
+    signal.raise_signal(signal.SIGBREAK)
+threading.Thread(target=wait, args=(socket.create_connection(("127.0.0.1", int(port))),), daemon=True).start()
+scriptbridge_host.main()
+"""
 
 PRETENDER = """
 import ast, os, sys

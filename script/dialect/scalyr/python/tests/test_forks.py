@@ -19,6 +19,7 @@ def double(number):
 class""")
 
 
+@unittest.skipUnless(hasattr(os, "fork"), "Windows has no fork")
 class ForkTest(HostCase):
     def run_forks(self, body, head=FORKS, **fields):
         """Runs a monitor whose first sample is body; returns the records of its batches. It has to end by itself."""

@@ -1,6 +1,7 @@
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ class HostCase(support.Case):
         return [message for message in messages[1:] if message["t"] != "define"]
 
     def start(self, *arguments, **fields):
-        host = support.HostProcess(self.document(*arguments, **fields))
+        host = support.HostProcess(self.document(*arguments, **fields), asked=True)
         self.addCleanup(host.wait)
         self.addCleanup(host.kill)
         return host
@@ -107,21 +108,54 @@ class RunTest(HostCase):
     def test_prints_and_children(self):
         messages = self.run_host("""\
     def gather_sample(self):
-        print("printed", flush=True)
-        os.system("echo of a child; cat; echo no >&3; ls -l /proc/self/fd")
-        subprocess.call(["sh", "-c", "echo of another"])
+        print("printed n\\u00e9", flush=True)
+        os.system("echo of a child")
+        for streams in (None, subprocess.PIPE):
+            subprocess.Popen([sys.executable, "-c", "print('of another')"], stdin=streams).communicate()
+        self._run_state.stop()
+""", head="print('imported')\n" + HEAD)
+        self.assertEqual([message["t"] for message in messages], ["ready", "batch", "log", "bye"])
+        self.assertEqual(messages[1], batch())
+        for printed in ("imported\n", "printed n\u00e9\n", "of a child" + os.linesep, "of another" + os.linesep):
+            self.assertIn(printed, self.stderr)
+
+    @unittest.skipIf(support.WINDOWS, "Windows has no descriptors beyond the third, and no fork")
+    def test_children_do_not_report(self):
+        messages = self.run_host("""\
+    def gather_sample(self):
+        os.system("cat; echo no >&3; ls -l /proc/self/fd")
         if os.fork() == 0:
             self._logger.emit_value("child", 1)
             self._logger.error("child")
             os._exit(0)
         os.wait()
         self._run_state.stop()
-""", head="print('imported')\n" + HEAD)
+""")
         self.assertEqual([message["t"] for message in messages], ["ready", "batch", "log", "bye"])
         self.assertEqual(messages[1], batch())
-        for printed in ("imported\n", "printed\n", "of a child\n", "of another\n"):
-            self.assertIn(printed, self.stderr)
         self.assertNotIn("no\n", self.stderr)
+
+    @unittest.skipUnless(support.WINDOWS, "elsewhere the messages have a descriptor, not a handle")
+    def test_children_do_not_have_the_handle(self):
+        messages = self.run_host("""\
+    def gather_sample(self):
+        import ctypes, gc, msvcrt
+        emit = self._logger.emit_value
+        emit("told", "SCRIPTBRIDGE_MESSAGE_HANDLE" in os.environ)
+        fd, = [o.fd for o in gc.get_objects() if type(o).__name__ == "Channel"]
+        handle = msvcrt.get_osfhandle(fd)
+        emit("inheritable", os.get_handle_inheritable(handle))
+        write = "import msvcrt, os; os.write(%s, b'no')"
+        by_handle = [sys.executable, "-c", write % ("msvcrt.open_osfhandle(%d, os.O_WRONLY)" % handle)]
+        emit("exit", subprocess.call(by_handle))
+        emit("exit", subprocess.call(by_handle, close_fds=False))
+        # os.spawn passes descriptors on, and words without blanks only.
+        by_fd = "__import__('os').write(%d,b'no')" % fd
+        emit("exit", os.spawnv(os.P_WAIT, sys.executable, ["python", "-c", by_fd]))
+        self._run_state.stop()
+""")
+        self.assertEqual([record[:2] for record in messages[1]["records"]], [
+            ["told", False], ["inheritable", False], ["exit", 1], ["exit", 1], ["exit", 1]])
 
     def test_exceptions(self):
         messages = self.run_host("""\
@@ -133,7 +167,8 @@ class RunTest(HostCase):
             self._run_state.stop()
         raise ValueError("bad\\n luck")
 """)
-        trace = 'Traceback (most recent call last):\n  File "%s/mine.py", line 11, in gather_sample\n' % self.folder
+        file = os.path.join(self.folder, "mine.py")
+        trace = 'Traceback (most recent call last):\n  File "%s", line 11, in gather_sample\n' % file
         trace += '    raise ValueError("bad\\n luck")\nValueError: bad\n luck\n'
         self.assertEqual(messages, [
             ready(),
@@ -315,13 +350,16 @@ class StopTest(HostCase):
     def test_bridge_is_gone(self):
         host = self.start("""\
     def gather_sample(self):
-        child = subprocess.Popen(["sleep", "3600"])
+        child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
         self._logger.emit_value("child", child.pid)
 """, interval=3600)
         child = host.until(lambda message: message["t"] == "batch")["records"][0][1]
         host.reader.close()
-        # A process that ended is a zombie until init has noticed.
         self.assertEqual(host.process.wait(support.PATIENCE), 1)
+        if support.WINDOWS:
+            os.kill(child, signal.SIGTERM)  # which otherwise the end of the bridge's job object does
+            return
+        # A process that ended is a zombie until init has noticed.
         deadline = time.monotonic() + support.PATIENCE
         while state_of(child) not in (None, "Z"):
             self.assertLess(time.monotonic(), deadline, "the child is left")
@@ -466,7 +504,9 @@ class RefusedTest(HostCase):
             stderr=subprocess.PIPE, env=support.python_environment())
         _, stderr = process.communicate(json.dumps(self.document("    pass\n")).encode("utf-8"))
         self.assertEqual(process.returncode, 2)
-        self.assertEqual(stderr, b"scriptbridge_host: OSError: [Errno 9] Bad file descriptor\n")
+        missing = b"the environment has no SCRIPTBRIDGE_MESSAGE_HANDLE" if support.WINDOWS \
+            else b"[Errno 9] Bad file descriptor"
+        self.assertEqual(stderr, b"scriptbridge_host: OSError: " + missing + b"\n")
 
 
 @unittest.skipUnless(

@@ -1,4 +1,5 @@
 import itertools
+import os
 import sys
 import unittest
 
@@ -53,8 +54,8 @@ class ClassTest(LoaderCase):
         with self.assertRaises(_loader.NoMonitorClass) as caught:
             _loader.load_monitor_class(name)
         self.assertEqual(
-            str(caught.exception), "the module %s (%s/%s.py) has no class that derives from ScalyrMonitor; a module of "
-            "the same name that Python finds earlier hides a monitor" % (name, self.folder, name))
+            str(caught.exception), "the module %s (%s) has no class that derives from ScalyrMonitor; a module of "
+            "the same name that Python finds earlier hides a monitor" % (name, os.path.join(self.folder, name + ".py")))
         with self.assertRaises(ImportError):
             _loader.load_monitor_class("there_is_no_such_module")
 
@@ -82,9 +83,9 @@ class ClassTest(LoaderCase):
         self.assertEqual(_loader.load_monitor_class(name).__name__, "One")
 
     def test_search_order(self):
-        self.assertEqual(sys.path[-2:], [self.folder, support.PACKAGE + "/fallback"])
+        self.assertEqual(sys.path[-2:], [self.folder, os.path.join(support.PACKAGE, "fallback")])
         _loader.add_module_paths([self.folder, "/other"])
-        self.assertEqual(sys.path[-3:], [self.folder, "/other", support.PACKAGE + "/fallback"])
+        self.assertEqual(sys.path[-3:], [self.folder, "/other", os.path.join(support.PACKAGE, "fallback")])
 
 
 class BuildTest(LoaderCase):

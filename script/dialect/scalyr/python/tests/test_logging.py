@@ -222,7 +222,7 @@ class TextTest(LoggingCase):
             "1970-01-01 00:00:00.000Z [text()] raw\n"))
 
     def test_narrow_terminal(self):
-        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
         scalyr_logging.set_output(scalyr_logging.TextOutput(stream))
         self.logger.emit_value("n", "é", monitor_id_override="", timestamp=0)
         self.assertRegex(

@@ -35,6 +35,10 @@ TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z", re.MULTILINE)
 LINE = re.compile(r"(\[\w+):\d+\]")
 
 
+def text(printed):
+    return printed.decode("utf-8").replace(os.linesep, "\n")
+
+
 class RunMonitorTest(support.Case):
     def setUp(self):
         super().setUp()
@@ -43,7 +47,7 @@ class RunMonitorTest(support.Case):
     def start(self, *arguments):
         process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "scalyr_agent.run_monitor"] + list(arguments), cwd=self.folder,
-            env=support.python_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            env=support.python_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **support.OWN_GROUP)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
@@ -53,8 +57,8 @@ class RunMonitorTest(support.Case):
         """Returns the exit code, what was printed with TIME and N for times and line numbers, and the errors."""
         process = self.start(*arguments)
         output, errors = process.communicate(timeout=support.PATIENCE)
-        output = LINE.sub(r"\1:N]", TIME.sub("TIME", output.decode("utf-8")))
-        return process.returncode, output, errors.decode("utf-8")
+        output = LINE.sub(r"\1:N]", TIME.sub("TIME", text(output)))
+        return process.returncode, output, text(errors)
 
     def test_output(self):
         self.assertEqual(self.run_monitor("-c", "{ end: true, text: \"a b\" }", "mine"), (0, (
@@ -64,7 +68,7 @@ class RunMonitorTest(support.Case):
 
     def test_options(self):
         agent = self.write("agent.json", "{ api_key: \"secret\" // relaxed\n}")
-        os.rename(os.path.join(self.folder, "mine.py"), self.write("elsewhere/mine.py", ""))
+        os.replace(os.path.join(self.folder, "mine.py"), self.write("elsewhere/mine.py", ""))
         code, output, errors = self.run_monitor(
             "--monitor-python-path", os.pathsep.join(["/nowhere", "elsewhere"]),
             "--monitor-config", "{id: \"foo\", end: true}", "--agent-config", agent,
@@ -99,15 +103,21 @@ class RunMonitorTest(support.Case):
 
     def test_test_monitor(self):
         process = self.start("-c", "{gauss_mean: 0.5}", "-s", "3600", "scalyr_agent.builtin_monitors.test_monitor")
-        lines = [process.stdout.readline().decode("utf-8") for _ in range(2)]
-        process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=support.PATIENCE)[0].decode("utf-8")
+        lines = [text(process.stdout.readline()) for _ in range(2)]
+        if support.WINE:
+            process.kill()
+        else:
+            process.send_signal(signal.CTRL_BREAK_EVENT if support.WINDOWS else signal.SIGINT)
+        rest = text(process.communicate(timeout=support.PATIENCE)[0])
         for line, name in zip(lines, ("uniform", "gauss")):
             self.assertRegex(line, r"^\S+ \S+Z \[test_monitor\(\)\] %s -?\d+\.\d+(e-\d+)? count=1\n$" % name)
+        if support.WINE:
+            return
         # Its thread says so too, if it is quick enough.
         self.assertEqual(rest.splitlines()[0], "Stopping the monitor")
         self.assertEqual(process.returncode, 0)
 
+    @unittest.skipIf(support.WINDOWS, "Windows has no fork")
     def test_forks(self):
         self.write("mine.py", """\
 import os, signal, time

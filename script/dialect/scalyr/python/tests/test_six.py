@@ -67,8 +67,8 @@ class SixTest(unittest.TestCase):
             "except ImportError: pass\n"
             "else: raise AssertionError('found before anything was loaded')\n"
             "_loader.add_module_paths([])\n"
-            "import six, sys\n"
-            "assert six.__file__ == sys.path[-1] + '/six.py'\n"))
+            "import os, six, sys\n"
+            "assert six.__file__ == os.path.join(sys.path[-1], 'six.py')\n"))
 
 
 if __name__ == "__main__":

@@ -108,14 +108,14 @@ class ScalyrMonitor(StoppableThread):
         try:
             self._logger.debug("Starting monitor")
             while not self._is_thread_stopped():
-                began = time.monotonic()
+                began = time.perf_counter()
                 try:
                     self.gather_sample()
                 except Exception:
                     self._logger.exception("gather_sample failed")
                 pause = self._sample_interval_secs
                 if self._adjust_sleep_by_gather_time:
-                    pause -= min(time.monotonic() - began, pause)
+                    pause -= min(time.perf_counter() - began, pause)
                 self._sleep_but_awaken_if_stopped(pause)
             self._logger.info("Monitor has finished")
         except Exception:

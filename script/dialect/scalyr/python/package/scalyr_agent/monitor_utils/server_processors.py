@@ -1,6 +1,7 @@
 """A TCP server that reads requests from its connections, and two ways to tell them apart."""
 
 import io
+import os
 import socket
 import socketserver
 import struct
@@ -91,7 +92,8 @@ class ServerProcessor(socketserver.ThreadingMixIn, socketserver.TCPServer):
     report_connection_problem. run serves until run_state is stopped.
     """
 
-    allow_reuse_address = True
+    # On Windows it would let another program have the same port.
+    allow_reuse_address = os.name != "nt"
     daemon_threads = True
     timeout = _POLL
 
