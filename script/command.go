@@ -162,12 +162,12 @@ func (s *Script) obeyed(file string) error {
 
 // setSecrets puts variables behind those of env that have other names.
 func setSecrets(env []string, vars map[string]config.Secret) []string {
+	names := slices.Sorted(maps.Keys(vars))
 	env = slices.DeleteFunc(env, func(e string) bool {
-		name, _, _ := strings.Cut(e, "=")
-		_, set := vars[name]
-		return set
+		of, _, _ := strings.Cut(e, "=")
+		return slices.ContainsFunc(names, func(name string) bool { return process.SameVariable(name, of) })
 	})
-	for _, name := range slices.Sorted(maps.Keys(vars)) {
+	for _, name := range names {
 		env = append(env, name+"="+vars[name].Reveal())
 	}
 	return env

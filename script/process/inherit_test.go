@@ -1,6 +1,7 @@
 package process
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 
@@ -23,6 +24,9 @@ func TestEnvironment(t *testing.T) {
 		"PATH=/bin", "LISTENER=kept", "JOURNAL_STREAMS=kept", "EMPTY=", "=odd", "LANG=C=LISTEN_FDS", "LC_ALL=C", "TZ=UTC", "TERM=dumb",
 		"AWS_SECRET_ACCESS_KEY=s", "HTTP_PROXY=http://u:p@h", "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "MAIL=/var/mail/root",
 		"SSH_AUTH_SOCK=/s", "XDG_RUNTIME_DIR=/run/user/0", "LD_PRELOAD=/x.so", "PATHS=no", "LANGUAGE=no",
+	}
+	if runtime.GOOS == "windows" {
+		environmentOfWindows(t)
 	}
 	alice := &Account{Name: "alice", Home: "/home/alice", Shell: "/bin/zsh"}
 	login := []string{"HOME=/home/alice", "USER=alice", "LOGNAME=alice", "SHELL=/bin/zsh"}
@@ -53,5 +57,20 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("environment (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// environmentOfWindows: the names of variables have no case there.
+func environmentOfWindows(t *testing.T) {
+	env := []string{`=C:=C:\x`, `Path=C:\x`, `SystemRoot=C:\Windows`, "listen_fds=1", "Scriptbridge_Run=1", "Api_Key=s", "Tmp=x", "apiKey=y"}
+	want := []string{`=C:=C:\x`, `Path=C:\x`, `SystemRoot=C:\Windows`, "Tmp=x", "apiKey=y"}
+	if diff := cmp.Diff(want, Environment(env, nil, nil, []string{"API_KEY", "SYSTEMROOT", "PATH", "TMP"})); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	if got := Environment(env, nil, []string{"API_KEY"}, []string{"api_key"}); !slices.Contains(got, "Api_Key=s") {
+		t.Errorf("what pass_env names is withheld: %q", got)
+	}
+	if got := LastEnv(append(env, "PATH=last"), "path"); got != "last" {
+		t.Errorf("PATH is %q", got)
 	}
 }

@@ -212,8 +212,8 @@ func (f *follower) endProcess(why *stop) bool {
 // LastEnv gives the value of name in env, where a later entry wins.
 func LastEnv(env []string, name string) string {
 	for _, e := range slices.Backward(env) {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			return v
+		if of := nameOf(e); SameVariable(of, name) && len(e) > len(of) {
+			return e[len(of)+1:]
 		}
 	}
 	return ""

@@ -48,7 +48,7 @@ type Outcome struct {
 // take takes over what came of the streams, and why the run was not left to end
 // by itself.
 func (o *Outcome) take(s *streams, c *Command, stopped *stop) {
-	o.Stdout, o.StdoutBytes = texts.FromUTF16(s.stdout.data), s.stdout.bytes
+	o.Stdout, o.StdoutBytes = texts.FromConsole(texts.FromUTF16(s.stdout.data)), s.stdout.bytes
 	o.StdoutBytes += s.printed.bytes
 	o.StderrBytes = s.stderr.bytes
 	if stopped != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/units"
 
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/texts"
 	"scriptbridge/record"
 )
 
@@ -235,6 +236,7 @@ type lines struct {
 	hook func(line []byte)
 
 	mu     sync.Mutex
+	text   texts.Decoder
 	line   []byte // what has come of the present line, at most maxLine bytes
 	bytes  int64
 	closed bool
@@ -250,7 +252,12 @@ func (l *lines) take(p []byte) {
 	if l.hook == nil {
 		return
 	}
-	for rest := p; len(rest) > 0; {
+	l.add(l.text.Decode(p))
+}
+
+// add takes text in UTF-8. The caller holds l.mu.
+func (l *lines) add(text []byte) {
+	for rest := text; len(rest) > 0; {
 		part, after, ended := bytes.Cut(rest, []byte{'\n'})
 		l.line = append(l.line, part[:min(len(part), MaxLine-len(l.line))]...)
 		if ended {
@@ -261,7 +268,7 @@ func (l *lines) take(p []byte) {
 }
 
 func (l *lines) flush() {
-	line := bytes.TrimSuffix(l.line, []byte{'\r'})
+	line := texts.FromConsole(bytes.TrimSuffix(l.line, []byte{'\r'}))
 	l.line = l.line[:0] // first: no line is given twice
 	l.hook(line)
 }
@@ -270,6 +277,9 @@ func (l *lines) flush() {
 func (l *lines) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.hook != nil && !l.closed {
+		l.add(l.text.Rest())
+	}
 	if len(l.line) > 0 {
 		l.flush()
 	}

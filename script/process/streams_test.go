@@ -8,10 +8,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"scriptbridge/internal/texts"
 )
 
 func TestLines(t *testing.T) {
 	long := strings.Repeat("x", MaxLine)
+	// What is no UTF-8 is in the code page of consoles, where there is such.
+	marked, half := string(texts.FromConsole([]byte("\xff\xfea\x00"))), string(texts.FromConsole([]byte("\xff")))
 	tests := []struct {
 		name   string
 		writes []string
@@ -27,6 +31,10 @@ func TestLines(t *testing.T) {
 		{"cut", []string{long + "yz\nb\n"}, []string{long, "b"}},
 		{"cut, in pieces", []string{long, "y", "z\nb\n"}, []string{long, "b"}},
 		{"cut, no end", []string{long + "y"}, []string{long}},
+		{"UTF-16", []string{"\xff", "\xfea\x00\n", "\x00\xfc\x00\r\x00\n", "\x00b\x00c"}, []string{"a", "ü", "b"}},
+		{"UTF-16, the other way round", []string{"\xfe\xff\x00a\x00\n\x00"}, []string{"a"}},
+		{"no mark in the end", []string{"a\n", "\xff\xfea\x00\n"}, []string{"a", marked}},
+		{"half a mark", []string{"\xff"}, []string{half}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

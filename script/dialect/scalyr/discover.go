@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"scriptbridge/config"
+	"scriptbridge/script/process"
 )
 
 // Discover makes scripts of an agent's monitors. All that is wrong with its
@@ -122,7 +123,7 @@ func settingsEnv(set *config.Settings) (func(string) string, error) {
 		if v, ok := fromFile[name]; ok {
 			return v.Reveal()
 		}
-		if slices.Contains(set.Withheld, name) {
+		if slices.ContainsFunc(set.Withheld, func(w string) bool { return process.SameVariable(w, name) }) {
 			return ""
 		}
 		return os.Getenv(name)
