@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/loglimit"
 	"scriptbridge/internal/lossy"
 )
@@ -132,7 +134,7 @@ func (s *eventStream) use(at config.EventLog) error {
 		s.swap(s.stdout, at)
 		return nil
 	}
-	file := &logFile{path: at.Path}
+	file := newLogFile(at.Path)
 	if err := file.open(); err != nil && !errors.Is(err, errNoReader) {
 		return fmt.Errorf("events.log.path: %w%s", err, eventLogRemedy(at.Path))
 	}
@@ -179,7 +181,7 @@ func (s *eventStream) reopen() {
 	at := s.at
 	s.mu.Unlock()
 	if at.Path != "-" {
-		file := &logFile{path: at.Path}
+		file := newLogFile(at.Path)
 		s.swap(s.writer(file, file, at.Path), at)
 	}
 }
@@ -212,6 +214,17 @@ func (s *eventStream) close() {
 type logFile struct {
 	path string
 	file *os.File
+	// follows says that it is opened anew when another file, or none, is at its path, as
+	// after a rotation: where there is no SIGHUP to tell so.
+	follows bool
+	looked  time.Time // when that was asked last
+}
+
+// lookEvery is how often a file is looked for at its path at most.
+const lookEvery = time.Second
+
+func newLogFile(path string) *logFile {
+	return &logFile{path: path, follows: runtime.GOOS == "windows"}
 }
 
 // errNoReader is why a named pipe cannot be opened yet.
@@ -219,7 +232,7 @@ var errNoReader = errors.New("nobody reads this named pipe")
 
 // open opens the file, and never waits for a pipe's reader.
 func (f *logFile) open() error {
-	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+	file, err := fsx.OS{}.OpenFile(f.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 	if errors.Is(err, syscall.ENXIO) {
 		return fmt.Errorf("open %s: %w", f.path, errNoReader)
 	}
@@ -228,12 +241,31 @@ func (f *logFile) open() error {
 }
 
 func (f *logFile) Write(p []byte) (int, error) {
+	if f.moved() {
+		_ = f.file.Close() // what it has was written
+		f.file = nil
+	}
 	if f.file == nil {
 		if err := f.open(); err != nil {
 			return 0, err
 		}
 	}
 	return f.file.Write(p)
+}
+
+// moved says that the file is not at its path any more.
+func (f *logFile) moved() bool {
+	now := time.Now()
+	if f.file == nil || !f.follows || now.Sub(f.looked) < lookEvery {
+		return false
+	}
+	f.looked = now
+	at, err := os.Stat(f.path)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	is, err := f.file.Stat()
+	return err == nil && is.Mode().IsRegular() && !os.SameFile(at, is)
 }
 
 // Close is called by the Writer when nothing more comes.

@@ -108,7 +108,7 @@ func (s *storage) within(names ...string) (string, error) {
 		case !info.IsDir():
 			err = fsx.ErrNotFolder
 		default:
-			err = checkOurs(info, uint32(os.Geteuid()))
+			err = checkOurs(folder, info, uint32(os.Geteuid()))
 		}
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", folder, err)

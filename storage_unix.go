@@ -30,7 +30,7 @@ func checkContents(folder string, uid uint32) error {
 		case err != nil:
 			return err
 		case path == top:
-			return checkOurs(info, uid)
+			return checkOurs(folder, info, uid)
 		}
 		names.add(path, info)
 		return checkEntry(path, info, uid)
@@ -89,7 +89,7 @@ func checkEntry(path string, info fs.FileInfo, uid uint32) error {
 
 // checkOurs says that others may write a folder of the storage, or that it is
 // somebody else's, who could put there what they like.
-func checkOurs(info fs.FileInfo, uid uint32) error {
+func checkOurs(_ string, info fs.FileInfo, uid uint32) error {
 	if mode := info.Mode(); mode&0o022 != 0 {
 		return fmt.Errorf("others may write it (mode %v): the folder must be for scriptbridge alone, and one that is missing is made so", mode)
 	}

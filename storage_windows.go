@@ -1,11 +1,112 @@
 package main
 
-import "io/fs"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
-// This file has been compiled and vetted but never run.
+	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/trust"
+)
 
-// checkContents has nothing to say: there are no modes here.
-func checkContents(string, uint32) error { return nil }
+// checkContents says what in the storage folder others than the bridge's account, the system
+// and administrators can change, or what leads elsewhere: it may be from a time when the
+// folder was another's.
+func checkContents(folder string, _ uint32) error {
+	var names hardLinks
+	top := folder + `\.` // so that a link to the folder is followed
+	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case path == top:
+			return checkOurs(folder, info, 0)
+		}
+		return cmp.Or(checkEntry(path, info), names.add(path, info))
+	})
+	return cmp.Or(err, names.outside())
+}
 
-// checkOurs cannot tell.
-func checkOurs(fs.FileInfo, uint32) error { return nil }
+// hardLinks are the files that were found and have more than one name.
+type hardLinks []*hardLink
+
+type hardLink struct {
+	path  string
+	info  fs.FileInfo
+	names uint64
+	found uint64 // of the names
+}
+
+func (h *hardLinks) add(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := fsx.Open(path)
+	if err != nil {
+		return err
+	}
+	names, err := fsx.Links(f)
+	if err = errors.Join(err, f.Close()); err != nil || names < 2 {
+		return err
+	}
+	for _, l := range *h {
+		if os.SameFile(l.info, info) {
+			l.found++
+			return nil
+		}
+	}
+	*h = append(*h, &hardLink{path: path, info: info, names: names, found: 1})
+	return nil
+}
+
+// outside says which file has a name that was not found.
+func (h *hardLinks) outside() error {
+	for _, l := range *h {
+		if l.found < l.names {
+			return fmt.Errorf("%s has another name outside of the folder (it has %d hard links): see what it is, and move it away", l.path, l.names)
+		}
+	}
+	return nil
+}
+
+// checkEntry is checkContents of one thing in the folder.
+func checkEntry(path string, info fs.FileInfo) error {
+	if info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0 { // a junction is the latter
+		return fmt.Errorf("%s %w", path, fsx.ErrLink)
+	}
+	e, err := trust.Others(path)
+	switch {
+	case err != nil || e == nil:
+		return err
+	case e.Foreign:
+		return fmt.Errorf("%s belongs to another user (%s): see what it is, and move it away", path, e.Owner)
+	}
+	return fmt.Errorf("%s: others may write it (%s): see what it is, and let scriptbridge alone write it", path, e.Who)
+}
+
+// checkOurs says that others may write a folder of the storage, or that it is
+// somebody else's, who could put there what they like.
+func checkOurs(path string, _ fs.FileInfo, _ uint32) error {
+	const remedy = "the folder must be for scriptbridge alone, and one that is missing is made so"
+	whole, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	e, err := trust.Others(whole)
+	switch {
+	case err != nil || e == nil:
+		return err
+	case e.Foreign:
+		return fmt.Errorf("it belongs to another user (%s): %s", e.Owner, remedy)
+	}
+	return fmt.Errorf("others may write it (%s): %s", e.Who, remedy)
+}

@@ -14,6 +14,7 @@ import (
 
 	"scriptbridge/config/internal/yamltree"
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/trust"
 	"scriptbridge/internal/winargs"
 )
 
@@ -109,12 +110,9 @@ func readPrivate(file string) ([]byte, error) {
 	if _, ok := variableOf(file); ok {
 		return ReadSecretFile(file)
 	}
-	info, err := os.Stat(file)
-	if err == nil && info.Mode().IsRegular() && runtime.GOOS != "windows" && info.Mode()&0o004 != 0 {
-		return nil, &Error{
-			Position: Position{File: file},
-			Problem:  "is readable by others",
-			Remedy:   "keep what is secret in a file of its own, with mode 0600",
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+		if remedy, exposed := trust.Exposed(file, info); exposed {
+			return nil, &Error{Position: Position{File: file}, Problem: "is readable by others", Remedy: remedy}
 		}
 	}
 	data, p := readRegular(file)

@@ -87,14 +87,14 @@ func (f *file) open() (fsx.Folder, error) {
 	if e == nil || e.Own() { // of what lies in it nothing is obeyed
 		return fsx.OS{}.Within(f.folder)
 	}
-	top, err := fsx.OS{}.Within(string(filepath.Separator))
+	top, err := fsx.OS{}.Within(filepath.VolumeName(f.folder) + string(filepath.Separator))
 	if err != nil {
 		return nil, err
 	}
 	defer top.Close()
 	in, err := top.Within(f.folder)
 	if errors.Is(err, fsx.ErrLink) {
-		return nil, fmt.Errorf("open %s: root follows no link on the way to it, since %s (name the folder by a path without links)", f.folder, e.State())
+		return nil, fmt.Errorf("open %s: "+trust.Root+" follows no link on the way to it, since %s (name the folder by a path without links)", f.folder, e.State())
 	}
 	return in, err
 }
@@ -228,7 +228,7 @@ func (f *file) check() error {
 		return err
 	}
 	defer in.Close()
-	if _, err = f.look(in); err != nil || f.trusted != nil && os.Geteuid() > 0 { // asked on behalf of root
+	if _, err = f.look(in); err != nil || f.trusted != nil && !trust.Privileged() { // asked on behalf of root
 		return err
 	}
 	return fsx.Writable(f.folder)

@@ -301,7 +301,7 @@ add Heat{C="c",A="a",B="b",Z="z"} 2 at 1700000000 of server "web-01" (metric 1)
 	if got, want := must(t, h, "POST", "/servers/", "name=new"), `{"id":3,"version":1,"state":"ENABLED","name":"new","description":"","type":"","source":"","startTime":null,"stopTime":null}`; got != want {
 		t.Errorf("an id was given twice: %s", got)
 	}
-	if _, err := NewHandler(HandlerOptions{Folder: folder}); err == nil || err.Error() != folder+"/ids.db: another process uses it" {
+	if _, err := NewHandler(HandlerOptions{Folder: folder}); err == nil || err.Error() != filepath.Join(folder, "ids.db")+": another process uses it" {
 		t.Errorf("a second handler on one folder: %v", err)
 	}
 }

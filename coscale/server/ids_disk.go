@@ -208,7 +208,10 @@ func (d *disk) exchange(file *store.File, rows []change) (aside string, err erro
 			return "", err
 		}
 		if d.fs.Link(d.path, aside) == nil {
-			break
+			if err := file.Rename(d.path); err != nil { // as where somebody still has it mapped on Windows
+				return "", errors.Join(err, d.fs.Remove(aside)) // or else each try leaves one
+			}
+			return aside, nil
 		}
 		if err := d.fs.Rename(d.path, aside); err != nil { // where there are no links
 			return "", err

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // TestDamageLiveIDs harms the file while clients use the API: nobody waits for
@@ -78,7 +80,11 @@ func liveIDs(t *testing.T, harm func(path string) error) {
 			}
 		})
 	}
-	if err := harm(path); err != nil {
+	if err := harm(path); testkit.Kept(err) {
+		stop.Store(true)
+		clients.Wait()
+		t.Skip("Windows cuts no file that is mapped into memory")
+	} else if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})

@@ -14,6 +14,7 @@ import (
 	"github.com/go-kit/log"
 
 	"scriptbridge/coscale"
+	"scriptbridge/internal/testkit"
 )
 
 // logged has the handler tell into a buffer.
@@ -38,6 +39,7 @@ func create(h *Handler, name string) int {
 // TestIDsMoved: while the folder is elsewhere nothing is made that no disk would
 // have, and then it goes on.
 func TestIDsMoved(t *testing.T) {
+	testkit.NeedRemovals(t)
 	folder := filepath.Join(t.TempDir(), "coscale")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
@@ -75,6 +77,7 @@ level=info msg="requests to CoScale's API are kept again"
 // TestIDsRemoved: what is in memory is written anew where the file is gone for
 // good, or where somebody has written to it.
 func TestIDsRemoved(t *testing.T) {
+	testkit.NeedRemovals(t)
 	for name, harm := range map[string]func(path string) error{
 		"removed": os.Remove,
 		"touched": func(path string) error { return os.Chtimes(path, time.Now(), time.Now().Add(time.Hour)) },
@@ -124,6 +127,7 @@ func TestIDsRemoved(t *testing.T) {
 // TestIDsReplaced: another file in the place of the one that is in use is a
 // person's, who has to say whether it counts.
 func TestIDsReplaced(t *testing.T) {
+	testkit.NeedRemovals(t)
 	folder := t.TempDir()
 	path := filepath.Join(folder, "ids.db")
 	var said bytes.Buffer

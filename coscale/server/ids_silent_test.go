@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,7 @@ func TestSilentIDs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, disk := silently(t)
 		asks(t, h, "e", fsx.Patience, http.StatusServiceUnavailable)
-		if err := h.Close(); !errors.Is(err, fsx.ErrSilent) || err.Error() != folder+"/ids.db: the disk does not answer" {
+		if err := h.Close(); !errors.Is(err, fsx.ErrSilent) || err.Error() != filepath.Join(folder, "ids.db")+": the disk does not answer" {
 			t.Errorf("the end: %v", err)
 		}
 		disk.Answer()

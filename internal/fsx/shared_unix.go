@@ -31,3 +31,6 @@ func syncFolder(dir *os.File) error { return dir.Sync() }
 // Exact says whether a file's time of change is that of its last change while it
 // is open.
 const Exact = true
+
+// Replaceable says whether a file can be replaced that is open and mapped into memory.
+const Replaceable = true

@@ -20,6 +20,9 @@ const Exact = false
 // is here the error of a folder that is missing.
 var ErrNotFolder = errors.New("not a directory")
 
+// Replaceable says whether a file can be replaced that is open and mapped into memory.
+const Replaceable = false
+
 const shareAll = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 
 // openShared is os.OpenFile, but that others may rename, replace or remove the file
@@ -95,21 +98,25 @@ func how(flag int) (access, create, attributes uint32) {
 	return access, create, attributes
 }
 
-// ownerAlone lets only the bridge's account, the system and administrators have what is
+// ownerAlone lets only the system, administrators and the bridge's account have what is
 // made; of a folder also all that is made in it. What is allowed in the folder above
 // is not inherited.
 func ownerAlone(folder bool) (*windows.SecurityAttributes, error) {
-	user, err := windows.GetCurrentProcessToken().GetTokenUser()
-	if err != nil {
-		return nil, err
+	who := []string{"SY", "BA"}
+	if token := windows.GetCurrentProcessToken(); !token.IsElevated() { // else it is one of these
+		user, err := token.GetTokenUser()
+		if err != nil {
+			return nil, err
+		}
+		who = append(who, user.User.Sid.String())
 	}
 	inherited := ""
 	if folder {
 		inherited = "OICI"
 	}
 	text := "D:P"
-	for _, who := range []string{"SY", "BA", user.User.Sid.String()} {
-		text += "(A;" + inherited + ";FA;;;" + who + ")"
+	for _, sid := range who {
+		text += "(A;" + inherited + ";FA;;;" + sid + ")"
 	}
 	descriptor, err := windows.SecurityDescriptorFromString(text)
 	if err != nil {

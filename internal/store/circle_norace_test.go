@@ -149,7 +149,7 @@ func TestCircle(t *testing.T) {
 						}
 					})
 					testkit.Promptly(t, "Close", func() { f.Close() })
-					if left := held(t, path); len(left) > 0 {
+					if left := testkit.Held(t, path); len(left) > 0 {
 						t.Errorf("it still has %q", left)
 					}
 					if _, err := Open(path, testOptions); !errors.Is(err, ErrDamaged) || errors.Is(err, ErrSuspect) {

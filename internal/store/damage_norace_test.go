@@ -130,7 +130,14 @@ func liveRounds(t *testing.T, rounds int, harm func(path string, dice *rand.Rand
 		for range 5 {
 			<-begun
 		}
-		if err := harm(path, rand.New(rand.NewPCG(uint64(round), 4))); err != nil {
+		err = harm(path, rand.New(rand.NewPCG(uint64(round), 4)))
+		if testkit.Kept(err) {
+			writer.Wait()
+			users.Wait()
+			f.Close()
+			t.Skip("Windows cuts no file that is mapped into memory")
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		_ = f.InPlace() // as the next one who comes would do
@@ -145,7 +152,7 @@ func liveRounds(t *testing.T, rounds int, harm func(path string, dice *rand.Rand
 			}
 		})
 		if f.Left() {
-			if left := held(t, path); len(left) > 0 {
+			if left := testkit.Held(t, path); len(left) > 0 {
 				t.Errorf("it still has %q", left)
 			}
 		}

@@ -228,12 +228,12 @@ func (f *File) open(o Options, about *about) (err error) {
 // InPlace says whether who opens the path now finds this file: what was not so
 // after a transaction must not be acknowledged. fsx.ErrRemoved tells that it
 // will never be so again. That somebody else has written to the file is found here
-// too, so that most harm is known before the store meets it.
+// too, where its time tells, so that most harm is known before the store meets it.
 func (f *File) InPlace() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	info, err := f.place.Check()
-	if err != nil || f.why != nil || f.writing || info.ModTime().Equal(f.changed) && info.Size() == f.size {
+	if err != nil || f.why != nil || f.writing || (!fsx.Exact || info.ModTime().Equal(f.changed)) && info.Size() == f.size {
 		return err
 	}
 	f.fall(fmt.Errorf("%w: somebody else has written to it", ErrSuspect))

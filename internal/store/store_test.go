@@ -14,6 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/testkit"
 )
 
 var testOptions = Options{About: "about", Format: "1", Buckets: []string{"rows"}}
@@ -41,34 +42,6 @@ func fill(t testing.TB, f *File, rows int) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// held says what of the process still has a file: descriptors and memory.
-func held(t testing.TB, path string) []string {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells what a process has open")
-	}
-	var all []string
-	links, err := filepath.Glob("/proc/self/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range links {
-		if to, err := os.Readlink(l); err == nil && strings.HasPrefix(to, path) {
-			all = append(all, "descriptor "+to)
-		}
-	}
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(maps)) {
-		if strings.Contains(line, path) {
-			all = append(all, "memory "+line)
-		}
-	}
-	return all
 }
 
 // broken are files that nobody can use, made of a good one.
@@ -105,7 +78,7 @@ func TestOpenLetsGo(t *testing.T) {
 		if _, err := Open(path, testOptions); !errors.Is(err, ErrDamaged) || !strings.HasPrefix(err.Error(), path+": the file is damaged: ") {
 			t.Errorf("%s: %v", what, err)
 		}
-		if left := held(t, path); len(left) > 0 {
+		if left := testkit.Held(t, path); len(left) > 0 {
 			t.Errorf("%s: it still has %q", what, left)
 		}
 		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, text) {
@@ -204,7 +177,7 @@ func TestNewer(t *testing.T) {
 		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, c.text) {
 			t.Errorf("%s: the file was changed, %v", c.what, err)
 		}
-		if left := held(t, path); len(left) > 0 {
+		if left := testkit.Held(t, path); len(left) > 0 {
 			t.Errorf("%s: it still has %q", c.what, left)
 		}
 	}
@@ -301,6 +274,19 @@ func TestInPlace(t *testing.T) {
 		}
 	}
 	check("at first", "")
+	if runtime.GOOS == "windows" { // which moves a file that is in use, and does nothing else to it
+		must(os.Rename(path, path+".x"))
+		check("it is moved", path+": it was moved away while it was in use: move it back, or restart scriptbridge to go on with what is there then")
+		must(os.Rename(path+".x", path))
+		check("back again", "")
+		must(os.WriteFile(path+".x", nil, 0o600))
+		if os.Rename(path+".x", path) == nil || os.Remove(path) == nil || os.RemoveAll(folder) == nil {
+			t.Error("a file in use was replaced or removed")
+		}
+		check("at last", "")
+		must(f.Close())
+		return
+	}
 	must(os.Rename(folder, away))
 	check("its folder is moved", moved)
 	must(os.Mkdir(folder, 0o700))

@@ -62,3 +62,20 @@ func NeedSymlinks(t testing.TB) {
 
 // Wine says whether this is Wine's Windows.
 func Wine() bool { return wine() }
+
+// NeedRemovals skips a test that moves a folder in which files are open, or removes or
+// replaces a file that is mapped into memory.
+func NeedRemovals(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows moves no folder in which a file is open, and neither removes nor replaces a file that is mapped into memory")
+	}
+}
+
+// NeedExactTimes skips a test that finds by its time that an open file was written to.
+func NeedExactTimes(t testing.TB) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows tells when a file was written to only after all have closed it")
+	}
+}

@@ -123,6 +123,28 @@ func denied(entries []entry, sid string) (rights uint32) {
 	return rights
 }
 
+// broad are the groups that everybody on a machine is a member of, or everybody of a domain
+// (sidDomainUsers ends it).
+var broad = []string{sidEveryone, "S-1-5-2", "S-1-5-4", "S-1-5-7", "S-1-5-11", "S-1-5-32-545", "S-1-5-32-546"}
+
+const sidDomainUsers = "-513"
+
+// readers gives the groups of everybody that may read something, as the last digit of a
+// Unix mode does. Accounts and groups that are named by themselves are meant to.
+func (d *descriptor) readers() (who []string) {
+	const read = 0x1 | rightAll | 0x80000000 // GENERIC_READ
+	if d.open {
+		return []string{sidEveryone}
+	}
+	for i, e := range d.entries {
+		every := slices.Contains(broad, e.sid) || strings.HasPrefix(e.sid, "S-1-5-21-") && strings.HasSuffix(e.sid, sidDomainUsers)
+		if every && !e.deny && !e.inheritOnly && e.rights&^denied(d.entries[:i], e.sid)&read != 0 && !slices.Contains(who, e.sid) {
+			who = append(who, e.sid)
+		}
+	}
+	return who
+}
+
 // icacls is a command that takes from some accounts what they may do with a file, and
 // changes nothing else: what is inherited becomes the file's own before.
 func icacls(path string, sids []string) string {

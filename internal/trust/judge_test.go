@@ -132,3 +132,27 @@ func TestErrorTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestReaders: a secret is for whom it names, and not for everybody.
+func TestReaders(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		entries []entry // nil: everybody may do everything
+		want    string
+	}{
+		{"private", []entry{allow(sidSystem, full), allow(sidAdministrators, full), allow(sidMe, full)}, ""},
+		{"for somebody else", []entry{allow(sidAlice, full)}, ""},
+		{"in ProgramData", []entry{allow(sidSystem, full), allow(sidUsers, readOnly)}, sidUsers},
+		{"no list", nil, sidEveryone},
+		{"of a domain", []entry{allow("S-1-5-21-1-2-3-513", readOnly)}, "S-1-5-21-1-2-3-513"},
+		{"generic", []entry{allow(sidEveryone, 0x80000000), allow(sidAuthenticated, rightAll), allow(sidEveryone, full)}, sidEveryone + " " + sidAuthenticated},
+		{"to write and not to read", []entry{allow(sidEveryone, rightWrite)}, ""},
+		{"denied before", []entry{refuse(sidUsers, full), allow(sidUsers, readOnly)}, ""},
+		{"of what is made in it", []entry{inherit(sidUsers, readOnly)}, ""},
+	} {
+		d := descriptor{owner: sidAlice, open: c.entries == nil, entries: c.entries}
+		if got := strings.Join(d.readers(), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

@@ -21,6 +21,11 @@ const Root = "root"
 // Privileged says whether the program has rights over others.
 func Privileged() bool { return os.Geteuid() == 0 }
 
+// Exposed says whether everybody may read a file, and what to do where it holds a secret.
+func Exposed(_ string, info fs.FileInfo) (remedy string, exposed bool) {
+	return "keep what is secret in a file of its own, with mode 0600", info.Mode()&0o004 != 0
+}
+
 // maxLinks is how many symbolic links a path may lead through, as in Linux.
 const maxLinks = 40
 

@@ -140,17 +140,49 @@ func (w *walk) component(path string, more bool) (target string, err error) {
 	if len(who) == 0 {
 		return target, nil
 	}
-	names := make([]string, len(who))
-	for i, sid := range who {
+	return "", &Error{
+		Path: w.path, Component: path, Link: target != "", Foreign: foreign, SIDs: who, Who: namesOf(who), Owner: accountName(d.owner),
+	}
+}
+
+func namesOf(sids []string) string {
+	names := make([]string, len(sids))
+	for i, sid := range sids {
 		names[i] = accountName(sid)
 	}
-	return "", &Error{
-		Path: w.path, Component: path, Link: target != "", Foreign: foreign, SIDs: who, Who: strings.Join(names, " and "), Owner: accountName(d.owner),
-	}
+	return strings.Join(names, " and ")
 }
 
 func (w *walk) excepted(path string) bool {
 	return slices.ContainsFunc(w.policy.Except, func(except string) bool { return strings.EqualFold(filepath.Clean(except), path) })
+}
+
+// Others says who else than the system, administrators and the account that the program runs
+// as may change a file, or what lies in a folder; nil for nobody. What is above it is not
+// looked at, and no link is followed.
+func Others(path string) (*Error, error) {
+	d, _, err := lookAt(path)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	who, foreign := d.judge(last, ownSID())
+	if len(who) == 0 {
+		return nil, nil
+	}
+	return &Error{Path: path, Component: path, Foreign: foreign, SIDs: who, Who: namesOf(who), Owner: accountName(d.owner)}, nil
+}
+
+// Exposed says whether everybody may read a file, and what to do where it holds a secret.
+func Exposed(path string, _ fs.FileInfo) (remedy string, exposed bool) {
+	d, _, err := lookAt(path)
+	if err != nil {
+		return "", false // the reader says so
+	}
+	who := d.readers()
+	if len(who) == 0 {
+		return "", false
+	}
+	return "keep what is secret in a file of its own, which not everybody may read: " + icacls(path, who), true
 }
 
 // lookAt reads the descriptor of a file itself, and no link's target's.

@@ -144,7 +144,13 @@ func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) 
 			})
 		}
 	})
-	must(t, harm(s.path, dice))
+	if err := harm(s.path, dice); testkit.Kept(err) {
+		stop.Store(true)
+		users.Wait()
+		t.Skip("Windows cuts no file that is mapped into memory")
+	} else {
+		must(t, err)
+	}
 	testkit.Promptly(t, "who puts after the harm", func() {
 		for i := range 20 { // the first may be told of it
 			_ = take(s, 2000+i, data)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"scriptbridge/internal/testkit"
 )
 
 func must(t testing.TB, err error) {
@@ -28,6 +30,7 @@ func take(s *Spool, seconds int, data string) error {
 // acknowledged, and nothing is read there, that would be sent and could not be
 // removed. When the folder is back, it goes on with all that waited.
 func TestFolderMoved(t *testing.T) {
+	testkit.NeedRemovals(t)
 	folder := filepath.Join(t.TempDir(), "uploads")
 	must(t, os.Mkdir(folder, 0o700))
 	var said buffer
@@ -98,6 +101,7 @@ func TestFileMoved(t *testing.T) {
 // TestFileRemoved: a file that is gone for good is begun anew, or what has taken
 // its place is used, and what waited is counted.
 func TestFileRemoved(t *testing.T) {
+	testkit.NeedRemovals(t)
 	for name, c := range map[string]struct {
 		use  func(s *Spool) error // finds it out
 		put  bool                 // another one is in its place
@@ -140,6 +144,7 @@ func TestFileRemoved(t *testing.T) {
 // TestFolderRemoved: what waited in a file that is gone for good with its folder
 // is counted, once; nothing is acknowledged, also where there is a folder again.
 func TestFolderRemoved(t *testing.T) {
+	testkit.NeedRemovals(t)
 	folder := filepath.Join(t.TempDir(), "uploads")
 	must(t, os.Mkdir(folder, 0o700))
 	var said buffer
@@ -173,6 +178,7 @@ func TestFolderRemoved(t *testing.T) {
 // TestTouched: a file that somebody else has written to is read anew before the
 // store uses it again, and only what is missing then is lost.
 func TestTouched(t *testing.T) {
+	testkit.NeedExactTimes(t)
 	var said buffer
 	s := open(t, Options{Path: file(t), Logger: log.NewLogfmtLogger(&said)})
 	put(t, s, at(0), 3, "first")

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"runtime"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
+	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/store"
 )
 
@@ -92,7 +92,7 @@ func (s *Spool) mostlyFree() (bool, error) {
 		return false, err
 	}
 	size, used, err := s.file.Sizes()
-	if err != nil || size < small || runtime.GOOS == "windows" { // which renames no file that is open
+	if err != nil || size < small {
 		return false, err
 	}
 	return used <= size/4, nil
@@ -153,12 +153,30 @@ func (s *Spool) exchange(to *store.File) (used bool, err error) {
 	}
 	s.using.Lock()
 	defer s.using.Unlock()
+	if !fsx.Replaceable {
+		return s.replaceClosed(to)
+	}
 	if err := to.Rename(s.path); err != nil {
 		return false, err
 	}
 	old := s.file
 	s.file = to
 	return true, errors.Join(to.SyncName(), old.Close())
+}
+
+// replaceClosed is the end of exchange where no open file can be replaced: the old one is
+// closed before, and opened again where that was in vain. The caller holds writer and using.
+func (s *Spool) replaceClosed(to *store.File) (used bool, err error) {
+	err = s.file.Close()
+	s.file = nil
+	if err == nil {
+		err = to.Rename(s.path)
+	}
+	if err != nil {
+		return false, errors.Join(err, s.open())
+	}
+	s.file = to
+	return true, to.SyncName()
 }
 
 // copyTo copies rows, and takes out those that are gone.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -225,7 +224,11 @@ func (f *folder) follow(path string) (*os.File, *refusal) {
 
 func readableByAll(opened *os.File) bool {
 	info, err := opened.Stat()
-	return err == nil && (runtime.GOOS == "windows" || info.Mode()&0o004 != 0)
+	if err != nil {
+		return false
+	}
+	_, all := trust.Exposed(opened.Name(), info)
+	return all
 }
 
 // otherNames refuses a file that has other names too, where others may write in
