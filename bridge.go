@@ -36,7 +36,10 @@ import (
 // serve runs the bridge until ctx ends.
 func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 	footprint.Start(f.serve.profiling)
-	streams := newLogStreams(f, stdout, stderr)
+	streams, err := newLogStreams(f, stdout, stderr)
+	if err != nil {
+		return err
+	}
 	defer streams.close() // when everybody else has said what there was to say
 	b, err := newBridge(ctx, f, streams)
 	switch {
@@ -45,10 +48,10 @@ func serve(ctx context.Context, f *flags, stdout, stderr io.Writer) error {
 		level.Info(streams.logger).Log("msg", "stopping", "reason", "signal")
 		return nil
 	default:
-		return err
+		return streams.last(err)
 	}
 	defer b.close()
-	return b.run(ctx)
+	return streams.last(b.run(ctx))
 }
 
 // bridge is all that serve wires together.
@@ -68,6 +71,7 @@ type bridge struct {
 	storage  *storage // nil without --storage.path
 
 	hangup   <-chan os.Signal
+	reopen   func()          // the files that are logged to
 	over     context.Context // of all that the bridge does
 	end      context.CancelFunc
 	quit     chan struct{} // closed when somebody has asked for the end over HTTP
@@ -115,6 +119,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 		files:   newTextfiles(page, f.trusted(false), logger),
 		quit:    make(chan struct{}),
 		hangup:  signalsOf(ctx).reload(),
+		reopen:  streams.reopen,
 	}
 	signalsOf(ctx).beforeEnd(b.pool.Kill)
 	b.over, b.end = context.WithCancel(ctx)
@@ -129,7 +134,7 @@ func newBridge(ctx context.Context, f *flags, streams *logStreams) (*bridge, err
 	b.sources = &sources{b.pool, receive.NewSet(receivers)}
 	b.sources.register(registry)
 	registry.MustRegister(b.uploads, b.files)
-	b.service = newService(logger)
+	b.service = newService(ctx, logger)
 	b.service.status = b.status
 	b.reloader = &reloader{file: f.configFile, trusted: f.trusted(false), web: port, logger: logger, sources: b.sources, uploads: b.uploads, files: b.files, page: page, stream: streams.events, service: b.service, current: set}
 	b.reloader.register(registry)
@@ -250,7 +255,7 @@ func (b *bridge) handler() (http.Handler, error) {
 		Metrics:       b.page,
 		TelemetryPath: b.flags.serve.telemetryPath,
 		Lifecycle:     b.flags.serve.lifecycle,
-		Reload:        func() error { return b.reloader.reload(b.over, true) },
+		Reload:        func() error { b.reopen(); return b.reloader.reload(b.over, true) },
 		Profiling:     b.flags.serve.profiling,
 		Quit:          func() { b.quitOnce.Do(func() { close(b.quit) }) },
 		RunNow:        b.pool.RunNow,
@@ -320,7 +325,7 @@ func (b *bridge) keepUp() {
 		}
 		select {
 		case <-b.hangup:
-			b.reloader.stream.reopen()
+			b.reopen()
 			b.reloader.reload(b.over, true) //nolint:errcheck // it has been logged and is on the page
 		case <-look:
 			b.reloader.reload(b.over, false) //nolint:errcheck // likewise

@@ -70,10 +70,11 @@ func show(text *bytes.Buffer, stdout io.Writer) error {
 // globals are the flags in front of every command that not every command heeds, and
 // those that do.
 var globals = map[string][]string{
-	"config.file":         {commandServe, "check", "try", "uploads", "init", "push", commandWrap},
-	"config.trusted-path": {commandServe, "check", "try", "uploads", "init", "status", "push", commandWrap},
-	"log.level":           {commandServe, "uploads"},
-	"log.format":          {commandServe, "uploads"},
+	"config.file":         {commandServe, "check", "try", "uploads", "init", "push", commandWrap, commandInstall},
+	"config.trusted-path": {commandServe, "check", "try", "uploads", "init", "status", "push", commandWrap, commandInstall},
+	"log.level":           {commandServe, "uploads", commandInstall},
+	"log.format":          {commandServe, "uploads", commandInstall},
+	"log.file":            {commandServe, commandInstall},
 }
 
 // onlyMeant keeps out of the help of a command those flags that it does not heed.
@@ -87,7 +88,7 @@ func onlyMeant(app *kingpin.Application, args []string) {
 		return
 	}
 	for flag, of := range globals {
-		if !slices.Contains(of, name[0]) {
+		if !slices.Contains(of, name[0]) && !slices.Contains(of, strings.Join(name, " ")) {
 			app.GetFlag(flag).Hidden()
 		}
 	}

@@ -400,6 +400,9 @@ func TestDocsFlags(t *testing.T) {
 	for _, m := range flag.FindAllStringSubmatch(string(help), -1) {
 		known = append(known, strings.TrimPrefix(m[1], "[no-]"))
 	}
+	for _, f := range allFlags(windowsApplication(nil)) {
+		known = append(known, f.Name)
+	}
 	pages := docPages(t)
 	for _, file := range exampleFiles(t) {
 		pages = append(pages, filepath.Join("examples", file))

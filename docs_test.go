@@ -63,7 +63,7 @@ func (b block) commands() map[string]string {
 	if b.lang == "ini" { // of a unit: TestUnitsSyntax has those
 		return all
 	}
-	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|init|push|serve|status|try|wrap|--).*`).FindAllString(b.text, -1) {
+	for _, m := range regexp.MustCompile(`\bscriptbridge (?:check|init|push|serve|service|status|try|wrap|--).*`).FindAllString(b.text, -1) {
 		all[m] = ""
 	}
 	return all
@@ -84,6 +84,18 @@ func TestDocsCommands(t *testing.T) {
 				if !strings.Contains(load, want) {
 					t.Errorf("the page of the script load does not show its output: no %s in\n%s", want, load)
 				}
+			}
+		},
+		`scriptbridge service install --config.file="C:\ProgramData\scriptbridge\scriptbridge.yml" --storage.path="C:\ProgramData\scriptbridge\storage" --web.listen-address=127.0.0.1:10469`: func(t *testing.T, _ string) {
+			// That it does so TestWindowsService shows.
+			args := []string{"service", "install", `--config.file=C:\scriptbridge.yml`, `--storage.path=C:\storage`, "--web.listen-address=127.0.0.1:10469"}
+			if got, err := serviceArgs(windowsApplication(args), args); err != nil || len(got) != 3 {
+				t.Errorf("the service runs with %q, %v", got, err)
+			}
+		},
+		"scriptbridge service remove": func(t *testing.T, _ string) {
+			if ctx, err := windowsApplication(nil).ParseContext([]string{"service", "remove"}); err != nil || ctx.SelectedCommand.FullCommand() != commandRemove {
+				t.Error(err)
 			}
 		},
 		"make test":             func(t *testing.T, _ string) { hasTarget(t, "test") },

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,10 +17,12 @@ import (
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"scriptbridge/cli"
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/loglimit"
 	"scriptbridge/internal/lossy"
+	"scriptbridge/internal/winservice"
 )
 
 // lastLines is how long the end of the program waits for who reads its logs.
@@ -29,17 +32,40 @@ const lastLines = time.Second
 // who reads them.
 type logStreams struct {
 	stderr     *lossy.Writer
-	logger     log.Logger // limited by limitedLog
+	file       *reopenedFile // that stderr writes to; nil for none
+	logger     log.Logger    // limited by limitedLog
 	limitedLog *loglimit.Logger
 	events     *eventStream
 	// limitedEvents passes on to events what a script or receiver may add.
 	limitedEvents *loglimit.Logger
 }
 
+// What --log.file names besides files.
+const (
+	toStderr   = "stderr"
+	toEventLog = "eventlog"
+)
+
 // newLogStreams takes over stdout and stderr until close.
-func newLogStreams(f *flags, stdout, stderr io.Writer) *logStreams {
+func newLogStreams(f *flags, stdout, stderr io.Writer) (*logStreams, error) {
 	s := &logStreams{}
-	s.stderr = lossy.New(stderr, lossy.Options{OnFull: func(full bool, dropped int) {
+	var closer io.Closer
+	switch f.logFile {
+	case toStderr, "":
+	case toEventLog:
+		log, err := winservice.OpenLog()
+		if err != nil {
+			return nil, fmt.Errorf("--log.file=%s: %w", toEventLog, err)
+		}
+		stderr, closer = log, log
+	default:
+		s.file = &reopenedFile{logFile: logFile{path: f.logFile}}
+		if err := s.file.open(); err != nil && !errors.Is(err, errNoReader) {
+			return nil, fmt.Errorf("--log.file: %w%s", err, logRemedy(f.logFile, "the flag"))
+		}
+		stderr, closer = s.file, s.file
+	}
+	s.stderr = lossy.New(stderr, lossy.Options{Closer: closer, OnFull: func(full bool, dropped int) {
 		if !full {
 			level.Warn(s.logger).Log("msg", "lines of this log were dropped, since nobody read it", "dropped", dropped)
 		}
@@ -50,7 +76,23 @@ func newLogStreams(f *flags, stdout, stderr io.Writer) *logStreams {
 	s.logger = newLoggerTo(s.limitedLog, f.logLevel)
 	s.events = newEventStream(stdout, s.logger)
 	s.limitedEvents = loglimit.NewEvents(s.events, unbounded)
-	return s
+	return s, nil
+}
+
+// last logs why the bridge ends to a log that is not where the error will be printed.
+func (s *logStreams) last(err error) error {
+	if err != nil && s.file != nil && !errors.Is(err, cli.ErrAlreadyPrinted) {
+		level.Error(s.logger).Log("msg", "the bridge cannot go on", "err", err)
+	}
+	return err
+}
+
+// reopen opens the files that are logged to anew, so that rotated ones are let go.
+func (s *logStreams) reopen() {
+	s.events.reopen()
+	if s.file != nil {
+		s.file.again.Store(true)
+	}
 }
 
 // close waits a moment for the last lines.
@@ -136,23 +178,23 @@ func (s *eventStream) use(at config.EventLog) error {
 	}
 	file := newLogFile(at.Path)
 	if err := file.open(); err != nil && !errors.Is(err, errNoReader) {
-		return fmt.Errorf("events.log.path: %w%s", err, eventLogRemedy(at.Path))
+		return fmt.Errorf("events.log.path: %w%s", err, logRemedy(at.Path, "path:"))
 	}
 	s.swap(s.writer(file, file, at.Path), at)
 	return nil
 }
 
-// eventLogRemedy says, as the end of a message, what to do about a file that
-// cannot be opened.
-func eventLogRemedy(path string) string {
+// logRemedy says, as the end of a message, what to do about a file that
+// cannot be opened, and where it is named.
+func logRemedy(path, named string) string {
 	info, err := os.Stat(filepath.Dir(path))
 	switch {
 	case err == nil && info.IsDir():
 		return ""
 	case err == nil:
-		return fmt.Sprintf(" (%s is no folder: correct path:)", filepath.Dir(path))
+		return fmt.Sprintf(" (%s is no folder: correct %s)", filepath.Dir(path), named)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf(" (there is no folder %s: correct path:, or make the folder)", filepath.Dir(path))
+		return fmt.Sprintf(" (there is no folder %s: correct %s, or make the folder)", filepath.Dir(path), named)
 	}
 	return ""
 }
@@ -165,7 +207,7 @@ func checkEventLog(cfg *config.Config) []error {
 		return nil
 	}
 	at := config.Position{File: cfg.File}
-	if remedy := eventLogRemedy(path); remedy != "" {
+	if remedy := logRemedy(path, "path:"); remedy != "" {
 		return []error{at.Wrap("events: log", fmt.Errorf("%s cannot be made%s", path, remedy))}
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -274,4 +316,18 @@ func (f *logFile) Close() error {
 		return nil
 	}
 	return f.file.Close()
+}
+
+// reopenedFile is a logFile that is opened anew before its next line when again says so.
+type reopenedFile struct {
+	logFile
+	again atomic.Bool
+}
+
+func (f *reopenedFile) Write(p []byte) (int, error) {
+	if f.again.Swap(false) {
+		_ = f.Close() // each line was written when it came
+		f.file = nil
+	}
+	return f.logFile.Write(p)
 }

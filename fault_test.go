@@ -42,7 +42,10 @@ func newLivingIn(t testing.TB, dir, text string, args ...string) *living {
 	if err != nil || cmd.Name != commandServe {
 		t.Fatal(cmd.Name, err)
 	}
-	streams := newLogStreams(f, io.Discard, l.log)
+	streams, err := newLogStreams(f, io.Discard, l.log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if l.bridge, err = newBridge(t.Context(), f, streams); err != nil {
 		t.Fatal(err)
 	}

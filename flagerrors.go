@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ var (
 	otherCommands = map[string]string{
 		"start": "serve", "run": "serve", "daemon": "serve", "server": "serve",
 		"validate": "check", "verify": "check", "lint": "check", "test": "try", "once": "try", "import": "init", "migrate": "init",
-		"version": "--version", "reload": "kill -HUP and the process's id",
+		"version": "--version", "reload": reloadCommand(),
 	}
 	otherFlags = map[string]string{
 		"config": "--config.file", "c": "--config.file", "conf": "--config.file", "config-file": "--config.file", "configuration": "--config.file",
@@ -96,6 +97,14 @@ var (
 		"data": "--storage.path", "debug": "--log.level=debug", "verbose": "--log.level=debug", "once": "the command try", "test": "the command try",
 	}
 )
+
+// reloadCommand is how a bridge is told to read its configuration again.
+func reloadCommand() string {
+	if runtime.GOOS == "windows" {
+		return "sc.exe control scriptbridge paramchange"
+	}
+	return "kill -HUP and the process's id"
+}
 
 // triesFile says that try is given a script's file where it takes names.
 func triesFile(args []string) bool {
@@ -157,6 +166,9 @@ func misplacedFile(word string) error {
 }
 
 func unknownCommand(app *kingpin.Application, name string) error {
+	if name == "service" { // where it is none
+		return fmt.Errorf("unknown command service (it is one of Windows only; here systemd runs the bridge: docs/install.md)")
+	}
 	if like := cmp.Or(otherCommands[name], config.Nearest(name, commandNames(app))); like != "" {
 		return fmt.Errorf("unknown command %s (did you mean %s?)", name, like)
 	}

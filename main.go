@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -84,6 +85,7 @@ type flags struct {
 	trust      []string // --config.trusted-path
 	logLevel   string
 	logFormat  string
+	logFile    string
 
 	serve struct {
 		web           *toolkit.FlagConfig
@@ -106,7 +108,8 @@ type flags struct {
 		addresses []string
 		storage   string
 	}
-	args []string // what stands behind --; nil: there is no --
+	account string   // of service install
+	args    []string // what stands behind --; nil: there is no --
 }
 
 // trusted says whose files are obeyed: nobody is asked but root, or who wants to
@@ -123,10 +126,12 @@ const (
 	telemetryDefault = "/metrics"
 )
 
-// The commands that signals mean something else to.
+// Commands that are named here and there; signals mean something else to the first two.
 const (
-	commandServe = "serve"
-	commandWrap  = "wrap"
+	commandServe   = "serve"
+	commandWrap    = "wrap"
+	commandInstall = "service install"
+	commandRemove  = "service remove"
 )
 
 // run is the whole program: it returns when ctx has ended, or when there is
@@ -165,17 +170,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // printed.
 func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, error) {
 	f := new(flags)
-	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
-	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
-	app.Flag("config.trusted-path", "A file or folder that root takes as it is, although others may change it; repeatable. The configuration's trusted_paths are for what it names itself.").PlaceHolder("PATH").StringsVar(&f.trust)
-	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
-	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
-	hints := cli.Hints{ConfigFile: func() string { return f.configFile }, Trusted: func() *trust.Policy { return f.trusted(false) }}
-	commands := slices.Concat(
-		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app, hints)},
-		cli.Uploads(app, hints),
-		[]cli.Command{cli.Push(app, hints), cli.Wrap(app, hints), cli.Status(app, hints), cli.Init(app)},
-	)
+	app, commands := f.application(args)
 	if words, asked := cli.Completes(args); asked {
 		complete(app, words)
 		return f, cli.Command{}, nil
@@ -197,9 +192,35 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 	return f, cmd, nil
 }
 
+// application is the command line: its flags and commands. args are those of this process.
+func (f *flags) application(args []string) (*kingpin.Application, []cli.Command) {
+	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
+	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
+	app.Flag("config.trusted-path", "A file or folder that root takes as it is, although others may change it; repeatable. The configuration's trusted_paths are for what it names itself.").PlaceHolder("PATH").StringsVar(&f.trust)
+	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
+	app.Flag("log.file", "Where log lines go: stderr, eventlog (of Windows), or a file, to which they are appended. A service of Windows has its standard error in the event log.").Default(toStderr).StringVar(&f.logFile)
+	hints := cli.Hints{ConfigFile: func() string { return f.configFile }, Trusted: func() *trust.Policy { return f.trusted(false) }}
+	commands := slices.Concat(
+		[]cli.Command{f.serveCommand(app), f.checkCommand(app), cli.Try(app, hints)},
+		cli.Uploads(app, hints),
+		[]cli.Command{cli.Push(app, hints), cli.Wrap(app, hints), cli.Status(app, hints), cli.Init(app)},
+	)
+	if runtime.GOOS == "windows" {
+		commands = append(commands, f.serviceCommands(app, args)...)
+	}
+	return app, commands
+}
+
 func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
 	cmd := app.Command(commandServe, "Run the scripts on their schedules and serve their metrics (the default).").Default()
-	f.serve.web = kingpinflag.AddFlags(cmd, addressDefault)
+	f.serve.web = f.serveFlags(cmd)
+	return cli.Command{Name: commandServe, Run: func(ctx context.Context, e *cli.Env) error { return serve(ctx, f, e.Stdout, e.Stderr) }}
+}
+
+// serveFlags adds the flags of serve to a command, which is serve or one that has it run.
+func (f *flags) serveFlags(cmd *kingpin.CmdClause) *toolkit.FlagConfig {
+	web := kingpinflag.AddFlags(cmd, addressDefault)
 	address := cmd.GetFlag("web.listen-address")
 	address.Help(address.Model().Help + ". " + noAddress + " opens no port: the configuration then has textfile, or an upload.")
 	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
@@ -210,7 +231,7 @@ func (f *flags) serveCommand(app *kingpin.Application) cli.Command {
 	cmd.Flag("web.enable-pprof", "Serve profiles of the program at /debug/pprof/, to those who may see private pages.").BoolVar(&f.serve.profiling)
 	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)
 	cmd.Flag("storage.path", "A folder for what must survive a restart: what a script of the dialect instrumental gets from its last run, ids of CoScale's API, queues of uploads. It is created if missing. Not set by default.").StringVar(&f.serve.storage)
-	return cli.Command{Name: commandServe, Run: func(ctx context.Context, e *cli.Env) error { return serve(ctx, f, e.Stdout, e.Stderr) }}
+	return web
 }
 
 func (f *flags) checkCommand(app *kingpin.Application) cli.Command {

@@ -26,10 +26,11 @@ const (
 	stallAfter = time.Minute
 )
 
-// service tells the service manager how the bridge is. Without one it does
-// nothing.
+// service tells the service manager how the bridge is: systemd, or another that speaks its
+// protocol, and Windows' own when the bridge is ready. Without one it does nothing.
 type service struct {
 	manager *sdnotify.Manager
+	began   func() // of signals
 	logger  log.Logger
 	status  func() string // a line for people
 	works   func() error  // why the bridge does not do what it is for
@@ -43,16 +44,21 @@ type service struct {
 
 // newService takes the service manager out of the environment: scripts are not to
 // see it, whatever else they are given.
-func newService(logger log.Logger) *service {
+func newService(ctx context.Context, logger log.Logger) *service {
 	manager, err := sdnotify.FromEnvironment()
 	if err != nil {
 		level.Warn(logger).Log("msg", "the service manager asks in an odd way to be told of the bridge", "err", err)
 	}
-	return &service{manager: manager, logger: logger}
+	return &service{manager: manager, logger: logger, began: signalsOf(ctx).ready}
 }
 
 // ready tells that the listeners are open and a configuration is in force.
-func (s *service) ready() { s.notify(sdnotify.Ready, s.status()) }
+func (s *service) ready() {
+	s.notify(sdnotify.Ready, s.status())
+	if s.began != nil {
+		s.began()
+	}
+}
 
 // reloading tells that a reload has begun; ready ends that.
 func (s *service) reloading() { s.notify(sdnotify.Reloading(), "reloading the configuration") }

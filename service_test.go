@@ -65,7 +65,7 @@ func TestServiceAlive(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", name)
 	t.Setenv("WATCHDOG_USEC", "3000000")
 	var text strings.Builder
-	s := newService(log.NewLogfmtLogger(&text))
+	s := newService(t.Context(), log.NewLogfmtLogger(&text))
 	s.status = func() string { return "fine" }
 	for _, c := range []struct {
 		works func() error
@@ -115,7 +115,10 @@ func TestBridgeWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, text strings.Builder
-	streams := newLogStreams(f, &out, &text)
+	streams, err := newLogStreams(f, &out, &text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer streams.close()
 	b, err := newBridge(t.Context(), f, streams)
 	if err != nil {

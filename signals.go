@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"scriptbridge/internal/errno"
+	"scriptbridge/internal/winservice"
 	"scriptbridge/script/process"
 )
 
@@ -21,6 +22,7 @@ type signals struct {
 	ends   chan os.Signal // SIGINT, SIGTERM, and what end adds
 	second chan os.Signal // the second one of ends
 	broken chan error     // why the program must end at once
+	ready  func()         // told, as often as it is so, that the program does its work; nil: nobody asks
 
 	mu     sync.Mutex
 	first  os.Signal // the first one of ends
@@ -169,9 +171,37 @@ func execute(args []string) int {
 	}
 	ctx, s := catchSignals(context.Background())
 	stampVersion()
+	if code, was := winservice.Run(s.asService(ctx, args)); was {
+		return code
+	}
+	return s.carryOut(ctx, args, os.Stdout, os.Stderr)
+}
+
+// carryOut runs the program to its end, or to that of its patience.
+func (s *signals) carryOut(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	code := make(chan int, 1)
-	go func() { code <- s.codeOf(exitCode(run(ctx, args, os.Stdout, os.Stderr), os.Stderr)) }()
-	return s.wait(code, os.Stderr)
+	go func() { code <- s.codeOf(exitCode(run(ctx, args, stdout, stderr), stderr)) }()
+	return s.wait(code, stderr)
+}
+
+// asService is the program as a service of Windows, to which the service control manager is
+// what signals are elsewhere.
+func (s *signals) asService(ctx context.Context, args []string) winservice.Program {
+	send := func(to chan os.Signal, what os.Signal) {
+		select {
+		case to <- what:
+		default: // it has been said
+		}
+	}
+	return winservice.Program{
+		Run: func(ready func(), log, events io.Writer) int {
+			s.ready = ready
+			return s.carryOut(ctx, args, events, log)
+		},
+		Stop:   func() { send(s.ends, syscall.SIGTERM) },
+		Hurry:  func() { send(s.second, syscall.SIGTERM) },
+		Reload: func() { send(s.hangup, syscall.SIGHUP) },
+	}
 }
 
 // codeOf gives the exit code of a program that would end with code: where a signal

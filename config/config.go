@@ -270,7 +270,7 @@ type Events struct {
 
 // EventLog says where the event stream goes.
 type EventLog struct {
-	Path   string `yaml:"path" default:"-" format:"path or -" doc:"where each event is written as one line; '-' is standard output. A file is reopened on SIGHUP"`
+	Path   string `yaml:"path" default:"-" format:"path or -" doc:"where each event is written as one line; '-' is standard output. A file is reopened by SIGHUP and POST /-/reload"`
 	Format string `yaml:"format" default:"logfmt" words:"logfmt json" doc:"the form of these lines"`
 }
 

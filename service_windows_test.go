@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
+	"golang.org/x/sys/windows/svc"
+	"golang.org/x/sys/windows/svc/mgr"
+
+	"scriptbridge/internal/winservice"
+)
+
+// call runs the program as people do, who are told all that it prints.
+func callProgram(t *testing.T, args ...string) (told string, code int) {
+	t.Helper()
+	cmd := exec.Command("scriptbridge", args...)
+	text, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n"), cmd.ProcessState.ExitCode()
+}
+
+// A service is installed, started, scraped, told to reload, stopped and removed; what it ran
+// ends with it.
+func TestWindowsService(t *testing.T) {
+	m, err := mgr.Connect()
+	if err != nil {
+		t.Skip("this user may not install services: ", err)
+	}
+	defer m.Disconnect()
+	if s, err := m.OpenService(winservice.Name); err == nil {
+		s.Close()
+		t.Skip("a service scriptbridge is installed here already")
+	}
+	if told, code := callProgram(t, "service", "remove"); code != 1 || told != "scriptbridge: service: the service scriptbridge is not installed\n" {
+		t.Fatalf("to remove nothing ends with %d:\n%s", code, told)
+	}
+	folder := filepath.Join(t.TempDir(), "with a blank")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file, storage, logFile := filepath.Join(folder, "scriptbridge.yml"), filepath.Join(folder, "above", "storage"), filepath.Join(folder, "log")
+	address := freeAddress(t)
+	install := []string{"service", "install", "--config.file=" + file, "--storage.path=" + storage, "--web.listen-address=" + address, "--log.file=" + logFile}
+
+	// One that would not start is not installed.
+	write(t, file, "scirpts: []\n", 0o600)
+	told, code := callProgram(t, install...)
+	if want := "scriptbridge: the service was not installed, since it would not start\n"; code != 1 || !strings.Contains(told, `(did you mean "scripts"?)`) || !strings.HasSuffix(told, want) {
+		t.Errorf("with a bad configuration it ends with %d:\n%s", code, told)
+	}
+
+	write(t, filepath.Join(folder, "hang.bat"), "@echo hang 1\r\n@ping -n 300 127.0.0.1 >nul\r\n", 0o700)
+	write(t, filepath.Join(folder, "good.bat"), "@echo good 1\r\n", 0o700)
+	config := "scripts:\n  - {name: hang, command: ./hang.bat, dialect: prometheus, timeout: 50m, interval: 1h}\n  - {name: good, command: ./good.bat, dialect: prometheus}\n"
+	write(t, file, config, 0o600)
+	told, code = callProgram(t, install...)
+	t.Cleanup(func() { callProgram(t, "service", "remove") }) // where the test ends early
+	if want := `installed the service scriptbridge, which runs as NT SERVICE\scriptbridge: `; code != 0 || !strings.Contains(told, want) || !strings.Contains(told, `"--config.file=`+file+`"`) {
+		t.Fatalf("it ends with %d:\n%s", code, told)
+	}
+	if info, err := os.Stat(storage); err != nil || !info.IsDir() {
+		t.Errorf("the storage was not made: %v", err)
+	}
+	if told, code := callProgram(t, install...); code != 1 || !strings.Contains(told, winservice.ErrInstalled.Error()) {
+		t.Errorf("to install it twice ends with %d:\n%s", code, told)
+	}
+	s, err := m.OpenService(winservice.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if actions, err := s.RecoveryActions(); !errors.Is(err, windows.ERROR_INVALID_LEVEL) && // Wine cannot say
+		fmt.Sprint(actions) != "[{1 5s} {1 30s} {1 1m0s}]" {
+		t.Errorf("after a failure it is restarted %v, %v", actions, err)
+	}
+
+	before := pings(t)
+	if err := s.Start("--web.listen-address=:1"); err != nil { // who may start it says no more
+		t.Fatal(err)
+	}
+	awaitService(t, s, svc.Running)
+	page := "http://" + address + "/metrics"
+	eventually(t, func() error {
+		text, err := getText(page)
+		if err == nil && !strings.Contains(text, "\ngood{script=\"good\"} 1\n") {
+			err = fmt.Errorf("the page is\n%s", text)
+		}
+		return err
+	})
+	write(t, file, config+"  - {name: new, command: ./good.bat, dialect: prometheus}\n", 0o600)
+	if _, err := s.Control(svc.ParamChange); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		text, err := getText(page)
+		if err == nil && !strings.Contains(text, "\ngood{script=\"new\"} 1\n") {
+			err = fmt.Errorf("the page is\n%s", text)
+		}
+		return err
+	})
+	if pings(t) != before+1 {
+		t.Errorf("%d of the scripts' processes run", pings(t)-before)
+	}
+	if _, err := s.Control(svc.Stop); err != nil {
+		t.Fatal(err)
+	}
+	if status := awaitService(t, s, svc.Stopped); status.Win32ExitCode != 0 || status.ServiceSpecificExitCode != 0 {
+		t.Errorf("it has ended with %+v", status)
+	}
+	if pings(t) != before {
+		t.Errorf("%d of the scripts' processes are left", pings(t)-before)
+	}
+	if log := read(t, logFile); !strings.Contains(log, `msg="stopped; nothing is left running"`) {
+		t.Errorf("the log says\n%s", log)
+	}
+	s.Close()
+	told, code = callProgram(t, "service", "remove")
+	if want := "removed the service scriptbridge; its configuration " + file + " and its storage " + storage + " stay as they are\n"; code != 0 || told != want {
+		t.Errorf("to remove it ends with %d:\n%s", code, told)
+	}
+	if _, err := os.Stat(storage); err != nil {
+		t.Error(err)
+	}
+	if key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SYSTEM\CurrentControlSet\Services\EventLog\Application\scriptbridge`, registry.QUERY_VALUE); err == nil {
+		key.Close()
+		t.Error("its source in the event log is still there")
+	}
+}
+
+// pings counts the processes of ping.exe.
+func pings(t *testing.T) (n int) {
+	t.Helper()
+	snapshot, err := windows.CreateToolhelp32Snapshot(windows.TH32CS_SNAPPROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer windows.CloseHandle(snapshot)
+	entry := windows.ProcessEntry32{Size: uint32(unsafe.Sizeof(windows.ProcessEntry32{}))}
+	for err = windows.Process32First(snapshot, &entry); err == nil; err = windows.Process32Next(snapshot, &entry) {
+		if strings.EqualFold(windows.UTF16ToString(entry.ExeFile[:]), "ping.exe") {
+			n++
+		}
+	}
+	return n
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func getText(url string) (string, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return string(text), err
+}
+
+// awaitService waits for a state of the service.
+func awaitService(t *testing.T, s *mgr.Service, state svc.State) (status svc.Status) {
+	t.Helper()
+	eventually(t, func() (err error) {
+		if status, err = s.Query(); err == nil && status.State != state {
+			err = fmt.Errorf("it is in state %d", status.State)
+		}
+		return err
+	})
+	return status
+}
