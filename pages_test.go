@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +23,9 @@ func TestEveryScriptHasAPage(t *testing.T) {
 	names := []string{
 		"a", "a/b", "a//b", "//", "/a", "a/", "a/../b", "../a", "./a", "a/..", "...", "..a", "a..", ".a", "%2e%2e", "%2E.", "%", "%2F", "?x=1", "#top", "a b", "a+b", "a;b", "a&b", "a:b", "http://x/",
 		`\`, `..\..`, "ä", "日本", "<b>", `"`, "'", "~", "*", "{name}", "-",
+	}
+	if runtime.GOOS == "windows" { // where it is a root, as / is elsewhere
+		names = slices.DeleteFunc(names, func(name string) bool { return name == `\` })
 	}
 	folder := t.TempDir()
 	file := filepath.Join(folder, "c.yml")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -141,7 +142,7 @@ func checkName(name string) *yamltree.Problem {
 		return yamltree.Problemf("give it a value", "is empty")
 	case strings.TrimSpace(name) != name:
 		return yamltree.Problemf("give another name:", "%q begins or ends with a blank", name)
-	case name == "." || name == ".." || name == "/" || name == `\`:
+	case name == "." || name == ".." || name == "/" || name == string(filepath.Separator):
 		return yamltree.Problemf("give another name:", "%q cannot be the end of an address, and so have a page", name)
 	case len(name) > longestName:
 		return yamltree.Problemf("give a shorter name:", "has %d bytes, more than %d", len(name), longestName)

@@ -16,10 +16,11 @@ func TestReceiveUnixSockets(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(nil, file, nil)
+	c, err := Load(nil, file, nil)
 	if runtime.GOOS != "windows" {
-		if err != nil {
-			t.Error(err)
+		folder := filepath.Dir(file)
+		if err != nil || c.Receive.StatsD.Unixgram != filepath.Join(folder, "statsd.sock") || c.Receive.Collectd.Unixsock != filepath.Join(folder, "collectd.sock") {
+			t.Errorf("%+v, %v", c, err)
 		}
 		return
 	}

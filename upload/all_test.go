@@ -80,7 +80,7 @@ func TestUploadRenewed(t *testing.T) {
 	u.Reload(t.Context(), cfg())
 	write("ca.pem", "nothing of the kind")
 	u.Reload(t.Context(), cfg())
-	want := `level=error upload=coscale msg="the upload goes on as it was: the new one cannot be made" err="certificates: ` + file("ca.pem") + ` holds none; it is a PEM file of the authorities to trust"`
+	want := `level=error upload=coscale msg="the upload goes on as it was: the new one cannot be made" err="certificates: ` + strings.ReplaceAll(file("ca.pem"), `\`, `\\`) + ` holds none; it is a PEM file of the authorities to trust"`
 	if !strings.Contains(said.String(), want) {
 		t.Errorf("log:\n%s", said)
 	}
