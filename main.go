@@ -30,6 +30,7 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
+	"scriptbridge/internal/winjob"
 )
 
 func main() {
@@ -39,8 +40,14 @@ func main() {
 }
 
 // start is the program, or in a process that it has started itself the helper
-// which starts a script under limits.
+// which starts a script under limits, or asks one to end.
 func start(args []string) int {
+	if winjob.Called(args) {
+		if winjob.Main(args) != nil {
+			return 1
+		}
+		return 0
+	}
 	if !limits.Called(args) {
 		return execute(args[1:])
 	}

@@ -31,12 +31,13 @@ import (
 	"scriptbridge/internal/limits"
 	"scriptbridge/internal/testkit"
 	"scriptbridge/internal/trust/trusttest"
+	"scriptbridge/internal/winjob"
 )
 
 // TestMain registers the program itself as a command, so that a scenario runs
 // what people run.
 func TestMain(m *testing.M) {
-	if limits.Called(os.Args) { // a run of these tests has started us for a script
+	if limits.Called(os.Args) || winjob.Called(os.Args) { // a run of these tests has started us for a script
 		os.Exit(start(os.Args))
 	}
 	testscript.Main(tidy{m}, map[string]func(){

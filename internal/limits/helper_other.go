@@ -20,8 +20,12 @@ func Called([]string) bool { return false }
 // Main is never called.
 func Main() error { return errors.ErrUnsupported }
 
-// OutOfTime reports false: nothing is limited.
-func (s *Settings) OutOfTime(signal, exitCode int, used time.Duration) bool { return false }
+// OutOfTime reports whether a run that ended so, after all of its processes had used
+// so much, has reached its limit. Windows ends what is in a job with a code that says so.
+func (s *Settings) OutOfTime(_, exitCode int, used time.Duration) bool {
+	const notEnoughQuota = 1816
+	return s.CPU > 0 && (used >= s.CPU || exitCode == notEnoughQuota)
+}
 
 // Open fails: the configuration refuses what would need it.
 func Open() (ours, theirs *os.File, err error) { return nil, nil, errors.ErrUnsupported }

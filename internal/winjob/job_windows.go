@@ -2,6 +2,7 @@ package winjob
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -12,13 +13,10 @@ import (
 // none after Close.
 type Job struct {
 	handle windows.Handle
-	listed bool // processes can be started in it, and need not be put into it
-}
+	told   windows.Handle // where the system says which limits were reached; 0: nowhere
+	limits Limits
 
-// Limits bound all processes of a job together. 0 is no limit.
-type Limits struct {
-	// Keep: its processes may outlive the last handle of the job.
-	Keep bool
+	memoryRefused, processRefused atomic.Bool
 }
 
 // New makes a job. Nothing in it can leave it.
@@ -27,26 +25,63 @@ func New(l Limits) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
-	// No window asks somebody what to do about a process that has crashed.
-	info.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION
-	if !l.Keep {
-		info.BasicLimitInformation.LimitFlags |= windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
-	}
-	_, err = windows.SetInformationJobObject(handle, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&info)), uint32(unsafe.Sizeof(info)))
-	if err != nil {
-		windows.CloseHandle(handle)
+	j := &Job{handle: handle, limits: l}
+	if err := j.limit(); err != nil {
+		j.Close()
 		return nil, err
 	}
-	return &Job{handle: handle}, nil
+	return j, nil
+}
+
+// limit has the system hold the limits, and say when one is reached.
+func (j *Job) limit() error {
+	var info windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+	basic := &info.BasicLimitInformation
+	// No window asks somebody what to do about a process that has crashed.
+	basic.LimitFlags = windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION
+	if !j.limits.Keep {
+		basic.LimitFlags |= windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+	}
+	if j.limits.CPU > 0 { // of time in the kernel it knows nothing: who has made the job looks at that
+		basic.LimitFlags |= windows.JOB_OBJECT_LIMIT_JOB_TIME
+		basic.PerJobUserTimeLimit = int64(j.limits.CPU / 100)
+	}
+	if j.limits.Memory > 0 {
+		basic.LimitFlags |= windows.JOB_OBJECT_LIMIT_JOB_MEMORY
+		info.JobMemoryLimit = uintptr(min(uint64(j.limits.Memory), uint64(^uintptr(0))))
+	}
+	if j.limits.Processes > 0 {
+		basic.LimitFlags |= windows.JOB_OBJECT_LIMIT_ACTIVE_PROCESS
+		basic.ActiveProcessLimit = uint32(j.limits.Processes)
+	}
+	if j.limits.Memory > 0 || j.limits.Processes > 0 {
+		var err error
+		if j.told, err = windows.CreateIoCompletionPort(windows.InvalidHandle, 0, 0, 1); err != nil {
+			return err
+		}
+		port := struct{ key, port windows.Handle }{0, j.told} // JOBOBJECT_ASSOCIATE_COMPLETION_PORT
+		if err := j.set(windows.JobObjectAssociateCompletionPortInformation, unsafe.Pointer(&port), unsafe.Sizeof(port)); err != nil {
+			return err
+		}
+	}
+	return j.set(windows.JobObjectExtendedLimitInformation, unsafe.Pointer(&info), unsafe.Sizeof(info))
+}
+
+func (j *Job) set(class uint32, info unsafe.Pointer, size uintptr) error {
+	_, err := windows.SetInformationJobObject(j.handle, class, uintptr(info), uint32(size))
+	return err
 }
 
 // Kill ends all processes of the job. It does not wait for their end.
 func (j *Job) Kill() error { return windows.TerminateJobObject(j.handle, 1) }
 
 // Close lets go of the job, and ends what is left in it unless that may be kept.
-func (j *Job) Close() { windows.CloseHandle(j.handle) }
+func (j *Job) Close() {
+	windows.CloseHandle(j.handle)
+	if j.told != 0 {
+		windows.CloseHandle(j.told)
+	}
+}
 
 // Processes lists what lives in the job.
 func (j *Job) Processes() ([]int, error) {

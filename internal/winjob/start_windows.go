@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -22,6 +21,10 @@ type Program struct {
 	// Files are its standard input, output and error, and what it writes messages to
 	// (nil: none); nothing else of ours is inherited.
 	Files [4]*os.File
+	// Priority is a priority class; 0: ours.
+	Priority uint32
+	// NoConsole: it has no console at all.
+	NoConsole bool
 }
 
 // attributeJobList is PROC_THREAD_ATTRIBUTE_JOB_LIST, of Windows 10.
@@ -89,7 +92,11 @@ func (j *Job) create(p *Program, block []uint16, startup *windows.StartupInfoEx,
 			return nil, fmt.Errorf("%q: %w", p.Dir, errNUL)
 		}
 	}
-	flags := uint32(windows.CREATE_UNICODE_ENVIRONMENT | windows.EXTENDED_STARTUPINFO_PRESENT | windows.CREATE_NEW_PROCESS_GROUP | windows.CREATE_NO_WINDOW)
+	flags := uint32(windows.CREATE_UNICODE_ENVIRONMENT | windows.EXTENDED_STARTUPINFO_PRESENT | windows.CREATE_NO_WINDOW)
+	if p.NoConsole {
+		flags = flags&^windows.CREATE_NO_WINDOW | windows.DETACHED_PROCESS
+	}
+	flags |= p.Priority
 	if !listed {
 		flags |= windows.CREATE_SUSPENDED
 	}
@@ -138,57 +145,4 @@ func withSystemRoot(env []string) []string {
 		return env
 	}
 	return append(env, name+"="+os.Getenv(name))
-}
-
-// Exit is how a process has ended.
-type Exit struct {
-	Code         uint32
-	User, System time.Duration
-	Peak         int64 // its largest working set in bytes
-}
-
-// Wait waits for the end of the process.
-func (p *Process) Wait() (*Exit, error) {
-	if _, err := windows.WaitForSingleObject(p.handle, windows.INFINITE); err != nil {
-		return nil, os.NewSyscallError("WaitForSingleObject", err)
-	}
-	e := &Exit{}
-	if err := windows.GetExitCodeProcess(p.handle, &e.Code); err != nil {
-		return nil, os.NewSyscallError("GetExitCodeProcess", err)
-	}
-	e.User, e.System, e.Peak = used(p.handle)
-	return e, nil
-}
-
-// Close lets go of the process. Until then no other one has its number.
-func (p *Process) Close() { windows.CloseHandle(p.handle) }
-
-var getProcessMemoryInfo = windows.NewLazySystemDLL("kernel32.dll").NewProc("K32GetProcessMemoryInfo")
-
-// memoryCounters is PROCESS_MEMORY_COUNTERS_EX.
-type memoryCounters struct {
-	size                                           uint32
-	pageFaults                                     uint32
-	peakWorkingSet, workingSet                     uintptr
-	quotaPeakPaged, quotaPaged                     uintptr
-	quotaPeakNonPaged, quotaNonPaged               uintptr
-	pagefileUsage, peakPagefileUsage, privateUsage uintptr
-}
-
-// used is what a process has used; what the system does not tell is 0.
-func used(process windows.Handle) (user, system time.Duration, peak int64) {
-	var created, ended, inKernel, inUser windows.Filetime
-	if windows.GetProcessTimes(process, &created, &ended, &inKernel, &inUser) == nil {
-		user, system = span(inUser), span(inKernel)
-	}
-	counters := memoryCounters{size: uint32(unsafe.Sizeof(memoryCounters{}))}
-	if ok, _, _ := getProcessMemoryInfo.Call(uintptr(process), uintptr(unsafe.Pointer(&counters)), uintptr(counters.size)); ok != 0 {
-		peak = int64(counters.peakWorkingSet)
-	}
-	return user, system, peak
-}
-
-// span is a length of time, of which Windows counts tenths of microseconds.
-func span(t windows.Filetime) time.Duration {
-	return time.Duration(uint64(t.HighDateTime)<<32|uint64(t.LowDateTime)) * 100
 }

@@ -2,8 +2,9 @@
 // object: what it starts is in the job too, and all that is in a job ends by one call,
 // or with the last handle of the job, which nobody but this process has.
 //
-// job_windows.go has the job, start_windows.go what a process is started with. On
-// other systems there is nothing here but this file.
+// job_windows.go has the job and its limits, account_windows.go what its processes have used, start_windows.go
+// what a process is started with, and ask_windows.go how it is asked to end. On other
+// systems there is nothing here but this file.
 package winjob
 
 import (
@@ -11,8 +12,36 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf16"
 )
+
+// Limits bound all processes of a job together. 0 is no limit.
+type Limits struct {
+	CPU       time.Duration
+	Memory    int64 // bytes that they may commit
+	Processes int
+	// Keep: its processes may outlive the last handle of the job.
+	Keep bool
+}
+
+// Usage is what the processes of a job have used so far, those that have ended
+// included.
+type Usage struct {
+	User, System time.Duration
+	Peak         int64 // the most memory that they had committed at once, in bytes; 0: not known
+	// Processes is how many there are.
+	Processes int
+	// MemoryRefused and ProcessRefused: one of them wanted more than the limit.
+	MemoryRefused, ProcessRefused bool
+}
+
+// AskName is the first word of the command line of the helper that asks a run to end,
+// which is this program.
+const AskName = "scriptbridge: asks a script to end"
+
+// Called reports whether this process is to be that helper.
+func Called(args []string) bool { return len(args) == 2 && args[0] == AskName }
 
 // MessageVariable is the environment variable that tells a process the number of the
 // handle to which it writes messages, in decimal: what is descriptor 3 elsewhere.

@@ -2,11 +2,15 @@ package process
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +23,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if winjob.Called(os.Args) {
+		if winjob.Main(os.Args) != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if limits.Called(os.Args) { // a run of these tests has started us for a script
 		fmt.Fprintln(os.Stderr, limits.Main())
 		os.Exit(1)
@@ -64,32 +74,132 @@ func checkEnding(t *testing.T, o *Outcome, want ending) {
 const actVariable = "SCRIPT_ACT"
 
 // acts are what it can do.
-var acts = map[string]func(){
-	"message": func() {
+var acts = map[string]func(args []string){
+	"args":  func(args []string) { fmt.Printf("%q\n", args) },
+	"blank": func([]string) {},
+	"scatter": func([]string) { // leaves something in each way that there is, and ends
+		for i := range detachments {
+			spawn("hang", i)
+		}
+		fmt.Println("left", len(detachments))
+	},
+	"copy": func([]string) { _, _ = io.Copy(os.Stdout, os.Stdin) },
+	"echo": func(args []string) { fmt.Println(strings.Join(args, " ")) },
+	"env":  func(args []string) { fmt.Println(os.Getenv(args[0])) },
+	"exit": func(args []string) {
+		code, _ := strconv.ParseInt(args[0], 0, 64)
+		exitWith(uint32(code))
+	},
+	"fork": func([]string) { // leaves something that does the same, and something that hangs
+		spawn("tree", 0)
+		spawn("hang", 1)
+		hang()
+	},
+	"hang": func(args []string) {
+		fmt.Println(strings.Join(args, " "))
+		hang()
+	},
+	"hold": func([]string) { // leaves something that holds its output open
+		spawn("hang", 0)
+		fmt.Println("held")
+	},
+	"ignore": func(args []string) {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM) // CTRL_BREAK ends who only ignores it
+		fmt.Println(strings.Join(args, " "))
+		hang()
+	},
+	"large": func(args []string) {
+		size, _ := strconv.Atoi(args[0])
+		heap := make([]byte, size<<20)
+		for i := range len(heap) / 4096 {
+			heap[i*4096] = 1
+		}
+		fmt.Println(len(heap))
+		if len(args) > 1 {
+			hang()
+		}
+		runtime.KeepAlive(heap)
+	},
+	"many": func([]string) { // has more and more processes
+		for {
+			spawn("hang", 0)
+		}
+	},
+	"message": func([]string) {
 		fmt.Fprint(messageFile(), "one\ntwo\n")
 		fmt.Println("printed")
 	},
+	"obey": func([]string) {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		fmt.Println("ready")
+		<-signals
+		fmt.Println("bye")
+	},
+	"spin": func([]string) {
+		for {
+			spun++
+		}
+	},
+	"stderr": func(args []string) { fmt.Fprint(os.Stderr, "one\ntwo\r\nthree") },
+	"tree": func([]string) { // three generations, of which the first two end
+		spawn("hang", 0)
+		spawn("scatter", 1)
+	},
+	"where": func([]string) {
+		dir, err := os.Getwd()
+		fmt.Println(dir, err)
+	},
+	"zeros": func([]string) {
+		zeros := make([]byte, 64<<10)
+		for {
+			if _, err := os.Stdout.Write(zeros); err != nil {
+				return
+			}
+		}
+	},
+}
+
+var spun int
+
+func hang() { time.Sleep(time.Hour) }
+
+// spawn has this program start itself to do something else, detached in one of the
+// ways that there are.
+func spawn(act string, how int) {
+	exe, err := os.Executable()
+	if err == nil {
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), actVariable+"="+act)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.SysProcAttr = detachments[how%len(detachments)]
+		err = cmd.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // performed does what a script is to do, in a process that a test has started as one.
 func performed() bool {
 	act := acts[os.Getenv(actVariable)]
 	if act != nil {
-		act()
+		act(os.Args[1:])
 	}
 	return act != nil
 }
 
 // act is a command whose script is an act.
-func act(t testing.TB, name string, env ...string) Command {
-	t.Helper()
+func act(name string, args ...string) Command {
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return Command{
-		Args:    []string{exe},
-		Env:     append(append(Environment(os.Environ(), nil, nil, nil), env...), actVariable+"="+name),
+		Args:    append([]string{exe}, args...),
+		Env:     append(Environment(os.Environ(), nil, nil, nil), actVariable+"="+name),
 		Timeout: time.Minute, MaxOutput: 1 << 20,
 	}
 }
@@ -108,7 +218,7 @@ func messageFile() *os.File {
 }
 
 func TestRunMessage(t *testing.T) {
-	c := act(t, "message")
+	c := act("message")
 	var got []string
 	c.Message = func(line []byte) error {
 		got = append(got, strings.Clone(string(line)))

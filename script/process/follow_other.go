@@ -57,6 +57,8 @@ func (f *follower) run(ctx context.Context) *stop {
 		return expired(f.c)
 	case <-ctx.Done():
 		return cutShort(ctx)
+	case why := <-f.p.over:
+		return why
 	case <-f.s.stdout.full:
 		return tooMuch(f.c, f.s)
 	case <-f.s.written.full:

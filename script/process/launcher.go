@@ -1,7 +1,7 @@
 // Package process starts processes and sees to it that none outlives its run:
 // it is the only package with os/exec.
 //
-// launcher.go runs one command to its end: start_unix.go or process_windows.go
+// launcher.go runs one command to its end: start_unix.go or start_windows.go
 // starts it with what it inherits and with its limits (inherit*.go), follow_*.go waits for
 // what it prints and for its end, streams.go
 // takes what it prints, kill.go ends it, outcome.go has how it ended, and reaper_*.go what it leaves behind; on Linux

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -122,7 +123,7 @@ func (o *Outcome) reached(l *limits.Settings, grouped string) {
 	var stopped *stop
 	switch {
 	case grouped == cgroup.Memory:
-		stopped = atLimit("memory", fmt.Sprintf("needed more than its limit of %v of memory", units.Base2Bytes(l.Memory)))
+		stopped = tooLarge(l)
 	case grouped == cgroup.Processes:
 		stopped = tooMany(l)
 	case l.OutOfTime(o.Signal, o.ExitCode, o.User+o.System):
@@ -137,8 +138,18 @@ func outOfTime(l *limits.Settings) *stop {
 	return atLimit("cpu", fmt.Sprintf("used up its limit of %v of CPU time", l.CPU))
 }
 
+func tooLarge(l *limits.Settings) *stop {
+	stopped := atLimit("memory", fmt.Sprintf("needed more than its limit of %v of memory", units.Base2Bytes(l.Memory)))
+	stopped.atOnce = true
+	return stopped
+}
+
 func tooMany(l *limits.Settings) *stop {
-	stopped := atLimit("processes", fmt.Sprintf("had as many processes and threads as its limit of %d allows, and wanted more", l.Processes))
+	what := "processes and threads"
+	if runtime.GOOS == "windows" {
+		what = "processes" // threads are not counted there
+	}
+	stopped := atLimit("processes", fmt.Sprintf("had as many %s as its limit of %d allows, and wanted more", what, l.Processes))
 	stopped.atOnce = true
 	return stopped
 }
@@ -164,7 +175,7 @@ func verdict(e *exit) (record.Result, error) {
 	case e.signal != 0:
 		return record.Killed, fmt.Errorf("was killed by signal %v", e.signal)
 	case e.code != 0:
-		return record.Error, fmt.Errorf("exited with code %d", e.code)
+		return record.Error, fmt.Errorf("exited with code %d", uint32(e.code)) // Windows has codes of 32 bits
 	}
 	return record.OK, nil
 }

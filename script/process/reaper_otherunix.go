@@ -46,6 +46,7 @@ type process struct {
 	ended  chan struct{}    // closed when it has ended and is reaped
 	state  *os.ProcessState // how it ended, then
 	helper limits.Usage     // nothing: there is none here
+	over   chan *stop       // nil: nothing is limited
 }
 
 // hold and enter have nothing to do: limits are not supported.
