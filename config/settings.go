@@ -166,14 +166,20 @@ func (e *entry) compareTimes(v *yamltree.Value, interval, timeout time.Duration)
 		model.Duration(timeout), what, model.Duration(interval))
 }
 
-// onlyLinux are the keys of a Confinement that only Linux can hold scripts to.
-var onlyLinux = []string{"cpu", "memory", "processes", "files", "nice", "umask", "no_new_privileges"}
+// confined are the keys of a Confinement that not every system can hold scripts to, with
+// what Windows has for them.
+var confined = map[string]bool{
+	"cpu": true, "memory": true, "processes": true, "nice": true, "files": false, "umask": false, "no_new_privileges": false,
+}
 
 // checkConfinement refuses in a map of Settings, or of Global, what a system has no
 // means for.
 func (e *entry) checkConfinement(v *yamltree.Value, system string) {
 	if group := v.Get("group"); group != nil && system == "windows" {
 		e.fail(group.Line, "leave it out", "group is not supported on Windows")
+	}
+	if user := v.Get("user"); user != nil && system == "windows" {
+		e.fail(user.Line, "leave it out", "user is not supported on Windows, where scripts run as whoever runs scriptbridge")
 	}
 	if system == "linux" {
 		return
@@ -183,7 +189,12 @@ func (e *entry) checkConfinement(v *yamltree.Value, system string) {
 		fields = slices.Concat(fields, limits.Value.Fields)
 	}
 	for _, f := range fields {
-		if slices.Contains(onlyLinux, f.Key) {
+		onWindows, known := confined[f.Key]
+		switch {
+		case !known || onWindows && system == "windows":
+		case onWindows:
+			e.fail(f.Line, "leave it out", "%s is supported on Linux and Windows only", f.Key)
+		default:
 			e.fail(f.Line, "leave it out", "%s is supported on Linux only", f.Key)
 		}
 	}

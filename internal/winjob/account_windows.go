@@ -1,8 +1,10 @@
 package winjob
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -25,7 +27,7 @@ func (p *Process) Wait() (*Exit, error) {
 	if err := windows.GetExitCodeProcess(p.handle, &e.Code); err != nil {
 		return nil, os.NewSyscallError("GetExitCodeProcess", err)
 	}
-	e.User, e.System = times(p.handle)
+	e.User, e.System = times(p.handle) // with Wine it is our own
 	e.Peak = int64(memory(p.handle).peakWorkingSet)
 	return e, nil
 }
@@ -65,20 +67,36 @@ func (j *Job) Usage() (u Usage) {
 // living is what the processes have used that live.
 func (j *Job) living() (u Usage) {
 	pids, _ := j.Processes()
-	for _, pid := range pids {
-		h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION|windows.PROCESS_VM_READ, false, uint32(pid))
-		if err != nil {
-			continue
-		}
-		if filepath.Base(image(h)) != "conhost.exe" { // with Windows it is in no job
-			user, system := times(h)
-			u.User, u.System = u.User+user, u.System+system
-			u.Peak += int64(memory(h).privateUsage)
+	all := snapshot()
+	for at := 0; at < len(all)*8; {
+		p := (*windows.SYSTEM_PROCESS_INFORMATION)(unsafe.Add(unsafe.Pointer(&all[0]), at))
+		// With Windows what draws a console is in no job.
+		if slices.Contains(pids, int(p.UniqueProcessID)) && p.ImageName.String() != "conhost.exe" {
+			u.User += time.Duration(p.UserTime) * 100
+			u.System += time.Duration(p.KernelTime) * 100
+			u.Peak += int64(p.PagefileUsage)
 			u.Processes++
 		}
-		windows.CloseHandle(h)
+		if p.NextEntryOffset == 0 {
+			break
+		}
+		at += int(p.NextEntryOffset)
 	}
 	return u
+}
+
+// snapshot is what the system tells of all processes: a list of
+// SYSTEM_PROCESS_INFORMATION, in words for its alignment.
+func snapshot() []uint64 {
+	for room := uint32(64 << 10); ; room *= 2 {
+		buf := make([]uint64, room/8)
+		switch err := windows.NtQuerySystemInformation(windows.SystemProcessInformation, unsafe.Pointer(&buf[0]), room, nil); {
+		case err == nil:
+			return buf
+		case !errors.Is(err, windows.STATUS_INFO_LENGTH_MISMATCH):
+			return nil
+		}
+	}
 }
 
 func (j *Job) query(class int32, info unsafe.Pointer, size uintptr) error {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-kit/log"
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/internal/limits"
@@ -83,7 +85,21 @@ var acts = map[string]func(args []string){
 		}
 		fmt.Println("left", len(detachments))
 	},
+	"bridge": func(args []string) { // has runs that do not end, and says what they print
+		l := NewLauncher(log.NewNopLogger())
+		for _, c := range leavers(args[0]) {
+			c.Timeout = time.Hour
+			c.Stdout = func(line []byte) { fmt.Printf("%s\n", line) }
+			go l.Run(context.Background(), c)
+		}
+		hang()
+	},
 	"copy": func([]string) { _, _ = io.Copy(os.Stdout, os.Stdin) },
+	"daemon": func([]string) { // leaves something that does not hold its output open
+		os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		os.Stderr = os.Stdout
+		spawn("hang", 2)
+	},
 	"echo": func(args []string) { fmt.Println(strings.Join(args, " ")) },
 	"env":  func(args []string) { fmt.Println(os.Getenv(args[0])) },
 	"exit": func(args []string) {
@@ -93,6 +109,7 @@ var acts = map[string]func(args []string){
 	"fork": func([]string) { // leaves something that does the same, and something that hangs
 		spawn("tree", 0)
 		spawn("hang", 1)
+		fmt.Println("forked")
 		hang()
 	},
 	"hang": func(args []string) {
@@ -202,6 +219,20 @@ func act(name string, args ...string) Command {
 		Env:     append(Environment(os.Environ(), nil, nil, nil), actVariable+"="+name),
 		Timeout: time.Minute, MaxOutput: 1 << 20,
 	}
+}
+
+// leavers are scripts that leave something behind, or have to be ended, each of which
+// prints a line. batch is one that cmd.exe runs.
+func leavers(batch string) (all []Command) {
+	for _, name := range []string{"hold", "scatter", "tree", "fork", "ignore", "hang", "obey"} {
+		all = append(all, act(name, name))
+	}
+	for _, how := range []string{"start", "wait"} {
+		c := act("hang", how)
+		c.Args = []string{batch, c.Args[0], how}
+		all = append(all, c)
+	}
+	return all
 }
 
 // messageFile is where a script writes its messages.

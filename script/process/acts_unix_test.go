@@ -11,5 +11,3 @@ import (
 var detachments = []*syscall.SysProcAttr{{}, {Setpgid: true}, {Setsid: true}}
 
 func exitWith(code uint32) { os.Exit(int(code)) }
-
-func onWine() bool { return false }

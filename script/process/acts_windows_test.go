@@ -16,5 +16,3 @@ var detachments = []*syscall.SysProcAttr{
 }
 
 func exitWith(code uint32) { windows.ExitProcess(code) }
-
-func onWine() bool { return windows.NewLazySystemDLL("ntdll.dll").NewProc("wine_get_version").Find() == nil }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"scriptbridge/internal/panics"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 )
 
@@ -135,7 +136,7 @@ func TestRunLargeStdinEverywhere(t *testing.T) {
 func TestRunUsageEverywhere(t *testing.T) {
 	o := testLauncher(t).Run(t.Context(), act("large", "200"))
 	checkEnding(t, o, ending{"209715200\n", record.OK, 0, ""})
-	if o.MaxRSS == 0 && onWine() { // it tells nothing of the memory of a process that has ended
+	if o.MaxRSS == 0 && testkit.Wine() { // it tells nothing of the memory of a process that has ended
 		o.MaxRSS = 200 << 20
 	}
 	if o.MaxRSS < 200<<20 || o.MaxRSS > 1000<<20 || o.User+o.System <= 0 {

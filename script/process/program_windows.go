@@ -5,10 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/windows"
-
 	"scriptbridge/internal/trust"
-	"scriptbridge/internal/winargs"
 )
 
 // CheckProgram says why file should not be run: it is missing or a folder, or an
@@ -37,26 +34,12 @@ func (g *Guard) CheckTrust(program string) error {
 		return err
 	}
 	// That there is no interpreter is for the start to say.
-	if words, err := g.system().Interpreter(program); err == nil && len(words) > 0 {
+	if words, err := system(g.Path).Interpreter(program); err == nil && len(words) > 0 {
 		if err := g.obeyed(words[0]); err != nil {
 			return fmt.Errorf("%s is run by %s: %w", program, words[0], err)
 		}
 	}
 	return nil
-}
-
-// system is what interpreters are looked for in.
-func (g *Guard) system() winargs.System {
-	isFile := func(file string) bool {
-		info, err := os.Stat(file)
-		return err == nil && !info.IsDir()
-	}
-	folder, err := windows.GetSystemDirectory()
-	if err != nil { // as where memory is short
-		folder = filepath.Join(os.Getenv("SystemRoot"), "System32")
-	}
-	find := func(name string) string { return winargs.Find(name, g.Path, os.Getenv("PATHEXT"), isFile) }
-	return winargs.System{Folder: folder, IsFile: isFile, Find: find}
 }
 
 // obeyed is file, and what may be put beside it: a program loads its libraries from its own
