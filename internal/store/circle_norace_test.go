@@ -43,7 +43,7 @@ func rootOf(t testing.TB, path string) (file *os.File, root, child *page) {
 		t.Fatal(err)
 	}
 	read := func(id uint64) *page {
-		p, err := readPage(file, id, m.pageSize, m.pages)
+		p, err := readPage(file, m, id, m.pages)
 		if err != nil {
 			t.Fatal(err)
 		}

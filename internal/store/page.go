@@ -12,7 +12,7 @@ import (
 // This file knows how bbolt lays out a file, in its format 2, the only one that it
 // ever had: pages of one size, each with a number, and values that need more
 // going on in the pages behind. The first two hold metas, of which the newer valid
-// one counts. Numbers are as the machine has them.
+// one counts. Numbers are as the machine has them that wrote the file.
 
 const (
 	headSize    = 16 // id 8, flags 2, count 2, overflow 4
@@ -31,10 +31,27 @@ const (
 	longList = 0xffff // of a freelist: the first element is its length
 )
 
-var native = binary.NativeEndian
+// order is in which order a file has the bytes of a number.
+type order interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
+var native = orderOf(binary.NativeEndian.Uint16([]byte{1, 0}) == 1)
+
+func orderOf(little bool) order {
+	if little {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
+}
+
+// foreign is the order of machines unlike this one.
+func foreign() order { return orderOf(native == binary.BigEndian) }
 
 // meta says what a file has.
 type meta struct {
+	order    order
 	version  uint32
 	pageSize int64
 	root     uint64 // page
@@ -46,16 +63,17 @@ type meta struct {
 	magic    bool
 }
 
-func readMeta(f io.ReaderAt, page, size int64) meta {
+func readMeta(f io.ReaderAt, o order, page, size int64) meta {
 	b := make([]byte, metaSize)
 	if _, err := f.ReadAt(b, page*size+headSize); err != nil {
 		return meta{}
 	}
 	m := meta{
-		magic: native.Uint32(b) == magic, version: native.Uint32(b[4:]), pageSize: int64(native.Uint32(b[8:])),
-		root: native.Uint64(b[16:]), freelist: native.Uint64(b[32:]), pages: native.Uint64(b[40:]), number: native.Uint64(b[48:]),
+		order: o,
+		magic: o.Uint32(b) == magic, version: o.Uint32(b[4:]), pageSize: int64(o.Uint32(b[8:])),
+		root: o.Uint64(b[16:]), freelist: o.Uint64(b[32:]), pages: o.Uint64(b[40:]), number: o.Uint64(b[48:]),
 	}
-	m.whole = m.magic && fnvOf(b[:56]) == native.Uint64(b[56:])
+	m.whole = m.magic && fnvOf(b[:56]) == o.Uint64(b[56:])
 	m.valid = m.whole && m.version == layout && m.pageSize >= 1<<10 && m.pageSize <= 1<<24 && bits.OnesCount64(uint64(m.pageSize)) == 1
 	return m
 }
@@ -69,16 +87,26 @@ func fnvOf(b []byte) uint64 {
 // metas gives both metas of a file, as the store finds them: where the first one
 // is broken, the second is looked for at all sizes that a page may have.
 func metas(f io.ReaderAt, usual int64) (first, second meta) {
-	first = readMeta(f, 0, usual)
+	if first, second = metasIn(f, native, usual); first.magic || second.magic {
+		return first, second
+	}
+	if a, b := metasIn(f, foreign(), usual); a.magic || b.magic {
+		return a, b
+	}
+	return first, second
+}
+
+func metasIn(f io.ReaderAt, o order, usual int64) (first, second meta) {
+	first = readMeta(f, o, 0, usual)
 	if first.valid {
-		return first, readMeta(f, 1, first.pageSize)
+		return first, readMeta(f, o, 1, first.pageSize)
 	}
 	for size := int64(1 << 10); size <= 1<<24; size *= 2 {
-		if m := readMeta(f, 1, size); m.valid && m.pageSize == size {
+		if m := readMeta(f, o, 1, size); m.valid && m.pageSize == size {
 			return first, m
 		}
 	}
-	return first, readMeta(f, 1, usual)
+	return first, readMeta(f, o, 1, usual)
 }
 
 // newest is the meta that counts.
@@ -94,6 +122,7 @@ func newest(first, second meta) (meta, error) {
 
 // page is a page with those behind that belong to it.
 type page struct {
+	order        order
 	id, overflow uint64
 	flags        uint16
 	count        int
@@ -101,9 +130,10 @@ type page struct {
 }
 
 // head reads a page's head; it must be in a file of so many pages.
-func head(b []byte, id, pages uint64) (page, error) {
+func head(b []byte, o order, id, pages uint64) (page, error) {
 	p := page{
-		id: native.Uint64(b), flags: native.Uint16(b[8:]), count: int(native.Uint16(b[10:])), overflow: uint64(native.Uint32(b[12:])),
+		order: o,
+		id:    o.Uint64(b), flags: o.Uint16(b[8:]), count: int(o.Uint16(b[10:])), overflow: uint64(o.Uint32(b[12:])),
 	}
 	switch {
 	case p.id != id:
@@ -127,9 +157,9 @@ func (p *page) span(i int, limit int64) (pos, ksize, vsize int64, ok bool) {
 	at := int64(headSize + i*elementSize)
 	e := p.data[at:]
 	if p.flags == leafPage {
-		pos, ksize, vsize = int64(native.Uint32(e[4:])), int64(native.Uint32(e[8:])), int64(native.Uint32(e[12:]))
+		pos, ksize, vsize = int64(p.order.Uint32(e[4:])), int64(p.order.Uint32(e[8:])), int64(p.order.Uint32(e[12:]))
 	} else {
-		pos, ksize = int64(native.Uint32(e)), int64(native.Uint32(e[4:]))
+		pos, ksize = int64(p.order.Uint32(e)), int64(p.order.Uint32(e[4:]))
 	}
 	pos += at
 	return pos, ksize, vsize, ksize > 0 && pos >= headSize+int64(p.count)*elementSize && pos+ksize+vsize <= limit
@@ -144,20 +174,21 @@ func (p *page) element(i int) (element, error) {
 	e := element{key: p.data[pos : pos+ksize]}
 	raw := p.data[headSize+i*elementSize:]
 	if p.flags == leafPage {
-		e.flags, e.value = native.Uint32(raw), p.data[pos+ksize:pos+ksize+vsize]
+		e.flags, e.value = p.order.Uint32(raw), p.data[pos+ksize:pos+ksize+vsize]
 	} else {
-		e.child = native.Uint64(raw[8:])
+		e.child = p.order.Uint64(raw[8:])
 	}
 	return e, nil
 }
 
 // readPage reads a leaf or a branch; limit is how many pages there are.
-func readPage(f io.ReaderAt, id uint64, size int64, limit uint64) (*page, error) {
+func readPage(f io.ReaderAt, m meta, id, limit uint64) (*page, error) {
+	size := m.pageSize
 	b := make([]byte, size)
 	if _, err := f.ReadAt(b, int64(id)*size); err != nil {
 		return nil, err
 	}
-	p, err := head(b, id, limit)
+	p, err := head(b, m.order, id, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -215,12 +246,12 @@ func freelistHead(f io.ReaderAt, m meta) (list page, at int64, n uint64, err err
 	if _, err := f.ReadAt(b, at); err != nil {
 		return fail(err)
 	}
-	if list, err = head(b, m.freelist, m.pages); err != nil {
+	if list, err = head(b, m.order, m.freelist, m.pages); err != nil {
 		return fail(err)
 	}
 	from := int64(headSize)
 	if n = uint64(list.count); n == longList {
-		n, from = native.Uint64(b[headSize:]), headSize+8
+		n, from = m.order.Uint64(b[headSize:]), headSize+8
 	}
 	if room := uint64(int64(list.overflow+1)*m.pageSize-from) / 8; list.flags != freelistPage || n > room {
 		return fail(fmt.Errorf("page %d is no list of free pages", m.freelist))
@@ -239,7 +270,7 @@ func readFreelist(f io.ReaderAt, m meta) (list page, ids []uint64, err error) {
 		return page{}, nil, err
 	}
 	for i := range n {
-		ids = append(ids, native.Uint64(text[8*i:]))
+		ids = append(ids, m.order.Uint64(text[8*i:]))
 	}
 	return list, ids, nil
 }

@@ -6,7 +6,8 @@
 // store.go opens and closes, use.go runs transactions, about.go tells versions
 // apart, guard.go sees whose fault a panic is, watch.go ends what has no end
 // (processor_*.go tell it whether that is at work), verify.go reads a file
-// before it is used, page.go knows how it is laid out, unmap_*.go let go of its
+// before it is used, page.go knows how it is laid out, turn.go
+// gives it the order of bytes of this machine, unmap_*.go let go of its
 // memory, aside.go puts a damaged one aside, and room.go keeps space back for
 // those who only take away.
 package store
@@ -186,7 +187,10 @@ func (f *File) read(about *about) (fresh bool, err error) {
 	if err := verify(f.file, info.Size(), f.path, about.row); err != nil {
 		return false, err
 	}
-	return false, about.newer(f.path)
+	if err := about.newer(f.path); err != nil {
+		return false, err
+	}
+	return false, f.turn(info)
 }
 
 // open opens what was read.

@@ -28,11 +28,7 @@ func verify(f io.ReaderAt, size int64, path string, row func(bucket string, key,
 	if err != nil {
 		return damaged(err)
 	}
-	if m.pages < 4 || m.pages > uint64(size/m.pageSize) {
-		return damaged(fmt.Errorf("it has %d bytes, and should have %d pages of %d", size, m.pages, m.pageSize))
-	}
-	v := &verifier{f: f, m: m, row: row, used: make(pageSet, m.pages/8+1), free: make(pageSet, m.pages/8+1)}
-	return damaged(v.run())
+	return damaged((&verifier{f: f, m: m, row: row}).run(size))
 }
 
 // damaged makes an error one of damage, unless it is the system's or tells of a
@@ -62,10 +58,15 @@ type verifier struct {
 	f          io.ReaderAt
 	m          meta
 	row        func(bucket string, key, value []byte) error
+	done       func(*page) error // unless nil: has each leaf and branch that was gone through, and may change it
 	used, free pageSet
 }
 
-func (v *verifier) run() error {
+func (v *verifier) run(size int64) error {
+	if v.m.pages < 4 || v.m.pages > uint64(size/v.m.pageSize) {
+		return fmt.Errorf("it has %d bytes, and should have %d pages of %d", size, v.m.pages, v.m.pageSize)
+	}
+	v.used, v.free = make(pageSet, v.m.pages/8+1), make(pageSet, v.m.pages/8+1)
 	list, ids, err := readFreelist(v.f, v.m)
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (v *verifier) tree(bucket string, id uint64, least, most []byte, depth int)
 	if id < 2 || id >= v.m.pages || depth > mostDepth {
 		return fmt.Errorf("page %d cannot be in use", id)
 	}
-	p, err := readPage(v.f, id, v.m.pageSize, v.m.pages)
+	p, err := readPage(v.f, v.m, id, v.m.pages)
 	if err != nil {
 		return err
 	}
@@ -113,10 +114,20 @@ func (v *verifier) tree(bucket string, id uint64, least, most []byte, depth int)
 		return err
 	}
 	if p.flags == leafPage {
-		return v.leaf(bucket, p, least, most, depth)
+		err = v.leaf(bucket, p, least, most, depth)
+	} else {
+		err = v.branch(bucket, p, least, most, depth)
 	}
+	if err == nil && v.done != nil {
+		err = v.done(p)
+	}
+	return err
+}
+
+// branch goes through a page that leads to others.
+func (v *verifier) branch(bucket string, p *page, least, most []byte, depth int) error {
 	if p.count == 0 {
-		return fmt.Errorf("page %d leads nowhere", id)
+		return fmt.Errorf("page %d leads nowhere", p.id)
 	}
 	for i := range p.count {
 		e, err := p.element(i)
@@ -178,14 +189,14 @@ func (v *verifier) bucket(name string, value []byte, depth int) error {
 	if len(value) < bucketSize {
 		return fmt.Errorf("bucket %.20q has no root", name)
 	}
-	if root := native.Uint64(value); root != 0 {
+	if root := v.m.order.Uint64(value); root != 0 {
 		return v.tree(name, root, nil, nil, depth+1)
 	}
 	inline := value[bucketSize:]
 	if len(inline) < headSize {
 		return fmt.Errorf("bucket %.20q has no page", name)
 	}
-	p, err := head(inline, 0, 1)
+	p, err := head(inline, v.m.order, 0, 1)
 	if err != nil {
 		return err
 	}
@@ -200,7 +211,7 @@ func (v *verifier) bucket(name string, value []byte, depth int) error {
 func Rows(f io.ReaderAt, size int64, row func(key, value []byte)) {
 	m, err := newest(metas(f, int64(os.Getpagesize())))
 	if err != nil {
-		m.pageSize = int64(os.Getpagesize())
+		m.order, m.pageSize = native, int64(os.Getpagesize())
 	}
 	pages := uint64(size / m.pageSize)
 	free := make(pageSet, pages/8+1)
@@ -215,7 +226,7 @@ func Rows(f io.ReaderAt, size int64, row func(key, value []byte)) {
 		if free.has(id) {
 			continue
 		}
-		p, err := readPage(f, id, m.pageSize, pages)
+		p, err := readPage(f, m, id, pages)
 		if err != nil || p.flags != leafPage {
 			continue
 		}
