@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,6 +47,9 @@ func (f *flags) installService(ctx context.Context, app *kingpin.Application, ar
 	if err != nil {
 		return err
 	}
+	if err := f.obeyedProgram(i.Program); err != nil {
+		return err
+	}
 	f.check.webConfig, f.check.addresses, f.check.storage, f.check.output = *f.serve.web.WebConfigFile, addressesOf(f.serve.web), f.serve.storage, "text"
 	if err := check(ctx, f, e.Stdout, e.Stderr, e.Raw); err != nil {
 		fmt.Fprintln(e.Stderr, "scriptbridge: the service was not installed, since it would not start")
@@ -79,6 +83,9 @@ func (f *flags) installation(app *kingpin.Application, args []string) (*winservi
 		return nil, fmt.Errorf("--web.allowed-host: %w", err)
 	}
 	i := &winservice.Installation{Account: account}
+	if i.Program, err = os.Executable(); err != nil {
+		return nil, err
+	}
 	if i.Args, err = serviceArgs(app, args); err != nil {
 		return nil, err
 	}
@@ -86,6 +93,18 @@ func (f *flags) installation(app *kingpin.Application, args []string) (*winservi
 		i.Storage, err = filepath.Abs(f.serve.storage)
 	}
 	return i, err
+}
+
+// obeyedProgram says who could make another program of the service.
+func (f *flags) obeyedProgram(file string) error {
+	policy := f.trusted(false)
+	if policy == nil {
+		return nil // who may not install a service is told so
+	}
+	if e := policy.Fault(file); e != nil {
+		return fmt.Errorf("service: %s may change %s, which the service would run, since %s (copy it into a folder that only administrators may change, such as C:\\Program Files\\scriptbridge, and install the service from there; or name %s with --config.trusted-path)", e.Who, file, e.State(), e.Component)
+	}
+	return nil
 }
 
 // serviceArgs are the arguments of a service that is installed by args. It starts in a folder

@@ -55,6 +55,19 @@ func TestWindowsService(t *testing.T) {
 	address := freeAddress(t)
 	install := []string{"service", "install", "--config.file=" + file, "--storage.path=" + storage, "--web.listen-address=" + address, "--log.file=" + logFile}
 
+	// One whose program others may change is not installed.
+	exposed := filepath.Join(t.TempDir(), "scriptbridge.exe")
+	exe, err := exec.LookPath("scriptbridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, exposed, read(t, exe), 0o777)
+	letEveryone(t, exposed)
+	text, err := exec.Command(exposed, "service", "install").CombinedOutput()
+	if want := "which the service would run, since " + exposed + " is writable by"; err == nil || !strings.Contains(string(text), want) {
+		t.Errorf("with a program that everybody may write it ends with %v:\n%s", err, text)
+	}
+
 	// One that would not start is not installed.
 	write(t, file, "scirpts: []\n", 0o600)
 	told, code := callProgram(t, install...)
@@ -126,6 +139,22 @@ func TestWindowsService(t *testing.T) {
 	if log := read(t, logFile); !strings.Contains(log, `msg="stopped; nothing is left running"`) {
 		t.Errorf("the log says\n%s", log)
 	}
+
+	// One that cannot start fails, and says why where it was told to log.
+	write(t, file, "scirpts: []\n", 0o600)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		status, err := s.Query()
+		if err == nil && (status.State != svc.Stopped || status.Win32ExitCode != uint32(windows.ERROR_SERVICE_SPECIFIC_ERROR) || status.ServiceSpecificExitCode != 1) {
+			err = fmt.Errorf("it is %+v", status)
+		}
+		return err
+	})
+	if log := read(t, logFile); !strings.Contains(log, `msg="the bridge cannot go on" err=`) || !strings.Contains(log, "unknown key") {
+		t.Errorf("the log says\n%s", log)
+	}
 	s.Close()
 	told, code = callProgram(t, "service", "remove")
 	if want := "removed the service scriptbridge; its configuration " + file + " and its storage " + storage + " stay as they are\n"; code != 0 || told != want {
@@ -155,6 +184,22 @@ func pings(t *testing.T) (n int) {
 		}
 	}
 	return n
+}
+
+// letEveryone lets everybody write a file.
+func letEveryone(t *testing.T, file string) {
+	t.Helper()
+	sd, err := windows.SecurityDescriptorFromString("D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;WD)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dacl, _, err := sd.DACL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := windows.SetNamedSecurityInfo(file, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, dacl, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func freeAddress(t *testing.T) string {

@@ -51,16 +51,12 @@ func Install(i Installation) (*Installed, error) {
 }
 
 func install(i Installation) (*Installed, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	m, err := mgr.Connect()
 	if err != nil {
 		return nil, err
 	}
 	defer m.Disconnect() //nolint:errcheck // nothing depends on it
-	s, err := m.CreateService(Name, exe, mgr.Config{
+	s, err := m.CreateService(Name, i.Program, mgr.Config{
 		StartType: mgr.StartAutomatic, ErrorControl: mgr.ErrorNormal,
 		DisplayName: displayName, Description: description, ServiceStartName: i.Account,
 	}, i.Args...)
@@ -68,7 +64,7 @@ func install(i Installation) (*Installed, error) {
 		return nil, err
 	}
 	defer s.Close() //nolint:errcheck // likewise
-	made := &Installed{Command: windows.ComposeCommandLine(append([]string{exe}, i.Args...))}
+	made := &Installed{Command: windows.ComposeCommandLine(append([]string{i.Program}, i.Args...))}
 	if made.Lacks, err = settings(s); err == nil {
 		_ = eventlog.Remove(Name) // what an installation may have left behind
 		err = eventlog.InstallAsEventCreate(Name, eventlog.Info|eventlog.Warning|eventlog.Error)
@@ -139,7 +135,7 @@ func makeStorage(folder, account string) (kept string, err error) {
 		owner = id.String()
 	}
 	// Protected from what the folder above would have it inherit: full access, within too.
-	descriptor, err := windows.SecurityDescriptorFromString("D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;" + owner + ")")
+	descriptor, err := windows.SecurityDescriptorFromString("O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;" + owner + ")")
 	if err != nil {
 		return "", err
 	}

@@ -77,6 +77,7 @@ func sid(service string) string {
 
 // Installation is a service to be installed.
 type Installation struct {
+	Program string   // its file
 	Account string   // as Account gives it
 	Args    []string // of the program
 	Storage string   // a folder that the account must be able to write; "" for none
