@@ -84,14 +84,28 @@ func (s System) Interpreter(file string) ([]string, error) {
 // own is one of Windows' own programs, which no folder of PATH can stand in for.
 func (s System) own(name string) string { return strings.TrimRight(s.Folder, `\/`) + `\` + name }
 
-// first is the first program of those names that is in PATH.
-func (s System) first(names ...string) string {
+// Python is the program that runs files of Python; empty: there is none in PATH.
+func (s System) Python() string { return s.first(interpreters[".py"]...) }
+
+// first is the first program of those names that is in PATH. One that may be nothing but
+// an offer of Microsoft's shop is taken where there is no other.
+func (s System) first(names ...string) (offer string) {
 	for _, name := range names {
-		if file := s.Find(name); file != "" {
+		file := s.Find(name)
+		if file != "" && !IsOffer(file) {
 			return file
 		}
+		if offer == "" {
+			offer = file
+		}
 	}
-	return ""
+	return offer
+}
+
+// IsOffer reports whether a program lies where Windows keeps the names of what comes from the
+// Microsoft Store. Until that is installed, such a program does no more than offer it.
+func IsOffer(file string) bool {
+	return strings.Contains(strings.ToLower(strings.ReplaceAll(file, "/", `\`)), `\microsoft\windowsapps\`)
 }
 
 // Start gives what starts a file, an absolute path, with arguments, in an

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,10 +96,7 @@ func readAgent(file string, env func(string) string) (*agentConfig, error) {
 
 // besides makes a path absolute that starts from file's folder.
 func besides(file, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(filepath.Dir(file), path)
+	return fsx.Absolute(filepath.Dir(file), path)
 }
 
 // fragments lists the *.json files of folders, each in the order of its names.
@@ -347,9 +345,10 @@ func (a *agentConfig) interval(m *monitorEntry, env func(string) string) (time.D
 func (a *agentConfig) modulePaths(agentPackage string, env func(string) string) []string {
 	roots := []string{agentPackage}
 	if agentPackage == "" {
-		roots = []string{
-			filepath.Join(filepath.Dir(filepath.Dir(a.file)), "py"), // of a tarball: DIR/config/agent.json
-			"/usr/share/scalyr-agent-2/py",
+		// Of a tarball, and on Windows: DIR/config/agent.json.
+		roots = []string{filepath.Join(filepath.Dir(filepath.Dir(a.file)), "py")}
+		if runtime.GOOS != "windows" {
+			roots = append(roots, "/usr/share/scalyr-agent-2/py")
 		}
 	}
 	var paths, builtin []string

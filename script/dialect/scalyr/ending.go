@@ -38,6 +38,10 @@ func (l *monitorSession) last(o *process.Outcome, cause error) *dialect.Result {
 	return t
 }
 
+// shopOffer is the exit code of the python.exe that Windows comes with, which says that
+// Python was not found and can be had in the Microsoft Store.
+const shopOffer = 9009
+
 func behindColon(text string) string {
 	if text == "" {
 		return ""
@@ -48,6 +52,10 @@ func behindColon(text string) string {
 // noPython says what to do about a program that has not even begun to run the
 // host: there is no Python in it that could.
 func (l *monitorSession) noPython(o *process.Outcome) error {
+	if o.ExitCode == shopOffer {
+		return fmt.Errorf("%s is no Python, but offers the Microsoft Store's: install Python 3.6 or newer for all users of this machine, or name one that is installed: options: {python: …}",
+			l.runner.options.Python)
+	}
 	lines := strings.Split(strings.TrimSpace(string(o.Stderr)), "\n")
 	printed := texts.Shorten(strings.TrimSpace(lines[len(lines)-1]), 200)
 	return fmt.Errorf("%s has not begun to run the monitor%s (options: {python: …} names Python 3.6 or newer)",
@@ -80,6 +88,8 @@ func (l *monitorSession) remedy(m *message) string {
 	case "syntax":
 		return fmt.Sprintf(" (Python %s cannot read this line: a module for Python 2 has to be converted to Python 3, as the program 2to3 does; "+
 			"one for a newer Python is given it by options: {python: …})", l.python)
+	case "pywin32":
+		return fmt.Sprintf(" (the module needs the libraries of pywin32, which %s lacks: install them for it, as python -m pip install pywin32 does)", l.runner.options.Python)
 	case "builtin":
 		return " (options: {module_paths: […]} names the folder of a copy of it, options: {agent_package: …} the one that holds the agent's own scalyr_agent)"
 	case "agent_package":

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"scriptbridge/config"
+	"scriptbridge/config/cmdline"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/script/dialect"
 	"scriptbridge/script/dialect/scalyr/python"
 	"scriptbridge/script/dialect/scalyr/relaxedjson"
@@ -59,7 +61,7 @@ type options struct {
 	Config config.Raw `yaml:"config" doc:"the monitor's own keys, as a map, or as a string of relaxed JSON like that of 'run_monitor -c'"`
 	// Relative ones start from the folder of the configuration.
 	ModulePaths []string `yaml:"module_paths" unset:"the configuration's folder" doc:"folders with modules, searched after Python's own"`
-	Python      string   `yaml:"python" default:"python3" doc:"the interpreter. It must have the libraries that the monitor imports; it can be that of a virtual environment"`
+	Python      string   `yaml:"python" unset:"'python3'; on Windows the first of 'python', 'python3' and 'py -3' in 'PATH'" doc:"the interpreter. It must have the libraries that the monitor imports; it can be that of a virtual environment"`
 	AgentConfig string   `yaml:"agent_config" doc:"an 'agent.json' that the monitor gets as its global configuration, with the agent's defaults. If what monitors can read in it changes, they are restarted"`
 	// AgentPackage is the folder that holds a real agent's scalyr_agent.
 	AgentPackage string `yaml:"agent_package" doc:"the folder of a real agent's 'scalyr_agent', such as '/usr/share/scalyr-agent-2/py', to use instead of scriptbridge's package"`
@@ -90,7 +92,9 @@ func (Dialect) Prepare(given config.Options) (dialect.New, error) {
 		return nil, err
 	}
 	return func(s *dialect.Script, _ dialect.Memory) dialect.Runner {
-		return &runner{script: s, options: o.absolute(folderOf(s.Script)), config: settings}
+		o := o.absolute(folderOf(s.Script))
+		o.Python = o.interpreter(s.Script)[0]
+		return &runner{script: s, options: o, config: settings}
 	}, nil
 }
 
@@ -106,6 +110,11 @@ func readOptions(given config.Options) (o options, settings map[string]any, err 
 	for i, part := range strings.Split(o.Module, ".") {
 		if part == "" || strings.ContainsAny(part, `/\`+" \t\n\x00") {
 			return o, nil, fmt.Errorf("options.module %q is not the name of a Python module (part %d of it, between dots)", o.Module, i+1)
+		}
+	}
+	for _, path := range append(slices.Clip(o.ModulePaths), o.Python, o.AgentConfig, o.AgentPackage) {
+		if p := cmdline.DriveRelative(path); p != nil {
+			return o, nil, fmt.Errorf("options: %s (%s)", p.Text, p.Remedy)
 		}
 	}
 	for name, how := range o.TextValues {
@@ -173,10 +182,10 @@ func dropNulls(v any) {
 // absolute gives the options with all paths made absolute, from folder.
 func (o options) absolute(folder string) options {
 	from := func(path string) string {
-		if path == "" || filepath.IsAbs(path) {
+		if path == "" {
 			return path
 		}
-		return filepath.Join(folder, path)
+		return fsx.Absolute(folder, path)
 	}
 	paths := o.ModulePaths
 	o.ModulePaths = nil
@@ -186,7 +195,7 @@ func (o options) absolute(folder string) options {
 	if len(paths) == 0 {
 		o.ModulePaths = []string{folder}
 	}
-	if strings.ContainsRune(o.Python, '/') {
+	if cmdline.IsPath(o.Python) {
 		o.Python = from(o.Python)
 	}
 	o.AgentConfig, o.AgentPackage = from(o.AgentConfig), from(o.AgentPackage)
@@ -211,7 +220,7 @@ func folderOf(c *config.Script) string {
 func (Dialect) ResolveModule(c *config.Script) (command []string, file, dir string) {
 	o, _, err := readOptions(c.Options)
 	if err != nil { // Prepare has said so
-		return []string{"python3"}, "", ""
+		return o.interpreter(c), "", ""
 	}
 	folder := folderOf(c)
 	o = o.absolute(folder)
@@ -219,7 +228,7 @@ func (Dialect) ResolveModule(c *config.Script) (command []string, file, dir stri
 	if dir = folder; file != "" {
 		dir = filepath.Dir(file)
 	}
-	return []string{o.Python, "-u"}, file, dir
+	return append(o.interpreter(c), "-u"), file, dir
 }
 
 // CheckPermissions refuses folders of modules that others may put files into,

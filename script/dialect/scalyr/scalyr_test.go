@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing/synctest"
 
+	"scriptbridge/internal/testkit"
 	"scriptbridge/internal/testkit/cases"
 	"scriptbridge/script"
 	"scriptbridge/script/dialect"
@@ -86,7 +87,8 @@ func TestScalyrMessages(t *testing.T) {
 			b.WriteString("at its end:\n")
 			dump(&b, l.last(&process.Outcome{Result: record.OK}, nil))
 		}
-		return b.String()
+		python := l.runner.options.Python
+		return strings.ReplaceAll(b.String(), python, testkit.Slashed(python))
 	}, "want")
 }
 
@@ -392,8 +394,8 @@ func TestScalyrRequest(t *testing.T) {
 	}
 	want := `{"protocol":1,"mode":"run","module":"pkg.m","id":"7",` +
 		`"config":{"big":123456789012345678901234567890,"hex":16,"list":[null,{"yes":true}],"one":1.0,"sample_interval":5,"text":"12"},` +
-		`"interval":5,"module_paths":["/a","` + folder + `/b"],"agent_package":"/opt/py","agent_config":{"api_key":"x","n":12},"debug":0}`
-	if diff := cmp.Diff(want, string(data)); diff != "" {
+		`"interval":5,"module_paths":["/a","` + testkit.Slashed(folder) + `/b"],"agent_package":"/opt/py","agent_config":{"api_key":"x","n":12},"debug":0}`
+	if diff := cmp.Diff(want, testkit.Slashed(string(data))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -409,10 +411,12 @@ func TestScalyrNoPython(t *testing.T) {
 			`python3 has not begun to run the monitor (options: {python: …} names Python 3.6 or newer)`},
 		{process.Outcome{Result: record.Error, ExitCode: 2, Err: errors.New("exited with code 2"), Stderr: []byte("usage: sh\nsh: 0: no such option -u\n")},
 			`python3 has not begun to run the monitor: sh: 0: no such option -u (options: {python: …} names Python 3.6 or newer)`},
+		{process.Outcome{Result: record.Error, ExitCode: 9009, Err: errors.New("exited with code 9009"), Stderr: []byte("Python was not found; run without arguments to install from the Microsoft Store, or disable this shortcut\r\n")},
+			`python3 is no Python, but offers the Microsoft Store's: install Python 3.6 or newer for all users of this machine, or name one that is installed: options: {python: …}`},
 		{process.Outcome{Result: record.Error, ExitCode: -1, Err: errors.New("no such file")}, ``},
 		{process.Outcome{Result: record.Killed, ExitCode: -1, Err: errors.New("ended by signal 9")}, ``},
 	} {
-		s := newScript(t, map[string]string{})
+		s := newScript(t, map[string]string{"python": "python3"})
 		r := runnerOf(t, s)
 		end := func(context.Context) *process.Outcome { o := test.o; return &o }
 		last := r.Keep(t.Context(), speaking(end), dialect.Session{})
@@ -422,6 +426,31 @@ func TestScalyrNoPython(t *testing.T) {
 		want := gocmp.Or(test.want, errorText(test.o.Err))
 		if got := errorText(r.Inspect(t.Context(), speaking(end))); got != want {
 			t.Errorf("%+v: a check says %q, want %q", test.o, got, want)
+		}
+	}
+}
+
+// Which Python is taken on Windows, of those that are in PATH.
+func TestScalyrWindowsPython(t *testing.T) {
+	const shop = `C:\Users\x\AppData\Local\Microsoft\WindowsApps\`
+	for _, test := range []struct{ there, want string }{
+		{``, `python.exe`},
+		{`C:\Python\python.exe`, `C:\Python\python.exe`},
+		{`C:\Python\python3.exe C:\Windows\py.exe`, `C:\Python\python3.exe`},
+		{`C:\Windows\py.exe`, `C:\Windows\py.exe -3`},
+		{shop + `python.exe ` + shop + `python3.exe C:\Windows\PY.EXE`, `C:\Windows\PY.EXE -3`},
+		{shop + `python.exe ` + shop + `python3.exe`, shop + `python.exe`}, // which may be a Python of the Store
+	} {
+		find := func(name string) string {
+			for _, file := range strings.Fields(test.there) {
+				if strings.EqualFold(file[strings.LastIndexByte(file, '\\')+1:], name) {
+					return file
+				}
+			}
+			return ""
+		}
+		if got := strings.Join(windowsPython(find), " "); got != test.want {
+			t.Errorf("%s: %s is taken, want %s", test.there, got, test.want)
 		}
 	}
 }

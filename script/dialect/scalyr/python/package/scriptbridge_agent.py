@@ -209,6 +209,8 @@ def _refusal(monitor_module, error):
     more = {}
     if isinstance(error, SyntaxError):
         more["hint"] = "syntax"
+    elif _lacks_pywin32(error):
+        more["hint"] = "pywin32"
     elif _missing(error).partition(".")[0] in _OF_PYTHON_2[isinstance(error, NameError)]:
         more["hint"] = "python2"
     kind = "module" if isinstance(error, (ImportError, SyntaxError)) else "initialize"
@@ -222,6 +224,23 @@ def _missing(error):
     match = _MISSING.search(as_text(error)) if isinstance(error, (NameError, AttributeError)) else None
     return match.group(match.lastindex) if match else ""
 
+
+def _lacks_pywin32(error):
+    """Tells whether a module of pywin32 is missing, also for one that goes on with None in its place."""
+    if isinstance(error, ImportError):
+        return _missing(error).partition(".")[0] in _PYWIN32
+    trace = error.__traceback__ if isinstance(error, AttributeError) and "'NoneType'" in as_text(error) else None
+    while trace is not None:
+        if any(trace.tb_frame.f_globals.get(name, "") is None for name in _PYWIN32):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+_PYWIN32 = set("""
+    pythoncom pywintypes servicemanager win32api win32com win32con win32event win32evtlog win32evtlogutil win32file
+    win32net win32pdh win32pdhutil win32pipe win32process win32security win32service win32serviceutil winerror
+    """.split())
 
 _MISSING = re.compile(r"^(?:partially initialized )?module '([\w.]+)' has no attribute|^name '(\w+)' is not defined")
 # Modules that have another name in Python 3, or lack much that they had; and
