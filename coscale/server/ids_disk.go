@@ -208,14 +208,29 @@ func (d *disk) exchange(file *store.File, rows []change) (aside string, err erro
 			return "", err
 		}
 		if d.fs.Link(d.path, aside) == nil {
-			if err := file.Rename(d.path); err != nil { // as where somebody still has it mapped on Windows
-				return "", errors.Join(err, d.fs.Remove(aside)) // or else each try leaves one
-			}
-			return aside, nil
+			break
 		}
 		if err := d.fs.Rename(d.path, aside); err != nil { // where there are no links
 			return "", err
 		}
+	}
+	if err := file.Rename(d.path); err == nil || fsx.Replaceable {
+		return aside, err
+	}
+	return d.moveAside(file, aside)
+}
+
+// moveAside is the end of exchange where somebody still has the lost file mapped into memory,
+// as who never comes back from it: nothing can take its place on Windows, but it can be moved.
+func (d *disk) moveAside(file *store.File, linked string) (aside string, err error) {
+	if linked != "" {
+		_ = d.fs.Remove(linked) // it is the same file, and gets another name
+	}
+	if aside, err = store.AsideName(d.fs, d.path); err == nil {
+		err = d.fs.Rename(d.path, aside)
+	}
+	if err != nil {
+		return "", err
 	}
 	return aside, file.Rename(d.path)
 }

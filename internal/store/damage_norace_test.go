@@ -86,7 +86,7 @@ func liveRounds(t *testing.T, rounds int, harm func(path string, dice *rand.Rand
 	for round := range rounds {
 		dice := rand.New(rand.NewPCG(uint64(round), 3))
 		inPlace := round%2 == 0 // as all do who use it
-		path := filepath.Join(t.TempDir(), "db")
+		path := filepath.Join(testkit.TempDir(t), "db")
 		o := testOptions
 		o.NoSync = true
 		f, err := Open(path, o)
@@ -154,6 +154,9 @@ func liveRounds(t *testing.T, rounds int, harm func(path string, dice *rand.Rand
 		if f.Left() {
 			if left := testkit.Held(t, path); len(left) > 0 {
 				t.Errorf("it still has %q", left)
+			}
+			if err := os.Remove(path); err != nil { // as where it is mapped on Windows
+				t.Error(err)
 			}
 		}
 	}

@@ -79,3 +79,18 @@ func NeedExactTimes(t testing.TB) {
 		t.Skip("Windows tells when a file was written to only after all have closed it")
 	}
 }
+
+// TempDir is t.TempDir for a file that may stay mapped into memory to the end of the
+// program, which keeps it from being removed on Windows.
+func TempDir(t testing.TB) string {
+	t.Helper()
+	if runtime.GOOS != "windows" {
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp("", "mapped")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}

@@ -107,7 +107,7 @@ func TestDamageLive(t *testing.T) {
 func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) error) {
 	dice := rand.New(rand.NewPCG(uint64(round), 9))
 	var said buffer
-	s, err := Open(Options{Path: filepath.Join(t.TempDir(), "coscale"), MaxBytes: 1 << 30, Logger: log.NewLogfmtLogger(&said), noSync: true})
+	s, err := Open(Options{Path: filepath.Join(testkit.TempDir(t), "coscale"), MaxBytes: 1 << 30, Logger: log.NewLogfmtLogger(&said), noSync: true})
 	must(t, err)
 	data := strings.Repeat("x", 300)
 	for i := range 500 {
@@ -147,6 +147,7 @@ func liveRound(t *testing.T, round int, harm func(path string, dice *rand.Rand) 
 	if err := harm(s.path, dice); testkit.Kept(err) {
 		stop.Store(true)
 		users.Wait()
+		s.Close()
 		t.Skip("Windows cuts no file that is mapped into memory")
 	} else {
 		must(t, err)

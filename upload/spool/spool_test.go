@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -276,7 +277,11 @@ func TestBound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if limit := int64(most + most/8 + 1<<20); info.Size() > limit {
+			limit := int64(most + most/8 + 1<<20)
+			if runtime.GOOS == "windows" { // where bbolt makes the file as long as its map, which it doubles
+				limit *= 2
+			}
+			if info.Size() > limit {
 				t.Errorf("the file has %d bytes, more than %d", info.Size(), limit)
 			}
 			t.Logf("%.2f of max_bytes", float64(info.Size())/most)
