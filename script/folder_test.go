@@ -83,7 +83,8 @@ func TestProbeFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, err := all.Dialects.Find("textfile")
-	if err != nil || !dialect.ReadsFolders(d) || !strings.Contains(scripts[0].YAML(), "directory: "+dir) {
+	text := strings.ReplaceAll(strings.ReplaceAll(scripts[0].YAML(), `\\`, `\`), `"`, "") // Windows' separator is escaped
+	if err != nil || !dialect.ReadsFolders(d) || !strings.Contains(text, "directory: "+dir) {
 		t.Errorf("%v, %s", err, scripts[0].YAML())
 	}
 	p := NewPool(&memory{}, processtest.Logger(t), 1)

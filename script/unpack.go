@@ -1,11 +1,13 @@
 package script
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"github.com/go-kit/log"
@@ -54,7 +56,7 @@ func (u *unpacked) path(d dialect.Dialect, name string, as *process.Account) (st
 	if dir == nil {
 		var err error
 		if dir, err = unpack(files); err != nil {
-			return "", fmt.Errorf("cannot be started: the files of dialect %s cannot be unpacked (TMPDIR names another place): %w", d.Name(), err)
+			return "", fmt.Errorf("cannot be started: the files of dialect %s cannot be unpacked (%s names another place): %w", d.Name(), tempVariable(), err)
 		}
 		if u.dirs == nil {
 			u.dirs = make(map[string]*unpackedFolder)
@@ -67,6 +69,14 @@ func (u *unpacked) path(d dialect.Dialect, name string, as *process.Account) (st
 		}
 	}
 	return filepath.Join(dir.path, filepath.FromSlash(name)), nil
+}
+
+// tempVariable is the variable of the environment that says where temporary files are.
+func tempVariable() string {
+	if runtime.GOOS == "windows" {
+		return "TMP"
+	}
+	return "TMPDIR"
 }
 
 // remove deletes all folders.
@@ -87,7 +97,8 @@ func (u *unpacked) remove(logger log.Logger) {
 // unpack copies all of files into a fresh folder. The modes are set by
 // themselves, whatever our umask is.
 func unpack(files fs.FS) (*unpackedFolder, error) {
-	path, err := os.MkdirTemp("", "scriptbridge-")
+	path := filepath.Join(os.TempDir(), "scriptbridge-"+rand.Text())
+	err := fsx.OS{}.Mkdir(path, 0o700)
 	if err != nil {
 		return nil, err
 	}

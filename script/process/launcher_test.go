@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"scriptbridge/internal/panics"
 	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
+	"scriptbridge/script/process/processtest"
 )
 
 // What a run is, on every system: what is particular to Unix is in launcher_unix_test.go.
@@ -150,5 +152,41 @@ func TestRunFaultEverywhere(t *testing.T) {
 	c.Stdout = func([]byte) { panic("no such luck") }
 	if o := testLauncher(t).Run(t.Context(), c); o.Result != record.Invalid || o.Err == nil || panics.StackOf(o.Err) == "" {
 		t.Errorf("it ended with %s, %v", o.Result, o.Err)
+	}
+}
+
+// Wrap finds and calls a command as a script's run does, and gives its exit code.
+func TestWrapEverywhere(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, act   string
+		args        []string
+		stdout      string
+		code        int64
+		onlyWindows bool
+	}{
+		{"arguments", "args", []string{exe, "a b", `c"d`, `e\`}, `["a b" "c\"d" "e\\"]` + "\n", 0, false},
+		{"exit code", "exit", []string{exe, "7"}, "", 7, false},
+		{"an exit code of 32 bits", "exit", []string{exe, "0xC0000135"}, "", 0xC0000135, true},
+		{"batch", "args", []string{processtest.WriteScript(t, "a b.cmd", "@%1 %2 x\r\n@exit /b 5\r\n", 0o755), exe, "a&b"}, `["a&b" "x"]` + "\n", 5, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.onlyWindows && runtime.GOOS != "windows" {
+				t.Skip("of Windows alone")
+			}
+			t.Setenv(actVariable, test.act)
+			var stdout bytes.Buffer
+			code, err := Wrap(test.args, nil, &stdout, nil)
+			if int64(code) != test.code || err != nil || stdout.String() != test.stdout {
+				t.Errorf("%q, code %d, error %v", stdout.String(), code, err)
+			}
+		})
+	}
+	code, err := Wrap([]string{filepath.Join(t.TempDir(), "missing.exe")}, nil, nil, nil)
+	if code != NotFound || err == nil {
+		t.Errorf("a missing command: code %d, error %v", code, err)
 	}
 }

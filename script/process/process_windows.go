@@ -2,6 +2,9 @@ package process
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
 
 	"scriptbridge/config"
 )
@@ -27,6 +30,23 @@ func (*Account) Barred(string) string { return "" }
 
 // Interpreter is not looked for.
 func Interpreter(*config.Script, string) string { return "" }
+
+// wrapped is a command for Wrap, run as that of a script is.
+func wrapped(args []string) (*exec.Cmd, error) {
+	path := os.Getenv("PATH")
+	file, err := ResolveProgram(args[0], path)
+	if err != nil {
+		return nil, err
+	}
+	if file, err = whole(file, ""); err != nil {
+		return nil, err
+	}
+	what, err := system(path).Start(file, args[1:], os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{Path: what.Application, SysProcAttr: &syscall.SysProcAttr{CmdLine: what.Line}}, nil
+}
 
 // DenyDebugging has nothing to do here.
 func DenyDebugging() {}

@@ -28,9 +28,11 @@ const (
 func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, err error) {
 	signals := heed(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // who calls wrap names the command
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
-	err = cmd.Start()
+	cmd, err := wrapped(args)
+	if err == nil {
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+		err = cmd.Start()
+	}
 	if errors.Is(err, syscall.ENOEXEC) {
 		// A script without a #! line; a shell would run it itself.
 		path := cmd.Path
@@ -39,7 +41,7 @@ func Wrap(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, e
 		err = cmd.Start()
 	}
 	switch {
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist), errors.As(err, new(*NotInPathError)):
 		return NotFound, err
 	case err != nil:
 		return NotExecutable, err

@@ -1,10 +1,9 @@
-//go:build unix
-
 package script
 
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -18,8 +17,7 @@ import (
 // A run keeps the last line of its own standard error that has anything on it,
 // however much it printed before, and none of an earlier run.
 func TestLastLineOfStderr(t *testing.T) {
-	script := filepath.Join(t.TempDir(), "check_x")
-	const text = `#!/bin/sh
+	name, text := "check_x", `#!/bin/sh
 if [ -e "$0.second" ]; then exit 0; fi
 : >"$0.second"
 for i in 0 1 2 3 4 5 6 7 8 9; do for j in 0 1 2 3 4 5 6 7 8 9; do
@@ -28,6 +26,18 @@ done; done
 printf 'the cause: %600d\n\n  \n' 7 >&2
 exit 9
 `
+	if runtime.GOOS == "windows" {
+		name, text = "check_x.cmd", `@echo off
+if exist "%~f0.second" exit /b 0
+echo x>"%~f0.second"
+for /l %%i in (1,1,100) do echo line %%i ########################################################################################>&2
+echo the cause: `+strings.Repeat(" ", 600)+`7>&2
+echo.>&2
+echo.  >&2
+exit /b 9
+`
+	}
+	script := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
