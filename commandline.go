@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -16,6 +19,25 @@ import (
 
 	"scriptbridge/internal/errno"
 )
+
+// defaultConfig is the configuration that no flag names: the one in the working folder. On
+// Windows, where that of a service is the system's, it is the one of the machine where
+// there is no other.
+func defaultConfig() string {
+	const name = "scriptbridge.yml"
+	data := os.Getenv("ProgramData")
+	if runtime.GOOS != "windows" || data == "" {
+		return name
+	}
+	machine := filepath.Join(data, "scriptbridge", name)
+	if _, err := os.Stat(machine); err != nil {
+		return name
+	}
+	if _, err := os.Stat(name); err == nil {
+		return name
+	}
+	return machine
+}
 
 // stampVersion says what is known of a build that the Makefile did not stamp:
 // its version where Go noted one, and that the rest is unknown.

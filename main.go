@@ -202,7 +202,7 @@ func parseArgs(args []string, stdout, stderr io.Writer) (*flags, cli.Command, er
 // application is the command line: its flags and commands. args are those of this process.
 func (f *flags) application(args []string) (*kingpin.Application, []cli.Command) {
 	app := kingpin.New("scriptbridge", "Runs monitoring plugin scripts of several kinds, CoScale's first, and bridges them to Prometheus.")
-	app.Flag("config.file", "The configuration file.").Default("scriptbridge.yml").StringVar(&f.configFile)
+	app.Flag("config.file", "The configuration file.").Default(defaultConfig()).StringVar(&f.configFile)
 	app.Flag("config.trusted-path", "A file or folder that root takes as it is, although others may change it; repeatable. The configuration's trusted_paths are for what it names itself.").PlaceHolder("PATH").StringsVar(&f.trust)
 	app.Flag("log.level", "Only log messages of this severity or above: debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "The form of log lines: logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, "logfmt", "json")
