@@ -30,7 +30,7 @@ func defaultConfig() string {
 		return name
 	}
 	machine := filepath.Join(data, "scriptbridge", name)
-	if _, err := os.Stat(machine); err != nil {
+	if _, err := os.Stat(machine); err != nil { //nolint:gosec // the machine says where its configuration is
 		return name
 	}
 	if _, err := os.Stat(name); err == nil {

@@ -170,7 +170,7 @@ func (i *initialize) exceptTemporary(file string) *trust.Policy {
 
 // write writes the configuration, for its owner alone: it may have secrets.
 func (i *initialize) write(text string) error {
-	f, err := os.OpenFile(i.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := fsx.OS{}.OpenFile(i.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return i.inTheWay()
 	}

@@ -12,7 +12,7 @@ import (
 // findScalyr has the monitors of the agent's own configuration run, which the
 // dialect reads itself.
 func findScalyr(f *finding) {
-	for _, file := range f.knownFiles("/etc/scalyr-agent-2/agent.json") {
+	for _, file := range f.knownFiles("/etc/scalyr-agent-2/agent.json", "/Program Files (x86)/Scalyr/config/agent.json") {
 		s := &scalyrAgent{finding: f}
 		main, ok := s.file(file)
 		if !ok {
@@ -82,7 +82,7 @@ func (s *scalyrAgent) takeOver(file string) {
 	for _, module := range s.modules {
 		e.finds = append(e.finds, module[strings.LastIndexByte(module, '.')+1:])
 	}
-	e.setText("dialect", "scalyr").setText("agent_config", file)
+	e.setText("dialect", "scalyr").setText("agent_config", s.Host.Native(file))
 	e.note("Runs %s, each in a Python process. check starts each of them, without a sample.", strings.Join(s.modules, ", "))
 	if !slices.ContainsFunc(s.modules, func(module string) bool { return isOf(module, ofAgentPackage) }) {
 		return

@@ -24,7 +24,8 @@ type telegrafFile struct {
 }
 
 func findTelegraf(f *finding) {
-	known := []string{"/etc/telegraf/telegraf.conf", "/etc/telegraf/telegraf.d/*.conf", "/usr/local/etc/telegraf.conf", "/opt/telegraf/etc/telegraf/telegraf.conf"}
+	known := []string{"/etc/telegraf/telegraf.conf", "/etc/telegraf/telegraf.d/*.conf", "/usr/local/etc/telegraf.conf", "/opt/telegraf/etc/telegraf/telegraf.conf",
+		"/Program Files/Telegraf/telegraf.conf", "/Program Files/InfluxData/telegraf/telegraf.conf", "/Program Files/Telegraf/telegraf.d/*.conf", "/Program Files/InfluxData/telegraf/telegraf.d/*.conf"}
 	user := ""
 	if _, ok := f.Host.Account("telegraf"); ok {
 		user = "telegraf" // which its packages make

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -120,7 +121,7 @@ func (e *entry) refuseMissing(o Options) {
 		return // the examination says why
 	}
 	for _, file := range []string{s.Command[0], s.OwnFile()} {
-		if strings.HasPrefix(file, nowhere+"/") {
+		if file = filepath.ToSlash(file); strings.HasPrefix(file, nowhere+"/") {
 			e.refuse("the path %s is relative to a folder that is not known", strings.TrimPrefix(file, nowhere+"/"))
 			return
 		}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/texts"
 	"scriptbridge/internal/trust"
+	"scriptbridge/internal/winargs"
 )
 
 // Bounds of what is read; fsx has that of a file.
@@ -41,6 +43,9 @@ type Host struct {
 
 // New gives the machine whose / is at root.
 func New(root string) (*Host, error) {
+	if drive := os.Getenv("SystemDrive"); runtime.GOOS == "windows" && root == "/" && drive != "" {
+		root = drive + root
+	}
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
@@ -48,7 +53,7 @@ func New(root string) (*Host, error) {
 	if root, err = filepath.EvalSymlinks(root); err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(root)
+	info, err := os.Stat(root) //nolint:gosec // whoever runs init names the folder
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +73,8 @@ func (h *Host) IsOther() bool { return filepath.Dir(h.root) != h.root }
 // Place gives where a path of the machine is for us, with all links followed as
 // the machine would: none leads out of its root.
 func (h *Host) Place(name string) (string, error) {
-	at, rest, links := h.root, split(name), maxLinks
+	at, rest := h.begin(name)
+	links := maxLinks
 	for len(rest) > 0 {
 		part := rest[0]
 		rest = rest[1:]
@@ -94,12 +100,40 @@ func (h *Host) Place(name string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if target = filepath.ToSlash(target); path.IsAbs(target) {
-			at = h.root
+		if target = filepath.ToSlash(target); path.IsAbs(target) || filepath.VolumeName(target) != "" {
+			at, rest = h.continued(target, rest)
+			continue
 		}
 		rest = append(split(target), rest...)
 	}
 	return at, nil
+}
+
+// begin gives where an absolute path begins, and what follows. On Windows it may have a drive,
+// which another machine's image is one of.
+func (h *Host) begin(name string) (at string, rest []string) {
+	volume := filepath.VolumeName(name)
+	if volume == "" || h.IsOther() {
+		return h.root, split(name[len(volume):])
+	}
+	return volume + string(filepath.Separator), split(name[len(volume):])
+}
+
+// continued is begin for the target of a link, with the rest of the path that led to it.
+func (h *Host) continued(target string, rest []string) (at string, all []string) {
+	at, all = h.begin(target)
+	return at, append(all, rest...)
+}
+
+// Native gives a path of the machine as it is written in a configuration.
+func (h *Host) Native(name string) string {
+	if runtime.GOOS != "windows" || h.IsOther() {
+		return name
+	}
+	if filepath.VolumeName(name) == "" && path.IsAbs(name) {
+		name = filepath.VolumeName(h.root) + name
+	}
+	return filepath.FromSlash(name)
 }
 
 func split(name string) []string {
@@ -155,6 +189,9 @@ func (h *Host) IsFile(name string) (is, executable bool) {
 	info, err := os.Stat(place)
 	if err != nil || !info.Mode().IsRegular() {
 		return false, false
+	}
+	if runtime.GOOS == "windows" {
+		return true, winargs.IsProgram(name)
 	}
 	return true, info.Mode()&0o111 != 0
 }
