@@ -11,7 +11,7 @@ import (
 const example = `# a script for CoScale's agent
 if ($args[0] -eq "-c") {
     Write-Output @"
-{"metrics": [{"id": 1}]}
+{"metrics": [{"id": 1, "unit": ""}]}
 "@
 } elseif ($args[0] -eq '-d') {
     $n = 4
@@ -36,7 +36,7 @@ func TestPowershell(t *testing.T) {
 		want, errs string
 		failure    string
 	}{
-		{append(bypass, "-c"), "{\"metrics\": [{\"id\": 1}]}\r\n", "", ""},
+		{append(bypass, "-c"), "{\"metrics\": [{\"id\": 1, \"unit\": \"\"}]}\r\n", "", ""},
 		{append(bypass, "-d"), "M1 4\r\n", "", ""},
 		{append(bypass, "-x"), "", "usage: -c or -d\r\n", "exit 3"},
 		{[]string{"-ep", "bypass", "-c", "& '" + path + "' -d"}, "M1 4\r\n", "", ""},

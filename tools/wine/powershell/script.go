@@ -35,7 +35,7 @@ type script struct {
 }
 
 type token struct {
-	kind string // word, string, raw (a string without variables), var, number, end (of a statement), or the sign itself
+	kind string // word, string, text, raw (a string without variables), var, number, end (of a statement), or the sign itself
 	text string
 	line int
 }
@@ -45,7 +45,7 @@ var lexemes = []struct {
 	re   *regexp.Regexp
 }{
 	{"raw", regexp.MustCompile(`^@'[ \t]*\r?\n((?s:.*?))\r?\n'@`)},
-	{"string", regexp.MustCompile(`^@"[ \t]*\r?\n((?s:.*?))\r?\n"@`)},
+	{"text", regexp.MustCompile(`^@"[ \t]*\r?\n((?s:.*?))\r?\n"@`)},
 	{"comment", regexp.MustCompile(`^(?:<#(?s:.*?)#>|#[^\n]*)`)},
 	{"end", regexp.MustCompile(`^(?:\r?\n|;)`)},
 	{"blank", regexp.MustCompile("^(?:[ \\t\\r]+|`\\r?\\n)")},
@@ -317,6 +317,8 @@ func (s *script) term() (value, error) {
 	switch t := s.next(); t.kind {
 	case "raw":
 		return value(strings.ReplaceAll(t.text, "''", "'")), nil
+	case "text": // in which two quotes are two
+		return s.interpolate(strings.ReplaceAll(t.text, `""`, `""""`)), nil
 	case "string":
 		return s.interpolate(t.text), nil
 	case "number":

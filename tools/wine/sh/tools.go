@@ -81,12 +81,20 @@ var tools = map[string]func(stdio, []string) error{
 		}
 	},
 	"env": func(s stdio, args []string) error {
+		for len(args) > 0 && strings.Contains(args[0], "=") {
+			s.env = append(s.env, args[0])
+			args = args[1:]
+		}
 		if len(args) > 0 {
-			return fmt.Errorf("arguments are not known here")
+			return call(s, args)
 		}
 		for _, v := range s.env {
 			fmt.Fprintln(s.out, v)
 		}
+		return nil
+	},
+	"echo": func(s stdio, args []string) error {
+		fmt.Fprintln(s.out, strings.Join(args, " "))
 		return nil
 	},
 	"touch": func(s stdio, args []string) error {
@@ -123,6 +131,12 @@ var tools = map[string]func(stdio, []string) error{
 			return err
 		}
 		return os.WriteFile(args[1], data, 0o700)
+	},
+	"mv": func(s stdio, args []string) error {
+		if len(args) != 2 {
+			return fmt.Errorf("usage: mv FROM TO")
+		}
+		return os.Rename(args[0], args[1])
 	},
 	"basename": func(s stdio, args []string) error {
 		if len(args) == 0 {
@@ -166,12 +180,14 @@ func call(s stdio, args []string) error {
 	return err
 }
 
-// sed knows s/REGEXP/TEXT/[g], several of them with a semicolon between, and Nd and Np.
+// sed knows s/REGEXP/TEXT/[g][p], several of them with a semicolon between, -n, -E and -i.
 func sed(s stdio, args []string) error {
-	inPlace := false
+	inPlace, silent := false, false
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		switch args[0] {
 		case "-E":
+		case "-n":
+			silent = true
 		case "-i":
 			inPlace = true
 		default:
@@ -180,7 +196,11 @@ func sed(s stdio, args []string) error {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("usage: sed [-E] [-i] SCRIPT [FILE…]")
+		return fmt.Errorf("usage: sed [-E] [-n] [-i] SCRIPT [FILE…]")
+	}
+	changes, err := substitutions(args[0])
+	if err != nil {
+		return err
 	}
 	r, err := s.inputs(args[1:])
 	if err != nil {
@@ -190,45 +210,77 @@ func sed(s stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	text := string(raw)
-	rest := strings.TrimSpace(args[0])
+	var out strings.Builder
+	for line := range strings.Lines(string(raw)) {
+		body := strings.TrimSuffix(line, "\n")
+		end := line[len(body):]
+		for _, c := range changes {
+			var changed bool
+			if body, changed = c.apply(body); changed && c.print {
+				out.WriteString(body + "\n")
+			}
+		}
+		if !silent {
+			out.WriteString(body + end)
+		}
+	}
+	if inPlace {
+		return os.WriteFile(args[1], []byte(out.String()), 0o600)
+	}
+	_, err = io.WriteString(s.out, out.String())
+	return err
+}
+
+type substitution struct {
+	re         *regexp.Regexp
+	with       string
+	all, print bool
+}
+
+var group = regexp.MustCompile(`\\([1-9])`)
+
+// substitutions reads sed's script.
+func substitutions(script string) (all []substitution, err error) {
+	rest := strings.TrimSpace(script)
 	for rest != "" {
 		if len(rest) < 2 || rest[0] != 's' {
-			return fmt.Errorf("%q is not known here", rest)
+			return nil, fmt.Errorf("%q is not known here", rest)
 		}
 		parts := strings.SplitN(rest[2:], rest[1:2], 3)
 		if len(parts) != 3 {
-			return fmt.Errorf("%q is not known here", rest)
+			return nil, fmt.Errorf("%q is not known here", rest)
 		}
-		re, err := regexp.Compile(parts[0])
+		// Of Windows, a path is no pattern.
+		pattern := parts[0]
+		if len(pattern) > 2 && pattern[1:3] == `:\` {
+			pattern = regexp.QuoteMeta(pattern)
+		}
+		pattern = strings.NewReplacer(`\(`, "(", `\)`, ")").Replace(pattern)
+		re, err := regexp.Compile(pattern)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		all := strings.HasPrefix(parts[2], "g")
-		with := regexp.MustCompile(`\\([1-9])`).ReplaceAllString(strings.ReplaceAll(parts[1], "$", "$$"), "$${$1}")
-		var out strings.Builder
-		for line := range strings.Lines(text) {
-			n := 1
-			if all {
-				n = -1
-			}
-			body, end := strings.TrimSuffix(line, "\n"), line[len(strings.TrimSuffix(line, "\n")):]
-			at := 0
-			for _, m := range re.FindAllStringSubmatchIndex(body, n) {
-				out.WriteString(body[at:m[0]])
-				out.Write(re.ExpandString(nil, with, body, m))
-				at = m[1]
-			}
-			out.WriteString(body[at:] + end)
-		}
-		text = out.String()
-		rest = strings.TrimLeft(strings.TrimPrefix(parts[2], "g"), "; \n")
+		flags := parts[2][:len(parts[2])-len(strings.TrimLeft(parts[2], "gp"))]
+		all = append(all, substitution{re, group.ReplaceAllString(strings.ReplaceAll(parts[1], "$", "$$"), "$${$1}"),
+			strings.Contains(flags, "g"), strings.Contains(flags, "p")})
+		rest = strings.TrimLeft(parts[2][len(flags):], "; \n")
 	}
-	if inPlace {
-		return os.WriteFile(args[1], []byte(text), 0o600)
+	return all, nil
+}
+
+func (c substitution) apply(line string) (string, bool) {
+	n := 1
+	if c.all {
+		n = -1
 	}
-	_, err = io.WriteString(s.out, text)
-	return err
+	var out []byte
+	at := 0
+	for _, m := range c.re.FindAllStringSubmatchIndex(line, n) {
+		out = append(out, line[at:m[0]]...)
+		out = c.re.ExpandString(out, c.with, line, m)
+		at = m[1]
+	}
+	return string(out) + line[at:], c.re.MatchString(line)
 }
 
 // tr knows single characters, and -d.
@@ -268,13 +320,15 @@ func tr(s stdio, args []string) error {
 }
 
 func grep(s stdio, args []string) error {
-	quiet, invert := false, false
+	quiet, invert, counted := false, false, false
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		switch args[0] {
 		case "-q":
 			quiet = true
 		case "-v":
 			invert = true
+		case "-c":
+			counted = true
 		case "-E":
 		default:
 			return fmt.Errorf("option %s is not known here", args[0])
@@ -282,7 +336,7 @@ func grep(s stdio, args []string) error {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("usage: grep [-qvE] REGEXP [FILE…]")
+		return fmt.Errorf("usage: grep [-cqvE] REGEXP [FILE…]")
 	}
 	re, err := regexp.Compile(args[0])
 	if err != nil {
@@ -292,16 +346,19 @@ func grep(s stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	found := false
+	found := 0
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		if re.Match(lines.Bytes()) != invert {
-			found = true
-			if !quiet {
+			found++
+			if !quiet && !counted {
 				fmt.Fprintln(s.out, lines.Text())
 			}
 		}
 	}
-	if !found {
+	if counted {
+		fmt.Fprintln(s.out, found)
+	}
+	if found == 0 {
 		return interp.ExitStatus(1)
 	}
 	return nil
