@@ -159,7 +159,7 @@ func misplacedFile(word string) error {
 	switch ext := filepath.Ext(word); {
 	case slices.Contains([]string{".yml", ".yaml", ".json", ".conf"}, ext):
 		return fmt.Errorf("unknown command %s (a configuration is named by --config.file=%[1]s)", word)
-	case strings.ContainsRune(word, filepath.Separator):
+	case strings.ContainsAny(word, `/`+string(filepath.Separator)):
 		return fmt.Errorf("unknown command %s (scriptbridge try -- %[1]s runs a script once)", word)
 	}
 	return nil
