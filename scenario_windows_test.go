@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -47,13 +48,42 @@ func needShell(t *testing.T) {
 	}
 }
 
-// forSystem gives a scenario the form that it has on this system.
+// What the commands of a scenario are given in quotes, and are patterns.
+var (
+	ofPatterns = regexp.MustCompile(`(?m)^(?:\[\S+\] )*(?:! )?(?:stdout|stderr|grep|await|awaitlog|count) .*$`)
+	inQuotes   = regexp.MustCompile(`'[^/'][^']*'`)
+	slashes    = regexp.MustCompile(`\[[^\]]*\]|https?://|</|/+`)
+)
+
+// systemTexts are what Linux says of an error, and in its place Windows and Wine.
+var systemTexts = []struct{ unix, any string }{
+	{"no such file or directory", `(?:no such file or directory|The system cannot find the (?:file|path) specified\.|(?:File|Path) not found\.|file does not exist)`},
+	{"connect: connection refused", `connectex: (?:Connection refused\.|No connection could be made because the target machine actively refused it\.)`},
+	{"connection refused", `(?:Connection refused\.|No connection could be made because the target machine actively refused it\.)`},
+	{"address already in use", `(?:address already in use|winapi error #10048|Address already in use\.|Only one usage of each socket address \(protocol/network address/port\) is normally permitted\.)`},
+}
+
+// forSystem gives a scenario the form that it has on this system. What was written for
+// Unix is let be one of both: a slash in a pattern is a backslash, too.
 func forSystem(a *txtar.Archive) {
 	here := func(text []byte) []byte {
 		text = namesScript.ReplaceAll(text, []byte("$1.exe"))
 		return unixProgram.ReplaceAll(text, []byte("${1}C:/Tools/$2.exe"))
 	}
-	a.Comment = here(a.Comment)
+	a.Comment = ofPatterns.ReplaceAllFunc(here(a.Comment), func(line []byte) []byte {
+		return inQuotes.ReplaceAllFunc(line, func(pattern []byte) []byte {
+			text := slashes.ReplaceAllStringFunc(string(pattern), func(m string) string {
+				if m[0] != '/' {
+					return m
+				}
+				return `[/\\]+`
+			})
+			for _, t := range systemTexts {
+				text = strings.ReplaceAll(text, t.unix, t.any)
+			}
+			return []byte(text)
+		})
+	})
 	for i, f := range a.Files {
 		a.Files[i].Name = string(here([]byte(f.Name)))
 		a.Files[i].Data = here(f.Data)
@@ -120,6 +150,11 @@ func end(ts *testscript.TestScript, b *serving) error {
 	if b.url == "" {
 		return b.cmd.Process.Kill()
 	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, b.scheme+"://"))
+	if err != nil {
+		return nil // it ends already
+	}
+	conn.Close()
 	if status, body := fetch(ts, http.MethodPost, "/-/quit", ""); status != http.StatusOK {
 		return fmt.Errorf("POST /-/quit answered %d: %s", status, body)
 	}
