@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -288,10 +289,18 @@ func checkFolders(cfg *config.Config) (warnings []error) {
 		}
 		entries, _ := os.ReadDir(d.Directory)
 		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type().IsRegular() && e.Name()[0] != '.' }) {
-			warnings = append(warnings, d.Pos.Wrap("discover", fmt.Errorf("%s has no script, since none of its files is executable (chmod +x those that are scripts)", d.Directory)))
+			warnings = append(warnings, d.Pos.Wrap("discover", fmt.Errorf("%s has no script, since none of its files is executable (%s)", d.Directory, makeExecutable())))
 		}
 	}
 	return warnings
+}
+
+// makeExecutable says what makes a script of a file.
+func makeExecutable() string {
+	if runtime.GOOS == "windows" {
+		return "name those that are scripts so that Windows runs them, such as NAME.bat"
+	}
+	return "chmod +x those that are scripts"
 }
 
 // checkDestinations finds destinations of remote write to which this host's series look

@@ -233,7 +233,7 @@ func (f *flags) serveFlags(cmd *kingpin.CmdClause) *toolkit.FlagConfig {
 	cmd.Flag("web.telemetry-path", "Path under which to expose metrics.").Default(telemetryDefault).StringVar(&f.serve.telemetryPath)
 	cmd.Flag("web.external-url", "The URL by which the web port is reached through a reverse proxy. Its path is in front of all paths, unless --web.route-prefix says otherwise.").PlaceHolder("URL").StringVar(&f.serve.externalURL)
 	cmd.Flag("web.route-prefix", "What is in front of the path of every request; the path of --web.external-url by default. / is for a proxy that strips the path.").PlaceHolder("PATH").StringVar(&f.serve.routePrefix)
-	cmd.Flag("web.allowed-host", "A host name by which clients ask for a loopback listener, besides localhost and those that /etc/hosts gives to a loopback address; repeatable. See docs/security.md.").PlaceHolder("NAME").StringsVar(&f.serve.allowedHosts)
+	cmd.Flag("web.allowed-host", "A host name by which clients ask for a loopback listener, besides localhost and those that the system's file of hosts gives to a loopback address; repeatable. See docs/security.md.").PlaceHolder("NAME").StringsVar(&f.serve.allowedHosts)
 	cmd.Flag("web.enable-lifecycle", "Allow reload and shutdown by POST to /-/reload and /-/quit.").BoolVar(&f.serve.lifecycle)
 	cmd.Flag("web.enable-pprof", "Serve profiles of the program at /debug/pprof/, to those who may see private pages.").BoolVar(&f.serve.profiling)
 	cmd.Flag("config.auto-reload-interval", "How often to check whether the configuration or a discovered folder has changed; 0 for never.").Default("30s").DurationVar(&f.serve.autoReload)

@@ -203,7 +203,7 @@ func TestLifecycle(t *testing.T) {
 	rebound.Host = "evil.example"
 	rebound.Header.Set("Origin", "http://evil.example")
 	rebound.Header.Set("Sec-Fetch-Site", "same-origin")
-	check("reload by a name that was made to lead here", rebound, 403, "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and /etc/hosts can give it other names\n")
+	check("reload by a name that was made to lead here", rebound, 403, "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and "+access.HostsFile()+" can give it other names\n")
 	if calls != "" {
 		t.Fatalf("calls from foreign pages: %s", calls)
 	}

@@ -26,8 +26,10 @@ func (b bound) Addr() net.Addr { return b.addr }
 
 const (
 	foreignPage = "a page of another site asked for this in a browser"
-	foreignName = "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and /etc/hosts can give it other names"
 )
+
+// foreignName is what is told to who asks by another name.
+var foreignName = "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and " + HostsFile() + " can give it other names"
 
 // A request has an effect if no browser sends it for a page of somebody else's; on
 // a loopback listener it must also name this machine.

@@ -34,7 +34,7 @@ type Guard struct {
 // proxy ask; its host is such a name too, and pages from there are our own. It may be
 // nil, or have no host.
 func NewGuard(names []string, external *url.URL, logger log.Logger) (*Guard, error) {
-	g := &Guard{external: external, hostsFile: "/etc/hosts", log: repeat.NewStdLog(logger)}
+	g := &Guard{external: external, hostsFile: HostsFile(), log: repeat.NewStdLog(logger)}
 	if external != nil && external.Host != "" {
 		g.names = append(g.names, plainName(external.Hostname()))
 	}
@@ -57,7 +57,7 @@ func (g *Guard) Refused(r *http.Request) string {
 	case g.crossSite(r):
 		why = "a page of another site asked for this in a browser"
 	case ByLoopback(r) && !ByLocalName(r) && !g.allows(hostOf(r)) && !loggedIn(r):
-		why = "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and /etc/hosts can give it other names"
+		why = "this address answers requests for localhost, 127.0.0.1 and [::1]; --web.allowed-host and " + HostsFile() + " can give it other names"
 	default:
 		return ""
 	}

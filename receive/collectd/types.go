@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,8 @@ type dataSource struct {
 	kind dsType
 }
 
-// systemTypesDB is where collectd's packages put their types.db.
+// systemTypesDB is where collectd's packages put their types.db. On Windows there are none,
+// and whoever makes a folder \usr there is no administrator.
 const systemTypesDB = "/usr/share/collectd/types.db"
 
 // loadTypesDB reads the files, of which a later one wins. Without any it
@@ -34,6 +36,9 @@ const systemTypesDB = "/usr/share/collectd/types.db"
 // only a warning, as it is to collectd.
 func loadTypesDB(files []string, logger log.Logger) (typesDB, error) {
 	types := make(typesDB)
+	if len(files) == 0 && runtime.GOOS == "windows" {
+		return types, nil
+	}
 	if len(files) == 0 {
 		err := types.readFile(systemTypesDB)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
