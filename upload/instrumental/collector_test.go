@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"scriptbridge/internal/testkit"
 )
 
 // peer is a collector of our own: it answers the two lines of the greeting and
@@ -311,6 +313,9 @@ func TestSendEndedEarly(t *testing.T) {
 // TestSendReset: TLS's own end counts only where no reset of the connection
 // follows, which says that something was not read.
 func TestSendReset(t *testing.T) {
+	if testkit.Wine() {
+		t.Skip("Wine 8 ends a connection in order before it resets it")
+	}
 	for _, linger := range []int{0, -1} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
