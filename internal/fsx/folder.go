@@ -193,7 +193,7 @@ func openOnce(dir *os.Root, name string, flag int, perm fs.FileMode) (*os.File, 
 	is, err := dir.Lstat(name)
 	switch {
 	case flag&os.O_CREATE != 0 && (flag&os.O_EXCL != 0 || errors.Is(err, fs.ErrNotExist)):
-		return dir.OpenFile(name, flag|os.O_EXCL, perm) // which follows nothing
+		return dir.OpenFile(name, flag|largeFile|os.O_EXCL, perm) // which follows nothing
 	case err != nil:
 		return nil, err
 	case is.Mode()&fs.ModeSymlink != 0:
@@ -204,7 +204,7 @@ func openOnce(dir *os.Root, name string, flag int, perm fs.FileMode) (*os.File, 
 		return nil, ErrIrregular
 	}
 	// Nothing is made or cut before it is known to be the same file.
-	file, err := dir.OpenFile(name, flag&^(os.O_CREATE|os.O_TRUNC), perm)
+	file, err := dir.OpenFile(name, flag|largeFile&^(os.O_CREATE|os.O_TRUNC), perm)
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,10 @@ const (
 	look = 10 * time.Millisecond
 	// stackMost and heapMost bound by how much the program may grow while somebody
 	// is at it: our own walks are not deep, but what is done with a large batch
-	// takes room.
+	// takes room. Where a word has 32 bits, what grows by doubling has used up all
+	// addresses soon after.
 	stackMost = 32 << 20
-	heapMost  = 512 << 20
+	heapMost  = 128 << 20 << (2 * (^uint(0) >> 63))
 	// walkMost is how long one may last, cutMost how long one that was cut off may
 	// take to notice: both by the clock, and in time of the processor. What waits for
 	// a disk, however long, goes round in nothing.

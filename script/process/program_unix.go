@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -191,7 +192,7 @@ func checkExecutable(file string) error {
 // LookupAccount finds a user by name, or else by number.
 func LookupAccount(name string) (*Account, error) {
 	u, err := user.Lookup(name)
-	if _, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil {
+	if id, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil && id <= math.MaxInt { // more the library cannot look up
 		u, err = user.LookupId(name)
 	}
 	var unknownName user.UnknownUserError
@@ -227,7 +228,7 @@ func LookupAccount(name string) (*Account, error) {
 // LookupGroup finds a group by name, or else by number.
 func LookupGroup(name string) (uint32, error) {
 	g, err := user.LookupGroup(name)
-	if _, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil {
+	if id, number := strconv.ParseUint(name, 10, 32); err != nil && number == nil && id <= math.MaxInt {
 		g, err = user.LookupGroupId(name)
 	}
 	var unknownName user.UnknownGroupError

@@ -147,7 +147,7 @@ func Open(o Options) (*Spool, error) {
 		o.FS = fsx.OS{}
 	}
 	s := &Spool{path: o.Path, logger: o.Logger, fs: o.FS, fatal: o.Fatal, noSync: o.noSync, plain: o.plain}
-	s.max.Store(o.MaxBytes)
+	s.SetMaxBytes(o.MaxBytes)
 	s.count.DroppedBy = make(map[string]uint64)
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
@@ -203,4 +203,8 @@ func (s *Spool) Close() error {
 
 // SetMaxBytes changes Options.MaxBytes. What is too much by then goes with the
 // next transaction that writes.
-func (s *Spool) SetMaxBytes(n int64) { s.max.Store(n) }
+func (s *Spool) SetMaxBytes(n int64) { s.max.Store(min(n, mappable)) }
+
+// mappable is the largest MaxBytes. A file is mapped into memory whole, with up to as much again
+// to grow into: where a word has 32 bits, several must find room in 2 to 4 GiB.
+const mappable int64 = 256 << 20 << (32 * (^uint(0) >> 63))
