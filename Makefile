@@ -37,8 +37,8 @@ build: ## build ./scriptbridge, static
 PLATFORMS ?= linux-386 linux-amd64 linux-arm64 linux-armv5 linux-armv6 linux-armv7 linux-mips64le linux-ppc64le \
 	linux-riscv64 linux-s390x darwin-amd64 darwin-arm64 windows-amd64 windows-arm64 \
 	freebsd-amd64 freebsd-arm64 netbsd-amd64 openbsd-amd64
-# One of each system and of each kind of processor: building for a platform takes a minute.
-KINDS     ?= linux-386 linux-amd64 linux-arm64 linux-armv7 linux-riscv64 linux-s390x windows-amd64 darwin-arm64 freebsd-amd64
+# What a change is built for, since each takes a minute: what runs here, by itself or emulated.
+KINDS     ?= linux-386 linux-amd64 linux-arm64 linux-armv7 linux-riscv64 linux-s390x windows-amd64
 # What qemu runs.
 EMULATED   = linux-arm64 linux-armv7 linux-riscv64 linux-s390x
 # The environment of one, such as GOOS=linux GOARCH=arm GOARM=7.
@@ -47,7 +47,7 @@ PLATFORM   = GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(patsubst armv%,arm,$(word 2
 
 .PHONY: cross kinds
 cross: $(PLATFORMS:%=cross-%) ## build for all platforms, into .build/ (a quarter of an hour)
-kinds: $(KINDS:%=cross-%) ## build for one platform of each kind, and see that all packages and tests compile for every one
+kinds: $(KINDS:%=cross-%) ## build for the platforms that run here, and see that the types of all packages and tests are right for every one
 	$(GO) -C tools/platforms run . $(CURDIR) $(PLATFORMS)
 cross-%:
 	$(PLATFORM) $(GO_BUILD) -o .build/$*/ .
@@ -179,21 +179,27 @@ PYTHON    ?= python3
 
 # Tests in which processes replace themselves as fast as the machine allows.
 STORMS     = ^TestContained$$|^TestRunLeavesNothingOfAStorm$$
+# Tests that do one thing after the other, very often: the race detector has nothing to say
+# of them, and makes minutes of seconds.
+SERIAL     = ^TestCompletion$$|^TestReloadEveryKey$$
 
-.PHONY: test test-python vet
+.PHONY: test test-386 test-python vet
 test: vet test-python ## run the tests
-	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' $(filter-out %/script/process,$(PACKAGES))
+	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)|$(SERIAL)' $(filter-out %/script/process,$(PACKAGES))
 	@# -count=1: it reads files of this module, which its cache does not look at.
 	$(GO) -C tools/benchtable test -count=1 $(TESTFLAGS) ./...
 	@# By themselves: storms of processes leave little of the machine to others.
 	$(GO) test $(RACE) -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' ./script/process
 	@# With the race detector a sweep is several times slower, and the largest win.
 	$(GO) test -timeout 30m $(TESTFLAGS) -run '$(STORMS)' ./script/process
-	$(GO) test -timeout 30m $(TESTFLAGS) -run '$(STORMS)' .
+	$(GO) test -timeout 30m $(TESTFLAGS) -run '$(STORMS)|$(SERIAL)' .
 	@# The race detector itself cannot read a damaged file.
 	$(GO) test $(TESTFLAGS) -run '^TestDamage' ./internal/store ./upload/spool ./coscale/server
 	@# Nor does it tell how much memory the program takes without it.
 	$(GO) test $(TESTFLAGS) -run '^TestDataFlood|^TestScenarios$$/^too-large$$' .
+# Words of 32 bits, where nothing needs to be emulated. What only takes long is left out.
+test-386: ## run the tests as 386, which an amd64 does by itself
+	GOARCH=386 CGO_ENABLED=0 $(GO) test -short -timeout 30m $(TESTFLAGS) -skip '$(STORMS)' $(PACKAGES)
 test-python:
 	@command -v $(PYTHON) >/dev/null || \
 		{ echo "$(PYTHON) is missing: the tests of script/dialect/scalyr/python need Python 3.6 or newer"; exit 1; }
@@ -227,7 +233,6 @@ e2e: export SCRIPTBRIDGE_FAULTS ?= short
 e2e: ## run the end-to-end tests (need Debian's prometheus, which has promtool too, and prometheus-node-exporter)
 	$(GO) test -count=1 -timeout 20m $(TESTFLAGS) ./e2e
 
-# As 386 this machine runs the tests by itself, and others by qemu.
 .PHONY: emulated
 emulated: export SCRIPTBRIDGE_E2E ?= required
 emulated: $(EMULATED:%=cross-%) ## run the program as other processors, and compare (Debian: qemu-user-static)

@@ -194,7 +194,7 @@ func TestMakeTargets(t *testing.T) {
 	}
 	made := func(file string) map[string]bool {
 		all := make(map[string]bool)
-		for _, m := range regexp.MustCompile("(?m)(?:^ *|run: |`)make((?: [a-z][a-z0-9-]*)+)(?:[^a-z0-9-]|$)").FindAllStringSubmatch(read(t, file), -1) {
+		for _, m := range regexp.MustCompile("(?m)(?:^\\s*(?:nice -n 10 )?|run: |`)make((?: [a-z][a-z0-9-]*)+)(?:[^a-z0-9-]|$)").FindAllStringSubmatch(read(t, file), -1) {
 			for _, name := range strings.Fields(m[1]) {
 				all[name] = true
 			}
