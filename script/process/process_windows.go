@@ -19,8 +19,12 @@ func LookupGroup(name string) (uint32, error) {
 	return 0, fmt.Errorf("group %q: not supported on Windows", name)
 }
 
-// CheckStart finds nothing: what starts a program here is not known.
-func CheckStart(*config.Script, string, *Command) error { return nil }
+// CheckStart says why a command cannot be started although its program is there: nothing
+// runs such a file, or what runs it cannot be given the arguments.
+func CheckStart(_ *config.Script, _ string, c *Command) error {
+	_, err := startOf(c)
+	return err
+}
 
 // Warnings finds nothing.
 func Warnings(*config.Script, string) []string { return nil }

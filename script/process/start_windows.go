@@ -18,20 +18,12 @@ import (
 // start starts c in a job of its own. A script that is no program is given to the one that
 // runs it, as winargs.System has it.
 func (l *Launcher) start(c *Command, f files) (*process, error) {
-	path := LastEnv(c.Env, "PATH")
-	file, err := ResolveProgram(c.Args[0], path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot be started: %w", err)
-	}
 	if c.Dir != "" {
 		if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
 			return nil, fmt.Errorf("cannot be started: working directory %s: %w", c.Dir, notDir(err))
 		}
 	}
-	if file, err = whole(file, c.Dir); err != nil {
-		return nil, fmt.Errorf("cannot be started: %w", err)
-	}
-	what, err := system(path).Start(file, c.Args[1:], c.Env)
+	what, err := startOf(c)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: %w", err)
 	}
@@ -42,10 +34,26 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 	if limit := (*limits.Error)(nil); errors.As(err, &limit) {
 		return nil, limit
 	}
+	if errors.Is(err, windows.ERROR_BAD_EXE_FORMAT) {
+		return nil, fmt.Errorf("cannot be started: %s is no program of this Windows: put the program that runs it in front of it in command", what.Application)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot be started: %s: %w", what.Application, Bare(err))
 	}
 	return p, nil
+}
+
+// startOf gives what starts a command, from what there is on the machine now.
+func startOf(c *Command) (winargs.Start, error) {
+	path := LastEnv(c.Env, "PATH")
+	file, err := ResolveProgram(c.Args[0], path)
+	if err != nil {
+		return winargs.Start{}, err
+	}
+	if file, err = whole(file, c.Dir); err != nil {
+		return winargs.Start{}, err
+	}
+	return system(path).Start(file, c.Args[1:], c.Env)
 }
 
 // system is what a command needs of this machine, with programs looked for in path.
