@@ -12,7 +12,7 @@ import (
 
 func wine() bool { return false }
 
-// Kept: here each file can be cut.
+// Kept says that a file cannot be cut, which it always can here.
 func Kept(error) bool { return false }
 
 // Held says what of the process still has a file: descriptors and memory.
