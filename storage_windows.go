@@ -17,7 +17,7 @@ import (
 // folder was another's.
 func checkContents(folder string, _ uint32) error {
 	var names hardLinks
-	top := folder + `\.` // so that a link to the folder is followed
+	top := resolved(folder)
 	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -34,6 +34,22 @@ func checkContents(folder string, _ uint32) error {
 		return cmp.Or(checkEntry(path, info), names.add(path, info))
 	})
 	return cmp.Or(err, names.outside())
+}
+
+// resolved gives where a folder is that is a link, or a junction. Those on the way to it
+// the system follows.
+func resolved(folder string) string {
+	for range 40 { // as many as others follow
+		to, err := os.Readlink(folder)
+		if err != nil { // it is none
+			break
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(folder), to)
+		}
+		folder = to
+	}
+	return folder
 }
 
 // hardLinks are the files that were found and have more than one name.
@@ -97,11 +113,7 @@ func checkEntry(path string, info fs.FileInfo) error {
 // somebody else's, who could put there what they like.
 func checkOurs(path string, _ fs.FileInfo, _ uint32) error {
 	const remedy = "the folder must be for scriptbridge alone, and one that is missing is made so"
-	whole, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
-	}
-	e, err := trust.Others(whole)
+	e, err := trust.Others(resolved(path))
 	switch {
 	case err != nil || e == nil:
 		return err

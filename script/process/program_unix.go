@@ -171,7 +171,7 @@ func lend(e *trust.Error) string {
 }
 
 // protect is the remedy for a program that others may write.
-func protect(e *trust.Error, file string) string {
+func protect(_ *trust.Error, file string) string {
 	return either(ChmodOwn("go-w", file), "give it a user")
 }
 
