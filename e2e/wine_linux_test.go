@@ -75,7 +75,7 @@ func main() { os.Stdout.WriteString("program_runs{kind=\"exe\"} 5\r\n") }
 		`echo {"metrics": [{"id": 1, "name": "Queue length", "unit": "", "datatype": "GAUGE", "dimensions": [{"id": 1, "name": "queue"}]}]}`))
 	write(t, dir, "hang.cmd", batch(`@echo off`, `start /b ping -n 1000 127.0.0.77 >NUL`, `ping -n 1000 127.0.0.77 >NUL`))
 	write(t, dir, "load.ps1", batch(`Write-Output "load 0.5"`))
-	write(t, dir, "up.py", "import sys\nprint('up{version=\"%d\"} 1' % sys.version_info[0])\n")
+	write(t, dir, "up.py", "import sys\nprint('python_up{version=\"%d\"} 1' % sys.version_info[0])\n")
 	port := testkit.FreeAddress()
 	write(t, dir, "scriptbridge.yml", strings.ReplaceAll(fmt.Sprintf(`
 scripts:
@@ -104,7 +104,7 @@ scrape_configs:
 	defer client.Close()
 	eventually(t, "StatsD's counter", func() error {
 		fmt.Fprint(client, "hits:1|c")
-		if !strings.Contains(b.page(t), "\nhits_total ") {
+		if !strings.Contains(b.page(t), "\nhits ") {
 			return errors.New("it is not on the page")
 		}
 		return nil
@@ -112,9 +112,9 @@ scrape_configs:
 	p.want(t, `up{job="scriptbridge"}`, "1")
 	p.want(t, `coscale_queue_length{script="queue",queue="incoming mail"}`, "12")
 	p.want(t, `program_runs{script="program",kind="exe"}`, "5")
-	p.want(t, `instrumental_load{script="load"}`, "0.5")
-	p.want(t, `up{script="up",version="3"}`, "1")
-	p.want(t, `hits_total >= bool 1`, "1")
+	p.want(t, `instrumental_load_load{script="load"}`, "0.5")
+	p.want(t, `python_up{script="up",version="3"}`, "1")
+	p.want(t, `{__name__=~"hits(_total)?"} >= bool 1`, "1")
 	p.want(t, `sum(scriptbridge_script_success{script!="hang"})`, "4")
 	p.want(t, `sum(scriptbridge_script_refused_total) or vector(0)`, "0")
 	if page := b.page(t); strings.Contains(page, "\r") || strings.Contains(page, `\r`) {
