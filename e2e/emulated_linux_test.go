@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -120,6 +121,62 @@ func TestEmulatedPage(t *testing.T) {
 				return fmt.Errorf("%s", strings.Join(lines, "\n"))
 			}
 			return nil
+		})
+	}
+}
+
+// TestEmulatedStorage: what one machine has written to the storage folder, another one reads,
+// also where the bytes of a number are in another order.
+func TestEmulatedStorage(t *testing.T) {
+	commands := emulated(t)
+	commands["here"] = []string{program}
+	queued := func(t *testing.T, b *bridge) (n int) {
+		for line := range strings.Lines(b.page(t)) {
+			if value, ok := strings.CutPrefix(line, `scriptbridge_upload_queue_length{upload="remote_write"} `); ok {
+				n, _ = strconv.Atoi(strings.TrimSpace(value))
+			}
+		}
+		return n
+	}
+	for _, name := range slices.Sorted(maps.Keys(commands)) {
+		if name == "here" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			storage := filepath.Join(dir, "storage")
+			const config = `scripts: [{name: a, command: sh a.sh, dialect: prometheus, interval: %s}]
+upload: {remote_write: [{url: "http://127.0.0.1:1/", external_labels: {host: a}}]}
+`
+			write(t, dir, "a.sh", "echo a 1\n")
+			often, seldom := write(t, dir, "often.yml", fmt.Sprintf(config, "1s")), write(t, dir, "seldom.yml", fmt.Sprintf(config, "1h"))
+			had := 0
+			// There and back.
+			for _, on := range []string{name, "here", name} {
+				b := startOn(t, commands[on], seldom, "--storage.path="+storage)
+				eventually(t, "what waits, on "+on, func() error {
+					if n := queued(t, b); n < had {
+						return fmt.Errorf("%d entries wait, there were %d", n, had)
+					}
+					return nil
+				})
+				b.stop()
+				b = startOn(t, commands[on], often, "--storage.path="+storage)
+				eventually(t, "more to wait, on "+on, func() error {
+					if n := queued(t, b); n < had+5 {
+						return fmt.Errorf("%d entries wait, there were %d", n, had)
+					}
+					return nil
+				})
+				had = queued(t, b)
+				b.stop()
+				if strings.Contains(b.text(), "damaged") {
+					t.Errorf("on %s: %s", on, b.text())
+				}
+			}
+			if files, _ := filepath.Glob(storage + "/*/*.damaged*"); len(files) > 0 {
+				t.Errorf("damaged: %q", files)
+			}
 		})
 	}
 }
