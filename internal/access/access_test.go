@@ -192,7 +192,7 @@ func TestGuardTells(t *testing.T) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
-	if want := `level=warn msg="a request was refused: ` + foreignName + ` (host \"evil.example\")"` + "\n"; said.String() != want {
+	if want := `level=warn msg="a request was refused: ` + strings.ReplaceAll(foreignName, `\`, `\\`) + ` (host \"evil.example\")"` + "\n"; said.String() != want {
 		t.Errorf("log: %s", said.String())
 	}
 	for _, bad := range []string{"", "http://shop.example", "shop.example:80", "*.example", "a b"} {
