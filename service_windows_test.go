@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/mgr"
 
+	"scriptbridge/internal/winjob"
 	"scriptbridge/internal/winservice"
 )
 
@@ -166,6 +167,56 @@ func TestWindowsService(t *testing.T) {
 	if key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SYSTEM\CurrentControlSet\Services\EventLog\Application\scriptbridge`, registry.QUERY_VALUE); err == nil {
 		key.Close()
 		t.Error("its source in the event log is still there")
+	}
+}
+
+// In a console the bridge ends in order on Ctrl-Break, which under Wine is Ctrl-C, with what
+// it runs.
+func TestWindowsBreak(t *testing.T) {
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "hang.bat"), "@echo hang 1\r\n@ping -n 300 127.0.0.1 >nul\r\n", 0o700)
+	write(t, filepath.Join(folder, "scriptbridge.yml"), "scripts: [{name: hang, command: ./hang.bat, dialect: prometheus, timeout: 50m, interval: 1h}]\n", 0o600)
+	logFile := filepath.Join(folder, "log")
+	before := pings(t)
+	exe, err := exec.LookPath("scriptbridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	job, err := winjob.New(winjob.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer job.Close()
+	bridge, err := job.Start(&winjob.Program{
+		Path: exe, Env: os.Environ(), Files: [4]*os.File{null, null, null},
+		CommandLine: windows.ComposeCommandLine([]string{exe, "--config.file=" + filepath.Join(folder, "scriptbridge.yml"), "--web.listen-address=127.0.0.1:0", "--log.file=" + logFile}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bridge.Close()
+	eventually(t, func() error {
+		if n := pings(t); n != before+1 {
+			return fmt.Errorf("%d scripts run", n-before)
+		}
+		return nil
+	})
+	if err := bridge.Ask(patience); err != nil {
+		t.Fatal(err)
+	}
+	if exit, err := bridge.Wait(); err != nil || exit.Code != 0 {
+		t.Errorf("it ends with %+v, %v", exit, err)
+	}
+	if n := pings(t); n != before {
+		t.Errorf("%d of the scripts' processes are left", n-before)
+	}
+	if log := read(t, logFile); !strings.Contains(log, `msg=stopping reason=signal`) || !strings.Contains(log, `msg="stopped; nothing is left running"`) {
+		t.Errorf("the log says\n%s", log)
 	}
 }
 
