@@ -143,6 +143,7 @@ func TestEmulatedStorage(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // mostly it waits
 			dir := t.TempDir()
 			storage := filepath.Join(dir, "storage")
 			const config = `scripts: [{name: a, command: sh a.sh, dialect: prometheus, interval: %s}]
