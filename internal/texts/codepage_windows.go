@@ -1,6 +1,8 @@
 package texts
 
 import (
+	"unicode/utf16"
+
 	"golang.org/x/sys/windows"
 )
 
@@ -26,5 +28,5 @@ func fromCodePage(page uint32, text []byte) []byte {
 	if n, err = windows.MultiByteToWideChar(page, 0, &text[0], int32(len(text)), &wide[0], n); err != nil || n == 0 {
 		return text
 	}
-	return []byte(windows.UTF16ToString(wide[:n]))
+	return []byte(string(utf16.Decode(wide[:n]))) // with its NULs
 }

@@ -17,6 +17,10 @@ func TestFromCodePage(t *testing.T) {
 			t.Errorf("code page %d: %q, want %q", c.page, got, c.want)
 		}
 	}
+	// A NUL ends nothing, and loses no line.
+	if got := string(FromConsole([]byte("\x81\x00x\r\nb\n"))); got != "ü\x00x\r\nb\n" {
+		t.Errorf("%q", got)
+	}
 	if got := string(FromConsole([]byte("ü\r\nplain\n\x81x\r\n"))); got != "ü\r\nplain\nüx\r\n" { // \x81 is ü in 437 and 850
 		t.Errorf("%q", got)
 	}
