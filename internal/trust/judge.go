@@ -29,6 +29,7 @@ const (
 	sidCreatorOwner     = "S-1-3-0"
 	sidCreatorGroup     = "S-1-3-1"
 	sidOwnerRights      = "S-1-3-4"
+	sidAnonymous        = "S-1-5-7"
 	sidService          = "S-1-5-6"
 	sidSystem           = "S-1-5-18"
 	sidLocalService     = "S-1-5-19"
@@ -67,13 +68,11 @@ const (
 
 func (u use) dangerous() uint32 {
 	const replace = rightDelete | rightWriteDAC | rightWriteOwner | rightAll
-	switch u {
-	case through:
+	if u == through { // what has something in it cannot become a junction
 		return replace | rightDeleteChild
-	case link:
-		return replace | rightDeleteChild | rightWrite | rightAppend | rightWriteAttributes | rightGenericWrite
 	}
-	return replace | rightDeleteChild | rightWrite | rightAppend | rightGenericWrite
+	// Who may write attributes may make a link of it (FSCTL_SET_REPARSE_POINT).
+	return replace | rightDeleteChild | rightWrite | rightAppend | rightWriteAttributes | rightGenericWrite
 }
 
 // trusted says whether an account may change what is obeyed: own is the one that the program
@@ -113,21 +112,24 @@ func (d *descriptor) judge(as use, own string) (who []string, foreign bool) {
 }
 
 // denied are the rights that somebody has been refused by entries: himself, or as one of
-// all. What else he may be a member of is not known.
+// all, of whom who has not logged on is none. What else he may be a member of is not known.
 func denied(entries []entry, sid string) (rights uint32) {
 	for _, e := range entries {
-		if e.deny && !e.inheritOnly && (e.sid == sid || e.sid == sidEveryone) {
+		if e.deny && !e.inheritOnly && (e.sid == sid || e.sid == sidEveryone && sid != sidAnonymous) {
 			rights |= e.rights
 		}
 	}
 	return rights
 }
 
-// broad are the groups that everybody on a machine is a member of, or everybody of a domain
-// (sidDomainUsers ends it).
-var broad = []string{sidEveryone, "S-1-5-2", "S-1-5-4", "S-1-5-7", "S-1-5-11", "S-1-5-32-545", "S-1-5-32-546"}
+// broad are the groups that everybody on a machine is a member of, however he has logged on.
+var broad = []string{sidEveryone, "S-1-2-0", "S-1-5-2", "S-1-5-4", sidAnonymous, "S-1-5-11", "S-1-5-15", "S-1-5-113", "S-1-5-32-545", "S-1-5-32-546"}
 
-const sidDomainUsers = "-513"
+// The SIDs of the users and of the guests of a domain end like this.
+const (
+	sidDomainUsers  = "-513"
+	sidDomainGuests = "-514"
+)
 
 // readers gives the groups of everybody that may read something, as the last digit of a
 // Unix mode does. Accounts and groups that are named by themselves are meant to.
@@ -137,7 +139,7 @@ func (d *descriptor) readers() (who []string) {
 		return []string{sidEveryone}
 	}
 	for i, e := range d.entries {
-		every := slices.Contains(broad, e.sid) || strings.HasPrefix(e.sid, "S-1-5-21-") && strings.HasSuffix(e.sid, sidDomainUsers)
+		every := slices.Contains(broad, e.sid) || strings.HasPrefix(e.sid, "S-1-5-21-") && (strings.HasSuffix(e.sid, sidDomainUsers) || strings.HasSuffix(e.sid, sidDomainGuests))
 		if every && !e.deny && !e.inheritOnly && e.rights&^denied(d.entries[:i], e.sid)&read != 0 && !slices.Contains(who, e.sid) {
 			who = append(who, e.sid)
 		}

@@ -65,7 +65,8 @@ func TestJudge(t *testing.T) {
 		{"it may be taken", sidAdministrators, with(allow(sidUsers, rightWriteOwner)), last, sidUsers},
 		{"generic writing", sidAdministrators, with(allow(sidUsers, rightGenericWrite)), last, sidUsers},
 		{"generic everything", sidAdministrators, with(allow(sidUsers, rightAll)), through, sidUsers},
-		{"its attributes may be changed", sidAdministrators, with(allow(sidUsers, rightWriteAttributes)), last, ""},
+		{"its attributes may be changed", sidAdministrators, with(allow(sidUsers, rightWriteAttributes)), last, sidUsers},
+		{"the attributes of a folder on the way may be changed", sidAdministrators, with(allow(sidUsers, rightWriteAttributes)), through, ""},
 		{"two of them", sidAdministrators, with(allow(sidUsers, modify), allow(sidEveryone, full), allow(sidUsers, full)), last, sidUsers + " " + sidEveryone},
 
 		{"files may be made in a folder on the way", sidAdministrators, with(allow(sidUsers, rightWrite|rightAppend)), through, ""},
@@ -76,6 +77,7 @@ func TestJudge(t *testing.T) {
 
 		{"denied before", sidAdministrators, append([]entry{refuse(sidUsers, full)}, with(allow(sidUsers, modify))...), last, ""},
 		{"denied to all before", sidAdministrators, append([]entry{refuse(sidEveryone, full)}, with(allow(sidUsers, modify))...), last, ""},
+		{"denied to all, of whom who has no name is none", sidAdministrators, append([]entry{refuse(sidEveryone, full)}, with(allow("S-1-5-7", modify))...), last, "S-1-5-7"},
 		{"a part is denied", sidAdministrators, append([]entry{refuse(sidUsers, rightWrite)}, with(allow(sidUsers, modify))...), last, sidUsers},
 		{"denied too late", sidAdministrators, with(allow(sidUsers, modify), refuse(sidUsers, full)), last, sidUsers},
 		{"denied to others", sidAdministrators, append([]entry{refuse(sidAlice, full)}, with(allow(sidUsers, modify))...), last, sidUsers},
@@ -145,6 +147,8 @@ func TestReaders(t *testing.T) {
 		{"in ProgramData", []entry{allow(sidSystem, full), allow(sidUsers, readOnly)}, sidUsers},
 		{"no list", nil, sidEveryone},
 		{"of a domain", []entry{allow("S-1-5-21-1-2-3-513", readOnly)}, "S-1-5-21-1-2-3-513"},
+		{"guests of a domain", []entry{allow("S-1-5-21-1-2-3-514", readOnly)}, "S-1-5-21-1-2-3-514"},
+		{"all that have an account here, or have logged on", []entry{allow("S-1-5-113", readOnly), allow("S-1-2-0", readOnly), allow("S-1-5-15", readOnly)}, "S-1-5-113 S-1-2-0 S-1-5-15"},
 		{"generic", []entry{allow(sidEveryone, 0x80000000), allow(sidAuthenticated, rightAll), allow(sidEveryone, full)}, sidEveryone + " " + sidAuthenticated},
 		{"to write and not to read", []entry{allow(sidEveryone, rightWrite)}, ""},
 		{"denied before", []entry{refuse(sidUsers, full), allow(sidUsers, readOnly)}, ""},

@@ -115,7 +115,7 @@ func split(path string) (root string, names []string) {
 // component looks at one file, folder or link by itself, and gives where it leads, if it is
 // a link. more says that something is looked up in it.
 func (w *walk) component(path string, more bool) (target string, err error) {
-	d, attributes, err := lookAt(path)
+	d, attributes, err := lookAt(path, windows.FILE_FLAG_OPEN_REPARSE_POINT)
 	if errors.Is(err, windows.ERROR_ACCESS_DENIED) && !w.excepted(path) {
 		// Who may not see that may still be allowed to read.
 		return "", &Error{Path: w.path, Component: path, Who: "somebody", Unseen: err}
@@ -161,7 +161,7 @@ func (w *walk) excepted(path string) bool {
 // as may change a file, or what lies in a folder; nil for nobody. What is above it is not
 // looked at, and no link is followed.
 func Others(path string) (*Error, error) {
-	d, _, err := lookAt(path)
+	d, _, err := lookAt(path, windows.FILE_FLAG_OPEN_REPARSE_POINT)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -172,9 +172,10 @@ func Others(path string) (*Error, error) {
 	return &Error{Path: path, Component: path, Foreign: foreign, SIDs: who, Who: namesOf(who), Owner: accountName(d.owner)}, nil
 }
 
-// Exposed says whether everybody may read a file, and what to do where it holds a secret.
+// Exposed says whether everybody may read a file, or what a link leads to, and what to do
+// where it holds a secret.
 func Exposed(path string, _ fs.FileInfo) (remedy string, exposed bool) {
-	d, _, err := lookAt(path)
+	d, _, err := lookAt(path, 0)
 	if err != nil {
 		return "", false // the reader says so
 	}
@@ -185,15 +186,16 @@ func Exposed(path string, _ fs.FileInfo) (remedy string, exposed bool) {
 	return "keep what is secret in a file of its own, which not everybody may read: " + icacls(path, who), true
 }
 
-// lookAt reads the descriptor of a file itself, and no link's target's.
-func lookAt(path string) (d *descriptor, attributes uint32, err error) {
+// lookAt reads the descriptor of a file: with FILE_FLAG_OPEN_REPARSE_POINT that of the file
+// itself, and no link's target's.
+func lookAt(path string, flag uint32) (d *descriptor, attributes uint32, err error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	const shareAll = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
 	handle, err := windows.CreateFile(name, windows.READ_CONTROL|windows.FILE_READ_ATTRIBUTES, shareAll, nil, windows.OPEN_EXISTING,
-		windows.FILE_FLAG_BACKUP_SEMANTICS|windows.FILE_FLAG_OPEN_REPARSE_POINT, 0)
+		windows.FILE_FLAG_BACKUP_SEMANTICS|flag, 0)
 	if err != nil {
 		return nil, 0, err
 	}

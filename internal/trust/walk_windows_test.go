@@ -94,7 +94,7 @@ func TestFile(t *testing.T) {
 // The system's own files may be obeyed, and the disk's root does not make others'.
 func TestFileOfSystem(t *testing.T) {
 	for _, path := range []string{`C:\Windows\System32\cmd.exe`, `C:\`} {
-		sd, _, err := lookAt(path)
+		sd, _, err := lookAt(path, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
