@@ -180,7 +180,7 @@ var acts = map[string]func(args []string){
 
 var spun int
 
-func hang() { time.Sleep(time.Hour) }
+func hang() { <-time.After(time.Hour) }
 
 // spawn has this program start itself to do something else, detached in one of the
 // ways that there are.
@@ -195,7 +195,7 @@ func spawn(act string, how int) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
