@@ -77,6 +77,7 @@ func (s *Script) resolveCommand() (process.Command, error) {
 		return c, err
 	}
 	guard := s.guard(&c)
+	c.Env = guard.Lookup(c.Env)
 	if err := guard.CheckProgram(program, true); err != nil {
 		return c, err
 	}

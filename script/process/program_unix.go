@@ -87,6 +87,10 @@ func (g *Guard) CheckTrust(program string) error {
 	return g.interpreters(program)
 }
 
+// Lookup gives the environment of a script as it is: nothing is looked for in the working folder
+// here.
+func (g *Guard) Lookup(env []string) []string { return env }
+
 // Barred says what keeps an account from a file that it is to run, the file itself or
 // a folder on the way, as far as their modes tell; "" for nothing.
 func (a *Account) Barred(file string) string {

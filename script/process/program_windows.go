@@ -1,9 +1,11 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"scriptbridge/internal/trust"
 )
@@ -57,6 +59,15 @@ func (g *Guard) obeyed(file string) error {
 	}
 	return fmt.Errorf("%s would run as "+trust.Root+" but %s may put a library or another program beside it, since %s: move it to a folder that only "+trust.Root+" may write, or list %s under global.trusted_paths",
 		file, e.Who, e.State(), e.Component)
+}
+
+// Lookup gives the environment of a script. cmd.exe, and whatever starts a program by its bare name,
+// looks into the working folder first: not where others may put programs there.
+func (g *Guard) Lookup(env []string) []string {
+	if g.fault(cmp.Or(g.Dir, ".")) == nil {
+		return env
+	}
+	return append(slices.Clip(env), "NoDefaultCurrentDirectoryInExePath=1")
 }
 
 // orUser: a script has no account of its own here.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,31 @@ func TestCheckTrustByList(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)
 		}
+	}
+}
+
+// TestLookup: where others may put programs into the working folder, none is looked for there.
+func TestLookup(t *testing.T) {
+	if !trust.Privileged() {
+		t.Skip("only what has rights over others asks")
+	}
+	dir := t.TempDir()
+	if err := (trust.Policy{}).File(dir); err != nil {
+		t.Skipf("the folder for tests is none that only its owner may change: %v", err)
+	}
+	env := []string{"A=1"}
+	if got := (&Guard{Dir: dir}).Lookup(env); !slices.Equal(got, env) {
+		t.Errorf("in a folder of ours: %q", got)
+	}
+	letEveryone(t, dir)
+	if got, want := (&Guard{Dir: dir}).Lookup(env), []string{"A=1", "NoDefaultCurrentDirectoryInExePath=1"}; !slices.Equal(got, want) {
+		t.Errorf("in one of others: %q, want %q", got, want)
+	}
+	if got := (&Guard{Dir: dir, Policy: trust.Policy{Except: []string{dir}}}).Lookup(env); !slices.Equal(got, env) {
+		t.Errorf("in one that is trusted: %q", got)
+	}
+	if got := (&Guard{RunAs: &Account{UID: 1}, Dir: dir}).Lookup(env); !slices.Equal(got, env) {
+		t.Errorf("without rights over others: %q", got)
 	}
 }
 
