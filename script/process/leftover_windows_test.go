@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"scriptbridge/internal/limits"
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/script/process/processtest"
 )
@@ -111,15 +112,11 @@ func TestKilledBridgeLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	bridge.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		left, now := processtest.Named(t, name), processtest.Named(t, others...)
-		if len(left) == 0 && len(now) <= len(before) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("left: %v, and others: %v, before there were %v", left, now, before)
-		}
-	}
+	testkit.Poll(t, "the end of all that it had started", func() bool {
+		return len(processtest.Named(t, name)) == 0 && len(processtest.Named(t, others...)) <= len(before)
+	}, func() string {
+		return fmt.Sprint(processtest.Named(t, name), " and others: ", processtest.Named(t, others...), ", before there were ", before)
+	})
 }
 
 // What a run may leave behind lives on, is known by its job, and only of so many runs.
@@ -154,11 +151,7 @@ func TestRunKept(t *testing.T) {
 			p.Kill()
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(l.Left()) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("left: %v", l.Left())
-		}
-	}
+	testkit.Poll(t, "the end of what was left", func() bool { return len(l.Left()) == 0 }, func() string { return fmt.Sprint(l.Left()) })
 	c.Args, c.Env = act("echo", "a").Args, act("echo").Env
 	checkEnding(t, l.Run(t.Context(), c), ending{"a\n", record.OK, 0, ""})
 }
