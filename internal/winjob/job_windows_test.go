@@ -1,18 +1,28 @@
 package winjob
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
 
 // TestMain lets a test start this program as its script.
 func TestMain(m *testing.M) {
+	if Called(os.Args) {
+		if Main(os.Args) != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	if act := acts[os.Getenv("ACT")]; act != nil {
 		act()
 		os.Exit(0)
@@ -35,6 +45,12 @@ var acts = map[string]func(){
 		n, _ := strconv.ParseUint(os.Getenv("HANDLE"), 10, 64)
 		kind, err := windows.GetFileType(windows.Handle(n))
 		fmt.Println(kind == windows.FILE_TYPE_PIPE, err != nil)
+	},
+	"attach": func() { // takes the console of its parent, as programs with windows do that print
+		_, _, _ = kernel32.NewProc("FreeConsole").Call()
+		ok, _, _ := attachConsole.Call(uintptr(^uint32(0)))
+		fmt.Println(ok != 0)
+		_, _ = io.Copy(io.Discard, os.Stdin)
 	},
 	"exit": func() {
 		n, _ := strconv.ParseUint(os.Getenv("CODE"), 0, 32)
@@ -112,5 +128,54 @@ func TestExitCode(t *testing.T) {
 		if _, _, _, e := run(t, "exit", "CODE="+strconv.FormatUint(uint64(code), 10)); e.Code != code {
 			t.Errorf("exit code %d, want %d", e.Code, code)
 		}
+	}
+}
+
+// A script that has taken our own console is not asked to end: we would be asked, too.
+func TestAskInOurConsole(t *testing.T) {
+	_, _, _ = kernel32.NewProc("FreeConsole").Call()
+	if ok, _, err := kernel32.NewProc("AllocConsole").Call(); ok == 0 {
+		t.Skipf("there is no console to be had: %v", err)
+	}
+	t.Cleanup(func() { _, _, _ = kernel32.NewProc("FreeConsole").Call() })
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt)
+	defer signal.Stop(asked)
+	job, err := New(Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer job.Close()
+	in, feed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer feed.Close()
+	out, printed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := job.Start(&Program{Path: exe, CommandLine: "act", Env: append(os.Environ(), "ACT=attach"), Files: [4]*os.File{in, printed, printed}})
+	printed.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "true\n" {
+		t.Fatalf("it has not taken our console: %q, %v", line, err)
+	}
+	if err := p.Ask(10 * time.Second); !errors.Is(err, errNotAsked) {
+		t.Errorf("asked: %v", err)
+	}
+	select {
+	case s := <-asked:
+		t.Errorf("we were asked: %v", s)
+	default:
 	}
 }
