@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 )
 
@@ -103,12 +104,23 @@ func composeBatch(cmd, file string, args, env []string) (string, error) {
 
 // isCmd reports whether a program is cmd.exe.
 func isCmd(program string) bool {
-	name := strings.ToLower(Base(program))
+	name := strings.ToLower(strings.TrimRight(Base(program), ". "))
 	return name == "cmd" || name == "cmd.exe"
 }
 
-// isCode reports whether an argument of cmd.exe announces the line that it runs.
-func isCode(word string) bool { return strings.EqualFold(word, "/c") || strings.EqualFold(word, "/k") }
+// isCode reports whether an argument of cmd.exe announces the line that it runs, or begins
+// it: /c, /k and its other name /r, also behind others, as in /d/s/c.
+func isCode(word string) bool {
+	if !strings.HasPrefix(word, "/") {
+		return false
+	}
+	for option := range strings.SplitSeq(word[1:], "/") {
+		if option != "" && strings.ContainsRune("cCkKrR", rune(option[0])) {
+			return true
+		}
+	}
+	return false
+}
 
 // composeCmd makes the command line of cmd.exe with arguments of which one announces
 // a line: the next one, as it stands. Those behind it are its arguments.
@@ -136,7 +148,7 @@ func composeCmd(cmd string, args []string) (string, error) {
 // dynamic are variables that cmd.exe has a value for without there being one.
 var dynamic = []string{
 	"CD", "DATE", "TIME", "RANDOM", "ERRORLEVEL", "CMDCMDLINE", "CMDEXTVERSION", "HIGHESTNUMANODENUMBER", "FIRMWARE_TYPE", "__APPDIR__", "__CD__",
-	"PATH", "PATHEXT", "PROMPT", "COMSPEC", "=EXITCODE", "=EXITCODEASCII", // which it sets where they are missing
+	"PATH", "PATHEXT", "PROMPT", "COMSPEC", // which it sets where they are missing
 }
 
 // variableOf is the first %NAME% of a line for which cmd.exe has a value, in quotes
@@ -159,18 +171,16 @@ func defined(name string, env []string) bool {
 	if name == "" {
 		return false
 	}
+	if len(name) > 1 && name[0] == '=' { // such as the folder of each drive: it sets them itself
+		return true
+	}
 	for _, d := range dynamic {
 		if strings.EqualFold(d, name) {
 			return true
 		}
 	}
 	for _, e := range env {
-		if i := strings.IndexByte(e, '='); i == 0 { // as in =C:=C:\folder
-			i = strings.IndexByte(e[1:], '=') + 1
-			if i > 0 && strings.EqualFold(e[:i], name) {
-				return true
-			}
-		} else if i > 0 && strings.EqualFold(e[:i], name) {
+		if i := strings.IndexByte(e, '='); i > 0 && strings.EqualFold(e[:i], name) {
 			return true
 		}
 	}
@@ -184,14 +194,16 @@ func control(text string) bool {
 }
 
 // plainInBatch are the characters that cmd.exe and the batch file take for
-// nothing else, beside letters and digits: all others are put in quotes.
+// nothing else, beside letters and digits: all others are put in quotes, and so are blanks
+// of all kinds, and ÿ, at which cmd.exe parts words as well.
 const plainInBatch = `#$*+-./:?@\_`
 
 // quoteBatch gives a word as an argument of a batch file. A quote is doubled,
 // which never leaves what cmd.exe takes for quoted.
 func quoteBatch(word string) string {
 	ordinary := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(plainInBatch, r) || r > 0x9f
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(plainInBatch, r) ||
+			r > 0x9f && r != 'ÿ' && unicode.In(r, unicode.L, unicode.M, unicode.N)
 	}
 	plain := word != "" && !strings.HasSuffix(word, `\`) // which would protect the quote of "%~1\"
 	for _, r := range word {

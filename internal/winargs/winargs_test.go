@@ -100,6 +100,8 @@ func TestStart(t *testing.T) {
 		{full, `C:\z.bat`, `a&calc|a"&calc&"|^&|%NONE%|!x!|(x)|a;b,c=d|<in|>out|`, cmd +
 			`""C:\z.bat" "a&calc" "a""&calc&""" "^&" "%NONE%" "!x!" "(x)" "a;b,c=d" "<in" ">out" """`},
 		{full, `C:\z.bat`, `-w|80%|C:\dir\|a\"|http://h/?a=b|ü`, cmd + `""C:\z.bat" -w "80%" "C:\dir\\" "a\\""" "http://h/?a=b" ü"`},
+		{full, `C:\z.bat`, "a\u00a0b|a\u3000b|ÿ|\uff02&\uff02|日本", cmd + "\"\"C:\\z.bat\" \"a\u00a0b\" \"a\u3000b\" \"ÿ\" \"\uff02&\uff02\" 日本\""},
+		{full, `C:\z.bat`, `%=D:%`, "cmd.exe, which runs batch files, would put the value of a variable in the place of %=D:%: write the value itself"},
 		{full, `C:\100%\z.bat`, `x`, cmd + `""C:\100%\z.bat" x"`},
 		{full, `C:\z.bat`, `-w|%path:~1,2%`, "cmd.exe, which runs batch files, would put the value of a variable in the place of %path:~1,2%: write the value itself"},
 		{full, `C:\z.bat`, `x%b c%y`, "cmd.exe, which runs batch files, would put the value of a variable in the place of %b c%: write the value itself"},
@@ -113,6 +115,9 @@ func TestStart(t *testing.T) {
 		{full, `C:\z.bat`, strings.Repeat("x", 9000), "its command line is too long: 9060 characters, of at most 8191"},
 		{full, `C:\Windows\cmd.exe`, `/d|/s|/c|"a.bat "x y"  ^ find "z""|-c|a & b`, `C:\Windows\cmd.exe /d /s /c "a.bat "x y"  ^ find "z"" -c "a & b"`},
 		{full, `C:\Windows\CMD.EXE`, `/K|ver`, `C:\Windows\CMD.EXE /K ver`},
+		{full, `C:\Windows\cmd.exe`, `/d/s/c|"a.bat "x y""|a"&b`, `C:\Windows\cmd.exe /d/s/c "a.bat "x y"" "a""&b"`},
+		{full, `C:\Windows\cmd.exe`, `/R|"a "x""`, `C:\Windows\cmd.exe /R "a "x""`},
+		{full, `C:\Windows\cmd.exe.`, `/c|"a "x""`, `C:\Windows\cmd.exe. /c "a "x""`},
 		{full, `C:\Windows\cmd.exe`, ``, `C:\Windows\cmd.exe`},
 		{full, `C:\Windows\cmd.exe`, "/c|ver\ndir", "what cmd.exe is given has a line break or another control character, which ends it: put its lines into a .cmd file, and name that"},
 		{full, `C:\my scripts\x.ps1`, `-c|a b`, powershell + ` -NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -File "C:\my scripts\x.ps1" -c "a b"`},
@@ -137,6 +142,7 @@ func TestStart(t *testing.T) {
 		if got.Line != c.want {
 			t.Errorf("%s %q:\n%s, want\n%s", c.file, args, got.Line, c.want)
 		}
+		got.Application = strings.TrimRight(got.Application, ".")
 		if program := c.want[:strings.Index(strings.ToLower(c.want), ".exe")+4]; err == nil && got.Application != program {
 			t.Errorf("%s is started by %s, want %s", c.file, got.Application, program)
 		}
