@@ -114,8 +114,9 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 		if at == nil || at[0] > 0 || !begun(words[i]) {
 			continue
 		}
-		if name := word[at[2]:at[3]]; words[i][0] == '/' {
-			refuse(name, "would begin its word with /, and so be an option on Windows")
+		name := word[at[2]:at[3]]
+		if first, _ := utf8.DecodeRuneInString(words[i]); first != '-' {
+			refuse(name, fmt.Sprintf("would begin its word with %c, and so be an option on Windows", first))
 		} else if !s.Parameters[name].dashed() {
 			refuse(name, "would begin its word with -, and so be an option")
 		}
@@ -128,8 +129,16 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 
 // begun reports whether a word is an option to the programs of this system.
 func begun(word string) bool {
-	return strings.HasPrefix(word, "-") || runtime.GOOS == "windows" && strings.HasPrefix(word, "/")
+	if strings.HasPrefix(word, "-") {
+		return true
+	}
+	first, _ := utf8.DecodeRuneInString(word)
+	return runtime.GOOS == "windows" && strings.ContainsRune(windowsOptions, first)
 }
+
+// windowsOptions begin options on Windows, besides -: the dashes of PowerShell, and what Windows
+// makes a - or a / of for programs that read their arguments in a code page.
+const windowsOptions = "/\u2013\u2014\u2015\u2212\uff0d\uff0f"
 
 // readKey holds the pattern and the default against what they are for.
 func (p *Parameter) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read func()) {

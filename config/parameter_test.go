@@ -67,9 +67,11 @@ scripts:
 		}
 	}
 	if runtime.GOOS == "windows" {
-		_, err := s.Words(map[string][]string{"host": {"h"}, "free": {"/s"}})
-		if err == nil || err.Error() != `parameter "free" would begin its word with /, and so be an option on Windows` {
-			t.Error(err)
+		for _, begin := range []string{"/", "\u2013", "\u2014", "\u2015", "\u2212", "\uff0d", "\uff0f"} {
+			_, err := s.Words(map[string][]string{"host": {"h"}, "free": {begin + "s"}})
+			if err == nil || err.Error() != `parameter "free" would begin its word with `+begin+`, and so be an option on Windows` {
+				t.Error(err)
+			}
 		}
 	}
 	plain := loadText(t, "scripts: [{command: [./a.sh, '{x}']}]").Scripts[0]
