@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"scriptbridge/config"
+	"scriptbridge/internal/fsx"
 	"scriptbridge/script/process"
 )
 
@@ -84,7 +85,7 @@ func folderProblem(d *config.Discover, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(d.Directory, "*?["):
 		e.Problem, e.Remedy = "there is no folder "+d.Directory, "it is no pattern: name the folder itself, whose scripts all run"
-	case errors.Is(err, syscall.ENOTDIR):
+	case errors.Is(err, fsx.ErrNotFolder), isFile(d.Directory):
 		e.Problem, e.Remedy = d.Directory+" is not a folder", "name the folder that it is in, or name it by command: under scripts"
 	case errors.Is(err, fs.ErrNotExist):
 		e.Problem, e.Remedy = "there is no folder "+d.Directory, cmp.Or(config.MissingHint(d.Directory), "correct directory:, or make the folder")
@@ -92,6 +93,13 @@ func folderProblem(d *config.Discover, err error) error {
 		e.Problem, e.Remedy = d.Directory+": "+problem, remedy
 	}
 	return e
+}
+
+// isFile says that something is there, and no folder. Windows has the same error for
+// that and for a folder whose parent is missing.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 // checkDirectory says why no script can run in a folder that the configuration
