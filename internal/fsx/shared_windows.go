@@ -103,8 +103,14 @@ func how(flag int) (access, create, attributes uint32) {
 // is not inherited.
 func ownerAlone(folder bool) (*windows.SecurityAttributes, error) {
 	who := []string{"SY", "BA"}
-	if token := windows.GetCurrentProcessToken(); !token.IsElevated() { // else it is one of these
-		user, err := token.GetTokenUser()
+	// That a token is elevated does not say that it is an administrator's: a service's
+	// may be for its rights alone.
+	administrators, err := windows.CreateWellKnownSid(windows.WinBuiltinAdministratorsSid)
+	if err != nil {
+		return nil, err
+	}
+	if member, err := windows.Token(0).IsMember(administrators); err != nil || !member {
+		user, err := windows.GetCurrentProcessToken().GetTokenUser()
 		if err != nil {
 			return nil, err
 		}
