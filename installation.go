@@ -101,7 +101,8 @@ func (f *flags) obeyedProgram(file string) error {
 	if policy == nil {
 		return nil // who may not install a service is told so
 	}
-	if e := policy.Fault(file); e != nil {
+	// Libraries are looked for beside it.
+	if e := cmp.Or(policy.Fault(file), policy.Fault(filepath.Dir(file))); e != nil {
 		return fmt.Errorf("service: %s may change %s, which the service would run, since %s (copy it into a folder that only administrators may change, such as C:\\Program Files\\scriptbridge, and install the service from there; or name %s with --config.trusted-path)", e.Who, file, e.State(), e.Component)
 	}
 	return nil
