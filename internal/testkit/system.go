@@ -63,6 +63,15 @@ func NeedSymlinks(t testing.TB) {
 // Wine says whether this is Wine's Windows.
 func Wine() bool { return wine() }
 
+// NeedManyLooks skips a test that looks thousands of times whether a locked file is in its
+// place.
+func NeedManyLooks(t testing.TB) {
+	t.Helper()
+	if Wine() {
+		t.Skip("Wine 8 keeps a descriptor for each look at a locked file, and has no more after some thousands")
+	}
+}
+
 // NeedRemovals skips a test that moves a folder in which files are open, or removes or
 // replaces a file that is mapped into memory.
 func NeedRemovals(t testing.TB) {

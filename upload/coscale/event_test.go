@@ -175,9 +175,7 @@ func TestUploadEventNames(t *testing.T) {
 }
 
 func TestUploadEventsForgotten(t *testing.T) {
-	if testkit.Wine() {
-		t.Skip("Wine 8 keeps a descriptor for each look at a locked file, of which there are too many in 16 days")
-	}
+	testkit.NeedManyLooks(t)
 	underTest(t, func(r *rig) {
 		r.put(backup("1", "old", 0))
 		r.pass(16 * 24 * time.Hour)

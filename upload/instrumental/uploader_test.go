@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -252,6 +253,7 @@ func marks(t *testing.T, s *spool.Spool) map[string]string {
 // TestEventRepeated: an event that is repeated, be it for days, costs a write
 // now and then and not each time, and is known for as long as it is repeated.
 func TestEventRepeated(t *testing.T) {
+	testkit.NeedManyLooks(t)
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool"))
 	u := newUploader(uploaderOptions{Host: "h", Spool: s})
 	e := record.Event{ID: "1", Name: "Outage", Start: noon}

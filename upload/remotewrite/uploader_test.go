@@ -20,6 +20,7 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/exp/api/remote"
 
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -306,6 +307,7 @@ func TestTooOldThere(t *testing.T) {
 
 // Where all is refused, the search for what is to blame ends.
 func TestAllRefused(t *testing.T) {
+	testkit.NeedManyLooks(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newReceiver(remote.WriteV2MessageType))
 		b.to.refuses = func(point) string { return "no" }
