@@ -211,18 +211,11 @@ vet:
 # when what makes it has changed.
 WINE_PREFIX   = .build/wine
 WINE_PACKAGES = $(PACKAGES)
-WINE_TEST     = GOOS=windows GOARCH=amd64 CGO_ENABLED=0 $(GO) test -exec $(CURDIR)/tools/wine/run -timeout 20m $(TESTFLAGS)
 
 .PHONY: wine wine-prefix wine-python
 wine: wine-prefix wine-python ## run the tests of the Windows build under Wine (Debian: wine64, gcc-mingw-w64-x86-64-win32)
 	GOOS=windows GOARCH=amd64 $(GO) vet ./...
-	@# While a program runs, Wine's own do, which would keep the output of the test that started them.
-	@# What fails is run once more by itself: on a busy machine Wine takes seconds to start a program.
-	tools/wine/run 'C:\Tools\sleep.exe' 7200 </dev/null >/dev/null 2>&1 & trap "kill $$!" EXIT; \
-		$(WINE_TEST) $(WINE_PACKAGES) >.build/wine.log 2>&1 && cat .build/wine.log && exit; \
-		cat .build/wine.log; \
-		again=$$(awk '$$1 == "FAIL" && NF > 1 { print $$2 }' .build/wine.log); \
-		test -n "$$again" && echo "once more: $$again" && $(WINE_TEST) -p 1 $$again
+	GO='$(GO)' TESTFLAGS='$(TESTFLAGS)' tools/wine/test $(WINE_PACKAGES)
 # A pipe: Wine's programs take no file for their output.
 wine-python: wine-prefix ## run the tests of the Python package with Windows' Python, under Wine
 	tools/wine/run 'C:\Python\python.exe' -W error -m unittest discover -s script/dialect/scalyr/python/tests \

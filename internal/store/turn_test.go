@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"scriptbridge/internal/fsx"
+	"scriptbridge/internal/testkit"
 )
 
 // contents are a file's rows with their values, and the sequences of its buckets.
@@ -68,6 +69,7 @@ func elsewhere(t *testing.T, path string) []byte {
 
 // TestTurn: a file of a machine with another order of bytes has what it had there, and goes on.
 func TestTurn(t *testing.T) {
+	testkit.NeedRemovals(t)
 	for seed := range uint64(6) {
 		dice := rand.New(rand.NewPCG(seed, 9))
 		path := filepath.Join(t.TempDir(), "db")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"scriptbridge/internal/testkit"
 	"scriptbridge/record"
 	"scriptbridge/upload/spool"
 )
@@ -163,6 +164,7 @@ func TestUploadEndlessDifference(t *testing.T) {
 
 // An event that goes on for weeks and is repeated all the time is one event.
 func TestUploadLongEvent(t *testing.T) {
+	testkit.NeedManyLooks(t)
 	underTest(t, func(r *rig) {
 		e := record.Event{ID: "1", Name: "Outage", Start: time.Now()}
 		for range 40 * 4 {
