@@ -56,6 +56,12 @@ func Quote(word string) string {
 	if word != "" && !strings.ContainsAny(word, blanks+"\v\"") {
 		return word
 	}
+	return inQuotes(word, `\`)
+}
+
+// inQuotes puts a word in quotes: escape is written in front of a quote in it, and the
+// backslashes in front of any quote count twice.
+func inQuotes(word, escape string) string {
 	var text strings.Builder
 	text.WriteByte('"')
 	backslashes := 0
@@ -63,8 +69,8 @@ func Quote(word string) string {
 		switch word[i] {
 		case '\\':
 			backslashes++
-		case '"': // those in front of a quote count twice, and the quote needs one
-			text.WriteString(strings.Repeat(`\`, backslashes+1))
+		case '"':
+			text.WriteString(strings.Repeat(`\`, backslashes) + escape)
 			backslashes = 0
 		default:
 			backslashes = 0
@@ -212,22 +218,5 @@ func quoteBatch(word string) string {
 	if plain {
 		return word
 	}
-	var text strings.Builder
-	text.WriteByte('"')
-	backslashes := 0
-	for i := range len(word) {
-		switch word[i] {
-		case '\\':
-			backslashes++
-		case '"':
-			text.WriteString(strings.Repeat(`\`, backslashes) + `"`)
-			backslashes = 0
-		default:
-			backslashes = 0
-		}
-		text.WriteByte(word[i])
-	}
-	text.WriteString(strings.Repeat(`\`, backslashes))
-	text.WriteByte('"')
-	return text.String()
+	return inQuotes(word, `"`)
 }

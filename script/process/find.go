@@ -2,11 +2,13 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"scriptbridge/config"
 	"scriptbridge/internal/fsx"
@@ -121,4 +123,21 @@ func (g *Guard) file(file string) error {
 		return fmt.Errorf("%s and would run as "+trust.Root+": %s", e.State(), lend(e))
 	}
 	return fmt.Errorf("%s and would run as "+trust.Root+": %s", e.State(), protect(e, file))
+}
+
+// notDir is what is wrong with a working directory that could not be looked at, or is
+// none.
+func notDir(err error) error {
+	if err == nil {
+		return syscall.ENOTDIR
+	}
+	return Bare(err)
+}
+
+// Bare gives the system's own word alone, without the operation and the path.
+func Bare(err error) error {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }

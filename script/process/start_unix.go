@@ -177,21 +177,6 @@ func (l *Launcher) startUnder(c *Command, become *program) (*process, error) {
 	return p, nil
 }
 
-func notDir(err error) error {
-	if err == nil {
-		return syscall.ENOTDIR
-	}
-	return Bare(err)
-}
-
-// Bare gives the kernel's own word alone, without the operation and the path.
-func Bare(err error) error {
-	if errno := syscall.Errno(0); errors.As(err, &errno) {
-		return errno
-	}
-	return err
-}
-
 // explain puts into words why path could not be started.
 func explain(err error, c *Command, path string) error {
 	err = Bare(err)

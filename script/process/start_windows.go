@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/windows"
 
@@ -100,21 +99,6 @@ func whole(file, dir string) (string, error) {
 		return "", fmt.Errorf("%s: %w", file, Bare(err))
 	}
 	return file, nil
-}
-
-func notDir(err error) error {
-	if err == nil {
-		return syscall.ENOTDIR
-	}
-	return Bare(err)
-}
-
-// Bare gives the system's own word alone, without the operation and the path.
-func Bare(err error) error {
-	if errno := syscall.Errno(0); errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
 
 // priority is the priority class that a niceness means. What may take the processor from
