@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -347,4 +348,28 @@ func (m *memoryFile) overwrites() error {
 	begin := make([]byte, len(memoryMark)+8)
 	n, _ := io.ReadFull(f, begin)
 	return m.newer(begin[:n])
+}
+
+// checkContents says what in the storage folder others than the bridge's account uid and
+// those with all rights can change, or what leads elsewhere: it may be from a time when the
+// folder was another's. Only Unix has a uid.
+func checkContents(folder string, uid uint32) error {
+	var names hardLinks
+	top := resolved(folder)
+	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case path == top:
+			return checkOurs(folder, info, uid)
+		}
+		return cmp.Or(checkEntry(path, info, uid), names.add(path, info))
+	})
+	return cmp.Or(err, names.outside())
 }

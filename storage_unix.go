@@ -3,40 +3,15 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"syscall"
 
 	"scriptbridge/internal/fsx"
 )
 
-// checkContents says what in the storage folder somebody else than the user uid and
-// root can change, or what leads elsewhere: it may be from a time when the folder
-// was another's.
-func checkContents(folder string, uid uint32) error {
-	var names hardLinks
-	top := folder + "/." // so that a link to the folder is followed
-	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case path == top:
-			return checkOurs(folder, info, uid)
-		}
-		names.add(path, info)
-		return checkEntry(path, info, uid)
-	})
-	return cmp.Or(err, names.outside())
-}
+// resolved gives a path of a folder by which a link to it is followed.
+func resolved(folder string) string { return folder + "/." }
 
 // hardLinks are the files that were found and have more than one name.
 type hardLinks map[[2]uint64]*hardLink // by device and inode
@@ -47,10 +22,10 @@ type hardLink struct {
 	found uint64 // of the names
 }
 
-func (h *hardLinks) add(path string, info fs.FileInfo) {
+func (h *hardLinks) add(path string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.Mode().IsRegular() || stat.Nlink == 1 {
-		return
+		return nil
 	}
 	if *h == nil {
 		*h = make(hardLinks)
@@ -60,6 +35,7 @@ func (h *hardLinks) add(path string, info fs.FileInfo) {
 		(*h)[id] = &hardLink{path: path, names: uint64(stat.Nlink)}
 	}
 	(*h)[id].found++
+	return nil
 }
 
 // outside says which file has a name that was not found.

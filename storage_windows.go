@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,30 +10,6 @@ import (
 	"scriptbridge/internal/fsx"
 	"scriptbridge/internal/trust"
 )
-
-// checkContents says what in the storage folder others than the bridge's account, the system
-// and administrators can change, or what leads elsewhere: it may be from a time when the
-// folder was another's.
-func checkContents(folder string, _ uint32) error {
-	var names hardLinks
-	top := resolved(folder)
-	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case path == top:
-			return checkOurs(folder, info, 0)
-		}
-		return cmp.Or(checkEntry(path, info), names.add(path, info))
-	})
-	return cmp.Or(err, names.outside())
-}
 
 // resolved gives where a folder is that is a link, or a junction. Those on the way to it
 // the system follows.
@@ -95,7 +70,7 @@ func (h *hardLinks) outside() error {
 }
 
 // checkEntry is checkContents of one thing in the folder.
-func checkEntry(path string, info fs.FileInfo) error {
+func checkEntry(path string, info fs.FileInfo, _ uint32) error {
 	if info.Mode()&(fs.ModeSymlink|fs.ModeIrregular) != 0 { // a junction is the latter
 		return fmt.Errorf("%s %w", path, fsx.ErrLink)
 	}
