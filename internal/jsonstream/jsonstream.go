@@ -138,11 +138,13 @@ func (in Scanner) Whole() ([]byte, error) {
 		if len(text) == in.R.Size() {
 			return nil, nil
 		}
-		if _, err := in.R.Peek(len(text) + 1); err != nil {
-			if errors.Is(err, io.EOF) && s.scalar {
-				_, _ = in.R.Discard(len(text)) // as above
-				return text, nil
-			}
+		// It moves what is there to the front of R, under what text was.
+		text, err := in.R.Peek(len(text) + 1)
+		if errors.Is(err, io.EOF) && s.scalar {
+			_, _ = in.R.Discard(len(text)) // as above
+			return text, nil
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
