@@ -101,15 +101,21 @@ func TestScriptFingerprintParameters(t *testing.T) {
 
 func loadText(t testing.TB, text string) *Config {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "scriptbridge.yml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(testDialects, file, nil)
+	c, err := tryText(t, text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// tryText gives the errors too.
+func tryText(t testing.TB, text string) (*Config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "scriptbridge.yml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(testDialects, file, nil)
 }
 
 // options is what a dialect might take.

@@ -80,9 +80,8 @@ func (s *Script) ProbeOnly() bool {
 // with - only if that parameter's pattern does. The error is a *ParameterError
 // for each value that is missing, given twice or refused.
 func (s *Script) Words(values map[string][]string) ([]string, error) {
-	words := slices.Clone(s.Command)
 	if len(s.Parameters) == 0 {
-		return words, nil
+		return slices.Clone(s.Command), nil
 	}
 	var errs []error
 	refuse := func(name, problem string) { errs = append(errs, &ParameterError{name, problem}) }
@@ -106,26 +105,43 @@ func (s *Script) Words(values map[string][]string) ([]string, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	for i, word := range words {
-		words[i] = placeholder.ReplaceAllStringFunc(word, func(place string) string {
-			return filled[place[1:len(place)-1]]
-		})
-		at := placeholder.FindStringSubmatchIndex(word)
-		if at == nil || at[0] > 0 || !begun(words[i]) {
-			continue
-		}
-		name := word[at[2]:at[3]]
-		if first, _ := utf8.DecodeRuneInString(words[i]); first != '-' {
-			refuse(name, fmt.Sprintf("would begin its word with %c, and so be an option on Windows", first))
-		} else if !s.Parameters[name].dashed() {
-			refuse(name, "would begin its word with -, and so be an option")
-		}
+	words, options := s.fill(filled)
+	for _, o := range options {
+		errs = append(errs, o)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	return words, nil
 }
+
+// fill gives the command with values in the place of parameters; those that have none are
+// left as they are. refused has each word of which a value would make an option.
+func (s *Script) fill(values map[string]string) (words []string, refused []*ParameterError) {
+	for _, word := range s.Command {
+		filled := placeholder.ReplaceAllStringFunc(word, func(place string) string {
+			if value, has := values[place[1:len(place)-1]]; has {
+				return value
+			}
+			return place
+		})
+		words = append(words, filled)
+		at := placeholder.FindStringSubmatchIndex(word)
+		if at == nil || at[0] > 0 || !begun(filled) {
+			continue
+		}
+		name := word[at[2]:at[3]]
+		if first, _ := utf8.DecodeRuneInString(filled); first != '-' {
+			refused = append(refused, &ParameterError{name, fmt.Sprintf("would begin its word with %c, and so be an option%s", first, onWindows)})
+		} else if !s.Parameters[name].dashed() {
+			refused = append(refused, &ParameterError{name, "would begin its word with -, and so be an option"})
+		}
+	}
+	return words, refused
+}
+
+// onWindows marks what is an option there alone.
+const onWindows = " on Windows"
 
 // begun reports whether a word is an option to the programs of this system.
 func begun(word string) bool {
@@ -156,8 +172,6 @@ func (p *Parameter) readKey(e *entry, _ *yamltree.Value, f yamltree.Field, read 
 	default:
 		if problem := p.check(*p.Default); problem != "" {
 			e.failKey(f, yamltree.Problemf("change one of the two", "%q %s", *p.Default, problem))
-		} else if strings.HasPrefix(*p.Default, "-") && !p.dashed() {
-			e.failKey(f, yamltree.Problemf("begin the pattern with - if that is meant", "%q would be an option", *p.Default))
 		}
 	}
 }
@@ -196,5 +210,31 @@ func (e *entry) checkParameters(v *yamltree.Value, s *Script) {
 		if !placed[name] {
 			e.fail(declared.Value.Get(name).Line, fmt.Sprintf("write {%s} where its value belongs", name), "parameters: %q has no place in command", name)
 		}
+	}
+	if declared != nil {
+		e.checkDefaults(declared.Value, s)
+	}
+}
+
+// checkDefaults refuses a default that would make an option of its word. parameters is what
+// describes them.
+func (e *entry) checkDefaults(parameters *yamltree.Value, s *Script) {
+	defaults := make(map[string]string)
+	for name, p := range s.Parameters {
+		if p.Default != nil && p.form != nil && p.check(*p.Default) == "" {
+			defaults[name] = *p.Default
+		}
+	}
+	_, refused := s.fill(defaults)
+	for _, r := range refused {
+		at := parameters.Get(r.Name)
+		if given := at.Value.Get("default"); given != nil {
+			at = given
+		}
+		remedy := "begin the pattern with - if that is meant"
+		if strings.HasSuffix(r.Problem, onWindows) {
+			remedy = "give it another one"
+		}
+		e.fail(at.Line, remedy, "parameters: the default of %q %s", r.Name, r.Problem)
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -77,6 +78,28 @@ scripts:
 	plain := loadText(t, "scripts: [{command: [./a.sh, '{x}']}]").Scripts[0]
 	if got, err := plain.Words(map[string][]string{"x": {"y"}}); err != nil || got[1] != "{x}" || plain.ProbeOnly() {
 		t.Errorf("braces without parameters: %q, %v", got, err)
+	}
+}
+
+// A default is judged where it stands in its word, as a value of a request is.
+func TestParameterDefault(t *testing.T) {
+	option := `the default of "a" would begin its word with -, and so be an option (begin the pattern with - if that is meant)`
+	slash := `the default of "a" would begin its word with /, and so be an option on Windows (give it another one)`
+	if runtime.GOOS != "windows" {
+		slash = ""
+	}
+	for _, c := range []struct{ word, a, b, want string }{
+		{"x{a}{b}", "-1", "-1", ""},
+		{"{a}{b}", "1", "-1", ""},
+		{"{a}{b}", "-1", "1", option},
+		{"{a}{b}", "", "-1", option},
+		{"{a}{b}", "/s", "1", slash},
+		{"x{a}{b}", "/s", "/s", ""},
+	} {
+		_, err := tryText(t, fmt.Sprintf("scripts: [{command: [./a.sh, '%s'], probe: true, parameters: {a: {pattern: '.*', default: '%s'}, b: {pattern: '.*', default: '%s'}}}]", c.word, c.a, c.b))
+		if (err == nil) != (c.want == "") || err != nil && !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s with %q and %q: %v, want %s", c.word, c.a, c.b, err, c.want)
+		}
 	}
 }
 
