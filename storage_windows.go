@@ -19,12 +19,21 @@ func resolved(folder string) string {
 		if err != nil { // it is none
 			break
 		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(folder), to)
-		}
-		folder = to
+		folder = linked(folder, to)
 	}
 	return folder
+}
+
+// linked gives what a link leads to. A path that begins at a root without a drive is on that of
+// the link.
+func linked(link, to string) string {
+	switch {
+	case filepath.IsAbs(to):
+		return to
+	case to != "" && os.IsPathSeparator(to[0]):
+		return filepath.VolumeName(link) + to
+	}
+	return filepath.Join(filepath.Dir(link), to)
 }
 
 // hardLinks are the files that were found and have more than one name.

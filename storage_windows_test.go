@@ -59,3 +59,17 @@ func TestStorageContents(t *testing.T) {
 		})
 	}
 }
+
+func TestLinked(t *testing.T) {
+	for _, c := range []struct{ link, to, want string }{
+		{`D:\a\link`, `C:\b`, `C:\b`},
+		{`D:\a\link`, `\b`, `D:\b`},
+		{`D:\a\link`, `..\b`, `D:\b`},
+		{`\\host\share\a\link`, `\b`, `\\host\share\b`},
+		{`D:\a\link`, `\\host\share\b`, `\\host\share\b`},
+	} {
+		if got := linked(c.link, c.to); got != c.want {
+			t.Errorf("%s leads by %s to %s, want %s", c.link, c.to, got, c.want)
+		}
+	}
+}

@@ -73,6 +73,7 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 	}
 	var r yamltree.Report
 	env := make(map[string]Secret)
+	written := make(map[string]string) // how each name was
 	line := 0
 	for l := range bytes.Lines(data) {
 		line++
@@ -93,7 +94,9 @@ func ReadEnvFile(file string) (map[string]Secret, error) {
 			})
 			continue
 		}
-		env[name] = value
+		one := oneVariable(name)
+		delete(env, written[one])
+		env[name], written[one] = value, name
 	}
 	if err := r.Join(nil); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"regexp/syntax"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,10 +72,28 @@ var formats = map[string]format{
 	"variable name": {read: checked(func(s string) *yamltree.Problem { return checkEnv(s, "") })},
 }
 
-// mapFormats are those of the names in a map, and of their texts.
-var mapFormats = map[string]func(name, text string) *yamltree.Problem{
-	"label": checkLabel, "external label": checkLabelName, "variable": checkEnv, "parameter": checkParameterName, "header": checkHeader,
-	"text": func(_, _ string) *yamltree.Problem { return nil },
+// mapFormat is that of the names in a map, and of their texts.
+type mapFormat struct {
+	check func(name, text string) *yamltree.Problem
+	// one gives two names that mean one thing the same form; nil: each name means its own.
+	one func(name string) string
+}
+
+var mapFormats = map[string]mapFormat{
+	"label":          {check: checkLabel},
+	"external label": {check: checkLabelName},
+	"variable":       {check: checkEnv, one: oneVariable},
+	"parameter":      {check: checkParameterName},
+	"header":         {check: checkHeader, one: http.CanonicalHeaderKey},
+	"text":           {},
+}
+
+// oneVariable knows that variables of Windows have no case.
+func oneVariable(name string) string {
+	if runtime.GOOS == "windows" {
+		return strings.ToUpper(name)
+	}
+	return name
 }
 
 // readSchedule reads a schedule of cron.

@@ -201,6 +201,20 @@ func checkYAML(t *testing.T, s *Script) {
 	}
 }
 
+// Variables that differ by case alone are two, but on Windows.
+func TestVariableTwice(t *testing.T) {
+	_, err := tryText(t, "scripts: [{command: ./a.sh, env: {Path: a, PATH: b}}]")
+	if runtime.GOOS != "windows" {
+		if err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	if err == nil || !strings.HasSuffix(err.Error(), `env: "Path" and "PATH" are one name (keep one of the two)`) {
+		t.Error(err)
+	}
+}
+
 // dump shows all that was understood.
 func dump(c *Config) string {
 	var b strings.Builder

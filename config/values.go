@@ -81,7 +81,8 @@ func (e *entry) mapping(k *key, f yamltree.Field, to reflect.Value) {
 	if to.IsNil() && len(f.Value.Fields) > 0 || e.path != "" {
 		to.Set(reflect.MakeMap(to.Type()))
 	}
-	check := mapFormats[k.tag.Get("format")]
+	format := mapFormats[k.tag.Get("format")]
+	e.tellApart(format, f)
 	for _, one := range f.Value.Fields {
 		made := reflect.New(to.Type().Elem()).Elem()
 		switch {
@@ -91,8 +92,8 @@ func (e *entry) mapping(k *key, f yamltree.Field, to reflect.Value) {
 			one.Key = strings.TrimPrefix(one.Key, f.Key+".")
 		case made.Kind() == reflect.Struct:
 			inner := e.inner(fmt.Sprintf("%s: %q", f.Key, one.Key), f.Key+"[]")
-			if check != nil {
-				if p := check(one.Key, ""); p != nil {
+			if format.check != nil {
+				if p := format.check(one.Key, ""); p != nil {
 					inner.failAs(one.Line, p.Remedy, p.Text)
 				}
 			}
@@ -106,8 +107,8 @@ func (e *entry) mapping(k *key, f yamltree.Field, to reflect.Value) {
 				e.warnOfLikeName(f.Key, one, text)
 				text, p = e.readSecret(text)
 			}
-			if p == nil {
-				p = check(one.Key, text)
+			if p == nil && format.check != nil {
+				p = format.check(one.Key, text)
 			}
 			if p != nil {
 				e.fail(one.Line, p.Remedy, "%s: %q %s", f.Key, one.Key, p.Text)
@@ -116,6 +117,21 @@ func (e *entry) mapping(k *key, f yamltree.Field, to reflect.Value) {
 			made.SetString(text)
 		}
 		to.SetMapIndex(reflect.ValueOf(one.Key).Convert(to.Type().Key()), made)
+	}
+}
+
+// tellApart refuses names in a map that mean one thing.
+func (e *entry) tellApart(format mapFormat, f yamltree.Field) {
+	if format.one == nil {
+		return
+	}
+	seen := make(map[string]string)
+	for _, field := range f.Value.Fields {
+		one := format.one(field.Key)
+		if before, twice := seen[one]; twice {
+			e.fail(field.Line, "keep one of the two", "%s: %q and %q are one name", f.Key, before, field.Key)
+		}
+		seen[one] = field.Key
 	}
 }
 
@@ -285,6 +301,7 @@ func (h *ConnectHeaders) readValue(e *entry, f yamltree.Field) {
 		return
 	}
 	*h = make(ConnectHeaders)
+	e.tellApart(mapFormats["header"], f)
 	for _, one := range f.Value.Fields {
 		items := one.Value.Items
 		if one.Value.Kind != yamltree.List {
