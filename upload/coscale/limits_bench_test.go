@@ -136,10 +136,15 @@ func BenchmarkLimitUpload(b *testing.B) {
 	}
 }
 
-// BenchmarkUpload is BenchmarkLimitUpload of each kind of samples alone.
+// BenchmarkUpload is BenchmarkLimitUpload of each kind of samples alone. Its short form has
+// a tenth of them: objects are made for all.
 func BenchmarkUpload(b *testing.B) {
+	samples := 100_000
+	if testing.Short() {
+		samples /= 10
+	}
 	for _, kind := range []string{"D", "M", "F", "R"} {
-		b.Run("kind="+kind, func(b *testing.B) { benchmarkUpload(b, kind, 100_000) })
+		b.Run("kind="+kind, func(b *testing.B) { benchmarkUpload(b, kind, samples) })
 	}
 }
 
