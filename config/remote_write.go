@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -154,6 +155,7 @@ func (u *UploadRemoteWrite) readItem(e *entry, v *yamltree.Value) bool {
 	}
 	before := len(e.Errs)
 	e.object(yamltree.Field{Line: v.Line, Value: v}, u)
+	e.checkHeaders(v)
 	if len(e.Errs) == before {
 		u.make(e, v)
 		u.checkClearText(e, v)
@@ -237,6 +239,23 @@ func secretsOf(c *promconfig.HTTPClientConfig) map[*string]*promconfig.Secret {
 		all[&o.ClientSecretFile], all[&o.ClientCertificateKeyFile], all[&o.TLSConfig.KeyFile] = &o.ClientSecret, &o.ClientCertificateKey, &o.TLSConfig.Key
 	}
 	return all
+}
+
+// checkHeaders refuses a header that is in headers and in http_headers too.
+func (e *entry) checkHeaders(v *yamltree.Value) {
+	plain, files := v.Get("headers"), v.Get("http_headers")
+	if plain == nil || files == nil {
+		return
+	}
+	before := make(map[string]string)
+	for _, f := range plain.Value.Fields {
+		before[http.CanonicalHeaderKey(f.Key)] = f.Key
+	}
+	for _, f := range files.Value.Fields {
+		if name, twice := before[http.CanonicalHeaderKey(f.Key)]; twice {
+			e.fail(f.Line, "keep one of the two", "http_headers: %q is one name with %q of headers", f.Key, name)
+		}
+	}
 }
 
 // checkClearText refuses to send secrets to another machine for all to read.
