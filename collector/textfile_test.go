@@ -96,6 +96,9 @@ func shownAs(name string, ls labels.Labels) string {
 	b.Set("__name__", name)
 	for _, bound := range []string{"le", "quantile"} {
 		if f, err := strconv.ParseFloat(ls.Get(bound), 64); err == nil {
+			if f == 0 { // Prometheus has no other zero there, where the family has a type
+				f = 0
+			}
 			b.Set(bound, strconv.FormatFloat(f, 'g', -1, 64))
 		}
 	}
