@@ -97,7 +97,7 @@ func TestScriptPublic(t *testing.T) {
 		if got, want := text(find(doc, "div.box")[0]), "What the script printed, its command and its configuration are not shown: "+
 			"this page is served on an address that other machines can reach, and no users are configured. "+
 			"To see them, log in as one of the basic_auth_users in the file of --web.config.file, or have scriptbridge listen on loopback alone "+
-			"(--web.listen-address=127.0.0.1:10469) and open this page as http://localhost:10469, on that machine or through an SSH tunnel."; got != want {
+			"(--web.listen-address=127.0.0.1:10469) and open this page as http://localhost:10469 on that machine or through an SSH tunnel, as root (on Windows as an administrator) or as the user that scriptbridge runs as."; got != want {
 			t.Errorf("notice: %s", got)
 		}
 		want := []string{"Charts of the last 20 runs", "Series 2", "Last runs", "Events", "Declared metrics 2"}
