@@ -35,9 +35,9 @@ func boundsOf(meta *record.Meta) *boundSet {
 	case meta == nil:
 	case meta.Type == record.Histogram:
 		l.kind = histogram
-		l.values = append(ascending(meta.Buckets, -math.MaxFloat64, math.MaxFloat64), math.Inf(1))
-	case meta.Quantiles != nil:
-		l.values = ascending(meta.Quantiles, 0, 1)
+		l.values = append(ascending(meta.More().Buckets, -math.MaxFloat64, math.MaxFloat64), math.Inf(1))
+	case meta.More().Quantiles != nil:
+		l.values = ascending(meta.More().Quantiles, 0, 1)
 	}
 	return l
 }

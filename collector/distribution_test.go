@@ -29,7 +29,7 @@ func observe(meta *record.Meta, name string, value, weight float64, labels ...st
 
 var (
 	summaryMeta   = &record.Meta{Type: record.Summary}
-	histogramMeta = &record.Meta{Type: record.Histogram, Buckets: []float64{1, 2.5, 1e7}}
+	histogramMeta = &record.Meta{Type: record.Histogram, Rare: &record.Rare{Buckets: []float64{1, 2.5, 1e7}}}
 )
 
 func TestObserveSummary(t *testing.T) {
@@ -77,7 +77,7 @@ func TestObserveSummary(t *testing.T) {
 func TestObserveExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := New(Options{}), statsd("statsd", 0)
-		none := &record.Meta{Type: record.Summary, Quantiles: []float64{}}
+		none := &record.Meta{Type: record.Summary, Rare: &record.Rare{Quantiles: []float64{}}}
 		_ = c.Put(aged(partial(s, observe(none, "t", 1, 0)), 5*time.Minute))
 		time.Sleep(5*time.Minute - 1)
 		want(t, shown(c, s), `t_sum 1`, `t_count 1`)
@@ -100,7 +100,7 @@ func TestObserveExpires(t *testing.T) {
 // lie, and to their weights.
 func TestQuantiles(t *testing.T) {
 	c, s := New(Options{}), statsd("statsd", 0)
-	meta := &record.Meta{Type: record.Summary, Quantiles: []float64{0.99, 0.25, 1, math.NaN(), 0, 0.25, 1.5, -1}}
+	meta := &record.Meta{Type: record.Summary, Rare: &record.Rare{Quantiles: []float64{0.99, 0.25, 1, math.NaN(), 0, 0.25, 1.5, -1}}}
 	var b record.Batch
 	b.Source = s
 	for i := range 1001 {
@@ -193,7 +193,7 @@ func TestObserveRefuses(t *testing.T) {
 	set1 := func(name string, labels ...string) record.Sample {
 		return set(&record.Meta{Name: "t", Type: record.Summary}, name, 9, labels...)
 	}
-	noQuantiles := &record.Meta{Type: record.Summary, Quantiles: []float64{}}
+	noQuantiles := &record.Meta{Type: record.Summary, Rare: &record.Rare{Quantiles: []float64{}}}
 	for _, tt := range []struct {
 		name    string
 		samples []record.Sample
@@ -238,7 +238,7 @@ func TestObserveRefuses(t *testing.T) {
 func TestObservedByTwo(t *testing.T) {
 	for _, first := range []int{0, 1} {
 		c, a, b, s := New(Options{}), statsd("a", 1), statsd("b", 2), verbatim("s", 0)
-		meta := &record.Meta{Name: "t", Type: record.Summary, Quantiles: []float64{0.5}}
+		meta := &record.Meta{Name: "t", Type: record.Summary, Rare: &record.Rare{Quantiles: []float64{0.5}}}
 		batches := []*record.Batch{
 			partial(a, observe(meta, "t", 1, 0)),
 			partial(b, set(meta, "t", 2, "quantile", "0.5"), set(meta, "t_sum", 2), set(meta, "t_sum", 2, "x", "1"), observe(meta, "t", 3, 0, "x", "2")),

@@ -184,9 +184,9 @@ func TestDuplicateSeries(t *testing.T) {
 // TestDeclared: declared order decides, whatever the order of the lines.
 func TestDeclared(t *testing.T) {
 	c, s := New(Options{}), script("s", 0)
-	first := &record.Meta{ID: "1", Name: "Server time", Unit: "hours", Type: record.Gauge, Datatype: "GAUGE", Calctype: "Instant", Groups: "time/server", Tags: "t", Help: "How late it is"}
+	first := &record.Meta{ID: "1", Name: "Server time", Unit: "hours", Type: record.Gauge, Datatype: "GAUGE", Calctype: "Instant", Rare: &record.Rare{Groups: "time/server", Tags: "t"}, Help: "How late it is"}
 	second := &record.Meta{ID: "2", Name: "Server-time", Unit: "hours", Type: record.Gauge, Datatype: "DOUBLE", Calctype: "Instant"}
-	third := &record.Meta{ID: "3", Name: "Visits", Type: record.Counter, Datatype: "COUNT", Calctype: "Instant", Rename: "Page visits"}
+	third := &record.Meta{ID: "3", Name: "Visits", Type: record.Counter, Datatype: "COUNT", Calctype: "Instant", Rare: &record.Rare{Rename: "Page visits"}}
 	other := &record.Meta{Name: "not CoScale's"}
 	d := whole(s, set(second, second.Name, 2), set(first, first.Name, 1), add(third, third.Name, 3), set(nil, "SERVER TIME HOURS", 4))
 	d.Declared = &record.Declared{Metrics: []*record.Meta{first, second, third, other}}

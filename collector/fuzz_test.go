@@ -91,11 +91,11 @@ func (t *tape) meta() *record.Meta {
 	case 1:
 		m.ID, m.Datatype, m.Calctype = t.text(), "DOUBLE", record.CalctypeAverage
 	case 2:
-		m.Rename = t.text()
+		m.Rare = &record.Rare{Rename: t.text()}
 	case 3:
 		m.Dimensions = []string{t.text(), t.text()}
 	case 4:
-		m.Buckets, m.Quantiles = []float64{t.value(), t.value(), 3}, []float64{t.value(), 0.5}
+		m.Rare = &record.Rare{Buckets: []float64{t.value(), t.value(), 3}, Quantiles: []float64{t.value(), 0.5}}
 	}
 	return m
 }

@@ -250,9 +250,7 @@ func (s *source) makeMetric(name string, meta *record.Meta, observed bool) *metr
 			}
 			shown, end = family, rest
 		}
-		if meta.Rename != "" {
-			shown = meta.Rename
-		}
+		shown = cmp.Or(meta.More().Rename, shown)
 	}
 	m.kind = kindOfType[typ]
 	if observed {
@@ -304,8 +302,8 @@ func (c *Collector) describeMetrics(s *source) {
 			{Name: "metric", Value: m.sample},
 			{Name: "name", Value: meta.Name},
 			{Name: "unit", Value: meta.Unit},
-			{Name: "groups", Value: meta.Groups},
-			{Name: "tags", Value: meta.Tags},
+			{Name: "groups", Value: meta.More().Groups},
+			{Name: "tags", Value: meta.More().Tags},
 			{Name: "datatype", Value: meta.Datatype},
 			{Name: "calctype", Value: meta.Calctype},
 		}

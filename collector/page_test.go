@@ -187,7 +187,7 @@ func TestGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Options{Retention: time.Minute})
 		traffic := &record.Meta{ID: "1", Name: "Incoming traffic on interface", Unit: "b/s", Type: record.Gauge, Datatype: "GAUGE", Calctype: "Instant",
-			Groups: "Network/Interfaces", Tags: "net", Help: "Says \"how much\",\nand C:\\ too", Dimensions: []string{"interface"}}
+			Rare: &record.Rare{Groups: "Network/Interfaces", Tags: "net"}, Help: "Says \"how much\",\nand C:\\ too", Dimensions: []string{"interface"}}
 		packets := &record.Meta{ID: "2", Name: "Packets", Unit: "packets", Type: record.Counter, Datatype: "COUNT", Calctype: "Instant"}
 		down := &record.EventMeta{Name: "Link down", Attributes: []string{"interface"}}
 		net := &record.Source{Kind: record.Script, Name: "net", Rank: 0, Prefix: "coscale", HonorTimestamps: true}

@@ -123,11 +123,11 @@ func (p *put) keep(se *series, h *record.Handle) {
 // withoutText is a sample without the label that is a text for people, where the
 // source's are not to be on the page.
 func (s *source) withoutText(smp *record.Sample) *record.Sample {
-	if !s.def.DropTexts || smp.Meta == nil || smp.Meta.Text == "" {
+	if !s.def.DropTexts || smp.Meta == nil || smp.Meta.More().Text == "" {
 		return smp
 	}
-	bare := *smp
-	bare.Labels = slices.DeleteFunc(slices.Clone(smp.Labels), func(l record.Label) bool { return l.Name == smp.Meta.Text })
+	bare, text := *smp, smp.Meta.More().Text
+	bare.Labels = slices.DeleteFunc(slices.Clone(smp.Labels), func(l record.Label) bool { return l.Name == text })
 	return &bare
 }
 

@@ -144,7 +144,7 @@ func TestStrictTogether(t *testing.T) {
 	_ = c.Put(&record.Batch{Source: a, Gone: true})
 
 	// What is observed: a sum below 0 is no summary's.
-	timer := &record.Meta{Name: "t", Type: record.Summary, Quantiles: []float64{1}}
+	timer := &record.Meta{Name: "t", Type: record.Summary, Rare: &record.Rare{Quantiles: []float64{1}}}
 	_ = c.Put(partial(r, observe(timer, "t", 0, 0)))
 	if got := served(); got != "# HELP t t\n# TYPE t summary\nt{quantile=\"1.0\"} 0\nt_sum 0\nt_count 1\n" {
 		t.Errorf("%s", got)

@@ -31,12 +31,12 @@ func (s *source) keepMetric(name string, meta *record.Meta, observed bool) *metr
 	family, typ, unit := name, record.Unknown, ""
 	if meta != nil {
 		family, typ, unit = meta.Name, meta.Type, meta.Unit
-		if meta.Rename != "" {
+		if rename := meta.More().Rename; rename != "" {
 			suffix, ok := strings.CutPrefix(name, family)
 			if !ok {
 				suffix = ""
 			}
-			family, m.sample = meta.Rename, meta.Rename+suffix
+			family, m.sample = rename, rename+suffix
 		}
 	}
 	if s.prefix != "" {

@@ -79,7 +79,7 @@ func TestVerbatim(t *testing.T) {
 	prefixed.Prefix = "app"
 	histogramMeta := &record.Meta{Name: "h", Type: record.Histogram}
 	meta := func(typ record.Type, name, rename string) *record.Meta {
-		return &record.Meta{Name: name, Type: typ, Rename: rename}
+		return &record.Meta{Name: name, Type: typ, Rare: &record.Rare{Rename: rename}}
 	}
 	for _, tt := range []struct {
 		name    string

@@ -54,7 +54,7 @@ type Source struct {
 	// them speaks of more than one source, and the source's name is no part.
 	WholeNames bool
 	// DropTexts says that no text which is written for people is on a page that
-	// everybody may read: no message of an event, no label that Meta.Text names.
+	// everybody may read: no message of an event, no label that Rare.Text names.
 	DropTexts bool
 	// Acknowledged says that whoever sent a batch is told when every sink has
 	// it safe, and sends it no more then.
@@ -194,7 +194,7 @@ const (
 	Add
 	// Observe is one observation (or Weight of them, all alike) of a
 	// distribution, which the sink shows as Meta.Type says: a Summary, or a
-	// Histogram with Meta.Buckets.
+	// Histogram with Rare.Buckets.
 	Observe
 )
 
@@ -252,10 +252,7 @@ type Meta struct {
 	// Name as it was declared. Of a Verbatim source, for what is Set of a
 	// histogram or summary: that of the family as it was printed.
 	Name string
-	// Rename is the operator's name for it (metrics: {3: {name: …}}); sinks
-	// that continue a history of their own go on using the declared one.
-	Rename string
-	Help   string
+	Help string
 	// Unit as it was declared ("b/s"); each sink maps it.
 	Unit string
 	Type Type
@@ -264,22 +261,42 @@ type Meta struct {
 	// for sources that are not CoScale's.
 	Datatype string
 	Calctype string
-	// Groups and Tags are CoScale's, as declared.
-	Groups string
-	Tags   string
 	// Dimensions are the names of the labels it may carry, as declared.
 	Dimensions []string
-	// Text names the label whose value is a text for people; empty for none.
-	Text string
 	// Native is what it was to the program in whose place the source stands; nil
 	// where there is none.
 	Native *Native
+	// Rare is what few metrics have; nil for most. More reads it.
+	Rare *Rare
+}
+
+// Rare is what few metrics have. There is a Meta for each series where every metric has
+// one, so this is kept beside it. It is never changed either, and metrics may share it.
+type Rare struct {
+	// Rename is the operator's name for it (metrics: {3: {name: …}}); sinks
+	// that continue a history of their own go on using the declared one.
+	Rename string
+	// Groups and Tags are CoScale's, as declared.
+	Groups string
+	Tags   string
+	// Text names the label whose value is a text for people; empty for none.
+	Text string
 	// Buckets are the upper bounds of a Histogram that is Observed, ascending,
 	// without +Inf. Quantiles are those that a Summary that is Observed shows;
 	// nil: 0.5, 0.9 and 0.99.
 	Buckets   []float64
 	Quantiles []float64
 }
+
+// More gives what few metrics have, to be read: all of it empty where this one has nothing.
+func (m *Meta) More() *Rare {
+	if m.Rare == nil {
+		return nothingRare
+	}
+	return m.Rare
+}
+
+var nothingRare = new(Rare)
 
 // The Calctypes that change what a sink makes of a value.
 const (

@@ -197,7 +197,9 @@ func override(m *record.Meta, by config.Override) *record.Meta {
 		c.Type = record.Unknown
 	}
 	if by.Name != "" {
-		c.Rename = by.Name
+		rare := *m.More()
+		rare.Rename = by.Name
+		c.Rare = &rare
 	}
 	if by.Help != "" {
 		c.Help = by.Help

@@ -411,7 +411,7 @@ func TestOverrides(t *testing.T) {
 	if len(d.Metrics) != 2 || d.Metrics[1] != plain {
 		t.Fatalf("declared: %v", d.Metrics)
 	}
-	if m := d.Metrics[0]; m.Type != record.Counter || m.Rename != "renamed" || m.Name != "Third" || m.Help != "of the operator" || m.Unit != "" {
+	if m := d.Metrics[0]; m.Type != record.Counter || m.More().Rename != "renamed" || m.Name != "Third" || m.Help != "of the operator" || m.Unit != "" {
 		t.Errorf("overridden: %+v", m)
 	}
 	if got := fmt.Sprint(o.warnings); got != `[metrics: the script declares no metric with the id or name "bare" (it declares "Loud", "Plain", "Third")]` {

@@ -174,7 +174,7 @@ func (m Maker) Details(v *script.View) Details {
 	if v.Declared != nil {
 		for _, of := range v.Declared.Metrics {
 			d.Declared = append(d.Declared, Declared{
-				ID: of.ID, Name: of.Name, Rename: of.Rename, Unit: of.Unit, Datatype: of.Datatype, Calctype: of.Calctype, Dimensions: of.Dimensions, Help: of.Help,
+				ID: of.ID, Name: of.Name, Rename: of.More().Rename, Unit: of.Unit, Datatype: of.Datatype, Calctype: of.Calctype, Dimensions: of.Dimensions, Help: of.Help,
 			})
 		}
 	}

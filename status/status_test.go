@@ -55,7 +55,7 @@ func plugin() *script.View {
 		Script: &script.Script{Script: dialect.Script{Script: c, File: "/private/check_disk", Dir: "/private"}, Dialect: "nagios"},
 		State:  script.Idle, Since: last.Start, Next: now.Add(time.Minute), Interval: time.Minute, Timeout: 10 * time.Second,
 		Last: last, History: script.HistoryOf(last, failed), Overruns: 2,
-		Declared: &record.Declared{Metrics: []*record.Meta{{ID: "1", Name: "Disk", Rename: "disk", Unit: "b", Datatype: "DOUBLE", Calctype: "Instant", Dimensions: []string{"mount"}, Help: "help"}}},
+		Declared: &record.Declared{Metrics: []*record.Meta{{ID: "1", Name: "Disk", Rare: &record.Rare{Rename: "disk"}, Unit: "b", Datatype: "DOUBLE", Calctype: "Instant", Dimensions: []string{"mount"}, Help: "help"}}},
 		Probes: []script.Probe{
 			{At: now, From: "private: 192.0.2.1", Parameters: "host=private", Run: failed},
 			{At: now, From: "private: 192.0.2.1", Err: errors.New("private: no such host")},

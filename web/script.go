@@ -257,8 +257,8 @@ func declaredTable(metrics []*record.Meta) table {
 		{title: "Id", cell: func(m *record.Meta) cell { return textCell(texts.Visible(m.ID)) }},
 		{title: "Name", cell: func(m *record.Meta) cell {
 			c := textCell(texts.Visible(m.Name))
-			if m.Rename != "" {
-				return c.small("shown as " + texts.Visible(m.Rename))
+			if rename := m.More().Rename; rename != "" {
+				return c.small("shown as " + texts.Visible(rename))
 			}
 			return c
 		}},

@@ -299,7 +299,7 @@ func TestHostileTexts(t *testing.T) {
 		Script: s, State: script.Idle, Interval: time.Minute, Timeout: time.Second, Last: last, OutputOf: last, History: script.HistoryOf(last, last), Trends: []script.Trend{{Label: next(), Values: []float32{1}}},
 		Output: []byte(next()), Lines: lines, Stderr: []script.StderrLine{{Text: next()}}, Probes: []script.Probe{{From: next(), Parameters: next(), Err: errors.New(next())}}, Warnings: []string{next()},
 		Declared: &record.Declared{Metrics: []*record.Meta{{
-			ID: next(), Name: next(), Rename: next(), Help: next(), Unit: next(), Datatype: next(), Calctype: next(), Dimensions: []string{next()},
+			ID: next(), Name: next(), Rare: &record.Rare{Rename: next()}, Help: next(), Unit: next(), Datatype: next(), Calctype: next(), Dimensions: []string{next()},
 		}}},
 		Events: []record.Event{{
 			ID: "1", Name: next(), Message: next(), Line: 1, Subject: record.Subject{Kind: record.Group, Name: next()},

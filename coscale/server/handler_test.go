@@ -88,7 +88,7 @@ func writeBatch(w *strings.Builder, b *record.Batch) {
 	if b.Declared != nil {
 		for _, m := range b.Declared.Metrics {
 			fmt.Fprintf(w, "declared metric %s %q unit=%q type=%d %s/%s help=%q groups=%q tags=%q dimensions=%q\n",
-				m.ID, m.Name, m.Unit, m.Type, m.Datatype, m.Calctype, m.Help, m.Groups, m.Tags, m.Dimensions)
+				m.ID, m.Name, m.Unit, m.Type, m.Datatype, m.Calctype, m.Help, m.More().Groups, m.More().Tags, m.Dimensions)
 		}
 		for _, e := range b.Declared.Events {
 			fmt.Fprintf(w, "declared event %s %q attributes=%q\n", e.ID, e.Name, e.Attributes)

@@ -77,7 +77,9 @@ func (r *registry) meta(id int64) *record.Meta {
 			tags = append(tags, a.Value)
 		}
 	}
-	m.Groups, m.Tags = strings.Join(groups, ","), strings.Join(tags, ",")
+	if len(groups)+len(tags) > 0 {
+		m.Rare = &record.Rare{Groups: strings.Join(groups, ","), Tags: strings.Join(tags, ",")}
+	}
 	r.metas[id] = m
 	return m
 }

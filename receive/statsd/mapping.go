@@ -211,15 +211,14 @@ func (m *mapping) meta(k sampleType, p *mapper.MetricMapping) record.Meta {
 		if n := len(buckets); n > 0 && math.IsInf(buckets[n-1], 1) {
 			buckets = buckets[:n-1] // every histogram has it
 		}
-		return record.Meta{Type: record.Histogram, Buckets: buckets}
+		return record.Meta{Type: record.Histogram, Rare: &record.Rare{Buckets: buckets}}
 	}
-	meta := record.Meta{Type: record.Summary}
+	var shown []float64
 	for _, q := range quantiles {
-		meta.Quantiles = append(meta.Quantiles, q.Quantile)
+		shown = append(shown, q.Quantile)
 	}
-	slices.Sort(meta.Quantiles)
-	meta.Quantiles = slices.Compact(meta.Quantiles)
-	return meta
+	slices.Sort(shown)
+	return record.Meta{Type: record.Summary, Rare: &record.Rare{Quantiles: slices.Compact(shown)}}
 }
 
 // identity tells series apart: what they are, their name and their labels.

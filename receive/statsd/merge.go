@@ -253,7 +253,7 @@ func (m *merge) add(t target, s *sample, v float64, text []byte) *lineFault {
 	default:
 		m.touch(se)
 		before := len(se.observed.list)
-		se.observed.add(v, 1/s.rate, se.meta.Buckets, m.points >= maxPointsAll, &m.spares)
+		se.observed.add(v, 1/s.rate, se.meta.More().Buckets, m.points >= maxPointsAll, &m.spares)
 		m.points += len(se.observed.list) - before
 	}
 	return nil

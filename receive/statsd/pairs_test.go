@@ -85,9 +85,9 @@ func describeSample(out *strings.Builder, s *record.Sample) {
 	}
 	switch s.Meta.Type {
 	case record.Histogram:
-		fmt.Fprintf(out, " buckets %v", s.Meta.Buckets)
+		fmt.Fprintf(out, " buckets %v", s.Meta.More().Buckets)
 	case record.Summary:
-		fmt.Fprintf(out, " quantiles %v", s.Meta.Quantiles)
+		fmt.Fprintf(out, " quantiles %v", s.Meta.More().Quantiles)
 	}
 	if s.Meta.ID != s.Name {
 		fmt.Fprintf(out, " from %s", s.Meta.ID)

@@ -414,7 +414,7 @@ func TestManyValues(t *testing.T) {
 		weights[s.Name] += s.Weight
 		sums[s.Name] += s.Weight * s.Value
 		if s.Name == "h" {
-			for b, bound := range s.Meta.Buckets {
+			for b, bound := range s.Meta.More().Buckets {
 				if s.Value <= bound {
 					got[b] += s.Weight
 				}

@@ -60,7 +60,7 @@ func TestUploadForeign(t *testing.T) {
 					return fault{}
 				}
 				m := *declared("GAUGE", "Instant")
-				m.Groups, m.Tags = "G", "CPU"
+				m.Rare = &record.Rare{Groups: "G", Tags: "CPU"}
 				put := func(i int) {
 					b := backup(fmt.Sprint(i), fmt.Sprint("message ", i), time.Minute)
 					b.Samples = []record.Sample{one(&m, float64(i)), {Name: fmt.Sprint("new", i), Value: 1}}
@@ -102,7 +102,7 @@ func TestUploadForeign(t *testing.T) {
 // value is lost.
 func TestUploadToHandlerAnew(t *testing.T) {
 	underTest(t, func(r *rig) {
-		m := &record.Meta{ID: "1", Name: "Traffic", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant", Groups: "Network"}
+		m := &record.Meta{ID: "1", Name: "Traffic", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant", Rare: &record.Rare{Groups: "Network"}}
 		var want []string
 		for i := range 6 {
 			sink := r.toHandler()

@@ -24,7 +24,7 @@ const (
 )
 
 func outageBatch(slot int) *record.Batch {
-	meta := &record.Meta{ID: "1", Name: "Traffic", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant", Groups: "Network", Dimensions: []string{"interface"}}
+	meta := &record.Meta{ID: "1", Name: "Traffic", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant", Rare: &record.Rare{Groups: "Network"}, Dimensions: []string{"interface"}}
 	b := &record.Batch{
 		Source: &record.Source{Kind: record.Script, Name: "net"},
 		Time:   time.Unix(outageBegin+60*int64(slot), 0),

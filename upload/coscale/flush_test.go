@@ -125,7 +125,7 @@ var (
 	statsdHits   = &record.Meta{Name: "web_hits_total", Help: "Received by StatsD.", Type: record.Counter, Native: &record.Native{Program: "StatsD", Name: "web.hits.total"}}
 	statsdQueue  = &record.Meta{Name: "queue", Help: "Received by StatsD.", Type: record.Gauge, Native: &record.Native{Program: "StatsD", Name: "queue"}}
 	statsdLoad   = &record.Meta{Name: "web_load", Unit: "seconds", Type: record.Summary, Native: &record.Native{Program: "StatsD", Name: "web.load", Unit: record.Milliseconds}}
-	statsdSize   = &record.Meta{Name: "size", Type: record.Histogram, Buckets: []float64{1, 2}, Native: &record.Native{Program: "StatsD", Name: "size"}}
+	statsdSize   = &record.Meta{Name: "size", Type: record.Histogram, Rare: &record.Rare{Buckets: []float64{1, 2}}, Native: &record.Native{Program: "StatsD", Name: "size"}}
 	statsdLabels = []record.Label{{Name: "page", Value: "index"}, {Name: "empty"}}
 )
 

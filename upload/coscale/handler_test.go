@@ -105,7 +105,7 @@ func TestUploadToHandler(t *testing.T) {
 		sink := r.toHandler()
 		m := &record.Meta{
 			ID: "1", Name: "Traffic", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant",
-			Groups: "Network/Interfaces", Tags: "NETWORK", Dimensions: []string{"interface"},
+			Rare: &record.Rare{Groups: "Network/Interfaces", Tags: "NETWORK"}, Dimensions: []string{"interface"},
 		}
 		average := declared("DOUBLE", "Average")
 		at := time.Now().Add(-30 * time.Minute)

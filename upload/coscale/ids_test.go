@@ -21,7 +21,7 @@ func TestIDs(t *testing.T) {
 	batch := func(slot int) *record.Batch {
 		b := &record.Batch{Source: &record.Source{Kind: record.Script, Name: "net"}, Time: time.Unix(outageBegin+60*int64(slot), 0)}
 		for i := range metrics {
-			m := &record.Meta{ID: fmt.Sprint(i), Name: fmt.Sprintf("Metric %d", i), Datatype: "GAUGE", Calctype: "Instant", Groups: "Network", Tags: "IO"}
+			m := &record.Meta{ID: fmt.Sprint(i), Name: fmt.Sprintf("Metric %d", i), Datatype: "GAUGE", Calctype: "Instant", Rare: &record.Rare{Groups: "Network", Tags: "IO"}}
 			b.Samples = append(b.Samples, record.Sample{Name: m.Name, Meta: m, Value: 1})
 		}
 		return b

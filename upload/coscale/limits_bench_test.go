@@ -54,7 +54,7 @@ func limitBatch(kinds string, slot, script, scripts, n int) *record.Batch {
 		Time:   time.Unix(outageBegin+60*int64(slot)+int64(script*55/scripts), 0),
 	}
 	meta := func(id int, name, calctype string) *record.Meta {
-		return &record.Meta{ID: fmt.Sprint(id), Name: name, Unit: "b/s", Datatype: "GAUGE", Calctype: calctype, Groups: "Network"}
+		return &record.Meta{ID: fmt.Sprint(id), Name: name, Unit: "b/s", Datatype: "GAUGE", Calctype: calctype, Rare: &record.Rare{Groups: "Network"}}
 	}
 	shared := meta(0, fmt.Sprintf("Traffic %d", script), "Instant")
 	for i := range n {

@@ -197,7 +197,7 @@ func (u *Uploader) fact(b *record.Batch, s *record.Sample) fact {
 	f.aggregation = aggregationOf(s)
 	name, m := s.Name, s.Meta
 	if m != nil {
-		f.unit, f.help, f.groups, f.tags = valid(m.Unit), valid(m.Help), valid(m.Groups), valid(m.Tags)
+		f.unit, f.help, f.groups, f.tags = valid(m.Unit), valid(m.Help), valid(m.More().Groups), valid(m.More().Tags)
 		f.dataType = dataType(s.Op, m)
 		if m.Datatype != "" {
 			name = m.Name

@@ -182,7 +182,7 @@ func TestUploadRequests(t *testing.T) {
 	underTest(t, func(r *rig) {
 		m := &record.Meta{
 			ID: "1", Name: "Traffic", Help: "what goes by", Unit: "b/s", Datatype: "GAUGE", Calctype: "Instant",
-			Groups: "Network/Interfaces, Plain", Tags: "NETWORK, IO", Dimensions: []string{"interface"},
+			Rare: &record.Rare{Groups: "Network/Interfaces, Plain", Tags: "NETWORK, IO"}, Dimensions: []string{"interface"},
 		}
 		sample := func(v float64, subject record.Subject, labels ...record.Label) record.Sample {
 			return record.Sample{Name: "Traffic", Labels: labels, Value: v, Meta: m, Subject: subject}
@@ -240,7 +240,7 @@ func TestUploadRequests(t *testing.T) {
 func TestUploadNames(t *testing.T) {
 	underTest(t, func(r *rig) {
 		hours := &record.Meta{ID: "1", Name: "Server time", Unit: "hours", Datatype: "GAUGE", Calctype: "Instant"}
-		minutes := &record.Meta{ID: "2", Name: "Server time", Unit: "minutes", Datatype: "GAUGE", Calctype: "Instant", Rename: "ignored"}
+		minutes := &record.Meta{ID: "2", Name: "Server time", Unit: "minutes", Datatype: "GAUGE", Calctype: "Instant", Rare: &record.Rare{Rename: "ignored"}}
 		plain := &record.Meta{ID: "3", Name: "Size", Datatype: "GAUGE", Calctype: "Instant"}
 		bytes := &record.Meta{ID: "1", Name: "Size", Unit: "bytes", Datatype: "GAUGE", Calctype: "Instant"}
 		r.put(&record.Batch{ // the declaration alone says that there are two units
@@ -412,7 +412,7 @@ func TestUploadConflict(t *testing.T) {
 			return fault{}
 		}
 		m := *declared("GAUGE", "Instant")
-		m.Tags = "CPU"
+		m.Rare = &record.Rare{Tags: "CPU"}
 		for n, after := range []time.Duration{150 * time.Second, 70 * time.Second} {
 			r.put(&record.Batch{
 				Samples: []record.Sample{one(&m, float64(n)), {Name: "bad", Value: 13}, {Name: "good", Value: 1}},
@@ -484,7 +484,7 @@ func TestUploadRefused(t *testing.T) {
 func TestUploadForgottenObjects(t *testing.T) {
 	underTest(t, func(r *rig) {
 		m := declared("GAUGE", "Instant")
-		m.Groups = "G"
+		m.Rare = &record.Rare{Groups: "G"}
 		put := func(v float64) { r.put(&record.Batch{Samples: []record.Sample{one(m, v)}}) }
 		put(1)
 		r.pass(70 * time.Second)

@@ -131,6 +131,7 @@ func notDeclaration(out []byte, why string) error {
 type configBuilder struct {
 	*configuration
 	refused []error
+	rares   map[[2]string]*record.Rare // by groups and tags
 }
 
 func (b *configBuilder) warn(format string, args ...any) {
@@ -197,7 +198,7 @@ func (b *configBuilder) metric(raw []byte) {
 	}
 	meta := &record.Meta{
 		ID: strconv.FormatUint(id, 10), Name: string(d.Name), Help: string(d.Description),
-		Unit: string(d.Unit), Groups: string(d.Groups), Tags: string(d.Tags),
+		Unit: string(d.Unit), Rare: b.rare(string(d.Groups), string(d.Tags)),
 	}
 	for _, dimension := range dimensions {
 		meta.Dimensions = append(meta.Dimensions, dimension.name)
@@ -206,6 +207,18 @@ func (b *configBuilder) metric(raw []byte) {
 	b.types(m, &d)
 	b.metrics[id] = m
 	b.declared.Metrics = append(b.declared.Metrics, meta)
+}
+
+// rare keeps groups and tags, which many metrics have in common.
+func (b *configBuilder) rare(groups, tags string) *record.Rare {
+	key := [...]string{groups, tags}
+	if b.rares[key] == nil && groups+tags != "" {
+		if b.rares == nil {
+			b.rares = make(map[[2]string]*record.Rare)
+		}
+		b.rares[key] = &record.Rare{Groups: groups, Tags: tags}
+	}
+	return b.rares[key]
 }
 
 // identify decodes a metric or event into d and reads the id and name in it.

@@ -78,8 +78,8 @@ func DumpMeta(b *strings.Builder, m *record.Meta) {
 	fmt.Fprintf(b, "metric %s %q %s %s %s", m.ID, m.Name, map[record.Type]string{record.Gauge: "gauge", record.Counter: "counter"}[m.Type], m.Datatype, m.Calctype)
 	DumpIf(b, "help", m.Help)
 	DumpIf(b, "unit", m.Unit)
-	DumpIf(b, "groups", m.Groups)
-	DumpIf(b, "tags", m.Tags)
+	DumpIf(b, "groups", m.More().Groups)
+	DumpIf(b, "tags", m.More().Tags)
 	for _, d := range m.Dimensions {
 		fmt.Fprintf(b, " by %q", d)
 	}

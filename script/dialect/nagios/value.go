@@ -22,7 +22,7 @@ var (
 	statusMeta = &record.Meta{
 		Name: "status info", Type: record.Gauge,
 		Help: "The plugin's state and the text that it printed, cut at 256 bytes; always 1.",
-		Text: "text",
+		Rare: &record.Rare{Text: "text"},
 	}
 )
 

@@ -225,7 +225,7 @@ func (m *mapper) undeclared(key, help string) *record.Meta {
 	meta := &record.Meta{Name: name, Help: help, Dimensions: []string{"monitor", "monitor_id"}}
 	switch kind {
 	case "text":
-		meta.Text = textLabel
+		meta.Rare = &record.Rare{Text: textLabel}
 	case "state":
 		meta.Type = record.Gauge
 		meta.Help = fmt.Sprintf("Which text %s of %s has: 1 for the present one.", name, m.monitor)
