@@ -15,7 +15,7 @@ import (
 type entry struct {
 	text  []byte // families
 	sums  []byte // families of sums, which began at 0 at began
-	ended []byte // series that have ended, as families whose values are NaN
+	ended []byte // series that have ended, with the labels that they were sent with, as families whose values are NaN
 	began int64  // Unix milliseconds
 	// renewed says that the values are as they were: those with a time of their own have
 	// been sent already.

@@ -31,6 +31,7 @@ func (u *Uploader) renewAll(ctx context.Context) {
 		if !first {
 			_ = u.endOthers(there)
 		}
+		u.owners.tidy(time.Now(), u.o.Interval)
 		select {
 		case <-ctx.Done():
 			return
@@ -46,7 +47,7 @@ func (u *Uploader) renew(source string, show func() *record.Shown) error {
 	defer one.mu.Unlock()
 	shown := show() // under the lock: what is written next was shown later
 	now := time.Now()
-	if now.Sub(time.UnixMilli(one.whole)) < u.o.Interval*99/100 && digest(shown) == one.sum {
+	if now.Sub(time.UnixMilli(one.whole)) < u.o.Interval*99/100 && u.o.Reader.digest(shown) == one.sum {
 		return nil
 	}
 	return u.keep(one, source, now, shown, true)

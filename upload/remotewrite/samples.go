@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/model/value"
 
+	"scriptbridge/config"
 	"scriptbridge/upload/spool"
 )
 
@@ -48,6 +49,7 @@ type group struct {
 
 // reader makes samples of entries.
 type reader struct {
+	labels   string // tells what it makes of labels from what another one does
 	external []labels.Label
 	relabel  []*relabel.Config
 	builder  *labels.Builder
@@ -55,9 +57,16 @@ type reader struct {
 }
 
 func newReader(external map[string]string, rules []*relabel.Config) *reader {
-	r := &reader{relabel: rules, builder: labels.NewBuilder(labels.EmptyLabels()), table: labels.NewSymbolTable()}
+	r := &reader{labels: config.Fingerprint(nil, external, rules), relabel: rules, builder: labels.NewBuilder(labels.EmptyLabels()), table: labels.NewSymbolTable()}
 	labels.FromMap(external).Range(func(l labels.Label) { r.external = append(r.external, l) })
 	return r
+}
+
+// another is the same one for another goroutine.
+func (r *reader) another() *reader {
+	o := *r
+	o.builder, o.table = labels.NewBuilder(labels.EmptyLabels()), labels.NewSymbolTable()
+	return &o
 }
 
 // read makes the samples of an entry. dropped is how many the rules of relabelling left
@@ -80,14 +89,16 @@ func (r *reader) read(from spool.Entry) (g group, dropped int, err error) {
 		dropped += n
 	}
 	live := len(g.samples)
-	n, err := r.page(&g, e.ended, at, 0, false)
+	bare := *r // which have their labels already
+	bare.external, bare.relabel = nil, nil
+	_, err = bare.page(&g, e.ended, at, 0, false)
 	if err != nil {
 		return g, 0, err
 	}
 	for i := live; i < len(g.samples); i++ {
 		g.samples[i].value, g.samples[i].ending = math.Float64frombits(value.StaleNaN), true
 	}
-	return g, dropped + n, nil
+	return g, dropped, nil
 }
 
 // page reads families as a scrape does.

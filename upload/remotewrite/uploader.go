@@ -5,8 +5,8 @@
 // spool as text (entry.go), and from time to time the rest (renew.go). When it is sent,
 // the text becomes samples by the parser of Prometheus's own scrapes (samples.go) and a
 // request of remote write 2.0 or 1.0 (message.go). So a written series is the scraped
-// one. ended.go tells of series that are gone, send.go brings all of it out in order,
-// destination.go is the other end.
+// one. ended.go tells of series that are gone, owners.go of those that have moved, send.go
+// brings all of it out in order, destination.go is the other end.
 package remotewrite
 
 import (
@@ -45,6 +45,8 @@ type Uploader struct {
 	failed int
 	next   time.Time
 
+	owners *owners
+
 	mu      sync.Mutex
 	written map[string]*written // by source
 }
@@ -62,7 +64,7 @@ type written struct {
 }
 
 func newUploader(o options) *Uploader {
-	u := &Uploader{o: o, waiting: make(chan struct{}, 1), written: make(map[string]*written)}
+	u := &Uploader{o: o, waiting: make(chan struct{}, 1), owners: newOwners(), written: make(map[string]*written)}
 	if o.Spool != nil { // where a configuration is only checked, there is none
 		u.doubtful = o.Spool.Stats().Items > 0
 	}
@@ -121,29 +123,30 @@ func (u *Uploader) of(source string) *written {
 func (u *Uploader) keep(one *written, source string, at time.Time, shown *record.Shown, renewed bool) error {
 	// A series' samples have ascending times: a destination would refuse others. But a clock
 	// that is set back by more than a destination lets one be ahead was wrong before.
-	when := at.UnixMilli()
-	if behind := one.last - when; behind >= 0 && behind <= mostAhead.Milliseconds() {
-		when = one.last + 1
-	}
-	sum := digest(shown)
+	when := after(one.last, at.UnixMilli())
+	sum := u.o.Reader.digest(shown)
 	known := one.whole != 0 && sum == one.sum
 	part := !shown.Whole && !known && !one.parts[sum] && u.o.Page != nil // which is asked what has ended
 	fresh := shown.Whole && (!known || len(one.parts) > 0)
-	any := false
+	var list []byte
+	if fresh || part {
+		list = u.o.Reader.listed(shown)
+	}
+	any, earliest := false, when
 	// A transaction may be run twice, so it begins anew each time.
 	err := u.o.Spool.Take(func(tx *spool.Tx) (err error) {
-		var ended []byte
+		var t turned
 		switch {
 		case fresh:
-			ended, err = turnOver(tx, source, shown, sum)
+			t, err = turnOver(tx, source, list, sum, one.whole == 0)
 		case part:
-			err = keepPart(tx, source, shown, sum)
+			t, err = keepPart(tx, source, list, sum)
 		}
 		if err != nil {
 			return err
 		}
-		any = false
-		for e, n := range entriesOf(shown, ended, renewed) {
+		when, any = after(u.owners.take(one, t.added), earliest), false
+		for e, n := range entriesOf(shown, u.owners.leave(one, t.ended, when), renewed) {
 			any = true
 			if err := tx.Append(time.UnixMilli(when), n, e.append(nil)); err != nil {
 				return err
@@ -167,6 +170,14 @@ func (u *Uploader) keep(one *written, source string, at time.Time, shown *record
 		u.wake()
 	}
 	return nil
+}
+
+// after is a time, or a millisecond after another one that is not before it.
+func after(last, when int64) int64 {
+	if behind := last - when; behind >= 0 && behind <= mostAhead.Milliseconds() {
+		return last + 1
+	}
+	return when
 }
 
 // mostAhead is what Prometheus and Mimir let a sample be ahead of their own clock.

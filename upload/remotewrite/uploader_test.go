@@ -67,11 +67,12 @@ type bench struct {
 	log    bytes.Buffer
 	maxAge time.Duration
 	only   string
+	reader *reader
 	stop   func()
 }
 
 func newBench(t *testing.T, to *receiver) *bench {
-	b := &bench{t: t, page: &fakePage{all: make(map[*record.Source]*record.Shown)}, path: filepath.Join(t.TempDir(), "spool"), to: to}
+	b := &bench{t: t, page: &fakePage{all: make(map[*record.Source]*record.Shown)}, path: filepath.Join(t.TempDir(), "spool"), to: to, reader: newReader(nil, nil)}
 	return b
 }
 
@@ -82,7 +83,7 @@ func (b *bench) start() {
 		b.t.Fatal(err)
 	}
 	b.Uploader = newUploader(options{
-		Destination: b.to.to(b.t, b.only), Reader: newReader(nil, nil), Page: b.page, Interval: time.Minute, MaxAge: b.maxAge,
+		Destination: b.to.to(b.t, b.only), Reader: b.reader, Page: b.page, Interval: time.Minute, MaxAge: b.maxAge,
 		Spool: sp, Logger: log.NewSyncLogger(log.NewLogfmtLogger(&b.log)),
 	})
 	ctx, cancel := context.WithCancel(b.t.Context())
