@@ -19,20 +19,30 @@ import (
 // thing where it stands.
 func TestWindowsTexts(t *testing.T) {
 	allowed := map[string][]string{
-		"flagerrors.go":                  {"/usr/local/bin/backup", "kill -HUP"}, // an example; the other systems' answer
-		"check.go":                       {"chmod +x"},                           // likewise
-		"cli/wrap.go":                    {"/usr/local/bin/backup"},
-		"config/cmdline/leaders.go":      {"sudo"}, // a program that is known
-		"script/process/wrap.go":         {"/bin/sh"},
-		"tools/wine":                     nil,
-		"internal/testkit":               nil,
-		"takeover":                       nil,                                       // what it reads are the files of a Unix host
-		"config/secret.go":               {"/run/credentials/scriptbridge.service"}, // a unit's
-		"cli/init.go":                    {"--from=nrpe=/opt/nrpe.cfg"},             // of a Unix host
-		"receive/collectd/types.go":      {"/usr/share/collectd/types.db"},
-		"script/dialect/scalyr/agent.go": {"/usr/share/scalyr-agent-2/py"},
+		"flagerrors.go":                         {"/usr/local/bin/backup", "kill -HUP", "here systemd runs the bridge"}, // an example; the other systems' answers
+		"check.go":                              {"chmod +x"},                                                           // likewise
+		"cli/wrap.go":                           {"/usr/local/bin/backup"},
+		"config/cmdline/leaders.go":             {"sudo", "systemd-cat", "systemd-run", "systemd-inhibit"}, // programs that are known
+		"config/cmdline/shell.go":               {"ulimit", "umask"},                                       // words of Unix shells
+		"config/formats.go":                     {"umask"},                                                 // a key, which Windows refuses
+		"config/settings.go":                    {"umask"},
+		"config/listen.go":                      {"CAP_NET_BIND_SERVICE"}, // the other systems' answer
+		"internal/limits/limits.go":             {"CAP_SYS_NICE"},         // likewise
+		"textfile/textfile.go":                  {"ProtectSystem="},       // likewise
+		"serve.go":                              {"LISTEN_FDS", "go-systemd"},
+		"internal/sdnotify/protocol_systemd.go": {"go-systemd"},
+		"receivers.go":                          {"--web.systemd-socket"}, // a flag of Linux
+		"internal/winservice/winservice.go":     {"here systemd runs the bridge"},
+		"script/process/wrap.go":                {"/bin/sh"},
+		"tools/wine":                            nil,
+		"internal/testkit":                      nil,
+		"takeover":                              nil,                                                                                                                                                                // what it reads are the files of a Unix host
+		"config/secret.go":                      {"/run/credentials/scriptbridge.service", "only systemd gives credentials", "give the unit LoadCredential=", "LoadCredential= in the unit", "it is set in a unit"}, // the other systems' answers
+		"cli/init.go":                           {"--from=nrpe=/opt/nrpe.cfg"},                                                                                                                                      // of a Unix host
+		"receive/collectd/types.go":             {"/usr/share/collectd/types.db"},
+		"script/dialect/scalyr/agent.go":        {"/usr/share/scalyr-agent-2/py"},
 	}
-	foreign := regexp.MustCompile(`\b(chmod|chown|systemctl|sudo)\b|\bkill -|(^|[\s="'(])/(bin|etc|usr|var|opt|proc|sys|dev|run|tmp|lib)/`)
+	foreign := regexp.MustCompile(`\b(chmod|chown|systemctl|sudo|journalctl|systemd|ulimit|umask|setcap|SIGHUP|LoadCredential|ProtectSystem)\b|\bCAP_[A-Z]|\bkill -|(^|[\s="'(])/(bin|etc|usr|var|opt|proc|sys|dev|run|tmp|lib)/`)
 	windows := build.Default
 	windows.GOOS, windows.CgoEnabled = "windows", false
 	found := make(map[string]bool)

@@ -115,11 +115,11 @@ func readSecretName(e *entry, text string) (string, *yamltree.Problem) {
 	case m == nil:
 		return readFile(e, text)
 	case m[1] == "credential":
-		if m[2] == "" || m[2] == "." || m[2] == ".." || strings.ContainsAny(m[2], "/\x00\n") {
-			return text, yamltree.Problemf("write the name that LoadCredential= in the unit gives it, as in ${credential:api-token}", "is ${credential:…} with what is no name of one")
-		}
 		if runtime.GOOS == "windows" {
 			return text, yamltree.Problemf("write the path of a file that only the bridge's account may read", "is ${credential:%s}, but only systemd gives credentials", m[2])
+		}
+		if m[2] == "" || m[2] == "." || m[2] == ".." || strings.ContainsAny(m[2], "/\x00\n") {
+			return text, yamltree.Problemf("write the name that LoadCredential= in the unit gives it, as in ${credential:api-token}", "is ${credential:…} with what is no name of one")
 		}
 		if !filepath.IsAbs(os.Getenv(credentials)) {
 			return text, yamltree.Problemf("give the unit LoadCredential="+m[2]+":FILE; for scriptbridge check in a shell set it to /run/credentials/scriptbridge.service",

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -147,6 +148,8 @@ func explain(err error) error {
 		remedy = "node_exporter's folder is not made by scriptbridge: make it, or name another one"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "the user that scriptbridge runs as must be able to write the folder"
+	case errno.Is(err, syscall.EROFS) && runtime.GOOS == "windows":
+		remedy = "its disk is write-protected: name a folder on another one"
 	case errno.Is(err, syscall.EROFS):
 		remedy = "in a systemd unit with ProtectSystem=, name the folder by ReadWritePaths="
 	case errors.Is(err, fsx.ErrFolder), errors.Is(err, fsx.ErrIrregular):

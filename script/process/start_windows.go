@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode/utf16"
 
 	"golang.org/x/sys/windows"
 
@@ -42,8 +44,16 @@ func (l *Launcher) start(c *Command, f files) (*process, error) {
 	return p, nil
 }
 
+// maxFolder is how many characters of UTF-16 the path of a working folder may have: a
+// process has room for MAX_PATH, with a backslash and a NUL at its end, also where the
+// machine allows longer paths elsewhere.
+const maxFolder = windows.MAX_PATH - 2
+
 // startOf gives what starts a command, from what there is on the machine now.
 func startOf(c *Command) (winargs.Start, error) {
+	if n := len(utf16.Encode([]rune(strings.TrimRight(c.Dir, `\/`)))); n > maxFolder {
+		return winargs.Start{}, fmt.Errorf("working directory %s has %d characters, but Windows starts a program in none of more than %d: name another one by working_directory", c.Dir, n, maxFolder)
+	}
 	path := LastEnv(c.Env, "PATH")
 	file, err := ResolveProgram(c.Args[0], path)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // TestCheckStart: what nothing runs, and arguments that a batch file cannot be given, are
@@ -39,6 +40,38 @@ func TestCheckStart(t *testing.T) {
 		}
 		if want := strings.ReplaceAll(c.want, "$DIR", dir); got != want {
 			t.Errorf("%s:\n%s, want\n%s", c.args, got, want)
+		}
+	}
+}
+
+// TestCheckStartFolder: a folder in which Windows starts nothing is told before a run, and
+// by what it is too long, whatever its path is made of.
+func TestCheckStartFolder(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := func(long int, of string) string {
+		return `C:\` + strings.Repeat(of, (long-len(`C:\`))/len(utf16.Encode([]rune(of))))
+	}
+	for _, c := range []struct{ dir, want string }{
+		{folder(258, "d"), ""},
+		{folder(258, "d") + `\`, ""},
+		{folder(257, "😀"), ""}, // two characters of UTF-16 each
+		{folder(259, "d"), "259"},
+		{folder(259, "ü"), "259"},
+		{folder(259, "😀"), "259"},
+	} {
+		want := ""
+		if c.want != "" {
+			want = "working directory " + c.dir + " has " + c.want + " characters, but Windows starts a program in none of more than 258: name another one by working_directory"
+		}
+		got := ""
+		if err := CheckStart(nil, "", &Command{Args: []string{program}, Dir: c.dir}); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s:\n%s, want\n%s", c.dir, got, want)
 		}
 	}
 }
