@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -27,7 +26,7 @@ type packetSocket struct {
 	setFD   int
 	raw     syscall.RawConn // of set
 	asleep  bool            // the socket is left out of the set
-	room    int             // for how many small packets the kernel has
+	room    int             // for how many small packets the kernel has; 0: no pause
 	size    int
 	buffer  []byte // of packetsAtOnce packets
 	vectors [packetsAtOnce]unix.Iovec
@@ -70,10 +69,10 @@ func newPacketSocket(c packetConn, size int) (*packetSocket, error) {
 		s.close()
 		return nil, err
 	}
-	if _, ok := c.(*net.UnixConn); ok {
-		s.room = unixRoom()
-	} else if bytes, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
-		s.room = bytes / smallPacket
+	if _, ok := c.(*net.UDPConn); ok { // a sender to a socket of the file system would have to wait
+		if bytes, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			s.room = bytes / smallPacket
+		}
 	}
 	return s, c.Close() // which takes it out of the poller
 }
@@ -95,17 +94,6 @@ func (s *packetSocket) open(fd int) (err error) {
 	s.set = os.NewFile(uintptr(s.setFD), "epoll")
 	s.raw, err = s.set.SyscallConn()
 	return err
-}
-
-// unixRoom is how many packets wait in a socket of the file system before their sender
-// has to.
-func unixRoom() int {
-	text, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
-	if err != nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	return n
 }
 
 // read waits for packets and says how many it has read.
