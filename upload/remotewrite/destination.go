@@ -94,6 +94,9 @@ func (e *refusedError) Error() string { return e.text }
 // Alike is as spool.ReasonOf wants it.
 func (e *refusedError) Alike() string { return fmt.Sprintf("HTTP status %d", e.code) }
 
+// partly says that some of what was sent has been taken, or may have been, and not which.
+func (e *refusedError) partly() bool { return e.written > 0 || e.code/100 == 2 }
+
 // disorder says that a destination refuses what it may have had before: a sample
 // that is older than its series' newest one, or another one of the same time.
 func (e *refusedError) disorder() bool {
@@ -104,9 +107,9 @@ func (e *refusedError) disorder() bool {
 // send makes one attempt. The error is a *refusedError or a *failedError.
 func (d *destination) send(ctx context.Context, groups []group) error {
 	if d.only == remote.WriteV1MessageType || d.only == "" && d.old {
-		return d.attempt(ctx, remote.WriteV1MessageType, message1(groups))
+		return d.attempt(ctx, remote.WriteV1MessageType, message1(groups), count(groups))
 	}
-	err := d.attempt(ctx, remote.WriteV2MessageType, message2(groups))
+	err := d.attempt(ctx, remote.WriteV2MessageType, message2(groups), count(groups))
 	if err == nil {
 		d.new = true
 		return nil
@@ -117,7 +120,7 @@ func (d *destination) send(ctx context.Context, groups []group) error {
 	if d.only != "" || d.new || !unread(err) {
 		return err
 	}
-	errOld := d.attempt(ctx, remote.WriteV1MessageType, message1(groups))
+	errOld := d.attempt(ctx, remote.WriteV1MessageType, message1(groups), count(groups))
 	d.old = errOld == nil
 	if failed, ok := errors.AsType[*failedError](errOld); ok && neither(failed.code) {
 		return err // it knows 2.0, and has said what is wrong
@@ -155,7 +158,8 @@ var errPage = errors.New("the destination answers with an HTML page, as a proxy 
 // and would give the same answer for ever.
 const tooOldSample = "too old sample"
 
-func (d *destination) attempt(ctx context.Context, kind remote.WriteMessageType, message any) error {
+// attempt sends a message with so many samples.
+func (d *destination) attempt(ctx context.Context, kind remote.WriteMessageType, message any, samples int) error {
 	if d.secrets != nil { // the client reads them whoever else may
 		if err := d.secrets(); err != nil {
 			return &failedError{err: err}
@@ -171,7 +175,7 @@ func (d *destination) attempt(ctx context.Context, kind remote.WriteMessageType,
 		return &failedError{code: last.code, err: errPage}
 	}
 	if err == nil {
-		return nil
+		return last.short(kind, samples)
 	}
 	if failed != nil {
 		err = failed
@@ -193,7 +197,7 @@ func (d *destination) attempt(ctx context.Context, kind remote.WriteMessageType,
 	}
 	switch code {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return &refusedError{code: last.code, text: text, written: last.written}
+		return &refusedError{code: last.code, text: text, written: last.takenOf(samples)}
 	}
 	if last.code/100 == 2 {
 		return &failedError{code: last.code, err: errUnconfirmed}
@@ -224,6 +228,26 @@ type answer struct {
 	written int
 	page    bool   // it is HTML
 	sent    string // what authorized the request, without its scheme
+}
+
+// takenOf is how many of so many samples were taken, by what the answer says; none where that
+// cannot be.
+func (a *answer) takenOf(samples int) int {
+	if a.written < 0 || a.written > samples {
+		return 0
+	}
+	return a.written
+}
+
+// short is what a good answer leaves to be desired: it says that it has written less than was
+// sent.
+func (a *answer) short(kind remote.WriteMessageType, samples int) error {
+	if a == nil || kind != remote.WriteV2MessageType || !a.counts || a.written >= samples {
+		return nil
+	}
+	taken := a.takenOf(samples)
+	return &refusedError{code: a.code, written: taken,
+		text: fmt.Sprintf("the destination answers HTTP status %d, and has written %d of %d samples", a.code, taken, samples)}
 }
 
 // RoundTrip is that of http.RoundTripper.

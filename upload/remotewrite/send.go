@@ -166,9 +166,9 @@ func (u *Uploader) part(ctx context.Context, groups []group, parts *int) ([]refu
 	one := len(groups) == 1 && len(groups[0].samples) == 1
 	again := u.doubtful && no.disorder() // it may have arrived before
 	switch {
-	case again && (one || no.written > 0):
+	case again && (one || no.partly()):
 		return nil, nil
-	case no.written > 0: // which of them were taken is not told
+	case no.partly(): // which of them were taken is not told
 		return u.partly(no, groups), nil
 	case again && len(groups) > 1: // as many as have arrived are refused, one by one
 		*parts += 2
@@ -258,10 +258,18 @@ func (u *Uploader) refuse(why error, groups []group) (refused []refusal) {
 // partly sets aside what was refused of groups of which the rest was taken: how much,
 // and why. Those that are sent again would be taken for late.
 func (u *Uploader) partly(why *refusedError, groups []group) (refused []refusal) {
-	n := max(count(groups)-why.written, 1)
-	all := aside(why, groups[0].key, groups[0].samples)
-	all.Items, all.Entry = n, nil
-	return []refusal{{key: groups[0].key, items: n, aside: all}}
+	left := max(count(groups)-why.written, 1)
+	for _, g := range groups {
+		n := min(left, len(g.samples))
+		if n == 0 {
+			break
+		}
+		some := aside(why, g.key, g.samples)
+		some.Items, some.Entry = n, nil
+		refused = append(refused, refusal{key: g.key, items: n, aside: some})
+		left -= n
+	}
+	return refused
 }
 
 // settle takes entries out of the queue whose samples have arrived, or are set

@@ -360,6 +360,57 @@ func TestPartlyRefused(t *testing.T) {
 	})
 }
 
+// A destination's own count says how much it has, whatever the status is, unless that cannot be.
+func TestWritten(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		code    int
+		written func(samples int) int
+		refused func(samples int) int // of a request
+	}{
+		{"all", http.StatusNoContent, func(n int) int { return n }, func(int) int { return 0 }},
+		{"more", http.StatusNoContent, func(n int) int { return n + 1 }, func(int) int { return 0 }},
+		{"less", http.StatusNoContent, func(n int) int { return n - 1 }, func(int) int { return 1 }},
+		{"nothing", http.StatusOK, func(int) int { return 0 }, func(n int) int { return n }},
+		{"less than nothing", http.StatusOK, func(int) int { return -5 }, func(n int) int { return n }},
+		{"refused, and more", http.StatusBadRequest, func(n int) int { return n + 1 }, nil},
+		{"refused, and less than nothing", http.StatusBadRequest, func(int) int { return -5 }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, newReceiver(remote.WriteV2MessageType))
+				largest, refused := 0, 0
+				b.to.answer = func(w http.ResponseWriter, r *http.Request) bool {
+					points, err := points2(unpack(t, r))
+					if err != nil {
+						t.Error(err)
+					}
+					largest = max(largest, len(points))
+					if c.refused != nil {
+						refused += c.refused(len(points))
+					}
+					w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", fmt.Sprint(c.written(len(points))))
+					w.WriteHeader(c.code)
+					return true
+				}
+				b.start()
+				for i := range 10 {
+					b.run(queue(i))
+				}
+				b.pass(5 * time.Second)
+				const all = 11 // with the process's
+				if c.refused == nil {
+					refused = all // one by one
+				}
+				if s := b.Stats(); int(s.Refused) != refused || int(s.Sent)+refused != all || s.Items != 0 || largest < 2 {
+					t.Errorf("%+v, want %d refused; %d in a request", s, refused, largest)
+				}
+				b.stop()
+			})
+		})
+	}
+}
+
 // A request that may have arrived is sent again; what the destination then has
 // already is no refusal.
 func TestSentTwice(t *testing.T) {
