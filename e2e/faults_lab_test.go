@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -336,6 +337,17 @@ func (l *lab) awaitMetric(series string, want float64) {
 	eventually(l.t, fmt.Sprintf("%s = %v", series, want), func() error {
 		if v, ok := l.metric(series); !ok || v != want {
 			return fmt.Errorf("it is %v (%v); the log:\n%s", v, ok, tail(l.log(), 2000))
+		}
+		return nil
+	})
+}
+
+// awaitSent waits until the peer has taken something: until then an upload is up, too.
+func (l *lab) awaitSent() {
+	l.t.Helper()
+	eventually(l.t, "something is sent", func() error {
+		if sent, _ := l.metric(l.figure("sent_total")); sent == 0 {
+			return errors.New("nothing has been sent")
 		}
 		return nil
 	})

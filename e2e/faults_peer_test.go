@@ -80,7 +80,7 @@ func (c *peerFault) try(t *testing.T, to *labUpload) {
 	}
 	l.begin()
 	l.awaitLoad(10)
-	l.awaitMetric(l.figure("up"), 1)
+	l.awaitSent()
 	if c.fault != nil {
 		l.peer.misbehave(c.fault)
 	} else {
