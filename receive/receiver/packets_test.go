@@ -324,9 +324,7 @@ func TestPacketsQuick(t *testing.T) {
 // A socket of the file system is never left alone: its room is small, and where it is
 // full its senders wait.
 func TestPacketsOfFilesNoPause(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("Windows has no datagram sockets of the file system")
-	}
+	needSockets(t, "unixgram")
 	if p := listenPackets(t, "unixgram", 100); p.pause != 0 {
 		t.Errorf("a pause of %v", p.pause)
 	}
